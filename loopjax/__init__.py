@@ -1,0 +1,14 @@
+"""LoopJAX: loops for XLA, written the Theano way. See the README for a first program."""
+
+from loopjax import random, tensor
+from loopjax.arguments import In, Out
+from loopjax.config import config
+from loopjax.function import Function, function
+from loopjax.trace.arguments import until
+from loopjax.trace.grad import grad
+from loopjax.trace.scan import scan
+from loopjax.trace.shared import shared
+from loopjax.trace.substitute import clone_replace
+from loopjax.trace.views import foldl, foldr, map, reduce
+
+__version__ = "0.1.0"

@@ -1,0 +1,137 @@
+"""The arguments of a compiled function: declared by ``In``, checked and converted at each call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from loopjax.errors import where
+from loopjax.trace.graph import Variable
+from loopjax.trace.shared import SharedVariable
+from loopjax.trace.types import TensorType
+
+
+class In:
+    """An input of a function: ``In(x, value=default, name="x")``.
+
+    ``value`` is used where a call does not give one. ``name`` is what it is called by. ``allow_downcast=True`` accepts values that
+    lose precision. ``borrow``, ``mutable``, ``strict`` and ``update`` are accepted or refused as in ``function``.
+    """
+
+    def __init__(
+        self,
+        variable: Variable,
+        name: str | None = None,
+        value: Any = None,
+        *,
+        allow_downcast: bool | None = None,
+        borrow: bool | None = None,
+        mutable: bool | None = None,
+        strict: bool = False,
+    ) -> None:
+        if not isinstance(variable, Variable):
+            raise TypeError(f"In() takes a variable, got {type(variable).__name__}: {variable!r:.80}")
+        if isinstance(variable, SharedVariable):
+            raise TypeError(
+                f"{variable!r} is shared: a function finds it by itself; to replace it for one call use givens"
+            )
+        self.variable = variable
+        self.name = name if name is not None else variable.name
+        self.value = value
+        self.allow_downcast = allow_downcast
+        self.strict = strict
+
+    def convert(self, value: Any, allow_downcast: bool | None, position: int) -> Any:
+        """The value as an array of exactly the input's dtype. Raises ``TypeError`` or ``ValueError`` naming the input."""
+        type = self.variable.type
+        if isinstance(value, (np.ndarray, jax.Array)) and value.dtype == type.dtype and value.ndim == type.ndim:
+            array: Any = value
+        else:
+            array = self._converted(value, bool(self.allow_downcast or allow_downcast), position)
+        for wanted, got in zip(type.shape, array.shape, strict=True):
+            if wanted is not None and wanted != got:
+                raise ValueError(f"{self._place(position)}: expected shape {type}, got {_shown(array)}")
+        return array
+
+    def _converted(self, value: Any, downcast: bool, position: int) -> Any:
+        type = self.variable.type
+        if isinstance(value, Variable):
+            raise TypeError(f"{self._place(position)}: expected a value, got the symbolic {value!r}")
+        if isinstance(value, jax.Array):
+            array: Any = value
+        else:
+            try:
+                array = np.asarray(value)
+            except ValueError as error:
+                raise TypeError(f"{self._place(position)}: expected {type}, got {value!r:.80} ({error})") from error
+        if array.dtype.kind in "OSUmM":
+            raise TypeError(f"{self._place(position)}: expected {type}, got {value!r:.80}")
+        if array.ndim != type.ndim:
+            raise TypeError(f"{self._place(position)}: expected {type.ndim} dimensions ({type}), got {_shown(array)}")
+        if not downcast and not _keeps(value, array, type.dtype):
+            raise TypeError(
+                f"{self._place(position)}: expected {type.dtype}, got {_shown(array)}, which would lose precision; cast it with "
+                f".astype({type.dtype!r}), or pass allow_input_downcast=True to function"
+            )
+        return array.astype(type.dtype)
+
+    def _place(self, position: int) -> str:
+        label = f"input {self.name!r}" if self.name else f"input {position}"
+        return f"{label}{where(self.variable.sources)}"
+
+
+class Out:
+    """An output of a function. ``borrow`` is accepted: results are never copied."""
+
+    def __init__(self, variable: Variable, borrow: bool = False) -> None:
+        self.variable = variable
+
+
+def _keeps(value: Any, array: Any, dtype: str) -> bool:
+    """Whether the conversion keeps every value as precise as it was meant."""
+    given = str(array.dtype)
+    if given == dtype or array.size == 0:
+        return True
+    kinds = "biufc"
+    kind, wanted = np.dtype(array.dtype).kind, np.dtype(dtype).kind if dtype != "bfloat16" else "f"
+    if kind == "u" and wanted == "i":
+        kind = "i"
+    if not isinstance(value, (np.ndarray, jax.Array)):
+        # Python and NumPy scalars, and lists of them: the kind must fit, and integers must be in range.
+        if kind in "iu" and wanted in "iu":
+            info = np.iinfo(dtype)
+            return bool(info.min <= array.min() and array.max() <= info.max)
+        return kinds.index(kind) <= kinds.index(wanted)
+    return dtype != "bfloat16" and given != "bfloat16" and np.can_cast(array.dtype, dtype, "safe")
+
+
+def _shown(array: Any) -> str:
+    return str(TensorType(str(array.dtype), tuple(array.shape)))
+
+
+def bind(
+    inputs: Sequence[In], args: Sequence[Any], kwargs: Mapping[str, Any], allow_downcast: bool | None, label: str
+) -> list[Any]:
+    """The arrays for a call's arguments, in the order of the inputs."""
+    if len(args) > len(inputs):
+        raise TypeError(f"{label} takes {len(inputs)} inputs {[one.name for one in inputs]}, got {len(args)}")
+    if len(args) == len(inputs) and not kwargs:
+        return [one.convert(value, allow_downcast, i) for i, (one, value) in enumerate(zip(inputs, args, strict=True))]
+    given: dict[int, Any] = dict(enumerate(args))
+    names = {one.name: position for position, one in enumerate(inputs) if one.name}
+    for name, value in kwargs.items():
+        if name not in names:
+            raise TypeError(f"{label} has no input {name!r}; its inputs are {list(names)}")
+        if names[name] in given:
+            raise TypeError(f"{label} got input {name!r} by position and by name")
+        given[names[name]] = value
+    for position, one in enumerate(inputs):
+        if position not in given and one.value is not None:
+            given[position] = one.value.get_value(borrow=True) if isinstance(one.value, SharedVariable) else one.value
+    missing = [one.name or f"input {i}" for i, one in enumerate(inputs) if i not in given]
+    if missing:
+        raise TypeError(f"{label} is missing {missing}; its inputs are {[one.name for one in inputs]}")
+    return [one.convert(given[position], allow_downcast, position) for position, one in enumerate(inputs)]

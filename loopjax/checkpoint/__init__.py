@@ -1,0 +1,1 @@
+"""Loops that store less for their gradient."""

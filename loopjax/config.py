@@ -1,0 +1,41 @@
+"""Settings a user may change: in code (``config.floatX = "float64"``) or by the environment."""
+
+from __future__ import annotations
+
+import os
+
+import jax
+
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
+
+
+class Config:
+    """The settings of LoopJAX.
+
+    ``floatX`` is the dtype of ``vector()``, of creation and of integer-to-float results: float64
+    where ``jax_enable_x64`` is set, else float32, unless set here or by ``LOOPJAX_FLOATX``.
+
+    ``verify`` checks every graph after every rewrite, for tests; also ``LOOPJAX_VERIFY=1``.
+    """
+
+    def __init__(self) -> None:
+        self._floatX: str | None = None
+        self.verify: bool = os.environ.get("LOOPJAX_VERIFY", "") not in ("", "0")
+        chosen = os.environ.get("LOOPJAX_FLOATX")
+        if chosen:
+            self.floatX = chosen
+
+    @property
+    def floatX(self) -> str:  # noqa: N802 - the name that Theano programs use
+        if self._floatX is not None:
+            return self._floatX
+        return "float64" if jax.config.jax_enable_x64 else "float32"  # type: ignore[attr-defined]
+
+    @floatX.setter
+    def floatX(self, dtype: str | None) -> None:  # noqa: N802
+        if dtype is not None and dtype not in _FLOATS:
+            raise ValueError(f"config.floatX is one of {_FLOATS} or None, not {dtype!r}")
+        self._floatX = dtype
+
+
+config = Config()

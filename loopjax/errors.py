@@ -1,0 +1,43 @@
+"""The errors that LoopJAX raises, and how they say where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from loopjax.trace.source import Source
+
+
+class LoopJaxError(Exception):
+    """Base of the errors that no built-in exception names."""
+
+
+class MissingInputError(LoopJaxError):
+    """A graph needs a variable that nobody gave."""
+
+
+class UnusedInputError(LoopJaxError):
+    """A function was given an input that none of its outputs needs."""
+
+
+class DisconnectedInputError(LoopJaxError, ValueError):
+    """A gradient was asked with respect to a variable the cost does not depend on."""
+
+
+class LengthError(LoopJaxError, ValueError):
+    """A length is needed before it can be known, or is unsuitable."""
+
+
+class StateLost(LoopJaxError, RuntimeError):
+    """A shared variable was updated in place by a call that failed; set it again."""
+
+
+class UnsupportedError(LoopJaxError, NotImplementedError):
+    """The program is meaningful, and this version of LoopJAX cannot run it."""
+
+
+def where(sources: Iterable[Source]) -> str:
+    """``' [model.py:12]'`` for the user's lines, or nothing where none is known."""
+    lines = ", ".join(dict.fromkeys(str(source) for source in sources))
+    return f" [{lines}]" if lines else ""

@@ -1,0 +1,160 @@
+"""Lowering rules of reads and writes by index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from loopjax.lower.interpreter import rule
+from loopjax.trace.graph import Apply
+from loopjax.trace.lengths import slice_bounds
+from loopjax.trace.op import Call, Entry
+
+
+def fill_value(dtype: Any) -> Any:
+    """What a read out of bounds gives: NaN, or the least integer."""
+    if jnp.issubdtype(dtype, jnp.inexact):
+        return jnp.nan
+    return False if dtype == jnp.bool_ else np.iinfo(dtype).min
+
+
+class _Window:
+    """A basic index as one rectangle: where it starts, its sizes, and whether its symbolic starts are inside."""
+
+    def __init__(self, pattern: Sequence[Entry], lengths: Sequence[int], x: Any, positions: Sequence[Any]) -> None:
+        self.starts: list[Any] = []
+        self.sizes: list[int] = []
+        self.strides: list[int] = []
+        self.flips: list[int] = []
+        self.squeezed: list[int] = []
+        self.shape: list[int] = []
+        self.inside: Any = None
+        self.strided = False
+        rest = iter(positions)
+        axis = 0
+        for entry in pattern:
+            if entry[0] == "new":
+                self.shape.append(1)
+                continue
+            size = x.shape[axis]
+            if entry[0] == "slice":
+                self._slice(slice_bounds(entry, tuple(lengths), size), axis)
+            else:
+                index = entry[1] % max(size, 1) if entry[0] == "int" else self._symbolic(next(rest), size)
+                self.starts.append(index)
+                self.sizes.append(1)
+                self.strides.append(1)
+            axis += 1
+
+    def _slice(self, bounds: tuple[int, int, int], axis: int) -> None:
+        steps = range(*bounds)
+        count = len(steps)
+        first = min(steps[0], steps[-1]) if count else 0
+        self.starts.append(first)
+        self.strides.append(abs(bounds[2]))
+        self.sizes.append((count - 1) * abs(bounds[2]) + 1 if count else 0)
+        self.shape.append(count)
+        if bounds[2] < 0:
+            self.flips.append(axis)
+        self.strided = self.strided or bounds[2] != 1
+
+    def _symbolic(self, index: Any, size: int) -> Any:
+        index = jnp.asarray(index).astype("int64")
+        index = jnp.where(index < 0, index + size, index)
+        inside = (index >= 0) & (index < size)
+        self.inside = inside if self.inside is None else self.inside & inside
+        return index
+
+    def read(self, x: Any) -> Any:
+        if self.inside is None:
+            limits = [start + size for start, size in zip(self.starts, self.sizes, strict=True)]
+            part = lax.slice(x, self.starts, limits, self.strides)
+        else:
+            part = lax.dynamic_slice(x, self._dynamic_starts(), self.sizes)
+            part = lax.slice(part, [0] * part.ndim, part.shape, self.strides)
+        if self.flips:
+            part = lax.rev(part, self.flips)
+        return part.reshape(self.shape)
+
+    def write(self, x: Any, value: Any) -> Any:
+        """``x`` with the rectangle replaced; unit strides only."""
+        return lax.dynamic_update_slice(x, value.reshape(self.sizes), self._dynamic_starts())
+
+    def _dynamic_starts(self) -> list[Any]:
+        return [jnp.asarray(start, dtype="int64") for start in self.starts]
+
+
+def _is_basic(node: Apply, first: int) -> bool:
+    return all(variable.ndim == 0 for variable in node.inputs[first:])
+
+
+def _arguments(node: Apply) -> tuple[Sequence[Entry], Sequence[int]]:
+    assert isinstance(node.op, Call)
+    arguments = node.op.arguments
+    return arguments["pattern"], arguments["lengths"]
+
+
+def _numpy_key(node: Apply, x: Any, arrays: Sequence[Any]) -> tuple[Any, ...]:
+    """The index as ``jax.numpy`` takes it."""
+    pattern, lengths = _arguments(node)
+    rest = iter(arrays)
+    key: list[Any] = []
+    for entry in pattern:
+        if entry[0] == "new":
+            key.append(None)
+        elif entry[0] == "int":
+            key.append(entry[1])
+        elif entry[0] == "at":
+            key.append(jnp.asarray(next(rest)))
+        else:
+            key.append(slice(*(None if position is None else lengths[position] for position in entry[1:])))
+    return tuple(key)
+
+
+@rule("index")
+def _read(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+    x, *positions = args
+    x = jnp.asarray(x)
+    fill = fill_value(x.dtype)
+    if not _is_basic(node, 1):
+        return (x.at[_numpy_key(node, x, positions)].get(mode="fill", fill_value=fill),)
+    window = _Window(*_arguments(node), x, positions)
+    if 0 in x.shape and window.inside is not None:
+        return (jnp.full(window.shape, fill, x.dtype),)
+    part = window.read(x)
+    if window.inside is None:
+        return (part,)
+    return (jnp.where(window.inside, part, jnp.asarray(fill, x.dtype)),)
+
+
+@rule("set")
+def _set(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+    x, value, *positions = (jnp.asarray(arg) for arg in args)
+    window = _Window(*_arguments(node), x, positions) if _is_basic(node, 2) else None
+    if window is None or window.strided:
+        return (x.at[_numpy_key(node, x, positions)].set(value, mode="drop"),)
+    if 0 in x.shape or 0 in window.sizes:
+        return (x,)
+    value = jnp.broadcast_to(value, window.shape)
+    if window.inside is not None:
+        value = jnp.where(window.inside, value, window.read(x))
+    return (window.write(x, value),)
+
+
+@rule("inc")
+def _inc(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+    x, value, *positions = (jnp.asarray(arg) for arg in args)
+    window = _Window(*_arguments(node), x, positions) if _is_basic(node, 2) else None
+    if window is None or window.strided:
+        return (x.at[_numpy_key(node, x, positions)].add(value, mode="drop"),)
+    if 0 in x.shape or 0 in window.sizes:
+        return (x,)
+    old = window.read(x)
+    new = old + jnp.broadcast_to(value, window.shape)
+    if window.inside is not None:
+        new = jnp.where(window.inside, new, old)
+    return (window.write(x, new),)

@@ -1,0 +1,71 @@
+"""From a sized graph to a JAX function: each node by the rule of its op."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from loopjax.errors import where
+from loopjax.trace.graph import Apply, Constant, Graph, Variable
+from loopjax.trace.op import Call, Op
+from loopjax.trace.promotion import operand_dtypes
+from loopjax.trace.types import KEY, RESIDUAL
+
+Rule = Callable[[Apply, Sequence[Any]], Sequence[Any]]
+
+RULES: dict[type[Op], Rule] = {}
+"""How each kind of op runs: from a node and its input arrays to its output arrays."""
+
+ROW_RULES: dict[str, Rule] = {}
+"""The same for rows of the op table that have no plain function."""
+
+
+def rule(key: type[Op] | str) -> Callable[[Rule], Rule]:
+    """Registers the lowering rule of an op class or of a row of the table; raises where there is one."""
+
+    def add(function: Rule) -> Rule:
+        table: dict[Any, Rule] = ROW_RULES if isinstance(key, str) else RULES
+        if key in table:
+            raise ValueError(f"{key!r} has a lowering rule already")
+        table[key] = function
+        return function
+
+    return add
+
+
+def evaluate(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
+    """The outputs of a sized graph for these arrays or tracers."""
+    values: dict[Variable, Any] = dict(zip(graph.inputs, inputs, strict=True))
+
+    def read(variable: Variable) -> Any:
+        return variable.data if isinstance(variable, Constant) else values[variable]
+
+    for node in graph.applies:
+        found = RULES.get(type(node.op))
+        if found is None:
+            raise NotImplementedError(f"op {node.op.name!r} has no lowering rule{where(node.sources)}")
+        outputs = found(node, [read(variable) for variable in node.inputs])
+        values.update(zip(node.outputs, outputs, strict=True))
+    return [read(variable) for variable in graph.outputs]
+
+
+@rule(Call)
+def _call(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+    op = node.op
+    assert isinstance(op, Call)
+    row = op.definition
+    if row.run is None:
+        own = ROW_RULES.get(op.row)
+        if own is None:
+            raise NotImplementedError(f"op {op.row!r} has neither a function nor a lowering rule{where(node.sources)}")
+        return own(node, args)
+    dtypes = operand_dtypes(row.operands, [variable.type for variable in node.inputs])
+    cast = [_cast(value, dtype) for value, dtype in zip(args, dtypes, strict=True)]
+    result = row.run(*cast, **op.arguments)
+    return result if isinstance(result, tuple) else (result,)
+
+
+def _cast(value: Any, dtype: str) -> Any:
+    if dtype in (KEY, RESIDUAL) or str(value.dtype) == dtype:
+        return value
+    return value.astype(dtype)

@@ -1,0 +1,140 @@
+"""What every way of running a loop shares: its arrays, its carry, one step, and its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from loopjax.lower import taps
+from loopjax.lower.indexing import fill_value
+from loopjax.lower.interpreter import evaluate
+from loopjax.trace.loop import BodyInputs, Keep, LoopPlan, Scan, StepResult
+
+
+class Carry(NamedTuple):
+    """What a step hands to the next: the past of each output and the states."""
+
+    pasts: tuple[Any, ...]
+    states: tuple[Any, ...]
+
+
+class Slices(NamedTuple):
+    """What steps read besides: their numbers, and for each sequence and tap a row for each step."""
+
+    t: Any
+    rows: tuple[tuple[Any, ...], ...]
+
+
+class Loop:
+    """A scan with its input arrays: what every way of running it shares."""
+
+    def __init__(self, op: Scan, args: Sequence[Any]) -> None:
+        assert op.plan is not None
+        self.op = op
+        self.plan: LoopPlan = op.plan
+        self.parts = op.inputs([arg if _is_key(arg) else jnp.asarray(arg) for arg in args])
+        step = op.results([variable.type for variable in op.body.outputs])
+        self.types = (*step.recurrences, *step.maps)
+
+    def carry(self) -> Carry:
+        """The carry before the first step."""
+        pasts = [
+            taps.start(history, _first_rows(output.depth, history.size, initial, output.windowed))
+            for output, history, initial in zip(
+                self.op.recurrences, self.plan.storage, self.parts.initials, strict=False
+            )
+        ]
+        for history, type in zip(self.plan.storage[len(pasts) :], self.types[len(pasts) :], strict=True):
+            pasts.append(taps.start(history, jnp.zeros((history.size, *type.sizes), type.dtype)))
+        return Carry(tuple(pasts), self.parts.states)
+
+    def slices(self, n_steps: int) -> Slices:
+        """What ``n_steps`` steps read, in the order in which they run."""
+        rows = []
+        for spec, x in zip(self.op.sequences, self.parts.sequences, strict=True):
+            length = x.shape[0] - spec.span
+            group = []
+            for tap in spec.taps:
+                first = tap - spec.low
+                if self.op.go_backwards:
+                    part = x[first + length - n_steps : first + length]
+                    group.append(part[::-1])
+                else:
+                    group.append(x[first : first + n_steps])
+            rows.append(tuple(group))
+        return Slices(jnp.arange(n_steps, dtype="int32"), tuple(rows))
+
+    def step(self, carry: Carry, slices: Slices) -> tuple[Carry, StepResult]:
+        """One step: the carry after it, and what the body gave."""
+        t = slices.t
+        past = tuple(
+            tuple(taps.read(history, values, tap, t) for tap in recurrence.taps)
+            for recurrence, history, values in zip(self.op.recurrences, self.plan.storage, carry.pasts, strict=False)
+        )
+        keys = tuple(jax.random.fold_in(key, t) for key in self.parts.keys)
+        given = BodyInputs(slices.rows, past, carry.states, keys, self.parts.non_sequences)
+        result = self.op.results([_array(value) for value in evaluate(self.op.body, given.flat())])
+        values = (*result.recurrences, *result.maps)
+        pasts = tuple(
+            taps.push(history, old, value, t)
+            for history, old, value in zip(self.plan.storage, carry.pasts, values, strict=True)
+        )
+        return Carry(pasts, result.states), result
+
+    def scan_step(self, carry: Carry, slices: Slices) -> tuple[Carry, tuple[Any, ...]]:
+        """One step as ``lax.scan`` takes it."""
+        after, result = self.step(carry, slices)
+        return after, self.kept(result)
+
+    def frozen(self) -> Loop:
+        """The same loop with nothing flowing back from it."""
+        parts = [value for group in self.parts for value in group]
+        return Loop(self.op, [lax.stop_gradient(value) for value in parts])
+
+    def kept(self, result: StepResult) -> tuple[Any, ...]:
+        """Of a step's values those that are stacked: all but those whose last rows alone are read."""
+        values = (*result.recurrences, *result.maps)
+        return tuple(v for v, output in zip(values, self.op.outputs, strict=True) if output.keep.last is None)
+
+    def outputs(self, carry: Carry, stacks: Sequence[Any], n_steps: Any, may_be_short: bool = False) -> list[Any]:
+        """The scan's outputs after ``n_steps`` steps: stacks of the outputs that keep all, and the others' last rows."""
+        stacked = iter(stacks)
+        found: list[Any] = []
+        for position, output in enumerate(self.op.outputs):
+            if output.keep.last is None:
+                found.append(next(stacked))
+                continue
+            found.append(self._last(carry, position, output.keep, n_steps, may_be_short))
+        length = [jnp.asarray(n_steps, dtype="int64")] if self.op.until else []
+        return [*found, *carry.states, *length]
+
+    def _last(self, carry: Carry, position: int, keep: Keep, n_steps: Any, may_be_short: bool) -> Any:
+        type = self.types[position]
+        count = keep.rows(self.op.n_steps) if self.op.n_steps is not None else keep.last
+        if not count:
+            return jnp.zeros((0, *type.sizes), type.dtype)
+        rows = taps.last(self.plan.storage[position], carry.pasts[position], count, n_steps)
+        if not may_be_short:
+            return rows
+        ran = jnp.arange(count, 0, -1) <= n_steps
+        return jnp.where(ran.reshape(-1, *[1] * (rows.ndim - 1)), rows, jnp.asarray(fill_value(rows.dtype), rows.dtype))
+
+
+def _is_key(value: Any) -> bool:
+    return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+
+
+def _array(value: Any) -> Any:
+    return value if isinstance(value, jax.Array) else jnp.asarray(value)
+
+
+def _first_rows(depth: int, size: int, initial: Any, windowed: bool) -> Any:
+    """The ``size`` rows before step 0; those older than the initial value are never read."""
+    rows = initial[:depth] if windowed else initial[None]
+    if size == depth:
+        return rows
+    return jnp.concatenate([jnp.zeros((size - depth, *rows.shape[1:]), rows.dtype), rows])

@@ -1,0 +1,182 @@
+"""From a stage's graph and the shapes and lengths of a call to a graph whose every shape is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from loopjax.errors import LengthError, where
+from loopjax.trace.grad import Linearize, Pullback
+from loopjax.trace.graph import Apply, Constant, Graph, Variable, copy_node
+from loopjax.trace.lengths import compute, is_shape, on_host, shape_value
+from loopjax.trace.loop import Scan
+from loopjax.trace.op import Call, Op, call
+from loopjax.trace.types import TensorType
+
+Known = Mapping[Variable, Any]
+
+
+def specialise(graph: Graph, types: Sequence[TensorType], values: Known) -> Graph:
+    """The graph for inputs of these types, lengths folded into the ops.
+
+    ``values`` are those of the inputs that lengths need. Raises what the ops raise for shapes that do not fit, with the
+    user's line; ``LengthError`` for a length that is not known.
+    """
+    return _Sizing(graph, types, values).run()
+
+
+class _Sizing:
+    """One walk over a graph: sized variables for symbolic ones, and the integers known on the way."""
+
+    def __init__(self, graph: Graph, types: Sequence[TensorType], values: Known) -> None:
+        self._graph = graph
+        self._known: dict[Variable, Any] = dict(values)
+        self._sized: dict[Variable, Variable] = {
+            variable: Variable(type, name=variable.name) for variable, type in zip(graph.inputs, types, strict=True)
+        }
+
+    def run(self) -> Graph:
+        inputs = [self._sized[variable] for variable in self._graph.inputs]
+        for node in self._graph.applies:
+            outputs = self._node(node)
+            self._sized.update(zip(node.outputs, outputs, strict=True))
+            self._note_value(node)
+        return Graph(inputs, [self._read(variable) for variable in self._graph.outputs])
+
+    def _read(self, variable: Variable) -> Variable:
+        return variable if isinstance(variable, Constant) else self._sized[variable]
+
+    def _value(self, variable: Variable) -> Any | None:
+        return variable.data if isinstance(variable, Constant) else self._known.get(variable)
+
+    def _node(self, node: Apply) -> tuple[Variable, ...]:
+        positions = node.op.length_inputs(len(node.inputs))
+        op = node.op.sized([self._length(node, position) for position in positions])
+        inputs = [self._read(variable) for position, variable in enumerate(node.inputs) if position not in positions]
+        if isinstance(op, Scan):
+            op = self._scan(node, op, inputs)
+        elif isinstance(op, Linearize):
+            op = self._linearize(node, op, inputs)
+        elif isinstance(op, Pullback):
+            op = _pullback(inputs[0])
+        _check_broadcast(node, op, inputs)
+        fresh = copy_node(node, inputs, op)
+        _check_promises(node, fresh)
+        return fresh.outputs
+
+    def _length(self, node: Apply, position: int) -> int:
+        variable = node.inputs[position]
+        value = self._value(variable)
+        if value is None:
+            raise LengthError(f"{node.op.name}: the length {variable!r} is not known{where(node.sources)}")
+        if isinstance(node.op, Scan) and int(value) < 0:
+            raise ValueError(f"scan {node.op.label!r}: n_steps is negative: {int(value)}{where(node.sources)}")
+        return int(value)
+
+    def _note_value(self, node: Apply) -> None:
+        """Remembers the node's value where it is an integer that the host can compute."""
+        if is_shape(node):
+            self._known[node.outputs[0]] = shape_value(node, self._read(node.inputs[0]).type.sizes)
+        elif on_host(node):
+            values = [self._value(variable) for variable in node.inputs]
+            if not any(value is None for value in values):
+                self._known[node.outputs[0]] = compute(node, values)
+
+    def _inner_values(self, outer: Sequence[Variable], inner: Sequence[Variable]) -> dict[Variable, Any]:
+        found: dict[Variable, Any] = {}
+        for variable, region_input in zip(outer, inner, strict=True):
+            value = self._value(variable)
+            if value is not None:
+                found[region_input] = value
+        return found
+
+    def _scan(self, node: Apply, op: Scan, inputs: Sequence[Variable]) -> Scan:
+        types = [variable.type for variable in inputs]
+        non_sequences = op.inputs(inputs).non_sequences
+        outer = node.inputs[len(node.inputs) - len(non_sequences) :]
+        inner = op.body.inputs[len(op.body.inputs) - len(non_sequences) :]
+        body = specialise(op.body, op.body_types(types), self._inner_values(outer, inner))
+        _check_states(node, op, body)
+        return replace(op, body=body)
+
+    def _linearize(self, node: Apply, op: Linearize, inputs: Sequence[Variable]) -> Linearize:
+        values = self._inner_values(node.inputs, op.region.inputs)
+        region = specialise(op.region, [variable.type for variable in inputs], values)
+        return _with_deltas(op, region)
+
+
+def _with_deltas(op: Linearize, region: Graph) -> Linearize:
+    """Marks become inputs, zeros that are added where the mark stands."""
+    marks = [node for node in region.applies if isinstance(node.op, Call) and node.op.row == "perturb"]
+    marks.sort(key=lambda node: _mark_index(node.op))
+    deltas = {node: Variable(node.outputs[0].type) for node in marks}
+
+    def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
+        if node not in deltas:
+            return None
+        return Apply(call("add"), [inputs[0], deltas[node]], node.sources).outputs
+
+    marked = region.rebuilt(transform=transform)
+    inputs = [*region.inputs[: op.n_wrt], *deltas.values(), *region.inputs[op.n_wrt :]]
+    return replace(op, region=Graph(inputs, marked.outputs), n_deltas=len(marks))
+
+
+def _mark_index(op: Op) -> int:
+    assert isinstance(op, Call)
+    return int(op.arguments["index"])
+
+
+def _pullback(residual: Variable) -> Pullback:
+    assert residual.owner is not None and isinstance(residual.owner.op, Linearize)
+    op = residual.owner.op
+    return Pullback(tuple(variable.type for variable in op.region.inputs[: op.n_wrt + op.n_deltas]))
+
+
+def _check_states(node: Apply, op: Scan, body: Graph) -> None:
+    """A step must give each state the shape that it starts with."""
+    old = op.body_inputs([variable.type for variable in body.inputs])
+    new = op.results([variable.type for variable in body.outputs])
+    pairs = [(r.name, taps[0], value) for r, taps, value in zip(op.recurrences, old.taps, new.recurrences, strict=True)]
+    pairs += [
+        (f"shared variable {i}", before, after)
+        for i, (before, after) in enumerate(zip(old.states, new.states, strict=True))
+    ]
+    wrong = [
+        f"state {name!r} starts as {before} but step returns {after}"
+        for name, before, after in pairs
+        if before != after
+    ]
+    if wrong:
+        raise ValueError(
+            f"scan {op.label!r}: {'; '.join(wrong)}. Start from a value of the shape that a step returns{where(node.sources)}"
+        )
+
+
+def _check_broadcast(node: Apply, op: Op, inputs: Sequence[Variable]) -> None:
+    """A size that turns out to be 1 does not stretch: only one known to be 1 when the graph was built does."""
+    if not isinstance(op, Call) or op.definition.trait != "pointwise" or len(inputs) < 2:
+        return
+    for before, now in zip(node.inputs, inputs, strict=True):
+        for axis in range(-now.ndim, 0):
+            others = [v.type.shape[axis] for v in inputs if v.ndim >= -axis]
+            if before.type.shape[axis] is None and now.type.shape[axis] == 1 and any(size != 1 for size in others):
+                shapes = [variable.type.shape for variable in inputs]
+                raise ValueError(
+                    f"{op.name}: shapes {shapes} do not fit: a size that is not known to be 1 when the graph is built does not "
+                    f"broadcast; declare it (row, col, shape=(1, None)) or use dimshuffle('x', ...){where(node.sources)}"
+                )
+
+
+def _check_promises(node: Apply, fresh: Apply) -> None:
+    """What was inferred with unknown sizes must hold with the known ones."""
+    for before, now in zip(node.outputs, fresh.outputs, strict=True):
+        if not before.type.accepts(now.type):
+            raise ValueError(f"{node.op.name}: expected {before.type}, got {now.type}{where(node.sources)}")
+
+
+def concrete(array: Any) -> TensorType:
+    """The type of an array."""
+    return TensorType(str(np.dtype(array.dtype).name), tuple(array.shape))

@@ -1,0 +1,71 @@
+"""Loops whose trip count only the run knows: ``until``, or a length that is a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from loopjax.lower.loop import Carry, Loop, Slices
+
+
+class State(NamedTuple):
+    """What goes round: steps done, whether ``until`` was true, the carry, and a buffer for each output kept whole."""
+
+    t: Any
+    stopped: Any
+    carry: Carry
+    buffers: tuple[Any, ...]
+
+
+def run(loop: Loop) -> list[Any]:
+    """Runs until the condition or the most steps there can be."""
+    limit, rows = _limit(loop)
+    state = State(
+        jnp.zeros((), "int32"),
+        jnp.zeros((), "bool"),
+        loop.carry(),
+        tuple(
+            jnp.zeros((loop.op.n_steps, *type.sizes), type.dtype)
+            for type, output in zip(loop.types, loop.op.outputs, strict=True)
+            if output.keep.last is None
+        ),
+    )
+
+    def step(before: State) -> State:
+        slices = jax.tree.map(lambda x: lax.dynamic_index_in_dim(x, before.t, keepdims=False), rows)
+        carry, result = loop.step(before.carry, Slices(before.t, slices))
+        buffers = tuple(
+            lax.dynamic_update_index_in_dim(buffer, value, before.t, 0)
+            for buffer, value in zip(before.buffers, loop.kept(result), strict=True)
+        )
+        stopped = result.until[0] if loop.op.until else before.stopped
+        return State(before.t + 1, stopped, carry, buffers)
+
+    if loop.plan.unroll > 1:
+        state = _several_at_once(step, state, limit, loop.plan.unroll)
+    state = lax.while_loop(lambda now: (now.t < limit) & ~now.stopped, step, state)
+    may_be_short = loop.op.n_steps is None or any((output.keep.last or 0) > 1 for output in loop.op.outputs)
+    return loop.outputs(state.carry, state.buffers, state.t, may_be_short)
+
+
+def _limit(loop: Loop) -> tuple[Any, tuple[tuple[Any, ...], ...]]:
+    """The most steps there can be, and what sequences give for them."""
+    n_steps = loop.op.n_steps
+    if n_steps is None:
+        return loop.parts.n_steps[0].astype("int32"), ()
+    return jnp.asarray(n_steps, "int32"), loop.slices(n_steps).rows
+
+
+def _several_at_once(step: Callable[[State], State], state: State, limit: Any, count: int) -> State:
+    """All but the last few steps, ``count`` in an iteration."""
+
+    def steps(now: State) -> State:
+        for _ in range(count):
+            now = step(now)
+        return now
+
+    return lax.while_loop(lambda now: now.t + count <= limit, steps, state)

@@ -1,0 +1,1 @@
+"""Rewrites: a valid graph in, an equivalent valid graph out."""

@@ -1,0 +1,102 @@
+"""Only the steps that someone reads are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from loopjax.rewrite.driver import map_regions
+from loopjax.trace.convert import constant
+from loopjax.trace.graph import Apply, Graph, Variable, copy_node
+from loopjax.trace.loop import Keep, MapOutput, Recurrence, Scan
+from loopjax.trace.op import Call, Entry
+
+
+@dataclass(frozen=True)
+class KeepRead:
+    """``out[-1]``, ``out[-k]`` and ``out[-k:]`` keep so many last rows; ``out.shape[0]`` keeps none.
+
+    XLA does not do this by itself: it stores every step and then picks.
+    """
+
+    name: str = "keep"
+
+    def __call__(self, graph: Graph) -> Graph:
+        graph = map_regions(graph, self)
+        kept: dict[Apply, Scan] = {}
+        for node in graph.applies:
+            if isinstance(node.op, Scan):
+                kept[node] = _trimmed(node, node.op, graph)
+        if not kept:
+            return graph
+
+        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+            if node in kept:
+                return copy_node(node, inputs, kept[node]).outputs
+            length = _length_read(node, inputs)
+            return None if length is None else (length,)
+
+        return graph.rebuilt(transform=transform)
+
+
+def _trimmed(node: Apply, op: Scan, graph: Graph) -> Scan:
+    """The scan with the rows that nobody reads dropped."""
+    kept: list[Recurrence | MapOutput] = []
+    for output, stack in zip(op.outputs, node.outputs, strict=False):
+        last = rows_read(stack, graph, slices=not op.until) if output.keep.all else None
+        kept.append(output if last is None else replace(output, keep=Keep(last=last)))
+    count = len(op.recurrences)
+    return replace(
+        op,
+        recurrences=tuple(one for one in kept[:count] if isinstance(one, Recurrence)),
+        maps=tuple(one for one in kept[count:] if isinstance(one, MapOutput)),
+    )
+
+
+def rows_read(stack: Variable, graph: Graph, slices: bool) -> int | None:
+    """How many of a stack's last rows its readers need; ``None`` for all. ``slices`` admits ``[-k:]``."""
+    if stack in graph.outputs:
+        return None
+    needed = 0
+    for reader in graph.readers.get(stack, []):
+        rows = _rows(reader, stack, slices)
+        if rows is None:
+            return None
+        needed = max(needed, rows)
+    return needed
+
+
+def _rows(reader: Apply, stack: Variable, slices: bool) -> int | None:
+    if not isinstance(reader.op, Call) or stack in reader.inputs[1:]:
+        return None
+    if reader.op.row == "dim":
+        return 0
+    if reader.op.row != "index":
+        return None
+    arguments = reader.op.arguments
+    pattern: list[Entry] = [entry for entry in arguments["pattern"] if entry[0] != "new"]
+    first = pattern[0]
+    if first[0] == "int" and first[1] < 0:
+        return -int(first[1])
+    if slices and first[0] == "slice" and first[1] is not None and first[2:] == (None, None):
+        start = arguments["lengths"][first[1]]
+        if start is not None and start < 0:
+            return -int(start)
+    return None
+
+
+def _length_read(node: Apply, inputs: tuple[Variable, ...]) -> Variable | None:
+    """For ``shape[0]`` of a scan's output, the number of steps."""
+    if not isinstance(node.op, Call) or node.op.row != "dim" or node.op.arguments["axis"] != 0:
+        return None
+    owner = inputs[0].owner
+    if owner is None or not isinstance(owner.op, Scan):
+        return None
+    op, position = owner.op, inputs[0].index
+    if position >= len(op.outputs) or op.outputs[position].keep.every != 1:
+        return None
+    if op.until:
+        return owner.outputs[-1]
+    if op.n_steps is not None:
+        return constant(op.n_steps)
+    return owner.inputs[0].astype("int64")

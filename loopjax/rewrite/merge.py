@@ -1,0 +1,77 @@
+"""Equal nodes become one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loopjax.rewrite.driver import map_regions
+from loopjax.trace.grad import Gradient
+from loopjax.trace.graph import Apply, Constant, Graph, Variable
+from loopjax.trace.source import Source
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Shares nodes of equal op and inputs, in regions too; the one that stays has the source lines of all.
+
+    What a recorded gradient is taken with respect to keeps its identity: with ``y = x*2; z = x*2`` the gradient of
+    ``y + z`` with respect to ``y`` is 1.
+    """
+
+    name: str = "merge"
+
+    def __call__(self, graph: Graph) -> Graph:
+        graph = map_regions(graph, self)
+        groups = _groups(graph)
+        if not groups.merges:
+            return graph
+        built: dict[Apply, Apply] = {}
+
+        def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...]:
+            first = groups.first[node]
+            if first is not node:
+                return built[first].outputs
+            built[node] = Apply(node.op, [groups.constant(variable) for variable in inputs], groups.sources[node])
+            for old, new in zip(node.outputs, built[node].outputs, strict=True):
+                new.name = old.name
+            return built[node].outputs
+
+        return graph.rebuilt(transform=transform)
+
+
+class _Groups:
+    """Which node stands for which."""
+
+    def __init__(self) -> None:
+        self.first: dict[Apply, Apply] = {}
+        self.sources: dict[Apply, tuple[Source, ...]] = {}
+        self.constants: dict[object, Constant] = {}
+        self.merges = False
+
+    def constant(self, variable: Variable) -> Variable:
+        if not isinstance(variable, Constant):
+            return variable
+        return self.constants.setdefault((variable.key, variable.type.weak), variable)
+
+
+def _groups(graph: Graph) -> _Groups:
+    groups = _Groups()
+    distinct = {
+        variable
+        for node in graph.applies
+        if isinstance(node.op, Gradient)
+        for variable in node.op.parts(node.inputs).wrt
+    }
+    stands: dict[Variable, Variable] = {}
+    found: dict[object, Apply] = {}
+    for node in graph.applies:
+        inputs = tuple(stands.get(variable, groups.constant(variable)) for variable in node.inputs)
+        key: object = (node.op, inputs)
+        if any(output in distinct for output in node.outputs):
+            key = node
+        first = found.setdefault(key, node)
+        groups.first[node] = first
+        groups.sources[first] = tuple(dict.fromkeys((*groups.sources.get(first, ()), *node.sources)))
+        groups.merges |= first is not node
+        stands.update(zip(node.outputs, first.outputs, strict=True))
+    return groups

@@ -1,0 +1,137 @@
+"""How each loop is lowered: the last sized rewrite writes its ``LoopPlan``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from loopjax.errors import UnsupportedError, where
+from loopjax.trace.grad import Linearize
+from loopjax.trace.graph import Apply, Graph, Variable, copy_node
+from loopjax.trace.loop import History, LoopPlan, MapOutput, Recurrence, Scan
+from loopjax.trace.op import Call, Op
+from loopjax.trace.types import KEY, RESIDUAL, TensorType
+
+Derivative = Literal["none", "any"]
+
+WINDOW = 4
+"""Past values up to which plain carries beat a ring buffer."""
+
+VMAP_BYTES = 2**28
+"""Intermediate values of a loop without recurrence up to which all of its steps run at once."""
+
+UNROLL = 8
+"""Steps per iteration of a small elementwise body."""
+
+UNROLL_OPS = 12
+"""Elementwise ops up to which a body counts as small."""
+
+
+@dataclass(frozen=True)
+class PlanLoops:
+    """Decides for every loop; ``lower/`` obeys and ``explain`` prints it."""
+
+    name: str = "plan"
+
+    def __call__(self, graph: Graph) -> Graph:
+        return _planned(graph, "none")
+
+
+def _planned(graph: Graph, derivative: Derivative) -> Graph:
+    def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
+        op: Op = node.op
+        if isinstance(op, Linearize):
+            op = op.with_regions([_planned(op.region, "any")])
+        elif isinstance(op, Scan):
+            body = _planned(op.body, derivative)
+            op = replace(op, body=body, plan=choose(replace(op, body=body), node, derivative))
+        else:
+            return None
+        return copy_node(node, inputs, op).outputs
+
+    if not any(node.op.regions for node in graph.applies):
+        return graph
+    return graph.rebuilt(transform=transform)
+
+
+def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
+    """The plan of a sized scan."""
+    plan = LoopPlan("scan", storage=tuple(_history(output) for output in op.outputs), derivative=derivative)
+    n_steps = op.n_steps
+    if (op.until or n_steps is None) and derivative != "none":
+        raise UnsupportedError(
+            f"scan {op.label!r}: the gradient through a loop that stops by until, or whose length varies from step to step of an "
+            f"outer loop, is not available yet{where(node.sources)}"
+        )
+    if n_steps is None:
+        unroll = _unroll(op, UNROLL, derivative)[0] if not op.until else 1
+        reason = "n_steps is a run-time value and only the last steps are read"
+        return replace(plan, kind="while", unroll=unroll, reason=reason)
+    if n_steps == 0:
+        return replace(plan, kind="empty", reason="no steps")
+    if op.until:
+        return replace(plan, kind="while", reason="it stops when until says so")
+    if n_steps == 1:
+        return replace(plan, kind="inline", reason="one step")
+    if _is_map(op, derivative):
+        return _map_plan(op, n_steps, plan)
+    if op.checkpoint:
+        return replace(plan, checkpoint=op.checkpoint, reason=f"saves the state every {op.checkpoint} steps")
+    unroll, reason = _unroll(op, n_steps, derivative)
+    return replace(plan, unroll=unroll, reason=reason)
+
+
+def _history(output: Recurrence | MapOutput) -> History:
+    size = max(output.depth, output.keep.last or 0)
+    return History("window" if size <= WINDOW else "ring", size)
+
+
+def _is_map(op: Scan, derivative: Derivative) -> bool:
+    truncated = derivative != "none" and op.truncate_gradient > 0
+    return not op.recurrences and not op.n_states and not op.checkpoint and not truncated
+
+
+def _map_plan(op: Scan, n_steps: int, plan: LoopPlan) -> LoopPlan:
+    if _has_while(op.body):
+        return replace(plan, reason="an inner loop's length varies, which running all steps at once would slow down")
+    row = _bytes(output.type for inner in op.body.applies for output in inner.outputs)
+    if row * n_steps <= VMAP_BYTES:
+        return replace(plan, kind="vmap", reason="no step needs another")
+    batch = max(VMAP_BYTES // max(row, 1), 1)
+    return replace(
+        plan, kind="batched", batch=batch, reason="no step needs another; all at once would take too much memory"
+    )
+
+
+def _has_while(body: Graph) -> bool:
+    for node in body.applies:
+        if isinstance(node.op, Scan) and node.op.plan is not None and node.op.plan.kind == "while":
+            return True
+        if any(_has_while(region) for region in node.op.regions):
+            return True
+    return False
+
+
+def _bytes(types: Iterable[TensorType]) -> int:
+    total = 0
+    for type in types:
+        if type.dtype not in (KEY, RESIDUAL):
+            total += math.prod(type.sizes) * np.dtype(type.dtype).itemsize
+    return total
+
+
+def _unroll(op: Scan, n_steps: int, derivative: Derivative) -> tuple[int, str]:
+    """Steps per iteration: the user's, or several for a small elementwise body that no derivative stores."""
+    if op.unroll is not None:
+        return op.unroll, "unroll as asked"
+    small = len(op.body.applies) <= UNROLL_OPS and all(
+        isinstance(node.op, Call) and node.op.definition.trait == "pointwise" for node in op.body.applies
+    )
+    if not small or derivative != "none":
+        return 1, "each step needs the one before"
+    steps = next((count for count in range(UNROLL, 1, -1) if n_steps % count == 0), 1)
+    return steps, "each step needs the one before; a small elementwise body"

@@ -1,0 +1,61 @@
+"""The shared variables of a call: locked, read once, and committed all or none."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import repeat
+from typing import Any
+
+import jax
+
+from loopjax.errors import UnsupportedError
+from loopjax.trace.graph import Variable
+from loopjax.trace.shared import SharedVariable
+
+
+class State:
+    """The shared variables that a function reads or updates; the first ``len(updated)`` outputs of a call are new values."""
+
+    def __init__(self, variables: Sequence[SharedVariable], updated: Sequence[SharedVariable]) -> None:
+        self.variables = tuple(variables)
+        self.updated = tuple(updated)
+        self._locks = [v.lock for v in sorted({*variables, *updated}, key=lambda v: v.order)]
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds every variable's lock, taken in one order for all functions."""
+        with ExitStack() as stack:
+            for lock in self._locks:
+                stack.enter_context(lock)
+            yield
+
+    def read(self) -> list[Any]:
+        """The values now."""
+        return [variable.value for variable in self.variables]
+
+    def commit(self, values: Sequence[Any], wait: bool = True) -> None:
+        """Gives the updated variables their new values.
+
+        Waits for them first, so that a failed computation changes nothing, unless told not to.
+        """
+        for variable, value in zip(self.updated, values, strict=True):
+            if isinstance(value, jax.core.Tracer):
+                raise UnsupportedError(
+                    f"{variable!r} would be updated with a JAX tracer; call a function with updates outside of jit, grad and vmap"
+                )
+        for value in values if wait else ():
+            value.block_until_ready()
+        # One call into C: no interrupt can come between two assignments.
+        deque(map(setattr, self.updated, repeat("_value"), values), maxlen=0)
+
+    def overwritable(self, outputs: Sequence[Variable]) -> list[SharedVariable]:
+        """The variables whose old values nobody reads after a call."""
+        return [variable for variable in self.updated if variable in self.variables and variable not in outputs]
+
+    def lose_overwritten(self) -> None:
+        """After a failed call that was allowed to overwrite values: marks those that are gone."""
+        for variable in self.updated:
+            if variable._value is not None and variable._value.is_deleted():
+                variable._value = None

@@ -1,0 +1,155 @@
+"""Arrays from nothing: filled ones, ranges, and the like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from loopjax.config import config
+from loopjax.tensor.lengths import holes, size_list
+from loopjax.trace.convert import as_variable, constant
+from loopjax.trace.graph import Variable, apply
+from loopjax.trace.methods import word
+from loopjax.trace.op import call, register
+from loopjax.trace.types import Shape, TensorType, broadcast_shapes, dtype_name
+
+
+def _alloc_type(value: TensorType, lengths: Shape) -> TensorType:
+    if any(length is not None and length < 0 for length in lengths):
+        raise ValueError(f"a size is negative in {lengths}")
+    if broadcast_shapes(value.shape, lengths) != tuple(lengths) and None not in lengths:
+        raise ValueError(f"a value of shape {value.shape} does not fill an array of shape {lengths}")
+    return TensorType(value.dtype, tuple(lengths))
+
+
+register("alloc", lambda value, lengths: jnp.broadcast_to(value, lengths), _alloc_type)
+
+
+@word
+def alloc(value: Any, *shape: Any) -> Variable:
+    """An array of this shape, filled with ``value`` (broadcast). Sizes are ints or integer scalars."""
+    static, symbolic = holes(shape, "shape")
+    filled = as_variable(value)
+    if filled.type.weak:
+        filled = constant(value)
+    return apply(call("alloc", lengths=static), filled, *symbolic)[0]
+
+
+def full(shape: Any, fill_value: Any, dtype: Any = None) -> Variable:
+    """An array of ``shape``, every element ``fill_value``; of dtype floatX where that is a Python float."""
+    value = as_variable(fill_value)
+    return alloc(value if dtype is None else value.astype(dtype), *size_list(shape))
+
+
+def zeros(shape: Any, dtype: Any = None) -> Variable:
+    """Zeros of ``shape``; dtype floatX unless given."""
+    return full(shape, 0, dtype or config.floatX)
+
+
+def ones(shape: Any, dtype: Any = None) -> Variable:
+    """Ones of ``shape``; dtype floatX unless given."""
+    return full(shape, 1, dtype or config.floatX)
+
+
+empty = zeros
+
+
+def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Variable:
+    """``fill_value`` in the shape of ``x``, and in its dtype unless given."""
+    model = as_variable(x)
+    value = as_variable(fill_value).astype(dtype or model.dtype)
+    return alloc(value, *(model.shape[axis] for axis in range(model.ndim)))
+
+
+@word
+def zeros_like(x: Any, dtype: Any = None) -> Variable:
+    """Zeros in the shape of ``x``, and in its dtype unless given."""
+    return full_like(x, 0, dtype)
+
+
+@word
+def ones_like(x: Any, dtype: Any = None) -> Variable:
+    """Ones in the shape of ``x``, and in its dtype unless given."""
+    return full_like(x, 1, dtype)
+
+
+@word
+def fill(x: Any, value: Any) -> Variable:
+    """``value`` in the shape and dtype of ``x``."""
+    return full_like(x, value)
+
+
+def _arange_type(lengths: Shape, dtype: str) -> TensorType:
+    start, stop, step = lengths
+    if start is None or stop is None or step is None:
+        return TensorType(dtype, (None,))
+    if step == 0:
+        raise ValueError("arange with step 0 never ends")
+    return TensorType(dtype, (len(range(start, stop, step)),))
+
+
+def _arange_run(lengths: tuple[int, int, int], dtype: str) -> Any:
+    start, stop, step = lengths
+    return jnp.arange(start, stop, step, dtype=dtype)
+
+
+register("arange", _arange_run, _arange_type)
+
+
+@word
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Variable:
+    """Integers from ``start`` (0) up to, not including, ``stop``, as a vector; int64 unless given.
+
+    Arguments are ints or integer scalar variables; Python floats make a constant floatX vector.
+    """
+    if stop is None:
+        start, stop = 0, start
+    given = (start, stop, step)
+    if any(isinstance(value, (float, np.floating)) for value in given):
+        return constant(np.arange(*given), dtype=dtype or config.floatX)
+    static, symbolic = holes(given, "arange")
+    return apply(call("arange", lengths=static, dtype=dtype_name(dtype or "int64")), *symbolic)[0]
+
+
+def _eye_type(lengths: Shape, k: int, dtype: str) -> TensorType:
+    return TensorType(dtype, tuple(lengths))
+
+
+def _eye_run(lengths: tuple[int, int], k: int, dtype: str) -> Any:
+    return jnp.eye(lengths[0], lengths[1], k, dtype=dtype)
+
+
+register("eye", _eye_run, _eye_type)
+
+
+def eye(n: Any, m: Any = None, k: int = 0, dtype: Any = None) -> Variable:
+    """Ones on diagonal ``k`` of an ``(n, m)`` matrix of zeros; dtype floatX unless given."""
+    static, symbolic = holes([n, n if m is None else m], "eye")
+    return apply(call("eye", lengths=static, k=k, dtype=dtype_name(dtype or config.floatX)), *symbolic)[0]
+
+
+def identity_like(x: Any, dtype: Any = None) -> Variable:
+    """The identity matrix in the shape of ``x``."""
+    model = as_variable(x)
+    return eye(model.shape[0], model.shape[1], dtype=dtype or model.dtype)
+
+
+def _linspace_type(start: TensorType, stop: TensorType, lengths: Shape, dtype: str) -> TensorType:
+    return TensorType(dtype, (*lengths, *broadcast_shapes(start.shape, stop.shape)))
+
+
+def _linspace_run(start: Any, stop: Any, lengths: tuple[int], dtype: str) -> Any:
+    return jnp.linspace(start, stop, lengths[0], dtype=dtype)
+
+
+register("linspace", _linspace_run, _linspace_type)
+
+
+def linspace(start: Any, stop: Any, num: Any = 50, dtype: Any = None) -> Variable:
+    """``num`` equally spaced values from ``start`` to ``stop``, both included; dtype floatX unless given."""
+    to = dtype_name(dtype or config.floatX)
+    static, symbolic = holes([num], "num")
+    ends = [as_variable(end).astype(to) for end in (start, stop)]
+    return apply(call("linspace", lengths=static, dtype=to), *ends, *symbolic)[0]

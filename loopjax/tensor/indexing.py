@@ -1,0 +1,216 @@
+"""Indexing: reading parts of arrays, and arrays with parts replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from loopjax.errors import UnsupportedError, where
+from loopjax.tensor.lengths import holes
+from loopjax.tensor.shape import dim
+from loopjax.trace.convert import as_variable
+from loopjax.trace.graph import Constant, Variable, apply
+from loopjax.trace.methods import word
+from loopjax.trace.op import Call, Entry, call, register
+from loopjax.trace.types import Shape, TensorType, broadcast_shapes
+
+
+class _Key(NamedTuple):
+    pattern: tuple[Entry, ...]
+    lengths: tuple[int | None, ...]
+    arrays: list[Variable]
+    symbolic: list[Variable]
+
+
+def _entries(x: Variable, key: Any) -> list[Any]:
+    """The key as a list with an entry for each axis of ``x``, and ``None`` for each new one."""
+    given = list(key) if isinstance(key, tuple) else [key]
+    given = [entry.data if isinstance(entry, Constant) else entry for entry in given]
+    given = [part for entry in given for part in _mask_as_indices(entry)]
+    used = sum(entry is not None and entry is not Ellipsis for entry in given)
+    if used > x.ndim:
+        raise IndexError(f"{used} indices for {x!r}{where(x.sources)}, which has {x.ndim} dimensions")
+    dots = [position for position, entry in enumerate(given) if entry is Ellipsis]
+    if len(dots) > 1:
+        raise IndexError("an index may have one '...'")
+    rest = [slice(None)] * (x.ndim - used)
+    if not dots:
+        return given + rest
+    return given[: dots[0]] + rest + given[dots[0] + 1 :]
+
+
+def _mask_as_indices(entry: Any) -> list[Any]:
+    if isinstance(entry, (np.ndarray, list)) and np.asarray(entry).dtype == bool and np.ndim(entry) > 0:
+        return list(np.nonzero(np.asarray(entry)))
+    if isinstance(entry, Variable) and entry.dtype == "bool":
+        raise UnsupportedError(
+            f"indexing by the symbolic mask {entry!r}{where(entry.sources)} gives a length that only the run knows; "
+            f"use switch(mask, x, 0), or a reduction of it"
+        )
+    return [entry]
+
+
+def _read_key(x: Variable, key: Any) -> _Key:
+    pattern: list[Entry] = []
+    lengths: list[Any] = []
+    arrays: list[Variable] = []
+    for entry in _entries(x, key):
+        if entry is None:
+            pattern.append(("new",))
+        elif isinstance(entry, slice):
+            pattern.append(("slice", *(_length(part, lengths) for part in (entry.start, entry.stop, entry.step))))
+        elif isinstance(entry, (int, np.integer)) and not isinstance(entry, bool):
+            pattern.append(("int", int(entry)))
+        else:
+            index = as_variable(entry)
+            if not index.type.is_integer:
+                raise IndexError(f"an index is an integer, a slice, None or '...', got {index!r}{where(index.sources)}")
+            if isinstance(index, Constant) and index.ndim == 0:
+                pattern.append(("int", int(index.data)))
+            else:
+                pattern.append(("at",))
+                arrays.append(index)
+    static, symbolic = holes(lengths, "a slice")
+    return _Key(tuple(pattern), static, arrays, symbolic)
+
+
+def _length(part: Any, lengths: list[Any]) -> int | None:
+    if part is None:
+        return None
+    lengths.append(part)
+    return len(lengths) - 1
+
+
+def _index_type(x: TensorType, *arrays: TensorType, pattern: tuple[Entry, ...], lengths: Shape) -> TensorType:
+    shape: list[int | None] = []
+    picked: list[int] = []
+    axis = 0
+    for entry in pattern:
+        if entry[0] == "new":
+            shape.append(1)
+            continue
+        if entry[0] == "slice":
+            shape.append(_slice_size(entry, lengths, x.shape[axis]))
+        else:
+            if entry[0] == "int":
+                _check_bounds(entry[1], x.shape[axis], axis)
+            picked.append(len(shape))
+        axis += 1
+    if any(array.ndim for array in arrays):
+        place = picked[0] if _adjacent(pattern) else 0
+        shape[place:place] = broadcast_shapes(*(array.shape for array in arrays))
+    return TensorType(x.dtype, tuple(shape))
+
+
+def _slice_size(entry: Entry, lengths: Shape, size: int | None) -> int | None:
+    parts = [None if position is None else lengths[position] for position in entry[1:]]
+    if entry[1:] == (None, None, None):
+        return size
+    holes_left = any(position is not None and lengths[position] is None for position in entry[1:])
+    if holes_left or size is None:
+        return None
+    if parts[2] == 0:
+        raise ValueError("a slice has step 0")
+    return len(range(*slice(*parts).indices(size)))
+
+
+def _check_bounds(index: int, size: int | None, axis: int) -> None:
+    if size is not None and not -size <= index < size:
+        raise IndexError(f"index {index} is out of bounds for axis {axis} of size {size}")
+
+
+def _adjacent(pattern: Sequence[Entry]) -> bool:
+    """Whether the integer entries stand side by side, so that their axes replace them in place."""
+    positions = [position for position, entry in enumerate(pattern) if entry[0] in ("int", "at")]
+    return positions[-1] - positions[0] == len(positions) - 1
+
+
+def _write_type(
+    x: TensorType, value: TensorType, *arrays: TensorType, pattern: tuple[Entry, ...], lengths: Shape
+) -> TensorType:
+    target = _index_type(x, *arrays, pattern=pattern, lengths=lengths)
+    broadcast_shapes(target.shape, value.shape)
+    if value.ndim > target.ndim:
+        raise ValueError(f"a value of shape {value.shape} does not fit into a part of shape {target.shape}")
+    return TensorType(x.dtype, x.shape)
+
+
+register("index", None, _index_type, "index")
+register("set", None, _write_type)
+register("inc", None, _write_type)
+
+
+@word
+def index(x: Any, key: Any) -> Variable:
+    """``x[key]``: ints, slices, ``None``, ``...``, integer arrays and symbolic integers, as in NumPy.
+
+    Out of bounds: ``IndexError`` where that is known before running; else the value read is NaN (for integers
+    the least of the dtype).
+    """
+    variable = as_variable(x)
+    owner = variable.owner
+    if owner is not None and isinstance(owner.op, Call) and owner.op.row == "shape" and isinstance(key, int):
+        return dim(owner.inputs[0], _axis(key, owner.inputs[0]))
+    read = _read_key(variable, key)
+    op = call("index", pattern=read.pattern, lengths=read.lengths)
+    return apply(op, variable, *read.arrays, *read.symbolic)[0]
+
+
+def _axis(key: int, x: Variable) -> int:
+    if not -x.ndim <= key < x.ndim:
+        raise IndexError(f"shape[{key}] of {x!r}, which has {x.ndim} dimensions")
+    return key
+
+
+@word
+def rows(x: Variable) -> Iterator[Variable]:
+    """``x[0]``, ``x[1]``, ... where the length is known. Raises ``TypeError`` where it is not."""
+    if x.ndim == 0:
+        raise TypeError(f"{x!r} is a scalar and cannot be iterated over")
+    count = x.type.shape[0]
+    if count is None:
+        raise TypeError(f"{x!r}{where(x.sources)} has an unknown length; loop over it with scan")
+    return iter([index(x, position) for position in range(count)])
+
+
+@word
+def set_subtensor(part: Any, value: Any) -> Variable:
+    """``set_subtensor(x[key], value)``: ``x`` with that part replaced; writes out of bounds are dropped."""
+    return _write("set", part, value)
+
+
+@word
+def inc_subtensor(part: Any, value: Any) -> Variable:
+    """``inc_subtensor(x[key], value)``: ``x`` with ``value`` added to that part, repeated indices adding up."""
+    return _write("inc", part, value)
+
+
+def _write(row: str, part: Any, value: Any) -> Variable:
+    node = part.owner if isinstance(part, Variable) else None
+    if node is None or not isinstance(node.op, Call) or node.op.row != "index":
+        raise TypeError(f"{row}_subtensor takes an indexed variable such as x[i], got {part!r:.80}")
+    x, *rest = node.inputs
+    new = as_variable(value)
+    if new.type.weak or new.dtype != x.dtype:
+        if not new.type.weak and not _fits(new.dtype, x.dtype):
+            raise TypeError(
+                f"{row}_subtensor puts {new.type} into {x.type}, which loses precision{where(new.sources)}; "
+                f"cast it with .astype({x.dtype!r})"
+            )
+        new = new.astype(x.dtype)
+    return apply(Call(row, node.op.params), x, new, *rest)[0]
+
+
+def _fits(given: str, wanted: str) -> bool:
+    return np.can_cast(given, wanted, "same_kind") if "bfloat16" not in (given, wanted) else True
+
+
+@word
+def take(x: Any, indices: Any, axis: int | None = None) -> Variable:
+    """``x[indices]`` along ``axis``, or of the flattened array."""
+    variable = as_variable(x)
+    if axis is None:
+        return index(variable.flatten(), indices)
+    return index(variable, (slice(None),) * (axis % variable.ndim) + (indices,))

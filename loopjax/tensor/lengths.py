@@ -1,0 +1,46 @@
+"""Sizes that may be symbolic: splitting them into what is known and what must be known before compiling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from loopjax.errors import where
+from loopjax.trace.convert import as_variable
+from loopjax.trace.graph import Constant, Variable
+
+
+def size_list(shape: Any, argument: str = "shape") -> list[Any]:
+    """A shape as a list: of an int, of a list of ints and integer scalars, or of a symbolic vector of known size."""
+    if isinstance(shape, Variable) and not isinstance(shape, Constant):
+        if shape.ndim == 0:
+            return [shape]
+        count = shape.type.shape[0]
+        if shape.ndim != 1 or count is None:
+            raise ValueError(f"{argument} is a vector of known size, got {shape!r}{where(shape.sources)}")
+        return [shape[position] for position in range(count)]
+    if isinstance(shape, Constant):
+        shape = shape.data
+    if isinstance(shape, np.ndarray):
+        return [int(size) for size in np.atleast_1d(shape)]
+    if isinstance(shape, (list, tuple)):
+        return list(shape)
+    return [shape]
+
+
+def holes(lengths: Iterable[Any], argument: str) -> tuple[tuple[int | None, ...], list[Variable]]:
+    """The lengths with ``None`` for each that is symbolic, and those."""
+    static: list[int | None] = []
+    symbolic: list[Variable] = []
+    for length in lengths:
+        variable = as_variable(length)
+        if variable.ndim != 0 or not variable.type.is_integer:
+            raise TypeError(f"{argument} holds integers, got {length!r}{where(variable.sources)}")
+        if isinstance(variable, Constant):
+            static.append(int(variable.data))
+        else:
+            static.append(None)
+            symbolic.append(variable)
+    return tuple(static), symbolic

@@ -1,0 +1,180 @@
+"""Reductions and cumulative ops: folding an array along axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from loopjax.config import config
+from loopjax.tensor.axes import Axis, normal_axes
+from loopjax.trace.convert import as_variable
+from loopjax.trace.graph import Variable, apply
+from loopjax.trace.methods import word
+from loopjax.trace.op import call, register
+from loopjax.trace.types import TensorType, dtype_name
+
+
+def _reduced(type: TensorType, axis: tuple[int, ...], keepdims: bool, dtype: str | None) -> TensorType:
+    shape = [
+        1 if position in axis else dim for position, dim in enumerate(type.shape) if keepdims or position not in axis
+    ]
+    return TensorType(dtype or type.dtype, tuple(shape))
+
+
+def _float_of(dtype: str) -> str:
+    return dtype if jnp.issubdtype(dtype, jnp.inexact) else config.floatX
+
+
+def _sum_of(dtype: str) -> str:
+    return dtype if jnp.issubdtype(dtype, jnp.inexact) else "int64"
+
+
+def _reduction(
+    name: str, run: Callable[..., Any], result: Callable[[str], str], cast: bool = False
+) -> Callable[..., Variable]:
+    """Registers a reduction; ``cast`` brings the input to the result's dtype first."""
+
+    def infer(type: TensorType, axis: tuple[int, ...], keepdims: bool, dtype: str) -> TensorType:
+        return _reduced(type, axis, keepdims, dtype)
+
+    def lowered(x: Any, axis: tuple[int, ...], keepdims: bool, dtype: str) -> Any:
+        if cast:
+            x = x.astype(dtype)
+        return run(x, axis=axis, keepdims=keepdims).astype(dtype)
+
+    register(name, lowered, infer, "reduce")
+
+    def record(x: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Variable:
+        variable = as_variable(x)
+        to = dtype_name(dtype) if dtype is not None else result(variable.dtype)
+        axes = normal_axes(axis, variable.ndim)
+        return apply(call(name, axis=axes, keepdims=bool(keepdims), dtype=to), variable)[0]
+
+    record.__name__ = record.__qualname__ = name
+    record.__doc__ = (
+        f"``{name}`` along ``axis`` (an int, several, or all by default); ``keepdims`` leaves them with size 1. "
+        f"``dtype`` is that of the result."
+    )
+    return word(record)
+
+
+def _same(dtype: str) -> str:
+    return dtype
+
+
+def _bool(dtype: str) -> str:
+    return "bool"
+
+
+sum = _reduction("sum", jnp.sum, _sum_of, cast=True)
+prod = _reduction("prod", jnp.prod, _sum_of, cast=True)
+mean = _reduction("mean", jnp.mean, _float_of, cast=True)
+max = _reduction("max", jnp.max, _same)
+min = _reduction("min", jnp.min, _same)
+any = _reduction("any", jnp.any, _bool)
+all = _reduction("all", jnp.all, _bool)
+logsumexp = _reduction("logsumexp", jax.scipy.special.logsumexp, _float_of, cast=True)
+
+
+@word
+def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Variable:
+    """The variance along ``axis``; divides by the count less ``ddof``."""
+    variable = as_variable(x)
+    axes = normal_axes(axis, variable.ndim)
+    to = _float_of(variable.dtype)
+    return apply(call("var", axis=axes, ddof=ddof, keepdims=bool(keepdims), dtype=to), variable)[0]
+
+
+def _var_type(type: TensorType, axis: tuple[int, ...], ddof: int, keepdims: bool, dtype: str) -> TensorType:
+    return _reduced(type, axis, keepdims, dtype)
+
+
+def _var_run(x: Any, axis: tuple[int, ...], ddof: int, keepdims: bool, dtype: str) -> Any:
+    return jnp.var(x.astype(dtype), axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+register("var", _var_run, _var_type, "reduce")
+
+
+@word
+def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Variable:
+    """The standard deviation along ``axis``."""
+    from loopjax.tensor.elementwise import sqrt
+
+    return sqrt(var(x, axis, ddof, keepdims))
+
+
+def _picker(name: str, run: Callable[..., Any]) -> Callable[..., Variable]:
+    """Registers ``argmax`` or ``argmin``."""
+
+    def infer(type: TensorType, axis: int | None, keepdims: bool) -> TensorType:
+        axes = normal_axes(axis, type.ndim)
+        return _reduced(type, axes, keepdims, "int64")
+
+    def lowered(x: Any, axis: int | None, keepdims: bool) -> Any:
+        return run(x, axis=axis, keepdims=keepdims).astype("int64")
+
+    register(name, lowered, infer, "reduce")
+
+    def record(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
+        variable = as_variable(x)
+        if axis is not None:
+            (axis,) = normal_axes(axis, variable.ndim)
+        return apply(call(name, axis=axis, keepdims=keepdims), variable)[0]
+
+    record.__name__ = record.__qualname__ = name
+    record.__doc__ = f"``{name}``: int64 positions along ``axis``, or in the flattened array."
+    return word(record)
+
+
+argmax = _picker("argmax", jnp.argmax)
+argmin = _picker("argmin", jnp.argmin)
+
+
+def _cumulative(name: str, run: Callable[..., Any]) -> Callable[..., Variable]:
+    """Registers ``cumsum`` or ``cumprod``."""
+
+    def infer(type: TensorType, axis: int) -> TensorType:
+        return TensorType(_sum_of(type.dtype), type.shape)
+
+    def lowered(x: Any, axis: int) -> Any:
+        return run(x, axis=axis, dtype=_sum_of(str(x.dtype)))
+
+    register(name, lowered, infer)
+
+    def record(x: Any, axis: int | None = None) -> Variable:
+        variable = as_variable(x)
+        if axis is None:
+            variable, axis = variable.flatten(), 0
+        (axis,) = normal_axes(axis, variable.ndim)
+        return apply(call(name, axis=axis), variable)[0]
+
+    record.__name__ = record.__qualname__ = name
+    record.__doc__ = f"``{name}`` along ``axis``, or of the flattened array."
+    return word(record)
+
+
+cumsum = _cumulative("cumsum", jnp.cumsum)
+cumprod = _cumulative("cumprod", jnp.cumprod)
+
+
+@word
+def ptp(x: Any, axis: Axis = None) -> Variable:
+    """The largest less the smallest element along ``axis``."""
+    return max(x, axis=axis) - min(x, axis=axis)
+
+
+@word
+def norm(x: Any, ord: int = 2, axis: Axis = None, keepdims: bool = False) -> Variable:
+    """The vector norm of order 1 or 2 of the elements along ``axis``."""
+    from loopjax.tensor.elementwise import abs as absolute
+    from loopjax.tensor.elementwise import sqr, sqrt
+
+    if ord == 1:
+        return sum(absolute(x), axis=axis, keepdims=keepdims)
+    if ord == 2:
+        return sqrt(sum(sqr(x), axis=axis, keepdims=keepdims))
+    raise ValueError(f"norm takes ord 1 or 2, not {ord!r}")

@@ -1,0 +1,1 @@
+"""Recording: what users call becomes a graph."""

@@ -1,0 +1,247 @@
+"""What users pass to ``scan`` and return from its fn, read into named parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from loopjax.errors import where
+from loopjax.trace.convert import as_variable, constant
+from loopjax.trace.graph import Constant, Variable
+from loopjax.trace.shared import SharedVariable
+from loopjax.trace.types import TensorType
+
+
+class until:  # noqa: N801 - the name that Theano programs use
+    """``until(condition)``, returned last by a scan's fn, stops the loop after the step in which it is true."""
+
+    def __init__(self, condition: Any) -> None:
+        made = as_variable(condition)
+        if made.ndim != 0:
+            raise ValueError(f"until() takes a scalar condition, got {made!r}{where(made.sources)}")
+        self.condition = made
+
+
+class SequenceArgument(NamedTuple):
+    """A variable that is read along its first axis, and the taps to read at each step."""
+
+    variable: Variable
+    taps: tuple[int, ...]
+    name: str
+
+
+class InitialArgument(NamedTuple):
+    """An entry of ``outputs_info`` that is a state: ``windowed`` where ``variable`` has a leading time axis."""
+
+    variable: Variable
+    taps: tuple[int, ...]
+    windowed: bool
+    name: str
+
+
+class Returned(NamedTuple):
+    """What fn returned."""
+
+    outputs: list[Variable]
+    updates: dict[SharedVariable, Variable]
+    condition: Variable | None
+    is_list: bool
+
+
+def read_sequences(sequences: Any) -> list[SequenceArgument]:
+    """``sequences`` as a list. Raises ``TypeError`` or ``ValueError`` naming the entry."""
+    found: list[SequenceArgument] = []
+    for position, entry in enumerate(_entries(sequences)):
+        place = f"sequences[{position}]"
+        taps: Any = [0]
+        if isinstance(entry, Mapping):
+            taps = _tap_list(_only(entry, place, "input", "taps").get("taps"), place, [0])
+            if "input" not in entry:
+                raise ValueError(f"{place} is a dict without the key 'input'")
+            entry = entry["input"]
+        variable = _strong(entry, place)
+        if variable.ndim == 0:
+            raise ValueError(f"{place} is the scalar {variable!r}; a sequence needs a first axis to be read along")
+        found.append(SequenceArgument(variable, tuple(taps), variable.name or place))
+    return found
+
+
+def read_outputs_info(outputs_info: Any) -> list[InitialArgument | None] | None:
+    """``outputs_info`` as a list with ``None`` for map outputs; ``None`` where nothing was given at all."""
+    if outputs_info is None:
+        return None
+    found: list[InitialArgument | None] = []
+    for position, entry in enumerate(_entries(outputs_info)):
+        place = f"outputs_info[{position}]"
+        if isinstance(entry, Mapping):
+            options = _only(entry, place, "initial", "taps")
+            if options.get("initial") is None:
+                if options.get("taps"):
+                    raise ValueError(f"{place} has taps and no 'initial' value for them to read at the first steps")
+                found.append(None)
+                continue
+            taps = tuple(_tap_list(options.get("taps"), place, [-1]))
+            if any(tap >= 0 for tap in taps):
+                raise ValueError(f"{place}: taps of a state are negative, steps in the past; got {list(taps)}")
+            if len(set(taps)) != len(taps):
+                raise ValueError(f"{place}: taps {list(taps)} repeat")
+            found.append(_initial(options["initial"], taps, place))
+        elif entry is None:
+            found.append(None)
+        else:
+            found.append(_initial(entry, (-1,), place))
+    return found
+
+
+def read_non_sequences(non_sequences: Any) -> list[Variable]:
+    """``non_sequences`` as a list of variables."""
+    return [_strong(entry, f"non_sequences[{position}]") for position, entry in enumerate(_entries(non_sequences))]
+
+
+def read_n_steps(n_steps: Any) -> Variable | int | None:
+    """``n_steps`` as a number where it is one."""
+    if n_steps is None:
+        return None
+    if isinstance(n_steps, Constant):
+        n_steps = n_steps.data
+    if isinstance(n_steps, Variable):
+        if not n_steps.type.is_integer or n_steps.ndim != 0:
+            raise TypeError(f"n_steps is an integer scalar, got {n_steps!r}{where(n_steps.sources)}")
+        return n_steps
+    given = np.asarray(n_steps)
+    if given.dtype.kind not in "iu" or given.ndim != 0:
+        raise TypeError(f"n_steps is an integer scalar, got {n_steps!r}")
+    if given < 0:
+        raise ValueError(f"n_steps is negative: {n_steps}")
+    return int(given)
+
+
+def read_returned(result: Any, label: str) -> Returned:
+    """Outputs, updates and condition, from any of the forms that fn may return."""
+    condition: Variable | None = None
+    if isinstance(result, (list, tuple)) and result and isinstance(result[-1], until):
+        condition = result[-1].condition
+        rest = result[:-1]
+        result = rest[0] if len(rest) == 1 else rest
+        if not rest:
+            raise _misreturned(result, label)
+    if _is_updates(result):
+        return Returned([], _updates(result, label), condition, True)
+    if isinstance(result, tuple) and len(result) == 2 and _is_updates(result[1], empty=True):
+        outputs, is_list = _outputs(result[0], label)
+        return Returned(outputs, _updates(result[1], label), condition, is_list)
+    outputs, is_list = _outputs(result, label)
+    return Returned(outputs, {}, condition, is_list)
+
+
+def _outputs(result: Any, label: str) -> tuple[list[Variable], bool]:
+    is_list = isinstance(result, (list, tuple))
+    values: Sequence[Any] = result if is_list else [result]
+    outputs: list[Variable] = []
+    for value in values:
+        if not isinstance(value, (Variable, bool, int, float, complex, np.generic, np.ndarray, jax.Array)):
+            raise _misreturned(result, label)
+        outputs.append(as_variable(value))
+    return outputs, is_list
+
+
+def _is_updates(value: Any, empty: bool = False) -> bool:
+    if isinstance(value, Mapping):
+        return True
+    if not isinstance(value, (list, tuple)):
+        return False
+    pairs = all(isinstance(v, (list, tuple)) and len(v) == 2 and isinstance(v[0], SharedVariable) for v in value)
+    return pairs and (bool(value) or (empty and isinstance(value, list)))
+
+
+def _updates(value: Any, label: str) -> dict[SharedVariable, Variable]:
+    found: dict[SharedVariable, Variable] = {}
+    for key, new in value.items() if isinstance(value, Mapping) else value:
+        if not isinstance(key, SharedVariable):
+            raise TypeError(f"scan {label!r}: updates are keyed by shared variables, got {key!r}")
+        if key in found:
+            raise ValueError(f"scan {label!r}: {key!r} is updated twice in one step")
+        found[key] = as_variable(new)
+    return found
+
+
+def _misreturned(result: Any, label: str) -> ValueError:
+    return ValueError(
+        f"scan {label!r}: fn returned {_shape_of(result)}; it may return outputs, updates, (outputs, updates), "
+        f"(outputs, until), (updates, until), (outputs, updates, until) or (), where outputs is a variable or a "
+        f"list of them, updates a dict or pairs from shared variables, and until(condition) comes last"
+    )
+
+
+def _shape_of(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        inside = ", ".join(_shape_of(item) for item in value)
+        return f"[{inside}]" if isinstance(value, list) else f"({inside})"
+    return "None" if value is None else type(value).__name__
+
+
+def _entries(value: Any) -> list[Any]:
+    """A list of entries. A list or tuple of nothing but numbers is one entry, an array."""
+    if value is None:
+        return []
+    if isinstance(value, (list, tuple)):
+        if value and all(isinstance(item, (int, float)) for item in value) and isinstance(value, list):
+            return [value] if len(value) > 1 else list(value)
+        return list(value)
+    return [value]
+
+
+def _only(entry: Mapping[str, Any], place: str, *known: str) -> Mapping[str, Any]:
+    unknown = sorted(str(key) for key in entry if key not in known)
+    if unknown:
+        raise ValueError(f"{place} has unknown keys {unknown}; known are {list(known)}")
+    return entry
+
+
+def _tap_list(taps: Any, place: str, default: list[int]) -> list[int]:
+    if taps is None:
+        return default
+    found = list(taps) if isinstance(taps, (list, tuple, np.ndarray, range)) else [taps]
+    if not found or any(isinstance(tap, bool) or not isinstance(tap, (int, np.integer)) for tap in found):
+        raise ValueError(f"{place}: taps is an int or a list of ints, got {taps!r}")
+    return [int(tap) for tap in found]
+
+
+def _initial(value: Any, taps: tuple[int, ...], place: str) -> InitialArgument:
+    variable = as_variable(value)
+    windowed = taps != (-1,)
+    if windowed and variable.ndim == 0:
+        raise ValueError(
+            f"{place} is the scalar {variable!r}; taps {list(taps)} need an initial value with a leading time axis of at "
+            f"least {-min(taps)} rows, row 0 the oldest"
+        )
+    return InitialArgument(variable, taps, windowed, variable.name or place)
+
+
+def _strong(value: Any, place: str) -> Variable:
+    if isinstance(value, Variable):
+        return value
+    try:
+        return as_variable(value) if _has_variables(value) else constant(value, name=None)
+    except TypeError as error:
+        raise TypeError(f"{place}: {error}") from error
+
+
+def _has_variables(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and any(isinstance(item, Variable) for item in value)
+
+
+def default_label(fn: Callable[..., Any], name: str | None) -> str:
+    """The scan's name for errors and metadata: the one given, or fn's own."""
+    if name is not None:
+        return name
+    own = getattr(fn, "__name__", "scan")
+    return "scan" if own == "<lambda>" else str(own)
+
+
+def step_type(initial: InitialArgument) -> TensorType:
+    """The type of one step of a state."""
+    return initial.variable.type.row() if initial.windowed else initial.variable.type

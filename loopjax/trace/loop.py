@@ -1,0 +1,287 @@
+"""The Scan op: a loop as a body region and a specification with named parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from loopjax.trace.graph import Graph
+from loopjax.trace.op import Op
+from loopjax.trace.types import TensorType
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Which steps of an output anyone reads: all, the ``last`` few, or ``every`` n-th and the last."""
+
+    last: int | None = None
+    every: int = 1
+
+    @property
+    def all(self) -> bool:
+        return self.last is None and self.every == 1
+
+    def rows(self, n_steps: int | None) -> int | None:
+        """How many rows the output has after ``n_steps`` steps; ``None`` where that is not known."""
+        if n_steps is None:
+            return None
+        return min(self.last, n_steps) if self.last is not None else -(-n_steps // self.every)
+
+    def __str__(self) -> str:
+        if self.last is not None:
+            return f"last {self.last}"
+        return "all" if self.every == 1 else f"every {self.every}"
+
+
+@dataclass(frozen=True)
+class SequenceInput:
+    """What is read along its first axis: tap k at step t reads ``x[t + k - min(taps, 0)]``."""
+
+    taps: tuple[int, ...]
+    name: str = field(default="", compare=False)
+
+    @property
+    def low(self) -> int:
+        return min(*self.taps, 0)
+
+    @property
+    def span(self) -> int:
+        """How many rows more than steps the sequence must have."""
+        return max(*self.taps, 0) - self.low
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """A state: its past values at ``taps`` (negative) enter the body, which returns the next one."""
+
+    taps: tuple[int, ...]
+    keep: Keep = Keep()
+    name: str = field(default="", compare=False)
+    windowed: bool = True
+    """Whether the initial value has a leading time axis."""
+
+    @property
+    def depth(self) -> int:
+        """How many past steps are reached."""
+        return -min(self.taps)
+
+
+@dataclass(frozen=True)
+class MapOutput:
+    """A value of each step that no later step reads."""
+
+    depth = 0
+
+    keep: Keep = Keep()
+    name: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class History:
+    """The last ``size`` values of an output, held in plain carries (``window``) or in a ``ring`` buffer."""
+
+    kind: Literal["window", "ring"]
+    size: int
+
+
+@dataclass(frozen=True)
+class LoopPlan:
+    """How a loop is lowered, decided once by the last sized rewrite.
+
+    ``kind``: ``empty``, ``inline`` (one step), ``vmap``, ``batched`` (``vmap`` of ``batch`` steps at a time), ``scan`` or
+    ``while``. ``unroll``: steps per iteration. ``storage``: how each output's past values are held. ``checkpoint``: steps
+    between saved states, 0 for none. ``derivative``: whether one encloses the loop, ``none`` or ``any``.
+    ``reason`` says why, for ``explain``.
+    """
+
+    kind: Literal["empty", "inline", "vmap", "batched", "scan", "while"]
+    unroll: int = 1
+    storage: tuple[History, ...] = ()
+    checkpoint: int = 0
+    derivative: Literal["none", "any"] = "none"
+    batch: int = 0
+    reason: str = field(default="", compare=False)
+
+
+class Parts(NamedTuple):
+    """Values of a scan by their role: for its inputs, ``n_steps`` is empty where the length is static."""
+
+    n_steps: tuple[Any, ...]
+    sequences: tuple[Any, ...]
+    initials: tuple[Any, ...]
+    states: tuple[Any, ...]
+    keys: tuple[Any, ...]
+    non_sequences: tuple[Any, ...]
+
+
+class BodyInputs(NamedTuple):
+    """What a step receives: a tuple for each sequence and each recurrence, one entry a tap."""
+
+    slices: tuple[tuple[Any, ...], ...]
+    taps: tuple[tuple[Any, ...], ...]
+    states: tuple[Any, ...]
+    keys: tuple[Any, ...]
+    non_sequences: tuple[Any, ...]
+
+    def flat(self) -> list[Any]:
+        return [
+            *(item for group in self.slices for item in group),
+            *(item for group in self.taps for item in group),
+            *self.states,
+            *self.keys,
+            *self.non_sequences,
+        ]
+
+
+class StepResult(NamedTuple):
+    """What a step gives, and what a scan gives: there ``until`` is the number of steps that ran."""
+
+    recurrences: tuple[Any, ...]
+    maps: tuple[Any, ...]
+    states: tuple[Any, ...]
+    until: tuple[Any, ...]
+
+    def flat(self) -> list[Any]:
+        return [*self.recurrences, *self.maps, *self.states, *self.until]
+
+
+@dataclass(frozen=True)
+class Scan(Op):
+    """A loop.
+
+    Inputs, in order: see ``Parts``. The body's: see ``BodyInputs`` and ``StepResult``. Outputs: the kept
+    rows of each recurrence and map output, the final states, and with ``until`` the steps that ran.
+
+    ``n_steps`` is the length, or ``None`` where it is the first input. ``dynamic``: that input stays a run-time
+    value, and one compiled loop serves every length. ``sized``: outputs of an ``until`` loop are buffers
+    of ``n_steps`` rows of which the first so-many count (before, their length is unknown).
+    """
+
+    body: Graph
+    sequences: tuple[SequenceInput, ...] = ()
+    recurrences: tuple[Recurrence, ...] = ()
+    maps: tuple[MapOutput, ...] = ()
+    n_states: int = 0
+    n_keys: int = 0
+    until: bool = False
+    n_steps: int | None = None
+    go_backwards: bool = False
+    truncate_gradient: int = -1
+    checkpoint: int = 0
+    unroll: int | None = None
+    dynamic: bool = False
+    is_sized: bool = False
+    plan: LoopPlan | None = None
+    label: str = field(default="scan", compare=False)
+
+    @property
+    def outputs(self) -> tuple[Recurrence | MapOutput, ...]:
+        """Recurrences and map outputs, in the order of the op's outputs."""
+        return (*self.recurrences, *self.maps)
+
+    @property
+    def regions(self) -> tuple[Graph, ...]:
+        return (self.body,)
+
+    def with_regions(self, regions: Sequence[Graph]) -> Scan:
+        return replace(self, body=regions[0])
+
+    def length_inputs(self, count: int) -> tuple[int, ...]:
+        return (0,) if self.n_steps is None and not self.dynamic else ()
+
+    def sized(self, lengths: Sequence[int]) -> Scan:
+        """With the length as a static parameter; outputs become buffers."""
+        n_steps = lengths[0] if lengths else self.n_steps
+        return replace(self, n_steps=n_steps, is_sized=True)
+
+    def inputs(self, values: Sequence[T]) -> Parts:
+        """The op's inputs by role."""
+        take = _take(values)
+        return Parts(
+            take(0 if self.n_steps is not None else 1),
+            take(len(self.sequences)),
+            take(len(self.recurrences)),
+            take(self.n_states),
+            take(self.n_keys),
+            take(None),
+        )
+
+    def body_inputs(self, values: Sequence[T]) -> BodyInputs:
+        """The body's inputs by role."""
+        take = _take(values)
+        return BodyInputs(
+            tuple(take(len(sequence.taps)) for sequence in self.sequences),
+            tuple(take(len(recurrence.taps)) for recurrence in self.recurrences),
+            take(self.n_states),
+            take(self.n_keys),
+            take(None),
+        )
+
+    def results(self, values: Sequence[T]) -> StepResult:
+        """The body's outputs, or the op's, by role."""
+        take = _take(values)
+        return StepResult(take(len(self.recurrences)), take(len(self.maps)), take(self.n_states), take(None))
+
+    def body_types(self, types: Sequence[TensorType]) -> list[TensorType]:
+        """The types of the body's inputs for these types of the op's inputs."""
+        parts = self.inputs(types)
+        rows = [
+            initial.row() if recurrence.windowed else initial
+            for recurrence, initial in zip(self.recurrences, parts.initials, strict=True)
+        ]
+        return BodyInputs(
+            tuple((s.row(),) * len(spec.taps) for spec, s in zip(self.sequences, parts.sequences, strict=True)),
+            tuple((row,) * len(spec.taps) for spec, row in zip(self.recurrences, rows, strict=True)),
+            parts.states,
+            parts.keys,
+            parts.non_sequences,
+        ).flat()
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        parts = self.inputs(types)
+        self._check_sequences(parts.sequences)
+        self._check_initials(parts.initials)
+        step = self.results([variable.type for variable in self.body.outputs])
+        known = None if self.until and not self.is_sized else self.n_steps
+        stacks = [
+            value.stacked(output.keep.last if self.dynamic else output.keep.rows(known))
+            for output, value in zip(self.outputs, [*step.recurrences, *step.maps], strict=True)
+        ]
+        length = (TensorType("int64"),) if self.until else ()
+        states = [old.with_shape(new.shape) for old, new in zip(parts.states, step.states, strict=True)]
+        return (*stacks, *states, *length)
+
+    def _check_sequences(self, types: Sequence[TensorType]) -> None:
+        for sequence, type in zip(self.sequences, types, strict=True):
+            rows = type.shape[0]
+            if rows is None or self.n_steps is None or rows >= self.n_steps + sequence.span:
+                continue
+            raise ValueError(
+                f"scan {self.label!r}: sequence {sequence.name!r} has {rows} rows; {self.n_steps} steps "
+                f"with taps {list(sequence.taps)} need {self.n_steps + sequence.span}"
+            )
+
+    def _check_initials(self, types: Sequence[TensorType]) -> None:
+        for recurrence, type in zip(self.recurrences, types, strict=True):
+            rows = type.shape[0] if recurrence.windowed else recurrence.depth
+            if rows is None or rows >= recurrence.depth:
+                continue
+            raise ValueError(
+                f"scan {self.label!r}: the initial value of {recurrence.name!r} has {rows} rows; "
+                f"taps {list(recurrence.taps)} need at least {recurrence.depth}, row 0 the oldest"
+            )
+
+
+def _take(values: Sequence[T]) -> Any:
+    """Takes groups off the front, one after the other; ``None`` takes the rest."""
+    rest: Iterator[T] = iter(values)
+
+    def take(count: int | None) -> tuple[T, ...]:
+        if count is None:
+            return tuple(rest)
+        return tuple(next(rest) for _ in range(count))
+
+    return take

@@ -1,0 +1,133 @@
+"""Ops: what a node of a graph computes, as static parameters and type inference; and the table of plain ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from loopjax.trace.types import TensorType
+
+if TYPE_CHECKING:
+    from loopjax.trace.graph import Graph
+
+
+Entry = tuple[Any, ...]
+"""One entry of an index pattern: ``("int", i)``, ``("slice", a, b, c)`` with ``None`` or positions in
+``lengths``, ``("new",)``, or ``("at",)``, which takes the next index input, an integer scalar or array."""
+
+
+@dataclass(frozen=True)
+class Op:
+    """One kind of node: frozen static parameters and ``infer``. How it runs is a rule in ``lower/``."""
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__.lower()
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        """The types of the outputs; raises ``TypeError`` or ``ValueError`` for inputs that do not fit."""
+        raise NotImplementedError
+
+    def length_inputs(self, count: int) -> tuple[int, ...]:
+        """Which of ``count`` inputs are lengths: they must be numbers before the node can be compiled."""
+        return ()
+
+    def sized(self, lengths: Sequence[int]) -> Op:
+        """The same op with those inputs turned into static parameters."""
+        return self
+
+    @property
+    def regions(self) -> tuple[Graph, ...]:
+        return ()
+
+    def with_regions(self, regions: Sequence[Graph]) -> Op:
+        return self
+
+
+Trait = Literal["pointwise", "reduce", "index", "opaque"]
+"""How an op treats its axes: one value for one value; folding some; picking; or anything else."""
+
+Operands = Literal["as is", "common", "float", "branches"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the op table.
+
+    ``run`` takes arrays and then the parameters by keyword; ``None`` where ``lower/`` has a rule of its own. ``infer`` takes types and the same keywords.
+    ``operands`` says to what dtype the inputs are cast before ``run``: left ``as is``, brought to their ``common``
+    dtype, to the common ``float`` dtype, or common but for the first (``branches``). A parameter called ``lengths``, a
+    tuple, may hold ``None``: each such hole is filled by one more input, an integer scalar, from the
+    end of the inputs, which must be known before compiling.
+    """
+
+    name: str
+    run: Callable[..., Any] | None
+    infer: Callable[..., TensorType | tuple[TensorType, ...]]
+    trait: Trait = "opaque"
+    operands: Operands = "as is"
+
+
+ROWS: dict[str, Row] = {}
+"""Every plain op, by name."""
+
+
+def register(
+    name: str,
+    run: Callable[..., Any] | None,
+    infer: Callable[..., TensorType | tuple[TensorType, ...]],
+    trait: Trait = "opaque",
+    operands: Operands = "as is",
+) -> None:
+    """Adds a row to the op table. Raises ``ValueError`` where the name is taken."""
+    if name in ROWS:
+        raise ValueError(f"op {name!r} is registered already")
+    ROWS[name] = Row(name, run, infer, trait, operands)
+
+
+@dataclass(frozen=True)
+class Call(Op):
+    """A row of the table with its parameters."""
+
+    row: str
+    params: tuple[tuple[str, Hashable], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.row
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        return dict(self.params)
+
+    @property
+    def definition(self) -> Row:
+        return ROWS[self.row]
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        given = len(types) - self._holes()
+        out = ROWS[self.row].infer(*types[:given], **self.arguments)
+        return (out,) if isinstance(out, TensorType) else out
+
+    def length_inputs(self, count: int) -> tuple[int, ...]:
+        return tuple(range(count - self._holes(), count))
+
+    def sized(self, lengths: Sequence[int]) -> Op:
+        if not self._holes():
+            return self
+        fill = iter(lengths)
+        filled = tuple(next(fill) if hole is None else hole for hole in self.arguments["lengths"])
+        params = tuple((key, filled if key == "lengths" else value) for key, value in self.params)
+        return replace(self, params=params)
+
+    def _holes(self) -> int:
+        for key, value in self.params:
+            if key == "lengths" and isinstance(value, tuple):
+                return value.count(None)
+        return 0
+
+
+def call(row: str, /, **params: Hashable) -> Call:
+    """The op of a row of the table."""
+    return Call(row, tuple(sorted(params.items())))

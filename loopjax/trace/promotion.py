@@ -1,0 +1,89 @@
+"""Which dtype values of different dtypes meet in: JAX's lattice, with weak Python numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from loopjax.config import config
+from loopjax.trace.graph import Constant, Variable
+from loopjax.trace.op import Operands
+from loopjax.trace.types import KEY, RESIDUAL, TensorType
+
+_RANK = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2, "c": 3}
+
+
+def _rank(dtype: str) -> int:
+    return 2 if dtype == "bfloat16" else _RANK[np.dtype(dtype).kind]
+
+
+@cache
+def _lattice(a: str, b: str) -> str:
+    with jax.enable_x64(True):
+        return str(jnp.promote_types(a, b))
+
+
+def common_dtype(types: Sequence[TensorType]) -> str:
+    """The dtype of ``a + b``: that of the strong types, unless a weak one is of a wider kind."""
+    for type in types:
+        if type.dtype in (KEY, RESIDUAL):
+            raise TypeError(f"a {type.dtype} cannot be computed with; draw from it")
+    strong = [type.dtype for type in types if not type.weak]
+    weak = max((_rank(type.dtype) for type in types if type.weak), default=-1)
+    if not strong:
+        return max((type.dtype for type in types), key=lambda dtype: (_rank(dtype), dtype))
+    found = strong[0]
+    for dtype in strong[1:]:
+        found = _lattice(found, dtype)
+    if weak <= _rank(found):
+        return found
+    if weak == 1:
+        return "int64"
+    if weak == 2:
+        return config.floatX
+    return "complex128" if found == "float64" or (_rank(found) < 2 and config.floatX == "float64") else "complex64"
+
+
+def float_dtype(types: Sequence[TensorType]) -> str:
+    """The common dtype where it is inexact, else floatX."""
+    found = common_dtype(types)
+    return found if _rank(found) >= 2 else config.floatX
+
+
+def operand_dtypes(operands: Operands, types: Sequence[TensorType]) -> list[str]:
+    """The dtype that each input is cast to before an op with these ``operands`` runs."""
+    if operands == "as is":
+        return [type.dtype for type in types]
+    if operands == "branches":
+        return [types[0].dtype, *operand_dtypes("common", types[1:])]
+    found = common_dtype(types) if operands == "common" else float_dtype(types)
+    return [found] * len(types)
+
+
+def fold_weak(operands: Operands, inputs: Sequence[Variable]) -> list[Variable]:
+    """The inputs with weak constants made constants of the dtype they meet, from the Python number itself."""
+    if operands == "as is" or not any(isinstance(variable, Constant) for variable in inputs):
+        return list(inputs)
+    first = 1 if operands == "branches" else 0
+    if all(variable.type.weak for variable in inputs[first:]):
+        return list(inputs)
+    dtypes = operand_dtypes(operands, [variable.type for variable in inputs])
+    folded: list[Variable] = []
+    for variable, dtype in zip(inputs, dtypes, strict=True):
+        if isinstance(variable, Constant) and variable.type.weak:
+            variable = Constant(_exactly(variable, dtype), variable.name)
+        folded.append(variable)
+    return folded
+
+
+def _exactly(number: Constant, dtype: str) -> np.ndarray[tuple[()], np.dtype[np.generic]]:
+    value = number.exact if number.exact is not None else number.data
+    if jnp.issubdtype(dtype, jnp.integer):
+        info = np.iinfo(dtype)
+        if not info.min <= int(value) <= info.max:
+            raise OverflowError(f"the number {value} does not fit into {dtype}")
+    return np.asarray(value).astype(dtype)

@@ -1,0 +1,69 @@
+"""Closing a region: from variables recorded in the open to a graph whose every input is named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from loopjax.trace.grad import Gradient
+from loopjax.trace.graph import Apply, Constant, Graph, Variable, dependents, toposort
+
+
+class Closed(NamedTuple):
+    """A region and the outer variables that stand for its last inputs."""
+
+    graph: Graph
+    captured: tuple[Variable, ...]
+
+
+def close(outputs: Sequence[Variable], inputs: Sequence[Variable]) -> Closed:
+    """The region from ``inputs`` to ``outputs``.
+
+    What does not depend on ``inputs`` stays outside, in the largest expressions possible, and is captured as further
+    inputs; nodes of constants alone go inside. A gradient recorded inside keeps its whole path from
+    ``wrt`` to ``cost`` inside, because outside there would be nothing left to differentiate.
+    """
+    nodes = toposort(outputs, stop=inputs)
+    inside = dependents(nodes, inputs)
+    inside |= _constant_expressions(nodes)
+    inside |= _gradient_paths(nodes, inside)
+    captured: dict[Variable, Variable] = {}
+
+    def inner(variable: Variable) -> None:
+        if variable in inside or variable in captured or isinstance(variable, Constant):
+            return
+        captured[variable] = Variable(variable.type, name=variable.name)
+
+    for output in outputs:
+        inner(output)
+    for node in toposort(outputs, stop=[*inputs, *captured]):
+        if node.outputs[0] in inside:
+            for variable in node.inputs:
+                inner(variable)
+    # A captured variable may be the source of another captured one: only those still read stay.
+    closed = Graph(inputs, outputs).rebuilt(captured, inputs=[*inputs, *captured.values()])
+    read = {variable for node in closed.applies for variable in node.inputs} | set(closed.outputs)
+    kept = {outer: variable for outer, variable in captured.items() if variable in read}
+    return Closed(Graph([*inputs, *kept.values()], closed.outputs), tuple(kept))
+
+
+def _constant_expressions(nodes: Sequence[Apply]) -> set[Variable]:
+    found: set[Variable] = set()
+    for node in nodes:
+        if all(isinstance(variable, Constant) or variable in found for variable in node.inputs):
+            found.update(node.outputs)
+    return found
+
+
+def _gradient_paths(nodes: Sequence[Apply], inside: set[Variable]) -> set[Variable]:
+    """What lies between ``wrt`` and ``cost`` of the gradients inside."""
+    found: set[Variable] = set()
+    for node in nodes:
+        if isinstance(node.op, Gradient) and node.outputs[0] in inside:
+            parts = node.op.parts(node.inputs)
+            path = toposort(parts.costs)
+            found |= dependents(path, parts.wrt) - set(parts.wrt)
+    if found:
+        # A node between a path and the inputs must be inside too.
+        found |= dependents(nodes, found)
+    return found

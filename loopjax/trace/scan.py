@@ -1,0 +1,353 @@
+"""``scan``: records a loop. Arguments in, a ``Scan`` node out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from loopjax.errors import MissingInputError, where
+from loopjax.trace.arguments import (
+    InitialArgument,
+    Returned,
+    SequenceArgument,
+    default_label,
+    read_n_steps,
+    read_non_sequences,
+    read_outputs_info,
+    read_returned,
+    read_sequences,
+    step_type,
+)
+from loopjax.trace.convert import constant
+from loopjax.trace.graph import Apply, Constant, Graph, Variable, apply, copy_node
+from loopjax.trace.loop import Keep, MapOutput, Recurrence, Scan, SequenceInput, StepResult
+from loopjax.trace.methods import say
+from loopjax.trace.op import Call
+from loopjax.trace.promotion import fold_weak
+from loopjax.trace.recording import current_body, recording
+from loopjax.trace.region import close
+from loopjax.trace.shared import SharedVariable
+from loopjax.trace.source import source_of
+from loopjax.trace.types import TensorType
+
+Updates = dict[SharedVariable, Variable]
+
+
+def scan(
+    fn: Callable[..., Any],
+    sequences: Any = None,
+    outputs_info: Any = None,
+    non_sequences: Any = None,
+    n_steps: Any = None,
+    truncate_gradient: int = -1,
+    go_backwards: bool = False,
+    mode: Any = None,
+    name: str | None = None,
+    profile: Any = False,
+    allow_gc: Any = None,
+    strict: bool = False,
+    return_list: bool = False,
+    *,
+    return_updates: bool = True,
+    unroll: int | None = None,
+    checkpoint: int | None = None,
+) -> Any:
+    """Runs ``fn`` once a step and stacks what it returns.
+
+    Parameters
+    ----------
+    fn
+        Called once, with variables: every sequence's slices in the order of its taps, every state's past values in
+        the order of ``outputs_info`` and its taps, then the ``non_sequences``. Returns outputs, updates of shared
+        variables (a dict or pairs), ``until(condition)``, in that order, each where there is one.
+    sequences
+        Arrays or variables ``(length, ...)`` that are read along their first axis, or dicts ``{"input":, "taps":}``.
+        With taps the first step reads ``x[k - min(taps, 0)]`` for tap ``k``, so that every tap is inside.
+        The shortest sequence decides the number of steps.
+    outputs_info
+        For each output ``None`` (nothing later reads it), the value before the first step, shape ``(*state)``, or
+        ``{"initial":, "taps":}``: ``initial`` then has the shape ``(rows, *state)`` with at least
+        ``-min(taps)`` rows, row 0 the oldest, unless the only tap is -1.
+    non_sequences
+        What ``fn`` receives unchanged at each step. Other variables that it uses are found by themselves.
+    n_steps
+        An int or an integer scalar variable: the number of steps, or with ``until`` the most there can be.
+    truncate_gradient
+        Where not negative, gradients flow through the last so-many steps only.
+    go_backwards
+        Reads sequences from their ends. Outputs are in the order in which they were computed.
+    strict
+        Raises ``MissingInputError`` for a shared variable that ``fn`` uses and that is not passed.
+    return_list
+        A list of outputs even where there is one.
+    return_updates
+        ``False`` returns the outputs alone; an error where there are updates.
+    unroll
+        Steps in one iteration of the compiled loop; chosen for the body unless given.
+    checkpoint
+        Save the state every so many steps for the gradient and recompute the others.
+    mode, profile, allow_gc
+        Accepted for old programs. XLA owns buffers and compilation, so they change nothing.
+
+    Returns
+    -------
+    ``(outputs, updates)``: outputs of shape ``(n_steps, *step)``, one variable, a list, or ``None``;
+    ``updates`` a dict from each shared variable that ``fn`` updates or random stream that it draws from to
+    its value after the last step, to be passed to ``function``.
+
+    Raises ``TypeError`` and ``ValueError`` for arguments or results that do not fit each other, naming the argument,
+    both types and the line.
+    """
+    label = default_label(fn, name)
+    sequence_args = read_sequences(sequences)
+    info = read_outputs_info(outputs_info)
+    passed = read_non_sequences(non_sequences)
+    steps = _steps(read_n_steps(n_steps), sequence_args, label)
+    _check_options(truncate_gradient, unroll, checkpoint, label)
+
+    slices = [_slices(argument) for argument in sequence_args]
+    pasts = [_pasts(initial) for initial in info or () if initial is not None]
+    arguments = [variable for group in (*slices, *pasts) for variable in group] + passed
+    with recording() as body:
+        returned = read_returned(fn(*arguments), label)
+    info = _matched(info, returned, label, fn)
+
+    keys = [key for key in body.keys if key not in returned.updates]
+    traced = _Trace(label, fn, sequence_args, info, returned, slices, pasts, keys)
+    options = Scan(
+        body=Graph((), ()),
+        sequences=tuple(SequenceInput(a.taps, a.name) for a in sequence_args),
+        go_backwards=bool(go_backwards),
+        truncate_gradient=int(truncate_gradient),
+        checkpoint=checkpoint or 0,
+        unroll=unroll,
+        label=label,
+    )
+    outputs = _record(traced, steps, passed if strict else None, options)
+    return _results(traced, outputs, return_list, return_updates)
+
+
+class _Trace(NamedTuple):
+    """What one call of ``scan`` has recorded before it becomes a node."""
+
+    label: str
+    fn: Callable[..., Any]
+    sequences: list[SequenceArgument]
+    info: list[InitialArgument | None]
+    returned: Returned
+    slices: list[list[Variable]]
+    pasts: list[list[Variable]]
+    keys: list[SharedVariable]
+
+    @property
+    def initials(self) -> list[InitialArgument]:
+        return [initial for initial in self.info if initial is not None]
+
+
+def _steps(n_steps: Variable | int | None, sequences: list[SequenceArgument], label: str) -> Variable | int:
+    """The number of steps: given, or that of the shortest sequence after its taps."""
+    if n_steps is not None:
+        return n_steps
+    if not sequences:
+        raise ValueError(f"scan {label!r} has neither sequences nor n_steps; give one, so that it knows when to stop")
+    lengths: list[Variable | int] = []
+    for argument in sequences:
+        span = SequenceInput(argument.taps).span
+        rows = argument.variable.type.shape[0]
+        if rows is not None:
+            lengths.append(max(rows - span, 0))
+        else:
+            symbolic = argument.variable.shape[0]
+            lengths.append(say("maximum", symbolic - span, 0) if span else symbolic)
+    fixed = [length for length in lengths if isinstance(length, int)]
+    shortest: Variable | int | None = min(fixed) if fixed else None
+    for length in lengths:
+        if isinstance(length, Variable):
+            shortest = length if shortest is None else say("minimum", shortest, length)
+    assert shortest is not None
+    return shortest
+
+
+def _check_options(truncate_gradient: int, unroll: int | None, checkpoint: int | None, label: str) -> None:
+    for option, value, least in (
+        ("truncate_gradient", truncate_gradient, -1),
+        ("unroll", unroll, 1),
+        ("checkpoint", checkpoint, 1),
+    ):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+            raise ValueError(f"scan {label!r}: {option} is an int of at least {least}, got {value!r}")
+
+
+def _slices(argument: SequenceArgument) -> list[Variable]:
+    return [Variable(argument.variable.type.row(), name=_tapped(argument.variable.name, tap)) for tap in argument.taps]
+
+
+def _pasts(initial: InitialArgument) -> list[Variable]:
+    return [Variable(step_type(initial), name=_tapped(initial.variable.name, tap)) for tap in initial.taps]
+
+
+def _tapped(name: str | None, tap: int) -> str | None:
+    return None if name is None else f"{name}[t{tap:+d}]" if tap else f"{name}[t]"
+
+
+def _matched(
+    info: list[InitialArgument | None] | None, returned: Returned, label: str, fn: Callable[..., Any]
+) -> list[InitialArgument | None]:
+    """``outputs_info`` with as many entries as fn has outputs."""
+    count = len(returned.outputs)
+    if info is None:
+        return [None] * count
+    if len(info) != count:
+        raise ValueError(
+            f"scan {label!r}: fn returns {count} outputs and outputs_info has {len(info)} entries; give one for each, "
+            f"None for an output that no later step reads{source_of(fn)}"
+        )
+    return info
+
+
+def _record(
+    traced: _Trace, steps: Variable | int, strict_arguments: list[Variable] | None, options: Scan
+) -> tuple[Variable, ...]:
+    """Closes the body, settles the types of its states and records the node; its outputs."""
+    returned = traced.returned
+    inputs = [variable for group in (*traced.slices, *traced.pasts) for variable in group]
+    carried = [*returned.updates, *traced.keys]
+    closed = close(_body_outputs(traced), [*inputs, *carried])
+    if strict_arguments is not None:
+        _check_strict(closed.captured, strict_arguments, traced)
+    inner: dict[Variable, Variable] = {shared: Variable(shared.type, name=shared.name) for shared in carried}
+    body, initials = _settled(closed.graph.rebuilt(inner), traced)
+    op = replace(
+        options,
+        body=body,
+        recurrences=tuple(Recurrence(i.taps, Keep(), i.name, i.windowed) for i in traced.initials),
+        maps=tuple(MapOutput(Keep(), f"output {position}") for position, i in enumerate(traced.info) if i is None),
+        n_states=len(returned.updates),
+        n_keys=len(traced.keys),
+        until=returned.condition is not None,
+        n_steps=steps if isinstance(steps, int) else None,
+    )
+    return apply(
+        op,
+        *(() if isinstance(steps, int) else (steps,)),
+        *(argument.variable for argument in traced.sequences),
+        *initials,
+        *carried,
+        *closed.captured,
+        name=traced.label,
+    )
+
+
+def _body_outputs(traced: _Trace) -> list[Variable]:
+    """What fn returned, by role."""
+    returned = traced.returned
+    paired = list(zip(returned.outputs, traced.info, strict=True))
+    return StepResult(
+        tuple(value for value, initial in paired if initial is not None),
+        tuple(value for value, initial in paired if initial is None),
+        tuple(_state_update(shared, new, traced.label) for shared, new in returned.updates.items()),
+        () if returned.condition is None else (say("cast", returned.condition, "bool"),),
+    ).flat()
+
+
+def _state_update(shared: SharedVariable, new: Variable, label: str) -> Variable:
+    """The new value of a shared variable, of exactly its type."""
+    if new.type.weak and new.ndim == 0:
+        new = say("cast", new, shared.dtype)
+    if not shared.type.accepts(new.type):
+        raise TypeError(
+            f"scan {label!r}: the update of {shared!r} is {new.type}; expected {shared.type}. "
+            f"Cast it, for example .astype({shared.dtype!r}){where(new.sources)}"
+        )
+    return new
+
+
+def _settled(body: Graph, traced: _Trace) -> tuple[Graph, list[Variable]]:
+    """The body and the initial values in agreement: Python numbers take the dtype that fn returns."""
+    count = sum(len(argument.taps) for argument in traced.sequences)
+    replaced: dict[Variable, Variable] = {}
+    initials: list[Variable] = []
+    inputs = iter(body.inputs[count:])
+    for initial, output in zip(traced.initials, body.outputs, strict=False):
+        pasts = [next(inputs) for _ in initial.taps]
+        variable = initial.variable
+        if variable.type.weak:
+            variable = _retyped_constant(variable, output.type.dtype)
+            for past in pasts:
+                replaced[past] = Variable(TensorType(output.type.dtype, past.type.shape), name=past.name)
+        initials.append(variable)
+    if replaced:
+        body = body.rebuilt(replaced, _repromoted)
+    outputs = list(body.outputs)
+    problems: list[str] = []
+    for position, (initial, variable) in enumerate(zip(traced.initials, initials, strict=True)):
+        step = variable.type.row() if initial.windowed else variable.type
+        output = outputs[position]
+        if output.type.weak and output.ndim == 0 and step.is_float >= output.type.is_float:
+            outputs[position] = output = say("cast", output, step.dtype)
+        if not step.accepts(output.type):
+            problems.append(_state_mismatch(initial, step, output))
+    if problems:
+        raise TypeError(f"scan {traced.label!r}: " + "; ".join(problems))
+    return Graph(body.inputs, outputs), initials
+
+
+def _state_mismatch(initial: InitialArgument, step: TensorType, output: Variable) -> str:
+    advice = (
+        f"Cast the result with .astype({step.dtype!r}) or start from {output.type.dtype}"
+        if step.dtype != output.type.dtype
+        else "Start from a value of the shape that a step returns"
+    )
+    return f"state {initial.name!r} starts as {step} but a step returns {output.type}. {advice}.{where(output.sources)}"
+
+
+def _retyped_constant(variable: Variable, dtype: str) -> Variable:
+    if isinstance(variable, Constant):
+        return constant(variable.data if variable.exact is None else variable.exact, variable.name, dtype)
+    cast: Variable = say("cast", variable, dtype)
+    return cast
+
+
+def _repromoted(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+    """The node on inputs of other dtypes, its Python numbers taking those."""
+    if not isinstance(node.op, Call) or inputs == node.inputs:
+        return None
+    return copy_node(node, fold_weak(node.op.definition.operands, inputs)).outputs
+
+
+def _check_strict(captured: Sequence[Variable], listed: Sequence[Variable], traced: _Trace) -> None:
+    missing = [v for v in captured if isinstance(v, SharedVariable) and v not in set(listed)]
+    if missing:
+        raise MissingInputError(
+            f"scan {traced.label!r} is strict and its fn{source_of(traced.fn)} uses {missing}, which "
+            f"are not passed; add them to non_sequences"
+        )
+
+
+def _results(traced: _Trace, outputs: tuple[Variable, ...], return_list: bool, return_updates: bool) -> Any:
+    """What ``scan`` returns, in the user's order."""
+    count = len(traced.info)
+    n_recurrences = len(traced.initials)
+    recurrences, maps = iter(outputs[:n_recurrences]), iter(outputs[n_recurrences:count])
+    stacks: list[Variable] = []
+    for position, initial in enumerate(traced.info):
+        stack = next(maps if initial is None else recurrences)
+        stack.name = f"{traced.label}[{position}]" if count > 1 else traced.label
+        stacks.append(stack)
+    updates: Updates = dict(zip(traced.returned.updates, outputs[count:], strict=False))
+    updates.update(advance_keys(traced.keys))
+    single: Any = stacks if return_list or len(stacks) > 1 else stacks[0] if stacks else None
+    if return_updates:
+        return single, updates
+    if updates:
+        raise ValueError(f"scan {traced.label!r} updates {list(updates)}; return_updates=False would lose that")
+    return single
+
+
+def advance_keys(keys: Sequence[SharedVariable]) -> Updates:
+    """The streams' keys after a loop that drew from them; the enclosing body, if any, carries them on."""
+    enclosing = current_body()
+    if enclosing is not None:
+        enclosing.keys.update(dict.fromkeys(keys))
+    return {key: say("advance", key) for key in keys}

@@ -1,0 +1,121 @@
+"""Shared variables: named state that lives between calls."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from loopjax.errors import StateLost
+from loopjax.trace.convert import constant
+from loopjax.trace.graph import Variable
+from loopjax.trace.source import user_source
+from loopjax.trace.types import KEY, TensorType, dtype_name
+
+_order = itertools.count()
+
+
+class SharedVariable(Variable):
+    """State that functions read and update: a ``jax.Array`` on the device, of fixed dtype and ndim.
+
+    ``default_update``, where set, is the value that every call of a function that reads the variable gives
+    it, unless the function has an update of its own for it.
+    """
+
+    __slots__ = ("_value", "default_update", "lock", "order")
+
+    def __init__(self, type: TensorType, value: jax.Array | None, name: str | None = None) -> None:
+        super().__init__(type, name=name)
+        self.source = user_source()
+        self.default_update: Variable | None = None
+        self.lock = threading.RLock()
+        self.order = next(_order)
+        self._value = value
+
+    @property
+    def value(self) -> jax.Array:
+        """The array as it is now; raises ``StateLost`` after a failed call that updated in place."""
+        if self._value is None:
+            raise StateLost(f"the value of {self!r} was lost by a failed call with accept_inplace; call set_value")
+        return self._value
+
+    def get_value(self, borrow: bool = False) -> Any:
+        """A copy of the value as a NumPy array; with ``borrow=True`` the ``jax.Array`` itself."""
+        with self.lock:
+            value = self.value
+        return value if borrow or self.dtype == KEY else np.array(value)
+
+    def set_value(self, value: Any, borrow: bool = False) -> None:
+        """Replaces the value.
+
+        Raises ``TypeError`` where the dtype or the number of dimensions is not the variable's.
+        """
+        made = self._checked(value)
+        with self.lock:
+            self._value = made
+
+    def _checked(self, value: Any) -> jax.Array:
+        if isinstance(value, jax.core.Tracer):
+            raise TypeError(f"{self!r} cannot hold a JAX tracer; set it outside jit")
+        if self.dtype == KEY:
+            if not (isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)):
+                raise TypeError(f"{self!r} holds a typed JAX key, got {type(value).__name__}")
+            return value
+        if isinstance(value, (bool, int, float, complex, list, tuple)):
+            value = constant(value).data
+            if self.type.is_float and value.dtype.kind in "iuf":
+                value = value.astype(self.dtype)
+        array = value if isinstance(value, jax.Array) else np.asarray(value)
+        if str(array.dtype) != self.dtype or array.ndim != self.ndim:
+            got = TensorType(str(array.dtype), tuple(array.shape))
+            raise TypeError(
+                f"{self!r} was given {got}; expected dtype {self.dtype} and {self.ndim} dimensions. "
+                f"Cast the value, for example value.astype({self.dtype!r})"
+            )
+        return on_device(array)
+
+
+def on_device(array: Any) -> jax.Array:
+    """A NumPy array as a ``jax.Array`` of exactly its dtype, whatever JAX's x64 flag; a ``jax.Array`` as it is."""
+    if isinstance(array, jax.Array):
+        return array
+    with jax.enable_x64(True):
+        return jnp.array(array)
+
+
+def shared(
+    value: Any,
+    name: str | None = None,
+    borrow: bool = False,
+    *,
+    dtype: Any = None,
+    shape: Sequence[int | None] | None = None,
+    **accepted: Any,
+) -> SharedVariable:
+    """A shared variable that starts at ``value``.
+
+    ``value`` is a number (int64 or floatX), a NumPy array or a ``jax.Array`` with or without a sharding;
+    ``dtype`` casts it. ``shape`` fixes sizes for every later value; by default only the number of dimensions is
+    fixed. ``borrow`` and ``allow_downcast``, ``strict`` are accepted for old programs: a ``jax.Array``
+    never changes, so there is nothing to copy.
+    """
+    unknown = set(accepted) - {"allow_downcast", "strict", "target", "broadcastable"}
+    if unknown:
+        raise TypeError(f"shared() got unknown arguments {sorted(unknown)}")
+    if isinstance(value, Variable):
+        raise TypeError(f"shared() takes a value, not the symbolic {value!r}; use its .eval()")
+    if isinstance(value, jax.core.Tracer):
+        raise TypeError("shared() cannot hold a JAX tracer; create it outside jit")
+    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        return SharedVariable(TensorType(KEY, ()), value, name)
+    array: Any = value if isinstance(value, jax.Array) else constant(value, dtype=dtype).data
+    if dtype is not None and isinstance(array, jax.Array):
+        with jax.enable_x64(True):
+            array = array.astype(dtype_name(dtype))
+    sizes = tuple(shape) if shape is not None else (None,) * array.ndim
+    return SharedVariable(TensorType(str(array.dtype), sizes), on_device(array), name)

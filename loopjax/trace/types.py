@@ -1,0 +1,126 @@
+"""What is known of a value while a program is recorded: its dtype and as much of its shape as can be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import jax.numpy as jnp
+import numpy as np
+
+Shape = tuple[int | None, ...]
+
+KEY = "key"
+"""The dtype name of a random key, a scalar that only draws may read."""
+
+RESIDUAL = "residual"
+"""The dtype name of what ``Linearize`` leaves for ``Pullback``; it never leaves a compiled program."""
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """The dtype and shape of a variable; ``None`` is a dimension that is not known yet.
+
+    ``weak`` marks a Python number (or what was computed from such numbers alone): it takes the dtype of
+    what it meets, as in JAX. Two types that differ only in it are equal.
+    """
+
+    dtype: str
+    shape: Shape = ()
+    weak: bool = field(default=False, compare=False)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def concrete(self) -> bool:
+        """Whether every dimension is known."""
+        return None not in self.shape
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The shape of a type whose every dimension is known."""
+        sizes = tuple(dim for dim in self.shape if dim is not None)
+        if len(sizes) != len(self.shape):
+            raise ValueError(f"{self} has an unknown dimension")
+        return sizes
+
+    @property
+    def is_float(self) -> bool:
+        return self.dtype not in (KEY, RESIDUAL) and jnp.issubdtype(self.dtype, jnp.inexact)
+
+    @property
+    def is_integer(self) -> bool:
+        return self.dtype not in (KEY, RESIDUAL) and jnp.issubdtype(self.dtype, jnp.integer)
+
+    def with_shape(self, shape: Sequence[int | None]) -> TensorType:
+        return TensorType(self.dtype, tuple(shape), self.weak)
+
+    def with_dtype(self, dtype: str) -> TensorType:
+        return TensorType(dtype, self.shape)
+
+    def strong(self) -> TensorType:
+        return replace(self, weak=False) if self.weak else self
+
+    def row(self) -> TensorType:
+        """The type of ``x[i]``."""
+        return TensorType(self.dtype, self.shape[1:], self.weak)
+
+    def stacked(self, length: int | None) -> TensorType:
+        """The type of ``length`` such values, one after the other."""
+        return TensorType(self.dtype, (length, *self.shape))
+
+    def accepts(self, other: TensorType) -> bool:
+        """Whether a value of type ``other`` may stand where this type is asked for."""
+        return (
+            self.dtype == other.dtype
+            and self.ndim == other.ndim
+            and all(a is None or b is None or a == b for a, b in zip(self.shape, other.shape, strict=True))
+        )
+
+    def __str__(self) -> str:
+        dims = ", ".join("?" if dim is None else str(dim) for dim in self.shape)
+        return f"{self.dtype}({dims}{',' if self.ndim == 1 else ''})"
+
+
+def dtype_name(dtype: object) -> str:
+    """The one spelling of a dtype, ``'float32'``, from any way of writing it."""
+    if isinstance(dtype, str):
+        if dtype in (KEY, RESIDUAL):
+            return dtype
+        if dtype == "floatX":
+            from loopjax.config import config
+
+            return config.floatX
+    try:
+        return str(np.dtype(dtype).name)  # type: ignore[call-overload]
+    except TypeError as error:
+        raise TypeError(f"{dtype!r} is not a dtype; write for example 'float32'") from error
+
+
+def merge_dims(a: int | None, b: int | None) -> int | None:
+    """The dimension of two values that must agree; raises where they cannot."""
+    if a is None:
+        return b
+    if b is None or a == b:
+        return a
+    raise ValueError(f"dimensions {a} and {b} differ")
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """NumPy's broadcasting of shapes. A dimension that is not known counts as equal to the others.
+
+    Only a dimension known to be 1 stretches: one that turns out to be 1 when the program is called does
+    not, and the call fails.
+    """
+    ndim = max((len(shape) for shape in shapes), default=0)
+    out: list[int | None] = []
+    for axis in range(-ndim, 0):
+        dims = {shape[axis] for shape in shapes if len(shape) >= -axis} - {1}
+        known = dims - {None}
+        if len(known) > 1:
+            shown = " and ".join(TensorType("", shape).__str__() for shape in shapes)
+            raise ValueError(f"shapes {shown} do not broadcast (axis {axis})")
+        out.append(next(iter(known)) if known else None if dims else 1)
+    return tuple(out)

@@ -1,0 +1,94 @@
+"""``map``, ``reduce``, ``foldl`` and ``foldr``: scans of one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from loopjax.trace.scan import scan
+
+
+def map(
+    fn: Callable[..., Any],
+    sequences: Any,
+    non_sequences: Any = None,
+    truncate_gradient: int = -1,
+    go_backwards: bool = False,
+    mode: Any = None,
+    name: str | None = None,
+    *,
+    n_steps: Any = None,
+    strict: bool = False,
+) -> Any:
+    """``fn`` on each element of ``sequences``: a scan without states.
+
+    Returns ``(outputs, updates)``, outputs of shape ``(length, *step)``. Arguments and errors as in ``scan``.
+    """
+    return scan(
+        fn,
+        sequences=sequences,
+        non_sequences=non_sequences,
+        truncate_gradient=truncate_gradient,
+        go_backwards=go_backwards,
+        n_steps=n_steps,
+        strict=strict,
+        name=name,
+    )
+
+
+def reduce(
+    fn: Callable[..., Any],
+    sequences: Any,
+    outputs_info: Any,
+    non_sequences: Any = None,
+    go_backwards: bool = False,
+    mode: Any = None,
+    name: str | None = None,
+    *,
+    n_steps: Any = None,
+    strict: bool = False,
+) -> Any:
+    """The last value of each state of a scan: ``(outputs, updates)``, outputs of shape ``(*state)``."""
+    outputs, updates = scan(
+        fn,
+        sequences=sequences,
+        outputs_info=outputs_info,
+        non_sequences=non_sequences,
+        go_backwards=go_backwards,
+        n_steps=n_steps,
+        strict=strict,
+        name=name,
+    )
+    if isinstance(outputs, list):
+        return [output[-1] for output in outputs], updates
+    return outputs[-1], updates
+
+
+def foldl(
+    fn: Callable[..., Any],
+    sequences: Any,
+    outputs_info: Any,
+    non_sequences: Any = None,
+    mode: Any = None,
+    name: str | None = None,
+    *,
+    n_steps: Any = None,
+    strict: bool = False,
+) -> Any:
+    """``reduce`` from the first element to the last."""
+    return reduce(fn, sequences, outputs_info, non_sequences, False, name=name, n_steps=n_steps, strict=strict)
+
+
+def foldr(
+    fn: Callable[..., Any],
+    sequences: Any,
+    outputs_info: Any,
+    non_sequences: Any = None,
+    mode: Any = None,
+    name: str | None = None,
+    *,
+    n_steps: Any = None,
+    strict: bool = False,
+) -> Any:
+    """``reduce`` from the last element to the first."""
+    return reduce(fn, sequences, outputs_info, non_sequences, True, name=name, n_steps=n_steps, strict=strict)
