@@ -2,10 +2,13 @@
 
 from loopjax import random, tensor
 from loopjax.arguments import In, Out
+from loopjax.checkpoint.scan_checkpoints import scan_checkpoints
 from loopjax.config import config
+from loopjax.explain import explain
 from loopjax.function import Function, function
 from loopjax.trace.arguments import until
 from loopjax.trace.grad import grad
+from loopjax.trace.pretty import dprint, pp
 from loopjax.trace.scan import scan
 from loopjax.trace.shared import shared
 from loopjax.trace.substitute import clone_replace

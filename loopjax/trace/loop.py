@@ -36,6 +36,9 @@ class Keep:
         return "all" if self.every == 1 else f"every {self.every}"
 
 
+KEEP_ALL = Keep()
+
+
 @dataclass(frozen=True)
 class SequenceInput:
     """What is read along its first axis: tap k at step t reads ``x[t + k - min(taps, 0)]``."""
@@ -58,7 +61,7 @@ class Recurrence:
     """A state: its past values at ``taps`` (negative) enter the body, which returns the next one."""
 
     taps: tuple[int, ...]
-    keep: Keep = Keep()
+    keep: Keep = KEEP_ALL
     name: str = field(default="", compare=False)
     windowed: bool = True
     """Whether the initial value has a leading time axis."""
@@ -75,7 +78,7 @@ class MapOutput:
 
     depth = 0
 
-    keep: Keep = Keep()
+    keep: Keep = KEEP_ALL
     name: str = field(default="", compare=False)
 
 

@@ -21,7 +21,7 @@ from loopjax.trace.arguments import (
 )
 from loopjax.trace.convert import constant
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, apply, copy_node
-from loopjax.trace.loop import Keep, MapOutput, Recurrence, Scan, SequenceInput, StepResult
+from loopjax.trace.loop import KEEP_ALL, Keep, MapOutput, Recurrence, Scan, SequenceInput, StepResult
 from loopjax.trace.methods import say
 from loopjax.trace.op import Call
 from loopjax.trace.promotion import fold_weak
@@ -99,12 +99,41 @@ def scan(
     Raises ``TypeError`` and ``ValueError`` for arguments or results that do not fit each other, naming the argument,
     both types and the line.
     """
-    label = default_label(fn, name)
+    options = Scan(
+        body=Graph((), ()),
+        go_backwards=bool(go_backwards),
+        truncate_gradient=truncate_gradient,
+        checkpoint=checkpoint or 0,
+        unroll=unroll,
+        label=default_label(fn, name),
+    )
+    _check_options(truncate_gradient, unroll, checkpoint, options.label)
+    outputs, updates = record(fn, sequences, outputs_info, non_sequences, n_steps, options, strict=strict)
+    single: Any = outputs if return_list or len(outputs) > 1 else outputs[0] if outputs else None
+    if return_updates:
+        return single, updates
+    if updates:
+        raise ValueError(f"scan {options.label!r} updates {list(updates)}; return_updates=False would lose that")
+    return single
+
+
+def record(
+    fn: Callable[..., Any],
+    sequences: Any,
+    outputs_info: Any,
+    non_sequences: Any,
+    n_steps: Any,
+    options: Scan,
+    *,
+    strict: bool = False,
+    keep: Keep = KEEP_ALL,
+) -> tuple[list[Variable], Updates]:
+    """Records a loop with the options of a ``Scan`` that has no body yet; ``keep`` says which steps its outputs have."""
+    label = options.label
     sequence_args = read_sequences(sequences)
     info = read_outputs_info(outputs_info)
     passed = read_non_sequences(non_sequences)
     steps = _steps(read_n_steps(n_steps), sequence_args, label)
-    _check_options(truncate_gradient, unroll, checkpoint, label)
 
     slices = [_slices(argument) for argument in sequence_args]
     pasts = [_pasts(initial) for initial in info or () if initial is not None]
@@ -112,20 +141,11 @@ def scan(
     with recording() as body:
         returned = read_returned(fn(*arguments), label)
     info = _matched(info, returned, label, fn)
-
+    if returned.condition is not None and keep.every > 1:
+        raise ValueError(f"scan {label!r}: a loop that stops by until has no fixed steps to keep{source_of(fn)}")
     keys = [key for key in body.keys if key not in returned.updates]
-    traced = _Trace(label, fn, sequence_args, info, returned, slices, pasts, keys)
-    options = Scan(
-        body=Graph((), ()),
-        sequences=tuple(SequenceInput(a.taps, a.name) for a in sequence_args),
-        go_backwards=bool(go_backwards),
-        truncate_gradient=int(truncate_gradient),
-        checkpoint=checkpoint or 0,
-        unroll=unroll,
-        label=label,
-    )
-    outputs = _record(traced, steps, passed if strict else None, options)
-    return _results(traced, outputs, return_list, return_updates)
+    traced = _Trace(label, fn, sequence_args, info, returned, slices, pasts, keys, keep)
+    return _results(traced, _node(traced, steps, passed if strict else None, options))
 
 
 class _Trace(NamedTuple):
@@ -139,6 +159,7 @@ class _Trace(NamedTuple):
     slices: list[list[Variable]]
     pasts: list[list[Variable]]
     keys: list[SharedVariable]
+    keep: Keep
 
     @property
     def initials(self) -> list[InitialArgument]:
@@ -206,7 +227,7 @@ def _matched(
     return info
 
 
-def _record(
+def _node(
     traced: _Trace, steps: Variable | int, strict_arguments: list[Variable] | None, options: Scan
 ) -> tuple[Variable, ...]:
     """Closes the body, settles the types of its states and records the node; its outputs."""
@@ -221,8 +242,9 @@ def _record(
     op = replace(
         options,
         body=body,
-        recurrences=tuple(Recurrence(i.taps, Keep(), i.name, i.windowed) for i in traced.initials),
-        maps=tuple(MapOutput(Keep(), f"output {position}") for position, i in enumerate(traced.info) if i is None),
+        sequences=tuple(SequenceInput(argument.taps, argument.name) for argument in traced.sequences),
+        recurrences=tuple(Recurrence(i.taps, traced.keep, i.name, i.windowed) for i in traced.initials),
+        maps=tuple(MapOutput(traced.keep, f"output {position}") for position, i in enumerate(traced.info) if i is None),
         n_states=len(returned.updates),
         n_keys=len(traced.keys),
         until=returned.condition is not None,
@@ -325,8 +347,8 @@ def _check_strict(captured: Sequence[Variable], listed: Sequence[Variable], trac
         )
 
 
-def _results(traced: _Trace, outputs: tuple[Variable, ...], return_list: bool, return_updates: bool) -> Any:
-    """What ``scan`` returns, in the user's order."""
+def _results(traced: _Trace, outputs: tuple[Variable, ...]) -> tuple[list[Variable], Updates]:
+    """The outputs in the user's order, and the updates."""
     count = len(traced.info)
     n_recurrences = len(traced.initials)
     recurrences, maps = iter(outputs[:n_recurrences]), iter(outputs[n_recurrences:count])
@@ -337,12 +359,7 @@ def _results(traced: _Trace, outputs: tuple[Variable, ...], return_list: bool, r
         stacks.append(stack)
     updates: Updates = dict(zip(traced.returned.updates, outputs[count:], strict=False))
     updates.update(advance_keys(traced.keys))
-    single: Any = stacks if return_list or len(stacks) > 1 else stacks[0] if stacks else None
-    if return_updates:
-        return single, updates
-    if updates:
-        raise ValueError(f"scan {traced.label!r} updates {list(updates)}; return_updates=False would lose that")
-    return single
+    return stacks, updates
 
 
 def advance_keys(keys: Sequence[SharedVariable]) -> Updates:

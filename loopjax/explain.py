@@ -1,0 +1,115 @@
+"""``explain``: what became of each loop of a function, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from loopjax.errors import where
+from loopjax.function import Function
+from loopjax.trace.grad import Linearize
+from loopjax.trace.graph import Apply, Graph
+from loopjax.trace.loop import LoopPlan, Scan
+
+
+@dataclass(frozen=True)
+class LoopReport:
+    """One loop: its name and line, how deep it is nested, its length, plan, and what it stacks in bytes.
+
+    ``n_steps`` is ``None`` where the trip count is a run-time value; with ``until`` it is the most there can be. ``plan`` is
+    ``None`` for a function that has not been called yet.
+    """
+
+    name: str
+    line: str
+    depth: int
+    differentiated: bool
+    n_steps: int | None
+    until: bool
+    outputs: tuple[str, ...]
+    stacked_bytes: int | None
+    plan: LoopPlan | None
+
+    def __str__(self) -> str:
+        indent = "  " * self.depth
+        steps = (
+            "a run-time number of" if self.n_steps is None else f"up to {self.n_steps}" if self.until else self.n_steps
+        )
+        head = f"{indent}scan {self.name!r}{self.line}: {steps} steps"
+        if self.plan is None:
+            return f"{head}; not lowered yet"
+        text = f"{head} -> {self.plan.kind}: {self.plan.reason}"
+        details = [f"keeps {', '.join(self.outputs)}"] if self.outputs else []
+        details += [f"{self.plan.unroll} steps an iteration"] if self.plan.unroll > 1 else []
+        details += [f"saves every {self.plan.checkpoint} steps"] if self.plan.checkpoint else []
+        details += ["differentiated"] if self.differentiated else []
+        details += [f"stacks {self.stacked_bytes} bytes"] if self.stacked_bytes is not None else []
+        return f"{text}\n{indent}  {'; '.join(details)}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The loops of each stage of a function; prints as text."""
+
+    name: str
+    stages: tuple[tuple[LoopReport, ...], ...]
+
+    @property
+    def loops(self) -> tuple[LoopReport, ...]:
+        """All loops, the outer before the inner."""
+        return tuple(loop for stage in self.stages for loop in stage)
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {len(self.stages)} stage{'s' * (len(self.stages) != 1)}, {len(self.loops)} loops"]
+        for number, stage in enumerate(self.stages):
+            if len(self.stages) > 1:
+                lines.append(f"stage {number + 1}:")
+            lines.extend(str(loop) for loop in stage)
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def explain(function: Function) -> Report:
+    """How each loop of a function is lowered and why, for the shapes that it was called with last.
+
+    A function that has not been called yet has no plans: they depend on shapes.
+    """
+    if not isinstance(function, Function):
+        raise TypeError(f"explain() takes what function() returns, got {type(function).__name__}")
+    stages = []
+    for stage in function.stages:
+        programs = stage.programs
+        graph = programs[-1].graph if programs else stage.stage.graph
+        stages.append(tuple(_loops(graph, 0, False)))
+    return Report(function.name, tuple(stages))
+
+
+def _loops(graph: Graph, depth: int, differentiated: bool) -> Iterator[LoopReport]:
+    for node in graph.applies:
+        if isinstance(node.op, Scan):
+            yield _report(node, node.op, depth, differentiated)
+        inside = differentiated or isinstance(node.op, Linearize)
+        for region in node.op.regions:
+            yield from _loops(region, depth + isinstance(node.op, Scan), inside)
+
+
+def _report(node: Apply, op: Scan, depth: int, differentiated: bool) -> LoopReport:
+    stacks = [output.type for output in node.outputs[: len(op.outputs)]]
+    size = None
+    if all(type.concrete for type in stacks):
+        size = sum(math.prod(type.sizes) * np.dtype(type.dtype).itemsize for type in stacks)
+    return LoopReport(
+        op.label,
+        where(node.sources),
+        depth,
+        differentiated,
+        op.n_steps,
+        op.until,
+        tuple(f"{output.keep} of {output.name}" for output in op.outputs),
+        size,
+        op.plan,
+    )
