@@ -9,17 +9,18 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.lower import taps
+from loopjax.lower import folding, taps
 from loopjax.lower.indexing import fill_value
 from loopjax.lower.interpreter import evaluate
 from loopjax.trace.loop import BodyInputs, Keep, LoopPlan, Scan, StepResult
 
 
 class Carry(NamedTuple):
-    """What a step hands to the next: the past of each output and the states."""
+    """What a step hands to the next: the past of each output, the states and the folds."""
 
     pasts: tuple[Any, ...]
     states: tuple[Any, ...]
+    folds: tuple[Any, ...]
 
 
 class Slices(NamedTuple):
@@ -50,7 +51,9 @@ class Loop:
         ]
         for history, type in zip(self.plan.storage[len(pasts) :], self.types[len(pasts) :], strict=True):
             pasts.append(taps.start(history, jnp.zeros((history.size, *type.sizes), type.dtype)))
-        return Carry(tuple(pasts), self.parts.states)
+        types = [self.types[fold.output] for fold in self.op.folds]
+        folds = [folding.start(fold, type.sizes) for fold, type in zip(self.op.folds, types, strict=True)]
+        return Carry(tuple(pasts), self.parts.states, tuple(folds))
 
     def slices(self, n_steps: int) -> Slices:
         """What ``n_steps`` steps read, in the order in which they run."""
@@ -83,7 +86,11 @@ class Loop:
             taps.push(history, old, value, t)
             for history, old, value in zip(self.plan.storage, carry.pasts, values, strict=True)
         )
-        return Carry(pasts, result.states), result
+        folds = tuple(
+            folding.push(fold, old, values[fold.output], t)
+            for fold, old in zip(self.op.folds, carry.folds, strict=True)
+        )
+        return Carry(pasts, result.states, folds), result
 
     def scan_step(self, carry: Carry, slices: Slices) -> tuple[Carry, tuple[Any, ...]]:
         """One step as ``lax.scan`` takes it."""
@@ -110,7 +117,7 @@ class Loop:
                 continue
             found.append(self._last(carry, position, output.keep, n_steps, may_be_short))
         length = [jnp.asarray(n_steps, dtype="int64")] if self.op.until else []
-        return [*found, *carry.states, *length]
+        return [*found, *carry.states, *carry.folds, *length]
 
     def _last(self, carry: Carry, position: int, keep: Keep, n_steps: Any, may_be_short: bool) -> Any:
         type = self.types[position]

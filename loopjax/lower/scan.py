@@ -29,7 +29,7 @@ def _scan(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
 def _empty(loop: Loop) -> list[Any]:
     stacks = [jnp.zeros((0, *type.sizes), type.dtype) for type in loop.types]
     length = [jnp.zeros((), "int64")] if loop.op.until else []
-    return [*stacks, *loop.parts.states, *length]
+    return [*stacks, *loop.parts.states, *loop.carry().folds, *length]
 
 
 def _inline(loop: Loop) -> list[Any]:
@@ -56,7 +56,7 @@ def _map(loop: Loop, vectorise: Callable[[Callable[[Slices], Any]], Callable[[Sl
     slices = jax.tree.map(lambda x: x[n_steps - run :], loop.slices(n_steps))
 
     def step(one: Slices) -> Any:
-        return loop.step(Carry(((),) * len(rows), ()), one)[1].maps
+        return loop.step(Carry(((),) * len(rows), (), ()), one)[1].maps
 
     if not run:
         return [jnp.zeros((0, *type.sizes), type.dtype) for type in loop.types]

@@ -59,14 +59,15 @@ def rows_read(stack: Variable, graph: Graph, slices: bool) -> int | None:
         return None
     needed = 0
     for reader in graph.readers.get(stack, []):
-        rows = _rows(reader, stack, slices)
+        rows = rows_of(reader, stack, slices)
         if rows is None:
             return None
         needed = max(needed, rows)
     return needed
 
 
-def _rows(reader: Apply, stack: Variable, slices: bool) -> int | None:
+def rows_of(reader: Apply, stack: Variable, slices: bool) -> int | None:
+    """How many of a stack's last rows one reader needs; ``None`` for all."""
     if not isinstance(reader.op, Call) or stack in reader.inputs[1:]:
         return None
     if reader.op.row == "dim":

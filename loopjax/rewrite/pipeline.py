@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from loopjax.rewrite.driver import Pass
+from loopjax.rewrite.fold import FoldSteps
 from loopjax.rewrite.gather import Gather
 from loopjax.rewrite.keep import KeepRead
 from loopjax.rewrite.merge import Merge
 from loopjax.rewrite.plan import PlanLoops
 from loopjax.rewrite.trip_count import TripCount
 
-SYMBOLIC: tuple[Pass, ...] = (Merge(), Gather(), Merge(), KeepRead(), TripCount())
+SYMBOLIC: tuple[Pass, ...] = (Merge(), Gather(), Merge(), FoldSteps(), KeepRead(), TripCount())
 """Once for each function."""
 
 SIZED: tuple[Pass, ...] = (PlanLoops(),)

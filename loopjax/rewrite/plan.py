@@ -92,7 +92,7 @@ def _history(output: Recurrence | MapOutput) -> History:
 
 def _is_map(op: Scan, derivative: Derivative) -> bool:
     truncated = derivative != "none" and op.truncate_gradient > 0
-    return not op.recurrences and not op.n_states and not op.checkpoint and not truncated
+    return not op.recurrences and not op.n_states and not op.folds and not op.checkpoint and not truncated
 
 
 def _map_plan(op: Scan, n_steps: int, plan: LoopPlan) -> LoopPlan:

@@ -29,7 +29,7 @@ class TripCount:
 
     def __call__(self, graph: Graph) -> Graph:
         graph = map_regions(graph, self, into=_not_differentiated)
-        chosen = {node for node in graph.applies if _may_vary(node, graph)}
+        chosen = {node for node in graph.applies if may_vary(node, graph) and _last_rows_alone(node, graph)}
         if not chosen:
             return graph
 
@@ -41,12 +41,17 @@ class TripCount:
         return graph.rebuilt(transform=transform)
 
 
-def _may_vary(node: Apply, graph: Graph) -> bool:
+def may_vary(node: Apply, graph: Graph) -> bool:
+    """Whether a node is a loop whose length is a value that nothing but its stacked outputs has to know."""
     op = node.op
     if not isinstance(op, Scan) or op.n_steps is not None or op.sequences or op.checkpoint:
         return False
     leaves = leaves_of([node.inputs[0]], stop=graph.inputs)
-    if not leaves.values and not leaves.opaque:
-        return False
+    return bool(leaves.values or leaves.opaque)
+
+
+def _last_rows_alone(node: Apply, graph: Graph) -> bool:
+    assert isinstance(node.op, Scan)
+    op = node.op
     stacks = node.outputs[: len(op.outputs)]
     return all(rows_read(stack, graph, slices=False) is not None for stack in stacks)

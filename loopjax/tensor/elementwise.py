@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Constant, Variable, apply
 from loopjax.trace.methods import word
@@ -25,18 +26,31 @@ class Binary(Protocol):
     def __call__(self, x: Any, y: Any, /) -> Variable: ...
 
 
+ANY, NUMBER, REAL, WHOLE, LOGICAL = "biufc", "iufc", "iuf", "iu", "biu"
+"""Kinds of dtype, by NumPy's letters, that an op may take."""
+
+Result = str | Callable[[str], str] | None
+
+
 def pointwise(
-    name: str, run: Callable[..., Any], operands: Operands = "common", result: str | None = None
+    name: str, run: Callable[..., Any], operands: Operands = "common", result: Result = None, kinds: str = ANY
 ) -> Callable[..., Variable]:
     """Registers an elementwise op and returns the function that records it.
 
-    ``operands`` as in ``Row``; ``result`` is the dtype of the output where it is not that of the operands.
+    ``operands`` as in ``Row``; ``result`` is the dtype of the output, or gives it from that of the operands, where the
+    two differ; ``kinds`` are the kinds of dtype that the operands may meet in.
     """
 
     def infer(*types: TensorType) -> TensorType:
-        dtype = result or operand_dtypes(operands, types)[-1]
-        weak = result is None and all(type.weak for type in types)
-        return TensorType(dtype, broadcast_shapes(*(type.shape for type in types)), weak)
+        shape = broadcast_shapes(*(type.shape for type in types))
+        dtype = operand_dtypes(operands, types)[-1]
+        if _kind(dtype) not in kinds:
+            raise TypeError(f"{_KINDS[kinds]} are expected, got {dtype}; cast with .astype(...)")
+        values = types[1:] if operands == "branches" else types
+        weak = not isinstance(result, str) and all(type.weak for type in values)
+        if result is not None:
+            dtype = result(dtype) if callable(result) else result
+        return TensorType(dtype, shape, weak)
 
     register(name, run, infer, "pointwise", operands)
     op = call(name)
@@ -49,30 +63,50 @@ def pointwise(
     return word(record)
 
 
-def _unary(name: str, run: Callable[..., Any], operands: Operands = "common", result: str | None = None) -> Unary:
-    return pointwise(name, run, operands, result)
+_KINDS = {NUMBER: "numbers", REAL: "real numbers", WHOLE: "integers", LOGICAL: "integers or booleans"}
 
 
-def _binary(name: str, run: Callable[..., Any], operands: Operands = "common", result: str | None = None) -> Binary:
-    return pointwise(name, run, operands, result)
+def _kind(dtype: str) -> str:
+    return "f" if jnp.issubdtype(dtype, jnp.floating) else np.dtype(dtype).kind
+
+
+def _unary(
+    name: str, run: Callable[..., Any], operands: Operands = "common", result: Result = None, kinds: str = ANY
+) -> Unary:
+    return pointwise(name, run, operands, result, kinds)
+
+
+def _binary(
+    name: str, run: Callable[..., Any], operands: Operands = "common", result: Result = None, kinds: str = ANY
+) -> Binary:
+    return pointwise(name, run, operands, result, kinds)
+
+
+def _real_part(dtype: str) -> str:
+    return {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
 
 
 def _round_half_away(x: Any) -> Any:
     return jnp.sign(x) * jnp.floor(jnp.abs(x) + 0.5)
 
 
+def _second(x: Any, y: Any) -> Any:
+    return jnp.broadcast_to(y, jnp.broadcast_shapes(x.shape, y.shape))
+
+
 add = _binary("add", jnp.add)
-sub = _binary("sub", jnp.subtract)
+sub = _binary("sub", jnp.subtract, kinds=NUMBER)
 mul = _binary("mul", jnp.multiply)
 true_div = _binary("true_div", jnp.true_divide, "float")
-floor_div = _binary("floor_div", jnp.floor_divide)
-mod = _binary("mod", jnp.mod)
-_power = _binary("power", jnp.power)
+floor_div = _binary("floor_div", jnp.floor_divide, kinds=REAL)
+mod = _binary("mod", jnp.mod, kinds=REAL)
+_power = _binary("power", jnp.power, kinds=NUMBER)
 maximum = _binary("maximum", jnp.maximum)
 minimum = _binary("minimum", jnp.minimum)
-arctan2 = _binary("arctan2", jnp.arctan2, "float")
-hypot = _binary("hypot", jnp.hypot, "float")
+arctan2 = _binary("arctan2", jnp.arctan2, "float", kinds=REAL)
+hypot = _binary("hypot", jnp.hypot, "float", kinds=REAL)
 logaddexp = _binary("logaddexp", jnp.logaddexp, "float")
+second = _binary("second", _second, "as is")
 
 eq = _binary("eq", jnp.equal, result="bool")
 neq = _binary("neq", jnp.not_equal, result="bool")
@@ -81,16 +115,20 @@ le = _binary("le", jnp.less_equal, result="bool")
 gt = _binary("gt", jnp.greater, result="bool")
 ge = _binary("ge", jnp.greater_equal, result="bool")
 
-and_ = _binary("and_", jnp.bitwise_and)
-or_ = _binary("or_", jnp.bitwise_or)
-xor = _binary("xor", jnp.bitwise_xor)
-invert = _unary("invert", jnp.invert)
-left_shift = _binary("left_shift", jnp.left_shift)
-right_shift = _binary("right_shift", jnp.right_shift)
+and_ = _binary("and_", jnp.bitwise_and, kinds=LOGICAL)
+or_ = _binary("or_", jnp.bitwise_or, kinds=LOGICAL)
+xor = _binary("xor", jnp.bitwise_xor, kinds=LOGICAL)
+invert = _unary("invert", jnp.invert, kinds=LOGICAL)
+left_shift = _binary("left_shift", jnp.left_shift, kinds=WHOLE)
+right_shift = _binary("right_shift", jnp.right_shift, kinds=WHOLE)
+logical_and = _binary("logical_and", jnp.logical_and, result="bool")
+logical_or = _binary("logical_or", jnp.logical_or, result="bool")
+logical_xor = _binary("logical_xor", jnp.logical_xor, result="bool")
+logical_not = _unary("logical_not", jnp.logical_not, result="bool")
 
-neg = _unary("neg", jnp.negative)
-abs = _unary("abs", jnp.abs)
-sign = _unary("sign", jnp.sign)
+neg = _unary("neg", jnp.negative, kinds=NUMBER)
+abs = _unary("abs", jnp.abs, result=_real_part)
+sign = _unary("sign", jnp.sign, kinds=NUMBER)
 identity = _unary("identity", lambda x: x)
 exp = _unary("exp", jnp.exp, "float")
 exp2 = _unary("exp2", jnp.exp2, "float")
@@ -100,8 +138,10 @@ log2 = _unary("log2", jnp.log2, "float")
 log10 = _unary("log10", jnp.log10, "float")
 log1p = _unary("log1p", jnp.log1p, "float")
 sqrt = _unary("sqrt", jnp.sqrt, "float")
-sqr = _unary("sqr", jnp.square)
+sqr = _unary("sqr", jnp.square, kinds=NUMBER)
 reciprocal = _unary("reciprocal", jnp.reciprocal, "float")
+deg2rad = _unary("deg2rad", jnp.deg2rad, "float", kinds=REAL)
+rad2deg = _unary("rad2deg", jnp.rad2deg, "float", kinds=REAL)
 sin = _unary("sin", jnp.sin, "float")
 cos = _unary("cos", jnp.cos, "float")
 tan = _unary("tan", jnp.tan, "float")
@@ -115,15 +155,20 @@ arcsinh = _unary("arcsinh", jnp.arcsinh, "float")
 arccosh = _unary("arccosh", jnp.arccosh, "float")
 arctanh = _unary("arctanh", jnp.arctanh, "float")
 sigmoid = _unary("sigmoid", jax.nn.sigmoid, "float")
-softplus = _unary("softplus", jax.nn.softplus, "float")
-relu = _unary("relu", jax.nn.relu)
-floor = _unary("floor", jnp.floor, "float")
-ceil = _unary("ceil", jnp.ceil, "float")
-trunc = _unary("trunc", jnp.trunc, "float")
-rint = _unary("round_half_to_even", jnp.rint, "float")
-round_half_away_from_zero = _unary("round_half_away_from_zero", _round_half_away, "float")
+softplus = _unary("softplus", jax.nn.softplus, "float", kinds=REAL)
+relu = _unary("relu", jax.nn.relu, kinds=REAL)
+floor = _unary("floor", jnp.floor, "float", kinds=REAL)
+ceil = _unary("ceil", jnp.ceil, "float", kinds=REAL)
+trunc = _unary("trunc", jnp.trunc, "float", kinds=REAL)
+rint = _unary("round_half_to_even", jnp.rint, "float", kinds=REAL)
+round_half_away_from_zero = _unary("round_half_away_from_zero", _round_half_away, "float", kinds=REAL)
 isnan = _unary("isnan", jnp.isnan, "float", "bool")
 isinf = _unary("isinf", jnp.isinf, "float", "bool")
+isfinite = _unary("isfinite", jnp.isfinite, "float", "bool")
+real = _unary("real", jnp.real, result=_real_part)
+imag = _unary("imag", jnp.imag, result=_real_part)
+conj = _unary("conj", jnp.conj)
+angle = _unary("angle", jnp.angle, "float", _real_part)
 disconnected_grad = _unary("disconnected_grad", jax.lax.stop_gradient)
 zero_grad = disconnected_grad
 
@@ -131,16 +176,39 @@ switch: Callable[[Any, Any, Any], Variable] = pointwise("switch", jnp.where, "br
 where = switch
 _clip: Callable[[Any, Any, Any], Variable] = pointwise("clip_between", jnp.clip)
 
+absolute = abs_ = abs
+sgn = sign
+square = sqr
+int_div = floor_div
+divide = true_div
+bitwise_and, bitwise_or, bitwise_xor, bitwise_not = and_, or_, xor, invert
+acos, asin, atan, atan2 = arccos, arcsin, arctan, arctan2
+acosh, asinh, atanh = arccosh, arcsinh, arctanh
+
 
 @word
 def pow(x: Any, y: Any) -> Variable:
-    """``x ** y``. A Python integer exponent multiplies, so that its derivatives of any order are exact."""
+    """``x ** y``. A whole exponent, given as a number, multiplies, so that derivatives of any order are exact.
+
+    Raises ``ValueError`` for a negative one of an integer ``x``.
+    """
     x, y = as_variable(x), as_variable(y)
-    exponent = y.exact if isinstance(y, Constant) else None
-    if isinstance(exponent, (int, np.integer)) and -64 <= exponent <= 64 and not x.type.weak:
-        if exponent >= 0 or x.type.is_float:
-            return apply(call("integer_pow", exponent=int(exponent)), x)[0]
-    return _power(x, y)
+    exponent = _whole(y, x)
+    if exponent is None:
+        return _power(x, y)
+    if exponent < 0 and x.type.is_integer:
+        raise ValueError(f"integers have no negative powers; cast x to a float dtype, or write 1 / x ** n{here()}")
+    return apply(call("integer_pow", exponent=exponent), x)[0]
+
+
+def _whole(exponent: Variable, x: Variable) -> int | None:
+    """A number's value, where it is whole and small enough to multiply so often."""
+    number = exponent.exact if isinstance(exponent, Constant) else None
+    if number is None or x.type.weak or x.dtype == "bool" or isinstance(number, (complex, np.complexfloating)):
+        return None
+    if not (isinstance(number, (int, np.integer)) or x.type.is_float):
+        return None
+    return int(number) if -64 <= number <= 64 and number == int(number) else None
 
 
 def _integer_pow_type(type: TensorType, exponent: int) -> TensorType:
@@ -157,8 +225,10 @@ def cast(x: Any, dtype: Any) -> Variable:
     if variable.dtype == name and not variable.type.weak:
         return variable
     if isinstance(variable, Constant):
-        value = variable.data if variable.exact is None else variable.exact
-        return Constant(np.asarray(value).astype(jnp.dtype(name)), variable.name)
+        value = np.asarray(variable.data if variable.exact is None else variable.exact)
+        if value.dtype.kind == "c" and _kind(name) != "c":
+            value = value.real
+        return Constant(value.astype(jnp.dtype(name)), variable.name)
     return apply(call("cast", dtype=name), variable)[0]
 
 
@@ -177,8 +247,10 @@ register("cast", _cast_run, _cast_type, "pointwise")
 
 @word
 def clip(x: Any, min: Any, max: Any) -> Variable:
-    """``x`` limited to the range from ``min`` to ``max``."""
-    return _clip(x, min, max)
+    """``x`` limited to the range from ``min`` to ``max``, of which one may be ``None``."""
+    if min is None:
+        return identity(x) if max is None else minimum(x, max)
+    return maximum(x, min) if max is None else _clip(x, min, max)
 
 
 @word
@@ -188,4 +260,22 @@ def round(x: Any, mode: str = "half_to_even") -> Variable:
         return rint(x)
     if mode == "half_away_from_zero":
         return round_half_away_from_zero(x)
-    raise ValueError(f"round mode is 'half_to_even' or 'half_away_from_zero', not {mode!r}")
+    raise ValueError(f"round mode is 'half_to_even' or 'half_away_from_zero', not {mode!r}{here()}")
+
+
+def _isclose_type(x: TensorType, y: TensorType, rtol: float, atol: float, equal_nan: bool) -> TensorType:
+    return TensorType("bool", broadcast_shapes(x.shape, y.shape))
+
+
+def _isclose_run(x: Any, y: Any, rtol: float, atol: float, equal_nan: bool) -> Any:
+    return jnp.isclose(x, y, rtol, atol, equal_nan)
+
+
+register("isclose", _isclose_run, _isclose_type, "pointwise", "common")
+
+
+@word
+def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Variable:
+    """Where ``abs(x - y) <= atol + rtol * abs(y)``; ``equal_nan`` counts two NaNs as close."""
+    op = call("isclose", rtol=float(rtol), atol=float(atol), equal_nan=bool(equal_nan))
+    return apply(op, *fold_weak("common", [as_variable(x), as_variable(y)]))[0]

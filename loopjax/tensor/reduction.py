@@ -32,12 +32,31 @@ def _sum_of(dtype: str) -> str:
     return dtype if jnp.issubdtype(dtype, jnp.inexact) else "int64"
 
 
-def _reduction(
-    name: str, run: Callable[..., Any], result: Callable[[str], str], cast: bool = False
-) -> Callable[..., Variable]:
-    """Registers a reduction; ``cast`` brings the input to the result's dtype first."""
+def _same(dtype: str) -> str:
+    return dtype
+
+
+def _bool(dtype: str) -> str:
+    return "bool"
+
+
+def _check_some(type: TensorType, axis: tuple[int, ...]) -> None:
+    """A largest element is one of at least one."""
+    if any(type.shape[position] == 0 for position in axis):
+        raise ValueError(f"an array of shape {type.shape} has no elements along axes {axis}, and so no result")
+
+
+def _record(name: str, variable: Variable, axis: Axis, keepdims: bool, dtype: str) -> Variable:
+    axes = normal_axes(axis, variable.ndim)
+    return apply(call(name, axis=axes, keepdims=bool(keepdims), dtype=dtype), variable)[0]
+
+
+def _register(name: str, run: Callable[..., Any], cast: bool, some: bool) -> None:
+    """Adds the row. ``cast`` brings the input to the result's dtype first; ``some`` refuses to reduce nothing."""
 
     def infer(type: TensorType, axis: tuple[int, ...], keepdims: bool, dtype: str) -> TensorType:
+        if some:
+            _check_some(type, axis)
         return _reduced(type, axis, keepdims, dtype)
 
     def lowered(x: Any, axis: tuple[int, ...], keepdims: bool, dtype: str) -> Any:
@@ -47,11 +66,15 @@ def _reduction(
 
     register(name, lowered, infer, "reduce")
 
+
+def _accumulation(name: str, run: Callable[..., Any], result: Callable[[str], str]) -> Callable[..., Variable]:
+    """Registers a reduction that computes in the dtype of its result, which users may choose."""
+    _register(name, run, cast=True, some=False)
+
     def record(x: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Variable:
         variable = as_variable(x)
         to = dtype_name(dtype) if dtype is not None else result(variable.dtype)
-        axes = normal_axes(axis, variable.ndim)
-        return apply(call(name, axis=axes, keepdims=bool(keepdims), dtype=to), variable)[0]
+        return _record(name, variable, axis, keepdims, to)
 
     record.__name__ = record.__qualname__ = name
     record.__doc__ = (
@@ -61,22 +84,42 @@ def _reduction(
     return word(record)
 
 
-def _same(dtype: str) -> str:
-    return dtype
+def _choice(
+    name: str, run: Callable[..., Any], result: Callable[[str], str], cast: bool = False, some: bool = False
+) -> Callable[..., Variable]:
+    """Registers a reduction whose dtype follows from its input's."""
+    _register(name, run, cast, some)
+
+    def record(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+        variable = as_variable(x)
+        return _record(name, variable, axis, keepdims, result(variable.dtype))
+
+    record.__name__ = record.__qualname__ = name
+    record.__doc__ = f"``{name}`` along ``axis`` (an int, several, or all by default); ``keepdims`` leaves them with size 1."
+    return word(record)
 
 
-def _bool(dtype: str) -> str:
-    return "bool"
+sum = _accumulation("sum", jnp.sum, _sum_of)
+prod = _accumulation("prod", jnp.prod, _sum_of)
+mean = _accumulation("mean", jnp.mean, _float_of)
+max = _choice("max", jnp.max, _same, some=True)
+min = _choice("min", jnp.min, _same, some=True)
+any = _choice("any", jnp.any, _bool)
+all = _choice("all", jnp.all, _bool)
+logsumexp = _choice("logsumexp", jax.scipy.special.logsumexp, _float_of, cast=True)
+amax, amin = max, min
 
 
-sum = _reduction("sum", jnp.sum, _sum_of, cast=True)
-prod = _reduction("prod", jnp.prod, _sum_of, cast=True)
-mean = _reduction("mean", jnp.mean, _float_of, cast=True)
-max = _reduction("max", jnp.max, _same)
-min = _reduction("min", jnp.min, _same)
-any = _reduction("any", jnp.any, _bool)
-all = _reduction("all", jnp.all, _bool)
-logsumexp = _reduction("logsumexp", jax.scipy.special.logsumexp, _float_of, cast=True)
+@word
+def max_and_argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> tuple[Variable, Variable]:
+    """The largest elements along ``axis``, and where they are."""
+    return max(x, axis, keepdims), argmax(x, axis, keepdims)
+
+
+@word
+def allclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Variable:
+    """Whether all of ``isclose(x, y)`` hold, a bool scalar."""
+    return all(isclose(x, y, rtol, atol, equal_nan))
 
 
 @word

@@ -83,6 +83,20 @@ class MapOutput:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """A value gathered over the steps in the carry, instead of from a stack: one more output of the scan.
+
+    Of output number ``output``: the ``sum`` or ``prod`` over all steps in ``dtype``, or the value ``at`` step ``step``, NaN
+    (for integers the least) where the loop ends before.
+    """
+
+    output: int
+    kind: Literal["sum", "prod", "at"]
+    dtype: str
+    step: int = 0
+
+
+@dataclass(frozen=True)
 class History:
     """The last ``size`` values of an output, held in plain carries (``window``) or in a ``ring`` buffer."""
 
@@ -156,7 +170,7 @@ class Scan(Op):
     """A loop.
 
     Inputs, in order: see ``Parts``. The body's: see ``BodyInputs`` and ``StepResult``. Outputs: the kept
-    rows of each recurrence and map output, the final states, and with ``until`` the steps that ran.
+    rows of each recurrence and map output, the final states, the folds, and with ``until`` the steps that ran.
 
     ``n_steps`` is the length, or ``None`` where it is the first input. ``dynamic``: that input stays a run-time
     value, and one compiled loop serves every length. ``sized``: outputs of an ``until`` loop are buffers
@@ -167,6 +181,7 @@ class Scan(Op):
     sequences: tuple[SequenceInput, ...] = ()
     recurrences: tuple[Recurrence, ...] = ()
     maps: tuple[MapOutput, ...] = ()
+    folds: tuple[Fold, ...] = ()
     n_states: int = 0
     n_keys: int = 0
     until: bool = False
@@ -248,14 +263,16 @@ class Scan(Op):
         self._check_sequences(parts.sequences)
         self._check_initials(parts.initials)
         step = self.results([variable.type for variable in self.body.outputs])
+        values = [*step.recurrences, *step.maps]
         known = None if self.until and not self.is_sized else self.n_steps
         stacks = [
             value.stacked(output.keep.last if self.dynamic else output.keep.rows(known))
-            for output, value in zip(self.outputs, [*step.recurrences, *step.maps], strict=True)
+            for output, value in zip(self.outputs, values, strict=True)
         ]
+        folds = [values[fold.output].with_dtype(fold.dtype) for fold in self.folds]
         length = (TensorType("int64"),) if self.until else ()
         states = [old.with_shape(new.shape) for old, new in zip(parts.states, step.states, strict=True)]
-        return (*stacks, *states, *length)
+        return (*stacks, *states, *folds, *length)
 
     def _check_sequences(self, types: Sequence[TensorType]) -> None:
         for sequence, type in zip(self.sequences, types, strict=True):

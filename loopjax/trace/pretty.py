@@ -83,6 +83,7 @@ def _scan_text(op: Scan) -> str:
     parts += [f"sequence{list(spec.taps)}" for spec in op.sequences]
     parts += [f"recurrence{list(spec.taps)} keeps {spec.keep}" for spec in op.recurrences]
     parts += [f"map keeps {spec.keep}" for spec in op.maps]
+    parts += [f"{fold.kind} of {fold.output}" for fold in op.folds]
     parts += [f"states={op.n_states}"] * bool(op.n_states) + [f"keys={op.n_keys}"] * bool(op.n_keys)
     parts += ["until"] * op.until + ["backwards"] * op.go_backwards
     parts += [f"plan={op.plan.kind}"] if op.plan is not None else []
