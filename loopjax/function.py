@@ -18,6 +18,7 @@ from loopjax.state import State
 from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Constant, Graph, Variable, ancestors
 from loopjax.trace.methods import word
+from loopjax.trace.promotion import settle_weak
 from loopjax.trace.shared import SharedVariable, on_device
 from loopjax.trace.substitute import Replacements, read_replacements, substitute
 from loopjax.trace.verify import verify
@@ -226,9 +227,7 @@ def _read_updates(updates: Any) -> Updates:
 
 
 def _fitted(shared: SharedVariable, value: Any) -> Variable:
-    new = as_variable(value)
-    if new.type.weak:
-        new = new.astype(shared.dtype)
+    new = settle_weak(as_variable(value), shared.dtype)
     if not shared.type.accepts(new.type):
         raise TypeError(
             f"the update of {shared!r}{where(shared.sources)} is {new.type}; expected {shared.type}. Cast it with "

@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.config import config
+from loopjax.tensor.elementwise import ge
 from loopjax.tensor.lengths import holes, size_list
+from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable, constant
 from loopjax.trace.graph import Variable, apply
 from loopjax.trace.methods import word
@@ -16,9 +18,13 @@ from loopjax.trace.op import call, register
 from loopjax.trace.types import Shape, TensorType, broadcast_shapes, dtype_name
 
 
-def _alloc_type(value: TensorType, lengths: Shape) -> TensorType:
+def _check_sizes(lengths: Shape) -> None:
     if any(length is not None and length < 0 for length in lengths):
         raise ValueError(f"a size is negative in {lengths}")
+
+
+def _alloc_type(value: TensorType, lengths: Shape) -> TensorType:
+    _check_sizes(lengths)
     if broadcast_shapes(value.shape, lengths) != tuple(lengths) and None not in lengths:
         raise ValueError(f"a value of shape {value.shape} does not fill an array of shape {lengths}")
     return TensorType(value.dtype, tuple(lengths))
@@ -33,7 +39,7 @@ def alloc(value: Any, *shape: Any) -> Variable:
     static, symbolic = holes(shape, "shape")
     filled = as_variable(value)
     if filled.type.weak:
-        filled = constant(value)
+        filled = filled.astype(filled.dtype)
     return apply(call("alloc", lengths=static), filled, *symbolic)[0]
 
 
@@ -108,12 +114,15 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Va
         start, stop = 0, start
     given = (start, stop, step)
     if any(isinstance(value, (float, np.floating)) for value in given):
+        if any(isinstance(value, Variable) for value in given):
+            raise TypeError(f"arange of floats takes no variables; write start + step * arange(n){here()}")
         return constant(np.arange(*given), dtype=dtype or config.floatX)
     static, symbolic = holes(given, "arange")
     return apply(call("arange", lengths=static, dtype=dtype_name(dtype or "int64")), *symbolic)[0]
 
 
 def _eye_type(lengths: Shape, k: int, dtype: str) -> TensorType:
+    _check_sizes(lengths)
     return TensorType(dtype, tuple(lengths))
 
 
@@ -131,12 +140,15 @@ def eye(n: Any, m: Any = None, k: int = 0, dtype: Any = None) -> Variable:
 
 
 def identity_like(x: Any, dtype: Any = None) -> Variable:
-    """The identity matrix in the shape of ``x``."""
+    """The identity matrix in the shape of ``x``, and in its dtype unless given."""
     model = as_variable(x)
+    if model.ndim != 2:
+        raise ValueError(f"identity_like takes a matrix, got {model!r}{here()}")
     return eye(model.shape[0], model.shape[1], dtype=dtype or model.dtype)
 
 
 def _linspace_type(start: TensorType, stop: TensorType, lengths: Shape, dtype: str) -> TensorType:
+    _check_sizes(lengths)
     return TensorType(dtype, (*lengths, *broadcast_shapes(start.shape, stop.shape)))
 
 
@@ -151,5 +163,36 @@ def linspace(start: Any, stop: Any, num: Any = 50, dtype: Any = None) -> Variabl
     """``num`` equally spaced values from ``start`` to ``stop``, both included; dtype floatX unless given."""
     to = dtype_name(dtype or config.floatX)
     static, symbolic = holes([num], "num")
-    ends = [as_variable(end).astype(to) for end in (start, stop)]
+    between = to if jnp.issubdtype(to, jnp.inexact) else config.floatX
+    ends = [as_variable(end).astype(between) for end in (start, stop)]
     return apply(call("linspace", lengths=static, dtype=to), *ends, *symbolic)[0]
+
+
+empty_like = zeros_like
+
+
+def tri(n: Any, m: Any = None, k: int = 0, dtype: Any = None) -> Variable:
+    """Ones on and below diagonal ``k`` of an ``(n, m)`` matrix of zeros; dtype floatX unless given."""
+    rows, columns = arange(n), arange(n if m is None else m)
+    return ge(rows.dimshuffle(0, "x") + k, columns.dimshuffle("x", 0)).astype(dtype or config.floatX)
+
+
+class _Grid:
+    """``mgrid[0:3, 0:2]``: a constant array of coordinates for each axis, as in NumPy. Bounds are numbers."""
+
+    def __init__(self, grid: Any) -> None:
+        self._grid = grid
+
+    def __getitem__(self, key: Any) -> Any:
+        slices = key if isinstance(key, tuple) else (key,)
+        parts = [part for one in slices for part in (one.start, one.stop, one.step)]
+        if any(isinstance(part, Variable) for part in parts):
+            raise TypeError(f"mgrid takes numbers; build symbolic grids from arange and dimshuffle{here()}")
+        found = self._grid[key]
+        arrays = found if isinstance(key, tuple) else [found]
+        made = [constant(array, dtype=None if array.dtype.kind in "iu" else config.floatX) for array in arrays]
+        return made if isinstance(key, tuple) else made[0]
+
+
+mgrid = _Grid(np.mgrid)
+ogrid = _Grid(np.ogrid)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from loopjax.errors import UnsupportedError, where
+from loopjax.errors import UnsupportedError
+from loopjax.tensor.axes import normal_axis
+from loopjax.tensor.elementwise import clip, mod
 from loopjax.tensor.lengths import holes
-from loopjax.tensor.shape import dim
+from loopjax.tensor.place import here
+from loopjax.tensor.shape import dim, reshape
 from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Constant, Variable, apply
 from loopjax.trace.methods import word
 from loopjax.trace.op import Call, Entry, call, register
+from loopjax.trace.promotion import common_dtype
 from loopjax.trace.types import Shape, TensorType, broadcast_shapes
 
 
@@ -24,6 +28,13 @@ class _Key(NamedTuple):
     symbolic: list[Variable]
 
 
+class _Mask(NamedTuple):
+    """The positions along one axis at which a constant mask is true, and the mask's size along it."""
+
+    positions: np.ndarray[Any, Any]
+    size: int
+
+
 def _entries(x: Variable, key: Any) -> list[Any]:
     """The key as a list with an entry for each axis of ``x``, and ``None`` for each new one."""
     given = list(key) if isinstance(key, tuple) else [key]
@@ -31,10 +42,10 @@ def _entries(x: Variable, key: Any) -> list[Any]:
     given = [part for entry in given for part in _mask_as_indices(entry)]
     used = sum(entry is not None and entry is not Ellipsis for entry in given)
     if used > x.ndim:
-        raise IndexError(f"{used} indices for {x!r}{where(x.sources)}, which has {x.ndim} dimensions")
+        raise IndexError(f"{used} indices for {x!r}, which has {x.ndim} dimensions{here()}")
     dots = [position for position, entry in enumerate(given) if entry is Ellipsis]
     if len(dots) > 1:
-        raise IndexError("an index may have one '...'")
+        raise IndexError(f"an index may have one '...'{here()}")
     rest = [slice(None)] * (x.ndim - used)
     if not dots:
         return given + rest
@@ -42,14 +53,22 @@ def _entries(x: Variable, key: Any) -> list[Any]:
 
 
 def _mask_as_indices(entry: Any) -> list[Any]:
-    if isinstance(entry, (np.ndarray, list)) and np.asarray(entry).dtype == bool and np.ndim(entry) > 0:
-        return list(np.nonzero(np.asarray(entry)))
+    if isinstance(entry, (np.ndarray, list)) and _is_mask(entry):
+        mask = np.asarray(entry)
+        return [_Mask(found, size) for found, size in zip(np.nonzero(mask), mask.shape, strict=True)]
     if isinstance(entry, Variable) and entry.dtype == "bool":
         raise UnsupportedError(
-            f"indexing by the symbolic mask {entry!r}{where(entry.sources)} gives a length that only the run knows; "
-            f"use switch(mask, x, 0), or a reduction of it"
+            f"indexing by the symbolic mask {entry!r} gives a length that only the run knows; "
+            f"use switch(mask, x, 0), or a reduction of it{here()}"
         )
     return [entry]
+
+
+def _is_mask(entry: Any) -> bool:
+    if isinstance(entry, list) and any(isinstance(item, Variable) for item in entry):
+        return False
+    made = np.asarray(entry)
+    return made.dtype == bool and made.ndim > 0
 
 
 def _read_key(x: Variable, key: Any) -> _Key:
@@ -63,17 +82,31 @@ def _read_key(x: Variable, key: Any) -> _Key:
             pattern.append(("slice", *(_length(part, lengths) for part in (entry.start, entry.stop, entry.step))))
         elif isinstance(entry, (int, np.integer)) and not isinstance(entry, bool):
             pattern.append(("int", int(entry)))
+        elif isinstance(entry, _Mask):
+            pattern.append(("at", *_extent(entry.positions), entry.size))
+            arrays.append(as_variable(entry.positions.astype(np.int64)))
         else:
-            index = as_variable(entry)
-            if not index.type.is_integer:
-                raise IndexError(f"an index is an integer, a slice, None or '...', got {index!r}{where(index.sources)}")
+            index = _index_array(entry)
             if isinstance(index, Constant) and index.ndim == 0:
                 pattern.append(("int", int(index.data)))
             else:
-                pattern.append(("at",))
+                pattern.append(("at", *_extent(index.data)) if isinstance(index, Constant) else ("at",))
                 arrays.append(index)
     static, symbolic = holes(lengths, "a slice")
     return _Key(tuple(pattern), static, arrays, symbolic)
+
+
+def _index_array(entry: Any) -> Variable:
+    """An integer array or scalar, of 32 bits at least: an int8 cannot count backwards along an axis of 200."""
+    index = as_variable(np.zeros(0, np.int64) if isinstance(entry, list) and not entry else entry)
+    if not index.type.is_integer:
+        raise IndexError(f"an index is an integer, a slice, None or '...', got {index!r}{here()}")
+    return index if index.dtype in ("int32", "int64") else index.astype("int64")
+
+
+def _extent(positions: np.ndarray[Any, Any]) -> tuple[int, int]:
+    """The least and the greatest of constant indices."""
+    return (int(positions.min()), int(positions.max())) if positions.size else (0, -1)
 
 
 def _length(part: Any, lengths: list[Any]) -> int | None:
@@ -94,8 +127,8 @@ def _index_type(x: TensorType, *arrays: TensorType, pattern: tuple[Entry, ...], 
         if entry[0] == "slice":
             shape.append(_slice_size(entry, lengths, x.shape[axis]))
         else:
-            if entry[0] == "int":
-                _check_bounds(entry[1], x.shape[axis], axis)
+            for index in entry[1:3]:
+                _check_bounds(index, entry, x.shape[axis], axis)
             picked.append(len(shape))
         axis += 1
     if any(array.ndim for array in arrays):
@@ -116,9 +149,14 @@ def _slice_size(entry: Entry, lengths: Shape, size: int | None) -> int | None:
     return len(range(*slice(*parts).indices(size)))
 
 
-def _check_bounds(index: int, size: int | None, axis: int) -> None:
-    if size is not None and not -size <= index < size:
+def _check_bounds(index: int, entry: Entry, size: int | None, axis: int) -> None:
+    """Raises for a constant index outside of a known axis."""
+    if size is None or entry[1:3] == (0, -1):
+        return
+    if not -size <= index < size:
         raise IndexError(f"index {index} is out of bounds for axis {axis} of size {size}")
+    if len(entry) > 3 and entry[3] != size:
+        raise IndexError(f"a mask of size {entry[3]} does not fit axis {axis} of size {size}")
 
 
 def _adjacent(pattern: Sequence[Entry]) -> bool:
@@ -131,8 +169,8 @@ def _write_type(
     x: TensorType, value: TensorType, *arrays: TensorType, pattern: tuple[Entry, ...], lengths: Shape
 ) -> TensorType:
     target = _index_type(x, *arrays, pattern=pattern, lengths=lengths)
-    broadcast_shapes(target.shape, value.shape)
-    if value.ndim > target.ndim:
+    dims = zip(reversed(target.shape), reversed(value.shape), strict=False)
+    if value.ndim > target.ndim or any(None not in (to, size) and size not in (1, to) for to, size in dims):
         raise ValueError(f"a value of shape {value.shape} does not fit into a part of shape {target.shape}")
     return TensorType(x.dtype, x.shape)
 
@@ -160,7 +198,7 @@ def index(x: Any, key: Any) -> Variable:
 
 def _axis(key: int, x: Variable) -> int:
     if not -x.ndim <= key < x.ndim:
-        raise IndexError(f"shape[{key}] of {x!r}, which has {x.ndim} dimensions")
+        raise IndexError(f"shape[{key}] of {x!r}, which has {x.ndim} dimensions{here()}")
     return key
 
 
@@ -168,10 +206,10 @@ def _axis(key: int, x: Variable) -> int:
 def rows(x: Variable) -> Iterator[Variable]:
     """``x[0]``, ``x[1]``, ... where the length is known. Raises ``TypeError`` where it is not."""
     if x.ndim == 0:
-        raise TypeError(f"{x!r} is a scalar and cannot be iterated over")
+        raise TypeError(f"{x!r} is a scalar and cannot be iterated over{here()}")
     count = x.type.shape[0]
     if count is None:
-        raise TypeError(f"{x!r}{where(x.sources)} has an unknown length; loop over it with scan")
+        raise TypeError(f"{x!r} has an unknown length; loop over it with scan{here()}")
     return iter([index(x, position) for position in range(count)])
 
 
@@ -190,27 +228,43 @@ def inc_subtensor(part: Any, value: Any) -> Variable:
 def _write(row: str, part: Any, value: Any) -> Variable:
     node = part.owner if isinstance(part, Variable) else None
     if node is None or not isinstance(node.op, Call) or node.op.row != "index":
-        raise TypeError(f"{row}_subtensor takes an indexed variable such as x[i], got {part!r:.80}")
+        raise TypeError(f"{row}_subtensor takes an indexed variable such as x[i], got {part!r:.80}{here()}")
     x, *rest = node.inputs
     new = as_variable(value)
-    if new.type.weak or new.dtype != x.dtype:
-        if not new.type.weak and not _fits(new.dtype, x.dtype):
-            raise TypeError(
-                f"{row}_subtensor puts {new.type} into {x.type}, which loses precision{where(new.sources)}; "
-                f"cast it with .astype({x.dtype!r})"
-            )
-        new = new.astype(x.dtype)
-    return apply(Call(row, node.op.params), x, new, *rest)[0]
-
-
-def _fits(given: str, wanted: str) -> bool:
-    return np.can_cast(given, wanted, "same_kind") if "bfloat16" not in (given, wanted) else True
+    if common_dtype([x.type, new.type]) != x.dtype:
+        raise TypeError(
+            f"{row}_subtensor puts {new.type} into {x.type}, which loses precision; "
+            f"cast it with .astype({x.dtype!r}){here()}"
+        )
+    return apply(Call(row, node.op.params), x, new.astype(x.dtype), *rest)[0]
 
 
 @word
-def take(x: Any, indices: Any, axis: int | None = None) -> Variable:
-    """``x[indices]`` along ``axis``, or of the flattened array."""
+def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Variable:
+    """``x[indices]`` along ``axis``, or of the flattened array.
+
+    ``mode`` says what becomes of indices out of bounds: ``raise``, as in ``x[indices]``; ``clip``, the nearest element;
+    ``wrap``, counting on from the other end.
+    """
+    if mode not in ("raise", "clip", "wrap"):
+        raise ValueError(f"take mode is 'raise', 'clip' or 'wrap', not {mode!r}{here()}")
     variable = as_variable(x)
     if axis is None:
-        return index(variable.flatten(), indices)
-    return index(variable, (slice(None),) * (axis % variable.ndim) + (indices,))
+        variable, axis = reshape(variable, (-1,)), 0
+    axis = normal_axis(axis, variable.ndim)
+    if mode == "clip":
+        indices = clip(indices, 0, dim(variable, axis) - 1)
+    if mode == "wrap":
+        indices = mod(indices, dim(variable, axis))
+    return index(variable, (slice(None),) * axis + (indices,))
+
+
+def nonzero(x: Any, return_matrix: bool = False) -> NoReturn:
+    """Refuses: how many elements are not zero, only the run knows. Raises ``UnsupportedError``."""
+    raise UnsupportedError(
+        f"nonzero of {as_variable(x)!r} has a length that only the run knows; use switch(condition, x, 0) and reduce it, "
+        f"or argmax(condition) for the first{here()}"
+    )
+
+
+word(nonzero)

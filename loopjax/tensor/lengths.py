@@ -7,19 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.errors import where
+from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Constant, Variable
 
 
-def size_list(shape: Any, argument: str = "shape") -> list[Any]:
-    """A shape as a list: of an int, of a list of ints and integer scalars, or of a symbolic vector of known size."""
+def size_list(shape: Any, argument: str = "shape", count: int | None = None) -> list[Any]:
+    """A shape as a list: of an int, of a list of ints and integer scalars, or of a symbolic vector.
+
+    ``count`` is the vector's size where its type does not say it.
+    """
     if isinstance(shape, Variable) and not isinstance(shape, Constant):
         if shape.ndim == 0:
             return [shape]
-        count = shape.type.shape[0]
+        count = shape.type.shape[0] if count is None else count
         if shape.ndim != 1 or count is None:
-            raise ValueError(f"{argument} is a vector of known size, got {shape!r}{where(shape.sources)}")
+            raise ValueError(f"{argument} is a vector of known size, got {shape!r}{here()}")
         return [shape[position] for position in range(count)]
     if isinstance(shape, Constant):
         shape = shape.data
@@ -37,7 +40,7 @@ def holes(lengths: Iterable[Any], argument: str) -> tuple[tuple[int | None, ...]
     for length in lengths:
         variable = as_variable(length)
         if variable.ndim != 0 or not variable.type.is_integer:
-            raise TypeError(f"{argument} holds integers, got {length!r}{where(variable.sources)}")
+            raise TypeError(f"{argument} holds integers and integer scalars, got {length!r}{here()}")
         if isinstance(variable, Constant):
             static.append(int(variable.data))
         else:

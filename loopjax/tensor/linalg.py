@@ -6,6 +6,12 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from loopjax.tensor.axes import normal_axis
+from loopjax.tensor.creation import arange
+from loopjax.tensor.elementwise import conj, ge, le, switch
+from loopjax.tensor.place import here
+from loopjax.tensor.reduction import sum
+from loopjax.tensor.shape import dim, flatten
 from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Variable, apply
 from loopjax.trace.methods import word
@@ -69,18 +75,35 @@ def matmul(x: Any, y: Any) -> Variable:
 
 def outer(x: Any, y: Any) -> Variable:
     """Every product of an element of the vector ``x`` with one of ``y``."""
-    return apply(call("outer"), as_variable(x).flatten(), as_variable(y).flatten())[0]
+    return apply(call("outer"), *fold_weak("common", [flatten(x), flatten(y)]))[0]
 
 
 def tensordot(x: Any, y: Any, axes: Any = 2) -> Variable:
     """The sum of products over ``axes``: a number of them, or a list for each operand."""
     x, y = as_variable(x), as_variable(y)
     if isinstance(axes, int):
-        pair = [list(range(x.ndim - axes, x.ndim)), list(range(axes))]
+        if not 0 <= axes <= min(x.ndim, y.ndim):
+            raise ValueError(f"tensordot over {axes} axes of {x!r} and {y!r}{here()}")
+        pair: list[list[int]] = [list(range(x.ndim - axes, x.ndim)), list(range(axes))]
     else:
         pair = [[one] if isinstance(one, int) else list(one) for one in axes]
-    left, right = (tuple(a % v.ndim for a in one) for one, v in zip(pair, (x, y), strict=True))
+    left, right = (tuple(normal_axis(a, v.ndim) for a in one) for one, v in zip(pair, (x, y), strict=True))
+    if len(left) != len(right):
+        raise ValueError(f"tensordot sums over {len(left)} axes of one operand and {len(right)} of the other{here()}")
     return apply(call("tensordot", left=left, right=right), *fold_weak("common", [x, y]))[0]
+
+
+def inner(x: Any, y: Any) -> Variable:
+    """The sum of products over the last axis of each."""
+    x, y = as_variable(x), as_variable(y)
+    if x.ndim == 0 or y.ndim == 0:
+        return x * y
+    return tensordot(x, y, ([x.ndim - 1], [y.ndim - 1]))
+
+
+def vdot(x: Any, y: Any) -> Variable:
+    """The sum of products of all elements, those of ``x`` conjugated."""
+    return dot(flatten(conj(x)), flatten(y))
 
 
 def _tensordot_type(x: TensorType, y: TensorType, left: tuple[int, ...], right: tuple[int, ...]) -> TensorType:
@@ -98,9 +121,12 @@ def _tensordot_run(x: Any, y: Any, left: tuple[int, ...], right: tuple[int, ...]
 register("tensordot", _tensordot_run, _tensordot_type, operands="common")
 
 
+@word
 def batched_dot(x: Any, y: Any) -> Variable:
     """``dot`` of each element of ``x`` with that of ``y``, along their first axes."""
     x, y = as_variable(x), as_variable(y)
+    if not {x.ndim, y.ndim} <= {2, 3}:
+        raise ValueError(f"batched_dot takes arrays of 2 or 3 dimensions, got {x!r} and {y!r}{here()}")
     left = x.dimshuffle(0, "x", 1) if x.ndim == 2 else x
     right = y.dimshuffle(0, 1, "x") if y.ndim == 2 else y
     product = matmul(left, right)
@@ -109,3 +135,79 @@ def batched_dot(x: Any, y: Any) -> Variable:
     if x.ndim == 2:
         product = product.dimshuffle(0, *range(2, product.ndim))
     return product
+
+
+def _diagonal_type(type: TensorType, offset: int, axis1: int, axis2: int) -> TensorType:
+    rows, columns = type.shape[axis1], type.shape[axis2]
+    length = None
+    if rows is not None and columns is not None:
+        length = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
+    kept = [size for axis, size in enumerate(type.shape) if axis not in (axis1, axis2)]
+    return TensorType(type.dtype, (*kept, length))
+
+
+def _diagonal_run(x: Any, offset: int, axis1: int, axis2: int) -> Any:
+    return jnp.diagonal(x, offset, axis1, axis2)
+
+
+register("diagonal", _diagonal_run, _diagonal_type)
+
+
+@word
+def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
+    """The diagonal ``offset`` places above the main one of each matrix along two axes, as the last axis."""
+    variable = as_variable(x)
+    first, second = normal_axis(axis1, variable.ndim), normal_axis(axis2, variable.ndim)
+    if first == second:
+        raise ValueError(f"a diagonal runs along two axes, got {axis1} and {axis2}{here()}")
+    return apply(call("diagonal", offset=int(offset), axis1=first, axis2=second), variable)[0]
+
+
+def _diag_type(type: TensorType, k: int) -> TensorType:
+    size = None if type.shape[0] is None else type.shape[0] + abs(k)
+    return TensorType(type.dtype, (size, size))
+
+
+register("diag", lambda x, k: jnp.diag(x, k), _diag_type)
+
+
+@word
+def diag(x: Any, k: int = 0) -> Variable:
+    """Diagonal ``k`` of a matrix, or the matrix of zeros with the vector ``x`` on diagonal ``k``."""
+    variable = as_variable(x)
+    if variable.ndim not in (1, 2):
+        raise ValueError(f"diag takes a vector or a matrix, got {variable!r}{here()}")
+    return diagonal(variable, k) if variable.ndim == 2 else apply(call("diag", k=int(k)), variable)[0]
+
+
+@word
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
+    """The sum of ``diagonal(x, offset, axis1, axis2)``."""
+    return sum(diagonal(x, offset, axis1, axis2), axis=-1)
+
+
+def _distance(x: Variable) -> Variable:
+    """How far each element of the last two axes is above the main diagonal."""
+    if x.ndim < 2:
+        raise ValueError(f"a triangle is part of a matrix, got {x!r}{here()}")
+    rows, columns = arange(dim(x, -2)), arange(dim(x, -1))
+    return columns.dimshuffle("x", 0) - rows.dimshuffle(0, "x")
+
+
+@word
+def tril(x: Any, k: int = 0) -> Variable:
+    """The matrices of the last two axes, with zeros above diagonal ``k``."""
+    variable = as_variable(x)
+    return _kept(le(_distance(variable), k), variable)
+
+
+@word
+def triu(x: Any, k: int = 0) -> Variable:
+    """The matrices of the last two axes, with zeros below diagonal ``k``."""
+    variable = as_variable(x)
+    return _kept(ge(_distance(variable), k), variable)
+
+
+def _kept(mask: Variable, x: Variable) -> Variable:
+    pattern = ["x"] * (x.ndim - 2) + [0, 1]
+    return switch(mask.dimshuffle(*pattern), x, zero(x.dtype))

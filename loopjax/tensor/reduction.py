@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from loopjax.config import config
-from loopjax.tensor.axes import Axis, normal_axes
+from loopjax.tensor.axes import Axis, normal_axes, normal_axis
+from loopjax.tensor.elementwise import absolute, isclose, sqr, sqrt
+from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Variable, apply
 from loopjax.trace.methods import word
@@ -28,6 +32,10 @@ def _float_of(dtype: str) -> str:
     return dtype if jnp.issubdtype(dtype, jnp.inexact) else config.floatX
 
 
+def _real_of(dtype: str) -> str:
+    return str(np.empty(0, dtype).real.dtype) if np.dtype(dtype).kind == "c" else _float_of(dtype)
+
+
 def _sum_of(dtype: str) -> str:
     return dtype if jnp.issubdtype(dtype, jnp.inexact) else "int64"
 
@@ -42,7 +50,7 @@ def _bool(dtype: str) -> str:
 
 def _check_some(type: TensorType, axis: tuple[int, ...]) -> None:
     """A largest element is one of at least one."""
-    if any(type.shape[position] == 0 for position in axis):
+    if 0 in [type.shape[position] for position in axis]:
         raise ValueError(f"an array of shape {type.shape} has no elements along axes {axis}, and so no result")
 
 
@@ -127,7 +135,7 @@ def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Var
     """The variance along ``axis``; divides by the count less ``ddof``."""
     variable = as_variable(x)
     axes = normal_axes(axis, variable.ndim)
-    to = _float_of(variable.dtype)
+    to = _real_of(variable.dtype)
     return apply(call("var", axis=axes, ddof=ddof, keepdims=bool(keepdims), dtype=to), variable)[0]
 
 
@@ -136,7 +144,8 @@ def _var_type(type: TensorType, axis: tuple[int, ...], ddof: int, keepdims: bool
 
 
 def _var_run(x: Any, axis: tuple[int, ...], ddof: int, keepdims: bool, dtype: str) -> Any:
-    return jnp.var(x.astype(dtype), axis=axis, ddof=ddof, keepdims=keepdims)
+    exact = x if jnp.iscomplexobj(x) else x.astype(dtype)
+    return jnp.var(exact, axis=axis, ddof=ddof, keepdims=keepdims)
 
 
 register("var", _var_run, _var_type, "reduce")
@@ -145,8 +154,6 @@ register("var", _var_run, _var_type, "reduce")
 @word
 def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Variable:
     """The standard deviation along ``axis``."""
-    from loopjax.tensor.elementwise import sqrt
-
     return sqrt(var(x, axis, ddof, keepdims))
 
 
@@ -154,7 +161,8 @@ def _picker(name: str, run: Callable[..., Any]) -> Callable[..., Variable]:
     """Registers ``argmax`` or ``argmin``."""
 
     def infer(type: TensorType, axis: int | None, keepdims: bool) -> TensorType:
-        axes = normal_axes(axis, type.ndim)
+        axes = tuple(range(type.ndim)) if axis is None else (axis,)
+        _check_some(type, axes)
         return _reduced(type, axes, keepdims, "int64")
 
     def lowered(x: Any, axis: int | None, keepdims: bool) -> Any:
@@ -165,8 +173,8 @@ def _picker(name: str, run: Callable[..., Any]) -> Callable[..., Variable]:
     def record(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
         variable = as_variable(x)
         if axis is not None:
-            (axis,) = normal_axes(axis, variable.ndim)
-        return apply(call(name, axis=axis, keepdims=keepdims), variable)[0]
+            axis = normal_axis(axis, variable.ndim)
+        return apply(call(name, axis=axis, keepdims=bool(keepdims)), variable)[0]
 
     record.__name__ = record.__qualname__ = name
     record.__doc__ = f"``{name}``: int64 positions along ``axis``, or in the flattened array."
@@ -192,7 +200,7 @@ def _cumulative(name: str, run: Callable[..., Any]) -> Callable[..., Variable]:
         variable = as_variable(x)
         if axis is None:
             variable, axis = variable.flatten(), 0
-        (axis,) = normal_axes(axis, variable.ndim)
+        axis = normal_axis(axis, variable.ndim)
         return apply(call(name, axis=axis), variable)[0]
 
     record.__name__ = record.__qualname__ = name
@@ -211,13 +219,13 @@ def ptp(x: Any, axis: Axis = None) -> Variable:
 
 
 @word
-def norm(x: Any, ord: int = 2, axis: Axis = None, keepdims: bool = False) -> Variable:
-    """The vector norm of order 1 or 2 of the elements along ``axis``."""
-    from loopjax.tensor.elementwise import abs as absolute
-    from loopjax.tensor.elementwise import sqr, sqrt
-
+def norm(x: Any, ord: float | None = 2, axis: Axis = None, keepdims: bool = False) -> Variable:
+    """The vector norm of order 1, 2 (also ``None``) or infinity of the elements along ``axis``."""
+    lengths = absolute(x)
     if ord == 1:
-        return sum(absolute(x), axis=axis, keepdims=keepdims)
-    if ord == 2:
-        return sqrt(sum(sqr(x), axis=axis, keepdims=keepdims))
-    raise ValueError(f"norm takes ord 1 or 2, not {ord!r}")
+        return sum(lengths, axis=axis, keepdims=keepdims)
+    if ord in (2, None):
+        return sqrt(sum(sqr(lengths), axis=axis, keepdims=keepdims))
+    if ord == math.inf:
+        return max(lengths, axis, keepdims)
+    raise ValueError(f"norm takes ord 1, 2 or infinity, not {ord!r}{here()}")

@@ -11,6 +11,7 @@ import numpy as np
 
 from loopjax.config import config
 from loopjax.trace.graph import Constant, Variable
+from loopjax.trace.methods import say
 from loopjax.trace.op import Operands
 from loopjax.trace.types import KEY, RESIDUAL, TensorType
 
@@ -78,6 +79,14 @@ def fold_weak(operands: Operands, inputs: Sequence[Variable]) -> list[Variable]:
             variable = Constant(_exactly(variable, dtype), variable.name)
         folded.append(variable)
     return folded
+
+
+def settle_weak(variable: Variable, dtype: str) -> Variable:
+    """A weak variable as ``dtype`` where that is wide enough in kind; any other as it is."""
+    if not variable.type.weak or _rank(variable.dtype) > _rank(dtype):
+        return variable
+    settled: Variable = say("cast", variable, dtype)
+    return settled
 
 
 def _exactly(number: Constant, dtype: str) -> np.ndarray[tuple[()], np.dtype[np.generic]]:

@@ -24,7 +24,7 @@ from loopjax.trace.graph import Apply, Constant, Graph, Variable, apply, copy_no
 from loopjax.trace.loop import KEEP_ALL, Keep, MapOutput, Recurrence, Scan, SequenceInput, StepResult
 from loopjax.trace.methods import say
 from loopjax.trace.op import Call
-from loopjax.trace.promotion import fold_weak
+from loopjax.trace.promotion import fold_weak, settle_weak
 from loopjax.trace.recording import current_body, recording
 from loopjax.trace.region import close
 from loopjax.trace.shared import SharedVariable
@@ -275,8 +275,7 @@ def _body_outputs(traced: _Trace) -> list[Variable]:
 
 def _state_update(shared: SharedVariable, new: Variable, label: str) -> Variable:
     """The new value of a shared variable, of exactly its type."""
-    if new.type.weak and new.ndim == 0:
-        new = say("cast", new, shared.dtype)
+    new = settle_weak(new, shared.dtype)
     if not shared.type.accepts(new.type):
         raise TypeError(
             f"scan {label!r}: the update of {shared!r} is {new.type}; expected {shared.type}. "
@@ -305,9 +304,7 @@ def _settled(body: Graph, traced: _Trace) -> tuple[Graph, list[Variable]]:
     problems: list[str] = []
     for position, (initial, variable) in enumerate(zip(traced.initials, initials, strict=True)):
         step = variable.type.row() if initial.windowed else variable.type
-        output = outputs[position]
-        if output.type.weak and output.ndim == 0 and step.is_float >= output.type.is_float:
-            outputs[position] = output = say("cast", output, step.dtype)
+        outputs[position] = output = settle_weak(outputs[position], step.dtype)
         if not step.accepts(output.type):
             problems.append(_state_mismatch(initial, step, output))
     if problems:

@@ -37,6 +37,9 @@ class SharedVariable(Variable):
         self.order = next(_order)
         self._value = value
 
+    def __repr__(self) -> str:
+        return f"<shared {self.name or 'variable'}: {self.type}>"
+
     @property
     def value(self) -> jax.Array:
         """The array as it is now; raises ``StateLost`` after a failed call that updated in place."""

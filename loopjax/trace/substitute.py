@@ -9,6 +9,7 @@ from loopjax.errors import where
 from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Graph, Variable
 from loopjax.trace.methods import say
+from loopjax.trace.promotion import settle_weak
 
 Replacements = Mapping[Variable, Any] | Iterable[tuple[Variable, Any]]
 
@@ -42,8 +43,8 @@ def read_replacements(pairs: Replacements | None, argument: str, strict: bool) -
             raise TypeError(f"{argument} replaces variables, got {old!r:.80}")
         if old in found:
             raise ValueError(f"{argument} replaces {old!r} twice")
-        new = as_variable(value)
-        if not strict or new.type.weak:
+        new = settle_weak(as_variable(value), old.dtype)
+        if not strict:
             new = new.astype(old.dtype)
         if not old.type.accepts(new.type):
             raise TypeError(

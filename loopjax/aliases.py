@@ -1,0 +1,62 @@
+"""The folders of Aesara that programs import from, as aliases: here and nowhere else.
+
+``from loopjax.scan.utils import until`` and ``loopjax.scan.utils.until`` both work, although ``loopjax.scan`` is a function: each name is a
+module that the import system knows, and an attribute of what comes before its last dot.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from loopjax import random, tensor
+from loopjax.arguments import In, Out
+from loopjax.checkpoint.scan_checkpoints import scan_checkpoints
+from loopjax.function import Function, function
+from loopjax.trace.arguments import until
+from loopjax.trace.grad import grad
+from loopjax.trace.pretty import dprint, pp
+from loopjax.trace.scan import scan
+from loopjax.trace.shared import SharedVariable, shared
+from loopjax.trace.types import TensorType
+from loopjax.trace.views import foldl, foldr, map, reduce
+
+
+def _module(path: str, names: Mapping[str, Any], owner: object = None) -> ModuleType:
+    """A module of these names that can be imported by its path, set as an attribute of ``owner``."""
+    module = ModuleType(path, "An alias of Aesara's module; see loopjax.aliases.")
+    vars(module).update(names)
+    sys.modules[path] = module
+    if owner is not None:
+        setattr(owner, path.rpartition(".")[2], module)
+    return module
+
+
+_VIEWS: dict[str, Any] = {"map": map, "reduce": reduce, "foldl": foldl, "foldr": foldr}
+
+# `import loopjax.scan` finds the module; the attribute of the same name is the function, which has the module's attributes.
+_scan = _module("loopjax.scan", {"scan": scan, "until": until, "scan_checkpoints": scan_checkpoints, **_VIEWS})
+for _path, _names in {
+    "loopjax.scan.utils": {"until": until},
+    "loopjax.scan.basic": {"scan": scan},
+    "loopjax.scan.views": _VIEWS,
+    "loopjax.scan.checkpoints": {"scan_checkpoints": scan_checkpoints},
+}.items():
+    setattr(_scan, _path.rpartition(".")[2], _module(_path, _names, owner=scan))
+
+sys.modules["loopjax.tensor.random"] = random
+_module("loopjax.tensor.random.utils", {"RandomStream": random.RandomStream}, owner=random)
+_module("loopjax.tensor.type", {"TensorType": TensorType}, owner=tensor)
+
+gradient = _module(
+    "loopjax.gradient",
+    {"grad": grad, "disconnected_grad": tensor.disconnected_grad, "zero_grad": tensor.zero_grad},
+)
+printing = _module("loopjax.printing", {"dprint": dprint, "debugprint": dprint, "pp": pp, "pprint": pp})
+compile = _module(
+    "loopjax.compile",
+    {"function": function, "Function": Function, "In": In, "Out": Out, "shared": shared},
+)
+_module("loopjax.compile.sharedvalue", {"shared": shared, "SharedVariable": SharedVariable}, owner=compile)
