@@ -1,0 +1,262 @@
+"""Gradients through static loops: against finite differences in float64, and how many loops they cost."""
+
+import re
+
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+
+RNG = np.random.default_rng(11)
+
+
+def finite_differences(f, values, position, step=1e-6):
+    """The gradient of ``f(*values)[0]`` by central differences."""
+    grad = np.zeros_like(values[position])
+    for index in np.ndindex(*grad.shape):
+        sides = []
+        for sign in (1, -1):
+            moved = [np.array(value) for value in values]
+            moved[position][index] += sign * step
+            sides.append(float(f(*moved)))
+        grad[index] = (sides[0] - sides[1]) / (2 * step)
+    return grad
+
+
+def check(cost, inputs, values, wrt=None):
+    """Gradients asked together and one by one equal finite differences."""
+    wrt = list(inputs if wrt is None else wrt)
+    f = loopjax.function(list(inputs), cost)
+    together = loopjax.function(list(inputs), loopjax.grad(cost, wrt))(*values)
+    singly = loopjax.function(list(inputs), [loopjax.grad(cost, variable) for variable in wrt])(*values)
+    for variable, one, other in zip(wrt, together, singly, strict=True):
+        expected = finite_differences(f, values, list(inputs).index(variable))
+        np.testing.assert_allclose(one, expected, rtol=2e-6, atol=2e-7)
+        np.testing.assert_array_equal(one, other)
+
+
+def rnn(steps=5, taps=False, **options):
+    """The tapped network of the guide, or a plain one: its cost, inputs and values."""
+    u, x0, y0 = at.dmatrix("u"), at.dmatrix("x0"), at.dvector("y0")
+    W, V = at.dmatrix("W"), at.dmatrix("V")
+
+    def step(u_old, u_now, x_old, x_last, y_last, W, V):
+        x = at.tanh(at.dot(x_last, W) + at.dot(u_now, V) + u_old + y_last)
+        return [x, at.dot(x_old, V)]
+
+    (xs, ys), _ = loopjax.scan(
+        step,
+        sequences={"input": u, "taps": [-4, 0]},
+        outputs_info=[{"initial": x0, "taps": [-3, -1]}, y0],
+        non_sequences=[W, V],
+        name="rnn",
+        **options,
+    )
+    cost = (xs**2).sum() + at.sin(ys).sum() + ys[-1].sum()
+    values = [RNG.normal(size=shape) / 2 for shape in ((steps + 4, 2), (3, 2), (2,), (2, 2), (2, 2))]
+    return cost, [u, x0, y0, W, V], values
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_taps_sequences_states_and_non_sequences(steps):
+    check(*rnn(steps))
+
+
+def test_backwards():
+    check(*rnn(go_backwards=True))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 5, 9])
+def test_every_depth_of_taps(depth):
+    start = at.dvector("start")
+    taps = sorted({-depth, -1})
+    initial = {"initial": start, "taps": taps} if depth > 1 else start[0]
+    out, _ = loopjax.scan(lambda *h: at.sin(sum(h) * 1.5) + h[0], outputs_info=initial, n_steps=12)
+    check((out**2).sum() + out[-1], [start], [RNG.normal(size=depth)])
+
+
+@pytest.mark.parametrize("read", [lambda o: o[-1], lambda o: o[-3:].sum(), lambda o: o[2], lambda o: o[-2] * o[-1]])
+def test_partial_reads(read):
+    x, h = at.dvector("x"), at.dscalar("h")
+    out, _ = loopjax.scan(lambda u, h: at.tanh(u * h) + u, sequences=x, outputs_info=h)
+    check(read(out), [x, h], [RNG.normal(size=6), np.array(0.3)])
+
+
+def test_map():
+    x, w = at.dvector("x"), at.dscalar("w")
+    out, _ = loopjax.map(lambda a, w: at.exp(a * w), x, non_sequences=w)
+    check(out.sum(), [x, w], [RNG.normal(size=4), np.array(0.7)])
+
+
+def test_closures_and_intermediate_variables():
+    x, w = at.dvector("x"), at.dscalar("w")
+    outer = at.exp(w)
+    out, _ = loopjax.scan(lambda u, h: h * outer + u, sequences=x * 2, outputs_info=at.constant(0.5, dtype="float64"))
+    cost = (out**2).sum()
+    check(cost, [x, w], [RNG.normal(size=4), np.array(0.2)])
+    value = [RNG.normal(size=4), 0.2]
+    through, direct = loopjax.function([x, w], [loopjax.grad(cost, w), loopjax.grad(cost, outer)])(*value)
+    np.testing.assert_allclose(through, float(direct) * np.exp(0.2), rtol=1e-12)
+
+
+def test_shared_variables():
+    W = loopjax.shared(RNG.normal(size=(3, 3)) / 3)
+    h = at.dvector("h")
+    out, _ = loopjax.scan(lambda h: at.tanh(at.dot(W, h)), outputs_info=h, n_steps=4)
+    cost = (out**2).sum()
+    value = RNG.normal(size=3)
+    found = loopjax.function([h], loopjax.grad(cost, W))(value)
+    free = at.dmatrix("W")
+    f = loopjax.function([h, free], cost, givens={W: free})
+    np.testing.assert_allclose(found, finite_differences(f, [value, W.get_value()], 1), rtol=1e-6, atol=1e-8)
+
+
+def test_the_scans_output_itself():
+    x = at.dvector("x")
+    out, _ = loopjax.scan(lambda u, h: h * u, sequences=x, outputs_info=at.constant(1.0, dtype="float64"))
+    value = np.array([2.0, 3.0, 4.0])
+    grads = loopjax.function([x], loopjax.grad((out**2).sum(), [out, x]))(value)
+    np.testing.assert_allclose(grads[0], 2 * np.cumprod(value))
+    expected = [sum(2 * np.prod(value[: t + 1]) ** 2 / value[i] for t in range(i, 3)) for i in range(3)]
+    np.testing.assert_allclose(grads[1], expected)
+
+
+def test_a_state_cost_between_steps_counts_once():
+    """The identity of variables decides: y and z compute the same and are two."""
+    x = at.dvector("x")
+    y, z = x * 2, x * 2
+    f = loopjax.function([x], [loopjax.grad((y + z).sum(), y), loopjax.grad((y + z).sum(), x)])
+    np.testing.assert_array_equal(f([1.0, 2.0]), [[1, 1], [4, 4]])
+
+
+def test_givens_that_make_two_variables_one():
+    x, y, g = at.dscalar("x"), at.dscalar("y"), at.dscalar("g")
+    cost = x * x + 3 * y
+    f = loopjax.function([g], loopjax.grad(cost, [x, y]), givens={x: g, y: g})
+    np.testing.assert_allclose(f(5.0), [10.0, 3.0])
+
+
+@pytest.mark.parametrize("inner_steps", [1, 3])
+def test_nested(inner_steps):
+    x, y = at.dvector("x"), at.dvector("y")
+
+    def row(a, h):
+        inner, _ = loopjax.scan(lambda b, g: at.tanh(g * a + b), sequences=y, outputs_info=h)
+        return inner[-1]
+
+    out, _ = loopjax.scan(row, sequences=x, outputs_info=at.constant(0.1, dtype="float64"))
+    check((out**2).sum(), [x, y], [RNG.normal(size=3), RNG.normal(size=inner_steps)])
+
+
+def test_second_derivatives():
+    x, h = at.dvector("x"), at.dscalar("h")
+    out, _ = loopjax.scan(lambda u, h: at.sin(h) * u, sequences=x, outputs_info=h)
+    slope = loopjax.grad(out[-1], h)
+    check(slope, [x, h], [RNG.normal(size=4) + 2, np.array(0.4)])
+    check(loopjax.grad(slope, h), [x, h], [RNG.normal(size=4) + 2, np.array(0.4)])
+
+
+def test_a_gradient_step_inside_a_scan():
+    start, target = at.dvector("start"), at.dvector("target")
+
+    def descend(p):
+        loss = ((p - target) ** 2).sum()
+        return p - 0.1 * loopjax.grad(loss, p)
+
+    out, _ = loopjax.scan(descend, outputs_info=start, n_steps=3)
+    a, b = RNG.normal(size=2), RNG.normal(size=2)
+    expected = [b + (a - b) * 0.8**t for t in (1, 2, 3)]
+    np.testing.assert_allclose(loopjax.function([start, target], out)(a, b), expected, rtol=1e-12)
+    check((out**2).sum(), [start, target], [a, b])
+
+
+@pytest.mark.parametrize("keep", [0, 1, 3, 5, 8])
+def test_truncation_reaches_back_the_last_steps(keep):
+    x, h = at.dvector("x"), at.dscalar("h")
+    out, _ = loopjax.scan(lambda u, h: h * u, sequences=x, outputs_info=h, truncate_gradient=keep)
+    value = np.array([2.0, 3.0, 5.0, 7.0, 11.0])
+    dx, dh = loopjax.function([x, h], loopjax.grad(out[-1], [x, h], disconnected_inputs="ignore"))(value, 1.0)
+    whole = np.prod(value) / value
+    expected = np.where(np.arange(5) >= 5 - keep, whole, 0)
+    np.testing.assert_allclose(dx, expected)
+    np.testing.assert_allclose(dh, np.prod(value) if keep >= 5 else 0)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 12])
+@pytest.mark.parametrize("every", [1, 3, 5, 20])
+def test_saving_every_few_steps_changes_no_gradient(steps, every):
+    cost, inputs, values = rnn(steps, checkpoint=every)
+    RNG_values = values
+    plain, plain_inputs, _ = rnn(steps)
+    found = loopjax.function(inputs, [cost, *loopjax.grad(cost, inputs)])(*RNG_values)
+    expected = loopjax.function(plain_inputs, [plain, *loopjax.grad(plain, plain_inputs)])(*RNG_values)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+
+
+def loops(f, args, name):
+    """The while loops of a compiled function that carry the scan's name in their metadata."""
+    text = f.lower(*args).compile().as_text()
+    return [line for line in text.splitlines() if re.search(r" while\(", line) and re.search(rf"\b{name}\b", line)]
+
+
+def test_cost_and_gradients_asked_one_by_one_share_one_forward_and_one_backward_loop():
+    cost, inputs, values = rnn(50)
+    f = loopjax.function(inputs, [cost, *[loopjax.grad(cost, variable) for variable in inputs]])
+    assert len(loops(f, values, "rnn")) == 2
+    assert len(loops(loopjax.function(inputs, cost), values, "rnn")) == 1
+
+
+def test_published_states_add_no_loop():
+    x, h = at.dvector("x"), at.dscalar("h")
+    out, _ = loopjax.scan(lambda u, h: at.tanh(h * u), sequences=x, outputs_info=h, name="shared_loop")
+    costs = [out.sum(), (out**2).sum()]
+    f = loopjax.function([x, h], [out, out[-1], *costs, *[loopjax.grad(c, v) for c in costs for v in (x, h)]])
+    values = [RNG.normal(size=20), 0.3]
+    assert len(loops(f, values, "shared_loop")) <= 3
+    found = f(*values)
+    for position, cost in enumerate(costs):
+        for offset, variable in enumerate((x, h)):
+            expected = loopjax.function([x, h], loopjax.grad(cost, variable))(*values)
+            np.testing.assert_allclose(found[4 + 2 * position + offset], expected, rtol=1e-12)
+
+
+class TestRefusals:
+    def test_cost_that_is_no_scalar(self):
+        x = at.dvector("x")
+        with pytest.raises(TypeError, match=r"cost must be a scalar.*\[test_grad.py:\d+\]"):
+            loopjax.grad(x * 2, x)
+
+    def test_integer_cost_and_wrt(self):
+        k = at.lscalar("k")
+        with pytest.raises(TypeError, match="cost must be a float"):
+            loopjax.grad(k * 2, k)
+        with pytest.raises(TypeError, match="only float variables"):
+            loopjax.grad(k * at.dscalar(), k)
+
+    def test_disconnected(self):
+        x, y = at.dscalar("x"), at.dscalar("y")
+        with pytest.raises(loopjax.errors.DisconnectedInputError, match="'ignore' for zeros"):
+            loopjax.grad(x * 2, y)
+        with pytest.warns(UserWarning, match="does not depend on it"):
+            zero = loopjax.grad(x * 2, y, disconnected_inputs="warn")
+        assert float(zero.eval({y: 3.0})) == 0.0
+        none = loopjax.grad(x * 2, [x, y], disconnected_inputs="ignore", return_disconnected="none")
+        assert none[1] is None
+
+    def test_consider_constant_and_known_grads(self):
+        x = at.dscalar("x")
+        y = x**2
+        held = loopjax.grad(y * x, x, consider_constant=[y])
+        assert float(held.eval({x: 3.0})) == 9.0
+        known = loopjax.grad(None, x, known_grads={y: 10.0})
+        assert float(known.eval({x: 3.0})) == 60.0
+
+    def test_until_says_that_it_is_not_there_yet(self):
+        m = at.dscalar("m")
+        out, _ = loopjax.scan(lambda p: (p * 2, loopjax.until(p > 9)), outputs_info=m, n_steps=8)
+        with pytest.raises(
+            loopjax.errors.UnsupportedError, match=r"gradient through a loop that stops.*\[test_grad.py"
+        ):
+            loopjax.function([m], loopjax.grad(out[-1], m))(1.0)
