@@ -1,0 +1,294 @@
+"""function: inputs, outputs, updates, givens, stages, and what a call checks."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.errors import MissingInputError, UnsupportedError, UnusedInputError
+
+
+class TestForms:
+    def test_outputs_come_back_as_they_were_given(self):
+        x = at.dscalar("x")
+        assert float(loopjax.function([x], x + 1)(1.0)) == 2.0
+        assert [float(v) for v in loopjax.function([x], [x, x + 1])(1.0)] == [1.0, 2.0]
+        found = loopjax.function([x], {"a": x, "b": loopjax.Out(x * 3)})(2.0)
+        assert {key: float(value) for key, value in found.items()} == {"a": 2.0, "b": 6.0}
+        assert loopjax.function([x], None, on_unused_input="ignore")(1.0) == []
+        assert float(loopjax.function([], 3)()) == 3.0
+
+    def test_results_are_jax_arrays_that_numpy_reads(self):
+        x = at.dvector("x")
+        for result in loopjax.function([x], [x, x * 2, at.constant([1.0])])([1.0, 2.0]):
+            assert isinstance(result, jax.Array)
+            assert isinstance(np.asarray(result), np.ndarray)
+
+    def test_keys_of_a_dict_are_strings(self):
+        with pytest.raises(TypeError, match=r"string keys, got \[1\]"):
+            loopjax.function([], {1: at.constant(1)})
+
+
+class TestInputs:
+    def test_by_name_with_defaults(self):
+        x, y = at.dscalar("x"), at.dscalar("y")
+        f = loopjax.function([x, loopjax.In(y, value=10.0, name="why")], x - y)
+        assert float(f(1.0)) == -9.0
+        assert float(f(1.0, 2.0)) == -1.0
+        assert float(f(why=3.0, x=4.0)) == 1.0
+
+    @pytest.mark.parametrize(
+        "args, kwargs, message",
+        [
+            ((), {}, r"is missing \['x'\]"),
+            ((1.0, 2.0, 3.0), {}, "takes 2 inputs .* got 3"),
+            ((1.0,), {"z": 1.0}, "has no input 'z'"),
+            ((1.0,), {"x": 1.0}, "'x' by position and by name"),
+        ],
+    )
+    def test_missing_extra_unknown_and_double(self, args, kwargs, message):
+        x, y = at.dscalar("x"), at.dscalar("y")
+        f = loopjax.function([x, loopjax.In(y, value=1.0)], x + y)
+        with pytest.raises(TypeError, match=message):
+            f(*args, **kwargs)
+
+    @pytest.mark.parametrize(
+        "make, value, error",
+        [
+            (at.dvector, 1.0, r"input 'x' \[test_function.py:\d+\]: expected 1 dimensions .* got float64\(\)"),
+            (at.fvector, np.ones(2), r"expected float32, got float64\(2,\), which would lose precision"),
+            (at.ivector, np.ones(2, "int64"), "expected int32, got int64"),
+            (at.ivector, [1.5], "expected int32"),
+            (at.bvector, [300], "expected int8"),
+            (at.fvector, np.ones(2, "int64"), "expected float32, got int64"),
+            (at.dvector, "text", "expected float64"),
+            (at.dvector, [[1.0], [2.0, 3.0]], "expected float64"),
+        ],
+    )
+    def test_values_that_do_not_fit(self, make, value, error):
+        x = make("x")
+        with pytest.raises(TypeError, match=error):
+            loopjax.function([x], x)(value)
+
+    def test_python_values_convert(self):
+        x, k = at.fmatrix("x"), at.bscalar("k")
+        found = loopjax.function([x, k], x * k)([[1, 2], [3, 4]], 100)
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, [[100, 200], [300, 400]])
+
+    def test_downcasts_where_allowed(self):
+        x = at.fvector("x")
+        assert loopjax.function([x], x, allow_input_downcast=True)(np.ones(2)).dtype == np.float32
+        assert loopjax.function([loopjax.In(x, allow_downcast=True)], x)(np.ones(2)).dtype == np.float32
+
+    def test_static_shapes_are_checked(self):
+        x = at.tensor("float64", shape=(None, 3), name="x")
+        with pytest.raises(ValueError, match=r"input 'x'.* expected shape float64\(\?, 3\), got float64\(2, 4\)"):
+            loopjax.function([x], x)(np.ones((2, 4)))
+
+    def test_an_inner_expression_cuts_the_graph(self):
+        x = at.dscalar("x")
+        y = x * 2
+        assert float(loopjax.function([y], y + 1)(10.0)) == 11.0
+
+    def test_missing_unused_and_double(self):
+        x, y = at.dscalar("x"), at.dscalar("y")
+        with pytest.raises(MissingInputError, match=r"needs <y: float64\(\)> \[test_function.py:\d+\]"):
+            loopjax.function([x], x + y)
+        with pytest.raises(UnusedInputError, match="<y: float64"):
+            loopjax.function([x, y], x)
+        with pytest.warns(UserWarning, match="is not used"):
+            loopjax.function([x, y], x, on_unused_input="warn")
+        with pytest.raises(ValueError, match="more than once"):
+            loopjax.function([x, x], x)
+        with pytest.raises(TypeError, match="inputs is a list"):
+            loopjax.function(x, x)
+
+
+class TestUpdates:
+    def test_simultaneous(self):
+        a, b = loopjax.shared(1), loopjax.shared(2)
+        f = loopjax.function([], updates=[(a, b), (b, a)])
+        f()
+        assert (int(a.get_value()), int(b.get_value())) == (2, 1)
+
+    def test_defaults_apply_unless_overridden_or_refused(self):
+        a = loopjax.shared(1)
+        a.default_update = a * 2
+        loopjax.function([], a)()
+        assert int(a.get_value()) == 2
+        loopjax.function([], a, no_default_updates=True)()
+        assert int(a.get_value()) == 2
+        loopjax.function([], a, updates={a: a + 5})()
+        assert int(a.get_value()) == 7
+
+    def test_types(self):
+        a, x = loopjax.shared(1, name="a"), at.dscalar("x")
+        with pytest.raises(TypeError, match=r"update of <shared a: int64\(\)>.* is float64\(\)"):
+            loopjax.function([x], updates={a: x})
+        with pytest.raises(TypeError, match=r"update of <shared a"):
+            loopjax.function([], updates={a: 1.5})
+        with pytest.raises(TypeError, match="keyed by shared variables"):
+            loopjax.function([x], updates={x: x})
+        with pytest.raises(ValueError, match="updated twice"):
+            loopjax.function([], updates=[(a, a), (a, a + 1)])
+
+    def test_accept_inplace_gives_the_same_values(self):
+        a = loopjax.shared(np.arange(4.0))
+        f = loopjax.function([], a.sum(), updates={a: a + 1}, accept_inplace=True)
+        assert [float(f()) for _ in range(3)] == [6.0, 10.0, 14.0]
+        np.testing.assert_array_equal(a.get_value(), np.arange(4.0) + 3)
+
+    def test_get_shared_and_repr(self):
+        a, x = loopjax.shared(1, name="a"), at.lscalar("x")
+        f = loopjax.function([x], a + x, name="plus")
+        assert f.get_shared() == [a]
+        assert repr(f) == "<plus(x)>"
+
+
+class TestGivens:
+    def test_replace_throughout_and_at_once(self):
+        x, y = at.dscalar("x"), at.dscalar("y")
+        f = loopjax.function([x, y], x - 2 * y, givens={x: y, y: x})
+        assert float(f(1.0, 10.0)) == 8.0
+
+    def test_shared_for_input_and_types(self):
+        x, data = at.dvector("x"), loopjax.shared(np.arange(3.0))
+        assert float(loopjax.function([], x.sum(), givens=[(x, data)])()) == 3.0
+        with pytest.raises(TypeError, match=r"givens replaces <x: float64\(\?,\)> by int64\(\?,\)"):
+            loopjax.function([], x.sum(), givens={x: loopjax.shared(np.arange(3))})
+        cast = loopjax.function([], x.sum(), givens={x: loopjax.shared(np.arange(3))}, rebuild_strict=False)
+        assert float(cast()) == 3.0
+
+    def test_clone_replace(self):
+        x, y = at.dscalar("x"), at.dscalar("y")
+        z = loopjax.clone_replace(x**2 + x, {x: y * 2})
+        assert float(z.eval({y: 3.0})) == 42.0
+
+
+class TestStages:
+    def test_a_length_computed_on_the_device_ends_a_stage(self):
+        x = at.dvector("x")
+        n = (x > 0).sum()
+        f = loopjax.function([x], at.arange(n) * 2)
+        assert len(f.stages) == 2
+        np.testing.assert_array_equal(f([1.0, -1.0, 2.0]), [0, 2])
+        np.testing.assert_array_equal(f([-1.0]), np.zeros(0))
+
+    def test_lengths_the_host_computes_end_none(self):
+        x, k, s = at.dvector("x"), at.iscalar("k"), loopjax.shared(2)
+        n = at.minimum(k // 2 + x.shape[0] - 1, 100) * s
+        f = loopjax.function([x, k], [at.zeros(n), x[: k // 2], x.reshape([n // n, -1])])
+        assert len(f.stages) == 1
+        zeros, part, reshaped = f(np.arange(5.0), 6)
+        assert zeros.shape == (14,)
+        np.testing.assert_array_equal(part, [0, 1, 2])
+        assert reshaped.shape == (1, 5)
+
+    def test_until_feeds_another_scan(self):
+        m = at.dscalar("m")
+        start = at.constant(1.0, dtype="float64")
+        powers, _ = loopjax.scan(lambda p: (p * 2, loopjax.until(p * 2 > m)), outputs_info=start, n_steps=100)
+        sums, _ = loopjax.scan(lambda a, b: a + b, sequences=powers, outputs_info=at.constant(0.0, dtype="float64"))
+        f = loopjax.function([m], [sums, powers])
+        assert len(f.stages) == 2
+        found, rows = f(45.0)
+        np.testing.assert_array_equal(found, np.cumsum([2, 4, 8, 16, 32, 64]))
+        np.testing.assert_array_equal(rows, [2, 4, 8, 16, 32, 64])
+        assert len(f.lower(45.0)) == 2
+
+    def test_a_length_that_is_the_same_compiles_once(self):
+        k = at.iscalar("k")
+        f = loopjax.function([k], at.arange(k))
+        for length in (3, 4, 3, 4):
+            np.testing.assert_array_equal(f(length), np.arange(length))
+        assert len(f.stages[0].programs) == 2
+
+    def test_a_length_inside_a_loop_must_not_vary(self):
+        k = at.lvector("k")
+        with pytest.raises(loopjax.errors.LengthError, match=r"must be the same at every step.*\[test_function.py"):
+            loopjax.function([k], loopjax.scan(lambda n: at.zeros(n).sum(), sequences=k)[0])
+
+    def test_a_length_captured_by_a_loop(self):
+        n, x = at.iscalar("n"), at.dvector("x")
+        out, _ = loopjax.scan(lambda a: at.ones(n, dtype="float64") * a, sequences=x)
+        np.testing.assert_array_equal(loopjax.function([n, x], out)(2, [1.0, 3.0]), [[1, 1], [3, 3]])
+
+
+class TestOneCompilationForManyLengths:
+    def test_power(self):
+        A, k = at.fvector("A"), at.iscalar("k")
+        out, _ = loopjax.scan(lambda p, A: p * A, outputs_info=at.ones_like(A), non_sequences=A, n_steps=k)
+        f = loopjax.function([A, k], out[-1])
+        value = np.linspace(0.9, 1.01, 64, dtype="float32")
+        for steps in [*range(1, 40), 500, 999, 1000]:
+            expected = value.astype("float64") ** steps
+            np.testing.assert_allclose(f(value, steps), expected, rtol=2e-4, atol=1e-30)
+        assert len(f.stages[0].programs) == 1
+        sizes = {f.lower(value, n).compile().memory_analysis().temp_size_in_bytes for n in (1, 1000)}
+        assert len(sizes) == 1
+
+
+class TestTypes:
+    def test_64_bits_whatever_the_flag(self):
+        assert not jax.config.jax_enable_x64
+        x, k = at.dvector("x"), at.lvector("k")
+        a, b = loopjax.function([x, k], [x * (1 / 3), k + 2**40])([1.0], [1])
+        assert (a.dtype, b.dtype) == (np.float64, np.int64)
+        assert float(np.asarray(a)[0]) == 1 / 3
+        assert int(np.asarray(b)[0]) == 2**40 + 1
+        assert jnp.ones(1).dtype == np.float32
+
+    def test_a_float32_program_holds_no_64_bit_array(self):
+        u, h0, W = at.fmatrix("u"), at.fvector("h0"), at.fmatrix("W")
+        out, _ = loopjax.scan(lambda u, h: at.tanh(at.dot(h, W) * 0.5 + u), sequences=u, outputs_info=h0)
+        cost = (out**2).mean()
+        f = loopjax.function([u, h0, W], [cost, *loopjax.grad(cost, [W, h0])])
+        text = f.lower(np.ones((6, 3), "f4"), np.ones(3, "f4"), np.ones((3, 3), "f4")).compile().as_text()
+        assert "f32[" in text
+        for wide in ("f64[", "s64[", "u64["):
+            assert not [line for line in text.splitlines() if wide in line.replace(f"{wide}]", "")]
+
+
+class TestUnderJax:
+    def test_a_pure_function_inlines(self):
+        x = at.fvector("x")
+        f = loopjax.function([x], (x**2).sum())
+        np.testing.assert_allclose(jax.jit(lambda v: f(v) + 1)(jnp.arange(3.0)), 6.0)
+        np.testing.assert_allclose(jax.grad(f)(jnp.arange(3.0)), [0, 2, 4])
+
+    def test_state_is_refused(self):
+        x, a = at.fscalar("x"), loopjax.shared(1.0)
+        f = loopjax.function([x], x * a, updates={a: a + 1})
+        with pytest.raises(UnsupportedError, match="while JAX traces"):
+            jax.jit(f)(1.0)
+        g = loopjax.function([], updates={a: a + 1})
+        with pytest.raises(UnsupportedError, match="tracer"):
+            jax.jit(g)()
+        assert float(a.get_value()) == 1.0
+
+
+class TestUserErrors:
+    def test_truth_length_and_iteration(self):
+        x = at.dvector("x")
+        with pytest.raises(TypeError, match="no truth value"):
+            bool(x > 0)
+        with pytest.raises(TypeError, match=r"no len\(\)"):
+            len(x)
+        with pytest.raises(TypeError, match="unknown length; loop over it with scan"):
+            list(x)
+
+    def test_size_one_found_at_run_time_does_not_broadcast(self):
+        x, y = at.dvector("x"), at.dvector("y")
+        f = loopjax.function([x, y], x + y)
+        with pytest.raises(ValueError, match=r"add: shapes .* do not fit.*\[test_function.py:\d+\]"):
+            f([1.0], [1.0, 2.0])
+
+
+def test_eval():
+    x, a = at.dscalar("x"), loopjax.shared(1)
+    a.default_update = a + 1
+    assert float((x * a).eval({x: 4.0})) == 4.0
+    assert int(a.get_value()) == 1

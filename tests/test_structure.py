@@ -1,0 +1,82 @@
+"""The structure as architecture has it: imports run one way, nothing private of JAX, nothing done on import."""
+
+import ast
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+
+import loopjax
+
+ROOT = pathlib.Path(loopjax.__file__).parent
+
+MAY_IMPORT = {
+    "trace": {"trace", "errors", "config"},
+    "tensor": {"tensor", "trace", "errors", "config"},
+    "random": {"random", "tensor", "trace", "errors", "config"},
+    "checkpoint": {"checkpoint", "trace", "errors", "config"},
+    "rewrite": {"rewrite", "trace", "errors", "config"},
+    "lower": {"lower", "rewrite", "trace", "errors", "config"},
+    "errors": set(),
+    "config": set(),
+}
+
+
+def imports(path):
+    """The loopjax modules that a file imports while it runs, not for type checking alone."""
+    tree = ast.parse(path.read_text())
+    guarded = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in guarded:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_one_way(path):
+    place = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    for module in imports(path):
+        assert not module.startswith("jax._src")
+        if place in MAY_IMPORT and module.startswith("loopjax."):
+            target = module.split(".")[1]
+            assert target in MAY_IMPORT[place], f"{path.name} imports {module}"
+
+
+def test_the_tensor_namespace_alone_reaches_random():
+    """``at.random`` is the one upward name, in the package's list of names and nowhere else."""
+    upward = [path.name for path in (ROOT / "tensor").glob("*.py") if "loopjax.random" in set(imports(path))]
+    assert upward in ([], ["__init__.py"])
+
+
+def test_import_changes_no_setting_of_jax():
+    code = "import jax; before = dict(jax.config.values); import loopjax; assert dict(jax.config.values) == before"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_import_costs_little_more_than_jax():
+    """Medians of runs in turn; the figure to reach is 1.15."""
+
+    def seconds(module):
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
+        return time.perf_counter() - begin
+
+    seconds("loopjax")
+    runs = [(seconds("jax"), seconds("loopjax")) for _ in range(7)]
+    ratio = statistics.median(b / a for a, b in runs)
+    assert ratio <= 1.15, f"import loopjax takes {ratio:.2f} times import jax"
