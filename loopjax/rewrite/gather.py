@@ -87,13 +87,15 @@ def _linearized(graph: Graph, group: Sequence[Apply]) -> Graph:
     leaves = [variable for variable in wrt if variable not in inside]
     marked = [variable for variable in wrt if variable in inside]
     costs = list(dict.fromkeys(cost for node in group for cost in _parts(node).costs))
-    published = _published(graph, set(path), set(group), inside)
+    plain = [cost for cost in costs if cost in inside and cost not in marked]
+    published = [v for v in _published(graph, set(path), set(group), inside) if v not in plain]
 
     region, captured = _region(path, leaves, marked, costs, published)
     lines = tuple(dict.fromkeys(line for node in group for line in node.sources))
     node = Apply(Linearize(region, len(leaves), len(costs)), [*leaves, *captured], lines)
     residual = node.outputs[-1]
     values = dict(zip(published, node.outputs[len(costs) : -1], strict=True))
+    values.update((cost, output) for cost, output in zip(costs, node.outputs, strict=False) if cost in plain)
     types = tuple(variable.type.strong() for variable in (*leaves, *marked))
 
     replaced: dict[Variable, Variable] = dict(values)

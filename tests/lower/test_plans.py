@@ -1,0 +1,168 @@
+"""Which plan each loop gets, and that every plan computes the same."""
+
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.rewrite import plan
+
+RNG = np.random.default_rng(5)
+
+
+def plan_of(f, *args):
+    f(*args)
+    return [loop.plan.kind for loop in loopjax.explain(f).loops]
+
+
+def test_kinds():
+    x, k, h = at.dvector("x"), at.lscalar("k"), at.dscalar("h")
+    recurrent, _ = loopjax.scan(lambda a, h: h * a, sequences=x, outputs_info=h)
+    mapped, _ = loopjax.map(lambda a: a * 2, x)
+    stopping, _ = loopjax.scan(lambda h: (h * 2, loopjax.until(h > 9)), outputs_info=h, n_steps=5)
+    counted, _ = loopjax.scan(lambda h: h * 2, outputs_info=h, n_steps=k)
+    assert plan_of(loopjax.function([x, h], recurrent), np.ones(3), 1.0) == ["scan"]
+    assert plan_of(loopjax.function([x, h], recurrent), np.ones(1), 1.0) == ["inline"]
+    assert plan_of(loopjax.function([x, h], recurrent), np.ones(0), 1.0) == ["empty"]
+    assert plan_of(loopjax.function([x], mapped), np.ones(3)) == ["vmap"]
+    assert plan_of(loopjax.function([h], stopping), 1.0) == ["while"]
+    assert plan_of(loopjax.function([h, k], counted[-1]), 1.0, 4) == ["while"]
+    assert plan_of(loopjax.function([h, k], counted), 1.0, 4) == ["scan"]
+
+
+def test_a_loop_without_recurrence_is_no_loop():
+    x = at.dvector("x")
+    out, _ = loopjax.map(lambda a: at.exp(a) * 2, x)
+    text = loopjax.function([x], out).lower(np.ones(50)).compile().as_text()
+    assert " while(" not in text
+
+
+def test_too_large_for_one_go_runs_in_batches(monkeypatch):
+    monkeypatch.setattr(plan, "VMAP_BYTES", 1000)
+    x = at.dmatrix("x")
+    out, _ = loopjax.map(lambda a: at.exp(a) * 2, x)
+    f = loopjax.function([x], [out, out[-1], out[-3:]])
+    value = RNG.normal(size=(37, 5))
+    found = f(value)
+    np.testing.assert_allclose(found[0], 2 * np.exp(value), rtol=1e-12)
+    np.testing.assert_allclose(found[1], 2 * np.exp(value[-1]), rtol=1e-12)
+    np.testing.assert_allclose(found[2], 2 * np.exp(value[-3:]), rtol=1e-12)
+    assert plan_of(f, value) == ["batched"]
+
+
+@pytest.mark.parametrize("unroll", [None, 1, 3, 8, 50])
+@pytest.mark.parametrize("steps", [1, 2, 7, 24, 29])
+def test_unrolling_changes_nothing(unroll, steps):
+    x, h, k = at.dvector("x"), at.dscalar("h"), at.lscalar("k")
+    out, _ = loopjax.scan(lambda a, h: at.sin(h) + a, sequences=x, outputs_info=h, unroll=unroll)
+    last, _ = loopjax.scan(lambda h: at.sin(h) + 1, outputs_info=h, n_steps=k, unroll=unroll)
+    value = RNG.normal(size=steps)
+    rows, state, other = [], 0.3, 0.3
+    for a in value:
+        state, other = np.sin(state) + a, np.sin(other) + 1
+        rows.append(state)
+    found = loopjax.function([x, h, k], [out, last[-1]])(value, 0.3, steps)
+    np.testing.assert_allclose(found[0], rows, rtol=1e-12)
+    np.testing.assert_allclose(found[1], other, rtol=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 9, 40])
+@pytest.mark.parametrize("depth", [1, 3, 6])
+@pytest.mark.parametrize("steps", [1, 4, 12])
+def test_the_last_rows(count, depth, steps):
+    start = at.dvector("start")
+    initial = {"initial": start, "taps": sorted({-depth, -1})} if depth > 1 else start[0]
+    (out, mapped), _ = loopjax.scan(
+        lambda *h: (at.sin(h[0]) + h[-1], h[0] * 2), outputs_info=[initial, None], n_steps=steps
+    )
+    first = RNG.normal(size=depth)
+    history, doubled = list(first), []
+    for _ in range(steps):
+        doubled.append(2 * history[-depth])
+        history.append(np.sin(history[-depth]) + history[-1])
+    found = loopjax.function([start], [out[-count:], mapped[-count:]])(first)
+    np.testing.assert_allclose(found[0], history[depth:][-count:], rtol=1e-12)
+    np.testing.assert_allclose(found[1], doubled[-count:], rtol=1e-12)
+
+
+def test_temporaries_do_not_grow_where_the_last_value_is_read():
+    x = at.dvector("x")
+    out, _ = loopjax.scan(lambda a, h: h + a, sequences=x, outputs_info=at.constant(0.0, dtype="float64"))
+    f = loopjax.function([x], out[-1])
+    sizes = {f.lower(np.ones(n)).compile().memory_analysis().temp_size_in_bytes for n in (1000, 100_000)}
+    assert max(sizes) < 2000
+
+
+def test_explain_before_and_after_a_call():
+    x, h = at.dvector("x"), at.dscalar("h")
+    out, _ = loopjax.scan(lambda a, h: h * a, sequences=x, outputs_info=h, name="product")
+    cost = (out**2).sum()
+    f = loopjax.function([x, h], [cost, loopjax.grad(cost, x)], name="f")
+    assert "not lowered yet" in str(loopjax.explain(f))
+    f(np.ones(3), 1.0)
+    report = loopjax.explain(f)
+    (loop,) = report.loops
+    assert (loop.name, loop.n_steps, loop.differentiated, loop.stacked_bytes) == ("product", 3, True, 24)
+    assert "scan 'product' [test_plans.py:" in str(report)
+    assert "differentiated" in str(report)
+    with pytest.raises(TypeError, match="takes what function"):
+        loopjax.explain(x)
+
+
+def test_dprint_and_pp(capsys):
+    x = at.dvector("x")
+    loopjax.dprint((x + 1).sum())
+    printed = capsys.readouterr().out
+    assert "sum[axis=(0,)" in printed
+    assert "# test_plans.py:" in printed
+    assert loopjax.pp(at.tanh(x * 2 + 1)[-1]) == "tanh(((x * 2.) + 1.))[-1]"
+
+
+class TestScanCheckpoints:
+    @pytest.mark.parametrize("steps", [0, 1, 2, 5, 12, 13])
+    @pytest.mark.parametrize("every", [1, 3, 4, 20])
+    def test_rows_and_gradients(self, steps, every):
+        x, y, start, w = at.dvector("x"), at.dvector("y"), at.dvector("start"), at.dscalar("w")
+
+        def fn(x_now, x_next, y_now, old, new, w):
+            return at.tanh(old * w + new * x_now) + x_next * y_now, new * 2
+
+        arguments = {
+            "sequences": [{"input": x, "taps": [0, 1]}, y],
+            "outputs_info": [{"initial": start, "taps": [-2, -1]}, None],
+            "non_sequences": w,
+        }
+        few, _ = loopjax.scan_checkpoints(fn, **arguments, save_every_N=every)
+        every_step, _ = loopjax.scan(fn, **arguments)
+        rows = np.array([t for t in range(steps) if (t + 1) % every == 0 or t == steps - 1], "int64")
+        inputs = [x, y, start, w]
+        values = [RNG.normal(size=steps + 1), RNG.normal(size=steps + 3), RNG.normal(size=2), np.array(0.4)]
+
+        def results(outputs):
+            cost = sum((out**2).sum() for out in outputs)
+            return loopjax.function(inputs, [*outputs, *loopjax.grad(cost, inputs)])(*values)
+
+        found = results(few)
+        expected = results([out[rows] for out in every_step]) if steps else None
+        assert found[0].shape == (len(rows),)
+        for one, other in zip(found, expected or [], strict=bool(expected)):
+            np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-14)
+
+    def test_refusals(self):
+        with pytest.raises(ValueError, match="save_every_N is an int of at least 1, got 0"):
+            loopjax.scan_checkpoints(lambda h: h, outputs_info=at.dscalar(), n_steps=3, save_every_N=0)
+        with pytest.raises(ValueError, match="stops by until has no fixed steps"):
+            loopjax.scan_checkpoints(lambda h: (h, loopjax.until(h > 1)), outputs_info=at.dscalar(), n_steps=3)
+
+    def test_stores_fewer_states(self):
+        w = at.dvector("w")
+
+        def temporaries(outputs):
+            f = loopjax.function([w], loopjax.grad(outputs[-1].sum(), w))
+            return f.lower(np.ones(500)).compile().memory_analysis().temp_size_in_bytes
+
+        few, _ = loopjax.scan_checkpoints(
+            lambda h, w: at.tanh(h * w), outputs_info=at.ones_like(w), non_sequences=w, n_steps=400, save_every_N=20
+        )
+        plain, _ = loopjax.scan(lambda h, w: at.tanh(h * w), outputs_info=at.ones_like(w), non_sequences=w, n_steps=400)
+        assert temporaries(few) < temporaries(plain) / 4
