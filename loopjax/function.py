@@ -155,10 +155,18 @@ class Function:
         self._check_tracers(arrays)
         state = self._state
         count = len(state.updated)
-        with jax.enable_x64(True), state.locked():
-            outputs = self._run([*arrays, *state.read()])
-            if count:
-                state.commit(outputs[:count], wait=not self._inplace)
+        wide = jax.enable_x64(True)
+        before = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+        try:
+            with wide, state.locked():
+                outputs = self._run([*arrays, *state.read()])
+                if count:
+                    state.commit(outputs[:count], wait=not self._inplace)
+        except BaseException:
+            # An interrupt may fall into the exit of the context itself, and the setting must not outlive the call.
+            if jax.config.jax_enable_x64 != before:  # type: ignore[attr-defined]
+                wide.__exit__(None, None, None)
+            raise
         return self._form(outputs[count:])
 
     def lower(self, *args: Any, **kwargs: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from itertools import repeat
 from typing import Any
 
@@ -23,9 +23,14 @@ class State:
         self.updated = tuple(updated)
         self._locks = [v.lock for v in sorted({*variables, *updated}, key=lambda v: v.order)]
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[Any]:
         """Holds every variable's lock, taken in one order for all functions."""
+        if not self._locks:
+            return nullcontext()
+        return self._locks[0] if len(self._locks) == 1 else self._all_locked()
+
+    @contextmanager
+    def _all_locked(self) -> Iterator[None]:
         with ExitStack() as stack:
             for lock in self._locks:
                 stack.enter_context(lock)

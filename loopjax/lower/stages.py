@@ -18,9 +18,10 @@ from loopjax.trace.types import RESIDUAL
 
 @dataclass(frozen=True)
 class Check:
-    """A trip count that stays a run-time value, with the least it may be and what is wrong where it is less."""
+    """A trip count that stays a run-time value, the inputs it is computed from, the least it may be, and whose it is."""
 
     n_steps: Variable
+    leaves: frozenset[Variable]
     least: int
     scan: str
     place: str
@@ -141,12 +142,17 @@ def _stage(outputs: list[Variable], levels: _Levels, level: int, program: Graph)
 def _checks(graph: Graph) -> Iterator[Check]:
     for node in graph.applies:
         op = node.op
-        if not isinstance(op, Scan) or not op.dynamic or leaves_of([node.inputs[0]], graph.inputs).opaque:
+        if not isinstance(op, Scan) or not op.dynamic:
             continue
-        yield Check(node.inputs[0], 0, op.label, where(node.sources))
+        n_steps = node.inputs[0]
+        leaves = leaves_of([n_steps], graph.inputs)
+        if leaves.opaque:
+            continue
+        yield Check(n_steps, frozenset(leaves.values), 0, op.label, where(node.sources))
         for output, stack in zip(op.outputs, node.outputs, strict=False):
             lines = [line for reader in graph.readers.get(stack, []) for line in reader.sources]
-            yield Check(node.inputs[0], output.keep.last or 0, op.label, where(lines))
+            if output.keep.last:
+                yield Check(n_steps, frozenset(leaves.values), output.keep.last, op.label, where(lines))
 
 
 def check(stage: Stage, arrays: Sequence[Any]) -> None:
@@ -154,8 +160,8 @@ def check(stage: Stage, arrays: Sequence[Any]) -> None:
     values = dict(zip(stage.graph.inputs, arrays, strict=True))
     shapes = {variable: array.shape for variable, array in values.items()}
     wanted = [one.n_steps for one in stage.checks]
-    leaves = leaves_of(wanted, stage.graph.inputs).values
-    counts = host_values(wanted, {v: np.asarray(values[v]) for v in leaves}, shapes)
+    leaves = {leaf for one in stage.checks for leaf in one.leaves}
+    counts = host_values(wanted, {leaf: np.asarray(values[leaf]) for leaf in leaves}, shapes)
     for one, count in zip(stage.checks, counts, strict=True):
         if count is not None and count < 0:
             raise ValueError(f"scan {one.scan!r}: n_steps is negative: {int(count)}{one.place}")
