@@ -12,6 +12,7 @@ from loopjax.arguments import In, Out, bind
 from loopjax.errors import MissingInputError, UnsupportedError, UnusedInputError, where
 from loopjax.lower.compile import CompiledStage
 from loopjax.lower.stages import split
+from loopjax.precision import SixtyFourBits
 from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.pipeline import SYMBOLIC
 from loopjax.state import State
@@ -155,17 +156,14 @@ class Function:
         self._check_tracers(arrays)
         state = self._state
         count = len(state.updated)
-        wide = jax.enable_x64(True)
-        before = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+        wide = SixtyFourBits()
         try:
             with wide, state.locked():
                 outputs = self._run([*arrays, *state.read()])
                 if count:
                     state.commit(outputs[:count], wait=not self._inplace)
         except BaseException:
-            # An interrupt may fall into the exit of the context itself, and the setting must not outlive the call.
-            if jax.config.jax_enable_x64 != before:  # type: ignore[attr-defined]
-                wide.__exit__(None, None, None)
+            wide.restore()
             raise
         return self._form(outputs[count:])
 

@@ -1,0 +1,39 @@
+"""64-bit types for the time of a call, whatever JAX's flag is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+
+
+class SixtyFourBits:
+    """``jax.enable_x64`` as it must be where an interrupt can come at any moment.
+
+    Python may raise ``KeyboardInterrupt`` inside of a context's own entry or exit, and would leave the flag set for all that the
+    thread does after. ``restore`` mends that; it does nothing where nothing is wrong.
+    """
+
+    def __init__(self) -> None:
+        self._before = _flag()
+        self._context: Any = jax.enable_x64(True)
+
+    def __enter__(self) -> None:
+        self._context.__enter__()
+
+    def __exit__(self, *exception: object) -> None:
+        self._context.__exit__(*exception)
+
+    def restore(self) -> None:
+        """Sets the flag to what it was, after an exception."""
+        if _flag() == self._before:
+            return
+        try:
+            self._context.__exit__(None, None, None)
+        except AttributeError:
+            # Interrupted on entry, before it noted what there was: enter the old value and stay.
+            jax.enable_x64(self._before).__enter__()
+
+
+def _flag() -> bool:
+    return bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
