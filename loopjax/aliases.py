@@ -1,7 +1,7 @@
 """The folders of Aesara that programs import from, as aliases: here and nowhere else.
 
-``from loopjax.scan.utils import until`` and ``loopjax.scan.utils.until`` both work, although ``loopjax.scan`` is a function: each name is a
-module that the import system knows, and an attribute of what comes before its last dot.
+``from loopjax.scan.utils import until`` and ``loopjax.scan.utils.until`` both work, although ``loopjax.scan`` is a
+function: each path is a module that the import system knows, and an attribute of what stands before its last dot.
 """
 
 from __future__ import annotations
@@ -36,15 +36,16 @@ def _module(path: str, names: Mapping[str, Any], owner: object = None) -> Module
 
 _VIEWS: dict[str, Any] = {"map": map, "reduce": reduce, "foldl": foldl, "foldr": foldr}
 
-# `import loopjax.scan` finds the module; the attribute of the same name is the function, which has the module's attributes.
+# `from loopjax.scan import scan` finds this module; the attribute `scan` of `loopjax` is the function.
 _scan = _module("loopjax.scan", {"scan": scan, "until": until, "scan_checkpoints": scan_checkpoints, **_VIEWS})
-for _path, _names in {
-    "loopjax.scan.utils": {"until": until},
-    "loopjax.scan.basic": {"scan": scan},
-    "loopjax.scan.views": _VIEWS,
-    "loopjax.scan.checkpoints": {"scan_checkpoints": scan_checkpoints},
-}.items():
-    setattr(_scan, _path.rpartition(".")[2], _module(_path, _names, owner=scan))
+_SCAN_FILES: dict[str, dict[str, Any]] = {
+    "utils": {"until": until},
+    "basic": {"scan": scan},
+    "views": _VIEWS,
+    "checkpoints": {"scan_checkpoints": scan_checkpoints},
+}
+for _name, _names in _SCAN_FILES.items():
+    setattr(_scan, _name, _module(f"loopjax.scan.{_name}", _names, owner=scan))
 
 sys.modules["loopjax.tensor.random"] = random
 _module("loopjax.tensor.random.utils", {"RandomStream": random.RandomStream}, owner=random)

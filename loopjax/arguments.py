@@ -17,8 +17,9 @@ from loopjax.trace.types import TensorType
 class In:
     """An input of a function: ``In(x, value=default, name="x")``.
 
-    ``value`` is used where a call does not give one. ``name`` is what it is called by. ``allow_downcast=True`` accepts values that
-    lose precision. ``borrow``, ``mutable``, ``strict`` and ``update`` are accepted or refused as in ``function``.
+    ``value`` is used where a call does not give one. ``name`` is what it is called by. ``allow_downcast=True``
+    accepts values that lose precision. ``borrow``, ``mutable``, ``strict`` and ``update`` are accepted or refused as
+    in ``function``.
     """
 
     def __init__(
@@ -44,8 +45,14 @@ class In:
         self.allow_downcast = allow_downcast
         self.strict = strict
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        variable = Variable(self.variable.type, name=self.variable.name)
+        options = {"allow_downcast": self.allow_downcast, "strict": self.strict}
+        return _input, (variable, self.name, self.value, options)
+
     def convert(self, value: Any, allow_downcast: bool | None, position: int) -> Any:
-        """The value as an array of exactly the input's dtype. Raises ``TypeError`` or ``ValueError`` naming the input."""
+        """The value as an array of exactly the input's dtype. Raises ``TypeError`` or ``ValueError`` naming the
+        input."""
         type = self.variable.type
         if isinstance(value, (np.ndarray, jax.Array)) and value.dtype == type.dtype and value.ndim == type.ndim:
             array: Any = value
@@ -73,7 +80,8 @@ class In:
             raise TypeError(f"{self._place(position)}: expected {type.ndim} dimensions ({type}), got {_shown(array)}")
         if not downcast and not _keeps(value, array, type.dtype):
             raise TypeError(
-                f"{self._place(position)}: expected {type.dtype}, got {_shown(array)}, which would lose precision; cast it with "
+                f"{self._place(position)}: expected {type.dtype}, got {_shown(array)}, which would lose "
+                f"precision; cast it with "
                 f".astype({type.dtype!r}), or pass allow_input_downcast=True to function"
             )
         return array.astype(type.dtype)
@@ -81,6 +89,10 @@ class In:
     def _place(self, position: int) -> str:
         label = f"input {self.name!r}" if self.name else f"input {position}"
         return f"{label}{where(self.variable.sources)}"
+
+
+def _input(variable: Variable, name: str | None, value: Any, options: dict[str, Any]) -> In:
+    return In(variable, name, value, **options)
 
 
 class Out:

@@ -19,8 +19,8 @@ from loopjax.trace.loop import LoopPlan, Scan
 class LoopReport:
     """One loop: its name and line, how deep it is nested, its length, plan, and what it stacks in bytes.
 
-    ``n_steps`` is ``None`` where the trip count is a run-time value; with ``until`` it is the most there can be. ``plan`` is
-    ``None`` for a function that has not been called yet.
+    ``n_steps`` is ``None`` where the trip count is a run-time value; with ``until`` it is the most there can be.
+    ``plan`` is ``None`` for a function that has not been called yet.
     """
 
     name: str

@@ -10,8 +10,8 @@ import jax
 class SixtyFourBits:
     """``jax.enable_x64`` as it must be where an interrupt can come at any moment.
 
-    Python may raise ``KeyboardInterrupt`` inside of a context's own entry or exit, and would leave the flag set for all that the
-    thread does after. ``restore`` mends that; it does nothing where nothing is wrong.
+    Python may raise ``KeyboardInterrupt`` inside of a context's own entry or exit, and would leave the flag set for
+    all that the thread does after. ``restore`` mends that; it does nothing where nothing is wrong.
     """
 
     def __init__(self) -> None:

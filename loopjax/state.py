@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from itertools import repeat
 from typing import Any
@@ -16,12 +16,23 @@ from loopjax.trace.shared import SharedVariable
 
 
 class State:
-    """The shared variables that a function reads or updates; the first ``len(updated)`` outputs of a call are new values."""
+    """The shared variables that a function reads or updates; the first ``len(updated)`` outputs of a call are new
+    values."""
 
     def __init__(self, variables: Sequence[SharedVariable], updated: Sequence[SharedVariable]) -> None:
         self.variables = tuple(variables)
         self.updated = tuple(updated)
         self._locks = [v.lock for v in sorted({*variables, *updated}, key=lambda v: v.order)]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return State, (self.variables, self.updated)
+
+    def swapped(self, swaps: Mapping[Variable, SharedVariable], updates: int) -> State:
+        """The state with some variables swapped and the first ``updates`` of its updates."""
+        return State(
+            [swaps.get(variable, variable) for variable in self.variables],
+            [swaps.get(variable, variable) for variable in self.updated[:updates]],
+        )
 
     def locked(self) -> AbstractContextManager[Any]:
         """Holds every variable's lock, taken in one order for all functions."""
@@ -48,7 +59,8 @@ class State:
         for variable, value in zip(self.updated, values, strict=True):
             if isinstance(value, jax.core.Tracer):
                 raise UnsupportedError(
-                    f"{variable!r} would be updated with a JAX tracer; call a function with updates outside of jit, grad and vmap"
+                    f"{variable!r} would be updated with a JAX tracer; call a function with updates outside "
+                    f"of jit, grad and vmap"
                 )
         for value in values if wait else ():
             value.block_until_ready()

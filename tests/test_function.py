@@ -40,7 +40,7 @@ class TestInputs:
         assert float(f(why=3.0, x=4.0)) == 1.0
 
     @pytest.mark.parametrize(
-        "args, kwargs, message",
+        ("args", "kwargs", "message"),
         [
             ((), {}, r"is missing \['x'\]"),
             ((1.0, 2.0, 3.0), {}, "takes 2 inputs .* got 3"),
@@ -55,7 +55,7 @@ class TestInputs:
             f(*args, **kwargs)
 
     @pytest.mark.parametrize(
-        "make, value, error",
+        ("make", "value", "error"),
         [
             (at.dvector, 1.0, r"input 'x' \[test_function.py:\d+\]: expected 1 dimensions .* got float64\(\)"),
             (at.fvector, np.ones(2), r"expected float32, got float64\(2,\), which would lose precision"),
@@ -77,6 +77,11 @@ class TestInputs:
         found = loopjax.function([x, k], x * k)([[1, 2], [3, 4]], 100)
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found, [[100, 200], [300, 400]])
+
+    def test_jax_arrays_are_widened_exactly(self):
+        y = at.dvector("y")
+        found = loopjax.function([y], y * 2)(jnp.array([16777217], jnp.int32))
+        assert float(np.asarray(found)[0]) == 33554434.0
 
     def test_downcasts_where_allowed(self):
         x = at.fvector("x")

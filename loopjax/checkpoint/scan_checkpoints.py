@@ -23,8 +23,9 @@ def scan_checkpoints(
 ) -> Any:
     """A scan of which every ``save_every_N``-th step and the last are kept, for the output and for the gradient.
 
-    Arguments are those of ``scan``: taps in sequences and states, sequences of unequal lengths and any number of steps work,
-    whether ``save_every_N`` divides it or not. ``padding`` is accepted for old programs: nothing needs padding here.
+    Arguments are those of ``scan``: taps in sequences and states, sequences of unequal lengths and any number of
+    steps work, whether ``save_every_N`` divides it or not. ``padding`` is accepted for old programs: nothing needs
+    padding here.
 
     Returns ``(outputs, updates)``; each output has the shape ``(ceil(n_steps / save_every_N), *step)``: row i is step
     ``(i + 1) * save_every_N``, the last row the last step. The gradient computes the steps between again, once.

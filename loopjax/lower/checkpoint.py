@@ -14,8 +14,8 @@ from loopjax.lower.loop import Carry, Loop, Slices
 def run(loop: Loop, carry: Carry, slices: Slices, n_steps: int) -> tuple[Carry, tuple[Any, ...]]:
     """Two nested loops, the inner one under ``jax.checkpoint``; steps left over are one shorter inner loop.
 
-    Stores one carry for every ``plan.checkpoint`` steps. Of outputs that keep every n-th step only the last step of each
-    inner loop is stacked.
+    Stores one carry for every ``plan.checkpoint`` steps. Of outputs that keep every n-th step only the last step of
+    each inner loop is stacked.
     """
     every = min(loop.plan.checkpoint, n_steps)
     whole = n_steps // every

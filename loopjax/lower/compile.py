@@ -11,9 +11,11 @@ import jax
 import numpy as np
 
 from loopjax.lower import grad, indexing, scan  # noqa: F401 - they register the lowering rules
+from loopjax.lower.check import checked
 from loopjax.lower.interpreter import evaluate
 from loopjax.lower.specialise import concrete, specialise
 from loopjax.lower.stages import Stage, check
+from loopjax.rewrite.check_indices import CheckIndices
 from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.pipeline import SIZED
 from loopjax.trace.graph import Graph, Variable
@@ -26,22 +28,23 @@ KEPT = 256
 class Compiled:
     """A sized graph and its jitted function."""
 
-    def __init__(self, graph: Graph, name: str, donate: Sequence[int]) -> None:
+    def __init__(self, graph: Graph, name: str, donate: Sequence[int], check_index: bool) -> None:
         self.graph = graph
 
         def run(*arrays: Any) -> list[Any]:
             return evaluate(graph, arrays)
 
         run.__name__ = run.__qualname__ = name
-        self.call: Any = jax.jit(run, donate_argnums=tuple(donate))
+        self.call: Any = checked(run) if check_index else jax.jit(run, donate_argnums=tuple(donate))
 
 
 class CompiledStage:
     """A stage with its cache, keyed by the inputs' shapes and the values of lengths."""
 
-    def __init__(self, stage: Stage, name: str, donated: Collection[Variable] = ()) -> None:
+    def __init__(self, stage: Stage, name: str, donated: Collection[Variable] = (), check_index: bool = False) -> None:
         self.stage = stage
         self._name = name
+        self._check_index = check_index
         self._donate = [position for position, variable in enumerate(stage.graph.inputs) if variable in donated]
         self._cache: OrderedDict[Any, Compiled] = OrderedDict()
         self._lock = threading.Lock()
@@ -77,8 +80,9 @@ class CompiledStage:
             for variable, array in zip(graph.inputs, arrays, strict=True)
         ]
         values = {graph.inputs[position]: np.asarray(arrays[position]) for position in self.stage.length_inputs}
-        sized = rewrite(specialise(graph, types, values), SIZED)
-        return Compiled(sized, self._name, self._donate)
+        passes = (CheckIndices(), *SIZED) if self._check_index else SIZED
+        sized = rewrite(specialise(graph, types, values), passes)
+        return Compiled(sized, self._name, self._donate, self._check_index)
 
     def run(self, values: Mapping[Variable, Any]) -> Iterator[tuple[Variable, Any]]:
         """The stage's outputs, given the values of its inputs."""
@@ -91,7 +95,8 @@ class CompiledStage:
         return zip(self.stage.graph.outputs, outputs, strict=True)
 
     def _cut(self, outputs: list[Any]) -> list[Any]:
-        """The outputs with buffers cut to the rows that count: on the host, where a view costs nothing and compiles nothing."""
+        """The outputs with buffers cut to the rows that count: on the host, where a view costs nothing and compiles
+        nothing."""
         for buffer, length in self.stage.cuts:
             rows = int(outputs[length])
             if rows != outputs[buffer].shape[0]:

@@ -108,7 +108,8 @@ class Loop:
         return tuple(v for v, output in zip(values, self.op.outputs, strict=True) if output.keep.last is None)
 
     def outputs(self, carry: Carry, stacks: Sequence[Any], n_steps: Any, may_be_short: bool = False) -> list[Any]:
-        """The scan's outputs after ``n_steps`` steps: stacks of the outputs that keep all, and the others' last rows."""
+        """The scan's outputs after ``n_steps`` steps: stacks of the outputs that keep all, and the others' last
+        rows."""
         stacked = iter(stacks)
         found: list[Any] = []
         for position, output in enumerate(self.op.outputs):

@@ -19,7 +19,8 @@ from loopjax.trace.loop import Scan
 @rule(Scan)
 def _scan(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     op = node.op
-    assert isinstance(op, Scan) and op.plan is not None
+    assert isinstance(op, Scan)
+    assert op.plan is not None
     if op.truncate_gradient == 0:
         args = [lax.stop_gradient(arg) for arg in args]
     with jax.named_scope(op.label):

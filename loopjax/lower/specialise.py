@@ -130,7 +130,8 @@ def _mark_index(op: Op) -> int:
 
 
 def _pullback(residual: Variable) -> Pullback:
-    assert residual.owner is not None and isinstance(residual.owner.op, Linearize)
+    assert residual.owner is not None
+    assert isinstance(residual.owner.op, Linearize)
     op = residual.owner.op
     return Pullback(tuple(variable.type for variable in op.region.inputs[: op.n_wrt + op.n_deltas]))
 
@@ -151,7 +152,8 @@ def _check_states(node: Apply, op: Scan, body: Graph) -> None:
     ]
     if wrong:
         raise ValueError(
-            f"scan {op.label!r}: {'; '.join(wrong)}. Start from a value of the shape that a step returns{where(node.sources)}"
+            f"scan {op.label!r}: {'; '.join(wrong)}. Start from a value of the shape that a step "
+            f"returns{where(node.sources)}"
         )
 
 
@@ -165,8 +167,10 @@ def _check_broadcast(node: Apply, op: Op, inputs: Sequence[Variable]) -> None:
             if before.type.shape[axis] is None and now.type.shape[axis] == 1 and any(size != 1 for size in others):
                 shapes = [variable.type.shape for variable in inputs]
                 raise ValueError(
-                    f"{op.name}: shapes {shapes} do not fit: a size that is not known to be 1 when the graph is built does not "
-                    f"broadcast; declare it (row, col, shape=(1, None)) or use dimshuffle('x', ...){where(node.sources)}"
+                    f"{op.name}: shapes {shapes} do not fit: a size that is not known to be 1 when the graph "
+                    f"is built does not "
+                    f"broadcast; declare it (row, col, shape=(1, None)) or use dimshuffle('x', "
+                    f"...){where(node.sources)}"
                 )
 
 

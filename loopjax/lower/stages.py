@@ -18,7 +18,8 @@ from loopjax.trace.types import RESIDUAL
 
 @dataclass(frozen=True)
 class Check:
-    """A trip count that stays a run-time value, the inputs it is computed from, the least it may be, and whose it is."""
+    """A trip count that stays a run-time value, the inputs it is computed from, the least it may be, and whose it
+    is."""
 
     n_steps: Variable
     leaves: frozenset[Variable]
@@ -45,7 +46,8 @@ class Stage:
 def split(graph: Graph) -> tuple[Stage, ...]:
     """The program as stages, one after the other.
 
-    One stage, unless a length is computed on the device or is that of an ``until`` loop's stacked output that something reads.
+    One stage, unless a length is computed on the device or is that of an ``until`` loop's stacked output that
+    something reads.
     """
     levels = _Levels(graph)
     stages: list[Stage] = []
@@ -120,7 +122,8 @@ def _stage(outputs: list[Variable], levels: _Levels, level: int, program: Graph)
     for variable in (*ordered, *outputs):
         if variable.dtype == RESIDUAL:
             raise UnsupportedError(
-                f"a length that depends on a differentiated value ends a stage inside of a gradient{where(variable.sources)}"
+                f"a length that depends on a differentiated value ends a stage inside of a "
+                f"gradient{where(variable.sources)}"
             )
     lengths = {}
     for variable in outputs:
@@ -216,7 +219,8 @@ def _outer_position(node: Apply, position: int, variable: Variable) -> int:
 def _varies(node: Apply, variable: Variable) -> LengthError:
     label = node.op.label if isinstance(node.op, Scan) else "a differentiated region"
     return LengthError(
-        f"{label!r}: the length {variable!r}{where(variable.sources)} is computed anew at each step or on the device; inside "
+        f"{label!r}: the length {variable!r}{where(variable.sources)} is computed anew at each step or on the "
+        f"device; inside "
         f"of a loop a length must be the same at every step and known before the call{where(node.sources)}"
     )
 
@@ -228,6 +232,7 @@ def _check_cut(inner: Apply, region: Graph) -> None:
         if stack in region.outputs or region.readers.get(stack):
             assert isinstance(inner.op, Scan)
             raise UnsupportedError(
-                f"scan {inner.op.label!r} stops by until inside of another loop or a gradient, so its length differs from step "
+                f"scan {inner.op.label!r} stops by until inside of another loop or a gradient, so its length "
+                f"differs from step "
                 f"to step: read it through [-1], [i], .sum(0) or .shape[0], not as a whole{where(inner.sources)}"
             )

@@ -1,8 +1,9 @@
 """The past values of a loop's outputs, in the carry.
 
-Never by shifting a buffer: its cost grows with the deepest tap, and XLA on CPU can compute wrong values for an update whose source is a
-shifted slice of its target (openxla/xla#49176). Few values are plain carries; many are a ring with the newest apart,
-written only after the step has read.
+Never by shifting a buffer: its cost grows with the deepest tap, and XLA on CPU can compute wrong values for an update
+whose source is a shifted slice of its target (openxla/xla#49176). Few values are plain carries; many are a ring, of
+which a step overwrites the oldest row, the one that its deepest tap has read: so XLA updates in place, where writing
+another row made it copy the ring at every step. The newest value is also carried apart, which spares tap -1 its read.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from loopjax.trace.loop import History
 
 
 class Ring(NamedTuple):
-    """Row ``s % size`` of ``rows`` holds the value of step ``s`` for all but the newest step, held in ``newest``."""
+    """Row ``s % size`` of ``rows`` holds the value of step ``s``; ``newest`` is that of the last step."""
 
     rows: Any
     newest: Any
@@ -45,7 +46,7 @@ def push(history: History, past: Any, value: Any, t: Any) -> Any:
         return past
     if history.kind == "window":
         return (*past[1:], value)
-    return Ring(lax.dynamic_update_index_in_dim(past.rows, past.newest, _slot(history, t, -1), 0), value)
+    return Ring(lax.dynamic_update_index_in_dim(past.rows, value, _slot(history, t, 0), 0), value)
 
 
 def last(history: History, past: Any, count: int, t: Any) -> Any:
@@ -53,8 +54,7 @@ def last(history: History, past: Any, count: int, t: Any) -> Any:
     if history.kind == "window":
         return jnp.stack(past[history.size - count :])
     slots = (t + jnp.arange(history.size - count, history.size, dtype="int32")) % history.size
-    rows = past.rows[slots]
-    return rows.at[count - 1].set(past.newest)
+    return past.rows[slots]
 
 
 def _slot(history: History, t: Any, tap: int) -> Any:

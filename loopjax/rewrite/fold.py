@@ -24,7 +24,8 @@ class FoldSteps:
     """``out.sum(0)``, ``out.prod(0)``, ``out.mean(0)`` and ``out[i]`` of a loop whose length only the run knows.
 
     Nothing is stacked, so no stage ends to learn the length, and inside of another loop such a loop can be read at all.
-    ``inner`` is set inside of bodies, where even loops without recurrence are folded: they could not be lowered otherwise.
+    ``inner`` is set inside of bodies, where even loops without recurrence are folded: they could not be lowered
+    otherwise.
     """
 
     name: str = "fold"
@@ -48,7 +49,8 @@ class FoldSteps:
         return graph.rebuilt(transform=transform)
 
     def _folds(self, node: Apply, graph: Graph) -> dict[Apply, Fold]:
-        """The readers of a loop's outputs that can be folded, where all readers of the output can, or need last rows alone."""
+        """The readers of a loop's outputs that can be folded, where all readers of the output can, or need last rows
+        alone."""
         op = node.op
         if not isinstance(op, Scan) or not (op.until or may_vary(node, graph)):
             return {}

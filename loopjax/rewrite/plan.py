@@ -64,7 +64,8 @@ def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
     n_steps = op.n_steps
     if (op.until or n_steps is None) and derivative != "none":
         raise UnsupportedError(
-            f"scan {op.label!r}: the gradient through a loop that stops by until, or whose length varies from step to step of an "
+            f"scan {op.label!r}: the gradient through a loop that stops by until, or whose length varies from "
+            f"step to step of an "
             f"outer loop, is not available yet{where(node.sources)}"
         )
     if n_steps is None:
@@ -98,6 +99,7 @@ def _is_map(op: Scan, derivative: Derivative) -> bool:
 def _map_plan(op: Scan, n_steps: int, plan: LoopPlan) -> LoopPlan:
     if _has_while(op.body):
         return replace(plan, reason="an inner loop's length varies, which running all steps at once would slow down")
+    plan = replace(plan, storage=(History("window", 0),) * len(op.maps))
     row = _bytes(output.type for inner in op.body.applies for output in inner.outputs)
     if row * n_steps <= VMAP_BYTES:
         return replace(plan, kind="vmap", reason="no step needs another")
@@ -125,13 +127,17 @@ def _bytes(types: Iterable[TensorType]) -> int:
 
 
 def _unroll(op: Scan, n_steps: int, derivative: Derivative) -> tuple[int, str]:
-    """Steps per iteration: the user's, or several for a small elementwise body that no derivative stores."""
+    """Steps per iteration: the user's, or several for a small elementwise body.
+
+    Not under a derivative, which stores each step, nor where a ring is written: both got slower.
+    """
     if op.unroll is not None:
         return op.unroll, "unroll as asked"
     small = len(op.body.applies) <= UNROLL_OPS and all(
         isinstance(node.op, Call) and node.op.definition.trait == "pointwise" for node in op.body.applies
     )
-    if not small or derivative != "none":
+    rings = any(_history(output).kind == "ring" for output in op.outputs)
+    if not small or rings or derivative != "none":
         return 1, "each step needs the one before"
     steps = next((count for count in range(UNROLL, 1, -1) if n_steps % count == 0), 1)
     return steps, "each step needs the one before; a small elementwise body"

@@ -21,8 +21,8 @@ def _not_differentiated(op: Op) -> bool:
 class TripCount:
     """Leaves ``n_steps`` a run-time value where no shape depends on it.
 
-    That holds for a loop without sequences whose outputs are read by ``out[-j]`` alone. A loop that is differentiated needs
-    its length to store the steps, and one whose length follows from shapes is compiled for it anyway.
+    That holds for a loop without sequences whose outputs are read by ``out[-j]`` alone. A loop that is differentiated
+    needs its length to store the steps, and one whose length follows from shapes is compiled for it anyway.
     """
 
     name: str = "trip count"

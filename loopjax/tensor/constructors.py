@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from loopjax.config import config
+from loopjax.tensor.place import here
 from loopjax.trace.graph import Variable, input_variable
 from loopjax.trace.types import Shape, TensorType, dtype_name
 
@@ -31,17 +32,23 @@ SHAPES: dict[str, Shape] = {
     "tensor3": (None,) * 3,
     "tensor4": (None,) * 4,
     "tensor5": (None,) * 5,
+    "tensor6": (None,) * 6,
+    "tensor7": (None,) * 7,
 }
 """What the rest of it says."""
 
 
-def tensor(dtype: Any = None, shape: Sequence[int | None] = (), name: str | None = None) -> Variable:
-    """An input of this dtype (floatX unless given) and shape, ``None`` for a size that may vary.
+def tensor(
+    first: Any = None, shape: Sequence[int | None] = (), name: str | None = None, *, dtype: Any = None
+) -> Variable:
+    """An input: ``tensor(dtype, shape, name)``, or ``tensor(name, dtype=..., shape=...)``.
 
-    Also written ``tensor(name, dtype=..., shape=...)``.
+    The dtype is floatX unless given; ``None`` in ``shape`` is a size that may vary.
     """
-    if isinstance(dtype, str) and name is None and not _is_dtype(dtype):
-        dtype, name = None, dtype
+    if isinstance(first, str) and name is None and (dtype is not None or not _is_dtype(first)):
+        name = first
+    elif dtype is None:
+        dtype = first
     return input_variable(TensorType(dtype_name(dtype or config.floatX), tuple(shape)), name)
 
 
@@ -72,12 +79,30 @@ def _constructor(shape: Shape, dtype: str | None, label: str) -> Callable[..., V
     return made
 
 
+def _plural(one: Callable[..., Variable], label: str) -> Callable[..., list[Variable]]:
+    def several(*names: Any, **options: Any) -> list[Variable]:
+        if len(names) == 1 and isinstance(names[0], int):
+            return [one(**options) for _ in range(names[0])]
+        if len(names) == 1 and isinstance(names[0], (list, tuple)):
+            names = tuple(names[0])
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError(f"{label} takes names, or how many variables to make, got {names!r}{here()}")
+        return [one(name, **options) for name in names]
+
+    several.__name__ = several.__qualname__ = label
+    several.__doc__ = f"Several of ``{one.__name__}``: one for each name, or so many as a number says."
+    return several
+
+
 def _constructors() -> dict[str, Callable[..., Any]]:
     found: dict[str, Callable[..., Any]] = {}
     for noun, shape in SHAPES.items():
         found[noun] = _constructor(shape, None, noun)
         for prefix, dtype in PREFIXES.items():
             found[prefix + noun] = _constructor(shape, dtype, prefix + noun)
+    for label, one in list(found.items()):
+        plural = f"{label.removesuffix('ix')}ices" if label.endswith("matrix") else f"{label}s"
+        found[plural] = _plural(one, plural)
     return found
 
 
@@ -91,3 +116,7 @@ row = CONSTRUCTORS["row"]
 col = CONSTRUCTORS["col"]
 tensor3 = CONSTRUCTORS["tensor3"]
 tensor4 = CONSTRUCTORS["tensor4"]
+tensor5 = CONSTRUCTORS["tensor5"]
+scalars = CONSTRUCTORS["scalars"]
+vectors = CONSTRUCTORS["vectors"]
+matrices = CONSTRUCTORS["matrices"]

@@ -25,7 +25,8 @@ def _check_sizes(lengths: Shape) -> None:
 
 def _alloc_type(value: TensorType, lengths: Shape) -> TensorType:
     _check_sizes(lengths)
-    if broadcast_shapes(value.shape, lengths) != tuple(lengths) and None not in lengths:
+    dims = zip(reversed(value.shape), reversed(lengths), strict=False)
+    if value.ndim > len(lengths) or any(None not in (size, to) and size not in (1, to) for size, to in dims):
         raise ValueError(f"a value of shape {value.shape} does not fill an array of shape {lengths}")
     return TensorType(value.dtype, tuple(lengths))
 

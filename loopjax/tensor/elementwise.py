@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from loopjax.tensor.operands import brought
 from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Constant, Variable, apply
 from loopjax.trace.methods import word
 from loopjax.trace.op import Operands, call, register
-from loopjax.trace.promotion import fold_weak, operand_dtypes
+from loopjax.trace.promotion import operand_dtypes
 from loopjax.trace.types import TensorType, broadcast_shapes, dtype_name
 
 
@@ -56,7 +57,7 @@ def pointwise(
     op = call(name)
 
     def record(*values: Any) -> Variable:
-        return apply(op, *fold_weak(operands, [as_variable(value) for value in values]))[0]
+        return apply(op, *brought(operands, values))[0]
 
     record.__name__ = record.__qualname__ = name
     record.__doc__ = f"``{name}`` of each element. Inputs broadcast and are brought to one dtype."
@@ -278,4 +279,4 @@ register("isclose", _isclose_run, _isclose_type, "pointwise", "common")
 def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Variable:
     """Where ``abs(x - y) <= atol + rtol * abs(y)``; ``equal_nan`` counts two NaNs as close."""
     op = call("isclose", rtol=float(rtol), atol=float(atol), equal_nan=bool(equal_nan))
-    return apply(op, *fold_weak("common", [as_variable(x), as_variable(y)]))[0]
+    return apply(op, *brought("common", [x, y]))[0]

@@ -142,10 +142,10 @@ def _slice_size(entry: Entry, lengths: Shape, size: int | None) -> int | None:
     if entry[1:] == (None, None, None):
         return size
     holes_left = any(position is not None and lengths[position] is None for position in entry[1:])
-    if holes_left or size is None:
-        return None
     if parts[2] == 0:
         raise ValueError("a slice has step 0")
+    if holes_left or size is None:
+        return None
     return len(range(*slice(*parts).indices(size)))
 
 
@@ -262,8 +262,8 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
 def nonzero(x: Any, return_matrix: bool = False) -> NoReturn:
     """Refuses: how many elements are not zero, only the run knows. Raises ``UnsupportedError``."""
     raise UnsupportedError(
-        f"nonzero of {as_variable(x)!r} has a length that only the run knows; use switch(condition, x, 0) and reduce it, "
-        f"or argmax(condition) for the first{here()}"
+        f"nonzero of {as_variable(x)!r} has a length that only the run knows; reduce switch(condition, x, 0) instead, "
+        f"or take argmax(condition) for the first{here()}"
     )
 
 

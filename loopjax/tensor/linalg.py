@@ -7,16 +7,16 @@ from typing import Any
 import jax.numpy as jnp
 
 from loopjax.tensor.axes import normal_axis
-from loopjax.tensor.creation import arange
-from loopjax.tensor.elementwise import conj, ge, le, switch
+from loopjax.tensor.elementwise import conj, mul
+from loopjax.tensor.operands import brought
 from loopjax.tensor.place import here
 from loopjax.tensor.reduction import sum
-from loopjax.tensor.shape import dim, flatten
+from loopjax.tensor.shape import flatten
 from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Variable, apply
 from loopjax.trace.methods import word
 from loopjax.trace.op import call, register
-from loopjax.trace.promotion import common_dtype, fold_weak
+from loopjax.trace.promotion import common_dtype
 from loopjax.trace.types import TensorType, broadcast_shapes, merge_dims
 
 
@@ -61,7 +61,7 @@ register("outer", jnp.outer, _outer_type, operands="common")
 @word
 def dot(x: Any, y: Any) -> Variable:
     """The product over the last axis of ``x`` and the last but one (or only) of ``y``."""
-    left, right = fold_weak("common", [as_variable(x), as_variable(y)])
+    left, right = brought("common", [x, y])
     if left.ndim == 0 or right.ndim == 0:
         return left * right
     return apply(call("dot"), left, right)[0]
@@ -70,12 +70,12 @@ def dot(x: Any, y: Any) -> Variable:
 @word
 def matmul(x: Any, y: Any) -> Variable:
     """The matrix product, batched over leading axes, which broadcast."""
-    return apply(call("matmul"), *fold_weak("common", [as_variable(x), as_variable(y)]))[0]
+    return apply(call("matmul"), *brought("common", [x, y]))[0]
 
 
 def outer(x: Any, y: Any) -> Variable:
     """Every product of an element of the vector ``x`` with one of ``y``."""
-    return apply(call("outer"), *fold_weak("common", [flatten(x), flatten(y)]))[0]
+    return apply(call("outer"), *brought("common", [flatten(x), flatten(y)]))[0]
 
 
 def tensordot(x: Any, y: Any, axes: Any = 2) -> Variable:
@@ -90,14 +90,14 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Variable:
     left, right = (tuple(normal_axis(a, v.ndim) for a in one) for one, v in zip(pair, (x, y), strict=True))
     if len(left) != len(right):
         raise ValueError(f"tensordot sums over {len(left)} axes of one operand and {len(right)} of the other{here()}")
-    return apply(call("tensordot", left=left, right=right), *fold_weak("common", [x, y]))[0]
+    return apply(call("tensordot", left=left, right=right), *brought("common", [x, y]))[0]
 
 
 def inner(x: Any, y: Any) -> Variable:
     """The sum of products over the last axis of each."""
     x, y = as_variable(x), as_variable(y)
     if x.ndim == 0 or y.ndim == 0:
-        return x * y
+        return mul(x, y)
     return tensordot(x, y, ([x.ndim - 1], [y.ndim - 1]))
 
 
@@ -186,28 +186,28 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
     return sum(diagonal(x, offset, axis1, axis2), axis=-1)
 
 
-def _distance(x: Variable) -> Variable:
-    """How far each element of the last two axes is above the main diagonal."""
-    if x.ndim < 2:
-        raise ValueError(f"a triangle is part of a matrix, got {x!r}{here()}")
-    rows, columns = arange(dim(x, -2)), arange(dim(x, -1))
-    return columns.dimshuffle("x", 0) - rows.dimshuffle(0, "x")
+def _triangle_type(type: TensorType, k: int) -> TensorType:
+    return TensorType(type.dtype, type.shape)
+
+
+register("tril", lambda x, k: jnp.tril(x, k), _triangle_type)
+register("triu", lambda x, k: jnp.triu(x, k), _triangle_type)
 
 
 @word
 def tril(x: Any, k: int = 0) -> Variable:
     """The matrices of the last two axes, with zeros above diagonal ``k``."""
-    variable = as_variable(x)
-    return _kept(le(_distance(variable), k), variable)
+    return _triangle("tril", x, k)
 
 
 @word
 def triu(x: Any, k: int = 0) -> Variable:
     """The matrices of the last two axes, with zeros below diagonal ``k``."""
+    return _triangle("triu", x, k)
+
+
+def _triangle(row: str, x: Any, k: int) -> Variable:
     variable = as_variable(x)
-    return _kept(ge(_distance(variable), k), variable)
-
-
-def _kept(mask: Variable, x: Variable) -> Variable:
-    pattern = ["x"] * (x.ndim - 2) + [0, 1]
-    return switch(mask.dimshuffle(*pattern), x, zero(x.dtype))
+    if variable.ndim < 2:
+        raise ValueError(f"{row} takes matrices, got {variable!r}{here()}")
+    return apply(call(row, k=int(k)), variable)[0]

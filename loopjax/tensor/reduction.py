@@ -103,7 +103,9 @@ def _choice(
         return _record(name, variable, axis, keepdims, result(variable.dtype))
 
     record.__name__ = record.__qualname__ = name
-    record.__doc__ = f"``{name}`` along ``axis`` (an int, several, or all by default); ``keepdims`` leaves them with size 1."
+    record.__doc__ = (
+        f"``{name}`` along ``axis`` (an int, several, or all by default); ``keepdims`` leaves them with size 1."
+    )
     return word(record)
 
 

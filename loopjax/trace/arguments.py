@@ -215,7 +215,8 @@ def _initial(value: Any, taps: tuple[int, ...], place: str) -> InitialArgument:
     windowed = taps != (-1,)
     if windowed and variable.ndim == 0:
         raise ValueError(
-            f"{place} is the scalar {variable!r}; taps {list(taps)} need an initial value with a leading time axis of at "
+            f"{place} is the scalar {variable!r}; taps {list(taps)} need an initial value with a leading time "
+            f"axis of at "
             f"least {-min(taps)} rows, row 0 the oldest"
         )
     return InitialArgument(variable, taps, windowed, variable.name or place)

@@ -29,7 +29,7 @@ def as_variable(value: Any, name: str | None = None) -> Variable:
         )
     if isinstance(value, (bool, np.bool_)):
         return Constant(np.asarray(bool(value)), name)
-    if isinstance(value, (int, float, complex)) or isinstance(value, np.generic):
+    if isinstance(value, (int, float, complex, np.generic)):
         return _number(value, name)
     if isinstance(value, (list, tuple)):
         if _holds_variables(value):

@@ -44,9 +44,10 @@ class Gradient(Op):
 class Linearize(Op):
     """Runs a region once: its outputs, and the residual from which its derivatives are pulled back.
 
-    The first ``n_wrt`` inputs are those that are differentiated. The first ``n_costs`` outputs take cotangents; the others
-    are values that the region publishes. The last output of the op is the residual. Once sized, the region has ``n_deltas``
-    further inputs behind those that are differentiated, zeros added to intermediate values; they are not inputs of the op.
+    The first ``n_wrt`` inputs are those that are differentiated. The first ``n_costs`` outputs take cotangents; the
+    others are values that the region publishes. The last output of the op is the residual. Once sized, the region has
+    ``n_deltas`` further inputs behind those that are differentiated, zeros added to intermediate values; they are not
+    inputs of the op.
     """
 
     region: Graph
@@ -187,7 +188,8 @@ def _connects(path: Sequence[Any], costs: Sequence[Variable], variable: Variable
 
 def _disconnected(variable: Variable, costs: Sequence[Variable], policy: str) -> None:
     message = (
-        f"grad with respect to {variable!r}{where(variable.sources)}: the cost{where(costs[0].sources)} does not depend on it; "
+        f"grad with respect to {variable!r}{where(variable.sources)}: the cost{where(costs[0].sources)} does "
+        f"not depend on it; "
         f"pass disconnected_inputs='ignore' for zeros"
     )
     if policy == "raise":

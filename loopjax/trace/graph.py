@@ -47,6 +47,11 @@ class Variable(Methods):
             return self.owner.sources
         return (self.source,) if self.source is not None else ()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.owner is None:
+            return _leaf, (self.type, self.name, self.source)
+        return _output, (Graph(_leaves([self]), [self]),)
+
     def __repr__(self) -> str:
         label = self.name or (self.owner.op.name if self.owner is not None else "variable")
         return f"<{label}: {self.type}>"
@@ -70,6 +75,9 @@ class Constant(Variable):
         data.flags.writeable = False
         self.data = data
         self.exact: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _constant, (self.data, self.name, self.type.weak, self.exact)
 
     @property
     def key(self) -> tuple[str, tuple[int, ...], bytes]:
@@ -165,6 +173,18 @@ class Graph:
 
     def __hash__(self) -> int:
         return self._hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Flat, node by node: pickling does not recurse along the depth either."""
+        number: dict[Variable, tuple[int, int]] = {v: (-1, i) for i, v in enumerate(self.inputs)}
+        nodes = []
+        for position, node in enumerate(self.applies):
+            reads = [number.get(variable, variable) for variable in node.inputs]
+            nodes.append((node.op, reads, node.sources, [output.name for output in node.outputs]))
+            for output in node.outputs:
+                number.setdefault(output, (position, output.index))
+        inputs = [v if v.owner is None else _leaf(v.type, v.name, v.source) for v in self.inputs]
+        return _rebuild, (inputs, nodes, [number.get(variable, variable) for variable in self.outputs])
 
     def __repr__(self) -> str:
         return f"<graph of {len(self.applies)} nodes>"
@@ -263,3 +283,42 @@ def dependents(nodes: Iterable[Apply], roots: Iterable[Variable]) -> set[Variabl
         if any(variable in found for variable in node.inputs):
             found.update(node.outputs)
     return found
+
+
+def _leaves(outputs: Iterable[Variable]) -> list[Variable]:
+    return [variable for variable in ancestors(outputs) if not isinstance(variable, Constant)]
+
+
+def _leaf(type: TensorType, name: str | None, source: Source | None) -> Variable:
+    made = Variable(type, name=name)
+    made.source = source
+    return made
+
+
+def _constant(data: np.ndarray[Any, Any], name: str | None, weak: bool, exact: Any) -> Constant:
+    made = Constant(data, name, weak)
+    made.exact = exact
+    return made
+
+
+def _output(graph: Graph) -> Variable:
+    return graph.outputs[0]
+
+
+def _rebuild(inputs: Sequence[Variable], nodes: Sequence[Any], outputs: Sequence[Any]) -> Graph:
+    """The graph that ``Graph.__reduce__`` took apart."""
+    computed: list[tuple[Variable, ...]] = []
+
+    def read(reference: Any) -> Variable:
+        if isinstance(reference, Variable):
+            return reference
+        position, index = reference
+        found: Variable = inputs[index] if position < 0 else computed[position][index]
+        return found
+
+    for op, reads, sources, names in nodes:
+        node = Apply(op, [read(reference) for reference in reads], sources)
+        for output, name in zip(node.outputs, names, strict=True):
+            output.name = name
+        computed.append(node.outputs)
+    return Graph(inputs, [read(reference) for reference in outputs])

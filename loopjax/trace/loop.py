@@ -86,8 +86,8 @@ class MapOutput:
 class Fold:
     """A value gathered over the steps in the carry, instead of from a stack: one more output of the scan.
 
-    Of output number ``output``: the ``sum`` or ``prod`` over all steps in ``dtype``, or the value ``at`` step ``step``, NaN
-    (for integers the least) where the loop ends before.
+    Of output number ``output``: the ``sum`` or ``prod`` over all steps in ``dtype``, or the value ``at`` step
+    ``step``, NaN (for integers the least) where the loop ends before.
     """
 
     output: int
@@ -108,10 +108,10 @@ class History:
 class LoopPlan:
     """How a loop is lowered, decided once by the last sized rewrite.
 
-    ``kind``: ``empty``, ``inline`` (one step), ``vmap``, ``batched`` (``vmap`` of ``batch`` steps at a time), ``scan`` or
-    ``while``. ``unroll``: steps per iteration. ``storage``: how each output's past values are held. ``checkpoint``: steps
-    between saved states, 0 for none. ``derivative``: whether one encloses the loop, ``none`` or ``any``.
-    ``reason`` says why, for ``explain``.
+    ``kind``: ``empty``, ``inline`` (one step), ``vmap``, ``batched`` (``vmap`` of ``batch`` steps at a time),
+    ``scan`` or ``while``. ``unroll``: steps per iteration. ``storage``: how each output's past values are held.
+    ``checkpoint``: steps between saved states, 0 for none. ``derivative``: whether one encloses the loop, ``none`` or
+    ``any``. ``reason`` says why, for ``explain``.
     """
 
     kind: Literal["empty", "inline", "vmap", "batched", "scan", "while"]
@@ -277,7 +277,7 @@ class Scan(Op):
     def _check_sequences(self, types: Sequence[TensorType]) -> None:
         for sequence, type in zip(self.sequences, types, strict=True):
             rows = type.shape[0]
-            if rows is None or self.n_steps is None or rows >= self.n_steps + sequence.span:
+            if rows is None or not self.n_steps or rows >= self.n_steps + sequence.span:
                 continue
             raise ValueError(
                 f"scan {self.label!r}: sequence {sequence.name!r} has {rows} rows; {self.n_steps} steps "

@@ -30,7 +30,8 @@ def say(name: str, *args: Any, **kwargs: Any) -> Variable:
 
 
 class Methods:
-    """What ``x + y``, ``x[0]``, ``x.sum()`` and the like record. Equality (``==``) stays identity, as in Theano: write ``eq(x, y)``."""
+    """What ``x + y``, ``x[0]``, ``x.sum()`` and the like record. Equality (``==``) stays identity, as in Theano:
+    write ``eq(x, y)``."""
 
     __slots__ = ()
     __array_ufunc__ = None
@@ -149,6 +150,9 @@ class Methods:
     def __divmod__(self, other: Any) -> tuple[Variable, Variable]:
         return say("floor_div", self, other), say("mod", self, other)
 
+    def __rdivmod__(self, other: Any) -> tuple[Variable, Variable]:
+        return say("floor_div", other, self), say("mod", other, self)
+
     def __getitem__(self, key: Any) -> Variable:
         return say("index", self, key)
 
@@ -170,7 +174,7 @@ class Methods:
     __float__ = __int__
 
     @property
-    def T(self) -> Variable:
+    def T(self) -> Variable:  # noqa: N802 - the name that everybody uses
         """The axes in reverse order."""
         return say("transpose", self)
 
@@ -183,6 +187,20 @@ class Methods:
     def size(self) -> Variable:
         """The number of elements, an int64 scalar."""
         return say("size", self)
+
+    @property
+    def real(self) -> Variable:
+        """The real part."""
+        return say("real", self)
+
+    @property
+    def imag(self) -> Variable:
+        """The imaginary part."""
+        return say("imag", self)
+
+    def conj(self) -> Variable:
+        """The complex conjugate."""
+        return say("conj", self)
 
     def sum(self, *args: Any, **kwargs: Any) -> Variable:
         """See ``loopjax.tensor.sum``."""
@@ -291,6 +309,14 @@ class Methods:
     def diagonal(self, *args: Any, **kwargs: Any) -> Variable:
         """See ``loopjax.tensor.diagonal``."""
         return say("diagonal", self, *args, **kwargs)
+
+    def trace(self, *args: Any, **kwargs: Any) -> Variable:
+        """See ``loopjax.tensor.trace``."""
+        return say("trace", self, *args, **kwargs)
+
+    def nonzero(self, *args: Any, **kwargs: Any) -> Variable:
+        """See ``loopjax.tensor.nonzero``."""
+        return say("nonzero", self, *args, **kwargs)
 
     def norm(self, *args: Any, **kwargs: Any) -> Variable:
         """See ``loopjax.tensor.norm``."""

@@ -55,11 +55,11 @@ Operands = Literal["as is", "common", "float", "branches"]
 class Row:
     """A row of the op table.
 
-    ``run`` takes arrays and then the parameters by keyword; ``None`` where ``lower/`` has a rule of its own. ``infer`` takes types and the same keywords.
-    ``operands`` says to what dtype the inputs are cast before ``run``: left ``as is``, brought to their ``common``
-    dtype, to the common ``float`` dtype, or common but for the first (``branches``). A parameter called ``lengths``, a
-    tuple, may hold ``None``: each such hole is filled by one more input, an integer scalar, from the
-    end of the inputs, which must be known before compiling.
+    ``run`` takes arrays and then the parameters by keyword; ``None`` where ``lower/`` has a rule of its own.
+    ``infer`` takes types and the same keywords. ``operands`` says to what dtype the inputs are cast before ``run``:
+    left ``as is``, brought to their ``common`` dtype, to the common ``float`` dtype, or common but for the first
+    (``branches``). A parameter called ``lengths``, a tuple, may hold ``None``: each such hole is filled by one more
+    input, an integer scalar, from the end of the inputs, which must be known before compiling.
     """
 
     name: str

@@ -91,7 +91,8 @@ def _scan_text(op: Scan) -> str:
 
 
 def pp(variable: Variable) -> str:
-    """A variable as an expression, such as ``(x + 1).sum()`` written ``sum((x + 1))``; shared parts are written each time."""
+    """A variable as an expression, such as ``(x + 1).sum()`` written ``sum((x + 1))``; shared parts are written each
+    time."""
     texts: dict[Variable, str] = {}
 
     def text(one: Variable) -> str:
@@ -136,7 +137,8 @@ def _bound(length: int | None) -> str:
 
 
 def dprint(what: Any, file: Any = None) -> None:
-    """Prints the graph of a variable, of a list of them, of a ``Graph`` or of a compiled function, with the user's lines."""
+    """Prints the graph of a variable, of a list of them, of a ``Graph`` or of a compiled function, with the user's
+    lines."""
     graph = what if isinstance(what, Graph) else getattr(what, "graph", None)
     if not isinstance(graph, Graph):
         outputs = [what] if isinstance(what, Variable) else list(what)

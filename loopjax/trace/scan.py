@@ -128,7 +128,8 @@ def record(
     strict: bool = False,
     keep: Keep = KEEP_ALL,
 ) -> tuple[list[Variable], Updates]:
-    """Records a loop with the options of a ``Scan`` that has no body yet; ``keep`` says which steps its outputs have."""
+    """Records a loop with the options of a ``Scan`` that has no body yet; ``keep`` says which steps its outputs
+    have."""
     label = options.label
     sequence_args = read_sequences(sequences)
     info = read_outputs_info(outputs_info)
@@ -329,10 +330,30 @@ def _retyped_constant(variable: Variable, dtype: str) -> Variable:
 
 
 def _repromoted(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-    """The node on inputs of other dtypes, its Python numbers taking those."""
-    if not isinstance(node.op, Call) or inputs == node.inputs:
+    """The node on inputs of other dtypes, its Python numbers taking those, in the bodies of inner loops too."""
+    if inputs == node.inputs:
+        return None
+    if isinstance(node.op, Scan):
+        return copy_node(node, inputs, _with_inputs_of(node.op, inputs)).outputs
+    if not isinstance(node.op, Call):
         return None
     return copy_node(node, fold_weak(node.op.definition.operands, inputs)).outputs
+
+
+def _with_inputs_of(op: Scan, inputs: Sequence[Variable]) -> Scan:
+    """An inner loop for inputs of other dtypes."""
+    given = zip(op.body.inputs, op.body_types([variable.type for variable in inputs]), strict=True)
+    fresh = {old: Variable(type, name=old.name) for old, type in given if old.dtype != type.dtype or old.type.weak}
+    body = op.body.rebuilt(fresh, _repromoted)
+    starts = op.body_inputs([variable.type for variable in body.inputs]).taps
+    for recurrence, taps, value in zip(op.recurrences, starts, op.results(body.outputs).recurrences, strict=True):
+        if taps[0].dtype != value.dtype:
+            raise TypeError(
+                f"scan {op.label!r}: state {recurrence.name!r} starts as {taps[0]} but a step returns {value.type}, now that a "
+                f"number takes the dtype of its loop's results. Cast the result with .astype({taps[0].dtype!r})"
+                f"{where(value.sources)}"
+            )
+    return replace(op, body=body)
 
 
 def _check_strict(captured: Sequence[Variable], listed: Sequence[Variable], traced: _Trace) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from loopjax.errors import StateLost
 from loopjax.trace.convert import constant
-from loopjax.trace.graph import Variable
+from loopjax.trace.graph import Graph, Variable
 from loopjax.trace.source import user_source
 from loopjax.trace.types import KEY, TensorType, dtype_name
 
@@ -36,6 +36,14 @@ class SharedVariable(Variable):
         self.lock = threading.RLock()
         self.order = next(_order)
         self._value = value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        update = self.default_update
+        graph = None if update is None else Graph([self], [update])
+        return _restored, (self.type, _packed(self.value), self.name), graph
+
+    def __setstate__(self, graph: Graph | None) -> None:
+        self.default_update = None if graph is None else graph.outputs[0]
 
     def __repr__(self) -> str:
         return f"<shared {self.name or 'variable'}: {self.type}>"
@@ -81,6 +89,20 @@ class SharedVariable(Variable):
                 f"Cast the value, for example value.astype({self.dtype!r})"
             )
         return on_device(array)
+
+
+def _packed(value: jax.Array) -> Any:
+    """A value as something that can be pickled: a key as its data and implementation."""
+    if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        return np.asarray(jax.random.key_data(value)), str(jax.random.key_impl(value))
+    return np.asarray(value)
+
+
+def _restored(type: TensorType, packed: Any, name: str | None) -> SharedVariable:
+    """A shared variable as it was pickled; a new one, of the same value."""
+    if isinstance(packed, tuple):
+        return SharedVariable(type, jax.random.wrap_key_data(packed[0], impl=packed[1]), name)
+    return SharedVariable(type, on_device(packed), name)
 
 
 def on_device(array: Any) -> jax.Array:

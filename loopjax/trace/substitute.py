@@ -17,9 +17,9 @@ Replacements = Mapping[Variable, Any] | Iterable[tuple[Variable, Any]]
 def clone_replace(output: Any, replace: Replacements | None = None, *, rebuild_strict: bool = True) -> Any:
     """Copies of variables in whose graphs some variables are replaced.
 
-    ``output`` is a variable or a list of them; ``replace`` a dict or pairs. A replacement must have the dtype and number of
-    dimensions of what it replaces (its dtype is cast with ``rebuild_strict=False``), else ``TypeError``. Gradients
-    keep their meaning: that of the cost with respect to the variable that was replaced.
+    ``output`` is a variable or a list of them; ``replace`` a dict or pairs. A replacement must have the dtype and
+    number of dimensions of what it replaces (its dtype is cast with ``rebuild_strict=False``), else ``TypeError``.
+    Gradients keep their meaning: that of the cost with respect to the variable that was replaced.
     """
     outputs = [output] if isinstance(output, Variable) else list(output)
     replaced = substitute(outputs, read_replacements(replace, "replace", rebuild_strict))
@@ -36,7 +36,8 @@ def substitute(outputs: Sequence[Variable], replacements: Mapping[Variable, Vari
 
 
 def read_replacements(pairs: Replacements | None, argument: str, strict: bool) -> dict[Variable, Variable]:
-    """A dict or pairs as a dict of variables, types checked. Raises ``TypeError`` and ``ValueError`` naming the pair."""
+    """A dict or pairs as a dict of variables, types checked. Raises ``TypeError`` and ``ValueError`` naming the
+    pair."""
     found: dict[Variable, Variable] = {}
     for old, value in pairs.items() if isinstance(pairs, Mapping) else pairs or ():
         if not isinstance(old, Variable):

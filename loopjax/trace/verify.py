@@ -10,8 +10,8 @@ class InvalidGraph(AssertionError):
 
 
 def verify(graph: Graph, after: str = "") -> None:
-    """Raises ``InvalidGraph`` unless every variable is an input, a constant or computed before it is read, with the type
-    that its op infers, in this graph and its regions."""
+    """Raises ``InvalidGraph`` unless every variable is an input, a constant or computed before it is read, with the
+    type that its op infers, in this graph and its regions."""
     place = f" after {after}" if after else ""
     known = set(graph.inputs)
     if len(known) != len(graph.inputs):

@@ -9,7 +9,6 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.rewrite.driver import rewrite
-from loopjax.rewrite.fold import FoldSteps
 from loopjax.rewrite.gather import Gather
 from loopjax.rewrite.keep import KeepRead
 from loopjax.rewrite.merge import Merge
@@ -123,7 +122,7 @@ def power(k, reads):
 
 class TestKeep:
     @pytest.mark.parametrize(
-        "reads, kept",
+        ("reads", "kept"),
         [
             ([lambda o: o[-1]], "last 1"),
             ([lambda o: o[-1], lambda o: o[-4]], "last 4"),

@@ -336,7 +336,7 @@ class TestRefusals:
             loopjax.scan(lambda h: h.astype("float64"), outputs_info=h, n_steps=2, name="rnn")
 
     def test_a_state_that_would_be_rounded(self):
-        with pytest.raises(TypeError, match="starts as int8.* a step returns"):
+        with pytest.raises(TypeError, match=r"starts as int8.* a step returns"):
             loopjax.scan(lambda a, h: a + h, sequences=at.dvector(), outputs_info=at.constant(0, dtype="int8"))
 
     def test_a_state_of_another_shape_at_call_time(self):
@@ -348,7 +348,7 @@ class TestRefusals:
 
     def test_an_update_of_another_type(self):
         a = loopjax.shared(1, name="a")
-        with pytest.raises(TypeError, match="the update of <shared a: int64.* is float64"):
+        with pytest.raises(TypeError, match=r"the update of <shared a: int64.* is float64"):
             loopjax.scan(lambda: {a: a * at.constant(0.5, dtype="float64")}, n_steps=2)
 
     def test_zero_steps_have_no_last(self):
@@ -384,7 +384,7 @@ def test_views(view):
 
 
 @pytest.mark.parametrize(
-    "limit, expected", [(45.0, [2, 4, 8, 16, 32, 64]), (1.0, [2]), (1e300, 2.0 ** np.arange(1, 11))]
+    ("limit", "expected"), [(45.0, [2, 4, 8, 16, 32, 64]), (1.0, [2]), (1e300, 2.0 ** np.arange(1, 11))]
 )
 def test_until_includes_the_step_that_stops(limit, expected):
     m = at.dscalar("m")

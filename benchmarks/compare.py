@@ -1,0 +1,51 @@
+"""Whether two contenders computed the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+Compare = Callable[[Any, Any], None]
+"""Takes a result and the expected one; raises ``AssertionError`` where they differ."""
+
+
+def close(tolerance: float = 1e-9) -> Compare:
+    """Equal in number, shape and dtype, and each value within ``tolerance`` of the array's largest."""
+
+    def compare(result: Any, expected: Any) -> None:
+        got, wanted = _arrays(result), _arrays(expected)
+        assert len(got) == len(wanted), f"{len(got)} results, expected {len(wanted)}"
+        for one, other in zip(got, wanted, strict=True):
+            assert one.dtype == other.dtype, f"dtype {one.dtype}, expected {other.dtype}"
+            scale = float(np.max(np.abs(other), initial=0.0))
+            np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance * scale)
+
+    return compare
+
+
+TIGHT = close()
+"""For float64 and integers."""
+
+
+def same_frequencies(mean: float, rms: float) -> Compare:
+    """For draws of 0 and 1, shape ``(batch, units)``: equal in shape, and in frequency up to chance.
+
+    ``mean`` bounds the difference of the frequency over all values, ``rms`` that of the frequencies of the units.
+    """
+
+    def compare(result: Any, expected: Any) -> None:
+        (got,), (wanted,) = _arrays(result), _arrays(expected)
+        assert got.shape == wanted.shape, f"shape {got.shape}, expected {wanted.shape}"
+        assert np.isin(got, (0, 1)).all(), "draws other than 0 and 1"
+        apart = got.mean(axis=0) - wanted.mean(axis=0)
+        assert abs(apart.mean()) <= mean, f"frequencies differ by {abs(apart.mean()):.3f} overall"
+        assert np.sqrt((apart**2).mean()) <= rms, f"frequencies of units differ by {np.sqrt((apart**2).mean()):.3f}"
+
+    return compare
+
+
+def _arrays(result: Any) -> list[np.ndarray[Any, Any]]:
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(result)]

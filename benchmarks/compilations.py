@@ -1,0 +1,33 @@
+"""How often XLA compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from jax import monitoring
+
+EVENT = "/jax/core/compile/backend_compile_duration"
+"""What JAX reports once for each compilation."""
+
+
+class Counter:
+    """Compilations since it was made."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, event: str, duration_secs: float, **kwargs: str | int) -> None:
+        if event == EVENT:
+            self.count += 1
+
+
+@contextmanager
+def counted() -> Iterator[Counter]:
+    """Counts the compilations within."""
+    counter = Counter()
+    monitoring.register_event_duration_secs_listener(counter)
+    try:
+        yield counter
+    finally:
+        monitoring.unregister_event_duration_listener(counter)

@@ -1,0 +1,39 @@
+"""Where a measurement was made, without naming the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from importlib.metadata import version
+
+import jax
+import numpy as np
+
+import loopjax
+
+
+def environment() -> dict[str, str | int]:
+    """Versions, the device's kind and the number of processors."""
+    return {
+        "backend": jax.default_backend(),
+        "device": jax.devices()[0].device_kind,
+        "processors": _processors(),
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "jaxlib": version("jaxlib"),
+        "numpy": np.__version__,
+        "loopjax": loopjax.__version__,
+    }
+
+
+def label() -> str:
+    """A name for files: the device's kind and JAX's version, such as ``cpu-jax0.10.2``."""
+    kind = re.sub(r"[^a-z0-9]+", "-", jax.devices()[0].device_kind.lower()).strip("-")
+    return f"{kind}-jax{jax.__version__}"
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

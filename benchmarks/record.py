@@ -1,0 +1,51 @@
+"""What was measured of a workload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from benchmarks.spread import Spread
+
+Kind = Literal["ok", "fails", "differs", "skipped"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One contender: how it went, and where it went well the figures.
+
+    ``milliseconds`` is for a call once compiled, ``first_milliseconds`` from nothing to the first result,
+    ``temporaries`` in bytes for each stage that XLA compiled.
+    """
+
+    kind: Kind
+    message: str = ""
+    milliseconds: Spread | None = None
+    first_milliseconds: Spread | None = None
+    compilations: int | None = None
+    temporaries: tuple[int, ...] | None = None
+
+    @property
+    def wrong(self) -> bool:
+        return self.kind in ("fails", "differs")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A workload: its contenders' outcomes, and LoopJAX's time over that of each of the others."""
+
+    name: str
+    what: str
+    size: Literal["quick", "full"]
+    date: str
+    outcomes: Mapping[str, Outcome]
+    ratios: Mapping[str, Spread] = field(default_factory=dict)
+    first_ratios: Mapping[str, Spread] = field(default_factory=dict)
+
+    @property
+    def wrong(self) -> bool:
+        return any(outcome.wrong for outcome in self.outcomes.values())
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)

@@ -1,0 +1,90 @@
+"""The gradient through many elementwise steps, and the memory that it takes: ``h = tanh(h * A) + 0.1 * sin(h)``."""
+
+# ruff: noqa: N803, N806 - arrays have the names that the guide gives them
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+import loopjax as aesara
+import loopjax.tensor as at
+from benchmarks.program import Program, jitted, on_device, symbolic
+from benchmarks.workload import Contenders, Workload
+
+TILE = 500
+"""Elements whose whole loop ``tuned`` runs before the next ones'."""
+
+
+def _make(every: int | None, quick: bool) -> Contenders:
+    size, steps = (2_000, 200) if quick else (20_000, 2_000)
+    rng = np.random.default_rng(0)
+    A, h0 = on_device(rng.uniform(0.5, 1.5, size)), on_device(rng.normal(size=size))
+    return Contenders(
+        loopjax=lambda: _loopjax(A, h0, steps, every),
+        plain=lambda: _plain(A, h0, steps),
+        tuned=lambda: _tuned(A, h0, steps),
+    )
+
+
+def _loopjax(values: jax.Array, start: jax.Array, steps: int, every: int | None) -> Program:
+    A, h0 = at.dvector("A"), at.dvector("h0")
+    h, updates = aesara.scan(
+        fn=lambda h, A: at.tanh(h * A) + 0.1 * at.sin(h),
+        outputs_info=h0,
+        non_sequences=A,
+        n_steps=steps,
+        checkpoint=every,
+    )
+    return symbolic(aesara.function([A, h0], aesara.grad(h[-1].sum(), [A, h0]), updates=updates), values, start)
+
+
+def _plain(values: jax.Array, start: jax.Array, steps: int) -> Program:
+    def cost(A: Any, h0: Any) -> Any:
+        def step(h: Any, _: None) -> tuple[Any, Any]:
+            h = jnp.tanh(h * A) + 0.1 * jnp.sin(h)
+            return h, h
+
+        return lax.scan(step, h0, None, length=steps)[1][-1].sum()
+
+    return jitted(jax.grad(cost, argnums=(0, 1)), values, start, wide=True)
+
+
+def _tuned(values: jax.Array, start: jax.Array, steps: int) -> Program:
+    """Elements do not meet, so a few at a time: their states fit the cache, and only one tile's are stored.
+
+    The reverse loop is by hand and computes each step's intermediate values again from its state.
+    """
+
+    def tile(arrays: tuple[Any, Any]) -> tuple[Any, Any]:
+        A, h0 = arrays
+
+        def forward(h: Any, _: None) -> tuple[Any, Any]:
+            return jnp.tanh(h * A) + 0.1 * jnp.sin(h), h
+
+        def reverse(carry: tuple[Any, Any], h: Any) -> tuple[tuple[Any, Any], None]:
+            of_h, of_A = carry
+            into = of_h * (1 - jnp.tanh(h * A) ** 2)
+            return (into * A + of_h * 0.1 * jnp.cos(h), of_A + into * h), None
+
+        _, states = lax.scan(forward, h0, None, length=steps)
+        (of_h0, of_A), _ = lax.scan(reverse, (jnp.ones_like(h0), jnp.zeros_like(A)), states, reverse=True)
+        return of_A, of_h0
+
+    def gradient(A: Any, h0: Any) -> list[Any]:
+        tiles = lax.map(tile, (A.reshape(-1, TILE), h0.reshape(-1, TILE)))
+        return [of.reshape(-1) for of in tiles]
+
+    return jitted(gradient, values, start, wide=True)
+
+
+WHAT = "gradient of 2,000 elementwise steps on 20,000 values"
+WORKLOADS = (
+    Workload("checkpoint", WHAT, partial(_make, None)),
+    Workload("checkpoint-45", f"{WHAT}, the state saved every 45 steps", partial(_make, 45)),
+)

@@ -1,0 +1,124 @@
+"""The guide's Gibbs chain. The order of draws differs, so their frequencies are compared, not the draws."""
+
+# ruff: noqa: N803, N806 - arrays have the names that the guide gives them
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax import lax
+
+import loopjax as aesara
+import loopjax.tensor as at
+from benchmarks.compare import same_frequencies
+from benchmarks.program import Program, on_device, symbolic
+from benchmarks.workload import Contenders, Workload
+
+AT_ONCE = 10
+"""Steps whose draws ``tuned`` makes together."""
+
+
+class Data(NamedTuple):
+    """``sample (batch, visible)`` of 0 and 1, weights and biases, float32."""
+
+    sample: Any
+    W: Any
+    bvis: Any
+    bhid: Any
+
+
+def _data(quick: bool) -> Data:
+    rng = np.random.default_rng(0)
+    visible, hidden = (98, 60) if quick else (784, 500)
+    arrays = (
+        rng.uniform(size=(64, visible)) < 0.5,
+        0.05 * rng.normal(size=(visible, hidden)),
+        rng.normal(size=visible),
+        rng.normal(size=hidden),
+    )
+    return Data(*(on_device(array.astype("float32")) for array in arrays))
+
+
+def _make(steps: int, quick: bool) -> Contenders:
+    data = _data(quick)
+    return Contenders(
+        loopjax=lambda: _loopjax(data, steps),
+        plain=lambda: _plain(data, steps),
+        tuned=lambda: _tuned(data, steps),
+    )
+
+
+def _loopjax(data: Data, steps: int) -> Program:
+    W, bvis, bhid = (aesara.shared(value) for value in data[1:])
+    trng = at.random.RandomStream(1234)
+
+    def one_step(vsample: Any, W: Any, bvis: Any, bhid: Any) -> Any:
+        hmean = at.sigmoid(at.dot(vsample, W) + bhid)
+        hsample = trng.binomial(size=hmean.shape, n=1, p=hmean, dtype="float32")
+        vmean = at.sigmoid(at.dot(hsample, W.T) + bvis)
+        return trng.binomial(size=vsample.shape, n=1, p=vmean, dtype="float32")
+
+    sample = at.fmatrix("sample")
+    values, updates = aesara.scan(
+        fn=one_step, outputs_info=sample, non_sequences=[W, bvis, bhid], n_steps=steps, strict=True
+    )
+    return symbolic(aesara.function([sample], values[-1], updates=updates), data.sample)
+
+
+def _chained(chain: Any, data: Data) -> Program:
+    """A call draws from the key that the call before left."""
+    compiled = jax.jit(chain)
+    key = jax.random.key(1234)
+
+    def call() -> Any:
+        nonlocal key
+        values, key = compiled(key, *data)
+        return values
+
+    return Program(call, lambda: (compiled.lower(key, *data),))
+
+
+def _plain(data: Data, steps: int) -> Program:
+    def chain(key: Any, sample: Any, W: Any, bvis: Any, bhid: Any) -> tuple[Any, Any]:
+        def step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], Any]:
+            key, v = carry
+            key, of_h, of_v = jax.random.split(key, 3)
+            h = jax.random.bernoulli(of_h, jax.nn.sigmoid(v @ W + bhid)).astype(W.dtype)
+            v = jax.random.bernoulli(of_v, jax.nn.sigmoid(h @ W.T + bvis)).astype(W.dtype)
+            return (key, v), v
+
+        (key, _), values = lax.scan(step, (key, sample), None, length=steps)
+        return values[-1], key
+
+    return _chained(chain, data)
+
+
+def _tuned(data: Data, steps: int) -> Program:
+    """Uniform numbers for several steps at once, outside of the loop that uses them; only the last sample is kept."""
+
+    def chain(key: Any, sample: Any, W: Any, bvis: Any, bhid: Any) -> tuple[Any, Any]:
+        visible, hidden = W.shape
+
+        def step(v: Any, u: Any) -> tuple[Any, None]:
+            h = (u[:, :hidden] < jax.nn.sigmoid(v @ W + bhid)).astype(W.dtype)
+            return (u[:, hidden:] < jax.nn.sigmoid(h @ W.T + bvis)).astype(W.dtype), None
+
+        def several(v: Any, key: Any) -> tuple[Any, None]:
+            u = jax.random.uniform(key, (AT_ONCE, len(sample), hidden + visible))
+            return lax.scan(step, v, u)[0], None
+
+        key, used = jax.random.split(key)
+        return lax.scan(several, sample, jax.random.split(used, steps // AT_ONCE))[0], key
+
+    return _chained(chain, data)
+
+
+def _workload(steps: int) -> Workload:
+    what = f"the guide's chain, 784 x 500, {steps:,} steps, batch 64"
+    return Workload(f"gibbs-{steps}", what, partial(_make, steps), compare=same_frequencies(mean=0.03, rms=0.13))
+
+
+WORKLOADS = (_workload(10), _workload(1_000))

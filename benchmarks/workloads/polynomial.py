@@ -1,0 +1,66 @@
+"""The terms of a polynomial, summed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+import loopjax as aesara
+import loopjax.tensor as at
+from benchmarks.compare import close
+from benchmarks.program import Program, jitted, on_device, symbolic
+from benchmarks.workload import Contenders, Workload
+
+
+def _make(quick: bool) -> Contenders:
+    count = 1_000 if quick else 10_000
+    coefficients = on_device(np.random.default_rng(0).normal(size=count).astype("float32"))
+    value = on_device(np.float32(0.999))
+    return Contenders(
+        loopjax=lambda: _loopjax(coefficients, value),
+        plain=lambda: _plain(coefficients, value),
+        tuned=lambda: _tuned(coefficients, value),
+    )
+
+
+def _loopjax(numbers: jax.Array, value: jax.Array) -> Program:
+    coefficients = at.fvector("coefficients")
+    x = at.fscalar("x")
+    components, updates = aesara.scan(
+        fn=lambda coefficient, power, free_variable: coefficient * (free_variable**power),
+        sequences=[coefficients, at.arange(numbers.size, dtype="float32")],
+        outputs_info=None,
+        non_sequences=x,
+    )
+    return symbolic(aesara.function([coefficients, x], components.sum(), updates=updates), numbers, value)
+
+
+def _plain(numbers: jax.Array, value: jax.Array) -> Program:
+    def polynomial(coefficients: Any, x: Any) -> Any:
+        def step(_: None, term: tuple[Any, Any]) -> tuple[None, Any]:
+            coefficient, power = term
+            return None, coefficient * x**power
+
+        powers = jnp.arange(coefficients.size, dtype="float32")
+        return lax.scan(step, None, (coefficients, powers))[1].sum()
+
+    return jitted(polynomial, numbers, value)
+
+
+def _tuned(numbers: jax.Array, value: jax.Array) -> Program:
+    """Adds up as it goes: on CPU one fused loop, faster than storing all terms and faster than all at once."""
+
+    def polynomial(coefficients: Any, x: Any) -> Any:
+        def step(i: Any, total: Any) -> Any:
+            return total + coefficients[i] * x ** i.astype("float32")
+
+        return lax.fori_loop(0, coefficients.size, step, jnp.zeros((), "float32"), unroll=8)
+
+    return jitted(polynomial, numbers, value)
+
+
+WORKLOADS = (Workload("polynomial", "10,000 terms, summed", _make, compare=close(1e-4)),)

@@ -1,0 +1,68 @@
+"""Doubling until a bound: the guide's conditional end of a scan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+import loopjax as aesara
+import loopjax.tensor as at
+from benchmarks.program import Program, jitted, on_device, symbolic
+from benchmarks.workload import Contenders, Workload
+
+MOST = 1_024
+
+
+def _make(quick: bool) -> Contenders:
+    bound = on_device(np.float64(1e20 if quick else 1e200))
+    return Contenders(
+        loopjax=lambda: _loopjax(bound),
+        plain=lambda: _by_hand(bound, in_place=False),
+        tuned=lambda: _by_hand(bound, in_place=True),
+    )
+
+
+def _loopjax(bound: jax.Array) -> Program:
+    max_value = at.dscalar("max_value")
+    values, updates = aesara.scan(
+        fn=lambda previous_power, max_value: (previous_power * 2, aesara.until(previous_power * 2 > max_value)),
+        outputs_info=at.constant(np.float64(1.0)),
+        non_sequences=max_value,
+        n_steps=MOST,
+    )
+    return symbolic(aesara.function([max_value], values, updates=updates), bound)
+
+
+def _by_hand(bound: jax.Array, in_place: bool) -> Program:
+    """A buffer and a count, cut on the host; ``in_place`` writes by ``dynamic_update_slice``, else by index."""
+
+    def powers(max_value: Any) -> tuple[Any, Any]:
+        def step(state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+            i, power, found = state
+            power = power * 2
+            if in_place:
+                return i + 1, power, lax.dynamic_update_index_in_dim(found, power, i, 0)
+            return i + 1, power, found.at[i].set(power)
+
+        def goes_on(state: tuple[Any, Any, Any]) -> Any:
+            i, power, _ = state
+            return (i < MOST) & (power <= max_value)
+
+        start = (jnp.zeros((), "int32"), jnp.ones((), "float64"), jnp.zeros(MOST, "float64"))
+        count, _, found = lax.while_loop(goes_on, step, start)
+        return found, count
+
+    whole = jitted(powers, bound, wide=True)
+
+    def call() -> Any:
+        found, count = whole.call()
+        return np.asarray(found)[: int(count)]
+
+    return Program(call, whole.lower)
+
+
+WORKLOADS = (Workload("until", "doubling until 1e200", _make),)

@@ -1,0 +1,92 @@
+"""A cost and its gradients from one function, the gradients asked for one by one."""
+
+# ruff: noqa: N803, N806 - arrays have the names that the guide gives them
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+import loopjax as aesara
+import loopjax.tensor as at
+from benchmarks.compare import close
+from benchmarks.program import Program, jitted, on_device, symbolic
+from benchmarks.workload import Contenders, Workload
+
+UNITS = 64
+
+
+def _make(quick: bool) -> Contenders:
+    rng = np.random.default_rng(0)
+
+    def array(*shape: int, scale: float = 1.0) -> jax.Array:
+        return on_device((scale * rng.normal(size=shape)).astype("float32"))
+
+    x = array(50 if quick else 500, 8, UNITS)
+    parameters = (*(array(UNITS, UNITS, scale=0.5 / UNITS**0.5) for _ in range(2)), array(UNITS))
+    return Contenders(
+        loopjax=lambda: _loopjax(x, parameters),
+        plain=lambda: jitted(_plain, x, *parameters),
+        tuned=lambda: jitted(_tuned, x, *parameters),
+    )
+
+
+def _loopjax(inputs: jax.Array, values: tuple[jax.Array, ...]) -> Program:
+    x = at.ftensor3("x")
+    W_in, W, b = parameters = [aesara.shared(value) for value in values]
+    h, updates = aesara.scan(
+        fn=lambda x_t, h_tm1, W_in, W, b: at.tanh(at.dot(x_t, W_in) + at.dot(h_tm1, W) + b),
+        sequences=x,
+        outputs_info=at.zeros_like(x[0]),
+        non_sequences=[W_in, W, b],
+    )
+    cost = (h**2).mean()
+    gradients = [aesara.grad(cost, parameter) for parameter in parameters]
+    return symbolic(aesara.function([x], [cost, *gradients], updates=updates), inputs)
+
+
+def _cost(x: Any, W_in: Any, W: Any, b: Any) -> Any:
+    def step(h_tm1: Any, x_t: Any) -> tuple[Any, Any]:
+        h_t = jnp.tanh(x_t @ W_in + h_tm1 @ W + b)
+        return h_t, h_t
+
+    h = lax.scan(step, jnp.zeros_like(x[0]), x)[1]
+    return (h**2).mean()
+
+
+def _plain(*arrays: Any) -> list[Any]:
+    value, gradients = jax.value_and_grad(_cost, argnums=(1, 2, 3))(*arrays)
+    return [value, *gradients]
+
+
+def _tuned(x: Any, W_in: Any, W: Any, b: Any) -> list[Any]:
+    """Inputs multiplied before the loop; the reverse loop by hand, each matrix's gradient one product after it."""
+
+    def forward(h_tm1: Any, x_t: Any) -> tuple[Any, Any]:
+        h_t = jnp.tanh(h_tm1 @ W + x_t)
+        return h_t, h_t
+
+    start = jnp.zeros_like(x[0])
+    _, h = lax.scan(forward, start, x @ W_in + b)
+    back = W.T
+
+    def reverse(z_tp1: Any, inputs: tuple[Any, Any]) -> tuple[Any, Any]:
+        into, slope = inputs
+        z_t = (z_tp1 @ back + into) * slope
+        return z_t, z_t
+
+    _, z = lax.scan(reverse, start, (h * (2 / h.size), 1 - h * h), reverse=True)
+    flat = z.reshape(-1, z.shape[-1])
+    before = jnp.concatenate([start[None], h[:-1]]).reshape(flat.shape)
+    return [(h**2).mean(), x.reshape(flat.shape).T @ flat, before.T @ flat, flat.sum(0)]
+
+
+WORKLOADS = (
+    Workload(
+        "value-and-grad", "cost and three gradients of a network, T=500, batch 8, 64 units", _make, compare=close(1e-4)
+    ),
+)

@@ -1,0 +1,103 @@
+"""Distributions of vectors, and draws from arrays."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+
+from loopjax.config import config
+from loopjax.random.distributions import REQUIRED, distribution
+from loopjax.tensor.creation import arange
+from loopjax.tensor.lengths import holes, size_list
+from loopjax.tensor.place import here
+from loopjax.trace.convert import as_variable
+from loopjax.trace.graph import Variable, apply
+from loopjax.trace.op import call, register
+from loopjax.trace.types import Shape, TensorType
+
+Sizes = tuple[int, ...]
+
+
+def _multinomial(key: Any, n: Any, p: Any, shape: Sizes, dtype: str) -> Any:
+    counts = jax.random.multinomial(key, n.astype(p.dtype), p, shape=(*shape, p.shape[-1]))
+    return counts.astype(dtype)
+
+
+def _dirichlet(key: Any, alpha: Any, shape: Sizes, dtype: str) -> Any:
+    return jax.random.dirichlet(key, alpha.astype(dtype), shape, dtype)
+
+
+def _multivariate_normal(key: Any, mean: Any, cov: Any, shape: Sizes, dtype: str) -> Any:
+    return jax.random.multivariate_normal(key, mean.astype(dtype), cov.astype(dtype), shape, dtype)
+
+
+def _mean_shape(mean: TensorType, cov: TensorType) -> Shape:
+    sizes = {size for size in (mean.shape[-1], *cov.shape[-2:]) if size is not None}
+    if len(sizes) > 1:
+        raise ValueError(f"a mean of shape {mean.shape} and a covariance of shape {cov.shape} do not fit")
+    return (sizes.pop() if sizes else None,)
+
+
+distribution(
+    "multinomial",
+    _multinomial,
+    {"n": int, "p": REQUIRED},
+    discrete=True,
+    events=(0, 1),
+    event_shape=lambda n, p: p.shape[-1:],
+)
+distribution("dirichlet", _dirichlet, {"alpha": REQUIRED}, events=(1,), event_shape=lambda alpha: alpha.shape[-1:])
+distribution(
+    "multivariate_normal",
+    _multivariate_normal,
+    {"mean": REQUIRED, "cov": REQUIRED},
+    events=(1, 2),
+    event_shape=_mean_shape,
+)
+
+
+def _choice_type(key: TensorType, a: TensorType, *p: TensorType, lengths: Shape, replace: bool) -> TensorType:
+    if p and None not in (p[0].shape[0], a.shape[0]) and p[0].shape[0] != a.shape[0]:
+        raise ValueError(f"there are {p[0].shape[0]} probabilities for {a.shape[0]} elements")
+    if None not in (*lengths, a.shape[0]):
+        wanted, there = math.prod(size or 0 for size in lengths), a.shape[0] or 0
+        if wanted > (there if not replace else wanted * there):
+            raise ValueError(f"{wanted} elements cannot be drawn from {there} with replace={replace}")
+    return TensorType(a.dtype, (*lengths, *a.shape[1:]))
+
+
+def _choice_run(key: Any, a: Any, *p: Any, lengths: Sizes, replace: bool) -> Any:
+    return jax.random.choice(key, a, lengths, replace, *p)
+
+
+register("draw_choice", _choice_run, _choice_type)
+
+
+def choice(key: Variable, a: Any, size: Any, replace: bool, p: Any) -> Variable:
+    """Records a draw of elements of ``a``."""
+    weights = [] if p is None else [as_variable(p).astype(config.floatX)]
+    if weights and weights[0].ndim != 1:
+        raise ValueError(f"p is a vector, a probability for each element, got {weights[0]!r}{here()}")
+    static, symbolic = holes(size_list(() if size is None else size, "size"), "size")
+    op = call("draw_choice", lengths=static, replace=bool(replace))
+    return apply(op, key, _elements(a), *weights, *symbolic)[0]
+
+
+def _permutation_type(key: TensorType, x: TensorType) -> TensorType:
+    return TensorType(x.dtype, x.shape)
+
+
+register("draw_permutation", lambda key, x: jax.random.permutation(key, x), _permutation_type)
+
+
+def permutation(key: Variable, x: Any) -> Variable:
+    """Records a draw of the rows of ``x`` in another order."""
+    return apply(call("draw_permutation"), key, _elements(x))[0]
+
+
+def _elements(a: Any) -> Variable:
+    """An array to draw from, where a number ``n`` stands for 0 to ``n - 1``."""
+    variable = as_variable(a)
+    return arange(variable) if variable.ndim == 0 else variable

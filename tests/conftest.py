@@ -1,0 +1,5 @@
+"""What all tests share: every graph is verified after every rewrite."""
+
+from loopjax import config
+
+config.verify = True

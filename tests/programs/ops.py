@@ -1,0 +1,99 @@
+"""The ops of random programs: how each is written, what NumPy computes for it, and the dtype of its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import loopjax
+
+RANKS = {"bool": 0, "int64": 1, "float32": 2, "float64": 3}
+"""The dtypes of random programs. Where two meet the higher one results."""
+
+
+class Op(NamedTuple):
+    """``text`` is the source for ``args`` and ``parameter``; ``result`` a dtype, or ``common``, ``float``, ``branches``."""
+
+    text: str
+    run: Callable[..., Any]
+    result: str = "common"
+    smooth: bool = False
+
+
+def _clamped(x: Any) -> Any:
+    return np.minimum(np.maximum(x, 0), 4)
+
+
+OPS: dict[str, Op] = {
+    "add": Op("({} + {})", np.add, smooth=True),
+    "sub": Op("({} - {})", np.subtract, smooth=True),
+    "mul": Op("({} * {})", np.multiply, smooth=True),
+    "neg": Op("(-{})", np.negative, smooth=True),
+    "tanh": Op("at.tanh({})", np.tanh, "float", smooth=True),
+    "sin": Op("at.sin({})", np.sin, "float", smooth=True),
+    "maximum": Op("at.maximum({}, {})", np.maximum),
+    "minimum": Op("at.minimum({}, {})", np.minimum),
+    "lt": Op("({} < {})", np.less, "bool"),
+    "ge": Op("({} >= {})", np.greater_equal, "bool"),
+    "and": Op("at.and_({}, {})", np.logical_and, "bool"),
+    "switch": Op("at.switch({}, {}, {})", np.where, "branches"),
+    "count": Op("at.minimum(at.maximum({}, 0), 4)", _clamped),
+    "cast": Op("{}.astype({parameter!r})", lambda x: x, "parameter", smooth=True),
+}
+"""Elementwise ops; ``at.add`` and the like have no parameter."""
+
+READS: dict[str, str] = {
+    "last": "{}[-1]",
+    "back": "{}[-{parameter}]",
+    "tail": "{}[-{parameter}:]",
+    "at": "{}[{parameter}]",
+    "sum": "{}.sum(0)",
+    "mean": "{}.mean(0)",
+    "length": "{}.shape[0]",
+    "arange": "at.arange({})",
+    "draw": "stream.uniform(size=(4,))",
+}
+"""The rest: reads along the first axis, a range, a draw."""
+
+
+def common_dtype(dtypes: Sequence[str], numbers: Sequence[int | float]) -> str:
+    """What values of these dtypes and Python numbers meet in."""
+    found = max(dtypes, key=RANKS.__getitem__)
+    for number in numbers:
+        weak = loopjax.config.floatX if isinstance(number, float) else "int64"
+        if (RANKS[found] < 2 and isinstance(number, float)) or found == "bool":
+            found = weak
+    return found
+
+
+def result_dtype(op: str, dtypes: Sequence[str | int | float], parameter: Any = None) -> str:
+    """The dtype of an elementwise op; an entry of ``dtypes`` that is a number is a weak operand."""
+    kind = OPS[op].result
+    if kind == "parameter":
+        return str(parameter)
+    if kind == "bool":
+        return kind
+    operands = dtypes[1:] if kind == "branches" else dtypes
+    found = operand_dtype(operands)
+    return loopjax.config.floatX if kind == "float" and RANKS[found] < 2 else found
+
+
+def operand_dtype(operands: Sequence[str | int | float]) -> str:
+    """The dtype that operands are brought to."""
+    strong = [one for one in operands if isinstance(one, str)]
+    return common_dtype(strong, [one for one in operands if not isinstance(one, str)])
+
+
+def read_dtype(op: str, dtype: str) -> str:
+    """The dtype of a read of a value of this dtype."""
+    if op in ("length", "arange"):
+        return "int64"
+    if op == "draw":
+        return loopjax.config.floatX
+    if op == "sum" and RANKS[dtype] < 2:
+        return "int64"
+    if op == "mean" and RANKS[dtype] < 2:
+        return loopjax.config.floatX
+    return dtype

@@ -1,0 +1,94 @@
+"""The folders of Aesara that programs import from."""
+
+import importlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.random import RandomStream
+from loopjax.trace.shared import SharedVariable
+from loopjax.trace.types import TensorType
+
+ALIASES = [
+    ("loopjax.scan", "scan", loopjax.scan),
+    ("loopjax.scan", "until", loopjax.until),
+    ("loopjax.scan.utils", "until", loopjax.until),
+    ("loopjax.scan.basic", "scan", loopjax.scan),
+    ("loopjax.scan.views", "map", loopjax.map),
+    ("loopjax.scan.views", "reduce", loopjax.reduce),
+    ("loopjax.scan.views", "foldl", loopjax.foldl),
+    ("loopjax.scan.views", "foldr", loopjax.foldr),
+    ("loopjax.scan.checkpoints", "scan_checkpoints", loopjax.scan_checkpoints),
+    ("loopjax.gradient", "grad", loopjax.grad),
+    ("loopjax.gradient", "disconnected_grad", at.disconnected_grad),
+    ("loopjax.gradient", "zero_grad", at.zero_grad),
+    ("loopjax.tensor.type", "TensorType", TensorType),
+    ("loopjax.tensor.random", "RandomStream", RandomStream),
+    ("loopjax.tensor.random.utils", "RandomStream", RandomStream),
+    ("loopjax.printing", "dprint", loopjax.dprint),
+    ("loopjax.printing", "debugprint", loopjax.dprint),
+    ("loopjax.printing", "pp", loopjax.pp),
+    ("loopjax.compile", "function", loopjax.function),
+    ("loopjax.compile", "shared", loopjax.shared),
+    ("loopjax.compile.sharedvalue", "shared", loopjax.shared),
+    ("loopjax.compile.sharedvalue", "SharedVariable", SharedVariable),
+]
+
+
+@pytest.mark.parametrize(("path", "name", "what"), ALIASES)
+def test_can_be_imported_from(path, name, what):
+    assert getattr(importlib.import_module(path), name) is what
+
+
+@pytest.mark.parametrize(("path", "name", "what"), ALIASES)
+def test_is_an_attribute(path, name, what):
+    found = loopjax
+    for part in [*path.split(".")[1:], name]:
+        if found is loopjax.scan and part in ("scan", "until"):
+            return  # loopjax.scan is the function
+        found = getattr(found, part)
+    assert found is what
+
+
+def test_scan_stays_the_function():
+    assert callable(loopjax.scan)
+    assert importlib.import_module("loopjax").scan is loopjax.scan
+    assert importlib.import_module("loopjax.tensor.random") is loopjax.random
+
+
+def test_import_statements_in_a_fresh_interpreter():
+    program = """
+from loopjax.scan.utils import until
+from loopjax.tensor.random.utils import RandomStream
+from loopjax.gradient import grad
+import loopjax.scan
+import loopjax.tensor.type as types
+import loopjax.compile.sharedvalue
+import loopjax
+assert loopjax.scan.utils.until is until is loopjax.until
+assert loopjax.tensor.random.utils.RandomStream is RandomStream
+assert types.TensorType("float32", ()).ndim == 0
+assert callable(loopjax.scan)
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)
+
+
+def test_until_as_the_guide_writes_it():
+    limit = at.scalar("limit")
+    powers, _ = loopjax.scan(
+        lambda previous, limit: (previous * 2, loopjax.scan.utils.until(previous * 2 > limit)),
+        outputs_info=at.constant(1.0),
+        non_sequences=limit,
+        n_steps=1024,
+    )
+    np.testing.assert_array_equal(loopjax.function([limit], powers)(45), [2, 4, 8, 16, 32, 64])
+
+
+def test_stream_as_the_guide_writes_it():
+    stream = loopjax.tensor.random.utils.RandomStream(1234)
+    draw = loopjax.function([], stream.binomial(size=(8,), n=1, p=0.5))
+    assert set(np.asarray(draw()).tolist()) <= {0, 1}
