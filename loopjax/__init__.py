@@ -16,3 +16,29 @@ from loopjax.trace.substitute import clone_replace
 from loopjax.trace.views import foldl, foldr, map, reduce
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Function",
+    "In",
+    "Out",
+    "clone_replace",
+    "compile",
+    "config",
+    "dprint",
+    "explain",
+    "foldl",
+    "foldr",
+    "function",
+    "grad",
+    "gradient",
+    "map",
+    "pp",
+    "printing",
+    "random",
+    "reduce",
+    "scan",
+    "scan_checkpoints",
+    "shared",
+    "tensor",
+    "until",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,17 @@ class StateLost(LoopJaxError, RuntimeError):
 
 class UnsupportedError(LoopJaxError, NotImplementedError):
     """The program is meaningful, and this version of LoopJAX cannot run it."""
+
+
+_PLACE = re.compile(r"\[[^\[\]]+:\d+(, [^\[\]]+:\d+)*\]$")
+
+
+def located(error: Exception, message: str, sources: Iterable[Source]) -> Exception:
+    """The error with ``message`` and the user's lines; as it is where it ends with lines already, or there are none."""
+    place = where(sources)
+    if not place or _PLACE.search(str(error)):
+        return error
+    return type(error)(message + place)
 
 
 def where(sources: Iterable[Source]) -> str:

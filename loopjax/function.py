@@ -162,14 +162,14 @@ class Function:
         programs.
         """
         program = self.program
-        swaps: dict[Variable, SharedVariable] = {**(swap or {})}
+        swaps = dict(swap or {})
         known = set(self.get_shared())
         for old, new in swaps.items():
             if old not in known:
                 raise ValueError(f"{self.name} has no shared variable {old!r} to swap; it has {self.get_shared()}")
             if not isinstance(new, SharedVariable) or not old.type.accepts(new.type):
                 raise TypeError(f"{old!r} is swapped for {new!r}; expected a shared variable of type {old.type}")
-        graph = program.graph.rebuilt(swaps)
+        graph = program.graph.rebuilt({old: new for old, new in swaps.items()})  # noqa: C416 - widens the key type
         count = len(program.state.updated)
         if delete_updates:
             graph, count = Graph(graph.inputs, graph.outputs[count:]), 0

@@ -27,7 +27,7 @@ class State:
     def __reduce__(self) -> tuple[Any, ...]:
         return State, (self.variables, self.updated)
 
-    def swapped(self, swaps: Mapping[Variable, SharedVariable], updates: int) -> State:
+    def swapped(self, swaps: Mapping[SharedVariable, SharedVariable], updates: int) -> State:
         """The state with some variables swapped and the first ``updates`` of its updates."""
         return State(
             [swaps.get(variable, variable) for variable in self.variables],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from loopjax.errors import where
+from loopjax.errors import located, where
 from loopjax.trace.graph import Apply, Constant, Graph, Variable
 from loopjax.trace.op import Call, Op
 from loopjax.trace.promotion import operand_dtypes
@@ -61,7 +61,10 @@ def _call(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
         return own(node, args)
     dtypes = operand_dtypes(row.operands, [variable.type for variable in node.inputs])
     cast = [_cast(value, dtype) for value, dtype in zip(args, dtypes, strict=True)]
-    result = row.run(*cast, **op.arguments)
+    try:
+        result = row.run(*cast, **op.arguments)
+    except (TypeError, ValueError, IndexError) as error:
+        raise located(error, f"{op.row}: {error}", node.sources) from error
     return result if isinstance(result, tuple) else (result,)
 
 

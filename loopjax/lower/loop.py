@@ -75,7 +75,7 @@ class Loop:
         """One step: the carry after it, and what the body gave."""
         t = slices.t
         past = tuple(
-            tuple(taps.read(history, values, tap, t) for tap in recurrence.taps)
+            tuple(taps.read(history, values, tap) for tap in recurrence.taps)
             for recurrence, history, values in zip(self.op.recurrences, self.plan.storage, carry.pasts, strict=False)
         )
         keys = tuple(jax.random.fold_in(key, t) for key in self.parts.keys)

@@ -1,9 +1,9 @@
 """The past values of a loop's outputs, in the carry.
 
 Never by shifting a buffer: its cost grows with the deepest tap, and XLA on CPU can compute wrong values for an update
-whose source is a shifted slice of its target (openxla/xla#49176). Few values are plain carries; many are a ring, of
-which a step overwrites the oldest row, the one that its deepest tap has read: so XLA updates in place, where writing
-another row made it copy the ring at every step. The newest value is also carried apart, which spares tap -1 its read.
+whose source is a shifted slice of its target (openxla/xla#49176). Few values are plain carries; many are a ring.
+A step writes its row first and then reads what the next step needs, so that no read of the old ring and write of the
+new one cross: where they do, XLA copies the ring at every step.
 """
 
 from __future__ import annotations
@@ -18,26 +18,25 @@ from loopjax.trace.loop import History
 
 
 class Ring(NamedTuple):
-    """Row ``s % size`` of ``rows`` holds the value of step ``s``; ``newest`` is that of the last step."""
+    """Row ``s % size`` of ``rows`` holds the value of step ``s``; ``ahead`` holds what the next step reads, tap by
+    tap."""
 
     rows: Any
-    newest: Any
+    ahead: tuple[Any, ...]
 
 
 def start(history: History, rows: Any) -> Any:
     """The past before step 0: ``rows`` of shape ``(size, *state)``, the oldest first."""
     if history.kind == "window":
         return tuple(rows[position] for position in range(history.size))
-    return Ring(rows, rows[-1])
+    return Ring(rows, tuple(rows[history.size + tap] for tap in history.taps))
 
 
-def read(history: History, past: Any, tap: int, t: Any) -> Any:
-    """The value ``-tap`` steps before step ``t``."""
+def read(history: History, past: Any, tap: int) -> Any:
+    """The value ``-tap`` steps before the step that is to run."""
     if history.kind == "window":
         return past[history.size + tap]
-    if tap == -1:
-        return past.newest
-    return lax.dynamic_index_in_dim(past.rows, _slot(history, t, tap), keepdims=False)
+    return past.ahead[history.taps.index(tap)]
 
 
 def push(history: History, past: Any, value: Any, t: Any) -> Any:
@@ -46,7 +45,12 @@ def push(history: History, past: Any, value: Any, t: Any) -> Any:
         return past
     if history.kind == "window":
         return (*past[1:], value)
-    return Ring(lax.dynamic_update_index_in_dim(past.rows, value, _slot(history, t, 0), 0), value)
+    rows = lax.dynamic_update_index_in_dim(past.rows, value, _slot(history, t, 0), 0)
+    ahead = tuple(
+        value if tap == -1 else lax.dynamic_index_in_dim(rows, _slot(history, t + 1, tap), keepdims=False)
+        for tap in history.taps
+    )
+    return Ring(rows, ahead)
 
 
 def last(history: History, past: Any, count: int, t: Any) -> Any:

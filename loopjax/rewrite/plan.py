@@ -88,7 +88,7 @@ def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
 
 def _history(output: Recurrence | MapOutput) -> History:
     size = max(output.depth, output.keep.last or 0)
-    return History("window" if size <= WINDOW else "ring", size)
+    return History("window" if size <= WINDOW else "ring", size, output.taps)
 
 
 def _is_map(op: Scan, derivative: Derivative) -> bool:
@@ -99,7 +99,7 @@ def _is_map(op: Scan, derivative: Derivative) -> bool:
 def _map_plan(op: Scan, n_steps: int, plan: LoopPlan) -> LoopPlan:
     if _has_while(op.body):
         return replace(plan, reason="an inner loop's length varies, which running all steps at once would slow down")
-    plan = replace(plan, storage=(History("window", 0),) * len(op.maps))
+    plan = replace(plan, storage=(History("window", 0, ()),) * len(op.maps))
     row = _bytes(output.type for inner in op.body.applies for output in inner.outputs)
     if row * n_steps <= VMAP_BYTES:
         return replace(plan, kind="vmap", reason="no step needs another")

@@ -8,8 +8,10 @@ import jax
 import numpy as np
 
 from loopjax.config import config
+from loopjax.errors import where
 from loopjax.trace.graph import Constant, Variable
 from loopjax.trace.methods import VOCABULARY
+from loopjax.trace.source import user_source
 from loopjax.trace.types import dtype_name
 
 Number = bool | int | float | complex
@@ -38,7 +40,9 @@ def as_variable(value: Any, name: str | None = None) -> Variable:
         return Constant(_canonical(np.asarray(value)), name)
     if isinstance(value, (np.ndarray, jax.Array)):
         return Constant(_checked(np.asarray(value)), name)
-    raise TypeError(f"expected a variable, a number or an array, got {type(value).__name__}: {value!r:.80}")
+    source = user_source()
+    place = where([source] if source is not None else [])
+    raise TypeError(f"expected a variable, a number or an array, got {type(value).__name__}: {value!r:.80}{place}")
 
 
 def constant(value: Any, name: str | None = None, dtype: Any = None) -> Constant:

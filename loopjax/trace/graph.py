@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.errors import where
+from loopjax.errors import located, where
 from loopjax.trace.methods import Methods
 from loopjax.trace.op import Op
 from loopjax.trace.source import Source, user_source
@@ -101,19 +101,11 @@ class Apply:
         try:
             types = op.infer(*(variable.type for variable in self.inputs))
         except (TypeError, ValueError, IndexError) as error:
-            raise _located(error, f"{op.name}: {error}", sources) from error
+            raise located(error, f"{op.name}: {error}", sources) from error
         self.outputs = tuple(Variable(type, self, index) for index, type in enumerate(types))
 
     def __repr__(self) -> str:
         return f"<{self.op.name} of {len(self.inputs)} inputs{where(self.sources)}>"
-
-
-def _located(error: Exception, message: str, sources: tuple[Source, ...]) -> Exception:
-    """The same error with the user's line at its end, once."""
-    place = where(sources)
-    if not place or str(error).endswith("]"):
-        return error
-    return type(error)(message + place)
 
 
 def apply(op: Op, *inputs: Variable, name: str | None = None) -> tuple[Variable, ...]:

@@ -77,6 +77,7 @@ class MapOutput:
     """A value of each step that no later step reads."""
 
     depth = 0
+    taps = ()
 
     keep: Keep = KEEP_ALL
     name: str = field(default="", compare=False)
@@ -98,10 +99,12 @@ class Fold:
 
 @dataclass(frozen=True)
 class History:
-    """The last ``size`` values of an output, held in plain carries (``window``) or in a ``ring`` buffer."""
+    """The last ``size`` values of an output, in plain carries (``window``) or in a ``ring`` that is read at
+    ``taps``."""
 
     kind: Literal["window", "ring"]
     size: int
+    taps: tuple[int, ...]
 
 
 @dataclass(frozen=True)

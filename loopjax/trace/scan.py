@@ -349,9 +349,9 @@ def _with_inputs_of(op: Scan, inputs: Sequence[Variable]) -> Scan:
     for recurrence, taps, value in zip(op.recurrences, starts, op.results(body.outputs).recurrences, strict=True):
         if taps[0].dtype != value.dtype:
             raise TypeError(
-                f"scan {op.label!r}: state {recurrence.name!r} starts as {taps[0]} but a step returns {value.type}, now that a "
-                f"number takes the dtype of its loop's results. Cast the result with .astype({taps[0].dtype!r})"
-                f"{where(value.sources)}"
+                f"scan {op.label!r}: state {recurrence.name!r} starts as {taps[0]} but a step returns {value.type}, "
+                f"now that a number takes the dtype of its loop's results. Cast the result with "
+                f".astype({taps[0].dtype!r}){where(value.sources)}"
             )
     return replace(op, body=body)
 
