@@ -3,7 +3,6 @@
 A draw gives each chain a random velocity, follows Hamilton's equations by leapfrog steps, and takes where it arrives by
 Metropolis' rule. While it burns in, the step size grows or shrinks towards the acceptance rate that is asked for.
 """
-# ruff: noqa: N802, N812
 
 import numpy
 

@@ -3,7 +3,6 @@
 The forward pass, in log space, is the only one that is written down. What the backward pass would give, the posterior
 of the states and the expected counts of transitions, are gradients of the log-likelihood.
 """
-# ruff: noqa: N812
 
 import numpy
 

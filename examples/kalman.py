@@ -3,7 +3,6 @@
 The state, two numbers, turns by an angle and shrinks by a factor at each step, and noise is added. One of the two is
 seen, with noise. Angle, factor and both noises are found from what was seen, by gradient ascent.
 """
-# ruff: noqa: N803, N806, N812
 
 from collections import OrderedDict
 

@@ -3,7 +3,6 @@
 Most symbols are noise; a few are marks, and the class of a sequence is its last mark. Marks come early and late:
 the cell has to keep one through the noise that follows, and to replace it when another comes.
 """
-# ruff: noqa: N802, N812
 
 from collections import OrderedDict
 

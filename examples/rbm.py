@@ -3,7 +3,6 @@
 The patterns are the 14 images of 3 by 3 pixels in which each row, or each column, is of one colour. So small a machine
 has a partition function that can be summed, and the likelihood that training raises can be told exactly.
 """
-# ruff: noqa: N802, N812
 
 import itertools
 

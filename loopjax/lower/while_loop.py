@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from loopjax.lower import progress
 from loopjax.lower.loop import Carry, Loop, Slices
 
 
@@ -35,6 +36,8 @@ def run(loop: Loop) -> list[Any]:
         ),
     )
 
+    bar = progress.Bar(loop.op.progress, loop.plan.report, loop.op.n_steps)
+
     def step(before: State) -> State:
         slices = jax.tree.map(lambda x: lax.dynamic_index_in_dim(x, before.t, keepdims=False), rows)
         carry, result = loop.step(before.carry, Slices(before.t, slices))
@@ -43,6 +46,8 @@ def run(loop: Loop) -> list[Any]:
             for buffer, value in zip(before.buffers, loop.kept(result), strict=True)
         )
         stopped = result.until[0] if loop.op.until else before.stopped
+        if loop.plan.report:
+            progress.report(bar, loop.plan.report, before.t + 1)
         return State(before.t + 1, stopped, carry, buffers)
 
     if loop.plan.unroll > 1:

@@ -27,6 +27,9 @@ VMAP_BYTES = 2**28
 UNROLL = 8
 """Steps per iteration of a small elementwise body."""
 
+REPORTS = 100
+"""Words to a progress bar in a whole loop; where its length is not known, steps from one to the next."""
+
 UNROLL_OPS = 12
 """Elementwise ops up to which a body counts as small."""
 
@@ -60,13 +63,15 @@ def _planned(graph: Graph, derivative: Derivative) -> Graph:
 
 def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
     """The plan of a sized scan."""
-    plan = LoopPlan("scan", storage=tuple(_history(output) for output in op.outputs), derivative=derivative)
+    report = max((op.n_steps or REPORTS * REPORTS) // REPORTS, 1) if op.progress else 0
+    plan = LoopPlan(
+        "scan", report=report, storage=tuple(_history(output) for output in op.outputs), derivative=derivative
+    )
     n_steps = op.n_steps
     if (op.until or n_steps is None) and derivative != "none":
         raise UnsupportedError(
-            f"scan {op.label!r}: the gradient through a loop that stops by until, or whose length varies from "
-            f"step to step of an "
-            f"outer loop, is not available yet{where(node.sources)}"
+            f"scan {op.label!r}: the gradient through a loop that stops by until, or whose length varies "
+            f"from step to step of an outer loop, is not available yet{where(node.sources)}"
         )
     if n_steps is None:
         unroll = _unroll(op, UNROLL, derivative)[0] if not op.until else 1
@@ -93,7 +98,8 @@ def _history(output: Recurrence | MapOutput) -> History:
 
 def _is_map(op: Scan, derivative: Derivative) -> bool:
     truncated = derivative != "none" and op.truncate_gradient > 0
-    return not op.recurrences and not op.n_states and not op.folds and not op.checkpoint and not truncated
+    special = op.n_states or op.folds or op.checkpoint or op.progress or truncated
+    return not op.recurrences and not special
 
 
 def _map_plan(op: Scan, n_steps: int, plan: LoopPlan) -> LoopPlan:

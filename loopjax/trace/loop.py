@@ -113,7 +113,8 @@ class LoopPlan:
 
     ``kind``: ``empty``, ``inline`` (one step), ``vmap``, ``batched`` (``vmap`` of ``batch`` steps at a time),
     ``scan`` or ``while``. ``unroll``: steps per iteration. ``storage``: how each output's past values are held.
-    ``checkpoint``: steps between saved states, 0 for none. ``derivative``: whether one encloses the loop, ``none`` or
+    ``checkpoint``: steps between saved states, 0 for none. ``report``: steps between words to a progress
+    bar, 0 for none. ``derivative``: whether one encloses the loop, ``none`` or
     ``any``. ``reason`` says why, for ``explain``.
     """
 
@@ -123,6 +124,7 @@ class LoopPlan:
     checkpoint: int = 0
     derivative: Literal["none", "any"] = "none"
     batch: int = 0
+    report: int = 0
     reason: str = field(default="", compare=False)
 
 
@@ -193,6 +195,7 @@ class Scan(Op):
     truncate_gradient: int = -1
     checkpoint: int = 0
     unroll: int | None = None
+    progress: str = ""
     dynamic: bool = False
     is_sized: bool = False
     plan: LoopPlan | None = None

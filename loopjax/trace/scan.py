@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -52,6 +53,7 @@ def scan(
     return_updates: bool = True,
     unroll: int | None = None,
     checkpoint: int | None = None,
+    progress: bool | str = False,
 ) -> Any:
     """Runs ``fn`` once a step and stacks what it returns.
 
@@ -87,6 +89,8 @@ def scan(
         Steps in one iteration of the compiled loop; chosen for the body unless given.
     checkpoint
         Save the state every so many steps for the gradient and recompute the others.
+    progress
+        ``True`` or a label: a progress bar while the loop runs. Needs the extra ``loopjax[progress]``.
     mode, profile, allow_gc
         Accepted for old programs. XLA owns buffers and compilation, so they change nothing.
 
@@ -105,6 +109,7 @@ def scan(
         truncate_gradient=truncate_gradient,
         checkpoint=checkpoint or 0,
         unroll=unroll,
+        progress=_progress_label(progress, default_label(fn, name)),
         label=default_label(fn, name),
     )
     _check_options(truncate_gradient, unroll, checkpoint, options.label)
@@ -199,6 +204,15 @@ def _check_options(truncate_gradient: int, unroll: int | None, checkpoint: int |
     ):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
             raise ValueError(f"scan {label!r}: {option} is an int of at least {least}, got {value!r}")
+
+
+def _progress_label(progress: bool | str, label: str) -> str:
+    """The text before the bar, empty for no bar."""
+    if not progress:
+        return ""
+    if importlib.util.find_spec("tqdm") is None:
+        raise ImportError(f"scan {label!r}: progress needs tqdm; install it with pip install 'loopjax[progress]'")
+    return label if progress is True else str(progress)
 
 
 def _slices(argument: SequenceArgument) -> list[Variable]:

@@ -1,0 +1,44 @@
+"""Loops in chunks of so many steps: to save the state between them for the gradient, or to report progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from loopjax.lower.loop import Carry, Loop, Slices
+
+Stacks = tuple[Any, ...]
+
+
+def checkpointed(loop: Loop, carry: Carry, slices: Slices, n_steps: int) -> tuple[Carry, Stacks]:
+    """Two nested loops, the inner one under ``jax.checkpoint``: one carry is stored for ``plan.checkpoint`` steps.
+
+    Of outputs that keep every n-th step only the last step of each chunk is stacked.
+    """
+
+    def chunk(before: Carry, part: Slices) -> tuple[Carry, Stacks]:
+        after, stacks = lax.scan(loop.scan_step, before, part, unroll=loop.plan.unroll)
+        kept = [output.keep for output in loop.op.outputs if output.keep.last is None]
+        return after, tuple(stack if keep.all else stack[-1:] for stack, keep in zip(stacks, kept, strict=True))
+
+    return in_chunks(jax.checkpoint(chunk, prevent_cse=False), carry, slices, n_steps, loop.plan.checkpoint)
+
+
+def in_chunks(
+    chunk: Callable[[Carry, Slices], tuple[Carry, Stacks]], carry: Carry, slices: Slices, n_steps: int, size: int
+) -> tuple[Carry, Stacks]:
+    """Runs ``chunk`` on ``size`` steps after the other; steps left over are one shorter chunk. The stacks are
+    joined."""
+    size = min(size, n_steps)
+    whole = n_steps // size
+    grouped = jax.tree.map(lambda x: x[: whole * size].reshape(whole, size, *x.shape[1:]), slices)
+    carry, stacks = lax.scan(chunk, carry, grouped, length=whole)
+    stacks = tuple(stack.reshape(stack.shape[0] * stack.shape[1], *stack.shape[2:]) for stack in stacks)
+    if whole * size == n_steps:
+        return carry, stacks
+    carry, rest = chunk(carry, jax.tree.map(lambda x: x[whole * size :], slices))
+    return carry, tuple(jnp.concatenate(pair) for pair in zip(stacks, rest, strict=True))
