@@ -14,7 +14,7 @@ from loopjax.lower import grad, indexing, scan  # noqa: F401 - they register the
 from loopjax.lower.check import checked
 from loopjax.lower.interpreter import evaluate
 from loopjax.lower.specialise import concrete, specialise
-from loopjax.lower.stages import Stage, check
+from loopjax.lower.stages import Stage, check, key
 from loopjax.rewrite.check_indices import CheckIndices
 from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.pipeline import SIZED
@@ -57,18 +57,15 @@ class CompiledStage:
 
     def find(self, arrays: Sequence[Any]) -> Compiled:
         """The program for these inputs, compiled when it is called first."""
-        key = (
-            tuple([array.shape for array in arrays]),
-            tuple([np.asarray(arrays[position]).tobytes() for position in self.stage.length_inputs]),
-        )
+        place = key(self.stage, arrays)
         with self._lock:
-            found = self._cache.get(key)
+            found = self._cache.get(place)
             if found is not None:
-                self._cache.move_to_end(key)
+                self._cache.move_to_end(place)
                 return found
         made = self._make(arrays)
         with self._lock:
-            found = self._cache.setdefault(key, made)
+            found = self._cache.setdefault(place, made)
             if len(self._cache) > KEPT:
                 self._cache.popitem(last=False)
         return found

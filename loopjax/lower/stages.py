@@ -10,7 +10,7 @@ import numpy as np
 
 from loopjax.errors import LengthError, UnsupportedError, where
 from loopjax.trace.grad import Linearize
-from loopjax.trace.graph import Apply, Constant, Graph, Variable
+from loopjax.trace.graph import Apply, Constant, Graph, Variable, toposort
 from loopjax.trace.lengths import host_values, is_shape, leaves_of, on_host
 from loopjax.trace.loop import Scan
 from loopjax.trace.types import RESIDUAL
@@ -32,7 +32,8 @@ class Check:
 class Stage:
     """A part of a program that is compiled as one.
 
-    ``length_inputs``: positions of inputs whose values decide shapes, so that it is specialised for them.
+    ``length_inputs``: positions of inputs whose values decide shapes, so that it is specialised for them. ``lengths``:
+    what is computed from them and decides, where that is less than they say (``n // 2``, or the size of a window).
     ``cuts``: positions of outputs that are buffers, each with that of the output that says how many rows count.
     ``checks``: what must hold of lengths that shapes do not depend on.
     """
@@ -40,6 +41,7 @@ class Stage:
     graph: Graph
     length_inputs: tuple[int, ...]
     cuts: tuple[tuple[int, int], ...]
+    lengths: tuple[Variable, ...] = ()
     checks: tuple[Check, ...] = ()
 
 
@@ -103,7 +105,6 @@ def _stage(outputs: list[Variable], levels: _Levels, level: int, program: Graph)
     inputs: dict[Variable, None] = {}
     seen = set(outputs)
     stack = list(outputs)
-    nodes: set[Apply] = set()
     while stack:
         variable = stack.pop()
         node = variable.owner
@@ -113,7 +114,6 @@ def _stage(outputs: list[Variable], levels: _Levels, level: int, program: Graph)
         if node is None or variable in levels.inputs or (levels.node(variable) < level and not again):
             inputs[variable] = None
             continue
-        nodes.add(node)
         fresh = [read for read in node.inputs if read not in seen]
         seen.update(fresh)
         stack.extend(fresh)
@@ -132,14 +132,35 @@ def _stage(outputs: list[Variable], levels: _Levels, level: int, program: Graph)
             lengths[variable] = variable.owner.outputs[-1]
     all_outputs = list(dict.fromkeys([*outputs, *lengths.values()]))
     graph = Graph(ordered, all_outputs)
-    demands = {variable for node in nodes for variable in demanded(node)}
+    demands = dict.fromkeys(variable for node in graph.applies for variable in demanded(node))
     leaves = leaves_of(demands, stop=ordered)
     return Stage(
         graph,
         tuple(position for position, variable in enumerate(ordered) if variable in leaves.values),
         tuple((all_outputs.index(buffer), all_outputs.index(length)) for buffer, length in lengths.items()),
+        _computed_lengths(demands, ordered),
         tuple(_checks(graph)),
     )
+
+
+def _computed_lengths(demands: Iterable[Variable], inputs: Sequence[Variable]) -> tuple[Variable, ...]:
+    """The lengths, where some are computed and all can be from the inputs' values and shapes; else none."""
+    wanted = [variable for variable in demands if not isinstance(variable, Constant)]
+    if all(variable in inputs for variable in wanted):
+        return ()
+    nodes = toposort(wanted, stop=inputs)
+    known = all(on_host(node) or (is_shape(node) and node.inputs[0] in inputs) for node in nodes)
+    return tuple(wanted) if known else ()
+
+
+def key(stage: Stage, arrays: Sequence[Any]) -> tuple[Any, ...]:
+    """What a program compiled for these inputs depends on: their shapes, and the lengths."""
+    shapes = tuple([array.shape for array in arrays])
+    if not stage.lengths:
+        return shapes, tuple([np.asarray(arrays[position]).tobytes() for position in stage.length_inputs])
+    values = {stage.graph.inputs[position]: np.asarray(arrays[position]) for position in stage.length_inputs}
+    lengths = host_values(stage.lengths, values, dict(zip(stage.graph.inputs, shapes, strict=True)))
+    return shapes, tuple([None if length is None else length.tobytes() for length in lengths])
 
 
 def _checks(graph: Graph) -> Iterator[Check]:

@@ -13,6 +13,7 @@ from loopjax.tensor.elementwise import clip, mod
 from loopjax.tensor.lengths import holes
 from loopjax.tensor.place import here
 from loopjax.tensor.shape import dim, reshape
+from loopjax.tensor.windows import Bounds, bounds, is_window, put_back, slides, window
 from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Constant, Variable, apply
 from loopjax.trace.methods import word
@@ -71,11 +72,11 @@ def _is_mask(entry: Any) -> bool:
     return made.dtype == bool and made.ndim > 0
 
 
-def _read_key(x: Variable, key: Any) -> _Key:
+def _read_key(entries: list[Any]) -> _Key:
     pattern: list[Entry] = []
     lengths: list[Any] = []
     arrays: list[Variable] = []
-    for entry in _entries(x, key):
+    for entry in entries:
         if entry is None:
             pattern.append(("new",))
         elif isinstance(entry, slice):
@@ -191,9 +192,22 @@ def index(x: Any, key: Any) -> Variable:
     owner = variable.owner
     if owner is not None and isinstance(owner.op, Call) and owner.op.row == "shape" and isinstance(key, int):
         return dim(owner.inputs[0], _axis(key, owner.inputs[0]))
-    read = _read_key(variable, key)
+    entries = _entries(variable, key)
+    if any(slides(entry) for entry in entries):
+        rest = [slice(None) if slides(entry) else entry for entry in entries]
+        inner = any(not isinstance(entry, slice) or entry != slice(None) for entry in rest)
+        variable, entries = window(variable, _slides_of(variable, entries), inner), rest
+        if not inner:
+            return variable
+    read = _read_key(entries)
     op = call("index", pattern=read.pattern, lengths=read.lengths)
     return apply(op, variable, *read.arrays, *read.symbolic)[0]
+
+
+def _slides_of(x: Variable, entries: list[Any]) -> list[Bounds]:
+    """The bounds of the slices with symbolic starts."""
+    axes = [sum(entry is not None for entry in entries[:position]) for position in range(len(entries))]
+    return [bounds(x, axis, entry) for axis, entry in zip(axes, entries, strict=True) if slides(entry)]
 
 
 def _axis(key: int, x: Variable) -> int:
@@ -227,6 +241,8 @@ def inc_subtensor(part: Any, value: Any) -> Variable:
 
 def _write(row: str, part: Any, value: Any) -> Variable:
     node = part.owner if isinstance(part, Variable) else None
+    if isinstance(part, Variable) and is_window(part, inner=False):
+        return put_back(part, _write(row, index(part, ...), value))
     if node is None or not isinstance(node.op, Call) or node.op.row != "index":
         raise TypeError(f"{row}_subtensor takes an indexed variable such as x[i], got {part!r:.80}{here()}")
     x, *rest = node.inputs
@@ -236,7 +252,8 @@ def _write(row: str, part: Any, value: Any) -> Variable:
             f"{row}_subtensor puts {new.type} into {x.type}, which loses precision; "
             f"cast it with .astype({x.dtype!r}){here()}"
         )
-    return apply(Call(row, node.op.params), x, new.astype(x.dtype), *rest)[0]
+    written = apply(Call(row, node.op.params), x, new.astype(x.dtype), *rest)[0]
+    return put_back(x, written) if is_window(x, inner=True) else written
 
 
 @word
