@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from loopjax.lower import grad, indexing, scan  # noqa: F401 - they register the lowering rules
@@ -97,5 +98,11 @@ class CompiledStage:
         for buffer, length in self.stage.cuts:
             rows = int(outputs[length])
             if rows != outputs[buffer].shape[0]:
-                outputs[buffer] = jax.device_put(np.asarray(outputs[buffer])[:rows], outputs[buffer].sharding)
+                outputs[buffer] = _first_rows(outputs[buffer], rows)
         return outputs
+
+
+def _first_rows(array: jax.Array, rows: int) -> jax.Array:
+    """A copy of the first rows, where the array is."""
+    part = np.asarray(array)[:rows]
+    return jax.device_put(part, array.sharding) if array.committed else jnp.array(part)
