@@ -71,8 +71,8 @@ def test_import_changes_no_setting_of_jax():
 def test_import_costs_little_more_than_jax(tmp_path):
     """Processor time, with compiled bytecode as an installed package has it; the figure to reach is 1.15.
 
-    What else the machine does only ever adds time, so the least of several runs in turn is compared; a busy machine gets
-    more of them.
+    What else the machine does only ever adds time, so the least of several runs in turn is compared; a busy machine
+    gets more of them.
     """
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPYCACHEPREFIX"] = str(tmp_path)

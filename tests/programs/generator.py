@@ -4,8 +4,11 @@
     python -m tests.programs.generator --gradients --programs 1000 --seed 1
     python -m tests.programs.generator --seconds 60
 
-from the root of the repository. A program that fails is made as small as possible and printed as a script that runs by itself;
-``--keep-going`` counts and continues.
+from the root of the repository. A program that fails is made as small as possible and printed as a script that runs by
+itself, with the seed that finds it again; ``--keep-going`` counts and continues.
+
+Left out, since it is not settled what they mean: expressions made outside of a loop from a shared variable that the
+loop updates; inner loops that both read sequences and run for a number of steps that differs from step to step.
 """
 
 from __future__ import annotations
@@ -21,8 +24,21 @@ import hypothesis
 import jax
 from hypothesis import strategies as st
 
-from tests.programs.ops import OPS, RANKS, operand_dtype, read_dtype, result_dtype
-from tests.programs.program import Block, Call, Expression, Input, Let, Loop, Number, Program, Ref, Sequence, State, pruned
+from tests.programs.ops import OPS, RANKS, read_dtype, result_dtype
+from tests.programs.program import (
+    Block,
+    Call,
+    Expression,
+    Input,
+    Let,
+    Loop,
+    Number,
+    Program,
+    Ref,
+    Sequence,
+    State,
+    pruned,
+)
 from tests.programs.reference import Undecided
 from tests.programs.script import gradient_source, source
 
@@ -186,7 +202,8 @@ class Maker:
         if kind.dtype == dtype and not kind.number:
             return expression
         if kind.number and dtype != "float64":
-            # A cast to the dtype that a number has while fn is recorded is dropped, also where the number then takes another.
+            # A cast to the dtype that an expression has while fn is recorded is dropped, also where the number in it
+            # takes a wider dtype afterwards.
             expression, kind = Call("cast", (expression,), "float64"), replace(kind, dtype="float64")
         if dtype == "int64" and kind.dtype != "bool":
             # Zeros are frequent, and zero is where truncation jumps.
@@ -212,9 +229,7 @@ class Maker:
     def shape(self, env: Env) -> Shape:
         """The shape of some value, or a scalar."""
         shapes = list(dict.fromkeys([(), *(kind.shape for kind in env.values() if len(kind.shape) < 2)]))
-        return self.pick(
-            [shape for shape in shapes if shape == () or self.usable(env, shape)] + [(), ()]
-        )
+        return self.pick([shape for shape in shapes if shape == () or self.usable(env, shape)] + [(), ()])
 
     # Blocks
 
@@ -277,9 +292,9 @@ class Maker:
         n_maps = self.draw(st.integers(0 if states or updated else 1, 2))
         inner, non_sequences = self.inside(env, sequences, states, updated)
         statements = self.block(inner, depth + 1)
-        outputs: list[Expression] = [
-            self.next_value(inner, state, kind) for state, kind in states
-        ] + [self.map_output(inner) for _ in range(n_maps)]
+        outputs: list[Expression] = [self.next_value(inner, state, kind) for state, kind in states] + [
+            self.map_output(inner) for _ in range(n_maps)
+        ]
         statements, outputs = self.with_draws(inner, statements, outputs)
         entries = [state for state, _ in states] + [None] * (len(outputs) - len(states))
         if self.chance(30):
@@ -291,7 +306,9 @@ class Maker:
 
         length: int | str = rows if not until and isinstance(rows, int) else self.named("n")
         partly = depth > 0 and (until or varies)
-        everything = frozenset().union(*(kind.shared for kind in inner.values()), *(env[s.value].shared for s in sequences))
+        everything = frozenset().union(
+            *(kind.shared for kind in inner.values()), *(env[s.value].shared for s in sequences)
+        )
         everything |= frozenset(updated)
         names = tuple(f"{name}_{position}" for position in range(len(outputs)))
         for one, output in zip(names, outputs, strict=True):
@@ -369,7 +386,11 @@ class Maker:
         fits = [
             name
             for name, kind in env.items()
-            if kind.shape and kind.shape[1:] in ((), (2,)) and not kind.draw and not kind.partly and RANKS[kind.dtype]
+            if kind.shape
+            and kind.shape[1:] in ((), (2,))
+            and not kind.draw
+            and not kind.partly
+            and RANKS[kind.dtype]
             and (n_steps is None or (isinstance(kind.shape[0], int) and kind.shape[0] >= rows))
             and (not self.smooth or kind.dtype == "float64")
         ]
@@ -416,9 +437,12 @@ class Maker:
         fits = [
             name
             for name, kind in env.items()
-            if kind.dtype == dtype and kind.shape[len(full) - len(shape) :] == shape and len(kind.shape) == len(full)
+            if kind.dtype == dtype
+            and kind.shape[len(full) - len(shape) :] == shape
+            and len(kind.shape) == len(full)
             and (taps == (-1,) or (isinstance(kind.shape[0], int) and kind.shape[0] >= rows))
-            and not kind.draw and not kind.partly
+            and not kind.draw
+            and not kind.partly
         ]
         if fits and self.chance(50):
             initial = self.pick(fits)
@@ -455,7 +479,11 @@ class Maker:
     def map_output(self, env: Env) -> Expression:
         if not self.smooth and self.chance(8):
             return self.condition(env, ())
-        stacks = [name for name, kind in env.items() if name.startswith("l") and kind.shape and not kind.partly and not kind.draw]
+        stacks = [
+            name
+            for name, kind in env.items()
+            if name.startswith("l") and kind.shape and not kind.partly and not kind.draw
+        ]
         stacks = [name for name in stacks if name not in self.outermost and len(env[name].shape) < 3]
         if stacks and self.chance(40):
             return Ref(self.pick(stacks))
@@ -541,9 +569,17 @@ def run(script: str) -> None:
 
 
 def search(
-    seed: int, smooth: bool = False, examples: int = CHUNK, tally: Tally | None = None, stop: float | None = None
+    seed: int,
+    smooth: bool = False,
+    examples: int = CHUNK,
+    tally: Tally | None = None,
+    stop: float | None = None,
+    shrink: bool = True,
 ) -> Tally:
-    """Runs a chunk of programs. Raises ``Failed`` with the smallest that fails. After ``stop`` no further one starts."""
+    """Runs a chunk of programs; after ``stop`` no further one starts. Raises ``Failed`` with the smallest that fails.
+
+    Without ``shrink`` it is the first that fails, as large as it is.
+    """
     tally = Tally() if tally is None else tally
     seen: set[Program] = set()
     failures: list[Failed] = []
@@ -556,7 +592,7 @@ def search(
         database=None,
         print_blob=False,
         suppress_health_check=list(hypothesis.HealthCheck),
-        phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
+        phases=(hypothesis.Phase.generate, *([hypothesis.Phase.shrink] if shrink else [])),
         report_multiple_bugs=False,
     )
     @hypothesis.given(programs(smooth))
@@ -570,7 +606,7 @@ def search(
         try:
             script = written(program)
         except Undecided:
-            tally.undecided += 1
+            tally.undecided += not failures
             return
         tally.ran += not failures
         try:

@@ -14,7 +14,7 @@ RANKS = {"bool": 0, "int64": 1, "float32": 2, "float64": 3}
 
 
 class Op(NamedTuple):
-    """``text`` is the source for ``args`` and ``parameter``; ``result`` a dtype, or ``common``, ``float``, ``branches``."""
+    """``text`` is the source; ``result`` a dtype, or ``common``, ``float``, ``branches``, ``parameter``."""
 
     text: str
     run: Callable[..., Any]

@@ -1,7 +1,7 @@
 """What a random program is: a small frozen structure that ``reference`` runs and ``script`` prints.
 
-A program is a block of statements over named values. ``Let`` names an expression; ``Loop`` runs a block once a step and names
-its stacked outputs and the final values of the shared variables that it updates. Blocks nest.
+A program is a block of statements over named values. ``Let`` names an expression; ``Loop`` runs a block once a step and
+names its stacked outputs and the final values of the shared variables that it updates. Blocks nest.
 """
 
 from __future__ import annotations

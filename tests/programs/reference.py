@@ -1,7 +1,7 @@
 """The reference: a program as plain Python loops over NumPy arrays.
 
-It knows what scan's semantics say and nothing of how LoopJAX works. Where rounding could decide (a comparison of nearly equal
-numbers, a chaotic recurrence), it raises ``Undecided``, and the program says nothing about either side.
+It knows what scan's semantics say and nothing of how LoopJAX works. Where rounding could decide (a comparison of nearly
+equal numbers, a chaotic recurrence), it raises ``Undecided``, and the program says nothing about either side.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Reference:
         self.single = False
         """Whether float32 occurred."""
         self.may_raise = False
-        """Whether an index was out of bounds that only the device knows for sure: NaN and ``IndexError`` are both right."""
+        """Whether an index that only the device knows was out of bounds: NaN and ``IndexError`` are both right."""
         self._rng = np.random.default_rng(0) if noise else None
         self._host: set[str] = set()
         self._device: set[str] = set()
@@ -253,9 +253,7 @@ class Reference:
         self._depth -= 1
         return outputs, carried, stopped
 
-    def _guess(
-        self, loop: Loop, env: Values, sequences: list[Array], histories: list[list[Any] | None]
-    ) -> list[Array]:
+    def _guess(self, loop: Loop, env: Values, sequences: list[Array], histories: list[list[Any] | None]) -> list[Array]:
         """What one step on zeros gives: the shapes and dtypes of outputs where no step runs."""
         self._guessing += 1
         seen = self.single, self.may_raise

@@ -1,0 +1,174 @@
+"""Random programs through the whole pipeline, against plain Python loops over NumPy arrays.
+
+Programs run for ``LOOPJAX_PROGRAM_SECONDS`` (40) from the seed ``LOOPJAX_PROGRAM_SEED`` (a random one), a third of the
+time for gradients. A failure prints its seed and the smallest program that fails, as a script. For more of them,
+``python -m tests.programs.generator``.
+"""
+
+import contextlib
+import os
+import secrets
+import subprocess
+import sys
+
+import hypothesis
+import numpy as np
+import pytest
+
+from loopjax.lower import interpreter, taps
+from loopjax.trace.grad import Pullback
+from tests.programs.generator import Failed, programs, run, search, search_until
+from tests.programs.program import Block, Call, Input, Let, Loop, Number, Program, Ref, Sequence, State, loops, pruned
+from tests.programs.reference import Reference, Undecided
+from tests.programs.script import gradient_source, source
+
+SECONDS = float(os.environ.get("LOOPJAX_PROGRAM_SECONDS", "40"))
+SEED = int(os.environ.get("LOOPJAX_PROGRAM_SEED", secrets.randbits(31)))
+
+
+@pytest.mark.parametrize("smooth", [False, True], ids=["values", "gradients"])
+def test_random_programs(smooth):
+    share = SECONDS / 3 if smooth else SECONDS * 2 / 3
+    print(f"LOOPJAX_PROGRAM_SEED={SEED}")
+    tally = search_until(share, SEED, smooth)
+    print(tally)
+    assert tally.ran
+
+
+def made(seed, count, smooth=False):
+    """Some programs and their scripts."""
+    found = []
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=10 * count,
+        database=None,
+        deadline=None,
+        phases=(hypothesis.Phase.generate,),
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(programs(smooth))
+    def collect(program):
+        with contextlib.suppress(Undecided):
+            found.append((program, (gradient_source if smooth else source)(program)))
+
+    collect()
+    return found
+
+
+FIBONACCI = Program(
+    (Input("x1", "float64", (3,)), Input("s1", "int64", (), "shared"), Input("x2", "int64", (), counts=(3, 0))),
+    Block(
+        (
+            Loop(
+                "l1",
+                ("l1_0", "l1_1"),
+                Block((Let("v1", Call("add", (Ref("h2"), Ref("h1")))),), (Ref("v1"), Call("tanh", (Ref("u1"),)))),
+                (State(Ref("x1"), (-2, -1), ("h1", "h2")), None),
+                (Sequence("x1", (0,), ("u1",)),),
+                n_steps=Ref("x2"),
+                go_backwards=True,
+                updates=(("s1", "l1_s1", Call("add", (Ref("s1"), Number(1)))),),
+            ),
+            Let("v2", Call("tail", (Ref("l1_0"),), 2)),
+        ),
+        (Ref("v2"), Ref("l1_1"), Ref("l1_s1")),
+    ),
+    update=True,
+)
+
+
+def test_the_reference_is_what_one_writes_by_hand():
+    x = np.array([1.0, 2.0, 10.0])
+    reference = Reference(FIBONACCI)
+    outputs, state = reference.call({"x1": x, "x2": np.int64(3)}, {"s1": np.asarray(5)})
+    np.testing.assert_array_equal(outputs[0], [5.0, 8.0])
+    np.testing.assert_array_equal(outputs[1], np.tanh(x[::-1]))
+    assert outputs[2] == state["s1"] == 8
+    outputs, state = reference.call({"x1": x, "x2": np.int64(0)}, state)
+    assert outputs[0].shape == outputs[1].shape == (0,)
+    assert outputs[2] == state["s1"] == 8
+    run(source(FIBONACCI))
+
+
+@pytest.mark.parametrize("smooth", [False, True], ids=["values", "gradients"])
+def test_scripts_run_by_themselves(smooth, tmp_path):
+    scripts = [script for _, script in made(3, 3, smooth)]
+    path = tmp_path / "program.py"
+    for script in sorted(scripts, key=len)[-2:]:
+        path.write_text(script)
+        done = subprocess.run([sys.executable, "-W", "error", path], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr + script
+
+
+def test_programs_are_of_every_kind():
+    """What the generator is for occurs among a thousand of its programs."""
+    found = [(program, script) for program, script in made(5, 40)]
+    every = [loop for program, _ in found for loop in loops(program.block)]
+    assert any(loop.until and loop.sequences for loop in every)
+    assert any(loop.until and loop.n_steps is not None for loop in every)
+    assert any(isinstance(loop.n_steps, Ref) for loop in every)
+    assert any(loop.n_steps == 0 for loop in every)
+    assert any(loop.n_steps == 1 for loop in every)
+    assert any(loop.go_backwards for loop in every)
+    assert any(loop.updates for loop in every)
+    assert any(len(loop.sequences) == 2 for loop in every)
+    assert any(any(isinstance(one, Loop) for one in loop.body.statements) for loop in every)
+    taps_used = {tap for loop in every for state in loop.states if state for tap in state.taps}
+    assert {-1, -2, -8} <= taps_used
+    text = "".join(script for _, script in found)
+    for part in ["[-1]", ".sum(0)", ".shape[0]", "float32", "int64", "except IndexError", "non_sequences", "stream"]:
+        assert part in text, part
+    assert any(f"[-{k}:]" in text for k in (1, 2, 3))
+
+
+def test_pruned_keeps_what_is_needed():
+    block = FIBONACCI.block
+    more = Program(FIBONACCI.inputs, Block((*block.statements, Let("v3", Ref("x1"))), (Ref("l1_0"),)))
+    kept = pruned(more)
+    assert [statement.name for statement in kept.block.statements] == ["l1"]
+    assert kept.inputs == more.inputs
+
+
+def test_a_tap_off_by_one_is_found(monkeypatch):
+    own = taps.read
+    monkeypatch.setattr(taps, "read", lambda history, past, tap: own(history, past, min(tap + 1, -1)))
+    with pytest.raises(Failed, match=r"Not equal to tolerance.*(?s:.*)import loopjax"):
+        search(0)
+
+
+def test_a_gradient_a_little_off_is_found(monkeypatch):
+    own = interpreter.RULES[Pullback]
+    monkeypatch.setitem(interpreter.RULES, Pullback, lambda node, args: [1.001 * one for one in own(node, args)])
+    with pytest.raises(Failed, match=r"Not equal to tolerance.*(?s:.*)loopjax\.grad"):
+        search(0, smooth=True)
+
+
+class TestRegressions:
+    """Programs that failed once, as small as the search made them."""
+
+    def test_a_map_of_which_more_than_four_last_rows_are_kept(self):
+        body = Block((), (Call("mul", (Ref("u1"), Number(2))),))
+        loop = Loop("l1", ("l1_0",), body, (None,), (Sequence("x1", (0,), ("u1",)),), n_steps=5)
+        last = Let("v1", Call("back", (Ref("l1_0"),), 5))
+        run(source(Program((Input("x1", "float64", (5,)),), Block((loop, last), (Ref("v1"),)))))
+
+    @pytest.mark.parametrize("kind", ["argument", "constant"])
+    def test_a_sequence_shorter_than_its_taps_gives_no_step(self, kind):
+        loop = Loop(
+            "l1", ("l1_0",), Block((), (Ref("u3"),)), (None,), (Sequence("x1", (-2, 0, 1), ("u1", "u2", "u3")),)
+        )
+        run(source(Program((Input("x1", "float64", (1,), kind),), Block((loop,), (Ref("l1_0"),)))))
+
+    def test_a_state_that_starts_as_a_number_is_read_by_an_inner_loop(self):
+        inner = Loop(
+            "l2",
+            ("l2_0", "l2_1"),
+            Block((), (Ref("h2"), Call("mul", (Ref("h2"), Ref("h1"))))),
+            (State(Ref("x2"), (-1,), ("h2",)), None),
+            (Sequence("x1", (0,), ("u1",)),),
+        )
+        total = Call("add", (Call("sum", (Ref("l2_1"),)), Ref("x2")))
+        loop = Loop("l1", ("l1_0",), Block((inner,), (total,)), (State(Number(0.5), (-1,), ("h1",)),), n_steps=2)
+        inputs = (Input("x1", "float64", (3,)), Input("x2", "float64"))
+        run(source(Program(inputs, Block((loop,), (Ref("l1_0"),)))))
