@@ -18,8 +18,8 @@ class In:
     """An input of a function: ``In(x, value=default, name="x")``.
 
     ``value`` is used where a call does not give one. ``name`` is what it is called by. ``allow_downcast=True``
-    accepts values that lose precision. ``borrow``, ``mutable``, ``strict`` and ``update`` are accepted or refused as
-    in ``function``.
+    accepts values that lose precision, ``strict=True`` none but arrays of the input's own type. ``borrow`` and
+    ``mutable`` are accepted for old programs: arguments are never written to.
     """
 
     def __init__(
@@ -56,6 +56,8 @@ class In:
         type = self.variable.type
         if isinstance(value, (np.ndarray, jax.Array)) and value.dtype == type.dtype and value.ndim == type.ndim:
             array: Any = value
+        elif self.strict:
+            raise TypeError(f"{self._place(position)} is strict: expected an array of type {type}, got {value!r:.80}")
         else:
             array = self._converted(value, bool(self.allow_downcast or allow_downcast), position)
         for wanted, got in zip(type.shape, array.shape, strict=True):

@@ -29,7 +29,7 @@ def function(
     mode: Any = None,
     updates: Mapping[SharedVariable, Any] | Iterable[tuple[SharedVariable, Any]] | None = None,
     givens: Replacements | None = None,
-    no_default_updates: bool = False,
+    no_default_updates: bool | Sequence[SharedVariable] = False,
     accept_inplace: bool = False,
     name: str | None = None,
     rebuild_strict: bool = True,
@@ -52,7 +52,7 @@ def function(
     givens
         Variables to be replaced by others throughout.
     no_default_updates
-        Ignores the default updates of shared variables, so that random streams stand still.
+        Ignores the default updates of all shared variables, or of those listed, so that random streams stand still.
     accept_inplace
         Lets the call overwrite the old values of updated variables. It does not wait for the new ones, and a call that
         fails loses them: they raise ``StateLost`` until they are set.
@@ -169,6 +169,9 @@ class Function:
                 raise ValueError(f"{self.name} has no shared variable {old!r} to swap; it has {self.get_shared()}")
             if not isinstance(new, SharedVariable) or not old.type.accepts(new.type):
                 raise TypeError(f"{old!r} is swapped for {new!r}; expected a shared variable of type {old.type}")
+        after = [swaps.get(variable, variable) for variable in self.get_shared()]
+        if len(set(after)) != len(after):
+            raise ValueError(f"{self.name}: the swap makes two of its shared variables one: {after}")
         graph = program.graph.rebuilt({old: new for old, new in swaps.items()})  # noqa: C416 - widens the key type
         count = len(program.state.updated)
         if delete_updates:

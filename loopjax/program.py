@@ -14,7 +14,7 @@ from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Constant, Graph, Variable, ancestors
 from loopjax.trace.promotion import settle_weak
 from loopjax.trace.shared import SharedVariable
-from loopjax.trace.substitute import Replacements, read_replacements, substitute
+from loopjax.trace.substitute import Replacements, read_replacements, refuse_cut_gradients, substitute
 
 Updates = dict[SharedVariable, Variable]
 Policy = Literal["raise", "warn", "ignore"]
@@ -104,7 +104,7 @@ def collect(
     givens: Replacements | None,
     options: Options,
     *,
-    no_default_updates: bool,
+    no_default_updates: bool | Sequence[SharedVariable],
     rebuild_strict: bool,
     on_unused_input: Policy,
 ) -> Program:
@@ -117,11 +117,13 @@ def collect(
     replaced = read_replacements(givens, "givens", rebuild_strict)
     given = [one.variable for one in declared]
     new_values = _read_updates(updates)
+    still = [] if isinstance(no_default_updates, bool) else list(no_default_updates)
     while True:
         wanted = substitute([*new_values.values(), *targets], replaced)
+        refuse_cut_gradients(wanted, given)
         read = ancestors(wanted, stop=given)
         shared = [variable for variable in read if isinstance(variable, SharedVariable)]
-        defaults = {} if no_default_updates else _defaults(shared, new_values)
+        defaults = {} if no_default_updates is True else _defaults(shared, [*new_values, *still])
         if not defaults:
             break
         new_values.update(defaults)
@@ -131,12 +133,12 @@ def collect(
     return Program(tuple(declared), form, graph, State(shared, list(new_values)), options)
 
 
-def _defaults(shared: Sequence[SharedVariable], updates: Updates) -> Updates:
-    """The default updates of variables that have none of their own."""
+def _defaults(shared: Sequence[SharedVariable], others: Sequence[SharedVariable]) -> Updates:
+    """The default updates of variables, but for ``others``: those with one of their own, or that stand still."""
     return {
         variable: _fitted(variable, variable.default_update)
         for variable in shared
-        if variable.default_update is not None and variable not in updates
+        if variable.default_update is not None and variable not in others
     }
 
 

@@ -12,7 +12,7 @@ from loopjax.errors import LengthError, where
 from loopjax.trace.grad import Linearize, Pullback
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.trace.lengths import compute, is_shape, on_host, shape_value
-from loopjax.trace.loop import Scan
+from loopjax.trace.loop import MOST_STEPS, Scan
 from loopjax.trace.op import Call, Op, call
 from loopjax.trace.types import TensorType
 
@@ -74,6 +74,10 @@ class _Sizing:
             raise LengthError(f"{node.op.name}: the length {variable!r} is not known{where(node.sources)}")
         if isinstance(node.op, Scan) and int(value) < 0:
             raise ValueError(f"scan {node.op.label!r}: n_steps is negative: {int(value)}{where(node.sources)}")
+        if isinstance(node.op, Scan) and int(value) > MOST_STEPS:
+            raise ValueError(
+                f"scan {node.op.label!r}: n_steps is {int(value)}, more than {MOST_STEPS}{where(node.sources)}"
+            )
         return int(value)
 
     def _note_value(self, node: Apply) -> None:

@@ -12,7 +12,7 @@ from loopjax.errors import LengthError, UnsupportedError, where
 from loopjax.trace.grad import Linearize
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, toposort
 from loopjax.trace.lengths import host_values, is_shape, leaves_of, on_host
-from loopjax.trace.loop import Scan
+from loopjax.trace.loop import MOST_STEPS, Scan
 from loopjax.trace.types import RESIDUAL
 
 
@@ -177,6 +177,9 @@ def _checks(graph: Graph) -> Iterator[Check]:
             lines = [line for reader in graph.readers.get(stack, []) for line in reader.sources]
             if output.keep.last:
                 yield Check(n_steps, frozenset(leaves.values), output.keep.last, op.label, where(lines))
+        for fold in op.folds:
+            if fold.kind == "at":
+                yield Check(n_steps, frozenset(leaves.values), fold.step + 1, op.label, where(node.sources))
 
 
 def check(stage: Stage, arrays: Sequence[Any]) -> None:
@@ -189,10 +192,10 @@ def check(stage: Stage, arrays: Sequence[Any]) -> None:
     for one, count in zip(stage.checks, counts, strict=True):
         if count is not None and count < 0:
             raise ValueError(f"scan {one.scan!r}: n_steps is negative: {int(count)}{one.place}")
+        if count is not None and count > MOST_STEPS:
+            raise ValueError(f"scan {one.scan!r}: n_steps is {int(count)}, more than {MOST_STEPS}{one.place}")
         if count is not None and count < one.least:
-            raise IndexError(
-                f"scan {one.scan!r} ran {int(count)} steps, and its output is read at index -{one.least}{one.place}"
-            )
+            raise IndexError(f"scan {one.scan!r} ran {int(count)} steps; what is read needs {one.least}{one.place}")
 
 
 def _cut_outputs(node: Apply | None) -> tuple[Variable, ...]:

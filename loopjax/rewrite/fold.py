@@ -52,7 +52,7 @@ class FoldSteps:
         """The readers of a loop's outputs that can be folded, where all readers of the output can, or need last rows
         alone."""
         op = node.op
-        if not isinstance(op, Scan) or not (op.until or may_vary(node, graph)):
+        if not isinstance(op, Scan) or not (op.until or may_vary(node, graph, self.inner)):
             return {}
         if not op.until and not op.recurrences and not self.inner:
             return {}
@@ -75,7 +75,9 @@ def _fold(reader: Apply, stack: Variable, position: int) -> Fold | None:
         return None
     if op.row in ("sum", "prod", "mean"):
         folds = 0 in op.arguments["axis"] and not op.arguments["keepdims"]
-        return Fold(position, "prod" if op.row == "prod" else "sum", op.arguments["dtype"]) if folds else None
+        dtype = op.arguments["dtype"]
+        wide = "float32" if dtype in ("float16", "bfloat16") else dtype
+        return Fold(position, "prod" if op.row == "prod" else "sum", wide) if folds else None
     if op.row == "index" and _step(op) is not None:
         return Fold(position, "at", stack.dtype, _step(op) or 0)
     return None
@@ -116,9 +118,9 @@ def _read(reader: Apply, stack: Variable, position: int) -> Variable:
         return Apply(rest, [value], reader.sources).outputs[0]
     axes = tuple(axis - 1 for axis in arguments["axis"] if axis > 0)
     if axes:
-        rest = call(reader.op.row, **{**arguments, "axis": axes})
+        rest = call(reader.op.row, **{**arguments, "axis": axes, "dtype": value.dtype})
         value = Apply(rest, [value], reader.sources).outputs[0]
     if reader.op.row == "mean":
         length = scan.outputs[-1] if scan.op.until else scan.inputs[0]
         value = say("true_div", value, say("cast", length, value.dtype))
-    return value
+    return value.astype(arguments["dtype"])

@@ -22,14 +22,16 @@ class TripCount:
     """Leaves ``n_steps`` a run-time value where no shape depends on it.
 
     That holds for a loop without sequences whose outputs are read by ``out[-j]`` alone. A loop that is differentiated
-    needs its length to store the steps, and one whose length follows from shapes is compiled for it anyway.
+    needs its length to store the steps, and one whose length follows from shapes is compiled for it anyway. ``inner``
+    is set inside of bodies: there no stage can end to learn a length that the device computes, so it is left to it.
     """
 
     name: str = "trip count"
+    inner: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, self, into=_not_differentiated)
-        chosen = {node for node in graph.applies if may_vary(node, graph) and _last_rows_alone(node, graph)}
+        graph = map_regions(graph, TripCount(inner=True), into=_not_differentiated)
+        chosen = {node for node in graph.applies if may_vary(node, graph, self.inner) and _last_rows_alone(node, graph)}
         if not chosen:
             return graph
 
@@ -41,13 +43,16 @@ class TripCount:
         return graph.rebuilt(transform=transform)
 
 
-def may_vary(node: Apply, graph: Graph) -> bool:
-    """Whether a node is a loop whose length is a value that nothing but its stacked outputs has to know."""
+def may_vary(node: Apply, graph: Graph, inner: bool) -> bool:
+    """Whether a node is a loop whose length is a value that nothing but its stacked outputs has to know.
+
+    Outside of bodies a value that the host can check before the run: below zero it is an error.
+    """
     op = node.op
     if not isinstance(op, Scan) or op.n_steps is not None or op.sequences or op.checkpoint:
         return False
     leaves = leaves_of([node.inputs[0]], stop=graph.inputs)
-    return bool(leaves.values or leaves.opaque)
+    return bool(leaves.values or leaves.opaque) and (inner or not leaves.opaque)
 
 
 def _last_rows_alone(node: Apply, graph: Graph) -> bool:

@@ -48,12 +48,13 @@ class Returned(NamedTuple):
     outputs: list[Variable]
     updates: dict[SharedVariable, Variable]
     condition: Variable | None
-    is_list: bool
 
 
 def read_sequences(sequences: Any) -> list[SequenceArgument]:
     """``sequences`` as a list. Raises ``TypeError`` or ``ValueError`` naming the entry."""
     found: list[SequenceArgument] = []
+    if isinstance(sequences, (list, tuple)) and sequences and all(isinstance(v, (int, float)) for v in sequences):
+        sequences = [sequences]  # one sequence, given as its numbers
     for position, entry in enumerate(_entries(sequences)):
         place = f"sequences[{position}]"
         taps: Any = [0]
@@ -129,23 +130,20 @@ def read_returned(result: Any, label: str) -> Returned:
         if not rest:
             raise _misreturned(result, label)
     if _is_updates(result):
-        return Returned([], _updates(result, label), condition, True)
+        return Returned([], _updates(result, label), condition)
     if isinstance(result, tuple) and len(result) == 2 and _is_updates(result[1], empty=True):
-        outputs, is_list = _outputs(result[0], label)
-        return Returned(outputs, _updates(result[1], label), condition, is_list)
-    outputs, is_list = _outputs(result, label)
-    return Returned(outputs, {}, condition, is_list)
+        return Returned(_outputs(result[0], label), _updates(result[1], label), condition)
+    return Returned(_outputs(result, label), {}, condition)
 
 
-def _outputs(result: Any, label: str) -> tuple[list[Variable], bool]:
-    is_list = isinstance(result, (list, tuple))
-    values: Sequence[Any] = result if is_list else [result]
+def _outputs(result: Any, label: str) -> list[Variable]:
+    values: Sequence[Any] = result if isinstance(result, (list, tuple)) else [result]
     outputs: list[Variable] = []
     for value in values:
         if not isinstance(value, (Variable, bool, int, float, complex, np.generic, np.ndarray, jax.Array)):
             raise _misreturned(result, label)
         outputs.append(as_variable(value))
-    return outputs, is_list
+    return outputs
 
 
 def _is_updates(value: Any, empty: bool = False) -> bool:
@@ -184,14 +182,9 @@ def _shape_of(value: Any) -> str:
 
 
 def _entries(value: Any) -> list[Any]:
-    """A list of entries. A list or tuple of nothing but numbers is one entry, an array."""
     if value is None:
         return []
-    if isinstance(value, (list, tuple)):
-        if value and all(isinstance(item, (int, float)) for item in value) and isinstance(value, list):
-            return [value] if len(value) > 1 else list(value)
-        return list(value)
-    return [value]
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _only(entry: Mapping[str, Any], place: str, *known: str) -> Mapping[str, Any]:

@@ -55,10 +55,10 @@ def constant(value: Any, name: str | None = None, dtype: Any = None) -> Constant
     if isinstance(value, Variable):
         raise TypeError(f"constant() takes a value, not the symbolic {value!r}")
     data = np.asarray(value)
-    if not isinstance(value, (np.ndarray, np.generic, jax.Array)):
-        data = _canonical(data)
     if dtype is not None:
         data = data.astype(dtype_name(dtype))
+    elif not isinstance(value, (np.ndarray, np.generic, jax.Array)):
+        data = _canonical(data)
     return Constant(_checked(data), name)
 
 
@@ -87,7 +87,7 @@ def _canonical(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _checked(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if data.dtype.kind in "OSUmM":
         raise TypeError(f"an array of dtype {data.dtype} is not numeric: {data!r:.80}")
-    return data
+    return data if data.dtype.isnative else data.astype(data.dtype.newbyteorder("="))
 
 
 def _holds_variables(value: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -103,7 +103,8 @@ def grad(
     disconnected_inputs
         What to do where ``cost`` does not depend on a ``wrt``: ``raise``, ``warn`` or ``ignore``.
     known_grads
-        Gradients of variables between ``wrt`` and the cost, each of the variable's shape.
+        Gradients of variables between ``wrt`` and the cost, each of the variable's shape; they stand for what would
+        flow back to those variables.
     return_disconnected
         What stands for the gradient of a disconnected ``wrt``: ``zero``, or ``none`` (also spelled ``disconnected``).
 
@@ -169,16 +170,29 @@ def _starts(cost: Variable | None, known_grads: Mapping[Variable, Any] | None) -
             raise TypeError(f"known_grads gives {given.type} for {variable!r}; expected {variable.type}")
         costs.append(variable)
         cotangents.append(given)
-    return costs, cotangents
+    return _independent(costs, known_grads or {}), cotangents
+
+
+def _independent(costs: list[Variable], known: Iterable[Variable]) -> list[Variable]:
+    """The starts, each with nothing flowing back from it through another: a known gradient is the whole of it."""
+    apart = []
+    for cost in costs:
+        held = _held(variable for variable in known if variable is not cost)
+        apart.append(Graph((), [cost]).rebuilt(held, inputs=()).outputs[0] if held else cost)
+    return apart
 
 
 def _hold_constant(
     costs: list[Variable], wanted: list[Variable], constants: Sequence[Variable]
 ) -> tuple[list[Variable], list[Variable]]:
-    """The same costs, with nothing flowing back through ``constants``."""
-    held = {variable: say("disconnected_grad", variable) for variable in constants}
-    graph = Graph(wanted, costs).rebuilt({variable: new for variable, new in held.items() if variable not in wanted})
-    return list(graph.outputs), wanted
+    """The same costs and ``wrt``, with nothing flowing back through ``constants``."""
+    rebuilt = Graph((), [*costs, *wanted]).rebuilt(_held(constants), inputs=()).outputs
+    return list(rebuilt[: len(costs)]), list(rebuilt[len(costs) :])
+
+
+def _held(variables: Iterable[Variable]) -> dict[Variable, Variable]:
+    """Variables with stand-ins of the same value that nothing flows back through."""
+    return {variable: say("disconnected_grad", variable) for variable in variables}
 
 
 def _connects(path: Sequence[Any], costs: Sequence[Variable], variable: Variable) -> bool:

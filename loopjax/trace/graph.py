@@ -71,7 +71,7 @@ class Constant(Variable):
 
     def __init__(self, data: np.ndarray[Any, Any], name: str | None = None, weak: bool = False) -> None:
         super().__init__(TensorType(data.dtype.name, tuple(data.shape), weak), name=name)
-        data = data.copy() if data.flags.writeable else data
+        data = data.copy() if data.flags.writeable or data.base is not None else data
         data.flags.writeable = False
         self.data = data
         self.exact: Any = None
@@ -144,14 +144,14 @@ class Graph:
             if variable in number:
                 return number[variable]
             if isinstance(variable, Constant):
-                return variable.key
+                return variable.key, variable.type.weak
             return ("free", id(variable))
 
         for node_index, node in enumerate(self.applies):
             nodes.append((node.op, tuple(ref(variable) for variable in node.inputs)))
             for output in node.outputs:
                 number.setdefault(output, (node_index, output.index))
-        types = tuple(variable.type for variable in self.inputs)
+        types = tuple((variable.type, variable.type.weak) for variable in self.inputs)
         return (types, tuple(nodes), tuple(ref(variable) for variable in self.outputs))
 
     @cached_property

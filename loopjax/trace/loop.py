@@ -12,6 +12,9 @@ from loopjax.trace.types import TensorType
 
 T = TypeVar("T")
 
+MOST_STEPS = 2**31 - 1
+"""Steps that a loop can count."""
+
 
 @dataclass(frozen=True)
 class Keep:
@@ -275,10 +278,18 @@ class Scan(Op):
             value.stacked(output.keep.last if self.dynamic else output.keep.rows(known))
             for output, value in zip(self.outputs, values, strict=True)
         ]
+        self._check_folds(known)
         folds = [values[fold.output].with_dtype(fold.dtype) for fold in self.folds]
         length = (TensorType("int64"),) if self.until else ()
         states = [old.with_shape(new.shape) for old, new in zip(parts.states, step.states, strict=True)]
         return (*stacks, *states, *folds, *length)
+
+    def _check_folds(self, n_steps: int | None) -> None:
+        for fold in self.folds:
+            if fold.kind == "at" and n_steps is not None and not self.until and fold.step >= n_steps:
+                raise IndexError(
+                    f"scan {self.label!r} ran {n_steps} steps, and its output is read at index {fold.step}"
+                )
 
     def _check_sequences(self, types: Sequence[TensorType]) -> None:
         for sequence, type in zip(self.sequences, types, strict=True):

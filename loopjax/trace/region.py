@@ -58,12 +58,13 @@ def _constant_expressions(nodes: Sequence[Apply]) -> set[Variable]:
 def _gradient_paths(nodes: Sequence[Apply], inside: set[Variable]) -> set[Variable]:
     """What lies between ``wrt`` and ``cost`` of the gradients inside."""
     found: set[Variable] = set()
-    for node in nodes:
-        if isinstance(node.op, Gradient) and node.outputs[0] in inside:
+    pending = [node for node in nodes if isinstance(node.op, Gradient)]
+    while ready := [node for node in pending if node.outputs[0] in inside or node.outputs[0] in found]:
+        for node in ready:
+            assert isinstance(node.op, Gradient)
             parts = node.op.parts(node.inputs)
-            path = toposort(parts.costs)
-            found |= dependents(path, parts.wrt) - set(parts.wrt)
-    if found:
-        # A node between a path and the inputs must be inside too.
+            found |= dependents(toposort(parts.costs), parts.wrt) - set(parts.wrt)
+            pending.remove(node)
+        # What reads a path must be inside too, and that may be another gradient.
         found |= dependents(nodes, found)
     return found

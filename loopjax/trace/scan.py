@@ -30,7 +30,7 @@ from loopjax.trace.recording import current_body, recording
 from loopjax.trace.region import close
 from loopjax.trace.shared import SharedVariable
 from loopjax.trace.source import source_of
-from loopjax.trace.types import TensorType
+from loopjax.trace.types import KEY, TensorType
 
 Updates = dict[SharedVariable, Variable]
 
@@ -149,7 +149,9 @@ def record(
     info = _matched(info, returned, label, fn)
     if returned.condition is not None and keep.every > 1:
         raise ValueError(f"scan {label!r}: a loop that stops by until has no fixed steps to keep{source_of(fn)}")
-    keys = [key for key in body.keys if key not in returned.updates]
+    # A stream's update is that its key moves on, whether fn returns it (from an inner scan) or not.
+    keys = list(body.keys) + [one for one in returned.updates if one.dtype == KEY and one not in body.keys]
+    returned = returned._replace(updates={one: new for one, new in returned.updates.items() if one.dtype != KEY})
     traced = _Trace(label, fn, sequence_args, info, returned, slices, pasts, keys, keep)
     return _results(traced, _node(traced, steps, passed if strict else None, options))
 

@@ -78,17 +78,25 @@ class SharedVariable(Variable):
                 raise TypeError(f"{self!r} holds a typed JAX key, got {type(value).__name__}")
             return value
         if isinstance(value, (bool, int, float, complex, list, tuple)):
-            value = constant(value).data
-            if self.type.is_float and value.dtype.kind in "iuf":
-                value = value.astype(self.dtype)
+            value = self._from_numbers(constant(value).data)
         array = value if isinstance(value, jax.Array) else np.asarray(value)
-        if str(array.dtype) != self.dtype or array.ndim != self.ndim:
-            got = TensorType(str(array.dtype), tuple(array.shape))
+        got = TensorType(dtype_name(array.dtype), tuple(array.shape))
+        if not self.type.accepts(got):
             raise TypeError(
-                f"{self!r} was given {got}; expected dtype {self.dtype} and {self.ndim} dimensions. "
+                f"{self!r} was given {got}; expected dtype {self.dtype} and {self.ndim} dimensions, sizes as "
+                f"the type says. "
                 f"Cast the value, for example value.astype({self.dtype!r})"
             )
         return on_device(array)
+
+    def _from_numbers(self, data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Python numbers in the variable's dtype, where that holds them; else as they are, to be refused."""
+        if self.type.is_float and data.dtype.kind in "iuf":
+            return data.astype(self.dtype)
+        if self.type.is_integer and data.dtype.kind in "iu" and data.size:
+            info = np.iinfo(self.dtype)
+            return data.astype(self.dtype) if info.min <= data.min() and data.max() <= info.max else data
+        return data
 
 
 def _packed(value: jax.Array) -> Any:
@@ -110,7 +118,8 @@ def on_device(array: Any) -> jax.Array:
     if isinstance(array, jax.Array):
         return array
     with jax.enable_x64(True):
-        return jnp.array(array)
+        # A copy of our own first: JAX may read the caller's memory after the call has returned.
+        return jnp.asarray(np.array(array))
 
 
 def shared(
@@ -143,4 +152,7 @@ def shared(
         with jax.enable_x64(True):
             array = array.astype(dtype_name(dtype))
     sizes = tuple(shape) if shape is not None else (None,) * array.ndim
-    return SharedVariable(TensorType(str(array.dtype), sizes), on_device(array), name)
+    type = TensorType(dtype_name(array.dtype), sizes)
+    if not type.accepts(type.with_shape(array.shape)):
+        raise ValueError(f"shared() was given a value of shape {tuple(array.shape)} and shape={sizes}")
+    return SharedVariable(type, on_device(array), name)

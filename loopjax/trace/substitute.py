@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from loopjax.errors import where
+from loopjax.errors import UnsupportedError, where
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Graph, Variable
+from loopjax.trace.grad import Gradient
+from loopjax.trace.graph import Graph, Variable, dependents, toposort
 from loopjax.trace.methods import say
 from loopjax.trace.promotion import settle_weak
 
@@ -30,9 +31,30 @@ def substitute(outputs: Sequence[Variable], replacements: Mapping[Variable, Vari
     """The outputs with all replacements made at once; what replaces is not replaced again."""
     if not replacements:
         return list(outputs)
+    refuse_cut_gradients(outputs, replacements)
     # Each replacement gets a node of its own, so that two variables replaced by one stay two for gradients.
     own = {old: say("identity", new) for old, new in replacements.items()}
     return list(Graph((), outputs).rebuilt(own, inputs=()).outputs)
+
+
+def refuse_cut_gradients(outputs: Iterable[Variable], cuts: Iterable[Variable]) -> None:
+    """Raises ``UnsupportedError`` where a variable that is replaced lies between the ``wrt`` and the cost of a
+    gradient."""
+    inner = {variable for variable in cuts if variable.owner is not None}
+    if not inner:
+        return
+    for node in toposort(outputs):
+        if not isinstance(node.op, Gradient):
+            continue
+        parts = node.op.parts(node.inputs)
+        between = dependents(toposort(parts.costs), parts.wrt) - set(parts.wrt)
+        for variable in inner & between:
+            raise UnsupportedError(
+                f"a gradient{where(node.sources)} flows through {variable!r}{where(variable.sources)}, which "
+                f"an input or "
+                f"a replacement cuts off; take the gradient with respect to that variable, or replace what it "
+                f"is made of"
+            )
 
 
 def read_replacements(pairs: Replacements | None, argument: str, strict: bool) -> dict[Variable, Variable]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
+
+if TYPE_CHECKING:
+    from loopjax.trace.graph import Variable
 
 Shape = tuple[int | None, ...]
 
@@ -28,6 +32,12 @@ class TensorType:
     dtype: str
     shape: Shape = ()
     weak: bool = field(default=False, compare=False)
+
+    def __call__(self, name: str | None = None) -> Variable:
+        """An input of this type."""
+        from loopjax.trace.graph import input_variable
+
+        return input_variable(self, name)
 
     @property
     def ndim(self) -> int:
