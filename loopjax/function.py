@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import jax
+import numpy as np
 
 from loopjax.arguments import In, bind
 from loopjax.errors import UnsupportedError
@@ -102,6 +103,12 @@ class Function:
         options, state = program.options, program.state
         stages = split(program.graph)
         donated = state.overwritable(program.graph.outputs) if options.inplace and len(stages) == 1 else []
+        self._overwritten = frozenset(donated)
+        outputs = program.graph.outputs
+        self._own = [
+            output.owner is not None and outputs.count(output) == 1 for output in outputs[: len(state.updated)]
+        ]
+        self._lent = [output for output in outputs if isinstance(output, SharedVariable)]
         self.stages = tuple(CompiledStage(stage, options.name, donated, options.check_index) for stage in stages)
 
     @property
@@ -121,11 +128,15 @@ class Function:
         try:
             with wide, state.locked():
                 arrays = self._bind(args, kwargs)
-                outputs = self._run([*arrays, *state.read()])
+                outputs = self._run([*arrays, *state.read(self._overwritten)])
                 if count:
-                    state.commit(outputs[:count], wait=not self.program.options.inplace)
+                    state.commit(outputs[:count], self._own, wait=not self.program.options.inplace)
+                for variable in self._lent:
+                    variable.own = False
         except BaseException:
             wide.restore()
+            if self.program.options.inplace:
+                state.lose_overwritten()
             raise
         return self.program.form(outputs[count:])
 
@@ -192,19 +203,17 @@ class Function:
     def _run(self, arrays: Sequence[Any]) -> list[Any]:
         """The graph's outputs: each stage found or compiled for its inputs, and run."""
         values = self._values(arrays)
-        try:
-            for stage in self.stages:
-                values.update(stage.run(values))
-        except BaseException:
-            if self.program.options.inplace:
-                self.program.state.lose_overwritten()
-            raise
+        for stage in self.stages:
+            values.update(stage.run(values))
         return [on_device(v.data if isinstance(v, Constant) else values[v]) for v in self.graph.outputs]
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
         """The inputs' arrays, of exactly their dtypes."""
         arrays = bind(self.program.inputs, args, kwargs, self.program.options.allow_downcast, self.name)
         self._check_tracers(arrays)
+        if self.program.options.inplace:
+            # Such a call does not wait, and the caller may write to the array before it has been read.
+            arrays = [np.array(array) if isinstance(array, np.ndarray) else array for array in arrays]
         return arrays
 
     def _check_tracers(self, arrays: Sequence[Any]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from itertools import repeat
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from loopjax.errors import UnsupportedError
 from loopjax.trace.graph import Variable
@@ -47,12 +48,16 @@ class State:
                 stack.enter_context(lock)
             yield
 
-    def read(self) -> list[Any]:
-        """The values now."""
-        return [variable.value for variable in self.variables]
+    def read(self, overwritten: Collection[SharedVariable] = ()) -> list[Any]:
+        """The values now; of those that the call overwrites a copy, where somebody else may hold the array."""
+        values = []
+        for variable in self.variables:
+            shared = variable in overwritten and not variable.own
+            values.append(jnp.array(variable.value) if shared else variable.value)
+        return values
 
-    def commit(self, values: Sequence[Any], wait: bool = True) -> None:
-        """Gives the updated variables their new values.
+    def commit(self, values: Sequence[Any], own: Sequence[bool], wait: bool = True) -> None:
+        """Gives the updated variables their new values, and says of each whether nobody else holds it.
 
         Waits for them first, so that a failed computation changes nothing, unless told not to.
         """
@@ -66,6 +71,7 @@ class State:
             value.block_until_ready()
         # One call into C: no interrupt can come between two assignments.
         deque(map(setattr, self.updated, repeat("_value"), values), maxlen=0)
+        deque(map(setattr, self.updated, repeat("own"), own), maxlen=0)
 
     def overwritable(self, outputs: Sequence[Variable]) -> list[SharedVariable]:
         """The variables whose old values nobody reads after a call."""

@@ -134,3 +134,10 @@ class TestCheckIndex:
         assert int(a.get_value()) == 1
         with pytest.raises(ValueError, match="check is 'index' or None"):
             loopjax.function([x, i], x[i], check="bounds")
+
+
+def test_a_swap_that_makes_two_variables_one_is_refused():
+    a, b = loopjax.shared(1.0), loopjax.shared(2.0)
+    f = loopjax.function([], [a, b], updates={a: a + 1, b: b + 5})
+    with pytest.raises(ValueError, match="makes two of its shared variables one"):
+        f.copy(swap={a: b})

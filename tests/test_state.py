@@ -188,3 +188,82 @@ class TestSharedVariables:
         a.set_value(np.zeros(2))
         f()
         np.testing.assert_array_equal(a.get_value(), [1, 1])
+
+
+class TestValuesAreTaken:
+    def test_later_writes_to_a_callers_array_change_nothing(self):
+        a, x = loopjax.shared(np.zeros(1)), at.dvector("x")
+        f = loopjax.function([x], x)
+        for _ in range(5):
+            value = np.ones(3_000_000)
+            a.set_value(value)
+            result = f(value)
+            value[:] = 7
+            assert a.get_value().max() == 1.0
+            assert np.asarray(result).max() == 1.0
+
+    def test_constants_of_views(self):
+        source = np.zeros(1)
+        y = at.dvector("x") + np.broadcast_to(source, (3,))
+        source[0] = 5
+        (x,) = [v for v in y.owner.inputs if v.name == "x"]
+        np.testing.assert_array_equal(y.eval({x: np.zeros(3)}), np.zeros(3))
+
+    def test_foreign_byte_order_sizes_and_integers(self):
+        assert loopjax.shared(np.ones(3, ">f8")).dtype == "float64"
+        small = loopjax.shared(np.int32(3))
+        small.set_value(4)
+        assert int(small.get_value()) == 4
+        with pytest.raises(TypeError, match="expected dtype int32"):
+            small.set_value(2**40)
+        with pytest.raises(TypeError, match="was given"):
+            loopjax.shared(np.zeros(3), shape=(3,)).set_value(np.zeros(5))
+        with pytest.raises(ValueError, match="shape"):
+            loopjax.shared(np.zeros(3), shape=(4,))
+
+
+def test_default_updates_of_some_can_stand_still():
+    a, b = loopjax.shared(0), loopjax.shared(0)
+    a.default_update, b.default_update = a + 1, b + 1
+    loopjax.function([], a + b, no_default_updates=[a])()
+    assert (int(a.get_value()), int(b.get_value())) == (0, 1)
+
+
+class TestAcceptInplaceOverwritesNothingOfOthers:
+    def test_results_and_arrays_that_somebody_holds(self):
+        source = jnp.ones(1000)
+        a, b = loopjax.shared(source), loopjax.shared(source)
+        look = loopjax.function([], a)
+        f = loopjax.function([], updates={a: a + 1}, accept_inplace=True)
+        held = [look(), a.get_value(borrow=True)]
+        f()
+        held.append(look())
+        f()
+        f()
+        assert [float(value[0]) for value in (*held, source, b.get_value())] == [1, 1, 2, 1, 1]
+        assert float(a.get_value()[0]) == 4
+
+    def test_a_value_that_is_an_output_or_two_updates(self):
+        a, b = loopjax.shared(np.zeros(1000)), loopjax.shared(np.zeros(1000))
+        n = a + 1
+        f = loopjax.function([], n, updates={a: n, b: n}, accept_inplace=True)
+        results = [f() for _ in range(4)]
+        assert [float(np.asarray(value)[0]) for value in results] == [1, 2, 3, 4]
+        assert float(b.get_value()[0]) == 4
+
+    def test_arguments_may_be_written_to_at_once(self):
+        a, x = loopjax.shared(np.zeros(3_000_000)), at.dvector("x")
+        f = loopjax.function([x], updates={a: x * 2}, accept_inplace=True)
+        for _ in range(4):
+            value = np.ones(3_000_000)
+            f(value)
+            value[:] = 7
+            assert a.get_value().max() == 2.0
+
+    def test_memory_is_reused_where_nobody_else_holds_it(self):
+        a = loopjax.shared(np.zeros(1000))
+        f = loopjax.function([], updates={a: a + 1}, accept_inplace=True)
+        f()
+        old = a.value
+        f()
+        assert old.is_deleted()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from loopjax.config import config
 from loopjax.errors import MissingInputError, where
 from loopjax.trace.arguments import (
     InitialArgument,
@@ -24,7 +25,7 @@ from loopjax.trace.convert import constant
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, apply, copy_node
 from loopjax.trace.loop import KEEP_ALL, Keep, MapOutput, Recurrence, Scan, SequenceInput, StepResult
 from loopjax.trace.methods import say
-from loopjax.trace.op import Call
+from loopjax.trace.op import Call, call
 from loopjax.trace.promotion import fold_weak, settle_weak
 from loopjax.trace.recording import current_body, recording
 from loopjax.trace.region import close
@@ -353,7 +354,17 @@ def _repromoted(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable]
         return copy_node(node, inputs, _with_inputs_of(node.op, inputs)).outputs
     if not isinstance(node.op, Call):
         return None
-    return copy_node(node, fold_weak(node.op.definition.operands, inputs)).outputs
+    op = _with_dtype_of(node.op, node.inputs[0].type, inputs[0].type) if inputs else node.op
+    return copy_node(node, fold_weak(op.definition.operands, inputs), op).outputs
+
+
+def _with_dtype_of(op: Call, old: TensorType, new: TensorType) -> Call:
+    """A reduction whose dtype followed from its input's, following the new one; a cast says what it says."""
+    dtype = op.arguments.get("dtype")
+    followed = dtype == old.dtype or (dtype == config.floatX and not old.is_float and new.is_float)
+    if op.row == "cast" or not followed:
+        return op
+    return call(op.row, **{**op.arguments, "dtype": new.dtype})
 
 
 def _with_inputs_of(op: Scan, inputs: Sequence[Variable]) -> Scan:

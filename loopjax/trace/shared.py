@@ -24,10 +24,11 @@ class SharedVariable(Variable):
     """State that functions read and update: a ``jax.Array`` on the device, of fixed dtype and ndim.
 
     ``default_update``, where set, is the value that every call of a function that reads the variable gives
-    it, unless the function has an update of its own for it.
+    it, unless the function has an update of its own for it. ``own`` says that nobody else holds the array, so that a
+    function with ``accept_inplace`` may overwrite it.
     """
 
-    __slots__ = ("_value", "default_update", "lock", "order")
+    __slots__ = ("_value", "default_update", "lock", "order", "own")
 
     def __init__(self, type: TensorType, value: jax.Array | None, name: str | None = None) -> None:
         super().__init__(type, name=name)
@@ -36,6 +37,7 @@ class SharedVariable(Variable):
         self.lock = threading.RLock()
         self.order = next(_order)
         self._value = value
+        self.own = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         update = self.default_update
@@ -59,6 +61,7 @@ class SharedVariable(Variable):
         """A copy of the value as a NumPy array; with ``borrow=True`` the ``jax.Array`` itself."""
         with self.lock:
             value = self.value
+            self.own = self.own and not borrow
         return value if borrow or self.dtype == KEY else np.array(value)
 
     def set_value(self, value: Any, borrow: bool = False) -> None:
@@ -69,6 +72,7 @@ class SharedVariable(Variable):
         made = self._checked(value)
         with self.lock:
             self._value = made
+            self.own = False
 
     def _checked(self, value: Any) -> jax.Array:
         if isinstance(value, jax.core.Tracer):

@@ -260,3 +260,60 @@ class TestRefusals:
             loopjax.errors.UnsupportedError, match=r"gradient through a loop that stops.*\[test_grad.py"
         ):
             loopjax.function([m], loopjax.grad(out[-1], m))(1.0)
+
+
+def test_a_gradient_of_a_gradient_inside_a_scan_keeps_both_paths_inside():
+    x, y = at.dvector("x"), at.dvector("y")
+    y2 = y * 2
+    cost = (y2 * x**2).sum() + (y * x).sum()
+    slope = loopjax.grad(cost, y)
+    rows, _ = loopjax.scan(lambda i: loopjax.grad(slope[i], x), sequences=at.arange(x.shape[0]))
+    found = loopjax.function([x, y], rows)([1.0, 2.0], [3.0, 4.0])
+    np.testing.assert_allclose(found, np.diag([5.0, 9.0]))
+
+
+class TestHeldConstant:
+    def test_a_constant_that_is_also_wrt(self):
+        x = at.dscalar("x")
+        h = x * x
+        found = loopjax.function([x], loopjax.grad(h * x, [h, x], consider_constant=[h]))(2.0)
+        assert [float(v) for v in found] == [2.0, 4.0]
+
+    def test_a_wrt_downstream_of_a_constant(self):
+        x = at.dscalar("x")
+        h = x * 2
+        z = h + 1
+        grads = loopjax.grad(z**2, [z, x], consider_constant=[h], disconnected_inputs="ignore")
+        assert [float(v) for v in loopjax.function([x], grads, on_unused_input="ignore")(2.0)] == [10.0, 0.0]
+
+    def test_known_gradients_stand_for_what_would_flow(self):
+        x = at.dscalar("x")
+        h = x * x
+        found = loopjax.grad(h * 3, x, known_grads={h: 5.0})
+        assert float(found.eval({x: 2.0})) == 20.0
+
+
+class TestCutsThroughGradients:
+    def test_an_inner_input_between_wrt_and_cost_is_refused(self):
+        x = at.dscalar("x")
+        h = x * 2
+        g = loopjax.grad(h**2, x)
+        with pytest.raises(loopjax.errors.UnsupportedError, match=r"a gradient \[test_grad.py:\d+\] flows through"):
+            loopjax.function([x, h], g)
+
+    @pytest.mark.parametrize("replace", ["givens", "clone_replace"])
+    def test_so_is_a_replacement(self, replace):
+        x, y = at.dscalar("x"), at.dscalar("y")
+        h = x * 2
+        g = loopjax.grad(h**2, x)
+        make = {
+            "givens": lambda: loopjax.function([x, y], g, givens={h: y}),
+            "clone_replace": lambda: loopjax.clone_replace(g, {h: y}),
+        }[replace]
+        with pytest.raises(loopjax.errors.UnsupportedError, match="flows through"):
+            make()
+
+    def test_upstream_of_wrt_it_is_a_plain_cut(self):
+        x = at.dscalar("x")
+        h = x * 2
+        assert float(loopjax.function([h], loopjax.grad(h**2, h))(5.0)) == 10.0

@@ -166,3 +166,41 @@ class TestScanCheckpoints:
         )
         plain, _ = loopjax.scan(lambda h, w: at.tanh(h * w), outputs_info=at.ones_like(w), non_sequences=w, n_steps=400)
         assert temporaries(few) < temporaries(plain) / 4
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_sums_of_low_precision_are_folded_in_a_wider_one(dtype):
+    k = at.lscalar("k")
+    one = at.constant(1, dtype=dtype)
+    counted, _ = loopjax.scan(lambda h: h * 1, outputs_info=one, n_steps=k)
+    f = loopjax.function([k], [counted.sum(0), counted.mean(0)])
+    total, mean = f(5000)
+    assert total.dtype == dtype
+    assert abs(float(total) - 5000) <= 16
+    assert float(mean) == 1.0
+
+
+class TestLengthsOfTheRun:
+    def test_more_steps_than_can_be_counted(self):
+        k = at.lscalar("k")
+        last, _ = loopjax.scan(lambda h: h + 1, outputs_info=at.constant(0), n_steps=k)
+        for read in (last[-1], last):
+            with pytest.raises(ValueError, match="n_steps is 4294967299, more than 2147483647"):
+                loopjax.function([k], read)(2**32 + 3)
+
+    @pytest.mark.parametrize(("total", "error"), [(-3, ValueError), (0, IndexError)])
+    def test_a_length_of_the_device_is_checked_too(self, total, error):
+        x = at.dvector("x")
+        last, _ = loopjax.scan(lambda h: h + 1, outputs_info=at.constant(0), n_steps=x.sum().astype("int64"))
+        f = loopjax.function([x], last[-1])
+        assert int(f([1.0, 2.0])) == 3
+        with pytest.raises(error):
+            f([float(total)])
+
+    def test_a_step_past_the_end_where_the_host_knows_it(self):
+        k = at.lscalar("k")
+        out, _ = loopjax.scan(lambda h: h + 1, outputs_info=at.constant(0), n_steps=k)
+        f = loopjax.function([k], out[5])
+        assert int(f(6)) == 6
+        with pytest.raises(IndexError, match="ran 3 steps; what is read needs 6"):
+            f(3)

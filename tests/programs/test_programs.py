@@ -160,6 +160,28 @@ class TestRegressions:
         )
         run(source(Program((Input("x1", "float64", (1,), kind),), Block((loop,), (Ref("l1_0"),)))))
 
+    def test_a_number_takes_the_dtype_of_a_result_exactly(self):
+        body = Block((), (Call("mul", (Ref("h1"), Ref("x1"))),))
+        loop = Loop("l1", ("l1_0",), body, (State(Number(-0.3), (-1,), ("h1",)),), n_steps=2)
+        run(source(Program((Input("x1", "float64"),), Block((loop,), (Ref("l1_0"),)))))
+
+    def test_a_sum_follows_the_dtype_that_a_number_takes(self):
+        inner = Loop("l2", ("l2_0",), Block((), (Ref("h1"),)), (None,), n_steps=3)
+        body = Block((inner,), (Call("add", (Ref("h1"), Ref("x1"))), Call("sum", (Ref("l2_0"),))))
+        loop = Loop("l1", ("l1_0", "l1_1"), body, (State(Number(0.1), (-1,), ("h1",)), None), n_steps=2)
+        run(source(Program((Input("x1", "float64"),), Block((loop,), (Ref("l1_1"),)))))
+
+    @pytest.mark.parametrize("more", [(), ("l1_0",)], ids=["one read", "a whole stack too"])
+    def test_a_step_that_a_loop_of_given_length_does_not_reach(self, more):
+        body = Block((), (Call("tanh", (Ref("h1"),)), Call("sin", (Ref("h1"),))))
+        states = (State(Ref("x1"), (-1,), ("h1",)), None)
+        loop = Loop("l1", ("l1_0", "l1_1"), body, states, n_steps=Ref("x2"))
+        read = Let("v1", Call("at", (Ref("l1_1"),), 2))
+        inputs = (Input("x1", "float64"), Input("x2", "int64", counts=(3, 2)))
+        program = Program(inputs, Block((loop, read), (Ref("v1"), *map(Ref, more))))
+        assert "expected IndexError" in source(program)
+        run(source(program))
+
     def test_a_state_that_starts_as_a_number_is_read_by_an_inner_loop(self):
         inner = Loop(
             "l2",

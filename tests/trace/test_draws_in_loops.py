@@ -169,3 +169,18 @@ def test_a_failing_fn_leaves_no_trace():
     draw = source.normal()
     f = loopjax.function([], draw)
     assert float(f()) != float(f())
+
+
+def test_an_inner_loop_whose_updates_fn_returns_still_draws_afresh():
+    source = stream()
+
+    def middle(j):
+        return loopjax.scan(lambda k: source.uniform(), sequences=at.arange(2))
+
+    def outer(i):
+        return loopjax.scan(middle, sequences=at.arange(2))[0]
+
+    table, updates = loopjax.scan(outer, sequences=at.arange(3))
+    assert len(updates) == 1
+    f = loopjax.function([], table, updates=updates)
+    assert len(np.unique(np.concatenate([np.ravel(f()) for _ in range(2)]))) == 24

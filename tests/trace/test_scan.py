@@ -471,3 +471,12 @@ class TestInnerLoopsOfRunTimeLength:
             loopjax.errors.UnsupportedError, match=r"scan 'inner'.*read it through \[-1\].*\[test_scan.py"
         ):
             loopjax.function([out.owner.inputs[1]], out)
+
+
+def test_a_list_of_numbers_is_one_state_each():
+    (a, _), _ = loopjax.scan(lambda a, b: (b, a + b), outputs_info=[0, 1], n_steps=6)
+    assert a.eval().tolist() == [1, 1, 2, 3, 5, 8]
+    out, _ = loopjax.scan(lambda h, p, q: h * p + q, outputs_info=[1], non_sequences=[2, 3], n_steps=3)
+    assert out.eval().tolist() == [5, 13, 29]
+    doubled, _ = loopjax.scan(lambda a: a * 2, sequences=[1, 2, 3])
+    assert doubled.eval().tolist() == [2, 4, 6]
