@@ -11,7 +11,7 @@ import numpy as np
 
 from loopjax.arguments import In, bind
 from loopjax.errors import UnsupportedError
-from loopjax.lower.compile import CompiledStage
+from loopjax.executable import CompiledStage
 from loopjax.lower.stages import split
 from loopjax.precision import SixtyFourBits
 from loopjax.program import Options, Policy, Program, collect

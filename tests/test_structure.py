@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "random": {"random", "tensor", "trace", "errors", "config"},
     "checkpoint": {"checkpoint", "trace", "errors", "config"},
     "rewrite": {"rewrite", "trace", "errors", "config"},
-    "lower": {"lower", "rewrite", "trace", "errors", "config"},
+    "lower": {"lower", "trace", "errors", "config"},
     "errors": set(),
     "config": set(),
 }

@@ -1,29 +1,16 @@
-"""From a stage and the arrays of a call to an executable, kept for the next call like it."""
+"""From a sized graph to a jitted function."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 from loopjax.lower import grad, indexing, scan  # noqa: F401 - they register the lowering rules
 from loopjax.lower.check import checked
 from loopjax.lower.interpreter import evaluate
-from loopjax.lower.specialise import concrete, specialise
-from loopjax.lower.stages import Stage, check, key
-from loopjax.rewrite.check_indices import CheckIndices
-from loopjax.rewrite.driver import rewrite
-from loopjax.rewrite.pipeline import SIZED
-from loopjax.trace.graph import Graph, Variable
-from loopjax.trace.types import KEY, TensorType
-
-KEPT = 256
-"""Compiled programs that a stage keeps; the least recently used goes first."""
+from loopjax.trace.graph import Graph
 
 
 class Compiled:
@@ -37,72 +24,3 @@ class Compiled:
 
         run.__name__ = run.__qualname__ = name
         self.call: Any = checked(run) if check_index else jax.jit(run, donate_argnums=tuple(donate))
-
-
-class CompiledStage:
-    """A stage with its cache, keyed by the inputs' shapes and the values of lengths."""
-
-    def __init__(self, stage: Stage, name: str, donated: Collection[Variable] = (), check_index: bool = False) -> None:
-        self.stage = stage
-        self._name = name
-        self._check_index = check_index
-        self._donate = [position for position, variable in enumerate(stage.graph.inputs) if variable in donated]
-        self._cache: OrderedDict[Any, Compiled] = OrderedDict()
-        self._lock = threading.Lock()
-
-    @property
-    def programs(self) -> list[Compiled]:
-        """The compiled programs at hand, the most recently used last."""
-        with self._lock:
-            return list(self._cache.values())
-
-    def find(self, arrays: Sequence[Any]) -> Compiled:
-        """The program for these inputs, compiled when it is called first."""
-        place = key(self.stage, arrays)
-        with self._lock:
-            found = self._cache.get(place)
-            if found is not None:
-                self._cache.move_to_end(place)
-                return found
-        made = self._make(arrays)
-        with self._lock:
-            found = self._cache.setdefault(place, made)
-            if len(self._cache) > KEPT:
-                self._cache.popitem(last=False)
-        return found
-
-    def _make(self, arrays: Sequence[Any]) -> Compiled:
-        graph = self.stage.graph
-        types = [
-            TensorType(KEY) if variable.dtype == KEY else concrete(array)
-            for variable, array in zip(graph.inputs, arrays, strict=True)
-        ]
-        values = {graph.inputs[position]: np.asarray(arrays[position]) for position in self.stage.length_inputs}
-        passes = (CheckIndices(), *SIZED) if self._check_index else SIZED
-        sized = rewrite(specialise(graph, types, values), passes)
-        return Compiled(sized, self._name, self._donate, self._check_index)
-
-    def run(self, values: Mapping[Variable, Any]) -> Iterator[tuple[Variable, Any]]:
-        """The stage's outputs, given the values of its inputs."""
-        arrays = [values[variable] for variable in self.stage.graph.inputs]
-        if self.stage.checks:
-            check(self.stage, arrays)
-        outputs = self.find(arrays).call(*arrays)
-        if self.stage.cuts:
-            outputs = self._cut(outputs)
-        return zip(self.stage.graph.outputs, outputs, strict=True)
-
-    def _cut(self, outputs: list[Any]) -> list[Any]:
-        """The outputs with buffers cut to the rows that count: on the host, where a view costs nothing and compiles
-        nothing."""
-        for buffer, length in self.stage.cuts:
-            rows = int(outputs[length])
-            if rows != outputs[buffer].shape[0]:
-                outputs[buffer] = _first_rows(outputs[buffer], rows)
-        return outputs
-
-
-def _first_rows(array: jax.Array, rows: int) -> jax.Array:
-    """A copy of the first rows, where the array is."""
-    part = np.asarray(array)[:rows]
-    return jax.device_put(part, array.sharding) if array.committed else jnp.array(part)

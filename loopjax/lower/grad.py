@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from loopjax.lower.interpreter import evaluate, rule
+from loopjax.lower.interpreter import as_array, evaluate, rule
 from loopjax.trace.grad import Linearize, Pullback
 from loopjax.trace.graph import Apply
 
@@ -25,7 +25,7 @@ def _linearize(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     rest = args[op.n_wrt :]
 
     def region(*differentiated: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        outputs = [_array(value) for value in evaluate(op.region, [*differentiated, *rest])]
+        outputs = [as_array(value) for value in evaluate(op.region, [*differentiated, *rest])]
         return tuple(outputs[: op.n_costs]), tuple(outputs[op.n_costs :])
 
     costs, pullback, published = jax.vjp(region, *wrt, *deltas, has_aux=True)
@@ -37,7 +37,3 @@ def _pullback(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     pullback, *cotangents = args
     found: Sequence[Any] = pullback(tuple(jnp.asarray(cotangent) for cotangent in cotangents))
     return found
-
-
-def _array(value: Any) -> Any:
-    return value if isinstance(value, jax.Array) else jnp.asarray(value)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
 from loopjax.errors import located, where
 from loopjax.trace.graph import Apply, Constant, Graph, Variable
 from loopjax.trace.op import Call, Op
@@ -72,3 +75,8 @@ def _cast(value: Any, dtype: str) -> Any:
     if dtype in (KEY, RESIDUAL) or str(value.dtype) == dtype:
         return value
     return value.astype(dtype)
+
+
+def as_array(value: Any) -> Any:
+    """A JAX array or tracer for what a graph gave, which may be a constant's NumPy array."""
+    return value if isinstance(value, jax.Array) else jnp.asarray(value)

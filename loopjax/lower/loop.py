@@ -11,7 +11,7 @@ from jax import lax
 
 from loopjax.lower import folding, taps
 from loopjax.lower.indexing import fill_value
-from loopjax.lower.interpreter import evaluate
+from loopjax.lower.interpreter import as_array, evaluate
 from loopjax.trace.loop import BodyInputs, Keep, LoopPlan, Scan, StepResult
 
 
@@ -80,7 +80,7 @@ class Loop:
         )
         keys = tuple(jax.random.fold_in(key, t) for key in self.parts.keys)
         given = BodyInputs(slices.rows, past, carry.states, keys, self.parts.non_sequences)
-        result = self.op.results([_array(value) for value in evaluate(self.op.body, given.flat())])
+        result = self.op.results([as_array(value) for value in evaluate(self.op.body, given.flat())])
         values = (*result.recurrences, *result.maps)
         pasts = tuple(
             taps.push(history, old, value, t)
@@ -134,10 +134,6 @@ class Loop:
 
 def _is_key(value: Any) -> bool:
     return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
-
-
-def _array(value: Any) -> Any:
-    return value if isinstance(value, jax.Array) else jnp.asarray(value)
 
 
 def _first_rows(depth: int, size: int, initial: Any, windowed: bool) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from loopjax.config import config
+from loopjax.trace.grad import Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.op import Op
 from loopjax.trace.verify import verify
@@ -27,6 +28,11 @@ def rewrite(graph: Graph, passes: Iterable[Pass]) -> Graph:
         if config.verify:
             verify(graph, after=step.name)
     return graph
+
+
+def not_differentiated(op: Op) -> bool:
+    """Whether a rewrite that derivatives do not survive may go into the regions of an op."""
+    return not isinstance(op, Linearize)
 
 
 def map_regions(graph: Graph, change: Callable[[Graph], Graph], into: Callable[[Op], bool] = lambda op: True) -> Graph:

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import map_regions, not_differentiated
 from loopjax.rewrite.keep import rows_of
 from loopjax.rewrite.trip_count import may_vary
-from loopjax.trace.grad import Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.loop import Fold, Scan
 from loopjax.trace.methods import say
-from loopjax.trace.op import Call, Entry, Op, call
-
-
-def _not_differentiated(op: Op) -> bool:
-    return not isinstance(op, Linearize)
+from loopjax.trace.op import Call, Entry, call
 
 
 @dataclass(frozen=True)
@@ -32,7 +27,7 @@ class FoldSteps:
     inner: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, FoldSteps(inner=True), into=_not_differentiated)
+        graph = map_regions(graph, FoldSteps(inner=True), into=not_differentiated)
         plans = {node: folds for node in graph.applies if (folds := self._folds(node, graph))}
         if not plans:
             return graph

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import map_regions, not_differentiated
 from loopjax.rewrite.keep import rows_read
-from loopjax.trace.grad import Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.lengths import leaves_of
 from loopjax.trace.loop import Scan
-from loopjax.trace.op import Op
-
-
-def _not_differentiated(op: Op) -> bool:
-    return not isinstance(op, Linearize)
 
 
 @dataclass(frozen=True)
@@ -30,7 +24,7 @@ class TripCount:
     inner: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, TripCount(inner=True), into=_not_differentiated)
+        graph = map_regions(graph, TripCount(inner=True), into=not_differentiated)
         chosen = {node for node in graph.applies if may_vary(node, graph, self.inner) and _last_rows_alone(node, graph)}
         if not chosen:
             return graph
