@@ -256,12 +256,13 @@ class Reference:
     def _guess(self, loop: Loop, env: Values, sequences: list[Array], histories: list[list[Any] | None]) -> list[Array]:
         """What one step on zeros gives: the shapes and dtypes of outputs where no step runs."""
         self._guessing += 1
-        seen = self.single, self.may_raise
+        seen = self.single
         inner = dict(env)
         for sequence, x in zip(loop.sequences, sequences, strict=True):
             inner.update(dict.fromkeys(sequence.names, np.zeros(x.shape[1:], x.dtype)))
         outputs = self._step(loop, inner, histories)[0]
-        self.single, self.may_raise = seen
+        # An index that shapes show to be out of bounds may raise, also where no step would read there.
+        self.single = seen
         self._guessing -= 1
         return outputs
 
