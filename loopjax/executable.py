@@ -13,7 +13,8 @@ import numpy as np
 
 from loopjax.lower.compile import Compiled
 from loopjax.lower.specialise import concrete, specialise
-from loopjax.lower.stages import Stage, check, key
+from loopjax.lower.stages import Stage, key
+from loopjax.lower.trip_counts import check
 from loopjax.rewrite.check_indices import CheckIndices
 from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.pipeline import SIZED
@@ -70,8 +71,8 @@ class CompiledStage:
     def run(self, values: Mapping[Variable, Any]) -> Iterator[tuple[Variable, Any]]:
         """The stage's outputs, given the values of its inputs."""
         arrays = [values[variable] for variable in self.stage.graph.inputs]
-        if self.stage.checks:
-            check(self.stage, arrays)
+        if self.stage.checks.each:
+            check(self.stage.checks, dict(zip(self.stage.graph.inputs, arrays, strict=True)))
         outputs = self.find(arrays).call(*arrays)
         if self.stage.cuts:
             outputs = self._cut(outputs)

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from loopjax.errors import LengthError, UnsupportedError, where
+from loopjax.lower.trip_counts import Checks, checks
 from loopjax.trace.grad import Linearize
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, toposort
 from loopjax.trace.lengths import host_values, is_shape, leaves_of, on_host
-from loopjax.trace.loop import MOST_STEPS, Scan
+from loopjax.trace.loop import Scan
 from loopjax.trace.types import RESIDUAL
-
-
-@dataclass(frozen=True)
-class Check:
-    """A trip count that stays a run-time value, the inputs it is computed from, the least it may be, and whose it
-    is."""
-
-    n_steps: Variable
-    leaves: frozenset[Variable]
-    least: int
-    scan: str
-    place: str
 
 
 @dataclass(frozen=True)
@@ -41,8 +30,8 @@ class Stage:
     graph: Graph
     length_inputs: tuple[int, ...]
     cuts: tuple[tuple[int, int], ...]
-    lengths: tuple[Variable, ...] = ()
-    checks: tuple[Check, ...] = ()
+    lengths: tuple[Variable, ...]
+    checks: Checks
 
 
 def split(graph: Graph) -> tuple[Stage, ...]:
@@ -139,7 +128,7 @@ def _stage(outputs: list[Variable], levels: _Levels, level: int, program: Graph)
         tuple(position for position, variable in enumerate(ordered) if variable in leaves.values),
         tuple((all_outputs.index(buffer), all_outputs.index(length)) for buffer, length in lengths.items()),
         _computed_lengths(demands, ordered),
-        tuple(_checks(graph)),
+        checks(graph),
     )
 
 
@@ -161,41 +150,6 @@ def key(stage: Stage, arrays: Sequence[Any]) -> tuple[Any, ...]:
     values = {stage.graph.inputs[position]: np.asarray(arrays[position]) for position in stage.length_inputs}
     lengths = host_values(stage.lengths, values, dict(zip(stage.graph.inputs, shapes, strict=True)))
     return shapes, tuple([None if length is None else length.tobytes() for length in lengths])
-
-
-def _checks(graph: Graph) -> Iterator[Check]:
-    for node in graph.applies:
-        op = node.op
-        if not isinstance(op, Scan) or not op.dynamic:
-            continue
-        n_steps = node.inputs[0]
-        leaves = leaves_of([n_steps], graph.inputs)
-        if leaves.opaque:
-            continue
-        yield Check(n_steps, frozenset(leaves.values), 0, op.label, where(node.sources))
-        for output, stack in zip(op.outputs, node.outputs, strict=False):
-            lines = [line for reader in graph.readers.get(stack, []) for line in reader.sources]
-            if output.keep.last:
-                yield Check(n_steps, frozenset(leaves.values), output.keep.last, op.label, where(lines))
-        for fold in op.folds:
-            if fold.kind == "at":
-                yield Check(n_steps, frozenset(leaves.values), fold.step + 1, op.label, where(node.sources))
-
-
-def check(stage: Stage, arrays: Sequence[Any]) -> None:
-    """Raises ``ValueError`` for a negative trip count, ``IndexError`` for one too small for what is read."""
-    values = dict(zip(stage.graph.inputs, arrays, strict=True))
-    shapes = {variable: array.shape for variable, array in values.items()}
-    wanted = [one.n_steps for one in stage.checks]
-    leaves = {leaf for one in stage.checks for leaf in one.leaves}
-    counts = host_values(wanted, {leaf: np.asarray(values[leaf]) for leaf in leaves}, shapes)
-    for one, count in zip(stage.checks, counts, strict=True):
-        if count is not None and count < 0:
-            raise ValueError(f"scan {one.scan!r}: n_steps is negative: {int(count)}{one.place}")
-        if count is not None and count > MOST_STEPS:
-            raise ValueError(f"scan {one.scan!r}: n_steps is {int(count)}, more than {MOST_STEPS}{one.place}")
-        if count is not None and count < one.least:
-            raise IndexError(f"scan {one.scan!r} ran {int(count)} steps; what is read needs {one.least}{one.place}")
 
 
 def _cut_outputs(node: Apply | None) -> tuple[Variable, ...]:

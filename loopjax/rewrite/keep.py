@@ -9,7 +9,8 @@ from loopjax.rewrite.driver import map_regions
 from loopjax.trace.convert import constant
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.loop import Keep, MapOutput, Recurrence, Scan
-from loopjax.trace.op import Call, Entry
+from loopjax.trace.methods import say
+from loopjax.trace.op import Call, Entry, call
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def rows_of(reader: Apply, stack: Variable, slices: bool) -> int | None:
 
 
 def _length_read(node: Apply, inputs: tuple[Variable, ...]) -> Variable | None:
-    """For ``shape[0]`` of a scan's output, the number of steps."""
+    """For ``shape[0]`` of a scan's output, the number of steps: the loop need not run, but it must be able to."""
     if not isinstance(node.op, Call) or node.op.row != "dim" or node.op.arguments["axis"] != 0:
         return None
     owner = inputs[0].owner
@@ -98,6 +99,7 @@ def _length_read(node: Apply, inputs: tuple[Variable, ...]) -> Variable | None:
         return None
     if op.until:
         return owner.outputs[-1]
-    if op.n_steps is not None:
-        return constant(op.n_steps)
-    return owner.inputs[0].astype("int64")
+    steps = constant(op.n_steps) if op.n_steps is not None else owner.inputs[0]
+    rows = [say("dim", sequence, 0) for sequence in op.inputs(owner.inputs).sequences]
+    needs = tuple((sequence.name, sequence.span) for sequence in op.sequences)
+    return Apply(call("trip_count", scan=op.label, needs=needs), [steps, *rows], owner.sources).outputs[0]

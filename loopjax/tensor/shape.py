@@ -31,6 +31,11 @@ def _dim_type(type: TensorType, axis: int) -> TensorType:
 
 
 register("shape", lambda x: jnp.asarray(x.shape, dtype="int64").reshape(x.ndim), _shape_type)
+register(
+    "trip_count",
+    lambda n_steps, *rows, scan, needs: n_steps.astype("int64"),
+    lambda *types, scan, needs: TensorType("int64"),
+)
 register("dim", lambda x, axis: jnp.asarray(x.shape[axis], dtype="int64"), _dim_type)
 
 

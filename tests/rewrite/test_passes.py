@@ -226,3 +226,14 @@ def test_no_pass_recurses_along_the_depth():
         y = at.sin(y)
     graph = rewrite(Graph([x], [y, loopjax.grad(y, x)]), SYMBOLIC)
     assert len(graph.outputs) == 2
+
+
+def test_a_length_read_alone_still_checks_that_the_loop_could_run() -> None:
+    n, x = at.lscalar("n"), at.dvector("x")
+    out, _ = loopjax.scan(lambda u: u * 2, sequences=x, n_steps=n, name="double")
+    f = loopjax.function([n, x], out.shape[0])
+    assert int(f(3, np.ones(5))) == 3
+    with pytest.raises(ValueError, match=r"'double': sequence 'x' has 5 rows; 6 steps need 6.*test_passes"):
+        f(6, np.ones(5))
+    with pytest.raises(ValueError, match="'double': n_steps is negative: -1"):
+        f(-1, np.ones(5))

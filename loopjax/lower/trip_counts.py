@@ -1,0 +1,92 @@
+"""Trip counts that no shape depends on are checked before a call runs: one program serves them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from loopjax.errors import where
+from loopjax.trace.graph import Apply, Graph, Variable
+from loopjax.trace.lengths import host_values, leaves_of
+from loopjax.trace.loop import MOST_STEPS, Scan
+from loopjax.trace.op import Call
+
+
+@dataclass(frozen=True)
+class Check:
+    """A trip count, the least it may be, whose it is, and where.
+
+    ``rows``: the lengths of the sequences that so many steps would read, each with what ``needs`` says of it: its name,
+    and how many rows more than steps it must have.
+    """
+
+    n_steps: Variable
+    least: int
+    scan: str
+    place: str
+    rows: tuple[Variable, ...] = ()
+    needs: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Checks:
+    """All checks of a stage, and the inputs whose values they need."""
+
+    each: tuple[Check, ...]
+    leaves: tuple[Variable, ...]
+
+
+def checks(graph: Graph) -> Checks:
+    """What must hold of the trip counts of a stage's loops, of those that the host can compute."""
+    found = [check for node in graph.applies for check in _checks(node, graph)]
+    known = [check for check in found if not leaves_of([check.n_steps], graph.inputs).opaque]
+    leaves = leaves_of([v for check in known for v in (check.n_steps, *check.rows)], graph.inputs)
+    return Checks(tuple(known), tuple(v for v in graph.inputs if v in leaves.values))
+
+
+def _checks(node: Apply, graph: Graph) -> Iterator[Check]:
+    op = node.op
+    if isinstance(op, Call) and op.row == "trip_count":
+        n_steps, *rows = node.inputs
+        yield Check(n_steps, 0, op.arguments["scan"], where(node.sources), tuple(rows), op.arguments["needs"])
+    if not isinstance(op, Scan) or not op.dynamic:
+        return
+    yield Check(node.inputs[0], 0, op.label, where(node.sources))
+    for output, stack in zip(op.outputs, node.outputs, strict=False):
+        lines = [line for reader in graph.readers.get(stack, []) for line in reader.sources]
+        if output.keep.last:
+            yield Check(node.inputs[0], output.keep.last, op.label, where(lines))
+    for fold in op.folds:
+        if fold.kind == "at":
+            yield Check(node.inputs[0], fold.step + 1, op.label, where(node.sources))
+
+
+def check(checks: Checks, values: Mapping[Variable, Any]) -> None:
+    """Raises ``ValueError`` for a trip count that is negative or needs more rows than there are, ``IndexError`` for one
+    too small for what is read."""
+    shapes = {variable: array.shape for variable, array in values.items()}
+    known = {leaf: np.asarray(values[leaf]) for leaf in checks.leaves}
+    counts = host_values([one.n_steps for one in checks.each], known, shapes)
+    for one, count in zip(checks.each, counts, strict=True):
+        if count is None:
+            continue
+        if count < 0:
+            raise ValueError(f"scan {one.scan!r}: n_steps is negative: {int(count)}{one.place}")
+        if count > MOST_STEPS:
+            raise ValueError(f"scan {one.scan!r}: n_steps is {int(count)}, more than {MOST_STEPS}{one.place}")
+        if count < one.least:
+            raise IndexError(f"scan {one.scan!r} ran {int(count)} steps; what is read needs {one.least}{one.place}")
+        if one.rows:
+            _check_rows(one, int(count), host_values(one.rows, known, shapes))
+
+
+def _check_rows(one: Check, count: int, sizes: Sequence[Any | None]) -> None:
+    for (name, span), size in zip(one.needs, sizes, strict=True):
+        if size is not None and count > max(int(size) - span, 0):
+            raise ValueError(
+                f"scan {one.scan!r}: sequence {name!r} has {int(size)} rows; {count} steps need "
+                f"{count + span}{one.place}"
+            )
