@@ -55,6 +55,12 @@ class Loop:
         folds = [folding.start(fold, type.sizes) for fold, type in zip(self.op.folds, types, strict=True)]
         return Carry(tuple(pasts), self.parts.states, tuple(folds))
 
+    def limit(self) -> Any:
+        """The most steps there can be, int32."""
+        if self.parts.n_steps:
+            return self.parts.n_steps[0].astype("int32")
+        return jnp.asarray(self.op.n_steps, "int32")
+
     def slices(self, n_steps: int) -> Slices:
         """What ``n_steps`` steps read, in the order in which they run."""
         rows = []

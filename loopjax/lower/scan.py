@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.lower import chunks, progress, while_loop
+from loopjax.lower import chunk_tree, chunks, progress, while_loop
 from loopjax.lower.interpreter import rule
 from loopjax.lower.loop import Carry, Loop, Slices
 from loopjax.trace.graph import Apply
@@ -101,5 +101,6 @@ KINDS: dict[str, Callable[[Loop], list[Any]]] = {
     "batched": _batched,
     "scan": _static,
     "while": while_loop.run,
+    "tree": chunk_tree.run,
 }
 """How each kind of plan runs."""

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.errors import LengthError, UnsupportedError, where
+from loopjax.errors import UnsupportedError, where
 from loopjax.lower.trip_counts import Checks, checks
-from loopjax.trace.grad import Linearize
+from loopjax.trace.demands import cut_outputs, demanded
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, toposort
 from loopjax.trace.lengths import host_values, is_shape, leaves_of, on_host
-from loopjax.trace.loop import Scan
 from loopjax.trace.types import RESIDUAL
 
 
@@ -75,7 +74,7 @@ class _Levels:
         for variable in demanded(node):
             level = max(level, self._host(variable))
         self._of_node[node] = level
-        waits = _cut_outputs(node)
+        waits = cut_outputs(node)
         for output in node.outputs:
             self._available[output] = level + 1 if output in waits else level
             if is_shape(node):
@@ -116,7 +115,7 @@ def _stage(outputs: list[Variable], levels: _Levels, level: int, program: Graph)
             )
     lengths = {}
     for variable in outputs:
-        if variable in _cut_outputs(variable.owner):
+        if variable in cut_outputs(variable.owner):
             assert variable.owner is not None
             lengths[variable] = variable.owner.outputs[-1]
     all_outputs = list(dict.fromkeys([*outputs, *lengths.values()]))
@@ -150,67 +149,3 @@ def key(stage: Stage, arrays: Sequence[Any]) -> tuple[Any, ...]:
     values = {stage.graph.inputs[position]: np.asarray(arrays[position]) for position in stage.length_inputs}
     lengths = host_values(stage.lengths, values, dict(zip(stage.graph.inputs, shapes, strict=True)))
     return shapes, tuple([None if length is None else length.tobytes() for length in lengths])
-
-
-def _cut_outputs(node: Apply | None) -> tuple[Variable, ...]:
-    """The outputs of a node whose length only its run decides."""
-    if node is None or not isinstance(node.op, Scan) or not node.op.until:
-        return ()
-    return tuple(
-        stack for output, stack in zip(node.op.outputs, node.outputs, strict=False) if output.keep.last is None
-    )
-
-
-def demanded(node: Apply) -> list[Variable]:
-    """The inputs of a node whose values decide shapes, in it or in its regions."""
-    positions = set(node.op.length_inputs(len(node.inputs)))
-    for region in node.op.regions:
-        positions |= _demanded_of(node, region)
-    return [node.inputs[position] for position in sorted(positions)]
-
-
-def _demanded_of(node: Apply, region: Graph) -> set[int]:
-    """Positions of a node's inputs whose values decide shapes in its region."""
-    place = {variable: position for position, variable in enumerate(region.inputs)}
-    lengths: list[Variable] = []
-    for inner in region.applies:
-        _check_cut(inner, region)
-        lengths.extend(demanded(inner))
-    leaves = leaves_of(lengths, stop=region.inputs)
-    for variable in leaves.opaque:
-        raise _varies(node, variable)
-    return {_outer_position(node, place[variable], variable) for variable in leaves.values}
-
-
-def _outer_position(node: Apply, position: int, variable: Variable) -> int:
-    """The position of the input that a region's input stands for."""
-    if isinstance(node.op, Linearize):
-        return position
-    assert isinstance(node.op, Scan)
-    outer = len(node.inputs) - (len(node.op.body.inputs) - position)
-    first = len(node.inputs) - len(node.op.inputs(node.inputs).non_sequences)
-    if outer < first:
-        raise _varies(node, variable)
-    return outer
-
-
-def _varies(node: Apply, variable: Variable) -> LengthError:
-    label = node.op.label if isinstance(node.op, Scan) else "a differentiated region"
-    return LengthError(
-        f"{label!r}: the length {variable!r}{where(variable.sources)} is computed anew at each step or on the "
-        f"device; inside "
-        f"of a loop a length must be the same at every step and known before the call{where(node.sources)}"
-    )
-
-
-def _check_cut(inner: Apply, region: Graph) -> None:
-    """A loop of unknown length inside a region may be read through its last rows and its length alone."""
-    stacks: Iterable[Variable] = _cut_outputs(inner)
-    for stack in stacks:
-        if stack in region.outputs or region.readers.get(stack):
-            assert isinstance(inner.op, Scan)
-            raise UnsupportedError(
-                f"scan {inner.op.label!r} stops by until inside of another loop or a gradient, so its length "
-                f"differs from step "
-                f"to step: read it through [-1], [i], .sum(0) or .shape[0], not as a whole{where(inner.sources)}"
-            )

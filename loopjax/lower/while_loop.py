@@ -24,18 +24,22 @@ class State(NamedTuple):
 
 def run(loop: Loop) -> list[Any]:
     """Runs until the condition or the most steps there can be."""
-    limit, rows = _limit(loop)
-    state = State(
-        jnp.zeros((), "int32"),
-        jnp.zeros((), "bool"),
-        loop.carry(),
-        tuple(
-            jnp.zeros((loop.op.n_steps, *type.sizes), type.dtype)
-            for type, output in zip(loop.types, loop.op.outputs, strict=True)
-            if output.keep.last is None
-        ),
-    )
+    state = advance(loop, start(loop), loop.limit())
+    may_be_short = loop.op.n_steps is None or any((output.keep.last or 0) > 1 for output in loop.op.outputs)
+    return loop.outputs(state.carry, state.buffers, state.t, may_be_short)
 
+
+def start(loop: Loop) -> State:
+    """Before the first step."""
+    outputs = zip(loop.types, loop.op.outputs, strict=True)
+    kept = [type for type, output in outputs if output.keep.last is None]
+    buffers = tuple(jnp.zeros((loop.op.n_steps, *type.sizes), type.dtype) for type in kept)
+    return State(jnp.zeros((), "int32"), jnp.zeros((), "bool"), loop.carry(), buffers)
+
+
+def advance(loop: Loop, state: State, limit: Any) -> State:
+    """From ``state`` until the condition, or until ``limit`` steps were done since the first."""
+    rows = () if loop.op.n_steps is None else loop.slices(loop.op.n_steps).rows
     bar = progress.Bar(loop.op.progress, loop.plan.report, loop.op.n_steps)
 
     def step(before: State) -> State:
@@ -52,17 +56,7 @@ def run(loop: Loop) -> list[Any]:
 
     if loop.plan.unroll > 1:
         state = _several_at_once(step, state, limit, loop.plan.unroll)
-    state = lax.while_loop(lambda now: (now.t < limit) & ~now.stopped, step, state)
-    may_be_short = loop.op.n_steps is None or any((output.keep.last or 0) > 1 for output in loop.op.outputs)
-    return loop.outputs(state.carry, state.buffers, state.t, may_be_short)
-
-
-def _limit(loop: Loop) -> tuple[Any, tuple[tuple[Any, ...], ...]]:
-    """The most steps there can be, and what sequences give for them."""
-    n_steps = loop.op.n_steps
-    if n_steps is None:
-        return loop.parts.n_steps[0].astype("int32"), ()
-    return jnp.asarray(n_steps, "int32"), loop.slices(n_steps).rows
+    return lax.while_loop(lambda now: (now.t < limit) & ~now.stopped, step, state)
 
 
 def _several_at_once(step: Callable[[State], State], state: State, limit: Any, count: int) -> State:

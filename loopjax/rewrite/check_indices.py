@@ -37,7 +37,7 @@ class CheckIndices:
                     checked[position] = _checked(inputs[position], size, node)
             return copy_node(node, checked).outputs
 
-        return map_regions(graph, self).rebuilt(transform=transform)
+        return map_regions(graph, lambda region, op: self(region)).rebuilt(transform=transform)
 
 
 def _axes(op: Call) -> list[int]:

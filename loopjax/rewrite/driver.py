@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from loopjax.config import config
-from loopjax.trace.grad import Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.op import Op
 from loopjax.trace.verify import verify
@@ -30,19 +29,14 @@ def rewrite(graph: Graph, passes: Iterable[Pass]) -> Graph:
     return graph
 
 
-def not_differentiated(op: Op) -> bool:
-    """Whether a rewrite that derivatives do not survive may go into the regions of an op."""
-    return not isinstance(op, Linearize)
-
-
-def map_regions(graph: Graph, change: Callable[[Graph], Graph], into: Callable[[Op], bool] = lambda op: True) -> Graph:
-    """The graph with ``change`` applied to the regions of its nodes, those of ops that ``into`` admits."""
+def map_regions(graph: Graph, change: Callable[[Graph, Op], Graph]) -> Graph:
+    """The graph with the regions of its nodes changed; ``change`` gets each region and the op that it belongs to."""
 
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
         regions = node.op.regions
-        if not regions or not into(node.op):
+        if not regions:
             return None
-        changed = tuple(change(region) for region in regions)
+        changed = tuple(change(region, node.op) for region in regions)
         if all(new is old for new, old in zip(changed, regions, strict=True)):
             return None
         return copy_node(node, inputs, node.op.with_regions(changed)).outputs

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from loopjax.rewrite.driver import map_regions, not_differentiated
+from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.keep import rows_of
 from loopjax.rewrite.trip_count import may_vary
+from loopjax.trace.grad import Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.loop import Fold, Scan
 from loopjax.trace.methods import say
-from loopjax.trace.op import Call, Entry, call
+from loopjax.trace.op import Call, Entry, Op, call
 
 
 @dataclass(frozen=True)
@@ -20,14 +21,16 @@ class FoldSteps:
 
     Nothing is stacked, so no stage ends to learn the length, and inside of another loop such a loop can be read at all.
     ``inner`` is set inside of bodies, where even loops without recurrence are folded: they could not be lowered
-    otherwise.
+    otherwise. ``differentiated`` is set inside of regions that are, where loops run as many steps as they are compiled
+    for unless ``until`` stops them.
     """
 
     name: str = "fold"
     inner: bool = False
+    differentiated: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, FoldSteps(inner=True), into=not_differentiated)
+        graph = map_regions(graph, self._within)
         plans = {node: folds for node in graph.applies if (folds := self._folds(node, graph))}
         if not plans:
             return graph
@@ -43,11 +46,19 @@ class FoldSteps:
 
         return graph.rebuilt(transform=transform)
 
+    def _within(self, region: Graph, op: Op) -> Graph:
+        if isinstance(op, Linearize):
+            return replace(self, differentiated=True)(region)
+        return replace(self, inner=True)(region)
+
     def _folds(self, node: Apply, graph: Graph) -> dict[Apply, Fold]:
         """The readers of a loop's outputs that can be folded, where all readers of the output can, or need last rows
         alone."""
         op = node.op
-        if not isinstance(op, Scan) or not (op.until or may_vary(node, graph, self.inner)):
+        if not isinstance(op, Scan):
+            return {}
+        varies = not self.differentiated and may_vary(node, graph, self.inner)
+        if not (op.until or varies):
             return {}
         if not op.until and not op.recurrences and not self.inner:
             return {}

@@ -33,7 +33,7 @@ class Gather:
     name: str = "gather"
 
     def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, self)
+        graph = map_regions(graph, lambda region, op: self(region))
         while True:
             ready = _ready(graph)
             if not ready:

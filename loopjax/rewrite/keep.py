@@ -23,7 +23,7 @@ class KeepRead:
     name: str = "keep"
 
     def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, self)
+        graph = map_regions(graph, lambda region, op: self(region))
         kept: dict[Apply, Scan] = {}
         for node in graph.applies:
             if isinstance(node.op, Scan):

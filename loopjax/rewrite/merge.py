@@ -21,7 +21,7 @@ class Merge:
     name: str = "merge"
 
     def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, self)
+        graph = map_regions(graph, lambda region, op: self(region))
         groups = _groups(graph)
         if not groups.merges:
             return graph

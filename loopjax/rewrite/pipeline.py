@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loopjax.rewrite.count_first import CountFirst
 from loopjax.rewrite.driver import Pass
 from loopjax.rewrite.fold import FoldSteps
 from loopjax.rewrite.gather import Gather
@@ -10,7 +11,7 @@ from loopjax.rewrite.merge import Merge
 from loopjax.rewrite.plan import PlanLoops
 from loopjax.rewrite.trip_count import TripCount
 
-SYMBOLIC: tuple[Pass, ...] = (Merge(), Gather(), Merge(), FoldSteps(), KeepRead(), TripCount())
+SYMBOLIC: tuple[Pass, ...] = (Merge(), Gather(), Merge(), FoldSteps(), KeepRead(), TripCount(), CountFirst())
 """Once for each function."""
 
 SIZED: tuple[Pass, ...] = (PlanLoops(),)

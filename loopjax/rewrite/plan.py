@@ -30,6 +30,9 @@ UNROLL = 8
 REPORTS = 100
 """Words to a progress bar in a whole loop; where its length is not known, steps from one to the next."""
 
+CHILDREN = 16
+"""Children of a node, at most: more make skipping and storing a level dearer, fewer make more levels."""
+
 UNROLL_OPS = 12
 """Elementwise ops up to which a body counts as small."""
 
@@ -68,10 +71,10 @@ def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
         "scan", report=report, storage=tuple(_history(output) for output in op.outputs), derivative=derivative
     )
     n_steps = op.n_steps
-    if (op.until or n_steps is None) and derivative != "none":
+    if n_steps is None and derivative != "none":
         raise UnsupportedError(
-            f"scan {op.label!r}: the gradient through a loop that stops by until, or whose length varies "
-            f"from step to step of an outer loop, is not available yet{where(node.sources)}"
+            f"scan {op.label!r}: the gradient through a loop whose length varies from step to step of an outer loop "
+            f"is not available yet{where(node.sources)}"
         )
     if n_steps is None:
         unroll = _unroll(op, UNROLL, derivative)[0] if not op.until else 1
@@ -79,6 +82,8 @@ def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
         return replace(plan, kind="while", unroll=unroll, reason=reason)
     if n_steps == 0:
         return replace(plan, kind="empty", reason="no steps")
+    if op.until and derivative != "none":
+        return replace(plan, kind="tree", levels=_levels(op), reason="it stops when until says so")
     if op.until:
         return replace(plan, kind="while", reason="it stops when until says so")
     if n_steps == 1:
@@ -89,6 +94,16 @@ def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
         return replace(plan, checkpoint=op.checkpoint, reason=f"saves the state every {op.checkpoint} steps")
     unroll, reason = _unroll(op, n_steps, derivative)
     return replace(plan, unroll=unroll, reason=reason)
+
+
+def _levels(op: Scan) -> tuple[int, ...]:
+    """The children of a node at each level of a tree with a leaf for each step that is differentiated."""
+    assert op.n_steps is not None
+    n_steps = min(op.n_steps, op.truncate_gradient) if op.truncate_gradient > 0 else op.n_steps
+    depth = max(math.ceil(math.log(n_steps, CHILDREN)), 1)
+    width = max(math.ceil(n_steps ** (1 / depth)), 1)
+    rest = width ** (depth - 1)
+    return (-(-n_steps // rest), *[width] * (depth - 1))
 
 
 def _history(output: Recurrence | MapOutput) -> History:

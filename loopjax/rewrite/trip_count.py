@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from loopjax.rewrite.driver import map_regions, not_differentiated
+from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.keep import rows_read
+from loopjax.trace.grad import Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.lengths import leaves_of
 from loopjax.trace.loop import Scan
@@ -24,7 +25,7 @@ class TripCount:
     inner: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, TripCount(inner=True), into=not_differentiated)
+        graph = map_regions(graph, lambda r, op: r if isinstance(op, Linearize) else TripCount(inner=True)(r))
         chosen = {node for node in graph.applies if may_vary(node, graph, self.inner) and _last_rows_alone(node, graph)}
         if not chosen:
             return graph

@@ -115,19 +115,20 @@ class LoopPlan:
     """How a loop is lowered, decided once by the last sized rewrite.
 
     ``kind``: ``empty``, ``inline`` (one step), ``vmap``, ``batched`` (``vmap`` of ``batch`` steps at a time),
-    ``scan`` or ``while``. ``unroll``: steps per iteration. ``storage``: how each output's past values are held.
-    ``checkpoint``: steps between saved states, 0 for none. ``report``: steps between words to a progress
-    bar, 0 for none. ``derivative``: whether one encloses the loop, ``none`` or
-    ``any``. ``reason`` says why, for ``explain``.
+    ``scan``, ``while``, or ``tree``, whose nodes have as many children as ``levels`` says, from the root down.
+    ``unroll``: steps per iteration. ``storage``: how each output's past values are held. ``checkpoint``: steps between
+    saved states, 0 for none. ``report``: steps between words to a progress bar, 0 for none. ``derivative``: whether
+    one encloses the loop, ``none`` or ``any``. ``reason`` says why, for ``explain``.
     """
 
-    kind: Literal["empty", "inline", "vmap", "batched", "scan", "while"]
+    kind: Literal["empty", "inline", "vmap", "batched", "scan", "while", "tree"]
     unroll: int = 1
     storage: tuple[History, ...] = ()
     checkpoint: int = 0
     derivative: Literal["none", "any"] = "none"
     batch: int = 0
     report: int = 0
+    levels: tuple[int, ...] = ()
     reason: str = field(default="", compare=False)
 
 

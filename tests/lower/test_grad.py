@@ -253,14 +253,6 @@ class TestRefusals:
         known = loopjax.grad(None, x, known_grads={y: 10.0})
         assert float(known.eval({x: 3.0})) == 60.0
 
-    def test_until_says_that_it_is_not_there_yet(self):
-        m = at.dscalar("m")
-        out, _ = loopjax.scan(lambda p: (p * 2, loopjax.until(p > 9)), outputs_info=m, n_steps=8)
-        with pytest.raises(
-            loopjax.errors.UnsupportedError, match=r"gradient through a loop that stops.*\[test_grad.py"
-        ):
-            loopjax.function([m], loopjax.grad(out[-1], m))(1.0)
-
 
 def test_a_gradient_of_a_gradient_inside_a_scan_keeps_both_paths_inside():
     x, y = at.dvector("x"), at.dvector("y")

@@ -1,0 +1,199 @@
+"""Gradients through loops that stop by until: against finite differences of a Python loop, to third order."""
+
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+
+VALUES = (np.arange(1.0, 6.0), 1.0, 1.1)
+
+
+def loop(**options):
+    """``b *= x_t * w`` until it reaches 3, and its inputs."""
+    x, b, w = at.dvector("x"), at.dscalar("b"), at.dscalar("w")
+
+    def step(x_t, b, w):
+        b = b * x_t * w
+        return b, loopjax.until(b >= 3)
+
+    out, _ = loopjax.scan(step, sequences=x, outputs_info=b, non_sequences=w, name="product", **options)
+    return out, [x, b, w]
+
+
+def python_loop(x, b, w):
+    steps = []
+    for x_t in x:
+        b = b * x_t * w
+        steps.append(b)
+        if b >= 3:
+            break
+    return np.array(steps)
+
+
+def differences(cost, values, position, step=1e-6):
+    grad = np.zeros_like(np.array(values[position]))
+    for index in np.ndindex(*grad.shape):
+        for sign in (1, -1):
+            moved = [np.array(value) for value in values]
+            moved[position][index] += sign * step
+            grad[index] += sign * cost(python_loop(*moved)) / (2 * step)
+    return grad
+
+
+READS = {
+    "the last": (lambda o: o[-1], lambda o: o[-1]),
+    "the sum": (lambda o: o.sum(), lambda o: o.sum()),
+    "the mean and the last but one": (lambda o: o.mean() + o[-2] ** 2, lambda o: o.mean() + o[-2] ** 2),
+    "a step and the product": (lambda o: o[1] * o[-1] + o.prod(0), lambda o: o[1] * o[-1] + o.prod()),
+    "all": (lambda o: (o**2).sum(), lambda o: (o**2).sum()),
+    "all, backwards": (
+        lambda o: (at.tanh(o[::-1]).cumsum() ** 2).sum(),
+        lambda o: (np.tanh(o[::-1]).cumsum() ** 2).sum(),
+    ),
+    "differences": (lambda o: (o[1:] - o[:-1]).std() * o.max(), lambda o: np.diff(o).std() * o.max()),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_gradients_equal_finite_differences_of_a_python_loop(read):
+    symbolic, numeric = READS[read]
+    out, inputs = loop()
+    cost = symbolic(out)
+    value, *grads = loopjax.function(inputs, [cost, *loopjax.grad(cost, inputs)])(*VALUES)
+    np.testing.assert_allclose(value, numeric(python_loop(*VALUES)), rtol=1e-12)
+    for position, grad in enumerate(grads):
+        np.testing.assert_allclose(grad, differences(numeric, VALUES, position), rtol=1e-6, atol=1e-9)
+    assert np.all(np.asarray(grads[0])[3:] == 0), "steps that did not run have no gradient"
+
+
+def test_the_gradient_of_every_output():
+    out, inputs = loop()
+    rows, _ = loopjax.scan(
+        lambda i, out, w: loopjax.grad(out[i], w), sequences=at.arange(3), non_sequences=[out, inputs[2]]
+    )
+    with pytest.raises(loopjax.errors.UnsupportedError, match="stops by until inside of another loop"):
+        loopjax.function(inputs, rows)(*VALUES)
+    each = [loopjax.grad(out[i], inputs[2]) for i in range(3)]
+    found = loopjax.function(inputs, each)(*VALUES)
+    np.testing.assert_allclose(found, [1.0, 2 * 2 * 1.1, 6 * 3 * 1.1**2], rtol=1e-12)
+
+
+def test_one_program_serves_all_trip_counts_where_no_stack_is_read():
+    out, inputs = loop()
+    f = loopjax.function(inputs, loopjax.grad(out[-1] + out.sum(), inputs))
+    for start in (0.01, 0.1, 1.0, 3.0):
+        values = (VALUES[0], start, 1.1)
+        for position, grad in enumerate(f(*values)):
+            expected = differences(lambda o: o[-1] + o.sum(), values, position)
+            np.testing.assert_allclose(grad, expected, rtol=1e-6, atol=1e-9)
+    assert [len(stage.programs) for stage in f.stages] == [1]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_second_and_third_derivatives(whole):
+    out, inputs = loop()
+    w = inputs[2]
+    cost = (out**2).sum() if whole else out[-1]
+    second = loopjax.grad(loopjax.grad(cost, w), w)
+    found = loopjax.function(inputs, [second, loopjax.grad(second, w)])(*VALUES)
+    v = 1.1
+    # The steps are w, 2 w^2 and 6 w^3.
+    expected = [2 + 48 * v**2 + 1080 * v**4, 96 * v + 4320 * v**3] if whole else [36 * v, 36.0]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("last", [1, 2, 3, 7])
+def test_truncation_counts_from_the_step_that_was_the_last(last, whole):
+    out, inputs = loop(truncate_gradient=last)
+    cost = (out**2).sum() if whole else out[-1] + out.sum()
+    grads = loopjax.function(inputs, loopjax.grad(cost, inputs))(*VALUES)
+    first = max(3 - last, 0)
+    held = python_loop(*VALUES)[:first]
+
+    def truncated(x, b, w):
+        steps = list(held)
+        b = held[-1] if first else b
+        for x_t in x[first:3]:
+            b = b * x_t * w
+            steps.append(b)
+        steps = np.array(steps)
+        return (steps**2).sum() if whole else steps[-1] + steps.sum()
+
+    for position, grad in enumerate(grads):
+        expected = np.zeros_like(np.array(VALUES[position]))
+        for index in np.ndindex(*expected.shape):
+            for sign in (1, -1):
+                moved = [np.array(value) for value in VALUES]
+                moved[position][index] += sign * 1e-6
+                expected[index] += sign * truncated(*moved) / 2e-6
+        np.testing.assert_allclose(grad, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_what_a_step_that_does_not_run_would_give_never_shows():
+    """The square root of the next step is that of a negative number."""
+    x = at.dscalar("x")
+    out, _ = loopjax.scan(lambda h: (at.sqrt(h) - 1, loopjax.until(h < 2)), outputs_info=x, n_steps=500)
+    grad = loopjax.function([x], loopjax.grad(out[-1] + out.sum(), x))(9.0)
+    # 9, 2, 0.41: the step that starts below 2 is the last.
+    h, total = [9.0], 0.0
+    while True:
+        h.append(np.sqrt(h[-1]) - 1)
+        if h[-2] < 2:
+            break
+    slope = 1.0
+    for value in h[:-1]:
+        slope *= 0.5 / np.sqrt(value)
+        total += slope
+    np.testing.assert_allclose(grad, slope + total, rtol=1e-12)
+
+
+def test_draws_and_updates_inside():
+    """The same draws forward and backward; the updates are those of the steps that ran."""
+    stream = at.random.RandomStream(3)
+    m = at.dscalar("m")
+    count = loopjax.shared(np.array(0), name="count")
+
+    def step(h):
+        h = h * (1 + 0.5 * stream.uniform())
+        return h, {count: count + 1}, loopjax.until(h > 4)
+
+    out, updates = loopjax.scan(step, outputs_info=m, n_steps=50)
+    f = loopjax.function([m], [out[-1], loopjax.grad(out[-1], m)], updates=updates)
+    last, slope = f(1.0)
+    assert float(last) > 4
+    np.testing.assert_allclose(slope, last, rtol=1e-12)
+    assert 1 < int(count.get_value()) < 50
+
+
+def test_deep_taps_and_folded_sums_through_until():
+    x = at.dvector("x")
+    out, _ = loopjax.scan(
+        lambda old, last: (0.5 * old + at.sin(last), loopjax.until(old > 0.7)),
+        outputs_info={"initial": x, "taps": [-6, -1]},
+        n_steps=40,
+    )
+    cost = out.sum() * out[-1]
+    values = np.linspace(0.1, 0.9, 6)
+
+    def numeric(x):
+        h = list(x)
+        while True:
+            h.append(0.5 * h[-6] + np.sin(h[-1]))
+            if h[-7] > 0.7:
+                break
+        return sum(h[6:]) * h[-1]
+
+    grad = loopjax.function([x], loopjax.grad(cost, x))(values)
+    expected = [(numeric(values + d) - numeric(values - d)) / 2e-6 for d in np.eye(6) * 1e-6]
+    np.testing.assert_allclose(grad, expected, rtol=1e-6)
+
+
+def test_a_long_limit_costs_nothing_but_what_runs():
+    h = at.dvector("h")
+    out, _ = loopjax.scan(lambda h: (h * 1.1, loopjax.until(h.sum() > 1e4)), outputs_info=h, n_steps=100_000)
+    f = loopjax.function([h], loopjax.grad(out[-1].sum(), h))
+    slope = np.asarray(f(np.ones(50)))
+    np.testing.assert_allclose(slope, 1.1 ** np.round(np.log(slope[0]) / np.log(1.1)), rtol=1e-10)
+    assert f.lower(np.ones(50)).compile().memory_analysis().temp_size_in_bytes < 200 * 50 * 8
