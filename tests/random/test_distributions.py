@@ -280,6 +280,17 @@ def test_a_rejection_ends_for_every_parameter():
     assert draws("vonmises", (0.0, 1.0), size=(0,)).shape == (0,)
 
 
+def test_hypergeometric_has_the_right_tails():
+    """They are drawn from another part of the hat than the middle, and few draws lie there."""
+    n, reference = 200_000, stats.hypergeom(800, 300, 200)
+    found = np.asarray(draws("hypergeometric", (300, 500, 200), size=n))
+    away = np.abs(np.arange(201) - 75)
+    for least, most in [(0, 5), (6, 11), (12, 15), (16, 19), (20, 200)]:
+        expected = reference.pmf(np.arange(201))[(away >= least) & (away <= most)].sum()
+        counted = ((np.abs(found - 75) >= least) & (np.abs(found - 75) <= most)).sum()
+        assert stats.binomtest(int(counted), n, expected).pvalue > 0.005
+
+
 def test_rejection_in_a_loop():
     stream = RandomStream(5)
     drawn, updates = loopjax.scan(lambda: stream.hypergeometric(3, 2, 2, size=20), n_steps=50)
