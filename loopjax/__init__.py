@@ -1,7 +1,7 @@
 """LoopJAX: loops for XLA, written the Theano way. See the README for a first program."""
 
 from loopjax import random, tensor
-from loopjax.aliases import compile, gradient, printing
+from loopjax.aliases import compile, gradient, printing, sandbox, scan_module, updates
 from loopjax.arguments import In, Out
 from loopjax.checkpoint.scan_checkpoints import scan_checkpoints
 from loopjax.config import config
@@ -36,9 +36,12 @@ __all__ = [
     "printing",
     "random",
     "reduce",
+    "sandbox",
     "scan",
     "scan_checkpoints",
+    "scan_module",
     "shared",
     "tensor",
     "until",
+    "updates",
 ]

@@ -1,4 +1,4 @@
-"""The folders of Aesara that programs import from, as aliases: here and nowhere else.
+"""The folders of Theano and Aesara that programs import from, as aliases: here and nowhere else.
 
 ``from loopjax.scan.utils import until`` and ``loopjax.scan.utils.until`` both work, although ``loopjax.scan`` is a
 function: each path is a module that the import system knows, and an attribute of what stands before its last dot.
@@ -15,18 +15,20 @@ from loopjax import random, tensor
 from loopjax.arguments import In, Out
 from loopjax.checkpoint.scan_checkpoints import scan_checkpoints
 from loopjax.function import Function, function
+from loopjax.random.size_first import MRG_RandomStreams, RandomStreams
 from loopjax.trace.arguments import until
 from loopjax.trace.grad import grad
 from loopjax.trace.pretty import dprint, pp
 from loopjax.trace.scan import scan
 from loopjax.trace.shared import SharedVariable, shared
 from loopjax.trace.types import TensorType
+from loopjax.trace.updates import OrderedUpdates
 from loopjax.trace.views import foldl, foldr, map, reduce
 
 
 def _module(path: str, names: Mapping[str, Any], owner: object = None) -> ModuleType:
     """A module of these names that can be imported by its path, set as an attribute of ``owner``."""
-    module = ModuleType(path, "An alias of Aesara's module; see loopjax.aliases.")
+    module = ModuleType(path, "An alias of Theano's or Aesara's module; see loopjax.aliases.")
     vars(module).update(names)
     sys.modules[path] = module
     if owner is not None:
@@ -47,9 +49,19 @@ _SCAN_FILES: dict[str, dict[str, Any]] = {
 for _name, _names in _SCAN_FILES.items():
     setattr(_scan, _name, _module(f"loopjax.scan.{_name}", _names, owner=scan))
 
+# Theano's names of that folder and of its utils.
+scan_module = _module("loopjax.scan_module", {"scan": scan, "until": until, **_VIEWS})
+_module("loopjax.scan_module.scan_utils", {"until": until}, owner=scan_module)
+
 sys.modules["loopjax.tensor.random"] = random
 _module("loopjax.tensor.random.utils", {"RandomStream": random.RandomStream}, owner=random)
 _module("loopjax.tensor.type", {"TensorType": TensorType}, owner=tensor)
+_module("loopjax.tensor.sharedvar", {"TensorSharedVariable": SharedVariable}, owner=tensor)
+_EXTRA = "bincount broadcast_to cumprod cumsum diff fill_diagonal repeat searchsorted squeeze to_one_hot unravel_index"
+_module("loopjax.tensor.extra_ops", {name: getattr(tensor, name) for name in _EXTRA.split()}, owner=tensor)
+_module("loopjax.tensor.shared_randomstreams", {"RandomStreams": RandomStreams}, owner=tensor)
+sandbox = _module("loopjax.sandbox", {})
+_module("loopjax.sandbox.rng_mrg", {"MRG_RandomStreams": MRG_RandomStreams}, owner=sandbox)
 
 gradient = _module(
     "loopjax.gradient",
@@ -58,6 +70,14 @@ gradient = _module(
 printing = _module("loopjax.printing", {"dprint": dprint, "debugprint": dprint, "pp": pp, "pprint": pp})
 compile = _module(
     "loopjax.compile",
-    {"function": function, "Function": Function, "In": In, "Out": Out, "shared": shared},
+    {
+        "function": function,
+        "Function": Function,
+        "In": In,
+        "Out": Out,
+        "SharedVariable": SharedVariable,
+        "shared": shared,
+    },
 )
 _module("loopjax.compile.sharedvalue", {"shared": shared, "SharedVariable": SharedVariable}, owner=compile)
+updates = _module("loopjax.updates", {"OrderedUpdates": OrderedUpdates})

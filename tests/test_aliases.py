@@ -10,8 +10,10 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.random import RandomStream
+from loopjax.random.size_first import MRG_RandomStreams, RandomStreams
 from loopjax.trace.shared import SharedVariable
 from loopjax.trace.types import TensorType
+from loopjax.trace.updates import OrderedUpdates
 
 ALIASES = [
     ("loopjax.scan", "scan", loopjax.scan),
@@ -29,6 +31,18 @@ ALIASES = [
     ("loopjax.tensor.type", "TensorType", TensorType),
     ("loopjax.tensor.random", "RandomStream", RandomStream),
     ("loopjax.tensor.random.utils", "RandomStream", RandomStream),
+    ("loopjax.scan_module", "scan", loopjax.scan),
+    ("loopjax.scan_module", "until", loopjax.until),
+    ("loopjax.scan_module.scan_utils", "until", loopjax.until),
+    ("loopjax.tensor", "inv", at.reciprocal),
+    ("loopjax.tensor.nnet", "sigmoid", at.sigmoid),
+    ("loopjax.tensor.extra_ops", "cumsum", at.cumsum),
+    ("loopjax.tensor.extra_ops", "to_one_hot", at.to_one_hot),
+    ("loopjax.tensor.sharedvar", "TensorSharedVariable", SharedVariable),
+    ("loopjax.tensor.shared_randomstreams", "RandomStreams", RandomStreams),
+    ("loopjax.sandbox.rng_mrg", "MRG_RandomStreams", MRG_RandomStreams),
+    ("loopjax.updates", "OrderedUpdates", OrderedUpdates),
+    ("loopjax.compile", "SharedVariable", SharedVariable),
     ("loopjax.printing", "dprint", loopjax.dprint),
     ("loopjax.printing", "debugprint", loopjax.dprint),
     ("loopjax.printing", "pp", loopjax.pp),
@@ -65,11 +79,15 @@ def test_import_statements_in_a_fresh_interpreter():
 from loopjax.scan.utils import until
 from loopjax.tensor.random.utils import RandomStream
 from loopjax.gradient import grad
+from loopjax.tensor.shared_randomstreams import RandomStreams
+from loopjax.sandbox.rng_mrg import MRG_RandomStreams
+from loopjax.tensor.nnet import sigmoid
+from loopjax.scan_module.scan_utils import until as same
 import loopjax.scan
 import loopjax.tensor.type as types
 import loopjax.compile.sharedvalue
 import loopjax
-assert loopjax.scan.utils.until is until is loopjax.until
+assert loopjax.scan.utils.until is until is same is loopjax.until
 assert loopjax.tensor.random.utils.RandomStream is RandomStream
 assert types.TensorType("float32", ()).ndim == 0
 assert callable(loopjax.scan)
@@ -92,3 +110,18 @@ def test_stream_as_the_guide_writes_it():
     stream = loopjax.tensor.random.utils.RandomStream(1234)
     draw = loopjax.function([], stream.binomial(size=(8,), n=1, p=0.5))
     assert set(np.asarray(draw()).tolist()) <= {0, 1}
+
+
+def test_a_classifier_as_theanos_programs_write_it():
+    x, y = at.fmatrix("x"), at.lvector("y")
+    weights = loopjax.shared(np.zeros((2, 2), "float32"), name="W")
+    streams = loopjax.tensor.shared_randomstreams.RandomStreams(seed=1)
+    kept = streams.binomial(size=x.shape, n=1, p=0.9, dtype=loopjax.config.floatX)
+    p_y = at.nnet.softmax(at.dot(x * kept, weights))
+    cost = at.mean(at.nnet.categorical_crossentropy(p_y, y))
+    steps = loopjax.updates.OrderedUpdates({weights: weights - 0.5 * at.grad(cost, weights)})
+    train = loopjax.function([x, y], cost, updates=steps)
+    rows = np.random.default_rng(0).normal(size=(64, 2)).astype("float32")
+    costs = [float(train(rows, (rows[:, 0] > rows[:, 1]).astype("int64"))) for _ in range(40)]
+    assert costs[0] == pytest.approx(np.log(2))
+    assert costs[-1] < 0.4

@@ -6,8 +6,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.special import gammaln
 
 from loopjax.random.distributions import REQUIRED, distribution
+from loopjax.random.rejection import accepted
 
 Sizes = tuple[int, ...]
 
@@ -48,6 +50,82 @@ def _categorical(key: Any, p: Any, shape: Sizes, dtype: str) -> Any:
     return jax.random.categorical(key, jnp.log(p), shape=shape).astype(dtype)
 
 
+LARGEST = 2.0**63 - 1024
+"""The largest int64 that is a float64."""
+
+
+def _whole(values: Any, allowed: Any, dtype: str) -> Any:
+    """Whole numbers from float64, none above the largest of int64; -1 where the parameters are not ``allowed``."""
+    return jnp.where(allowed, jnp.minimum(values, LARGEST), -1).astype("int64").astype(dtype)
+
+
+def _zipf(key: Any, a: Any, shape: Sizes, dtype: str) -> Any:
+    """Devroye (1986), Non-Uniform Random Variate Generation, section X.6.1, in float64.
+
+    Numbers above the largest of int64 are left out, as NumPy does. -1 where ``a`` is not above 1.
+    """
+    power = jnp.where(a > 1, a, jnp.nan).astype("float64") - 1
+    least = jnp.exp(-power * jnp.log(LARGEST))
+
+    def propose(key: Any) -> tuple[Any, Any]:
+        where, whether = jax.random.split(key)
+        u = 1 - jax.random.uniform(where, shape, "float64") * (1 - least)
+        x = jnp.floor(u ** (-1 / power))
+        v = jax.random.uniform(whether, shape, "float64")
+        growth = power * jnp.log1p(1 / x)
+        return x, v * x * jnp.expm1(growth) / jnp.expm1(power * jnp.log(2)) > jnp.exp(growth - power * jnp.log(2))
+
+    return _whole(accepted(key, propose, shape, "float64"), a > 1, dtype)
+
+
+def _logseries(key: Any, p: Any, shape: Sizes, dtype: str) -> Any:
+    """Kemp (1981), Efficient generation of logarithmically distributed pseudo-random variables, algorithm LK: a
+    geometric variable with a random parameter. In float64; -1 where ``p`` is not at least 0 and below 1."""
+    first, second = jax.random.split(key)
+    exponent = jnp.log1p(-p.astype("float64")) * jax.random.uniform(first, shape, "float64")
+    failure = jnp.where(exponent > -1, jnp.log(-jnp.expm1(exponent)), jnp.log1p(-jnp.exp(exponent)))
+    x = jnp.floor(1 - jax.random.exponential(second, shape, "float64") / failure)
+    return _whole(x, (p >= 0) & (p < 1), dtype)
+
+
+def _log_ways(n: Any, k: Any) -> Any:
+    """The logarithm of the number of ways to take ``k`` of ``n``."""
+    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+
+
+def hypergeometric(key: Any, good: Any, bad: Any, taken: Any, shape: Sizes, dtype: str) -> Any:
+    """Devroye (1987), A simple generator for discrete log-concave distributions: rejection from a flat top around the
+    mode with exponential tails, in float64. Fewer than five candidates are drawn for each number on average.
+
+    -1 where a number is negative or ``taken`` is more than there are.
+    """
+    allowed = (good >= 0) & (bad >= 0) & (taken >= 0) & (taken <= good + bad)
+    n, m, k = (jnp.where(allowed, number, jnp.nan).astype("float64") for number in (good, bad, taken))
+    least, most = jnp.maximum(0, k - m), jnp.minimum(k, n)
+    mode = jnp.clip(jnp.floor((k + 1) / (n + m + 2) * (n + 1)), least, most)
+    whole = _log_ways(n + m, k)
+
+    def log_probability(x: Any) -> Any:
+        inside = (x >= least) & (x <= most)
+        x = jnp.where(inside, x, mode)
+        return jnp.where(inside, _log_ways(n, x) + _log_ways(m, k - x) - whole, -jnp.inf)
+
+    top = log_probability(mode)
+    height = jnp.exp(top)
+    flat = 1 + height / 2
+
+    def propose(key: Any) -> tuple[Any, Any]:
+        where, along, side, whether = jax.random.split(key, 4)
+        v = jax.random.uniform(along, shape, "float64")
+        in_tail = jax.random.uniform(where, shape, "float64") * (1 + flat) > flat
+        y = jnp.where(in_tail, flat - jnp.log1p(-v), v * flat) / height
+        x = mode + jnp.where(jax.random.bernoulli(side, shape=shape), 1, -1) * jnp.round(y)
+        hat = top + jnp.minimum(0, flat - height * y)
+        return x, hat - jax.random.exponential(whether, shape, "float64") > log_probability(x)
+
+    return _whole(accepted(key, propose, shape, "float64"), allowed, dtype)
+
+
 distribution("bernoulli", _bernoulli, {"p": 0.5}, discrete=True)
 distribution("binomial", _binomial, {"n": int, "p": REQUIRED}, discrete=True)
 distribution("betabinom", _betabinom, {"n": int, "a": REQUIRED, "b": REQUIRED}, discrete=True)
@@ -56,3 +134,6 @@ distribution("integers", _integers, {"low": int, "high": int}, "randint", discre
 distribution("geometric", _geometric, {"p": REQUIRED}, discrete=True)
 distribution("poisson", _poisson, {"lam": 1.0}, discrete=True)
 distribution("categorical", _categorical, {"p": REQUIRED}, discrete=True, events=(1,))
+distribution("zipf", _zipf, {"a": REQUIRED}, discrete=True)
+distribution("logseries", _logseries, {"p": REQUIRED}, discrete=True)
+distribution("hypergeometric", hypergeometric, {"ngood": int, "nbad": int, "nsample": int}, discrete=True)

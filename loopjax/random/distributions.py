@@ -21,11 +21,20 @@ LAST_STEP = 2**32 - 1
 """What a key is folded with when the call or the loop that drew from it ends; no step has this number."""
 
 
+class Synonym(NamedTuple):
+    """The parameter that another name stands for, and what makes its value of the value given."""
+
+    parameter: str
+    convert: Callable[[Any], Any] = as_variable
+
+
 class Distribution(NamedTuple):
-    """A distribution's own name, its parameters with their defaults, and whether its draws are integers."""
+    """A distribution's own name, its parameters with their defaults, other names of them, and whether its draws are
+    integers."""
 
     name: str
     parameters: dict[str, Any]
+    synonyms: dict[str, Synonym]
     discrete: bool
 
 
@@ -44,12 +53,14 @@ def distribution(
     discrete: bool = False,
     events: tuple[int, ...] = (),
     event_shape: Callable[..., Shape] | None = None,
+    synonyms: dict[str, Synonym] | None = None,
 ) -> None:
     """Registers a distribution.
 
     ``sample(key, *parameters, shape=, dtype=)`` gets parameters of dtype floatX (or int64, where a default is an int)
     and the shape of the result without that of one draw, which ``event_shape(*types)`` gives. ``events`` are the
-    numbers of axes of each parameter for one draw, 0 unless given. ``aliases`` are further names of it.
+    numbers of axes of each parameter for one draw, 0 unless given. ``aliases`` are further names of it,
+    ``synonyms`` names of its parameters that Aesara has and NumPy has not, or the other way round.
     """
     axes = events or (0,) * len(parameters)
 
@@ -77,7 +88,7 @@ def distribution(
 
     register(f"draw_{name}", run, infer)
     for label in (name, *aliases):
-        DISTRIBUTIONS[label] = Distribution(name, parameters, discrete)
+        DISTRIBUTIONS[label] = Distribution(name, parameters, synonyms or {}, discrete)
 
 
 def draw(name: str, key: Variable, values: dict[str, Any], size: Any, dtype: Any = None) -> Variable:

@@ -6,9 +6,11 @@ import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from loopjax.config import config
-from loopjax.random.distributions import REQUIRED, distribution
+from loopjax.random.discrete import hypergeometric
+from loopjax.random.distributions import REQUIRED, Synonym, distribution
 from loopjax.tensor.creation import arange
 from loopjax.tensor.lengths import holes, size_list
 from loopjax.tensor.place import here
@@ -40,6 +42,24 @@ def _mean_shape(mean: TensorType, cov: TensorType) -> Shape:
     return (sizes.pop() if sizes else None,)
 
 
+def _multivariate_hypergeometric(key: Any, colors: Any, taken: Any, shape: Sizes, dtype: str) -> Any:
+    """Color by color: how many of it are taken is hypergeometric, given how many are left to take.
+
+    -1 for some colors where a number is negative or ``taken`` is more than there are.
+    """
+    by_color = jnp.moveaxis(jnp.broadcast_to(colors, (*shape, colors.shape[-1])), -1, 0)
+    others = by_color.sum(0) - jnp.cumsum(by_color, 0)
+
+    def take(left: Any, color: tuple[Any, Any, Any]) -> tuple[Any, Any]:
+        key, good, bad = color
+        count = hypergeometric(key, good, bad, left, shape, "int64")
+        return left - count, count
+
+    keys = jax.random.split(key, len(by_color))
+    counts = jax.lax.scan(take, jnp.broadcast_to(taken, shape), (keys, by_color, others))[1]
+    return jnp.moveaxis(counts, 0, -1).astype(dtype)
+
+
 distribution(
     "multinomial",
     _multinomial,
@@ -47,8 +67,24 @@ distribution(
     discrete=True,
     events=(0, 1),
     event_shape=lambda n, p: p.shape[-1:],
+    synonyms={"pvals": Synonym("p")},
 )
-distribution("dirichlet", _dirichlet, {"alpha": REQUIRED}, events=(1,), event_shape=lambda alpha: alpha.shape[-1:])
+distribution(
+    "multivariate_hypergeometric",
+    _multivariate_hypergeometric,
+    {"colors": int, "nsample": int},
+    discrete=True,
+    events=(1, 0),
+    event_shape=lambda colors, taken: colors.shape[-1:],
+)
+distribution(
+    "dirichlet",
+    _dirichlet,
+    {"alpha": REQUIRED},
+    events=(1,),
+    event_shape=lambda alpha: alpha.shape[-1:],
+    synonyms={"alphas": Synonym("alpha")},
+)
 distribution(
     "multivariate_normal",
     _multivariate_normal,

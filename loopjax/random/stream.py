@@ -30,7 +30,7 @@ class RandomStream:
     Floats are of dtype floatX, discrete draws int64, unless ``dtype`` says otherwise. Each distribution takes its
     parameters by position or name, and ``size``: an int, a sequence of ints and integer scalars, or by default the
     shape that the parameters broadcast to. Continuous draws are differentiable in their parameters where ``jax.random``
-    makes them so: all that stretch and move standard draws, gamma and what is made of it.
+    makes them so: all that stretch and move standard draws, gamma and what is made of it; vonmises in ``mu`` alone.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -111,7 +111,12 @@ def _checked_seed(seed: int | None) -> int:
 
 def _bound(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], size: Any) -> tuple[dict[str, Any], Any]:
     """The parameters by name; one more positional argument than parameters is the size."""
-    parameters = DISTRIBUTIONS[name].parameters
+    parameters, synonyms = DISTRIBUTIONS[name].parameters, DISTRIBUTIONS[name].synonyms
+    for other in [given for given in kwargs if given in synonyms]:
+        parameter, convert = synonyms[other]
+        if parameter in kwargs:
+            raise TypeError(f"{name} got {parameter!r} twice, once as {other!r}{here()}")
+        kwargs[parameter] = convert(kwargs.pop(other))
     unknown = sorted(set(kwargs) - set(parameters))
     if unknown or len(args) > len(parameters) + 1:
         raise TypeError(f"{name} takes {list(parameters)} and size, got {unknown or args!r}{here()}")

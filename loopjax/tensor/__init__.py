@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loopjax import random
-from loopjax.tensor import constructors
+from loopjax.tensor import constructors, nnet
 from loopjax.tensor.constructors import (
     CONSTRUCTORS,
     col,
@@ -159,6 +159,13 @@ from loopjax.tensor.linalg import (
     triu,
     vdot,
 )
+from loopjax.tensor.positions import (
+    bincount,
+    fill_diagonal,
+    searchsorted,
+    to_one_hot,
+    unravel_index,
+)
 from loopjax.tensor.reduction import (
     all,
     allclose,
@@ -169,6 +176,7 @@ from loopjax.tensor.reduction import (
     argmin,
     cumprod,
     cumsum,
+    diff,
     logsumexp,
     max,
     max_and_argmax,
@@ -289,6 +297,7 @@ __all__ = [
     "atleast_nd",
     "batched_dot",
     "betainc",
+    "bincount",
     "bitwise_and",
     "bitwise_not",
     "bitwise_or",
@@ -309,6 +318,7 @@ __all__ = [
     "deg2rad",
     "diag",
     "diagonal",
+    "diff",
     "digamma",
     "dimshuffle",
     "disconnected_grad",
@@ -327,6 +337,7 @@ __all__ = [
     "expm1",
     "eye",
     "fill",
+    "fill_diagonal",
     "flatten",
     "floor",
     "floor_div",
@@ -348,6 +359,7 @@ __all__ = [
     "inc_subtensor",
     "inner",
     "int_div",
+    "inv",
     "invert",
     "isclose",
     "isfinite",
@@ -387,6 +399,7 @@ __all__ = [
     "mul",
     "neg",
     "neq",
+    "nnet",
     "nonzero",
     "norm",
     "ogrid",
@@ -414,6 +427,7 @@ __all__ = [
     "row",
     "scalar",
     "scalars",
+    "searchsorted",
     "second",
     "set_subtensor",
     "sgn",
@@ -449,6 +463,7 @@ __all__ = [
     "tensor5",
     "tensordot",
     "tile",
+    "to_one_hot",
     "trace",
     "transpose",
     "tri",
@@ -457,6 +472,7 @@ __all__ = [
     "true_div",
     "trunc",
     "unbroadcast",
+    "unravel_index",
     "var",
     "vdot",
     "vector",
@@ -480,6 +496,7 @@ def as_tensor_variable(x: Any, name: str | None = None, ndim: int | None = None)
 
 
 as_tensor = as_tensor_variable
+inv = reciprocal
 
 
 def __getattr__(name: str) -> Callable[..., Any]:

@@ -215,6 +215,18 @@ cumprod = _cumulative("cumprod", jnp.cumprod)
 
 
 @word
+def diff(x: Any, n: int = 1, axis: int = -1) -> Variable:
+    """Each element along ``axis`` less the one before it, ``n`` times over."""
+    variable = as_variable(x)
+    before = (slice(None),) * normal_axis(axis, variable.ndim)
+    if n < 0:
+        raise ValueError(f"diff takes differences 0 times or more, not {n}{here()}")
+    for _ in range(n):
+        variable = variable[(*before, slice(1, None))] - variable[(*before, slice(None, -1))]
+    return variable
+
+
+@word
 def ptp(x: Any, axis: Axis = None) -> Variable:
     """The largest less the smallest element along ``axis``."""
     return max(x, axis=axis) - min(x, axis=axis)

@@ -32,6 +32,7 @@ from loopjax.trace.region import close
 from loopjax.trace.shared import SharedVariable
 from loopjax.trace.source import source_of
 from loopjax.trace.types import KEY, TensorType
+from loopjax.trace.updates import OrderedUpdates
 
 Updates = dict[SharedVariable, Variable]
 
@@ -402,7 +403,7 @@ def _results(traced: _Trace, outputs: tuple[Variable, ...]) -> tuple[list[Variab
         stack = next(maps if initial is None else recurrences)
         stack.name = f"{traced.label}[{position}]" if count > 1 else traced.label
         stacks.append(stack)
-    updates: Updates = dict(zip(traced.returned.updates, outputs[count:], strict=False))
+    updates = OrderedUpdates(zip(traced.returned.updates, outputs[count:], strict=False))
     updates.update(advance_keys(traced.keys))
     return stacks, updates
 

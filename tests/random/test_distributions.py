@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import scipy.stats as stats
+from scipy import integrate, special, stats
 
 import loopjax
 import loopjax.tensor as at
@@ -10,6 +10,23 @@ from loopjax.random import RandomStream
 from loopjax.random.distributions import DISTRIBUTIONS
 
 N = 4000
+
+
+class PolyaGamma:
+    """Polson, Scott and Windle (2013): the density as a series of tilted inverse Gaussians, summed up on a grid."""
+
+    def __init__(self, b, c):
+        n = np.arange(200)[:, None]
+        mean = b / (2 * c) * np.tanh(c / 2) if c else b / 4
+        x = mean * np.geomspace(1e-3, 1e3, 20001)
+        log_terms = special.gammaln(n + b) - special.gammaln(n + 1) - (2 * n + b) ** 2 / (8 * x) - c**2 * x / 2
+        log_terms += b * (np.logaddexp(c / 2, -c / 2)) - special.gammaln(b) - np.log(2)
+        density = ((-1.0) ** n * (2 * n + b) * np.exp(log_terms)).sum(0) / np.sqrt(2 * np.pi * x**3) * (x < 30 * mean)
+        self.x, self.sums = x, integrate.cumulative_simpson(density, x=x, initial=0)
+
+    def cdf(self, x):
+        return np.interp(x, self.x, self.sums)
+
 
 CONTINUOUS = [
     ("uniform", (-1.0, 2.5), stats.uniform(-1, 3.5)),
@@ -28,6 +45,7 @@ CONTINUOUS = [
     ("noncentral_chisquare", (3.0, 2.0), stats.ncx2(3, 2)),
     ("beta", (0.5, 2.0), stats.beta(0.5, 2)),
     ("f", (5.0, 8.0), stats.f(5, 8)),
+    ("noncentral_f", (5.0, 8.0, 2.0), stats.ncf(5, 8, 2)),
     ("t", (4.0, 1.0, 2.0), stats.t(4, 1, 2)),
     ("standard_t", (4.0,), stats.t(4)),
     ("cauchy", (1.0, 2.0), stats.cauchy(1, 2)),
@@ -39,9 +57,19 @@ CONTINUOUS = [
     ("pareto", (3.0, 2.0), stats.pareto(3, scale=2)),
     ("power", (3.0,), stats.powerlaw(3)),
     ("rayleigh", (2.0,), stats.rayleigh(scale=2)),
+    ("maxwell", (1.0, 2.0), stats.maxwell(1, 2)),
     ("weibull", (1.5,), stats.weibull_min(1.5)),
     ("triangular", (-1.0, 0.5, 2.0), stats.triang(0.5, -1, 3)),
     ("wald", (1.5, 2.5), stats.invgauss(1.5 / 2.5, scale=2.5)),
+    ("vonmises", (0.5, 4.0), stats.vonmises_line(4, 0.5)),
+    ("vonmises", (0.0, 0.0), stats.uniform(-np.pi, 2 * np.pi)),
+    ("vonmises", (0.0, 1e-3), stats.vonmises_line(1e-3)),
+    ("vonmises", (0.0, 0.7), stats.vonmises_line(0.7)),
+    ("vonmises", (0.0, 1e7), stats.norm(0, 1e7**-0.5)),
+    ("polyagamma", (1.0, 0.0), PolyaGamma(1, 0)),
+    ("polyagamma", (2.5, -3.0), PolyaGamma(2.5, 3)),
+    ("polyagamma", (0.2, 0.5), PolyaGamma(0.2, 0.5)),
+    ("polyagamma", (1.0, 200.0), PolyaGamma(1, 200)),
 ]
 
 DISCRETE = [
@@ -57,6 +85,13 @@ DISCRETE = [
     ("poisson", (3.5,), stats.poisson(3.5)),
     ("poisson", (40.0,), stats.poisson(40)),
     ("categorical", ([0.2, 0.5, 0.0, 0.3],), stats.rv_discrete(values=([0, 1, 2, 3], [0.2, 0.5, 0.0, 0.3]))),
+    ("zipf", (1.3,), stats.zipf(1.3)),
+    ("zipf", (4.0,), stats.zipf(4)),
+    ("logseries", (0.05,), stats.logser(0.05)),
+    ("logseries", (0.97,), stats.logser(0.97)),
+    ("hypergeometric", (6, 5, 7), stats.hypergeom(11, 6, 7)),
+    ("hypergeometric", (300, 500, 200), stats.hypergeom(800, 300, 200)),
+    ("hypergeometric", (1, 9, 2), stats.hypergeom(10, 1, 2)),
 ]
 
 
@@ -76,7 +111,7 @@ def test_continuous(name, parameters, reference):
 def test_discrete(name, parameters, reference):
     found = draws(name, parameters, size=(N,))
     assert found.dtype == "int64"
-    counts = np.bincount(np.asarray(found) + 5)
+    counts = np.bincount(np.minimum(found, 1000) + 5)  # zipf draws numbers of any size
     values = np.arange(len(counts)) - 5
     expected = reference.pmf(values) * N
     assert not counts[expected == 0].any()
@@ -124,6 +159,23 @@ def test_multinomial():
     wanted = stats.binom(10, 0.2).pmf(np.arange(11)) * N
     often = wanted > 5
     assert stats.chisquare(first[often], wanted[often] * first[often].sum() / wanted[often].sum()).pvalue > 0.005
+
+
+def test_multivariate_hypergeometric():
+    colors = np.array([4, 0, 9, 7])
+    found = np.asarray(draws("multivariate_hypergeometric", (colors, 8), size=(N,)))
+    assert found.dtype == "int64"
+    assert found.shape == (N, 4)
+    assert (found.sum(1) == 8).all()
+    assert ((found >= 0) & (found <= colors)).all()
+    for position in (0, 2, 3):
+        counts = np.bincount(found[:, position], minlength=9)
+        wanted = stats.hypergeom(20, colors[position], 8).pmf(np.arange(9)) * N
+        often = wanted > 5
+        assert stats.chisquare(counts[often], wanted[often] * counts[often].sum() / wanted[often].sum()).pvalue > 0.005
+    covariance = stats.multivariate_hypergeom(colors, 8).cov()[0, 2]
+    assert abs(np.cov(found[:, 0], found[:, 2])[0, 1] - covariance) < 0.1
+    assert RandomStream(1).multivariate_hypergeometric([[1, 2]], [1, 2, 3], size=(5, 3)).type.shape == (5, 3, 2)
 
 
 def test_dirichlet():
@@ -205,8 +257,71 @@ def test_draws_are_differentiable_in_their_parameters():
     assert by_scale == pytest.approx((mean - 1) / 2, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("zipf", (1.0,)),
+        ("zipf", (np.nan,)),
+        ("logseries", (1.0,)),
+        ("logseries", (-0.5,)),
+        ("hypergeometric", (3, 4, 8)),
+        ("hypergeometric", (-1, 4, 2)),
+    ],
+)
+def test_parameters_without_a_distribution_give_minus_one(name, parameters):
+    np.testing.assert_array_equal(draws(name, parameters, size=3), [-1, -1, -1])
+
+
+def test_a_rejection_ends_for_every_parameter():
+    found = draws("vonmises", (0.0, [np.nan, 1.0, np.inf]))
+    np.testing.assert_array_equal(np.isnan(found), [True, False, True])
+    np.testing.assert_array_equal(np.asarray(draws("zipf", ([1e6, 1.0 + 1e-6],))) > 1, [False, True])
+    np.testing.assert_array_equal(draws("hypergeometric", ([5, 0, 5, 10**9], [0, 5, 5, 0], [3, 3, 0, 7])), [3, 0, 0, 7])
+    assert draws("vonmises", (0.0, 1.0), size=(0,)).shape == (0,)
+
+
+def test_hypergeometric_has_the_right_tails():
+    """They are drawn from another part of the hat than the middle, and few draws lie there."""
+    n, reference = 200_000, stats.hypergeom(800, 300, 200)
+    found = np.asarray(draws("hypergeometric", (300, 500, 200), size=n))
+    away = np.abs(np.arange(201) - 75)
+    for least, most in [(0, 5), (6, 11), (12, 15), (16, 19), (20, 200)]:
+        expected = reference.pmf(np.arange(201))[(away >= least) & (away <= most)].sum()
+        counted = ((np.abs(found - 75) >= least) & (np.abs(found - 75) <= most)).sum()
+        assert stats.binomtest(int(counted), n, expected).pvalue > 0.005
+
+
+def test_rejection_in_a_loop():
+    stream = RandomStream(5)
+    drawn, updates = loopjax.scan(lambda: stream.hypergeometric(3, 2, 2, size=20), n_steps=50)
+    found = np.asarray(loopjax.function([], drawn, updates=updates)())
+    assert stats.chisquare(np.bincount(found.ravel()), [100, 600, 300]).pvalue > 0.005
+
+
+def test_vonmises_draws_lie_on_the_circle():
+    found = np.asarray(draws("vonmises", (3.0, 2.0), size=N))
+    assert found.min() < -2
+    assert (np.abs(found) <= np.float32(np.pi)).all()
+    assert stats.kstest((found - 3 + np.pi) % (2 * np.pi) - np.pi, stats.vonmises_line(2).cdf).pvalue > 0.005
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs", "ours"),
+    [
+        ("beta", {"alpha": 2.0, "beta": 3.0}, {"a": 2.0, "b": 3.0}),
+        ("gamma", {"shape": 2.0, "rate": 4.0}, {"shape": 2.0, "scale": 0.25}),
+        ("weibull", {"shape": 2.0}, {"a": 2.0}),
+        ("dirichlet", {"alphas": [2.0, 3.0]}, {"alpha": [2.0, 3.0]}),
+        ("multinomial", {"n": 9, "pvals": [0.2, 0.8]}, {"n": 9, "p": [0.2, 0.8]}),
+    ],
+)
+def test_parameters_have_the_names_of_aesara_and_of_numpy(name, theirs, ours):
+    found = [getattr(RandomStream(3), name)(size=4, **names) for names in (theirs, ours)]
+    np.testing.assert_array_equal(*loopjax.function([], found)())
+
+
 def test_every_distribution_is_tested():
-    multivariate = {"multinomial", "dirichlet", "multivariate_normal"}
+    multivariate = {"multinomial", "multivariate_hypergeometric", "dirichlet", "multivariate_normal"}
     tested = {row[0] for row in (*CONTINUOUS, *DISCRETE)} | multivariate
     assert {one.name for one in DISTRIBUTIONS.values()} == {DISTRIBUTIONS[name].name for name in tested}
     assert DISTRIBUTIONS["nbinom"].name == "negative_binomial"
@@ -218,6 +333,10 @@ def test_every_distribution_is_tested():
         (lambda s: s.normal(0, 1, 2, 3), TypeError, "normal takes"),
         (lambda s: s.normal(mean=0), TypeError, r"unknown|\['mean'\]"),
         (lambda s: s.normal(0, loc=1), TypeError, "by position and by name"),
+        (lambda s: s.gamma(2, rate=1, scale=1), TypeError, "gamma got 'scale' twice, once as 'rate'"),
+        (lambda s: s.gamma(2, 3, rate=1), TypeError, "by position and by name"),
+        (lambda s: s.hypergeometric(2.5, 3, 1), TypeError, "ngood takes integers"),
+        (lambda s: s.multivariate_hypergeometric(3, 1), ValueError, "colors has 1 dimensions for each draw"),
         (lambda s: s.binomial(5), TypeError, "binomial needs 'p'"),
         (lambda s: s.binomial(2.5, 0.5), TypeError, "n takes integers"),
         (lambda s: s.categorical(0.5), ValueError, "p has 1 dimensions for each draw of categorical"),
