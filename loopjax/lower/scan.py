@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.lower import chunk_tree, chunks, progress, while_loop
+from loopjax.lower import blocks, chunk_tree, chunks, progress, while_loop
 from loopjax.lower.interpreter import rule
 from loopjax.lower.loop import Carry, Loop, Slices
 from loopjax.trace.graph import Apply
@@ -89,6 +89,8 @@ def _steps(loop: Loop, carry: Carry, slices: Slices, n_steps: int) -> tuple[Carr
     """Steps one after the other: the carry after them and the stacks of what is kept."""
     if loop.plan.checkpoint:
         return chunks.checkpointed(loop, carry, slices, n_steps)
+    if loop.plan.block:
+        return blocks.run(loop, carry, slices, n_steps)
     if loop.plan.report:
         return progress.run(loop, carry, slices, n_steps)
     return lax.scan(loop.scan_step, carry, slices, length=n_steps, unroll=loop.plan.unroll)

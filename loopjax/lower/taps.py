@@ -4,6 +4,9 @@ Never by shifting a buffer: its cost grows with the deepest tap, and XLA on CPU 
 whose source is a shifted slice of its target (openxla/xla#49176). Few values are plain carries; many are a ring.
 A step writes its row first and then reads what the next step needs, so that no read of the old ring and write of the
 new one cross: where they do, XLA copies the ring at every step.
+
+The transpose of a ring cannot be kept from that, so under a derivative the far past is in blocks: for as many steps as
+the nearest far tap reaches back, all that far taps read was there before the first of them, and is a sequence.
 """
 
 from __future__ import annotations
@@ -25,10 +28,21 @@ class Ring(NamedTuple):
     ahead: tuple[Any, ...]
 
 
+class Blocks(NamedTuple):
+    """``near``: the latest values. ``rows``: all, as they were when the block began, ``None`` within it. ``ahead``:
+    what the step reads of them, tap by tap."""
+
+    near: tuple[Any, ...]
+    rows: Any
+    ahead: tuple[Any, ...] = ()
+
+
 def start(history: History, rows: Any) -> Any:
     """The past before step 0: ``rows`` of shape ``(size, *state)``, the oldest first."""
     if history.kind == "window":
         return tuple(rows[position] for position in range(history.size))
+    if history.kind == "blocks":
+        return Blocks(tuple(rows[position] for position in range(history.size - history.near, history.size)), rows)
     return Ring(rows, tuple(rows[history.size + tap] for tap in history.taps))
 
 
@@ -36,6 +50,8 @@ def read(history: History, past: Any, tap: int) -> Any:
     """The value ``-tap`` steps before the step that is to run."""
     if history.kind == "window":
         return past[history.size + tap]
+    if history.kind == "blocks":
+        return past.near[history.near + tap] if -tap <= history.near else past.ahead[history.far.index(tap)]
     return past.ahead[history.taps.index(tap)]
 
 
@@ -45,6 +61,8 @@ def push(history: History, past: Any, value: Any, t: Any) -> Any:
         return past
     if history.kind == "window":
         return (*past[1:], value)
+    if history.kind == "blocks":
+        return Blocks((*past.near[1:], value) if history.near else (), None)
     rows = lax.dynamic_update_index_in_dim(past.rows, value, _slot(history, t, 0), 0)
     ahead = tuple(
         value if tap == -1 else lax.dynamic_index_in_dim(rows, _slot(history, t + 1, tap), keepdims=False)
@@ -57,6 +75,8 @@ def last(history: History, past: Any, count: int, t: Any) -> Any:
     """The values of the last ``count`` of ``t`` steps, shape ``(count, *state)``, the oldest first."""
     if history.kind == "window":
         return jnp.stack(past[history.size - count :])
+    if history.kind == "blocks":
+        return past.rows[history.size - count :]
     slots = (t + jnp.arange(history.size - count, history.size, dtype="int32")) % history.size
     return past.rows[slots]
 

@@ -92,6 +92,9 @@ def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
         return _map_plan(op, n_steps, plan)
     if op.checkpoint:
         return replace(plan, checkpoint=op.checkpoint, reason=f"saves the state every {op.checkpoint} steps")
+    if derivative != "none" and not op.progress and (block := _block(op, n_steps)):
+        storage = tuple(_in_blocks(output) for output in op.outputs)
+        return replace(plan, storage=storage, block=block, reason="each step needs the one before, and far ones")
     unroll, reason = _unroll(op, n_steps, derivative)
     return replace(plan, unroll=unroll, reason=reason)
 
@@ -109,6 +112,21 @@ def _levels(op: Scan) -> tuple[int, ...]:
 def _history(output: Recurrence | MapOutput) -> History:
     size = max(output.depth, output.keep.last or 0)
     return History("window" if size <= WINDOW else "ring", size, output.taps)
+
+
+def _in_blocks(output: Recurrence | MapOutput) -> History:
+    history = _history(output)
+    if history.kind != "ring" or output.depth <= WINDOW:
+        return history
+    near = max((-tap for tap in output.taps if -tap <= WINDOW), default=0)
+    return History("blocks", history.size, output.taps, near)
+
+
+def _block(op: Scan, n_steps: int) -> int:
+    """Steps that no far tap reaches into, 0 where there is no far tap."""
+    storage = [_in_blocks(output) for output in op.outputs]
+    reach = [-tap for history in storage if history.kind == "blocks" for tap in history.far]
+    return min(*reach, n_steps) if reach else 0
 
 
 def _is_map(op: Scan, derivative: Derivative) -> bool:

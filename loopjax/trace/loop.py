@@ -102,12 +102,21 @@ class Fold:
 
 @dataclass(frozen=True)
 class History:
-    """The last ``size`` values of an output, in plain carries (``window``) or in a ``ring`` that is read at
-    ``taps``."""
+    """The last ``size`` values of an output, which are read at ``taps``.
 
-    kind: Literal["window", "ring"]
+    In plain carries (``window``), in a ``ring``, or in ``blocks``: the last ``near`` of them in plain carries and all
+    as rows that are read and renewed once for so many steps as no further tap reaches into.
+    """
+
+    kind: Literal["window", "ring", "blocks"]
     size: int
     taps: tuple[int, ...]
+    near: int = 0
+
+    @property
+    def far(self) -> tuple[int, ...]:
+        """The taps behind the plain carries of ``blocks``."""
+        return tuple(tap for tap in self.taps if -tap > self.near)
 
 
 @dataclass(frozen=True)
@@ -118,7 +127,8 @@ class LoopPlan:
     ``scan``, ``while``, or ``tree``, whose nodes have as many children as ``levels`` says, from the root down.
     ``unroll``: steps per iteration. ``storage``: how each output's past values are held. ``checkpoint``: steps between
     saved states, 0 for none. ``report``: steps between words to a progress bar, 0 for none. ``derivative``: whether
-    one encloses the loop, ``none`` or ``any``. ``reason`` says why, for ``explain``.
+    one encloses the loop, ``none`` or ``any``. ``block``: steps from one renewal of ``blocks`` to the next, 0 for
+    none. ``reason`` says why, for ``explain``.
     """
 
     kind: Literal["empty", "inline", "vmap", "batched", "scan", "while", "tree"]
@@ -129,6 +139,7 @@ class LoopPlan:
     batch: int = 0
     report: int = 0
     levels: tuple[int, ...] = ()
+    block: int = 0
     reason: str = field(default="", compare=False)
 
 

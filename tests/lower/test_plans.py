@@ -204,3 +204,39 @@ class TestLengthsOfTheRun:
         assert int(f(6)) == 6
         with pytest.raises(IndexError, match="ran 3 steps; what is read needs 6"):
             f(3)
+
+
+@pytest.mark.parametrize("taps", [[-5], [-6, -1], [-7, -5, -2], [-20, -6, -4, -1], [-40]])
+@pytest.mark.parametrize("n_steps", [2, 5, 12, 17])
+def test_far_taps_under_a_derivative_are_in_blocks(taps, n_steps):
+    x, w, s = at.dmatrix("x"), at.dvector("w"), at.dmatrix("s")
+    stream = at.random.RandomStream(5)
+
+    def step(s_t, *pasts_and_w):
+        *pasts, w = pasts_and_w
+        near = sum((i + 1.0) * past for i, past in enumerate(pasts))
+        return [at.tanh(w * near + s_t + 0.1 * stream.normal()), near.sum()]
+
+    (h, m), updates = loopjax.scan(
+        step, sequences=s, outputs_info=[{"initial": x, "taps": taps}, None], non_sequences=w, n_steps=n_steps
+    )
+    cost = (h**2).sum() + at.sin(m).sum() + h[-1].prod()
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(-min(taps), 3)), rng.normal(size=3), rng.normal(size=(20, 3))
+    f = loopjax.function([x, w, s], cost, no_default_updates=True)
+    grads = loopjax.function([x, w, s], loopjax.grad(cost, [x, w, s]), no_default_updates=True)
+    found = grads(*values)
+    plans = [loop.plan for loop in loopjax.explain(grads).loops]
+    assert plans[0].block == min([-tap for tap in taps if tap < -4] + [n_steps])
+    assert "blocks" in [history.kind for history in plans[0].storage]
+    for position, grad in enumerate(found):
+        direction = rng.normal(size=values[position].shape)
+        sides = []
+        for sign in (1, -1):
+            moved = list(values)
+            moved[position] = values[position] + sign * 1e-6 * direction
+            sides.append(float(f(*moved)))
+        np.testing.assert_allclose(
+            (np.asarray(grad) * direction).sum(), (sides[0] - sides[1]) / 2e-6, rtol=1e-6, atol=1e-8
+        )
+    del updates

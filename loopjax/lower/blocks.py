@@ -1,0 +1,64 @@
+"""Loops with far taps under a derivative: two nested loops, the inner one as long as no far tap reads its own steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from loopjax.lower.loop import Carry, Loop, Slices
+from loopjax.lower.taps import Blocks
+
+Stacks = tuple[Any, ...]
+
+
+def run(loop: Loop, carry: Carry, slices: Slices, n_steps: int) -> tuple[Carry, Stacks]:
+    """Steps one after the other: the carry after them and the stacks of what is kept."""
+    size = loop.plan.block
+    whole = n_steps // size
+    grouped = jax.tree.map(lambda x: x[: whole * size].reshape(whole, size, *x.shape[1:]), slices)
+    carry, stacks = lax.scan(lambda before, part: _block(loop, before, part, size), carry, grouped, length=whole)
+    stacks = tuple(stack.reshape(whole * size, *stack.shape[2:]) for stack in stacks)
+    rest = n_steps - whole * size
+    if not rest:
+        return carry, stacks
+    carry, late = _block(loop, carry, jax.tree.map(lambda x: x[whole * size :], slices), rest)
+    return carry, tuple(jnp.concatenate(pair) for pair in zip(stacks, late, strict=True))
+
+
+def _block(loop: Loop, carry: Carry, slices: Slices, count: int) -> tuple[Carry, Stacks]:
+    """At most ``plan.block`` steps: the rows before them are read as sequences, and renewed behind them."""
+    storage = loop.plan.storage
+    blocked = [position for position, history in enumerate(storage) if history.kind == "blocks"]
+    rows = [carry.pasts[position].rows for position in blocked]
+    ahead = [
+        tuple(old[storage[position].size + tap :][:count] for tap in storage[position].far)
+        for position, old in zip(blocked, rows, strict=True)
+    ]
+
+    def step(before: Carry, at: tuple[Slices, list[tuple[Any, ...]]]) -> tuple[Carry, tuple[Stacks, Stacks]]:
+        part, far = at
+        pasts = _with(
+            before.pasts, blocked, [_past(before, p)._replace(ahead=f) for p, f in zip(blocked, far, strict=True)]
+        )
+        after, result = loop.step(before._replace(pasts=pasts), part)
+        return after, (loop.kept(result), tuple(result.recurrences[position] for position in blocked))
+
+    within = _with(carry.pasts, blocked, [_past(carry, position)._replace(rows=None) for position in blocked])
+    after, (stacks, values) = lax.scan(step, carry._replace(pasts=within), (slices, ahead))
+    renewed = [jnp.concatenate([old, new])[-old.shape[0] :] for old, new in zip(rows, values, strict=True)]
+    pasts = [_past(after, position)._replace(rows=new) for position, new in zip(blocked, renewed, strict=True)]
+    return after._replace(pasts=_with(after.pasts, blocked, pasts)), stacks
+
+
+def _past(carry: Carry, position: int) -> Blocks:
+    past: Blocks = carry.pasts[position]
+    return past
+
+
+def _with(pasts: tuple[Any, ...], positions: list[int], fresh: list[Any]) -> tuple[Any, ...]:
+    """The pasts with those at some positions replaced."""
+    changed = dict(zip(positions, fresh, strict=True))
+    return tuple(changed.get(position, past) for position, past in enumerate(pasts))
