@@ -198,6 +198,19 @@ class TestUpdates:
         assert [float(f()) for _ in range(3)] == [6.0, 10.0, 14.0]
         np.testing.assert_array_equal(a.get_value(), np.arange(4.0) + 3)
 
+    def test_a_call_without_updates_does_not_wait(self, monkeypatch):
+        x = at.dvector("x")
+        f = loopjax.function([x], x * 2)
+        array_type = type(f([1.0]))
+
+        def waited(array):
+            raise AssertionError
+
+        monkeypatch.setattr(array_type, "block_until_ready", waited)
+        result = f([1.0])
+        monkeypatch.undo()
+        np.testing.assert_array_equal(result, [2])
+
     def test_get_shared_and_repr(self):
         a, x = loopjax.shared(1, name="a"), at.lscalar("x")
         f = loopjax.function([x], a + x, name="plus")
