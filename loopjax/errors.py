@@ -52,7 +52,10 @@ def located(error: Exception, message: str, sources: Iterable[Source]) -> Except
 
 @contextmanager
 def about(subject: str, source: Source | None) -> Iterator[None]:
-    """Errors raised inside name what they are about and the user's line, where they do not do so already."""
+    """Errors raised inside name what they are about and the user's line, where they do not do so already.
+
+    ``source`` is ``None`` where what is raised inside has lines of its own.
+    """
     try:
         yield
     except (TypeError, ValueError, IndexError, OverflowError) as error:

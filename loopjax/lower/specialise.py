@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.errors import LengthError, where
+from loopjax.errors import LengthError, about, where
 from loopjax.trace.grad import Linearize, Pullback
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.trace.lengths import compute, is_shape, on_host, shape_value
@@ -132,7 +132,8 @@ class _Sizing:
         outer = node.inputs[len(node.inputs) - len(non_sequences) :]
         inner = op.body.inputs[len(op.body.inputs) - len(non_sequences) :]
         from_shapes = self._inner_from_shapes(outer, inner)
-        body = specialise(op.body, op.body_types(types), self._inner_values(outer, inner), from_shapes)
+        with about(op.subject, None):
+            body = specialise(op.body, op.body_types(types), self._inner_values(outer, inner), from_shapes)
         _check_states(node, op, body)
         return replace(op, body=body)
 

@@ -117,6 +117,18 @@ class TestStatesOfAnotherShape:
             loopjax.function([p, w], out, updates=updates)(np.ones(4), np.ones(3))
 
 
+def test_an_op_in_a_loop_names_the_loops_around_it():
+    x, y = at.dmatrix("x"), at.dvector("y")
+
+    def row(a):
+        return loopjax.scan(lambda b: a + y * b, sequences=y, name="inner")[0]
+
+    out, _ = loopjax.scan(row, sequences=x, name="outer")
+    message = rf"^scan 'outer': scan 'inner': add: shapes \(3,\) and \(4,\) do not broadcast.*{LINE}"
+    with pytest.raises(ValueError, match=message):
+        loopjax.function([x, y], out)(np.ones((2, 3)), np.ones(4))
+
+
 class TestLengthsOfSequences:
     def test_each_that_is_too_short_is_named_with_the_steps_asked_for(self):
         x, y, k = at.dvector("x"), at.dvector("y"), at.lscalar("k")
