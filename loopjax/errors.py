@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,6 +48,23 @@ def located(error: Exception, message: str, sources: Iterable[Source]) -> Except
     if not place or _PLACE.search(str(error)):
         return error
     return type(error)(message + place)
+
+
+@contextmanager
+def about(subject: str, source: Source | None) -> Iterator[None]:
+    """Errors raised inside name what they are about and the user's line, where they do not do so already.
+
+    ``source`` is ``None`` where what is raised inside has lines of its own.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, IndexError, OverflowError) as error:
+        text = str(error)
+        message = text if text.startswith(subject) else f"{subject}: {text}"
+        place = "" if source is None or _PLACE.search(text) else where([source])
+        if message + place == text:
+            raise
+        raise type(error)(message + place) from error
 
 
 def where(sources: Iterable[Source]) -> str:

@@ -37,6 +37,12 @@ class CompiledStage:
         self._lock = threading.Lock()
 
     @property
+    def needed(self) -> set[Variable]:
+        """The inputs whose values the host must know."""
+        lengths = {self.stage.graph.inputs[position] for position in self.stage.length_inputs}
+        return lengths.union(*(one.leaves for one in self.stage.checks))
+
+    @property
     def programs(self) -> list[Compiled]:
         """The compiled programs at hand, the most recently used last."""
         with self._lock:

@@ -38,7 +38,7 @@ class LoopReport:
         steps = (
             "a run-time number of" if self.n_steps is None else f"up to {self.n_steps}" if self.until else self.n_steps
         )
-        head = f"{indent}scan {self.name!r}{self.line}: {steps} steps"
+        head = f"{indent}scan {self.name!r}{self.line}: {steps} step{'s' * (steps != 1)}"
         if self.plan is None:
             return f"{head}; not lowered yet"
         text = f"{head} -> {self.plan.kind}: {self.plan.reason}"
@@ -46,7 +46,7 @@ class LoopReport:
         details += [f"{self.plan.unroll} steps an iteration"] if self.plan.unroll > 1 else []
         details += [f"saves every {self.plan.checkpoint} steps"] if self.plan.checkpoint else []
         details += ["differentiated"] if self.differentiated else []
-        details += [f"stacks {self.stacked_bytes} bytes"] if self.stacked_bytes is not None else []
+        details += [f"stacks {_count(self.stacked_bytes, 'byte')}"] if self.stacked_bytes is not None else []
         return f"{text}\n{indent}  {'; '.join(details)}"
 
 
@@ -63,7 +63,7 @@ class Report:
         return tuple(loop for stage in self.stages for loop in stage)
 
     def __str__(self) -> str:
-        lines = [f"{self.name}: {len(self.stages)} stage{'s' * (len(self.stages) != 1)}, {len(self.loops)} loops"]
+        lines = [f"{self.name}: {_count(len(self.stages), 'stage')}, {_count(len(self.loops), 'loop')}"]
         for number, stage in enumerate(self.stages):
             if len(self.stages) > 1:
                 lines.append(f"stage {number + 1}:")
@@ -86,6 +86,10 @@ def explain(function: Function) -> Report:
         graph = programs[-1].graph if programs else stage.stage.graph
         stages.append(tuple(_loops(graph, 0, False)))
     return Report(function.name, tuple(stages))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _loops(graph: Graph, depth: int, differentiated: bool) -> Iterator[LoopReport]:

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from loopjax.arguments import In, bind
-from loopjax.errors import UnsupportedError
+from loopjax.errors import UnsupportedError, about, where
 from loopjax.executable import CompiledStage
 from loopjax.lower.stages import split
 from loopjax.precision import SixtyFourBits
@@ -20,6 +20,7 @@ from loopjax.rewrite.pipeline import SYMBOLIC
 from loopjax.trace.graph import Constant, Graph, Variable
 from loopjax.trace.methods import word
 from loopjax.trace.shared import SharedVariable, on_device
+from loopjax.trace.source import user_source
 from loopjax.trace.substitute import Replacements
 from loopjax.trace.verify import verify
 
@@ -74,18 +75,20 @@ def function(
     Raises ``MissingInputError`` for a graph input that nobody gives, ``UnusedInputError``, and ``TypeError`` or
     ``ValueError`` for updates and givens that do not fit.
     """
-    if check not in (None, "index"):
-        raise ValueError(f"check is 'index' or None, not {check!r}")
-    program = collect(
-        inputs,
-        outputs,
-        updates,
-        givens,
-        Options(name or "function", allow_input_downcast, bool(accept_inplace), check == "index"),
-        no_default_updates=no_default_updates,
-        rebuild_strict=rebuild_strict,
-        on_unused_input=on_unused_input,
-    )
+    label = name or "function"
+    with about(label, user_source()):
+        if check not in (None, "index"):
+            raise ValueError(f"check is 'index' or None, not {check!r}")
+        program = collect(
+            inputs,
+            outputs,
+            updates,
+            givens,
+            Options(label, allow_input_downcast, bool(accept_inplace), check == "index"),
+            no_default_updates=no_default_updates,
+            rebuild_strict=rebuild_strict,
+            on_unused_input=on_unused_input,
+        )
     verify(program.graph)
     return Function(replace(program, graph=rewrite(program.graph, SYMBOLIC)))
 
@@ -217,13 +220,21 @@ class Function:
         return arrays
 
     def _check_tracers(self, arrays: Sequence[Any]) -> None:
-        if any(isinstance(array, jax.core.Tracer) for array in arrays) and (
-            self.program.state.variables or self.program.state.updated or len(self.stages) > 1
-        ):
+        if not any(isinstance(array, jax.core.Tracer) for array in arrays):
+            return
+        if self.program.state.variables or self.program.state.updated or len(self.stages) > 1:
             raise UnsupportedError(
                 f"{self.name} was called while JAX traces and has shared variables or several stages; call it "
                 f"outside of jit, grad and vmap"
             )
+        needed = self.stages[0].needed
+        for one, array in zip(self.program.inputs, arrays, strict=True):
+            if isinstance(array, jax.core.Tracer) and one.variable in needed:
+                raise UnsupportedError(
+                    f"{self.name}: input {one.name or one.variable!r}{where(one.variable.sources)} decides how many "
+                    f"steps a loop runs or how large an array is, and JAX traces it; pass a number, for example "
+                    f"through static_argnums of jax.jit"
+                )
 
 
 @word

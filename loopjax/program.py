@@ -91,8 +91,8 @@ def _fitted(shared: SharedVariable, value: Any) -> Variable:
     new = settle_weak(as_variable(value), shared.dtype)
     if not shared.type.accepts(new.type):
         raise TypeError(
-            f"the update of {shared!r}{where(shared.sources)} is {new.type}; expected {shared.type}. Cast it with "
-            f".astype({shared.dtype!r}){where(new.sources)}"
+            f"the update of {shared!r}{where(shared.sources)} is {new.type}; expected {shared.type}. "
+            f"{shared.type.remedy(new.type)}{where(new.sources)}"
         )
     return new
 
@@ -167,4 +167,4 @@ def _check_inputs(declared: Sequence[In], graph: Graph, needed: Sequence[Variabl
         )
         if policy == "raise":
             raise UnusedInputError(message)
-        warnings.warn(message, stacklevel=3)
+        warnings.warn(message, stacklevel=4)

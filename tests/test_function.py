@@ -9,6 +9,8 @@ import loopjax
 import loopjax.tensor as at
 from loopjax.errors import MissingInputError, UnsupportedError, UnusedInputError
 
+LINE = r" \[test_function.py:\d+\]$"
+
 
 class TestForms:
     def test_outputs_come_back_as_they_were_given(self):
@@ -106,10 +108,52 @@ class TestInputs:
             loopjax.function([x, y], x)
         with pytest.warns(UserWarning, match="is not used"):
             loopjax.function([x, y], x, on_unused_input="warn")
-        with pytest.raises(ValueError, match="more than once"):
-            loopjax.function([x, x], x)
-        with pytest.raises(TypeError, match="inputs is a list"):
+        with pytest.raises(UnusedInputError, match=r"\[test_function.py:\d+\] is not used .* remove it, or pass"):
+            loopjax.function([x, y], x)
+        with pytest.warns(UserWarning, match="is not used") as caught:
+            loopjax.function([x, y], x, on_unused_input="warn")
+        assert caught[0].filename == __file__
+        assert float(loopjax.function([x, y], x, on_unused_input="ignore")(1.0, 2.0)) == 1.0
+        with pytest.raises(ValueError, match=rf"on_unused_input is 'raise', .* not 'never'{LINE}"):
+            loopjax.function([x], x, on_unused_input="never")
+
+    def test_arguments_that_are_no_variables(self):
+        x, a = at.dscalar("x"), loopjax.shared(1, name="a")
+        with pytest.raises(ValueError, match=rf"twice: inputs holds .*<x.* more than once{LINE}"):
+            loopjax.function([x, x], x, name="twice")
+        with pytest.raises(TypeError, match=rf"function: inputs is a list of variables, got <x.*; write \[<x.*{LINE}"):
             loopjax.function(x, x)
+        with pytest.raises(TypeError, match=rf"In\(\) takes a variable, got str: 'x'{LINE}"):
+            loopjax.function(["x"], x)
+        with pytest.raises(TypeError, match=rf"<shared a: int64\(\)> is shared.* use givens{LINE}"):
+            loopjax.function([a], a)
+        with pytest.raises(TypeError, match=rf"expected a variable, a number or an array, got object.*{LINE}"):
+            loopjax.function([x], object())
+        with pytest.raises(ValueError, match=rf"check is 'index' or None, not 'bounds'{LINE}"):
+            loopjax.function([x], x, check="bounds")
+
+    @pytest.mark.parametrize("kind", ["None", "text", "object", "symbol", "list"])
+    def test_what_is_no_value_names_the_input(self, kind):
+        value = {"None": None, "text": "1.0", "object": object(), "symbol": at.dvector("y"), "list": [None]}[kind]
+        x = at.dvector("x")
+        with pytest.raises(TypeError, match=r"input 'x' \[test_function.py:\d+\]: expected .*, got"):
+            loopjax.function([x], x)(value)
+
+    def test_an_input_without_a_name_is_named_by_its_place(self):
+        f = loopjax.function([at.dscalar(), at.dvector()], 1, on_unused_input="ignore", name="f")
+        with pytest.raises(TypeError, match=r"input 1 \[test_function.py:\d+\]: expected 1 dimensions"):
+            f(1.0, 2.0)
+        with pytest.raises(TypeError, match=r"f is missing \['input 1'\]"):
+            f(1.0)
+
+    def test_defaults_and_strictness(self):
+        x, r, rate = at.dvector("x"), at.dscalar("r"), loopjax.shared(2.0, dtype="float64")
+        f = loopjax.function([loopjax.In(x, value=[1.0, 2.0]), loopjax.In(r, value=rate)], x * r)
+        np.testing.assert_array_equal(f(), [2, 4])
+        rate.set_value(3.0)
+        np.testing.assert_array_equal(f([5.0]), [15])
+        with pytest.raises(TypeError, match=r"input 'x'.* is strict: expected an array of type float64"):
+            loopjax.function([loopjax.In(x, strict=True)], x)([1.0])
 
 
 class TestUpdates:
@@ -137,14 +181,35 @@ class TestUpdates:
             loopjax.function([], updates={a: 1.5})
         with pytest.raises(TypeError, match="keyed by shared variables"):
             loopjax.function([x], updates={x: x})
-        with pytest.raises(ValueError, match="updated twice"):
+        with pytest.raises(ValueError, match=rf"<shared a: int64\(\)> is updated twice{LINE}"):
             loopjax.function([], updates=[(a, a), (a, a + 1)])
+        with pytest.raises(TypeError, match=r"is float64\(\); expected int64\(\). Cast it with .astype\('int64'\)"):
+            loopjax.function([x], updates={a: x})
+
+    def test_an_update_of_other_dimensions_is_not_to_be_cast(self):
+        a, x = loopjax.shared(1, name="a"), at.lvector("x")
+        message = rf"is int64\(\?,\); expected int64\(\). Give a value of 0 dimensions, int64\(\){LINE}"
+        with pytest.raises(TypeError, match=message):
+            loopjax.function([x], updates={a: x})
 
     def test_accept_inplace_gives_the_same_values(self):
         a = loopjax.shared(np.arange(4.0))
         f = loopjax.function([], a.sum(), updates={a: a + 1}, accept_inplace=True)
         assert [float(f()) for _ in range(3)] == [6.0, 10.0, 14.0]
         np.testing.assert_array_equal(a.get_value(), np.arange(4.0) + 3)
+
+    def test_a_call_without_updates_does_not_wait(self, monkeypatch):
+        x = at.dvector("x")
+        f = loopjax.function([x], x * 2)
+        array_type = type(f([1.0]))
+
+        def waited(array):
+            raise AssertionError
+
+        monkeypatch.setattr(array_type, "block_until_ready", waited)
+        result = f([1.0])
+        monkeypatch.undo()
+        np.testing.assert_array_equal(result, [2])
 
     def test_get_shared_and_repr(self):
         a, x = loopjax.shared(1, name="a"), at.lscalar("x")
@@ -166,6 +231,18 @@ class TestGivens:
             loopjax.function([], x.sum(), givens={x: loopjax.shared(np.arange(3))})
         cast = loopjax.function([], x.sum(), givens={x: loopjax.shared(np.arange(3))}, rebuild_strict=False)
         assert float(cast()) == 3.0
+
+    def test_refusals(self):
+        x, y, h = at.dvector("x"), at.dvector("y"), at.dscalar("h")
+        with pytest.raises(ValueError, match=rf"givens replaces <x: float64\(\?,\)> twice{LINE}"):
+            loopjax.function([x], x * 2, givens=[(x, y), (x, y)])
+        with pytest.raises(TypeError, match=rf"givens replaces variables, got 'x'{LINE}"):
+            loopjax.function([x], x * 2, givens={"x": y})
+        message = rf"<x.*> by float64\(\); expected float64\(\?,\). Give a value of 1 dimensions, float64.*{LINE}"
+        with pytest.raises(TypeError, match=message):
+            loopjax.function([h], x * 2, givens={x: h})
+        with pytest.raises(MissingInputError, match="<y: float64"):
+            loopjax.function([x], x * 2, givens={x: y})
 
     def test_clone_replace(self):
         x, y = at.dscalar("x"), at.dscalar("y")
@@ -274,6 +351,28 @@ class TestUnderJax:
             jax.jit(g)()
         assert float(a.get_value()) == 1.0
 
+    def test_several_stages_are_refused(self):
+        x = at.dvector("x")
+        f = loopjax.function([x], at.arange((x > 0).sum()), name="staged")
+        with pytest.raises(UnsupportedError, match=r"staged was called while JAX traces .* several stages"):
+            jax.jit(f)(np.ones(3))
+
+    @pytest.mark.parametrize("read", [lambda out: out, lambda out: out[-1], lambda out: at.zeros(out.shape[0])])
+    def test_a_length_that_jax_traces_is_refused(self, read):
+        k, x = at.iscalar("k"), at.fscalar("x")
+        out, _ = loopjax.scan(lambda h: h * x, outputs_info=at.constant(1.0), n_steps=k)
+        f = loopjax.function([k, x], read(out), name="power", on_unused_input="ignore")
+        message = r"power: input 'k' \[test_function.py:\d+\] decides .* and JAX traces it; .* static_argnums"
+        with pytest.raises(UnsupportedError, match=message):
+            jax.jit(f)(3, 2.0)
+        np.testing.assert_allclose(jax.jit(f, static_argnums=0)(3, 2.0), f(3, 2.0))
+
+    def test_vmap(self):
+        x = at.fvector("x")
+        out, _ = loopjax.scan(lambda a, h: a + h, sequences=x, outputs_info=0.0)
+        table = np.arange(6.0, dtype="float32").reshape(2, 3)
+        np.testing.assert_allclose(jax.vmap(loopjax.function([x], out))(table), np.cumsum(table, axis=1))
+
 
 class TestUserErrors:
     def test_truth_length_and_iteration(self):
@@ -290,6 +389,20 @@ class TestUserErrors:
         f = loopjax.function([x, y], x + y)
         with pytest.raises(ValueError, match=r"add: shapes .* do not fit.*\[test_function.py:\d+\]"):
             f([1.0], [1.0, 2.0])
+
+
+def test_mode_and_profile_change_nothing():
+    x = at.dscalar("x")
+    f = loopjax.function([x], x * 2, mode="FAST_RUN", profile=True)
+    assert float(f(2.0)) == 4.0
+
+
+def test_eval_names_what_is_missing():
+    x, y = at.dscalar("x"), at.dscalar("y")
+    with pytest.raises(MissingInputError, match=r"needs <y: float64\(\)> \[test_function.py:\d+\]"):
+        (x + y).eval({x: 1.0})
+    with pytest.raises(TypeError, match=r"input 'x' .* expected 0 dimensions .* got float64\(1,\)"):
+        x.eval({x: [1.0]})
 
 
 def test_eval():

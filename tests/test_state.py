@@ -157,10 +157,15 @@ class TestSharedVariables:
         a = loopjax.shared(np.ones(2), name="a")
         a.set_value(np.zeros(5))
         assert a.get_value().shape == (5,)
-        with pytest.raises(TypeError, match=r"<shared a: float64\(\?,\)> was given float32\(2,\)"):
+        message = r"<shared a: float64\(\?,\)> was given float32\(2,\); .* Cast it .*'float64'\) \[test_state.py:\d+\]$"
+        with pytest.raises(TypeError, match=message):
             a.set_value(np.ones(2, "float32"))
-        with pytest.raises(TypeError, match="expected dtype float64 and 1 dimensions"):
+        with pytest.raises(
+            TypeError, match=r"expected dtype float64 and 1 dimensions, .* Give a value of 1 dimensions"
+        ):
             a.set_value(np.ones((2, 2)))
+        with pytest.raises(TypeError, match=r"<shared a.* was given object"):
+            a.set_value(object())
         assert a.get_value().shape == (5,)
 
     def test_the_value_is_a_copy_unless_borrowed(self):
@@ -170,6 +175,46 @@ class TestSharedVariables:
         a.get_value()[0] = 7
         np.testing.assert_array_equal(a.get_value(), [1, 1])
         assert isinstance(a.get_value(borrow=True), jax.Array)
+
+    def test_numbers_lists_and_arrays(self):
+        wanted = [
+            (1, "int64"),
+            (True, "bool"),
+            (1.0, loopjax.config.floatX),
+            (1j, "complex64"),
+            ([1, 2], "int64"),
+            ([1.0, 2.0], loopjax.config.floatX),
+            (np.int8(1), "int8"),
+            (np.ones(2, "float16"), "float16"),
+            (jnp.ones((), jnp.bfloat16), "bfloat16"),
+        ]
+        assert [loopjax.shared(value).dtype for value, _ in wanted] == [dtype for _, dtype in wanted]
+        assert loopjax.shared(1, dtype="float64").dtype == "float64"
+        for value in (object(), "text", [[1.0], [2.0, 3.0]]):
+            with pytest.raises((TypeError, ValueError)):
+                loopjax.shared(value)
+        with pytest.raises(TypeError, match=r"shared\(\) got unknown arguments \['nmae'\]"):
+            loopjax.shared(1, nmae="a")
+
+    def test_a_sharding_stays(self):
+        mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("rows",))
+        sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("rows"))
+        array = jax.device_put(jnp.ones(4), sharding)
+        a = loopjax.shared(array)
+        assert a.get_value(borrow=True) is array
+        loopjax.function([], updates={a: a + 1})()
+        assert a.get_value(borrow=True).sharding == sharding
+        np.testing.assert_array_equal(a.get_value(), np.full(4, 2))
+
+    def test_default_update(self):
+        a = loopjax.shared(1, name="a")
+        assert a.default_update is None
+        a.default_update = at.dvector("x")
+        with pytest.raises(TypeError, match=r"the update of <shared a: .* is float64\(\?,\); expected int64\(\)"):
+            loopjax.function([], a)
+        a.default_update = a * 3
+        f = loopjax.function([], a)
+        assert [int(f()) for _ in range(3)] == [1, 3, 9]
 
     def test_tracers_and_symbols_are_refused(self):
         with pytest.raises(TypeError, match="tracer"):

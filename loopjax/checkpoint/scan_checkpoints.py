@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from loopjax.errors import about
 from loopjax.trace.arguments import default_label
 from loopjax.trace.graph import Graph
 from loopjax.trace.loop import Keep, Scan
 from loopjax.trace.scan import record
+from loopjax.trace.source import user_source
 
 
 def scan_checkpoints(
@@ -32,8 +34,9 @@ def scan_checkpoints(
     ``until`` is refused with ``ValueError``.
     """
     label = default_label(fn, name)
-    if isinstance(save_every_N, bool) or not isinstance(save_every_N, int) or save_every_N < 1:
-        raise ValueError(f"scan {label!r}: save_every_N is an int of at least 1, got {save_every_N!r}")
+    with about(f"scan {label!r}", user_source()):
+        if isinstance(save_every_N, bool) or not isinstance(save_every_N, int) or save_every_N < 1:
+            raise ValueError(f"save_every_N is an int of at least 1, got {save_every_N!r}")
     options = Scan(body=Graph((), ()), checkpoint=save_every_N, label=label)
     outputs, updates = record(
         fn, sequences, outputs_info, non_sequences, n_steps, options, keep=Keep(every=save_every_N)

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from loopjax.errors import LengthError, where
+from loopjax.errors import LengthError, about, where
 from loopjax.trace.grad import Linearize, Pullback
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.trace.lengths import compute, is_shape, on_host, shape_value
 from loopjax.trace.loop import MOST_STEPS, Scan
 from loopjax.trace.op import Call, Op, call
-from loopjax.trace.types import TensorType
+from loopjax.trace.types import Shape, TensorType
 
 Known = Mapping[Variable, Any]
 
 
-def specialise(graph: Graph, types: Sequence[TensorType], values: Known) -> Graph:
+def specialise(graph: Graph, types: Sequence[TensorType], values: Known, from_shapes: Iterable[Variable] = ()) -> Graph:
     """The graph for inputs of these types, lengths folded into the ops.
 
-    ``values`` are those of the inputs that lengths need. Raises what the ops raise for shapes that do not fit, with the
-    user's line; ``LengthError`` for a length that is not known.
+    ``values`` are those of the inputs that lengths need; of ``from_shapes`` among them, shapes alone decide. Raises
+    what the ops raise for shapes that do not fit, with the user's line; ``LengthError`` for a length that is not known;
+    ``IndexError`` for an index that shapes show to be out of bounds.
     """
-    return _Sizing(graph, types, values).run()
+    return _Sizing(graph, types, values, from_shapes).run()
 
 
 class _Sizing:
     """One walk over a graph: sized variables for symbolic ones, and the integers known on the way."""
 
-    def __init__(self, graph: Graph, types: Sequence[TensorType], values: Known) -> None:
+    def __init__(
+        self, graph: Graph, types: Sequence[TensorType], values: Known, from_shapes: Iterable[Variable]
+    ) -> None:
         self._graph = graph
+        # What an input's value decides is left to the run: one program serves all values of the same lengths.
+        self._from_shapes = set(from_shapes)
         self._known: dict[Variable, Any] = dict(values)
         self._sized: dict[Variable, Variable] = {
             variable: Variable(type, name=variable.name) for variable, type in zip(graph.inputs, types, strict=True)
@@ -62,9 +67,10 @@ class _Sizing:
             op = self._linearize(node, op, inputs)
         elif isinstance(op, Pullback):
             op = _pullback(inputs[0])
-        _check_broadcast(node, op, inputs)
         fresh = copy_node(node, inputs, op)
+        _check_broadcast(node, fresh)
         _check_promises(node, fresh)
+        self._check_indices(node, fresh)
         return fresh.outputs
 
     def _length(self, node: Apply, position: int) -> int:
@@ -84,10 +90,30 @@ class _Sizing:
         """Remembers the node's value where it is an integer that the host can compute."""
         if is_shape(node):
             self._known[node.outputs[0]] = shape_value(node, self._read(node.inputs[0]).type.sizes)
+            self._from_shapes.add(node.outputs[0])
         elif on_host(node):
             values = [self._value(variable) for variable in node.inputs]
             if not any(value is None for value in values):
                 self._known[node.outputs[0]] = compute(node, values)
+                if all(isinstance(variable, Constant) or variable in self._from_shapes for variable in node.inputs):
+                    self._from_shapes.add(node.outputs[0])
+
+    def _check_indices(self, node: Apply, fresh: Apply) -> None:
+        """Raises for an index that shapes show to be out of bounds."""
+        if not isinstance(node.op, Call) or node.op.row not in ("index", "set", "inc"):
+            return
+        entries = [entry for entry in node.op.arguments["pattern"] if entry[0] != "new"]
+        axes = [axis for axis, entry in enumerate(entries) if entry[0] == "at"]
+        for variable, axis in zip(node.inputs[1 if node.op.row == "index" else 2 :], axes, strict=False):
+            if variable not in self._from_shapes:
+                continue
+            size = fresh.inputs[0].type.sizes[axis]
+            for index in np.ravel(self._known[variable]):
+                if not -size <= index < size:
+                    raise IndexError(
+                        f"{node.op.name}: index {index} is out of bounds for axis {axis} of size "
+                        f"{size}{where(node.sources)}"
+                    )
 
     def _inner_values(self, outer: Sequence[Variable], inner: Sequence[Variable]) -> dict[Variable, Any]:
         found: dict[Variable, Any] = {}
@@ -97,18 +123,24 @@ class _Sizing:
                 found[region_input] = value
         return found
 
+    def _inner_from_shapes(self, outer: Sequence[Variable], inner: Sequence[Variable]) -> list[Variable]:
+        return [one for variable, one in zip(outer, inner, strict=True) if variable in self._from_shapes]
+
     def _scan(self, node: Apply, op: Scan, inputs: Sequence[Variable]) -> Scan:
         types = [variable.type for variable in inputs]
         non_sequences = op.inputs(inputs).non_sequences
         outer = node.inputs[len(node.inputs) - len(non_sequences) :]
         inner = op.body.inputs[len(op.body.inputs) - len(non_sequences) :]
-        body = specialise(op.body, op.body_types(types), self._inner_values(outer, inner))
+        from_shapes = self._inner_from_shapes(outer, inner)
+        with about(op.subject, None):
+            body = specialise(op.body, op.body_types(types), self._inner_values(outer, inner), from_shapes)
         _check_states(node, op, body)
         return replace(op, body=body)
 
     def _linearize(self, node: Apply, op: Linearize, inputs: Sequence[Variable]) -> Linearize:
         values = self._inner_values(node.inputs, op.region.inputs)
-        region = specialise(op.region, [variable.type for variable in inputs], values)
+        from_shapes = self._inner_from_shapes(node.inputs, op.region.inputs)
+        region = specialise(op.region, [variable.type for variable in inputs], values, from_shapes)
         return _with_deltas(op, region)
 
 
@@ -144,16 +176,16 @@ def _check_states(node: Apply, op: Scan, body: Graph) -> None:
     """A step must give each state the shape that it starts with."""
     old = op.body_inputs([variable.type for variable in body.inputs])
     new = op.results([variable.type for variable in body.outputs])
-    pairs = [(r.name, taps[0], value) for r, taps, value in zip(op.recurrences, old.taps, new.recurrences, strict=True)]
+    assert isinstance(node.op, Scan)
+    pairs = [
+        (f"state {r.name!r}", taps[0], value)
+        for r, taps, value in zip(op.recurrences, old.taps, new.recurrences, strict=True)
+    ]
     pairs += [
-        (f"shared variable {i}", before, after)
-        for i, (before, after) in enumerate(zip(old.states, new.states, strict=True))
+        (_shared_name(variable), before, after)
+        for variable, before, after in zip(node.op.inputs(node.inputs).states, old.states, new.states, strict=True)
     ]
-    wrong = [
-        f"state {name!r} starts as {before} but step returns {after}"
-        for name, before, after in pairs
-        if before != after
-    ]
+    wrong = [f"{name} starts as {before} but step returns {after}" for name, before, after in pairs if before != after]
     if wrong:
         raise ValueError(
             f"scan {op.label!r}: {'; '.join(wrong)}. Start from a value of the shape that a step "
@@ -161,21 +193,32 @@ def _check_states(node: Apply, op: Scan, body: Graph) -> None:
         )
 
 
-def _check_broadcast(node: Apply, op: Op, inputs: Sequence[Variable]) -> None:
+def _shared_name(variable: Variable) -> str:
+    """A shared variable for errors: its name, or where it was made."""
+    return f"shared variable {variable.name!r}" if variable.name else f"the shared variable{where(variable.sources)}"
+
+
+def _check_broadcast(node: Apply, fresh: Apply) -> None:
     """A size that turns out to be 1 does not stretch: only one known to be 1 when the graph was built does."""
-    if not isinstance(op, Call) or op.definition.trait != "pointwise" or len(inputs) < 2:
+    if not isinstance(node.op, Call) or not isinstance(fresh.op, Call):
         return
-    for before, now in zip(node.inputs, inputs, strict=True):
-        for axis in range(-now.ndim, 0):
-            others = [v.type.shape[axis] for v in inputs if v.ndim >= -axis]
-            if before.type.shape[axis] is None and now.type.shape[axis] == 1 and any(size != 1 for size in others):
-                shapes = [variable.type.shape for variable in inputs]
-                raise ValueError(
-                    f"{op.name}: shapes {shapes} do not fit: a size that is not known to be 1 when the graph "
-                    f"is built does not "
-                    f"broadcast; declare it (row, col, shape=(1, None)) or use dimshuffle('x', "
-                    f"...){where(node.sources)}"
-                )
+    before = node.op.broadcasts(*(variable.type for variable in node.inputs))
+    now = fresh.op.broadcasts(*(variable.type for variable in fresh.inputs))
+    for old, shapes in zip(before, now, strict=True):
+        if any(_stretches(was, shape, shapes) for was, shape in zip(old, shapes, strict=True)):
+            raise ValueError(
+                f"{node.op.name}: shapes {list(shapes)} do not fit: a size that is not known to be 1 when the graph "
+                f"is built does not broadcast; declare it (row, col, shape=(1, None)) or use dimshuffle('x', "
+                f"...){where(node.sources)}"
+            )
+
+
+def _stretches(before: Shape, now: Shape, others: Sequence[Shape]) -> bool:
+    """Whether a size that was unknown and is 1 meets another size."""
+    return any(
+        before[axis] is None and now[axis] == 1 and any(len(one) >= -axis and one[axis] != 1 for one in others)
+        for axis in range(-len(now), 0)
+    )
 
 
 def _check_promises(node: Apply, fresh: Apply) -> None:

@@ -64,8 +64,8 @@ def distribution(
     """
     axes = events or (0,) * len(parameters)
 
-    def batch_shape(shapes: Iterable[Shape]) -> Shape:
-        return broadcast_shapes(*(shape[: len(shape) - n] for shape, n in zip(shapes, axes, strict=True)))
+    def batches(shapes: Iterable[Shape]) -> list[Shape]:
+        return [shape[: len(shape) - n] for shape, n in zip(shapes, axes, strict=True)]
 
     def infer(key: TensorType, *types: TensorType, lengths: Shape | None, dtype: str) -> TensorType:
         if key.dtype != KEY:
@@ -74,7 +74,7 @@ def distribution(
             if type.ndim < least:
                 raise ValueError(f"{parameter} has {least} dimensions for each draw of {name}, got {type}")
         inner = event_shape(*types) if event_shape is not None else ()
-        batch = batch_shape(type.shape for type in types)
+        batch = broadcast_shapes(*batches(type.shape for type in types))
         if lengths is None:
             return TensorType(dtype, (*batch, *inner))
         dims = zip(reversed(batch), reversed(lengths), strict=False)
@@ -83,10 +83,13 @@ def distribution(
         return TensorType(dtype, (*lengths, *inner))
 
     def run(key: Any, *values: Any, lengths: tuple[int, ...] | None, dtype: str) -> Any:
-        shape = batch_shape(jnp.shape(value) for value in values) if lengths is None else lengths
+        shape = broadcast_shapes(*batches(jnp.shape(value) for value in values)) if lengths is None else lengths
         return sample(key, *values, shape=shape, dtype=dtype)
 
-    register(f"draw_{name}", run, infer)
+    def broadcasts(key: TensorType, *types: TensorType, lengths: Shape | None, dtype: str) -> list[list[Shape]]:
+        return [[*batches(type.shape for type in types), *(() if lengths is None else (lengths,))]]
+
+    register(f"draw_{name}", run, infer, broadcasts=broadcasts)
     for label in (name, *aliases):
         DISTRIBUTIONS[label] = Distribution(name, parameters, synonyms or {}, discrete)
 

@@ -31,7 +31,12 @@ def _alloc_type(value: TensorType, lengths: Shape) -> TensorType:
     return TensorType(value.dtype, tuple(lengths))
 
 
-register("alloc", lambda value, lengths: jnp.broadcast_to(value, lengths), _alloc_type)
+register(
+    "alloc",
+    lambda value, lengths: jnp.broadcast_to(value, lengths),
+    _alloc_type,
+    broadcasts=lambda value, lengths: [[value.shape, lengths]],
+)
 
 
 @word
@@ -157,7 +162,11 @@ def _linspace_run(start: Any, stop: Any, lengths: tuple[int], dtype: str) -> Any
     return jnp.linspace(start, stop, lengths[0], dtype=dtype)
 
 
-register("linspace", _linspace_run, _linspace_type)
+def _linspace_ends(start: TensorType, stop: TensorType, lengths: Shape, dtype: str) -> list[list[Shape]]:
+    return [[start.shape, stop.shape]]
+
+
+register("linspace", _linspace_run, _linspace_type, broadcasts=_linspace_ends)
 
 
 def linspace(start: Any, stop: Any, num: Any = 50, dtype: Any = None) -> Variable:

@@ -176,9 +176,22 @@ def _write_type(
     return TensorType(x.dtype, x.shape)
 
 
-register("index", None, _index_type, "index")
-register("set", None, _write_type)
-register("inc", None, _write_type)
+def _arrays_together(
+    x: TensorType, *arrays: TensorType, pattern: tuple[Entry, ...], lengths: Shape
+) -> list[list[Shape]]:
+    return [[array.shape for array in arrays]]
+
+
+def _value_and_part(
+    x: TensorType, value: TensorType, *arrays: TensorType, pattern: tuple[Entry, ...], lengths: Shape
+) -> list[list[Shape]]:
+    part = _index_type(x, *arrays, pattern=pattern, lengths=lengths)
+    return [[value.shape, part.shape], [array.shape for array in arrays]]
+
+
+register("index", None, _index_type, "index", broadcasts=_arrays_together)
+register("set", None, _write_type, broadcasts=_value_and_part)
+register("inc", None, _write_type, broadcasts=_value_and_part)
 
 
 @word

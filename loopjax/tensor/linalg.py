@@ -17,7 +17,7 @@ from loopjax.trace.graph import Variable, apply
 from loopjax.trace.methods import word
 from loopjax.trace.op import call, register
 from loopjax.trace.promotion import common_dtype
-from loopjax.trace.types import TensorType, broadcast_shapes, merge_dims
+from loopjax.trace.types import Shape, TensorType, broadcast_shapes, merge_dims
 
 
 def _contract(a: int | None, b: int | None, x: TensorType, y: TensorType) -> None:
@@ -49,12 +49,17 @@ def _matmul_type(x: TensorType, y: TensorType) -> TensorType:
     return TensorType(common_dtype([x, y]), (*batch, *rows, *columns))
 
 
+def _batches(x: TensorType, y: TensorType) -> list[Shape]:
+    """The axes of matrices of matrices."""
+    return [x.shape[:-2], y.shape[:-2]]
+
+
 def _outer_type(x: TensorType, y: TensorType) -> TensorType:
     return TensorType(common_dtype([x, y]), (x.shape[0], y.shape[0]))
 
 
 register("dot", jnp.dot, _dot_type, operands="common")
-register("matmul", jnp.matmul, _matmul_type, operands="common")
+register("matmul", jnp.matmul, _matmul_type, operands="common", broadcasts=lambda x, y: [_batches(x, y)])
 register("outer", jnp.outer, _outer_type, operands="common")
 
 

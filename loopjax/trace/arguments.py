@@ -126,9 +126,9 @@ def read_returned(result: Any, label: str) -> Returned:
     if isinstance(result, (list, tuple)) and result and isinstance(result[-1], until):
         condition = result[-1].condition
         rest = result[:-1]
-        result = rest[0] if len(rest) == 1 else rest
         if not rest:
             raise _misreturned(result, label)
+        result = rest[0] if len(rest) == 1 else rest
     if _is_updates(result):
         return Returned([], _updates(result, label), condition)
     if isinstance(result, tuple) and len(result) == 2 and _is_updates(result[1], empty=True):
@@ -159,7 +159,7 @@ def _updates(value: Any, label: str) -> dict[SharedVariable, Variable]:
     found: dict[SharedVariable, Variable] = {}
     for key, new in value.items() if isinstance(value, Mapping) else value:
         if not isinstance(key, SharedVariable):
-            raise TypeError(f"scan {label!r}: updates are keyed by shared variables, got {key!r}")
+            raise ValueError(f"scan {label!r}: updates that fn returns are keyed by shared variables, got {key!r}")
         if key in found:
             raise ValueError(f"scan {label!r}: {key!r} is updated twice in one step")
         found[key] = as_variable(new)
@@ -204,7 +204,10 @@ def _tap_list(taps: Any, place: str, default: list[int]) -> list[int]:
 
 
 def _initial(value: Any, taps: tuple[int, ...], place: str) -> InitialArgument:
-    variable = as_variable(value)
+    try:
+        variable = as_variable(value)
+    except TypeError as error:
+        raise TypeError(f"{place}: {error}") from error
     windowed = taps != (-1,)
     if windowed and variable.ndim == 0:
         raise ValueError(

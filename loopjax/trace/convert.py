@@ -67,12 +67,17 @@ def _number(value: Any, name: str | None) -> Constant:
     if kind in "iu":
         dtype = "int64"
     elif kind == "c":
-        dtype = "complex128" if config.floatX == "float64" else "complex64"
+        dtype = _complex_dtype()
     else:
         dtype = config.floatX
     made = Constant(np.asarray(value).astype(dtype_name(dtype)), name, weak=True)
     made.exact = value
     return made
+
+
+def _complex_dtype() -> str:
+    """The dtype of complex numbers whose parts are of dtype floatX."""
+    return "complex128" if config.floatX == "float64" else "complex64"
 
 
 def _canonical(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -81,6 +86,8 @@ def _canonical(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return data.astype(dtype_name(config.floatX))
     if data.dtype.kind in "iu":
         return data.astype(np.int64)
+    if data.dtype.kind == "c":
+        return data.astype(_complex_dtype())
     return _checked(data)
 
 

@@ -54,9 +54,9 @@ def _outer_position(node: Apply, position: int, variable: Variable) -> int:
 
 
 def _varies(node: Apply, variable: Variable) -> LengthError:
-    label = node.op.label if isinstance(node.op, Scan) else "a differentiated region"
+    label = node.op.subject if isinstance(node.op, Scan) else "a differentiated region"
     return LengthError(
-        f"{label!r}: the length {variable!r}{where(variable.sources)} is computed anew at each step or on the "
+        f"{label}: the length {variable!r}{where(variable.sources)} is computed anew at each step or on the "
         f"device; inside "
         f"of a loop a length must be the same at every step and known before the call{where(node.sources)}"
     )

@@ -101,7 +101,7 @@ class Apply:
         try:
             types = op.infer(*(variable.type for variable in self.inputs))
         except (TypeError, ValueError, IndexError) as error:
-            raise located(error, f"{op.name}: {error}", sources) from error
+            raise located(error, f"{op.subject}: {error}", sources) from error
         self.outputs = tuple(Variable(type, self, index) for index, type in enumerate(types))
 
     def __repr__(self) -> str:

@@ -217,6 +217,10 @@ class Scan(Op):
     label: str = field(default="scan", compare=False)
 
     @property
+    def subject(self) -> str:
+        return f"scan {self.label!r}"
+
+    @property
     def outputs(self) -> tuple[Recurrence | MapOutput, ...]:
         """Recurrences and map outputs, in the order of the op's outputs."""
         return (*self.recurrences, *self.maps)
@@ -299,9 +303,7 @@ class Scan(Op):
     def _check_folds(self, n_steps: int | None) -> None:
         for fold in self.folds:
             if fold.kind == "at" and n_steps is not None and not self.until and fold.step >= n_steps:
-                raise IndexError(
-                    f"scan {self.label!r} ran {n_steps} steps, and its output is read at index {fold.step}"
-                )
+                raise IndexError(f"{n_steps} steps ran, and the output is read at index {fold.step}")
 
     def _check_sequences(self, types: Sequence[TensorType]) -> None:
         for sequence, type in zip(self.sequences, types, strict=True):
@@ -309,7 +311,7 @@ class Scan(Op):
             if rows is None or not self.n_steps or rows >= self.n_steps + sequence.span:
                 continue
             raise ValueError(
-                f"scan {self.label!r}: sequence {sequence.name!r} has {rows} rows; {self.n_steps} steps "
+                f"sequence {sequence.name!r} has {rows} rows; {self.n_steps} steps "
                 f"with taps {list(sequence.taps)} need {self.n_steps + sequence.span}"
             )
 
@@ -319,7 +321,7 @@ class Scan(Op):
             if rows is None or rows >= recurrence.depth:
                 continue
             raise ValueError(
-                f"scan {self.label!r}: the initial value of {recurrence.name!r} has {rows} rows; "
+                f"the initial value of {recurrence.name!r} has {rows} rows; "
                 f"taps {list(recurrence.taps)} need at least {recurrence.depth}, row 0 the oldest"
             )
 

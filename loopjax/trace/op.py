@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from loopjax.trace.types import TensorType
+from loopjax.trace.types import Shape, TensorType
 
 if TYPE_CHECKING:
     from loopjax.trace.graph import Graph
@@ -24,6 +24,11 @@ class Op:
     @property
     def name(self) -> str:
         return type(self).__name__.lower()
+
+    @property
+    def subject(self) -> str:
+        """What errors call the node."""
+        return self.name
 
     def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
         """The types of the outputs; raises ``TypeError`` or ``ValueError`` for inputs that do not fit."""
@@ -50,6 +55,19 @@ Trait = Literal["pointwise", "reduce", "index", "opaque"]
 
 Operands = Literal["as is", "common", "float", "branches"]
 
+Broadcasts = Callable[..., Sequence[Sequence[Shape]]]
+"""Groups of shapes that stretch to one another, from what ``infer`` takes."""
+
+
+def no_shapes(*types: TensorType, **params: Any) -> Sequence[Sequence[Shape]]:
+    """No input stretches to another."""
+    return ()
+
+
+def whole_shapes(*types: TensorType, **params: Any) -> Sequence[Sequence[Shape]]:
+    """Each input stretches to all others."""
+    return ([type.shape for type in types],)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -59,7 +77,8 @@ class Row:
     ``infer`` takes types and the same keywords. ``operands`` says to what dtype the inputs are cast before ``run``:
     left ``as is``, brought to their ``common`` dtype, to the common ``float`` dtype, or common but for the first
     (``branches``). A parameter called ``lengths``, a tuple, may hold ``None``: each such hole is filled by one more
-    input, an integer scalar, from the end of the inputs, which must be known before compiling.
+    input, an integer scalar, from the end of the inputs, which must be known before compiling. ``broadcasts`` says
+    which shapes stretch to one another: only a size known to be 1 when the graph is built may.
     """
 
     name: str
@@ -67,6 +86,7 @@ class Row:
     infer: Callable[..., TensorType | tuple[TensorType, ...]]
     trait: Trait = "opaque"
     operands: Operands = "as is"
+    broadcasts: Broadcasts = no_shapes
 
 
 ROWS: dict[str, Row] = {}
@@ -79,11 +99,14 @@ def register(
     infer: Callable[..., TensorType | tuple[TensorType, ...]],
     trait: Trait = "opaque",
     operands: Operands = "as is",
+    broadcasts: Broadcasts | None = None,
 ) -> None:
-    """Adds a row to the op table. Raises ``ValueError`` where the name is taken."""
+    """Adds a row to the op table; all inputs of a pointwise op broadcast. Raises ``ValueError`` where the name is
+    taken."""
     if name in ROWS:
         raise ValueError(f"op {name!r} is registered already")
-    ROWS[name] = Row(name, run, infer, trait, operands)
+    together = broadcasts or (whole_shapes if trait == "pointwise" else no_shapes)
+    ROWS[name] = Row(name, run, infer, trait, operands, together)
 
 
 @dataclass(frozen=True)
@@ -109,6 +132,10 @@ class Call(Op):
         given = len(types) - self._holes()
         out = ROWS[self.row].infer(*types[:given], **self.arguments)
         return (out,) if isinstance(out, TensorType) else out
+
+    def broadcasts(self, *types: TensorType) -> Sequence[Sequence[Shape]]:
+        """The groups of shapes that stretch to one another, for inputs of these types."""
+        return self.definition.broadcasts(*types[: len(types) - self._holes()], **self.arguments)
 
     def length_inputs(self, count: int) -> tuple[int, ...]:
         return tuple(range(count - self._holes(), count))

@@ -76,20 +76,26 @@ def fold_weak(operands: Operands, inputs: Sequence[Variable]) -> list[Variable]:
     folded: list[Variable] = []
     for variable, dtype in zip(inputs, dtypes, strict=True):
         if isinstance(variable, Constant) and variable.type.weak:
-            variable = Constant(_exactly(variable, dtype), variable.name)
+            variable = Constant(exactly(variable, dtype), variable.name)
         folded.append(variable)
     return folded
 
 
 def settle_weak(variable: Variable, dtype: str) -> Variable:
     """A weak variable as ``dtype`` where that is wide enough in kind; any other as it is."""
-    if not variable.type.weak or _rank(variable.dtype) > _rank(dtype):
+    if not variable.type.weak or not is_as_wide(dtype, variable.dtype):
         return variable
     settled: Variable = say("cast", variable, dtype)
     return settled
 
 
-def _exactly(number: Constant, dtype: str) -> np.ndarray[tuple[()], np.dtype[np.generic]]:
+def is_as_wide(dtype: str, other: str) -> bool:
+    """Whether the kind of ``dtype`` holds the kind of ``other``: floats hold integers."""
+    return _rank(dtype) >= _rank(other)
+
+
+def exactly(number: Constant, dtype: str) -> np.ndarray[tuple[()], np.dtype[np.generic]]:
+    """A number as ``dtype``, from the Python number that it was made of; raises ``OverflowError``."""
     value = number.exact if number.exact is not None else number.data
     if jnp.issubdtype(dtype, jnp.integer):
         info = np.iinfo(dtype)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from loopjax.config import config
-from loopjax.errors import MissingInputError, where
+from loopjax.errors import MissingInputError, about, where
 from loopjax.trace.arguments import (
     InitialArgument,
     Returned,
@@ -21,16 +22,15 @@ from loopjax.trace.arguments import (
     read_sequences,
     step_type,
 )
-from loopjax.trace.convert import constant
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, apply, copy_node
 from loopjax.trace.loop import KEEP_ALL, Keep, MapOutput, Recurrence, Scan, SequenceInput, StepResult
 from loopjax.trace.methods import say
 from loopjax.trace.op import Call, call
-from loopjax.trace.promotion import fold_weak, settle_weak
+from loopjax.trace.promotion import exactly, fold_weak, is_as_wide, settle_weak
 from loopjax.trace.recording import current_body, recording
 from loopjax.trace.region import close
 from loopjax.trace.shared import SharedVariable
-from loopjax.trace.source import source_of
+from loopjax.trace.source import Source, source_of, user_source
 from loopjax.trace.types import KEY, TensorType
 from loopjax.trace.updates import OrderedUpdates
 
@@ -105,22 +105,25 @@ def scan(
     Raises ``TypeError`` and ``ValueError`` for arguments or results that do not fit each other, naming the argument,
     both types and the line.
     """
+    label = default_label(fn, name)
+    _check_options(truncate_gradient, unroll, checkpoint, label)
     options = Scan(
         body=Graph((), ()),
         go_backwards=bool(go_backwards),
         truncate_gradient=truncate_gradient,
         checkpoint=checkpoint or 0,
         unroll=unroll,
-        progress=_progress_label(progress, default_label(fn, name)),
-        label=default_label(fn, name),
+        progress=_progress_label(progress, label),
+        label=label,
     )
-    _check_options(truncate_gradient, unroll, checkpoint, options.label)
     outputs, updates = record(fn, sequences, outputs_info, non_sequences, n_steps, options, strict=strict)
     single: Any = outputs if return_list or len(outputs) > 1 else outputs[0] if outputs else None
     if return_updates:
         return single, updates
     if updates:
-        raise ValueError(f"scan {options.label!r} updates {list(updates)}; return_updates=False would lose that")
+        raise ValueError(
+            f"scan {label!r} updates {list(updates)}; return_updates=False would lose that{where(_here())}"
+        )
     return single
 
 
@@ -138,24 +141,45 @@ def record(
     """Records a loop with the options of a ``Scan`` that has no body yet; ``keep`` says which steps its outputs
     have."""
     label = options.label
-    sequence_args = read_sequences(sequences)
-    info = read_outputs_info(outputs_info)
-    passed = read_non_sequences(non_sequences)
-    steps = _steps(read_n_steps(n_steps), sequence_args, label)
-
-    slices = [_slices(argument) for argument in sequence_args]
-    pasts = [_pasts(initial) for initial in info or () if initial is not None]
-    arguments = [variable for group in (*slices, *pasts) for variable in group] + passed
+    subject, source = options.subject, user_source()
+    with about(subject, source):
+        sequence_args = read_sequences(sequences)
+        info = read_outputs_info(outputs_info)
+        passed = read_non_sequences(non_sequences)
+        steps = _steps(read_n_steps(n_steps), sequence_args, label)
+        slices = [_slices(argument) for argument in sequence_args]
+        pasts = [_pasts(initial) for initial in info or () if initial is not None]
+        arguments = [variable for group in (*slices, *pasts) for variable in group] + passed
+        _check_takes(fn, arguments, label)
     with recording() as body:
-        returned = read_returned(fn(*arguments), label)
-    info = _matched(info, returned, label, fn)
-    if returned.condition is not None and keep.every > 1:
-        raise ValueError(f"scan {label!r}: a loop that stops by until has no fixed steps to keep{source_of(fn)}")
-    # A stream's update is that its key moves on, whether fn returns it (from an inner scan) or not.
-    keys = list(body.keys) + [one for one in returned.updates if one.dtype == KEY and one not in body.keys]
-    returned = returned._replace(updates={one: new for one, new in returned.updates.items() if one.dtype != KEY})
-    traced = _Trace(label, fn, sequence_args, info, returned, slices, pasts, keys, keep)
-    return _results(traced, _node(traced, steps, passed if strict else None, options))
+        result = fn(*arguments)
+    with about(subject, source):
+        returned = read_returned(result, label)
+        info = _matched(info, returned, label, fn)
+        if returned.condition is not None and keep.every > 1:
+            raise ValueError(f"scan {label!r}: a loop that stops by until has no fixed steps to keep{source_of(fn)}")
+        # A stream's update is that its key moves on, whether fn returns it (from an inner scan) or not.
+        keys = list(body.keys) + [one for one in returned.updates if one.dtype == KEY and one not in body.keys]
+        returned = returned._replace(updates={one: new for one, new in returned.updates.items() if one.dtype != KEY})
+        traced = _Trace(label, fn, sequence_args, info, returned, slices, pasts, keys, keep)
+        return _results(traced, _node(traced, steps, passed if strict else None, options))
+
+
+def _check_takes(fn: Callable[..., Any], arguments: Sequence[Variable], label: str) -> None:
+    """Raises ``TypeError`` where fn does not take so many arguments, before its own error would name no scan."""
+    try:
+        signature = inspect.signature(fn)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        received = ", ".join(str(variable.name or variable) for variable in arguments)
+        raise TypeError(
+            f"scan {label!r}: fn{signature} does not take the {len(arguments)} arguments that it is called with, "
+            f"({received}): {error}. They are the slices of sequences, the past values of states, then "
+            f"non_sequences; write one parameter for each{source_of(fn)}"
+        ) from error
 
 
 class _Trace(NamedTuple):
@@ -200,6 +224,12 @@ def _steps(n_steps: Variable | int | None, sequences: list[SequenceArgument], la
     return shortest
 
 
+def _here() -> list[Source]:
+    """The user's line."""
+    source = user_source()
+    return [] if source is None else [source]
+
+
 def _check_options(truncate_gradient: int, unroll: int | None, checkpoint: int | None, label: str) -> None:
     for option, value, least in (
         ("truncate_gradient", truncate_gradient, -1),
@@ -207,7 +237,7 @@ def _check_options(truncate_gradient: int, unroll: int | None, checkpoint: int |
         ("checkpoint", checkpoint, 1),
     ):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            raise ValueError(f"scan {label!r}: {option} is an int of at least {least}, got {value!r}")
+            raise ValueError(f"scan {label!r}: {option} is an int of at least {least}, got {value!r}{where(_here())}")
 
 
 def _progress_label(progress: bool | str, label: str) -> str:
@@ -298,7 +328,7 @@ def _state_update(shared: SharedVariable, new: Variable, label: str) -> Variable
     if not shared.type.accepts(new.type):
         raise TypeError(
             f"scan {label!r}: the update of {shared!r} is {new.type}; expected {shared.type}. "
-            f"Cast it, for example .astype({shared.dtype!r}){where(new.sources)}"
+            f"{shared.type.remedy(new.type)}{where(new.sources)}"
         )
     return new
 
@@ -312,7 +342,7 @@ def _settled(body: Graph, traced: _Trace) -> tuple[Graph, list[Variable]]:
     for initial, output in zip(traced.initials, body.outputs, strict=False):
         pasts = [next(inputs) for _ in initial.taps]
         variable = initial.variable
-        if variable.type.weak:
+        if variable.type.weak and is_as_wide(output.type.dtype, variable.dtype):
             variable = _retyped_constant(variable, output.type.dtype)
             for past in pasts:
                 replaced[past] = Variable(TensorType(output.type.dtype, past.type.shape), name=past.name)
@@ -342,7 +372,7 @@ def _state_mismatch(initial: InitialArgument, step: TensorType, output: Variable
 
 def _retyped_constant(variable: Variable, dtype: str) -> Variable:
     if isinstance(variable, Constant):
-        return constant(variable.data if variable.exact is None else variable.exact, variable.name, dtype)
+        return Constant(exactly(variable, dtype), variable.name)
     cast: Variable = say("cast", variable, dtype)
     return cast
 
@@ -389,7 +419,7 @@ def _check_strict(captured: Sequence[Variable], listed: Sequence[Variable], trac
     if missing:
         raise MissingInputError(
             f"scan {traced.label!r} is strict and its fn{source_of(traced.fn)} uses {missing}, which "
-            f"are not passed; add them to non_sequences"
+            f"are not passed; add them to non_sequences{where(_here())}"
         )
 
 

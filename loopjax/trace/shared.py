@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from loopjax.errors import StateLost
+from loopjax.errors import StateLost, where
 from loopjax.trace.convert import constant
 from loopjax.trace.graph import Graph, Variable
 from loopjax.trace.source import user_source
@@ -88,8 +88,7 @@ class SharedVariable(Variable):
         if not self.type.accepts(got):
             raise TypeError(
                 f"{self!r} was given {got}; expected dtype {self.dtype} and {self.ndim} dimensions, sizes as "
-                f"the type says. "
-                f"Cast the value, for example value.astype({self.dtype!r})"
+                f"the type says. {self.type.remedy(got)}{where(self.sources)}"
             )
         return on_device(array)
 

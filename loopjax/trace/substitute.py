@@ -71,8 +71,8 @@ def read_replacements(pairs: Replacements | None, argument: str, strict: bool) -
             new = new.astype(old.dtype)
         if not old.type.accepts(new.type):
             raise TypeError(
-                f"{argument} replaces {old!r} by {new.type}; expected {old.type}. Cast it with "
-                f".astype({old.dtype!r}){where(new.sources)}"
+                f"{argument} replaces {old!r} by {new.type}; expected {old.type}. "
+                f"{old.type.remedy(new.type)}{where(new.sources)}"
             )
         found[old] = new
     return found

@@ -89,6 +89,13 @@ class TensorType:
             and all(a is None or b is None or a == b for a, b in zip(self.shape, other.shape, strict=True))
         )
 
+    def remedy(self, other: TensorType) -> str:
+        """What to write where a value of type ``other`` was given and one of this type is expected."""
+        fits = TensorType(self.dtype, other.shape)
+        shape = "" if self.accepts(fits) else f"Give a value of {self.ndim} dimensions, {self}"
+        cast = "" if self.dtype == other.dtype else f"Cast it with .astype({self.dtype!r})"
+        return ". ".join(part for part in (shape, cast) if part)
+
     def __str__(self) -> str:
         dims = ", ".join("?" if dim is None else str(dim) for dim in self.shape)
         return f"{self.dtype}({dims}{',' if self.ndim == 1 else ''})"

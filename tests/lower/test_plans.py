@@ -101,6 +101,7 @@ def test_explain_before_and_after_a_call():
     assert "not lowered yet" in str(loopjax.explain(f))
     f(np.ones(3), 1.0)
     report = loopjax.explain(f)
+    assert str(report).startswith("f: 1 stage, 1 loop\n")
     (loop,) = report.loops
     assert (loop.name, loop.n_steps, loop.differentiated, loop.stacked_bytes) == ("product", 3, True, 24)
     assert "scan 'product' [test_plans.py:" in str(report)
@@ -178,6 +179,22 @@ def test_sums_of_low_precision_are_folded_in_a_wider_one(dtype):
     assert total.dtype == dtype
     assert abs(float(total) - 5000) <= 16
     assert float(mean) == 1.0
+
+
+class TestIndicesInBounds:
+    @pytest.mark.parametrize(
+        "read", [lambda x: x[2], lambda x: x[-1], lambda x: x[1:3], lambda x: x[::-2], lambda x: x[x.shape[0] // 2 :]]
+    )
+    def test_pay_nothing(self, read):
+        x = at.dvector("x")
+        text = loopjax.function([x], read(x)).lower(np.ones(5)).compile().as_text()
+        assert not any(op in text for op in ("select(", "compare(", "gather("))
+
+    def test_nor_does_a_sequence(self):
+        x = at.dvector("x")
+        out, _ = loopjax.scan(lambda a, b: a * b, sequences={"input": x, "taps": [-1, 1]})
+        text = loopjax.function([x], out).lower(np.ones(5)).compile().as_text()
+        assert not any(op in text for op in ("select(", "compare(", "gather("))
 
 
 class TestLengthsOfTheRun:

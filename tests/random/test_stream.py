@@ -1,6 +1,9 @@
 """Random streams: explicit state, fresh draws, and keys that are never used twice."""
 
 import itertools
+import os
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -210,3 +213,49 @@ def test_draws_in_two_functions_share_their_stream():
     f, g = loopjax.function([], drawn), loopjax.function([], drawn)
     found = [float(call()) for call in (f, g, f, g)]
     assert all(one != other for one, other in itertools.combinations(found, 2))
+
+
+def test_one_class_by_its_three_names():
+    assert at.random.RandomStream is RandomStream
+    assert at.random.utils.RandomStream is RandomStream
+
+
+def test_the_same_numbers_on_every_device_count():
+    code = (
+        "import jax, numpy as np, loopjax\n"
+        "from loopjax.random import RandomStream\n"
+        "s = RandomStream(5)\n"
+        "f = loopjax.function([], [s.normal(size=3), s.integers(9, size=3)])\n"
+        "print(jax.device_count(), *[np.asarray(one).tolist() for _ in range(2) for one in f()])"
+    )
+    lines = []
+    for count in (1, 3):
+        environment = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
+        environment["JAX_PLATFORMS"] = "cpu"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+        lines.append(done.stdout)
+    one, three = lines
+    assert (one[0], three[0]) == ("1", "3")
+    assert one[1:] == three[1:]
+
+
+PARAMETERS = [
+    (lambda stream: stream.binomial(3), TypeError, "binomial needs 'p'"),
+    (lambda stream: stream.normal(spread=1), TypeError, r"normal takes \['loc', 'scale'\] and size, got \['spread'\]"),
+    (lambda stream: stream.normal(0.0, 1.0, 2, 3), TypeError, r"normal takes \['loc', 'scale'\] and size, got"),
+    (lambda stream: stream.normal(0.0, loc=1.0), TypeError, r"normal got \['loc'\] by position and by name"),
+    (lambda stream: stream.normal(size=1.5), TypeError, "size holds integers and integer scalars, got 1.5"),
+    (lambda stream: stream.binomial(2.5, 0.5), TypeError, "n takes integers, got"),
+    (
+        lambda stream: stream.normal(np.ones(2), size=3),
+        ValueError,
+        r"shape \(2,\) does not draw an array of size \(3,\)",
+    ),
+    (lambda stream: stream.gen("nomal"), ValueError, "there is no distribution 'nomal'; there are .*normal"),
+]
+
+
+@pytest.mark.parametrize(("draw", "error", "message"), PARAMETERS)
+def test_parameters_that_do_not_fit_name_the_line(draw, error, message):
+    with pytest.raises(error, match=rf"{message}.*\[test_stream\.py:\d+\]$"):
+        draw(RandomStream(1))

@@ -75,6 +75,18 @@ def test_nested_draws_reach_the_outer_state_by_themselves():
     assert len(np.unique(drawn)) == 36
 
 
+def test_nested_scans_fold_the_key_again():
+    source = stream()
+    table, updates = loopjax.scan(lambda: loopjax.scan(lambda: source.uniform(), n_steps=3)[0], n_steps=2)
+    (key,) = updates
+    start = key.value
+    outer = [jax.random.fold_in(start, t) for t in range(2)]
+    expected = [[jax.random.uniform(jax.random.fold_in(one, s), (), "float32") for s in range(3)] for one in outer]
+    np.testing.assert_array_equal(loopjax.function([], table, updates=updates)(), expected)
+    after = jax.random.key_data(jax.random.fold_in(start, LAST_STEP))
+    np.testing.assert_array_equal(jax.random.key_data(key.value), after)
+
+
 def test_nested_explicit_updates_count_only_where_fn_returns_them():
     a = loopjax.shared(0)
 

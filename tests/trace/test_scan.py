@@ -246,7 +246,50 @@ def test_nested_scans_are_products():
     np.testing.assert_allclose(run(table, [x, y], [a, b]), np.cumsum(np.outer(a, b), axis=1), rtol=1e-12)
 
 
+def test_fn_may_have_any_python_in_it():
+    def fn(a, h):
+        total = h
+        for power in range(4):
+            if power % 2:
+                total = total + a**power
+        return total
+
+    out, _ = loopjax.scan(fn, sequences=np.array([1.0, 2.0]), outputs_info=0.0)
+    np.testing.assert_array_equal(out.eval(), [2, 12])
+
+
+def test_none_one_or_a_list_of_outputs():
+    one = at.constant(1.0)
+    assert loopjax.scan(lambda: (), n_steps=2)[0] is None
+    assert loopjax.scan(lambda: (), n_steps=2, return_list=True)[0] == []
+    assert loopjax.scan(lambda: [one], n_steps=2)[0].ndim == 1
+    assert isinstance(loopjax.scan(lambda: [one, one], n_steps=2)[0], list)
+    assert loopjax.scan(lambda: (), n_steps=2, return_updates=False) is None
+
+
+def test_updates_are_in_the_order_in_which_fn_gives_them():
+    a, b = loopjax.shared(0, name="a"), loopjax.shared(0, name="b")
+    for order in ((a, b), (b, a)):
+        _, updates = loopjax.scan(lambda order=order: [(one, one + 1) for one in order], n_steps=2)
+        assert list(updates) == list(order)
+
+
+def test_what_xla_decides_is_accepted():
+    out, _ = loopjax.scan(lambda: at.constant(1.0), n_steps=2, mode="FAST_RUN", profile=True, allow_gc=False)
+    np.testing.assert_array_equal(out.eval(), [1, 1])
+
+
+def test_go_backwards_gives_outputs_in_the_order_of_iteration():
+    out, _ = loopjax.scan(lambda a, h: 10 * h + a, [1, 2, 3], 0, go_backwards=True)
+    np.testing.assert_array_equal(out.eval(), [3, 32, 321])
+
+
 class TestStrict:
+    def test_a_shared_variable_that_it_updates_is_carried_and_need_not_be_listed(self):
+        a = loopjax.shared(1)
+        _, updates = loopjax.scan(lambda: {a: a + 1}, n_steps=2, strict=True)
+        assert int(updates[a].eval()) == 3
+
     def test_a_shared_variable_that_is_not_listed(self):
         W = loopjax.shared(np.ones(2), name="W")
         with pytest.raises(MissingInputError, match=r"strict and its fn \[test_scan.py:\d+\] uses .*W"):
@@ -464,6 +507,17 @@ class TestInnerLoopsOfRunTimeLength:
         found = run([last, total], [counts], [np.array([1, 3, 0])])
         np.testing.assert_allclose(found[0], [2, 8, np.nan])
         np.testing.assert_allclose(found[1], [2, 14, 0])
+
+    def test_a_number_of_steps_that_varies_is_refused_for_the_whole_stack(self):
+        counts = at.lvector("counts")
+
+        def fn(n):
+            return loopjax.scan(lambda p: p * 2, outputs_info=at.constant(1.0), n_steps=n, name="inner")[0]
+
+        out, _ = loopjax.scan(fn, sequences=counts, name="outer")
+        message = r"^scan 'outer': the length .* must be the same at every step.*\[test_scan.py:\d+\]$"
+        with pytest.raises(loopjax.errors.LengthError, match=message):
+            loopjax.function([counts], out)
 
     def test_the_whole_stack_is_refused(self):
         out, _ = loopjax.scan(self.doubling, sequences=at.dvector("x"))
