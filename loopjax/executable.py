@@ -40,7 +40,7 @@ class CompiledStage:
     def needed(self) -> set[Variable]:
         """The inputs whose values the host must know."""
         lengths = {self.stage.graph.inputs[position] for position in self.stage.length_inputs}
-        return lengths.union(*(one.leaves for one in self.stage.checks))
+        return lengths.union(self.stage.checks.leaves)
 
     @property
     def programs(self) -> list[Compiled]:

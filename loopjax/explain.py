@@ -19,8 +19,8 @@ from loopjax.trace.loop import LoopPlan, Scan
 class LoopReport:
     """One loop: its name and line, how deep it is nested, its length, plan, and what it stacks in bytes.
 
-    ``n_steps`` is ``None`` where the trip count is a run-time value; with ``until`` it is the most there can be.
-    ``plan`` is ``None`` for a function that has not been called yet.
+    ``n_steps`` is ``None`` where the trip count is a run-time value without a bound. Where the count ``varies``,
+    ``n_steps`` is the most there can be. ``plan`` is ``None`` for a function that has not been called yet.
     """
 
     name: str
@@ -28,7 +28,7 @@ class LoopReport:
     depth: int
     differentiated: bool
     n_steps: int | None
-    until: bool
+    varies: bool
     outputs: tuple[str, ...]
     stacked_bytes: int | None
     plan: LoopPlan | None
@@ -36,7 +36,7 @@ class LoopReport:
     def __str__(self) -> str:
         indent = "  " * self.depth
         steps = (
-            "a run-time number of" if self.n_steps is None else f"up to {self.n_steps}" if self.until else self.n_steps
+            "a run-time number of" if self.n_steps is None else f"up to {self.n_steps}" if self.varies else self.n_steps
         )
         head = f"{indent}scan {self.name!r}{self.line}: {steps} step{'s' * (steps != 1)}"
         if self.plan is None:
@@ -112,7 +112,7 @@ def _report(node: Apply, op: Scan, depth: int, differentiated: bool) -> LoopRepo
         depth,
         differentiated,
         op.n_steps,
-        op.until,
+        op.until or op.dynamic,
         tuple(f"{output.keep} of {output.name}" for output in op.outputs),
         size,
         op.plan,

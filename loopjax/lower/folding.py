@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from loopjax.lower.indexing import fill_value
 from loopjax.trace.loop import Fold
@@ -12,7 +14,8 @@ from loopjax.trace.loop import Fold
 
 def start(fold: Fold, shape: tuple[int, ...]) -> Any:
     """The fold before step 0."""
-    neutral = {"sum": 0, "prod": 1, "at": fill_value(jnp.dtype(fold.dtype))}[fold.kind]
+    dtype = jnp.dtype(fold.dtype)
+    neutral = {"sum": 0, "prod": 1, "max": _least(dtype), "at": fill_value(dtype)}[fold.kind]
     return jnp.full(shape, neutral, fold.dtype)
 
 
@@ -21,4 +24,11 @@ def push(fold: Fold, value: Any, new: Any, t: Any) -> Any:
     new = new.astype(fold.dtype)
     if fold.kind == "at":
         return jnp.where(t == fold.step, new, value)
-    return value + new if fold.kind == "sum" else value * new
+    return FUNCTIONS[fold.kind](value, new)
+
+
+def _least(dtype: Any) -> Any:
+    return -jnp.inf if jnp.issubdtype(dtype, jnp.floating) else np.iinfo(dtype).min
+
+
+FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {"sum": jnp.add, "prod": jnp.multiply, "max": jnp.maximum}

@@ -57,7 +57,7 @@ class Loop:
 
     def limit(self) -> Any:
         """The most steps there can be, int32."""
-        if self.parts.n_steps:
+        if self.op.dynamic:
             return self.parts.n_steps[0].astype("int32")
         return jnp.asarray(self.op.n_steps, "int32")
 
@@ -128,7 +128,7 @@ class Loop:
 
     def _last(self, carry: Carry, position: int, keep: Keep, n_steps: Any, may_be_short: bool) -> Any:
         type = self.types[position]
-        count = keep.rows(self.op.n_steps) if self.op.n_steps is not None else keep.last
+        count = keep.last if self.op.dynamic else keep.rows(self.op.n_steps)
         if not count:
             return jnp.zeros((0, *type.sizes), type.dtype)
         rows = taps.last(self.plan.storage[position], carry.pasts[position], count, n_steps)

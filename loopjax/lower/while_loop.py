@@ -25,7 +25,7 @@ class State(NamedTuple):
 def run(loop: Loop) -> list[Any]:
     """Runs until the condition or the most steps there can be."""
     state = advance(loop, start(loop), loop.limit())
-    may_be_short = loop.op.n_steps is None or any((output.keep.last or 0) > 1 for output in loop.op.outputs)
+    may_be_short = loop.op.dynamic or any((output.keep.last or 0) > 1 for output in loop.op.outputs)
     return loop.outputs(state.carry, state.buffers, state.t, may_be_short)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from loopjax.rewrite.driver import map_regions
 from loopjax.trace.demands import cut_outputs, demanded
 from loopjax.trace.grad import Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.lengths import leaves_of
-from loopjax.trace.loop import Keep, Scan
-from loopjax.trace.op import Op
+from loopjax.trace.loop import Fold, Keep, MapOutput, Scan
+from loopjax.trace.op import Op, call
+from loopjax.trace.types import TensorType
+
+NOTHING = Keep(last=0)
 
 
 @dataclass(frozen=True)
@@ -20,25 +23,114 @@ class CountFirst:
 
     A loop of the region that stops by ``until`` and of which all steps are read runs once before, to count: then, in
     the region, it is a loop of that many steps. Loops of which the last steps or sums are read need no length.
-    Inside of bodies no stage ends, so there such loops stay.
+    A loop in a body whose length differs from step to step needs the most that it can be: the loops around it run
+    once before, as far as that length depends on them.
     """
 
     name: str = "count first"
 
     def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, self._within)
-
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-            return _lengths_outside(node, inputs) if isinstance(node.op, Linearize) else None
+            lifted = _lifted_node(node, differentiated=False, inner=False)
+            if lifted is None:
+                return None
+            return copy_node(node, [*inputs, *_before(lifted, inputs, node)], lifted.op).outputs
 
-        return graph.rebuilt(transform=transform) if _differentiates(graph) else graph
+        if not any(node.op.regions for node in graph.applies):
+            return graph
+        return graph.rebuilt(transform=transform)
 
-    def _within(self, region: Graph, op: Op) -> Graph:
-        return self(_counted(region)) if isinstance(op, Linearize) else region
+
+class Lifted(NamedTuple):
+    """A region whose last inputs are lengths, and the variables that gave them in the region as it ``was``."""
+
+    region: Graph
+    was: Graph
+    lengths: tuple[Variable, ...]
 
 
-def _differentiates(graph: Graph) -> bool:
-    return any(isinstance(node.op, Linearize) for node in graph.applies)
+class LiftedNode(NamedTuple):
+    """An op that takes lengths as its last inputs, the op as it was, and the variables of its region that they were:
+    of a scan, at the step where they are greatest."""
+
+    op: Op
+    was: Op
+    lengths: tuple[Variable, ...]
+
+
+def _lifted_node(node: Apply, differentiated: bool, inner: bool) -> LiftedNode | None:
+    """``None`` where the node stays as it is."""
+    op = node.op
+    if isinstance(op, Linearize):
+        lifted = _lifted(op.region if inner else _counted(op.region), True, inner)
+    elif isinstance(op, Scan):
+        lifted = _lifted(op.body, differentiated, True)
+    else:
+        return None
+    if lifted.region is op.regions[0]:
+        return None
+    return LiftedNode(op.with_regions([lifted.region]), op.with_regions([lifted.was]), lifted.lengths)
+
+
+def _lifted(graph: Graph, differentiated: bool, inner: bool) -> Lifted:
+    """The region with the lengths that it cannot have itself as inputs."""
+    nodes = {node: lifted for node in graph.applies if (lifted := _lifted_node(node, differentiated, inner))}
+    lengths: dict[Variable, Variable] = {}
+    if differentiated and not inner:
+        lengths.update((v, Variable(v.type, name=v.name)) for v in _opaque_lengths(graph, nodes))
+
+    def fresh(values: Sequence[Variable]) -> list[Variable]:
+        return [lengths.setdefault(value, Variable(TensorType("int64"))) for value in values]
+
+    def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+        if node in nodes:
+            lifted = nodes[node]
+            return copy_node(node, [*inputs, *fresh(_before(lifted, node.inputs, node))], lifted.op).outputs
+        op = node.op
+        if not (differentiated and inner and isinstance(op, Scan) and op.dynamic):
+            return None
+        most = Apply(call("capacity"), [node.inputs[0]], node.sources).outputs
+        return copy_node(node, [inputs[0], *fresh(most), *inputs[1:]], replace(op, bounded=True)).outputs
+
+    region = graph.rebuilt(lengths, transform)
+    if region.outputs == graph.outputs and not lengths:
+        return Lifted(graph, graph, ())
+    return Lifted(Graph([*graph.inputs, *lengths.values()], region.outputs), graph, tuple(lengths))
+
+
+def _before(lifted: LiftedNode, inputs: Sequence[Variable], node: Apply) -> Sequence[Variable]:
+    """The lengths of a lifted node for these inputs, without running all of it."""
+    if not lifted.lengths:
+        return ()
+    op = lifted.was
+    if isinstance(op, Linearize):
+        given = dict(zip(op.region.inputs, inputs, strict=True))
+        return Graph(op.region.inputs, lifted.lengths).rebuilt(given, inputs=()).outputs
+    assert isinstance(op, Scan)
+    return copy_node(node, inputs, _greatest(op, lifted.lengths)).outputs[-len(lifted.lengths) - op.until :][
+        : len(lifted.lengths)
+    ]
+
+
+def _greatest(op: Scan, lengths: Sequence[Variable]) -> Scan:
+    """The loop with nothing kept but the greatest of each of these variables of its body."""
+    step = op.results(op.body.outputs)
+    body = Graph(op.body.inputs, [*step.recurrences, *lengths, *step.states, *step.until])
+    maps = (MapOutput(NOTHING),) * len(lengths)
+    first = len(op.recurrences)
+    folds = tuple(Fold(first + position, "max", "int64") for position in range(len(lengths)))
+    return replace(_counting(op), body=body, maps=maps, folds=folds)
+
+
+def _counting(op: Scan) -> Scan:
+    """The loop with nothing kept."""
+    return replace(
+        op,
+        recurrences=tuple(replace(one, keep=NOTHING) for one in op.recurrences),
+        maps=tuple(replace(one, keep=NOTHING) for one in op.maps),
+        folds=(),
+        progress="",
+    )
 
 
 def _counted(region: Graph) -> Graph:
@@ -52,37 +144,19 @@ def _counted(region: Graph) -> Graph:
         count = copy_node(node, inputs, _counting(node.op)).outputs[-1]
         body = Graph(node.op.body.inputs, node.op.body.outputs[:-1])
         op = replace(node.op, body=body, until=False, n_steps=None, dynamic=False)
-        return [*copy_node(node, [count, *_after_length(node.op, inputs)], op).outputs, count]
+        rest = inputs[len(node.op.inputs(inputs).n_steps) :]
+        return [*copy_node(node, [count, *rest], op).outputs, count]
 
     return region.rebuilt(transform=transform)
 
 
-def _counting(op: Scan) -> Scan:
-    """The loop with nothing kept."""
-    return replace(
-        op,
-        recurrences=tuple(replace(one, keep=Keep(last=0)) for one in op.recurrences),
-        maps=tuple(replace(one, keep=Keep(last=0)) for one in op.maps),
-        folds=(),
-        progress="",
-    )
-
-
-def _after_length(op: Scan, inputs: Sequence[Variable]) -> Sequence[Variable]:
-    return inputs[len(op.inputs(inputs).n_steps) :]
-
-
-def _lengths_outside(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-    """The node with the lengths that its region computes on the device as inputs, computed before it."""
-    op = node.op
-    assert isinstance(op, Linearize)
-    region = op.region
-    lengths = [length for inner in region.applies for length in demanded(inner)]
+def _opaque_lengths(region: Graph, nodes: Mapping[Apply, LiftedNode]) -> list[Variable]:
+    """The lengths that a region computes on the device, with these of its nodes lifted."""
+    lengths: list[Variable] = []
+    for node in region.applies:
+        if node in nodes:
+            more = [Variable(length.type) for length in nodes[node].lengths]
+            node = Apply(nodes[node].op, [*node.inputs, *more], node.sources)
+        lengths.extend(demanded(node))
     opaque = leaves_of(lengths, stop=region.inputs).opaque
-    found = [v for one in region.applies for v in one.outputs if v in opaque]
-    if not found:
-        return None
-    outside = Graph(region.inputs, found).rebuilt(dict(zip(region.inputs, inputs, strict=True)), inputs=()).outputs
-    inside = [Variable(variable.type, name=variable.name) for variable in found]
-    region = region.rebuilt(dict(zip(found, inside, strict=True)), inputs=[*region.inputs, *inside])
-    return copy_node(node, [*inputs, *outside], replace(op, region=region)).outputs
+    return [v for one in region.applies for v in one.outputs if v in opaque]

@@ -21,8 +21,8 @@ class FoldSteps:
 
     Nothing is stacked, so no stage ends to learn the length, and inside of another loop such a loop can be read at all.
     ``inner`` is set inside of bodies, where even loops without recurrence are folded: they could not be lowered
-    otherwise. ``differentiated`` is set inside of regions that are, where loops run as many steps as they are compiled
-    for unless ``until`` stops them.
+    otherwise. ``differentiated`` is set inside of regions that are, where loops outside of bodies run as many steps
+    as they are compiled for unless ``until`` stops them.
     """
 
     name: str = "fold"
@@ -57,7 +57,7 @@ class FoldSteps:
         op = node.op
         if not isinstance(op, Scan):
             return {}
-        varies = not self.differentiated and may_vary(node, graph, self.inner)
+        varies = (self.inner or not self.differentiated) and may_vary(node, graph, self.inner)
         if not (op.until or varies):
             return {}
         if not op.until and not op.recurrences and not self.inner:

@@ -71,21 +71,11 @@ def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
         "scan", report=report, storage=tuple(_history(output) for output in op.outputs), derivative=derivative
     )
     n_steps = op.n_steps
-    if n_steps is None and derivative != "none":
-        raise UnsupportedError(
-            f"scan {op.label!r}: the gradient through a loop whose length varies from step to step of an outer loop "
-            f"is not available yet{where(node.sources)}"
-        )
-    if n_steps is None:
-        unroll = _unroll(op, UNROLL, derivative)[0] if not op.until else 1
-        reason = "n_steps is a run-time value and only the last steps are read"
-        return replace(plan, kind="while", unroll=unroll, reason=reason)
+    if (op.until or op.dynamic) and n_steps != 0:
+        return _varying(op, node, plan)
+    assert n_steps is not None
     if n_steps == 0:
         return replace(plan, kind="empty", reason="no steps")
-    if op.until and derivative != "none":
-        return replace(plan, kind="tree", levels=_levels(op), reason="it stops when until says so")
-    if op.until:
-        return replace(plan, kind="while", reason="it stops when until says so")
     if n_steps == 1:
         return replace(plan, kind="inline", reason="one step")
     if _is_map(op, derivative):
@@ -97,6 +87,21 @@ def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
         return replace(plan, storage=storage, block=block, reason="each step needs the one before, and far ones")
     unroll, reason = _unroll(op, n_steps, derivative)
     return replace(plan, unroll=unroll, reason=reason)
+
+
+def _varying(op: Scan, node: Apply, plan: LoopPlan) -> LoopPlan:
+    """The plan of a loop whose trip count only the run knows."""
+    reason = (
+        "it stops when until says so" if op.until else "n_steps is a run-time value and only the last steps are read"
+    )
+    if plan.derivative == "none":
+        return replace(plan, kind="while", unroll=1 if op.until else _unroll(op, UNROLL, "none")[0], reason=reason)
+    if op.n_steps is None:
+        raise UnsupportedError(
+            f"{op.subject}: its length varies from step to step of an outer loop, and nothing bounds it for the "
+            f"gradient{where(node.sources)}"
+        )
+    return replace(plan, kind="tree", levels=_levels(op), reason=reason)
 
 
 def _levels(op: Scan) -> tuple[int, ...]:

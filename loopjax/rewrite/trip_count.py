@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.keep import rows_read
 from loopjax.trace.grad import Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
@@ -16,26 +16,54 @@ from loopjax.trace.loop import Scan
 class TripCount:
     """Leaves ``n_steps`` a run-time value where no shape depends on it.
 
-    That holds for a loop without sequences whose outputs are read by ``out[-j]`` alone. A loop that is differentiated
-    needs its length to store the steps, and one whose length follows from shapes is compiled for it anyway. ``inner``
-    is set inside of bodies: there no stage can end to learn a length that the device computes, so it is left to it.
+    That holds for a loop without sequences whose outputs are read by ``out[-j]`` alone. One whose length follows from
+    shapes is compiled for it anyway. Inside of bodies (``inner``) no stage can end to learn a length that the device
+    computes, so it is left to it. A loop that is ``differentiated`` stores its steps, so it is compiled for its length
+    unless that varies from step to step of an outer loop; ``CountFirst`` then finds the most there are.
     """
 
     name: str = "trip count"
     inner: bool = False
+    differentiated: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, lambda r, op: r if isinstance(op, Linearize) else TripCount(inner=True)(r))
-        chosen = {node for node in graph.applies if may_vary(node, graph, self.inner) and _last_rows_alone(node, graph)}
-        if not chosen:
-            return graph
+        return self._marked(graph, frozenset(graph.inputs))
+
+    def _marked(self, graph: Graph, fixed: Collection[Variable]) -> Graph:
+        """The graph with its loops marked, given which of its inputs are the same at each step."""
 
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
-            if node not in chosen or not isinstance(node.op, Scan):
-                return None
-            return copy_node(node, inputs, replace(node.op, dynamic=True)).outputs
+            op = node.op
+            if isinstance(op, Linearize):
+                op = op.with_regions([self._in_region(node, op, graph, fixed)])
+            elif isinstance(op, Scan):
+                op = replace(op, body=self._in_body(node, op, graph, fixed), dynamic=self._varies(node, graph, fixed))
+            return None if op is node.op else copy_node(node, inputs, op).outputs
 
+        if not any(node.op.regions for node in graph.applies):
+            return graph
         return graph.rebuilt(transform=transform)
+
+    def _in_region(self, node: Apply, op: Linearize, graph: Graph, fixed: Collection[Variable]) -> Graph:
+        pairs = zip(op.region.inputs, node.inputs, strict=True)
+        return replace(self, differentiated=True)._marked(op.region, {i for i, o in pairs if _fixed(o, graph, fixed)})
+
+    def _in_body(self, node: Apply, op: Scan, graph: Graph, fixed: Collection[Variable]) -> Graph:
+        inner = op.body_inputs(op.body.inputs).non_sequences
+        outer = op.inputs(node.inputs).non_sequences
+        same = {i for i, o in zip(inner, outer, strict=True) if _fixed(o, graph, fixed)}
+        return replace(self, inner=True)._marked(op.body, same)
+
+    def _varies(self, node: Apply, graph: Graph, fixed: Collection[Variable]) -> bool:
+        if not may_vary(node, graph, self.inner) or not _last_rows_alone(node, graph):
+            return False
+        return not self.differentiated or not _fixed(node.inputs[0], graph, fixed)
+
+
+def _fixed(variable: Variable, graph: Graph, fixed: Collection[Variable]) -> bool:
+    """Whether a value that the host can compute is the same at each step of the loops around."""
+    leaves = leaves_of([variable], stop=graph.inputs)
+    return not leaves.opaque and leaves.values.issubset(fixed)
 
 
 def may_vary(node: Apply, graph: Graph, inner: bool) -> bool:

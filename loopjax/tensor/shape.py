@@ -9,6 +9,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from loopjax.tensor.axes import normal_axes, normal_axis
 from loopjax.tensor.lengths import holes, size_list
@@ -36,7 +37,14 @@ register(
     lambda n_steps, *rows, scan, needs: n_steps.astype("int64"),
     lambda *types, scan, needs: TensorType("int64"),
 )
+register("capacity", lambda n_steps: _round_up(n_steps), lambda type: TensorType("int64"))
 register("dim", lambda x, axis: jnp.asarray(x.shape[axis], dtype="int64"), _dim_type)
+
+
+def _round_up(n_steps: Any) -> Any:
+    """The least power of 2 that is not less, and at least 1."""
+    above = jnp.maximum(n_steps.astype("int64"), 1) - 1
+    return jnp.left_shift(jnp.ones((), "int64"), 64 - lax.clz(above))
 
 
 @word

@@ -90,12 +90,12 @@ class MapOutput:
 class Fold:
     """A value gathered over the steps in the carry, instead of from a stack: one more output of the scan.
 
-    Of output number ``output``: the ``sum`` or ``prod`` over all steps in ``dtype``, or the value ``at`` step
-    ``step``, NaN (for integers the least) where the loop ends before.
+    Of output number ``output``: the ``sum``, ``prod`` or ``max`` over all steps in ``dtype``, or the value ``at``
+    step ``step``, NaN (for integers the least) where the loop ends before. The ``max`` of no steps is the least number.
     """
 
     output: int
-    kind: Literal["sum", "prod", "at"]
+    kind: Literal["sum", "prod", "max", "at"]
     dtype: str
     step: int = 0
 
@@ -144,7 +144,8 @@ class LoopPlan:
 
 
 class Parts(NamedTuple):
-    """Values of a scan by their role: for its inputs, ``n_steps`` is empty where the length is static."""
+    """Values of a scan by their role: for its inputs, ``n_steps`` holds the trip count where it is a run-time value,
+    and the length (or ``capacity``) where that is not known yet."""
 
     n_steps: tuple[Any, ...]
     sequences: tuple[Any, ...]
@@ -193,7 +194,8 @@ class Scan(Op):
     rows of each recurrence and map output, the final states, the folds, and with ``until`` the steps that ran.
 
     ``n_steps`` is the length, or ``None`` where it is the first input. ``dynamic``: that input stays a run-time
-    value, and one compiled loop serves every length. ``sized``: outputs of an ``until`` loop are buffers
+    value, and one compiled loop serves every length; where it is ``bounded``, every length up to ``n_steps``, which is
+    the second input until it is known. ``sized``: outputs of an ``until`` loop are buffers
     of ``n_steps`` rows of which the first so-many count (before, their length is unknown).
     """
 
@@ -212,6 +214,7 @@ class Scan(Op):
     unroll: int | None = None
     progress: str = ""
     dynamic: bool = False
+    bounded: bool = False
     is_sized: bool = False
     plan: LoopPlan | None = None
     label: str = field(default="scan", compare=False)
@@ -233,7 +236,11 @@ class Scan(Op):
         return replace(self, body=regions[0])
 
     def length_inputs(self, count: int) -> tuple[int, ...]:
-        return (0,) if self.n_steps is None and not self.dynamic else ()
+        return (int(self.dynamic),) if self._has_length_input else ()
+
+    @property
+    def _has_length_input(self) -> bool:
+        return self.n_steps is None and (self.bounded or not self.dynamic)
 
     def sized(self, lengths: Sequence[int]) -> Scan:
         """With the length as a static parameter; outputs become buffers."""
@@ -244,7 +251,7 @@ class Scan(Op):
         """The op's inputs by role."""
         take = _take(values)
         return Parts(
-            take(0 if self.n_steps is not None else 1),
+            take(self.dynamic + self._has_length_input),
             take(len(self.sequences)),
             take(len(self.recurrences)),
             take(self.n_states),
@@ -302,7 +309,9 @@ class Scan(Op):
 
     def _check_folds(self, n_steps: int | None) -> None:
         for fold in self.folds:
-            if fold.kind == "at" and n_steps is not None and not self.until and fold.step >= n_steps:
+            if self.until or self.dynamic or fold.kind != "at" or n_steps is None:
+                continue
+            if fold.step >= n_steps:
                 raise IndexError(f"{n_steps} steps ran, and the output is read at index {fold.step}")
 
     def _check_sequences(self, types: Sequence[TensorType]) -> None:

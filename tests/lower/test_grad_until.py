@@ -197,3 +197,68 @@ def test_a_long_limit_costs_nothing_but_what_runs():
     slope = np.asarray(f(np.ones(50)))
     np.testing.assert_allclose(slope, 1.1 ** np.round(np.log(slope[0]) / np.log(1.1)), rtol=1e-10)
     assert f.lower(np.ones(50)).compile().memory_analysis().temp_size_in_bytes < 200 * 50 * 8
+
+
+class TestLengthsThatVaryFromStepToStep:
+    """An inner loop whose ``n_steps`` an outer step computes."""
+
+    def inner(self, k, h, w):
+        out, _ = loopjax.scan(lambda h, w: at.sin(h) * w + 0.3, outputs_info=h, non_sequences=w, n_steps=k)
+        return out[-1] + out.sum()
+
+    def python(self, k, h, w):
+        total = 0.0
+        for _ in range(k):
+            h = np.sin(h) * w + 0.3
+            total += h
+        return h + total
+
+    def check(self, f, grad, args, w=1.2):
+        expected = (float(f(*args, w + 1e-6)) - float(f(*args, w - 1e-6))) / 2e-6
+        np.testing.assert_allclose(grad(*args, w), expected, rtol=1e-6)
+
+    def test_from_a_sequence_of_lengths(self):
+        ns, w = at.lvector("ns"), at.dscalar("w")
+        out, _ = loopjax.scan(lambda k, w: self.inner(k, 0.5, w), sequences=ns, non_sequences=w)
+        cost = (out**2).sum()
+        f, grad = loopjax.function([ns, w], cost), loopjax.function([ns, w], loopjax.grad(cost, w))
+        expected = sum(self.python(k, 0.5, 1.2) ** 2 for k in (1, 3, 9, 2))
+        np.testing.assert_allclose(f([1, 3, 9, 2], 1.2), expected, rtol=1e-12)
+        self.check(f, grad, [[1, 3, 9, 2]])
+        self.check(f, grad, [[9, 16, 1, 1]])
+        assert len(grad.stages[-1].programs) == 1, "lengths up to 16 are one program"
+        self.check(f, grad, [[1, 17, 1, 1]])
+
+    def test_from_what_the_steps_before_computed_and_two_loops_deep(self):
+        n, w = at.lscalar("n"), at.dscalar("w")
+
+        def outer(i, h, w):
+            k = at.cast(at.floor(abs(h)), "int64") % 3 + 1
+            mid, _ = loopjax.scan(
+                lambda j, s, h, w: s + self.inner(j + i % 2 + 1, h, w),
+                sequences=at.arange(5),
+                outputs_info=at.zeros_like(w),
+                non_sequences=[h, w],
+                n_steps=3,
+            )
+            return at.tanh(mid[-1]) * 3 + self.inner(k, h, w) / 9
+
+        out, _ = loopjax.scan(outer, sequences=at.arange(n), outputs_info=at.ones_like(w), non_sequences=w)
+        cost = out.sum()
+        self.check(loopjax.function([n, w], cost), loopjax.function([n, w], loopjax.grad(cost, w)), [4])
+
+    def test_differentiated_inside_of_the_body(self):
+        w = at.dscalar("w")
+        rows, _ = loopjax.scan(
+            lambda i, w: loopjax.grad(self.inner(i + 1, 0.5, w), w), sequences=at.arange(6), non_sequences=w
+        )
+        found = loopjax.function([w], rows)(1.2)
+        expected = [(self.python(k, 0.5, 1.2 + 1e-6) - self.python(k, 0.5, 1.2 - 1e-6)) / 2e-6 for k in range(1, 7)]
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+    def test_second_derivative(self):
+        ns, w = at.lvector("ns"), at.dscalar("w")
+        out, _ = loopjax.scan(lambda k, w: self.inner(k, 0.5, w), sequences=ns, non_sequences=w)
+        slope = loopjax.grad((out**2).sum(), w)
+        f, grad = loopjax.function([ns, w], slope), loopjax.function([ns, w], loopjax.grad(slope, w))
+        self.check(f, grad, [[1, 3, 9, 2]])
