@@ -9,6 +9,7 @@ from loopjax.explain import explain
 from loopjax.function import Function, function
 from loopjax.trace.arguments import until
 from loopjax.trace.grad import grad
+from loopjax.trace.jacobian import Lop, Rop, hessian, jacobian
 from loopjax.trace.pretty import dprint, pp
 from loopjax.trace.scan import scan
 from loopjax.trace.shared import shared
@@ -20,7 +21,9 @@ __version__ = "0.1.0"
 __all__ = [
     "Function",
     "In",
+    "Lop",
     "Out",
+    "Rop",
     "clone_replace",
     "compile",
     "config",
@@ -31,6 +34,8 @@ __all__ = [
     "function",
     "grad",
     "gradient",
+    "hessian",
+    "jacobian",
     "map",
     "pp",
     "printing",

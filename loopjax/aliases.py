@@ -14,9 +14,11 @@ from typing import Any
 from loopjax import random, tensor
 from loopjax.arguments import In, Out
 from loopjax.checkpoint.scan_checkpoints import scan_checkpoints
+from loopjax.errors import DisconnectedInputError
 from loopjax.function import Function, function
 from loopjax.trace.arguments import until
 from loopjax.trace.grad import grad
+from loopjax.trace.jacobian import Lop, Rop, hessian, jacobian
 from loopjax.trace.pretty import dprint, pp
 from loopjax.trace.scan import scan
 from loopjax.trace.shared import SharedVariable, shared
@@ -53,7 +55,19 @@ _module("loopjax.tensor.type", {"TensorType": TensorType}, owner=tensor)
 
 gradient = _module(
     "loopjax.gradient",
-    {"grad": grad, "disconnected_grad": tensor.disconnected_grad, "zero_grad": tensor.zero_grad},
+    {
+        "grad": grad,
+        "jacobian": jacobian,
+        "hessian": hessian,
+        "Lop": Lop,
+        "Rop": Rop,
+        "DisconnectedInputError": DisconnectedInputError,
+        "consider_constant": tensor.consider_constant,
+        "disconnected_grad": tensor.disconnected_grad,
+        "grad_clip": tensor.grad_clip,
+        "grad_scale": tensor.grad_scale,
+        "zero_grad": tensor.zero_grad,
+    },
 )
 printing = _module("loopjax.printing", {"dprint": dprint, "debugprint": dprint, "pp": pp, "pprint": pp})
 compile = _module(

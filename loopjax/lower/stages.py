@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from loopjax.errors import LengthError, UnsupportedError, where
-from loopjax.trace.grad import Linearize
+from loopjax.trace.derivative import Differentiated
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, toposort
 from loopjax.trace.lengths import host_values, is_shape, leaves_of, on_host
 from loopjax.trace.loop import MOST_STEPS, Scan
@@ -230,7 +230,7 @@ def _demanded_of(node: Apply, region: Graph) -> set[int]:
 
 def _outer_position(node: Apply, position: int, variable: Variable) -> int:
     """The position of the input that a region's input stands for."""
-    if isinstance(node.op, Linearize):
+    if isinstance(node.op, Differentiated):
         return position
     assert isinstance(node.op, Scan)
     outer = len(node.inputs) - (len(node.op.body.inputs) - position)

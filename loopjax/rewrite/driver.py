@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from loopjax.config import config
-from loopjax.trace.grad import Linearize
+from loopjax.trace.derivative import Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.op import Op
 from loopjax.trace.verify import verify

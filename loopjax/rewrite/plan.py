@@ -10,13 +10,13 @@ from typing import Literal
 import numpy as np
 
 from loopjax.errors import UnsupportedError, where
-from loopjax.trace.grad import Linearize
+from loopjax.trace.derivative import Linearize, Pushforward
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.loop import History, LoopPlan, MapOutput, Recurrence, Scan
 from loopjax.trace.op import Call, Op
 from loopjax.trace.types import KEY, RESIDUAL, TensorType
 
-Derivative = Literal["none", "any"]
+Derivative = Literal["none", "forward", "any"]
 
 WINDOW = 4
 """Past values up to which plain carries beat a ring buffer."""
@@ -49,6 +49,8 @@ def _planned(graph: Graph, derivative: Derivative) -> Graph:
         op: Op = node.op
         if isinstance(op, Linearize):
             op = op.with_regions([_planned(op.region, "any")])
+        elif isinstance(op, Pushforward):
+            op = op.with_regions([_planned(op.region, "forward" if derivative == "none" else "any")])
         elif isinstance(op, Scan):
             body = _planned(op.body, derivative)
             op = replace(op, body=body, plan=choose(replace(op, body=body), node, derivative))
@@ -68,7 +70,7 @@ def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
         "scan", report=report, storage=tuple(_history(output) for output in op.outputs), derivative=derivative
     )
     n_steps = op.n_steps
-    if (op.until or n_steps is None) and derivative != "none":
+    if (op.until or n_steps is None) and derivative == "any":
         raise UnsupportedError(
             f"scan {op.label!r}: the gradient through a loop that stops by until, or whose length varies "
             f"from step to step of an outer loop, is not available yet{where(node.sources)}"

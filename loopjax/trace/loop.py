@@ -117,15 +117,15 @@ class LoopPlan:
     ``kind``: ``empty``, ``inline`` (one step), ``vmap``, ``batched`` (``vmap`` of ``batch`` steps at a time),
     ``scan`` or ``while``. ``unroll``: steps per iteration. ``storage``: how each output's past values are held.
     ``checkpoint``: steps between saved states, 0 for none. ``report``: steps between words to a progress
-    bar, 0 for none. ``derivative``: whether one encloses the loop, ``none`` or
-    ``any``. ``reason`` says why, for ``explain``.
+    bar, 0 for none. ``derivative``: which one encloses the loop: ``none``, ``forward``
+    (one that runs along with it) or ``any``. ``reason`` says why, for ``explain``.
     """
 
     kind: Literal["empty", "inline", "vmap", "batched", "scan", "while"]
     unroll: int = 1
     storage: tuple[History, ...] = ()
     checkpoint: int = 0
-    derivative: Literal["none", "any"] = "none"
+    derivative: Literal["none", "forward", "any"] = "none"
     batch: int = 0
     report: int = 0
     reason: str = field(default="", compare=False)

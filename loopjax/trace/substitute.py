@@ -7,7 +7,7 @@ from typing import Any
 
 from loopjax.errors import UnsupportedError, where
 from loopjax.trace.convert import as_variable
-from loopjax.trace.grad import Gradient
+from loopjax.trace.derivative import derivatives
 from loopjax.trace.graph import Graph, Variable, dependents, toposort
 from loopjax.trace.methods import say
 from loopjax.trace.promotion import settle_weak
@@ -43,10 +43,7 @@ def refuse_cut_gradients(outputs: Iterable[Variable], cuts: Iterable[Variable]) 
     inner = {variable for variable in cuts if variable.owner is not None}
     if not inner:
         return
-    for node in toposort(outputs):
-        if not isinstance(node.op, Gradient):
-            continue
-        parts = node.op.parts(node.inputs)
+    for node, parts in derivatives(toposort(outputs)):
         between = dependents(toposort(parts.costs), parts.wrt) - set(parts.wrt)
         for variable in inner & between:
             raise UnsupportedError(
