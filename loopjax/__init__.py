@@ -15,6 +15,7 @@ from loopjax.trace.scan import scan
 from loopjax.trace.shared import shared
 from loopjax.trace.substitute import clone_replace
 from loopjax.trace.views import foldl, foldr, map, reduce
+from loopjax.verify_grad import verify_grad
 
 __version__ = "0.1.0"
 
@@ -46,4 +47,5 @@ __all__ = [
     "shared",
     "tensor",
     "until",
+    "verify_grad",
 ]

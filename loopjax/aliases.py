@@ -14,7 +14,7 @@ from typing import Any
 from loopjax import random, tensor
 from loopjax.arguments import In, Out
 from loopjax.checkpoint.scan_checkpoints import scan_checkpoints
-from loopjax.errors import DisconnectedInputError
+from loopjax.errors import DisconnectedInputError, GradientError
 from loopjax.function import Function, function
 from loopjax.trace.arguments import until
 from loopjax.trace.grad import grad
@@ -24,6 +24,7 @@ from loopjax.trace.scan import scan
 from loopjax.trace.shared import SharedVariable, shared
 from loopjax.trace.types import TensorType
 from loopjax.trace.views import foldl, foldr, map, reduce
+from loopjax.verify_grad import verify_grad
 
 
 def _module(path: str, names: Mapping[str, Any], owner: object = None) -> ModuleType:
@@ -61,6 +62,8 @@ gradient = _module(
         "hessian": hessian,
         "Lop": Lop,
         "Rop": Rop,
+        "verify_grad": verify_grad,
+        "GradientError": GradientError,
         "DisconnectedInputError": DisconnectedInputError,
         "consider_constant": tensor.consider_constant,
         "disconnected_grad": tensor.disconnected_grad,
@@ -69,6 +72,7 @@ gradient = _module(
         "zero_grad": tensor.zero_grad,
     },
 )
+setattr(tensor, "verify_grad", verify_grad)  # noqa: B010 - it runs functions, which tensor/ may not import
 printing = _module("loopjax.printing", {"dprint": dprint, "debugprint": dprint, "pp": pp, "pprint": pp})
 compile = _module(
     "loopjax.compile",
