@@ -276,13 +276,13 @@ def _set_apart(graph: Graph) -> Graph:
     Its shape is read off a copy of the variable, which nothing else reads and XLA drops.
     """
     recorded = derivatives(graph.applies)
+    fed = dependents(graph.applies, [output for node, _ in recorded for output in node.outputs])
+    further = {node for node, parts in recorded if not fed.isdisjoint(parts.costs)}
+    if not further:
+        return graph
     inside = {output for node, _ in recorded for one in _path([node]) for output in one.outputs}
-    hidden: dict[Variable, Variable] = {}
-    further: set[Apply] = set()
-    for node, parts in recorded:
-        if derivatives(toposort(parts.costs)) and not inside.isdisjoint(parts.wrt):
-            further.add(node)
-            hidden.update((variable, _zero(variable)) for variable in parts.wrt if variable in inside)
+    asked = [variable for node in further for variable in _parts(node).wrt if variable in inside]
+    hidden = {variable: _zero(variable) for variable in dict.fromkeys(asked)}
     if not hidden:
         return graph
 
