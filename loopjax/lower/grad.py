@@ -74,3 +74,19 @@ def _pullback_rows(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     elements = jnp.arange(size, dtype="int32")
     rows = jax.vmap(row)(elements) if op.together else lax.map(row, elements)
     return [stack.reshape(*cost.sizes, *stack.shape[1:]) for stack in rows]
+
+
+@jax.custom_jvp
+def _with_value(variable: Any, value: Any) -> Any:
+    return value
+
+
+@_with_value.defjvp
+def _with_value_tangent(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
+    return _with_value(*primals), tangents[0]
+
+
+@rule("with_value")
+def _given_value(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+    """The value of one, the derivative of the other."""
+    return (_with_value(*(as_array(arg) for arg in args)),)
