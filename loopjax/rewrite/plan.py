@@ -70,7 +70,9 @@ def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
         "scan", report=report, storage=tuple(_history(output) for output in op.outputs), derivative=derivative
     )
     n_steps = op.n_steps
-    if (op.until or n_steps is None) and derivative == "any":
+    if (op.until or n_steps is None) and (
+        derivative == "any" or (derivative == "forward" and op.truncate_gradient > 0)
+    ):
         raise UnsupportedError(
             f"scan {op.label!r}: the gradient through a loop that stops by until, or whose length varies "
             f"from step to step of an outer loop, is not available yet{where(node.sources)}"

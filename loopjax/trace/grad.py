@@ -156,9 +156,9 @@ def hold_constant(
     costs: list[Variable], wanted: list[Variable], constants: Sequence[Variable] | None
 ) -> tuple[list[Variable], list[Variable]]:
     """The same costs and ``wrt``, with nothing flowing back through ``constants``."""
-    if not constants:
+    held = _held([constants] if isinstance(constants, Variable) else constants or ())
+    if not held:
         return costs, wanted
-    held = _held([constants] if isinstance(constants, Variable) else constants)
     rebuilt = Graph((), [*costs, *wanted]).rebuilt(held, inputs=()).outputs
     return list(rebuilt[: len(costs)]), list(rebuilt[len(costs) :])
 

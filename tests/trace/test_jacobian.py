@@ -343,6 +343,12 @@ class TestRop:
         assert [float(g(1.0, n)) for n in (1, 2, 4)] == [3.0, 9.0, 81.0]
         assert len(g.stages[0].programs) == 1
 
+    def test_the_last_steps_alone_where_the_length_is_not_known_is_refused(self):
+        h = at.dscalar("h")
+        out, _ = loopjax.scan(lambda h: (h * 2, loopjax.until(h > 9)), outputs_info=h, n_steps=50, truncate_gradient=2)
+        with pytest.raises(loopjax.errors.UnsupportedError, match="stops by until"):
+            loopjax.function([h], loopjax.Rop(out[-1], h, 1.0))(1.0)
+
     def test_disconnected(self):
         x, y = at.dvector("x"), at.dscalar("y")
         with pytest.raises(loopjax.errors.DisconnectedInputError, match=r"\[test_jacobian.py:\d+\].*any wrt"):
