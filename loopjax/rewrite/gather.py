@@ -24,6 +24,7 @@ from loopjax.trace.graph import Apply, Constant, Graph, Variable, copy_node, dep
 from loopjax.trace.methods import say
 from loopjax.trace.op import Call, call, register
 from loopjax.trace.types import RESIDUAL, TensorType
+from loopjax.trace.verify import InvalidGraph
 
 
 def _same(type: TensorType, index: int) -> TensorType:
@@ -83,11 +84,17 @@ def _path(nodes: Sequence[Apply]) -> list[Apply]:
     apart = [node.outputs[0] for node in order if _is_apart(node)]
     if apart:
         order = toposort([cost for node in nodes for cost in _parts(node).costs], stop=apart)
-    reached = dependents(order, [variable for node in nodes for variable in _parts(node).wrt])
-    inside = {node for node in order if not reached.isdisjoint(node.inputs)}
-    pulled = {node.inputs[0] for node in inside if isinstance(node.op, Pullback)}
-    inside |= {node for node in order if not pulled.isdisjoint(node.outputs)}
-    return [node for node in order if node in inside]
+    wrt = [variable for node in nodes for variable in _parts(node).wrt]
+    makers: list[Apply] = []
+    while True:
+        reached = dependents(order, [*wrt, *(output for node in makers for output in node.outputs)])
+        path = [node for node in order if node in makers or not reached.isdisjoint(node.inputs)]
+        pulled = {node.inputs[0] for node in path if isinstance(node.op, Pullback)}
+        # What makes a residual comes in whole, and with it what reads its other outputs on the way to the costs.
+        found = [node for node in order if not pulled.isdisjoint(node.outputs)]
+        if found == makers:
+            return path
+        makers = found
 
 
 def _overlapping(ready: Sequence[Apply]) -> list[Apply]:
@@ -185,14 +192,15 @@ def _pullback(gradient: Apply, part: _Part, node: Apply) -> Apply:
 def _pushed(graph: Graph, tangent: Apply) -> Graph:
     """The graph with a region for one derivative in forward mode.
 
-    It publishes its values unless another derivative passes some of them: that one is better off with the plain
-    computation than with one that carries tangents.
+    It publishes its values unless a tangent is computed from them, or another derivative passes some of them: that one
+    is better off with the plain computation than with one that carries tangents.
     """
     others = [node for node, _ in derivatives(graph.applies) if node is not tangent]
     path = set(_path([tangent]))
     _refuse_reverse_rules(path, tangent)
-    part = _part(graph, [tangent], publish=all(path.isdisjoint(_path([other])) for other in others))
     parts = _parts(tangent)
+    apart = path.isdisjoint(toposort(parts.seeds)) and all(path.isdisjoint(_path([other])) for other in others)
+    part = _part(graph, [tangent], publish=apart)
     seeds = dict(zip(parts.wrt, parts.seeds, strict=True))
     op = Pushforward(part.region, len(part.leaves), len(part.costs))
     node = Apply(op, [*part.leaves, *part.captured, *(seeds[variable] for variable in part.wrt)], tangent.sources)
@@ -219,10 +227,11 @@ def _refuse_reverse_rules(path: Iterable[Apply], tangent: Apply) -> None:
 
 def _settled(graph: Graph, replaced: dict[Variable, Variable]) -> Graph:
     """The graph with variables replaced, also where what replaces them (by its seeds) reads others of them."""
-    graph = graph.rebuilt(replaced)
-    while any(variable in replaced for node in graph.applies for variable in node.inputs):
+    for _ in range(len(replaced) + 1):
         graph = graph.rebuilt(replaced)
-    return graph
+        if not any(variable in replaced for node in graph.applies for variable in node.inputs):
+            return graph
+    raise InvalidGraph("a differentiated region depends on itself")
 
 
 def _published(graph: Graph, path: set[Apply], group: set[Apply], inside: set[Variable]) -> list[Variable]:

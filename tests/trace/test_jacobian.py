@@ -438,6 +438,22 @@ class TestDerivativesOfDerivatives:
         np.testing.assert_allclose(along, np.sum(g**2), rtol=1e-12)
         np.testing.assert_allclose(scaled, g * np.sum(g), rtol=1e-12)
 
+    def test_along_what_is_computed_on_the_way(self):
+        x = at.dscalar("x")
+        y = at.sin(x)
+        found = loopjax.function([x], [y, loopjax.Rop(y * x, x, y)])(0.7)
+        np.testing.assert_allclose(found, [np.sin(0.7), np.sin(0.7) * (np.sin(0.7) + 0.7 * np.cos(0.7))])
+
+    def test_with_respect_to_what_is_pulled_back_beside_the_value(self):
+        """The cost is read both by its own gradient's factor and on another way."""
+        x, u = at.dscalar("x"), at.dscalar("u")
+        y = at.sin(x)
+        back = loopjax.Lop(y, x, u)
+        cost = back * at.exp(y) * u
+        found = loopjax.function([x, u], [y, loopjax.grad(cost, u), loopjax.Rop(cost, u, y)])(0.7, 1.3)
+        slope = 2 * 1.3 * np.cos(0.7) * np.exp(np.sin(0.7))
+        np.testing.assert_allclose(found, [np.sin(0.7), slope, slope * np.sin(0.7)])
+
     def test_inside_of_a_loop_s_body(self):
         x0 = at.dvector("x0")
 
