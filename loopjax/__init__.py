@@ -9,18 +9,22 @@ from loopjax.explain import explain
 from loopjax.function import Function, function
 from loopjax.trace.arguments import until
 from loopjax.trace.grad import grad
+from loopjax.trace.jacobian import Lop, Rop, hessian, jacobian
 from loopjax.trace.pretty import dprint, pp
 from loopjax.trace.scan import scan
 from loopjax.trace.shared import shared
 from loopjax.trace.substitute import clone_replace
 from loopjax.trace.views import foldl, foldr, map, reduce
+from loopjax.verify_grad import verify_grad
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Function",
     "In",
+    "Lop",
     "Out",
+    "Rop",
     "clone_replace",
     "compile",
     "config",
@@ -31,6 +35,8 @@ __all__ = [
     "function",
     "grad",
     "gradient",
+    "hessian",
+    "jacobian",
     "map",
     "pp",
     "printing",
@@ -44,4 +50,5 @@ __all__ = [
     "tensor",
     "until",
     "updates",
+    "verify_grad",
 ]

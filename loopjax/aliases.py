@@ -14,16 +14,19 @@ from typing import Any
 from loopjax import random, tensor
 from loopjax.arguments import In, Out
 from loopjax.checkpoint.scan_checkpoints import scan_checkpoints
+from loopjax.errors import DisconnectedInputError, GradientError
 from loopjax.function import Function, function
 from loopjax.random.size_first import MRG_RandomStreams, RandomStreams
 from loopjax.trace.arguments import until
 from loopjax.trace.grad import grad
+from loopjax.trace.jacobian import Lop, Rop, hessian, jacobian
 from loopjax.trace.pretty import dprint, pp
 from loopjax.trace.scan import scan
 from loopjax.trace.shared import SharedVariable, shared
 from loopjax.trace.types import TensorType
 from loopjax.trace.updates import OrderedUpdates
 from loopjax.trace.views import foldl, foldr, map, reduce
+from loopjax.verify_grad import verify_grad
 
 
 def _module(path: str, names: Mapping[str, Any], owner: object = None) -> ModuleType:
@@ -65,8 +68,23 @@ _module("loopjax.sandbox.rng_mrg", {"MRG_RandomStreams": MRG_RandomStreams}, own
 
 gradient = _module(
     "loopjax.gradient",
-    {"grad": grad, "disconnected_grad": tensor.disconnected_grad, "zero_grad": tensor.zero_grad},
+    {
+        "grad": grad,
+        "jacobian": jacobian,
+        "hessian": hessian,
+        "Lop": Lop,
+        "Rop": Rop,
+        "verify_grad": verify_grad,
+        "GradientError": GradientError,
+        "DisconnectedInputError": DisconnectedInputError,
+        "consider_constant": tensor.consider_constant,
+        "disconnected_grad": tensor.disconnected_grad,
+        "grad_clip": tensor.grad_clip,
+        "grad_scale": tensor.grad_scale,
+        "zero_grad": tensor.zero_grad,
+    },
 )
+setattr(tensor, "verify_grad", verify_grad)  # noqa: B010 - it runs functions, which tensor/ may not import
 printing = _module("loopjax.printing", {"dprint": dprint, "debugprint": dprint, "pp": pp, "pprint": pp})
 compile = _module(
     "loopjax.compile",

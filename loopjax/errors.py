@@ -27,6 +27,21 @@ class DisconnectedInputError(LoopJaxError, ValueError):
     """A gradient was asked with respect to a variable the cost does not depend on."""
 
 
+class GradientError(LoopJaxError):
+    """A gradient differs from that by finite differences, where ``verify_grad`` compared them.
+
+    ``argument`` is the number of the argument, ``place`` the index in it where they differ most, ``analytic`` and
+    ``numeric`` the gradient's element there by ``grad`` and by finite differences.
+    """
+
+    def __init__(self, message: str, argument: int, place: tuple[int, ...], analytic: float, numeric: float) -> None:
+        super().__init__(message)
+        self.argument = argument
+        self.place = place
+        self.analytic = analytic
+        self.numeric = numeric
+
+
 class LengthError(LoopJaxError, ValueError):
     """A length is needed before it can be known, or is unsuitable."""
 

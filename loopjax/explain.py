@@ -10,7 +10,7 @@ import numpy as np
 
 from loopjax.errors import where
 from loopjax.function import Function
-from loopjax.trace.grad import Linearize
+from loopjax.trace.derivative import Differentiated
 from loopjax.trace.graph import Apply, Graph
 from loopjax.trace.loop import LoopPlan, Scan
 
@@ -96,7 +96,7 @@ def _loops(graph: Graph, depth: int, differentiated: bool) -> Iterator[LoopRepor
     for node in graph.applies:
         if isinstance(node.op, Scan):
             yield _report(node, node.op, depth, differentiated)
-        inside = differentiated or isinstance(node.op, Linearize)
+        inside = differentiated or isinstance(node.op, Differentiated)
         for region in node.op.regions:
             yield from _loops(region, depth + isinstance(node.op, Scan), inside)
 

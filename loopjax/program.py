@@ -14,7 +14,7 @@ from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Constant, Graph, Variable, ancestors
 from loopjax.trace.promotion import settle_weak
 from loopjax.trace.shared import SharedVariable
-from loopjax.trace.substitute import Replacements, read_replacements, refuse_cut_gradients, substitute
+from loopjax.trace.substitute import Replacements, given, read_replacements, substitute
 
 Updates = dict[SharedVariable, Variable]
 Policy = Literal["raise", "warn", "ignore"]
@@ -115,22 +115,31 @@ def collect(
     declared = [one if isinstance(one, In) else In(one) for one in _as_list(inputs)]
     form, targets = _read_outputs(outputs)
     replaced = read_replacements(givens, "givens", rebuild_strict)
-    given = [one.variable for one in declared]
+    entries = [one.variable for one in declared]
+    inner = [variable for variable in entries if variable.owner is not None]
     new_values = _read_updates(updates)
     still = [] if isinstance(no_default_updates, bool) else list(no_default_updates)
     while True:
         wanted = substitute([*new_values.values(), *targets], replaced)
-        refuse_cut_gradients(wanted, given)
-        read = ancestors(wanted, stop=given)
+        wanted = given(wanted, {variable: variable for variable in inner})
+        read = ancestors(wanted, stop=entries)
         shared = [variable for variable in read if isinstance(variable, SharedVariable)]
         defaults = {} if no_default_updates is True else _defaults(shared, [*new_values, *still])
         if not defaults:
             break
         new_values.update(defaults)
-    shared = [variable for variable in shared if variable not in given]
-    graph = Graph([*given, *shared], wanted)
+    shared = [variable for variable in shared if variable not in entries]
+    graph = Graph([*entries, *shared], wanted)
     _check_inputs(declared, graph, read, on_unused_input)
+    # What computes an input is not of the graph: a pass that walks up must end there.
+    graph = graph.rebuilt({variable: _bare(variable) for variable in inner})
     return Program(tuple(declared), form, graph, State(shared, list(new_values)), options)
+
+
+def _bare(variable: Variable) -> Variable:
+    bare = Variable(variable.type, name=variable.name)
+    bare.source = variable.source
+    return bare
 
 
 def _defaults(shared: Sequence[SharedVariable], others: Sequence[SharedVariable]) -> Updates:

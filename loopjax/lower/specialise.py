@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from loopjax.errors import LengthError, about, where
-from loopjax.trace.grad import Linearize, Pullback
+from loopjax.trace.derivative import Differentiated, Pullback
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.trace.lengths import compute, is_shape, on_host, shape_value
 from loopjax.trace.loop import MOST_STEPS, Scan
@@ -63,10 +63,10 @@ class _Sizing:
         inputs = [self._read(variable) for position, variable in enumerate(node.inputs) if position not in positions]
         if isinstance(op, Scan):
             op = self._scan(node, op, inputs)
-        elif isinstance(op, Linearize):
-            op = self._linearize(node, op, inputs)
+        elif isinstance(op, Differentiated):
+            op = self._differentiated(node, op, inputs)
         elif isinstance(op, Pullback):
-            op = _pullback(inputs[0])
+            op = _pullback(op, inputs[0])
         fresh = copy_node(node, inputs, op)
         _check_broadcast(node, fresh)
         _check_promises(node, fresh)
@@ -137,14 +137,15 @@ class _Sizing:
         _check_states(node, op, body)
         return replace(op, body=body)
 
-    def _linearize(self, node: Apply, op: Linearize, inputs: Sequence[Variable]) -> Linearize:
-        values = self._inner_values(node.inputs, op.region.inputs)
-        from_shapes = self._inner_from_shapes(node.inputs, op.region.inputs)
-        region = specialise(op.region, [variable.type for variable in inputs], values, from_shapes)
+    def _differentiated(self, node: Apply, op: Differentiated, inputs: Sequence[Variable]) -> Differentiated:
+        given = op.region.inputs
+        values = self._inner_values(node.inputs[: len(given)], given)
+        from_shapes = self._inner_from_shapes(node.inputs[: len(given)], given)
+        region = specialise(op.region, [variable.type for variable in inputs[: len(given)]], values, from_shapes)
         return _with_deltas(op, region)
 
 
-def _with_deltas(op: Linearize, region: Graph) -> Linearize:
+def _with_deltas(op: Differentiated, region: Graph) -> Differentiated:
     """Marks become inputs, zeros that are added where the mark stands."""
     marks = [node for node in region.applies if isinstance(node.op, Call) and node.op.row == "perturb"]
     marks.sort(key=lambda node: _mark_index(node.op))
@@ -165,11 +166,10 @@ def _mark_index(op: Op) -> int:
     return int(op.arguments["index"])
 
 
-def _pullback(residual: Variable) -> Pullback:
+def _pullback(op: Pullback, residual: Variable) -> Pullback:
     assert residual.owner is not None
-    assert isinstance(residual.owner.op, Linearize)
-    op = residual.owner.op
-    return Pullback(tuple(variable.type for variable in op.region.inputs[: op.n_wrt + op.n_deltas]))
+    assert isinstance(residual.owner.op, Differentiated)
+    return op.of(residual.owner.op)
 
 
 def _check_states(node: Apply, op: Scan, body: Graph) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from loopjax.trace.demands import cut_outputs, demanded
-from loopjax.trace.grad import Linearize
+from loopjax.trace.derivative import Differentiated, Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.lengths import leaves_of
 from loopjax.trace.loop import Fold, Keep, MapOutput, Scan
@@ -34,7 +34,7 @@ class CountFirst:
             lifted = _lifted_node(node, differentiated=False, inner=False)
             if lifted is None:
                 return None
-            return copy_node(node, [*inputs, *_before(lifted, inputs, node)], lifted.op).outputs
+            return copy_node(node, _with_lengths(lifted, inputs, _before(lifted, inputs, node)), lifted.op).outputs
 
         if not any(node.op.regions for node in graph.applies):
             return graph
@@ -61,10 +61,11 @@ class LiftedNode(NamedTuple):
 def _lifted_node(node: Apply, differentiated: bool, inner: bool) -> LiftedNode | None:
     """``None`` where the node stays as it is."""
     op = node.op
-    if isinstance(op, Linearize):
-        lifted = _lifted(op.region if inner else _counted(op.region), True, inner)
+    if isinstance(op, Differentiated):
+        region = op.region if inner else _counted(op.region)
+        lifted = _lifted(region, differentiated or isinstance(op, Linearize), inner)
     elif isinstance(op, Scan):
-        lifted = _lifted(op.body, differentiated, True)
+        lifted = _lifted(op.body, differentiated, inner=True)
     else:
         return None
     if lifted.region is op.regions[0]:
@@ -76,7 +77,7 @@ def _lifted(graph: Graph, differentiated: bool, inner: bool) -> Lifted:
     """The region with the lengths that it cannot have itself as inputs."""
     nodes = {node: lifted for node in graph.applies if (lifted := _lifted_node(node, differentiated, inner))}
     lengths: dict[Variable, Variable] = {}
-    if differentiated and not inner:
+    if not inner:
         lengths.update((v, Variable(v.type, name=v.name)) for v in _opaque_lengths(graph, nodes))
 
     def fresh(values: Sequence[Variable]) -> list[Variable]:
@@ -85,7 +86,8 @@ def _lifted(graph: Graph, differentiated: bool, inner: bool) -> Lifted:
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
         if node in nodes:
             lifted = nodes[node]
-            return copy_node(node, [*inputs, *fresh(_before(lifted, node.inputs, node))], lifted.op).outputs
+            given = _with_lengths(lifted, inputs, fresh(_before(lifted, node.inputs, node)))
+            return copy_node(node, given, lifted.op).outputs
         op = node.op
         if not (differentiated and inner and isinstance(op, Scan) and op.dynamic):
             return None
@@ -98,13 +100,19 @@ def _lifted(graph: Graph, differentiated: bool, inner: bool) -> Lifted:
     return Lifted(Graph([*graph.inputs, *lengths.values()], region.outputs), graph, tuple(lengths))
 
 
+def _with_lengths(lifted: LiftedNode, inputs: Sequence[Variable], lengths: Sequence[Variable]) -> list[Variable]:
+    """A lifted node's inputs: behind those of its region come a derivative's tangents."""
+    count = len(lifted.was.regions[0].inputs) if isinstance(lifted.was, Differentiated) else len(inputs)
+    return [*inputs[:count], *lengths, *inputs[count:]]
+
+
 def _before(lifted: LiftedNode, inputs: Sequence[Variable], node: Apply) -> Sequence[Variable]:
     """The lengths of a lifted node for these inputs, without running all of it."""
     if not lifted.lengths:
         return ()
     op = lifted.was
-    if isinstance(op, Linearize):
-        given = dict(zip(op.region.inputs, inputs, strict=True))
+    if isinstance(op, Differentiated):
+        given = dict(zip(op.region.inputs, inputs, strict=False))
         return Graph(op.region.inputs, lifted.lengths).rebuilt(given, inputs=()).outputs
     assert isinstance(op, Scan)
     return copy_node(node, inputs, _greatest(op, lifted.lengths)).outputs[-len(lifted.lengths) - op.until :][
@@ -156,7 +164,7 @@ def _opaque_lengths(region: Graph, nodes: Mapping[Apply, LiftedNode]) -> list[Va
     for node in region.applies:
         if node in nodes:
             more = [Variable(length.type) for length in nodes[node].lengths]
-            node = Apply(nodes[node].op, [*node.inputs, *more], node.sources)
+            node = Apply(nodes[node].op, _with_lengths(nodes[node], node.inputs, more), node.sources)
         lengths.extend(demanded(node))
     opaque = leaves_of(lengths, stop=region.inputs).opaque
     return [v for one in region.applies for v in one.outputs if v in opaque]

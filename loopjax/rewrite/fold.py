@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.keep import rows_of
 from loopjax.rewrite.trip_count import may_vary
-from loopjax.trace.grad import Linearize
+from loopjax.trace.derivative import Differentiated, Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.loop import Fold, Scan
 from loopjax.trace.methods import say
@@ -47,8 +47,8 @@ class FoldSteps:
         return graph.rebuilt(transform=transform)
 
     def _within(self, region: Graph, op: Op) -> Graph:
-        if isinstance(op, Linearize):
-            return replace(self, differentiated=True)(region)
+        if isinstance(op, Differentiated):
+            return replace(self, differentiated=self.differentiated or isinstance(op, Linearize))(region)
         return replace(self, inner=True)(region)
 
     def _folds(self, node: Apply, graph: Graph) -> dict[Apply, Fold]:

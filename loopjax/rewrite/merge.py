@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loopjax.rewrite.driver import map_regions
-from loopjax.trace.grad import Gradient
+from loopjax.trace.derivative import derivatives
 from loopjax.trace.graph import Apply, Constant, Graph, Variable
 from loopjax.trace.source import Source
 
@@ -14,7 +14,7 @@ from loopjax.trace.source import Source
 class Merge:
     """Shares nodes of equal op and inputs, in regions too; the one that stays has the source lines of all.
 
-    What a recorded gradient is taken with respect to keeps its identity: with ``y = x*2; z = x*2`` the gradient of
+    What a recorded derivative is taken with respect to keeps its identity: with ``y = x*2; z = x*2`` the gradient of
     ``y + z`` with respect to ``y`` is 1.
     """
 
@@ -56,12 +56,7 @@ class _Groups:
 
 def _groups(graph: Graph) -> _Groups:
     groups = _Groups()
-    distinct = {
-        variable
-        for node in graph.applies
-        if isinstance(node.op, Gradient)
-        for variable in node.op.parts(node.inputs).wrt
-    }
+    distinct = {variable for _, parts in derivatives(graph.applies) for variable in parts.wrt}
     stands: dict[Variable, Variable] = {}
     found: dict[object, Apply] = {}
     for node in graph.applies:

@@ -10,13 +10,13 @@ from typing import Literal
 import numpy as np
 
 from loopjax.errors import UnsupportedError, where
-from loopjax.trace.grad import Linearize
+from loopjax.trace.derivative import Linearize, Pushforward
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.loop import History, LoopPlan, MapOutput, Recurrence, Scan
 from loopjax.trace.op import Call, Op
 from loopjax.trace.types import KEY, RESIDUAL, TensorType
 
-Derivative = Literal["none", "any"]
+Derivative = Literal["none", "forward", "any"]
 
 WINDOW = 4
 """Past values up to which plain carries beat a ring buffer."""
@@ -52,6 +52,8 @@ def _planned(graph: Graph, derivative: Derivative) -> Graph:
         op: Op = node.op
         if isinstance(op, Linearize):
             op = op.with_regions([_planned(op.region, "any")])
+        elif isinstance(op, Pushforward):
+            op = op.with_regions([_planned(op.region, "forward" if derivative == "none" else "any")])
         elif isinstance(op, Scan):
             body = _planned(op.body, derivative)
             op = replace(op, body=body, plan=choose(replace(op, body=body), node, derivative))
@@ -82,7 +84,7 @@ def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
         return _map_plan(op, n_steps, plan)
     if op.checkpoint:
         return replace(plan, checkpoint=op.checkpoint, reason=f"saves the state every {op.checkpoint} steps")
-    if derivative != "none" and not op.progress and (block := _block(op, n_steps)):
+    if derivative == "any" and not op.progress and (block := _block(op, n_steps)):
         storage = tuple(_in_blocks(output) for output in op.outputs)
         return replace(plan, storage=storage, block=block, reason="each step needs the one before, and far ones")
     unroll, reason = _unroll(op, n_steps, derivative)
@@ -94,7 +96,7 @@ def _varying(op: Scan, node: Apply, plan: LoopPlan) -> LoopPlan:
     reason = (
         "it stops when until says so" if op.until else "n_steps is a run-time value and only the last steps are read"
     )
-    if plan.derivative == "none":
+    if plan.derivative == "none" or (plan.derivative == "forward" and op.truncate_gradient < 0):
         return replace(plan, kind="while", unroll=1 if op.until else _unroll(op, UNROLL, "none")[0], reason=reason)
     if op.n_steps is None:
         raise UnsupportedError(

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from loopjax.rewrite.keep import rows_read
-from loopjax.trace.grad import Linearize
+from loopjax.trace.derivative import Differentiated, Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.lengths import leaves_of
 from loopjax.trace.loop import Scan
@@ -34,7 +34,7 @@ class TripCount:
 
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
             op = node.op
-            if isinstance(op, Linearize):
+            if isinstance(op, Differentiated):
                 op = op.with_regions([self._in_region(node, op, graph, fixed)])
             elif isinstance(op, Scan):
                 op = replace(op, body=self._in_body(node, op, graph, fixed), dynamic=self._varies(node, graph, fixed))
@@ -44,9 +44,10 @@ class TripCount:
             return graph
         return graph.rebuilt(transform=transform)
 
-    def _in_region(self, node: Apply, op: Linearize, graph: Graph, fixed: Collection[Variable]) -> Graph:
-        pairs = zip(op.region.inputs, node.inputs, strict=True)
-        return replace(self, differentiated=True)._marked(op.region, {i for i, o in pairs if _fixed(o, graph, fixed)})
+    def _in_region(self, node: Apply, op: Differentiated, graph: Graph, fixed: Collection[Variable]) -> Graph:
+        same = {i for i, o in zip(op.region.inputs, node.inputs, strict=False) if _fixed(o, graph, fixed)}
+        stores = self.differentiated or isinstance(op, Linearize)
+        return replace(self, differentiated=stores)._marked(op.region, same)
 
     def _in_body(self, node: Apply, op: Scan, graph: Graph, fixed: Collection[Variable]) -> Graph:
         inner = op.body_inputs(op.body.inputs).non_sequences

@@ -72,7 +72,6 @@ from loopjax.tensor.elementwise import (
     cos,
     cosh,
     deg2rad,
-    disconnected_grad,
     divide,
     eq,
     exp,
@@ -137,6 +136,12 @@ from loopjax.tensor.elementwise import (
     trunc,
     where,
     xor,
+)
+from loopjax.tensor.gradient_flow import (
+    consider_constant,
+    disconnected_grad,
+    grad_clip,
+    grad_scale,
     zero_grad,
 )
 from loopjax.tensor.indexing import (
@@ -246,6 +251,7 @@ from loopjax.tensor.special import (
 from loopjax.trace.convert import as_variable, constant
 from loopjax.trace.grad import grad
 from loopjax.trace.graph import Constant, Variable
+from loopjax.trace.jacobian import Lop, Rop, hessian, jacobian
 from loopjax.trace.types import TensorType
 
 if TYPE_CHECKING:
@@ -255,6 +261,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CONSTRUCTORS",
     "Constant",
+    "Lop",
+    "Rop",
     "TensorType",
     "Variable",
     "abs",
@@ -309,6 +317,7 @@ __all__ = [
     "col",
     "concatenate",
     "conj",
+    "consider_constant",
     "constant",
     "constructors",
     "cos",
@@ -349,7 +358,10 @@ __all__ = [
     "gammaln",
     "ge",
     "grad",
+    "grad_clip",
+    "grad_scale",
     "gt",
+    "hessian",
     "hypot",
     "i0",
     "i1",
@@ -365,6 +377,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "jacobian",
     "join",
     "le",
     "left_shift",

@@ -170,8 +170,6 @@ real = _unary("real", jnp.real, result=_real_part)
 imag = _unary("imag", jnp.imag, result=_real_part)
 conj = _unary("conj", jnp.conj)
 angle = _unary("angle", jnp.angle, "float", _real_part)
-disconnected_grad = _unary("disconnected_grad", jax.lax.stop_gradient)
-zero_grad = disconnected_grad
 
 switch: Callable[[Any, Any, Any], Variable] = pointwise("switch", jnp.where, "branches")
 where = switch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from loopjax.errors import LengthError, UnsupportedError, where
-from loopjax.trace.grad import Linearize
+from loopjax.trace.derivative import Differentiated
 from loopjax.trace.graph import Apply, Graph, Variable
 from loopjax.trace.lengths import leaves_of
 from loopjax.trace.loop import Scan
@@ -43,7 +43,7 @@ def _demanded_of(node: Apply, region: Graph) -> set[int]:
 
 def _outer_position(node: Apply, position: int, variable: Variable) -> int:
     """The position of the input that a region's input stands for."""
-    if isinstance(node.op, Linearize):
+    if isinstance(node.op, Differentiated):
         return position
     assert isinstance(node.op, Scan)
     outer = len(node.inputs) - (len(node.op.body.inputs) - position)

@@ -126,16 +126,16 @@ class LoopPlan:
     ``kind``: ``empty``, ``inline`` (one step), ``vmap``, ``batched`` (``vmap`` of ``batch`` steps at a time),
     ``scan``, ``while``, or ``tree``, whose nodes have as many children as ``levels`` says, from the root down.
     ``unroll``: steps per iteration. ``storage``: how each output's past values are held. ``checkpoint``: steps between
-    saved states, 0 for none. ``report``: steps between words to a progress bar, 0 for none. ``derivative``: whether
-    one encloses the loop, ``none`` or ``any``. ``block``: steps from one renewal of ``blocks`` to the next, 0 for
-    none. ``reason`` says why, for ``explain``.
+    saved states, 0 for none. ``report``: steps between words to a progress bar, 0 for none. ``derivative``: which
+    one encloses the loop: ``none``, ``forward`` (one that runs along with it) or ``any``. ``block``: steps from one
+    renewal of ``blocks`` to the next, 0 for none. ``reason`` says why, for ``explain``.
     """
 
     kind: Literal["empty", "inline", "vmap", "batched", "scan", "while", "tree"]
     unroll: int = 1
     storage: tuple[History, ...] = ()
     checkpoint: int = 0
-    derivative: Literal["none", "any"] = "none"
+    derivative: Literal["none", "forward", "any"] = "none"
     batch: int = 0
     report: int = 0
     levels: tuple[int, ...] = ()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.trace.grad import Linearize
+from loopjax.trace.derivative import Differentiated
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, ancestors
 from loopjax.trace.loop import Scan
 from loopjax.trace.op import Call, Op
@@ -71,8 +71,8 @@ def _op_text(op: Op) -> str:
     """The op with its parameters."""
     if isinstance(op, Scan):
         return _scan_text(op)
-    if isinstance(op, Linearize):
-        return f"linearize[wrt={op.n_wrt + op.n_deltas}, costs={op.n_costs}]"
+    if isinstance(op, Differentiated):
+        return f"{op.name}[wrt={op.n_wrt + op.n_deltas}, costs={op.n_costs}]"
     if not isinstance(op, Call) or not op.params:
         return op.name
     return f"{op.name}[{', '.join(f'{key}={value}' for key, value in op.params)}]"

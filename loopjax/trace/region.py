@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from loopjax.trace.grad import Gradient
+from loopjax.trace.derivative import derivatives
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, dependents, toposort
 
 
@@ -20,7 +20,7 @@ def close(outputs: Sequence[Variable], inputs: Sequence[Variable]) -> Closed:
     """The region from ``inputs`` to ``outputs``.
 
     What does not depend on ``inputs`` stays outside, in the largest expressions possible, and is captured as further
-    inputs; nodes of constants alone go inside. A gradient recorded inside keeps its whole path from
+    inputs; nodes of constants alone go inside. A derivative recorded inside keeps its whole path from
     ``wrt`` to ``cost`` inside, because outside there would be nothing left to differentiate.
     """
     nodes = toposort(outputs, stop=inputs)
@@ -56,15 +56,14 @@ def _constant_expressions(nodes: Sequence[Apply]) -> set[Variable]:
 
 
 def _gradient_paths(nodes: Sequence[Apply], inside: set[Variable]) -> set[Variable]:
-    """What lies between ``wrt`` and ``cost`` of the gradients inside."""
+    """What lies between ``wrt`` and ``cost`` of the derivatives inside."""
     found: set[Variable] = set()
-    pending = [node for node in nodes if isinstance(node.op, Gradient)]
-    while ready := [node for node in pending if node.outputs[0] in inside or node.outputs[0] in found]:
-        for node in ready:
-            assert isinstance(node.op, Gradient)
-            parts = node.op.parts(node.inputs)
+    pending = derivatives(nodes)
+    while ready := [one for one in pending if one[0].outputs[0] in inside or one[0].outputs[0] in found]:
+        for one in ready:
+            _, parts = one
             found |= dependents(toposort(parts.costs), parts.wrt) - set(parts.wrt)
-            pending.remove(node)
-        # What reads a path must be inside too, and that may be another gradient.
+            pending.remove(one)
+        # What reads a path must be inside too, and that may be another derivative.
         found |= dependents(nodes, found)
     return found

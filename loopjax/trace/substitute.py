@@ -7,10 +7,12 @@ from typing import Any
 
 from loopjax.errors import UnsupportedError, where
 from loopjax.trace.convert import as_variable
-from loopjax.trace.grad import Gradient
-from loopjax.trace.graph import Graph, Variable, dependents, toposort
+from loopjax.trace.derivative import derivatives
+from loopjax.trace.graph import Apply, Graph, Variable, copy_node, dependents, toposort
 from loopjax.trace.methods import say
+from loopjax.trace.op import call, register
 from loopjax.trace.promotion import settle_weak
+from loopjax.trace.types import TensorType
 
 Replacements = Mapping[Variable, Any] | Iterable[tuple[Variable, Any]]
 
@@ -20,10 +22,17 @@ def clone_replace(output: Any, replace: Replacements | None = None, *, rebuild_s
 
     ``output`` is a variable or a list of them; ``replace`` a dict or pairs. A replacement must have the dtype and
     number of dimensions of what it replaces (its dtype is cast with ``rebuild_strict=False``), else ``TypeError``.
-    Gradients keep their meaning: that of the cost with respect to the variable that was replaced.
+    Gradients keep their meaning: that of the cost with respect to the variable that was replaced. Raises
+    ``UnsupportedError`` where what is replaced lies between the ``wrt`` and the cost of a gradient.
     """
     outputs = [output] if isinstance(output, Variable) else list(output)
-    replaced = substitute(outputs, read_replacements(replace, "replace", rebuild_strict))
+    replacements = read_replacements(replace, "replace", rebuild_strict)
+    for variable in replacements.keys() & _between(outputs):
+        raise UnsupportedError(
+            f"a gradient flows through {variable!r}{where(variable.sources)}, which a replacement cuts off; take the "
+            f"gradient with respect to that variable, replace what it is made of, or pass givens to function"
+        )
+    replaced = substitute(outputs, replacements)
     return replaced[0] if isinstance(output, Variable) else replaced
 
 
@@ -31,30 +40,47 @@ def substitute(outputs: Sequence[Variable], replacements: Mapping[Variable, Vari
     """The outputs with all replacements made at once; what replaces is not replaced again."""
     if not replacements:
         return list(outputs)
-    refuse_cut_gradients(outputs, replacements)
     # Each replacement gets a node of its own, so that two variables replaced by one stay two for gradients.
-    own = {old: say("identity", new) for old, new in replacements.items()}
-    return list(Graph((), outputs).rebuilt(own, inputs=()).outputs)
+    return given(outputs, {old: say("identity", new) for old, new in replacements.items()})
 
 
-def refuse_cut_gradients(outputs: Iterable[Variable], cuts: Iterable[Variable]) -> None:
-    """Raises ``UnsupportedError`` where a variable that is replaced lies between the ``wrt`` and the cost of a
-    gradient."""
-    inner = {variable for variable in cuts if variable.owner is not None}
-    if not inner:
-        return
-    for node in toposort(outputs):
-        if not isinstance(node.op, Gradient):
-            continue
-        parts = node.op.parts(node.inputs)
-        between = dependents(toposort(parts.costs), parts.wrt) - set(parts.wrt)
-        for variable in inner & between:
-            raise UnsupportedError(
-                f"a gradient{where(node.sources)} flows through {variable!r}{where(variable.sources)}, which "
-                f"an input or "
-                f"a replacement cuts off; take the gradient with respect to that variable, or replace what it "
-                f"is made of"
-            )
+def given(outputs: Sequence[Variable], values: Mapping[Variable, Variable]) -> list[Variable]:
+    """The outputs, where some variables are what ``values`` say: inputs of ``function``, each given as itself, or
+    givens.
+
+    A derivative that was recorded before is an expression like any other. Of a variable between its ``wrt`` and its
+    cost it reads the value, which is given, and passes the derivative, which stays as it was.
+    """
+    passed = values.keys() & _between(outputs)
+    plain = {variable: value for variable, value in values.items() if variable not in passed}
+
+    def transform(node: Apply, inputs: tuple[Variable, ...]) -> list[Variable] | None:
+        if passed.isdisjoint(node.outputs):
+            return None
+        fresh = copy_node(node, inputs).outputs
+        return [
+            Apply(call("with_value"), [new, values[old]], node.sources).outputs[0] if old in passed else new
+            for old, new in zip(node.outputs, fresh, strict=True)
+        ]
+
+    return list(Graph((), outputs).rebuilt(plain, transform if passed else None, inputs=()).outputs)
+
+
+def _with_value_type(variable: TensorType, value: TensorType) -> TensorType:
+    if not variable.accepts(value):
+        raise ValueError(f"expected {variable}, got {value}")
+    return value
+
+
+register("with_value", None, _with_value_type, "pointwise")
+
+
+def _between(outputs: Iterable[Variable]) -> set[Variable]:
+    """The float variables between the ``wrt`` and the cost of some derivative, each computed by a node."""
+    found: set[Variable] = set()
+    for _, parts in derivatives(toposort(outputs)):
+        found |= dependents(toposort(parts.costs), parts.wrt) - set(parts.wrt)
+    return {variable for variable in found if variable.type.is_float}
 
 
 def read_replacements(pairs: Replacements | None, argument: str, strict: bool) -> dict[Variable, Variable]:

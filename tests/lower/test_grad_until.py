@@ -262,3 +262,19 @@ class TestLengthsThatVaryFromStepToStep:
         slope = loopjax.grad((out**2).sum(), w)
         f, grad = loopjax.function([ns, w], slope), loopjax.function([ns, w], loopjax.grad(slope, w))
         self.check(f, grad, [[1, 3, 9, 2]])
+
+
+@pytest.mark.parametrize("read", READS)
+def test_forward_mode_agrees_with_reverse_mode(read):
+    symbolic, _ = READS[read]
+    out, inputs = loop()
+    cost = symbolic(out)
+    tangents = [at.dvector("dx"), at.dscalar("db"), at.dscalar("dw")]
+    values = np.array([0.3, -1.0, 0.5, 2.0, 1.0]), 0.7, -0.2
+    forward = loopjax.function([*inputs, *tangents], loopjax.Rop(cost, inputs, tangents))(*VALUES, *values)
+    grads = loopjax.function(inputs, loopjax.grad(cost, inputs))(*VALUES)
+    along = sum(float(np.sum(np.asarray(grad) * value)) for grad, value in zip(grads, values, strict=True))
+    np.testing.assert_allclose(forward, along, rtol=1e-12)
+    both = loopjax.grad(loopjax.Rop(cost, inputs[2], tangents[2]), tangents[2])
+    slope = loopjax.function([*inputs, *tangents], both, on_unused_input="ignore")(*VALUES, *values)
+    np.testing.assert_allclose(slope, grads[2], rtol=1e-12)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from loopjax.lower import interpreter, taps
-from loopjax.trace.grad import Pullback
+from loopjax.trace.derivative import Pullback
 from tests.programs.generator import Failed, programs, run, search, search_until
 from tests.programs.program import Block, Call, Input, Let, Loop, Number, Program, Ref, Sequence, State, loops, pruned
 from tests.programs.reference import Reference, Undecided

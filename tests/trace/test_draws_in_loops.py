@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from scipy import stats
 
 import loopjax
 import loopjax.tensor as at
@@ -196,3 +197,98 @@ def test_an_inner_loop_whose_updates_fn_returns_still_draws_afresh():
     assert len(updates) == 1
     f = loopjax.function([], table, updates=updates)
     assert len(np.unique(np.concatenate([np.ravel(f()) for _ in range(2)]))) == 24
+
+
+class TestDerivatives:
+    """With the same key, a draw is a function of its parameters: the same one forward and backward."""
+
+    @staticmethod
+    def walk(draw, n_steps=4, **options):
+        start = at.constant(0.1, dtype="float64")
+        out, _ = loopjax.scan(lambda h: at.sin(h) + draw(h), outputs_info=start, n_steps=n_steps, **options)
+        return out
+
+    @pytest.mark.parametrize(
+        ("name", "values"),
+        [
+            ("uniform", (-1.0, 2.0)),
+            ("normal", (0.3, 0.7)),
+            ("exponential", (1.4,)),
+            ("lognormal", (0.1, 0.6)),
+            ("weibull", (1.7,)),
+            ("triangular", (-1.0, 0.2, 2.0)),
+            ("gumbel", (0.1, 0.4)),
+        ],
+    )
+    @pytest.mark.parametrize("options", [{}, {"checkpoint": 3}], ids=["plain", "checkpoint"])
+    def test_with_respect_to_parameters(self, name, values, options):
+        source = stream(3)
+        wrt = [at.dscalar() for _ in values]
+        out = self.walk(lambda h: source.gen(name, *wrt, dtype="float64") * at.cos(h), **options)
+        cost = (out**2).sum()
+        f = loopjax.function(wrt, cost)
+        ones = [1.0] * len(wrt)
+        found = loopjax.function(wrt, [cost, *loopjax.grad(cost, wrt), loopjax.Rop(cost, wrt, ones)])(*values)
+        value, *slopes, along = [float(one) for one in found]
+        assert value == float(f(*values))
+        for position, slope in enumerate(slopes):
+            sides = [[v + sign * 1e-6 * (i == position) for i, v in enumerate(values)] for sign in (1, -1)]
+            expected = (float(f(*sides[0])) - float(f(*sides[1]))) / 2e-6
+            np.testing.assert_allclose(slope, expected, rtol=2e-6, atol=1e-7)
+        np.testing.assert_allclose(along, sum(slopes), rtol=1e-11)
+
+    def test_gamma_moves_along_its_quantiles(self):
+        """Figurnov, Mohamed and Mnih (2018), equation 5: the derivative is ``-dF/da / f`` at the value drawn."""
+        source, a = stream(3), at.dscalar("a")
+        out, _ = loopjax.scan(lambda: source.gamma(a, dtype="float64"), n_steps=6)
+        draws, slopes = map(np.asarray, loopjax.function([a], [out, loopjax.jacobian(out, a)])(2.5))
+        by_a = (stats.gamma.cdf(draws, 2.5 + 1e-6) - stats.gamma.cdf(draws, 2.5 - 1e-6)) / 2e-6
+        np.testing.assert_allclose(slopes, -by_a / stats.gamma.pdf(draws, 2.5), rtol=1e-6)
+
+    def test_beta_moves_its_mean(self):
+        source, a, b = stream(3), at.dscalar("a"), at.dscalar("b")
+        out, _ = loopjax.scan(lambda: source.beta(a, b, dtype="float64"), n_steps=20_000)
+        by_a, by_b = loopjax.function([a, b], loopjax.grad(out.mean(), [a, b]))(2.0, 3.0)
+        np.testing.assert_allclose([by_a, by_b], [3 / 25, -2 / 25], rtol=0.02)
+
+    @pytest.mark.parametrize(
+        ("name", "given"), [("bernoulli", ()), ("binomial", (9,)), ("poisson", ()), ("geometric", ())]
+    )
+    def test_integers_contribute_zero(self, name, given):
+        source, p = stream(3), at.dscalar("p")
+        out = self.walk(lambda h: source.gen(name, *given, p) * h * p)
+        f = loopjax.function([p], [out[-1], loopjax.grad(out[-1], p), loopjax.Rop(out[-1], p, 1.0)])
+        value, slope, along = f(0.3)
+        sides = [float(f(0.3 + step)[0]) for step in (1e-7, -1e-7)]
+        np.testing.assert_allclose(slope, (sides[0] - sides[1]) / 2e-7, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(along, slope, rtol=1e-12)
+        assert np.isfinite(value)
+
+    def test_the_last_steps_alone(self):
+        source, mu, sigma = stream(), at.dscalar("mu"), at.dscalar("sigma")
+        start = at.constant(0.0, dtype="float64")
+        out, _ = loopjax.scan(
+            lambda h: h * 0.5 + source.normal(mu, sigma, dtype="float64"),
+            outputs_info=start,
+            n_steps=9,
+            truncate_gradient=3,
+        )
+        f = loopjax.function([mu, sigma], [out, *loopjax.grad(out[-1], [mu, sigma]), loopjax.Rop(out[-1], mu, 1.0)])
+        steps, by_mu, by_sigma, along = f(0.0, 1.0)
+        steps = np.concatenate([[0.0], steps])
+        noise = steps[1:] - 0.5 * steps[:-1]
+        np.testing.assert_allclose([by_mu, along], [1.75] * 2, rtol=1e-12)
+        np.testing.assert_allclose(by_sigma, noise[-3:] @ [0.25, 0.5, 1], rtol=1e-12)
+
+    def test_through_an_inner_loop(self):
+        source, scale = stream(), at.dscalar("scale")
+
+        def row(h):
+            inner, _ = loopjax.scan(
+                lambda g: g * 0.5 + source.exponential(scale, dtype="float64"), outputs_info=h, n_steps=3
+            )
+            return inner[-1]
+
+        out, _ = loopjax.scan(row, outputs_info=at.constant(0.0, dtype="float64"), n_steps=4)
+        value, slope = loopjax.function([scale], [out[-1], loopjax.grad(out[-1], scale)])(1.7)
+        np.testing.assert_allclose(slope, float(value) / 1.7, rtol=1e-12)
