@@ -77,6 +77,15 @@ class Loop:
             rows.append(tuple(group))
         return Slices(jnp.arange(n_steps, dtype="int32"), tuple(rows))
 
+    def rows_at(self, t: Any) -> tuple[tuple[Any, ...], ...]:
+        """What step ``t`` reads of the sequences: for each, a row for each tap."""
+        found = []
+        for spec, x in zip(self.op.sequences, self.parts.sequences, strict=True):
+            place = x.shape[0] - spec.span - 1 - t if self.op.go_backwards else t
+            rows = [lax.dynamic_index_in_dim(x, place + (tap - spec.low), keepdims=False) for tap in spec.taps]
+            found.append(tuple(rows))
+        return tuple(found)
+
     def step(self, carry: Carry, slices: Slices) -> tuple[Carry, StepResult]:
         """One step: the carry after it, and what the body gave."""
         t = slices.t

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -39,12 +38,10 @@ def start(loop: Loop) -> State:
 
 def advance(loop: Loop, state: State, limit: Any) -> State:
     """From ``state`` until the condition, or until ``limit`` steps were done since the first."""
-    rows = () if loop.op.n_steps is None else loop.slices(loop.op.n_steps).rows
     bar = progress.Bar(loop.op.progress, loop.plan.report, loop.op.n_steps)
 
     def step(before: State) -> State:
-        slices = jax.tree.map(lambda x: lax.dynamic_index_in_dim(x, before.t, keepdims=False), rows)
-        carry, result = loop.step(before.carry, Slices(before.t, slices))
+        carry, result = loop.step(before.carry, Slices(before.t, loop.rows_at(before.t)))
         buffers = tuple(
             lax.dynamic_update_index_in_dim(buffer, value, before.t, 0)
             for buffer, value in zip(before.buffers, loop.kept(result), strict=True)
