@@ -65,7 +65,8 @@ def input_variable(type: TensorType, name: str | None = None) -> Variable:
 
 
 class Constant(Variable):
-    """A value known when the graph is built. ``exact`` is the Python number that a weak one was made of."""
+    """A value known when the graph is built. ``exact`` is the Python number that it was made of, where that
+    was given or met what decided its dtype."""
 
     __slots__ = ("data", "exact")
 

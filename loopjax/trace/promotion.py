@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.config import config
+from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Constant, Variable
 from loopjax.trace.methods import say
 from loopjax.trace.op import Operands
@@ -76,9 +77,18 @@ def fold_weak(operands: Operands, inputs: Sequence[Variable]) -> list[Variable]:
     folded: list[Variable] = []
     for variable, dtype in zip(inputs, dtypes, strict=True):
         if isinstance(variable, Constant) and variable.type.weak:
+            exact = variable.exact
             variable = Constant(exactly(variable, dtype), variable.name)
+            variable.exact = exact
         folded.append(variable)
     return folded
+
+
+def unfolded(variable: Variable) -> Variable:
+    """A constant that ``fold_weak`` made as the Python number that it was made of; any other as it is."""
+    if not isinstance(variable, Constant) or variable.type.weak or variable.exact is None:
+        return variable
+    return as_variable(variable.exact, variable.name)
 
 
 def settle_weak(variable: Variable, dtype: str) -> Variable:

@@ -26,7 +26,7 @@ from loopjax.trace.graph import Apply, Constant, Graph, Variable, apply, copy_no
 from loopjax.trace.loop import KEEP_ALL, Keep, MapOutput, Recurrence, Scan, SequenceInput, StepResult
 from loopjax.trace.methods import say
 from loopjax.trace.op import Call, call
-from loopjax.trace.promotion import exactly, fold_weak, is_as_wide, settle_weak
+from loopjax.trace.promotion import exactly, fold_weak, is_as_wide, settle_weak, unfolded
 from loopjax.trace.recording import current_body, recording
 from loopjax.trace.region import close
 from loopjax.trace.shared import SharedVariable
@@ -386,7 +386,8 @@ def _repromoted(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable]
     if not isinstance(node.op, Call):
         return None
     op = _with_dtype_of(node.op, node.inputs[0].type, inputs[0].type) if inputs else node.op
-    return copy_node(node, fold_weak(op.definition.operands, inputs), op).outputs
+    numbers = [unfolded(variable) for variable in inputs]
+    return copy_node(node, fold_weak(op.definition.operands, numbers), op).outputs
 
 
 def _with_dtype_of(op: Call, old: TensorType, new: TensorType) -> Call:

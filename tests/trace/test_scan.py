@@ -534,3 +534,10 @@ def test_a_list_of_numbers_is_one_state_each():
     assert out.eval().tolist() == [5, 13, 29]
     doubled, _ = loopjax.scan(lambda a: a * 2, sequences=[1, 2, 3])
     assert doubled.eval().tolist() == [2, 4, 6]
+
+
+def test_numbers_inside_take_the_dtype_of_a_state_that_starts_as_a_number():
+    """0.1 meets a float32 at first, and then a float64: it is the 0.1 of float64."""
+    x = at.lvector("x")
+    out, _ = loopjax.scan(lambda u, h: ((h + u) * 0.1).astype("float64"), sequences=x, outputs_info=[0.0], n_steps=1)
+    assert float(loopjax.function([x], out)([-3])[0]) == -3 * 0.1
