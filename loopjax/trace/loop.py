@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from loopjax.trace.graph import Graph
 from loopjax.trace.op import Op
+from loopjax.trace.schedule import Nest, Schedule
 from loopjax.trace.types import TensorType
 
 T = TypeVar("T")
@@ -116,15 +117,18 @@ class LoopPlan:
 
     ``kind``: ``empty``, ``inline`` (one step), ``vmap``, ``batched`` (``vmap`` of ``batch`` steps at a time),
     ``scan`` or ``while``. ``unroll``: steps per iteration. ``storage``: how each output's past values are held.
-    ``checkpoint``: steps between saved states, 0 for none. ``report``: steps between words to a progress
-    bar, 0 for none. ``derivative``: whether one encloses the loop, ``none`` or
-    ``any``. ``reason`` says why, for ``explain``.
+    ``checkpoint``: how the loop is nested to store few states for the gradient, ``None`` where each step stores what
+    it computes; a state is ``state_bytes`` long. ``frozen``: steps at the beginning that no gradient reaches.
+    ``report``: steps between words to a progress bar, 0 for none. ``derivative``: whether one encloses the loop,
+    ``none`` or ``any``. ``reason`` says why, for ``explain``.
     """
 
     kind: Literal["empty", "inline", "vmap", "batched", "scan", "while"]
     unroll: int = 1
     storage: tuple[History, ...] = ()
-    checkpoint: int = 0
+    checkpoint: Nest | None = None
+    state_bytes: int = 0
+    frozen: int = 0
     derivative: Literal["none", "any"] = "none"
     batch: int = 0
     report: int = 0
@@ -196,7 +200,7 @@ class Scan(Op):
     n_steps: int | None = None
     go_backwards: bool = False
     truncate_gradient: int = -1
-    checkpoint: int = 0
+    checkpoint: Schedule | None = None
     unroll: int | None = None
     progress: str = ""
     dynamic: bool = False
