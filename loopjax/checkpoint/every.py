@@ -12,8 +12,9 @@ from loopjax.trace.schedule import Body, Box, Nest, Schedule, named
 class Every(Schedule):
     """Stores the state every ``steps`` steps, and computes those between again for the gradient.
 
-    Of ``n`` steps about ``n / steps + steps`` states exist at one time. The steps of one stretch are computed again
-    once and store what they compute, or where that would be more than the states stored, twice and store their states.
+    Of ``n`` steps about ``n / steps + steps`` states exist at one time, at most ``n + 3``. The steps of one stretch are
+    computed again once and store what they compute, or where that would be more than the states stored, twice and
+    store their states.
     ``steps`` is an int of at least 1; ``ValueError`` otherwise. An int given as ``checkpoint`` means the same.
     """
 
@@ -26,18 +27,17 @@ class Every(Schedule):
     def nest(self, n_steps: int, body: Body) -> Nest:
         whole, rest = divmod(n_steps, self.steps)
         together = self.steps * body.step <= whole * body.state
-        return Nest(
-            (
-                *([self._box(whole, self.steps, together)] if whole else []),
-                *([self._box(1, rest, together)] if rest else []),
-            ),
-            keep="products",
-        )
-
-    def _box(self, stretches: int, steps: int, together: bool) -> Box:
-        if together or steps == 1:
-            return Box((stretches,), steps)
-        return Box((stretches, steps)) if stretches > 1 else Box((steps,))
+        boxes = [_stretches(whole, self.steps, together)] if whole else []
+        if rest:
+            boxes.append(_stretches(1, rest, together))
+        return Nest(tuple(boxes), keep="products")
 
     def __str__(self) -> str:
         return f"every {self.steps} steps"
+
+
+def _stretches(count: int, steps: int, together: bool) -> Box:
+    """So many stretches, whose steps store what they compute ``together``, or their states."""
+    if together or steps == 1:
+        return Box((count,), steps)
+    return Box((count, steps)) if count > 1 else Box((steps,))

@@ -5,6 +5,7 @@ store ``c`` states reverse about ``(c / k) ** k`` steps with ``k`` recomputation
 schedules reverses ``C(c + k, k)`` steps so (Griewank and Walther, Algorithm 799: revolve, ACM TOMS 26, 2000), but its
 chunks differ from each other, and a compiled loop has equal ones. Part of what is lost is made up by what comes last:
 a second box with a level less, and steps that are in no box. Each of the three is compiled, so there are no more.
+No level has one iteration: XLA takes such a loop apart, sees that its steps have been computed before, and stores them.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def _exact(n_steps: int, total: int, levels: int) -> tuple[int, ...] | None:
     if total < levels or _largest(total, levels) < n_steps:
         return None
     found: list[tuple[int, ...]] = []
-    for size in range(1, total - levels + 2):
+    for size in range(2, min(total, n_steps // 2) + 1):
         rest = _exact(n_steps // size, total - size, levels - 1) if n_steps % size == 0 else None
         if rest is not None:
             found.append((size, *rest))
@@ -110,7 +111,7 @@ def _outer_sizes(states: int, levels: int) -> range:
     """Sizes of the outermost of several levels to try: all, or about evenly spaced ones."""
     if levels == 1:
         return range(0)
-    return range(1, states - 2 * levels + 1, 1 if levels == 2 else max(states // CANDIDATES, 1))
+    return range(2, states - 2 * levels + 1, 1 if levels == 2 else max(states // CANDIDATES, 1))
 
 
 def _largest(total: int, levels: int) -> int:
@@ -121,6 +122,7 @@ def _largest(total: int, levels: int) -> int:
 
 def _sizes(least: int, total: int, levels: int) -> tuple[int, ...] | None:
     """So many sizes, adding up to at most ``total``, of a product that is little over ``least``."""
+    least = max(least, 2**levels)
     if total < levels or _largest(total, levels) < least:
         return None
     root = max(math.floor(least ** (1 / levels)), 1)
@@ -129,6 +131,6 @@ def _sizes(least: int, total: int, levels: int) -> tuple[int, ...] | None:
         for more in range(levels):
             first = (size + 1,) * more + (size,) * (levels - 1 - more)
             sizes = (*first, max(-(-least // math.prod(first)), 1))
-            if sum(sizes) <= total and (found is None or math.prod(sizes) < math.prod(found)):
+            if min(sizes) > 1 and sum(sizes) <= total and (found is None or math.prod(sizes) < math.prod(found)):
                 found = sizes
     return tuple(sorted(found, reverse=True)) if found else None
