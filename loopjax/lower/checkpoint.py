@@ -49,8 +49,7 @@ def nested(loop: Loop, carry: Carry, slices: Slices, nest: Nest) -> tuple[Carry,
 
 def _box(loop: Loop, box: Box, nest: Nest, report: Report | None) -> Run:
     """Loops in each other; ``run`` is one iteration, ``steps`` long, of the level that comes next."""
-    run: Run = _again(_loop(loop, loop.scan_step, box.group, 1)) if box.group > 1 else step(loop, nest)
-    steps = box.group
+    run, steps = step(loop, nest), 1
     for size in box.sizes[:0:-1]:
         run = _again(_loop(loop, run, size, steps))
         steps *= size
@@ -95,7 +94,7 @@ def _reports(loop: Loop, nest: Nest) -> Report | None:
     if not loop.plan.report:
         return None
     box = nest.boxes[0]
-    first = box.n_steps // box.sizes[0] if len(box.sizes) > 1 or box.group > 1 else box.n_steps
+    first = box.n_steps // box.sizes[0] if len(box.sizes) > 1 else box.n_steps
     bar = progress.Bar(loop.op.progress, first, nest.n_steps)
     return lambda done, values: jax.debug.callback(bar, done, progress.witness(values))
 

@@ -105,7 +105,7 @@ def _stored(op: Scan, node: Apply, n_steps: int, plan: LoopPlan) -> LoopPlan:
         reason = f"{plan.reason}; all but states and products is computed again, which is cheaper than to store it"
         return replace(plan, checkpoint=Nest((Box((n_steps,)),), "products"), state_bytes=state, reason=reason)
     try:
-        nest = op.checkpoint.nest(n_steps, Body(state, _bytes(v.type for a in op.body.applies for v in a.outputs)))
+        nest = op.checkpoint.nest(n_steps, Body(state))
     except ValueError as error:
         raise ValueError(f"scan {op.label!r}: {error}{where(node.sources)}") from error
     if nest.keep == "products" and not cheap:

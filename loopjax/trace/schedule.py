@@ -13,21 +13,19 @@ Policy = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Box:
-    """Loops in each other, of ``sizes`` iterations, the outermost first; the innermost one runs ``group`` steps.
+    """Loops in each other, of ``sizes`` iterations, the outermost first; the innermost one runs single steps.
 
-    Each level stores the state before each of its iterations, and computes an iteration again for its gradient. Only
-    the steps of a ``group`` store what they compute.
+    Each level stores the state before each of its iterations, and computes an iteration again for its gradient.
     """
 
     sizes: tuple[int, ...]
-    group: int = 1
 
     @property
     def n_steps(self) -> int:
-        return math.prod(self.sizes) * self.group
+        return math.prod(self.sizes)
 
     def __str__(self) -> str:
-        return " x ".join(str(size) for size in (*self.sizes, *([self.group] if self.group > 1 else [])))
+        return " x ".join(str(size) for size in self.sizes)
 
 
 @dataclass(frozen=True)
@@ -48,17 +46,16 @@ class Nest:
     @property
     def flat(self) -> bool:
         """Whether it is one loop that stores every state."""
-        return len(self.boxes) == 1 and len(self.boxes[0].sizes) == 1 and self.boxes[0].group == 1
+        return len(self.boxes) == 1 and len(self.boxes[0].sizes) == 1
 
     @property
     def states(self) -> int:
         """The most states that exist at one time: those stored by all levels, one that runs in each, one between
-        boxes, and the cotangent. States within a group of steps count too, what else a step stores does not."""
+        boxes, and the cotangent. What else a step stores does not count."""
         most, stored = 0, 0
         for box in self.boxes:
             stored += box.sizes[0]
-            inner = sum(box.sizes[1:]) + (box.group if box.group > 1 else 0)
-            most = max(most, stored + inner + len(box.sizes) + 1)
+            most = max(most, stored + sum(box.sizes[1:]) + len(box.sizes) + 1)
         return most + len(self.boxes) - 1
 
     @property
@@ -72,10 +69,9 @@ class Nest:
 
 @dataclass(frozen=True)
 class Body:
-    """What a schedule is told of a loop: bytes of the state that a step hands on, and of all that a step computes."""
+    """What a schedule is told of a loop: bytes of the ``state`` that a step hands on."""
 
     state: int
-    step: int
 
 
 class Schedule:

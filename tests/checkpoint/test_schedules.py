@@ -12,7 +12,7 @@ from loopjax.checkpoint import Budget, Every, Log, Sqrt
 from loopjax.checkpoint.nesting import least_recomputation, least_states
 from loopjax.trace.schedule import Body, Box, Nest, PolicySchedule, read_checkpoint
 
-BODY = Body(state=8, step=40)
+BODY = Body(state=8)
 LENGTHS = (*range(1, 130), 500, 503, 2000, 2003, 65_537, 10**6, 2**31 - 1)
 
 
@@ -69,7 +69,7 @@ def test_counting():
     assert (nest.n_steps, nest.states, nest.recomputed) == (2000, 43, 3 * 1800 + 2 * 187 + 13)
     assert str(nest) == "10 x 15 x 12 + 11 x 17 + 13"
     assert Nest((Box((5,)),)).flat
-    assert not Nest((Box((5,), 2),)).flat
+    assert not Nest((Box((5, 2)),)).flat
 
 
 def test_bytes_are_states():
