@@ -44,10 +44,17 @@ class LoopReport:
         text = f"{head} -> {self.plan.kind}: {self.plan.reason}"
         details = [f"keeps {', '.join(self.outputs)}"] if self.outputs else []
         details += [f"{self.plan.unroll} steps an iteration"] if self.plan.unroll > 1 else []
-        details += [f"saves every {self.plan.checkpoint} steps"] if self.plan.checkpoint else []
+        details += [_storage(self.plan)] if self.plan.checkpoint else []
         details += ["differentiated"] if self.differentiated else []
         details += [f"stacks {_count(self.stacked_bytes, 'byte')}"] if self.stacked_bytes is not None else []
         return f"{text}\n{indent}  {'; '.join(details)}"
+
+
+def _storage(plan: LoopPlan) -> str:
+    nest = plan.checkpoint
+    assert nest is not None
+    text = f"at most {nest.states} states of {plan.state_bytes} bytes at one time"
+    return text if nest.flat else f"{text}, as loops of {nest}, {nest.recomputed} steps computed again"
 
 
 @dataclass(frozen=True)

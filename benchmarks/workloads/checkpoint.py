@@ -16,30 +16,31 @@ import loopjax as aesara
 import loopjax.tensor as at
 from benchmarks.program import Program, jitted, on_device, symbolic
 from benchmarks.workload import Contenders, Workload
+from loopjax.checkpoint import Budget
 
 TILE = 500
 """Elements whose whole loop ``tuned`` runs before the next ones'."""
 
 
-def _make(every: int | None, quick: bool) -> Contenders:
+def _make(checkpoint: Any, quick: bool) -> Contenders:
     size, steps = (2_000, 200) if quick else (20_000, 2_000)
     rng = np.random.default_rng(0)
     A, h0 = on_device(rng.uniform(0.5, 1.5, size)), on_device(rng.normal(size=size))
     return Contenders(
-        loopjax=lambda: _loopjax(A, h0, steps, every),
+        loopjax=lambda: _loopjax(A, h0, steps, checkpoint),
         plain=lambda: _plain(A, h0, steps),
         tuned=lambda: _tuned(A, h0, steps),
     )
 
 
-def _loopjax(values: jax.Array, start: jax.Array, steps: int, every: int | None) -> Program:
+def _loopjax(values: jax.Array, start: jax.Array, steps: int, checkpoint: Any) -> Program:
     A, h0 = at.dvector("A"), at.dvector("h0")
     h, updates = aesara.scan(
         fn=lambda h, A: at.tanh(h * A) + 0.1 * at.sin(h),
         outputs_info=h0,
         non_sequences=A,
         n_steps=steps,
-        checkpoint=every,
+        checkpoint=checkpoint,
     )
     return symbolic(aesara.function([A, h0], aesara.grad(h[-1].sum(), [A, h0]), updates=updates), values, start)
 
@@ -86,5 +87,8 @@ def _tuned(values: jax.Array, start: jax.Array, steps: int) -> Program:
 WHAT = "gradient of 2,000 elementwise steps on 20,000 values"
 WORKLOADS = (
     Workload("checkpoint", WHAT, partial(_make, None)),
-    Workload("checkpoint-45", f"{WHAT}, the state saved every 45 steps", partial(_make, 45)),
+    Workload("checkpoint-4", f"{WHAT}, the state saved every 4 steps", partial(_make, 4)),
+    Workload("checkpoint-sqrt", f"{WHAT}, checkpoint='sqrt'", partial(_make, "sqrt")),
+    Workload("checkpoint-log", f"{WHAT}, checkpoint='log'", partial(_make, "log")),
+    Workload("checkpoint-budget", f"{WHAT}, at most 41 states", partial(_make, Budget(states=41))),
 )

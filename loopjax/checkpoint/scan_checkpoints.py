@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from loopjax.checkpoint.every import Every
 from loopjax.errors import about
 from loopjax.trace.arguments import default_label
 from loopjax.trace.graph import Graph
@@ -37,7 +38,7 @@ def scan_checkpoints(
     with about(f"scan {label!r}", user_source()):
         if isinstance(save_every_N, bool) or not isinstance(save_every_N, int) or save_every_N < 1:
             raise ValueError(f"save_every_N is an int of at least 1, got {save_every_N!r}")
-    options = Scan(body=Graph((), ()), checkpoint=save_every_N, label=label)
+    options = Scan(body=Graph((), ()), checkpoint=Every(save_every_N), label=label)
     outputs, updates = record(
         fn, sequences, outputs_info, non_sequences, n_steps, options, keep=Keep(every=save_every_N)
     )

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from loopjax.lower import checkpoint
 from loopjax.lower.loop import Carry, Loop, Slices
 from loopjax.lower.taps import Blocks
 
@@ -47,7 +48,8 @@ def _block(loop: Loop, carry: Carry, slices: Slices, count: int) -> tuple[Carry,
         return after, (loop.kept(result), tuple(result.recurrences[position] for position in blocked))
 
     within = _with(carry.pasts, blocked, [_past(carry, position)._replace(rows=None) for position in blocked])
-    after, (stacks, values) = lax.scan(step, carry._replace(pasts=within), (slices, ahead))
+    run = step if loop.plan.checkpoint is None else checkpoint.again(step, loop.plan.checkpoint)
+    after, (stacks, values) = lax.scan(run, carry._replace(pasts=within), (slices, ahead))
     renewed = [jnp.concatenate([old, new])[-old.shape[0] :] for old, new in zip(rows, values, strict=True)]
     pasts = [_past(after, position)._replace(rows=new) for position, new in zip(blocked, renewed, strict=True)]
     return after._replace(pasts=_with(after.pasts, blocked, pasts)), stacks

@@ -1,4 +1,4 @@
-"""Loops in chunks of so many steps: to save the state between them for the gradient, or to report progress."""
+"""Loops in chunks of so many steps."""
 
 from __future__ import annotations
 
@@ -9,23 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.lower.loop import Carry, Loop, Slices
+from loopjax.lower.loop import Carry, Slices
 
 Stacks = tuple[Any, ...]
-
-
-def checkpointed(loop: Loop, carry: Carry, slices: Slices, n_steps: int) -> tuple[Carry, Stacks]:
-    """Two nested loops, the inner one under ``jax.checkpoint``: one carry is stored for ``plan.checkpoint`` steps.
-
-    Of outputs that keep every n-th step only the last step of each chunk is stacked.
-    """
-
-    def chunk(before: Carry, part: Slices) -> tuple[Carry, Stacks]:
-        after, stacks = lax.scan(loop.scan_step, before, part, unroll=loop.plan.unroll)
-        kept = [output.keep for output in loop.op.outputs if output.keep.last is None]
-        return after, tuple(stack if keep.all else stack[-1:] for stack, keep in zip(stacks, kept, strict=True))
-
-    return in_chunks(jax.checkpoint(chunk, prevent_cse=False), carry, slices, n_steps, loop.plan.checkpoint)
 
 
 def in_chunks(

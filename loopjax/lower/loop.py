@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -113,9 +114,10 @@ class Loop:
         return after, self.kept(result)
 
     def frozen(self) -> Loop:
-        """The same loop with nothing flowing back from it."""
+        """The same loop with nothing flowing back from it, and so nothing stored for that."""
         parts = [value for group in self.parts for value in group]
-        return Loop(self.op, [lax.stop_gradient(value) for value in parts])
+        op = replace(self.op, plan=replace(self.plan, checkpoint=None))
+        return Loop(op, [lax.stop_gradient(value) for value in parts])
 
     def kept(self, result: StepResult) -> tuple[Any, ...]:
         """Of a step's values those that are stacked: all but those whose last rows alone are read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -39,19 +40,19 @@ class Bar:
                 self._bar = None
 
 
-def run(loop: Loop, carry: Carry, slices: Slices, n_steps: int) -> tuple[Carry, Stacks]:
-    """Chunks of ``plan.report`` steps, with a word to the host after each: the steps themselves pay nothing."""
+def run(loop: Loop, step: Callable[..., Any], carry: Carry, slices: Slices, n_steps: int) -> tuple[Carry, Stacks]:
+    """``step`` by step in chunks of ``plan.report``, with a word to the host after each: the steps pay nothing."""
     bar = Bar(loop.op.progress, min(loop.plan.report, n_steps), n_steps)
 
     def chunk(before: Carry, part: Slices) -> tuple[Carry, Stacks]:
-        after, stacks = lax.scan(loop.scan_step, before, part, unroll=loop.plan.unroll)
-        jax.debug.callback(bar, part.t[-1] + 1, _witness((after, stacks)))
+        after, stacks = lax.scan(step, before, part, unroll=loop.plan.unroll)
+        jax.debug.callback(bar, part.t[-1] + 1, witness((after, stacks)))
         return after, stacks
 
     return in_chunks(chunk, carry, slices, n_steps, loop.plan.report)
 
 
-def _witness(values: Any) -> Any:
+def witness(values: Any) -> Any:
     """One element of the first array that has any."""
     return next((leaf.ravel()[0] for leaf in jax.tree.leaves(values) if leaf.size), None)
 

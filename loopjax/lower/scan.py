@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.lower import blocks, chunk_tree, chunks, progress, while_loop
+from loopjax.lower import blocks, checkpoint, chunk_tree, progress, while_loop
 from loopjax.lower.interpreter import rule
 from loopjax.lower.loop import Carry, Loop, Slices
 from loopjax.trace.graph import Apply
@@ -68,8 +68,8 @@ def _static(loop: Loop) -> list[Any]:
     n_steps = loop.op.n_steps
     assert n_steps is not None
     slices = loop.slices(n_steps)
-    free = n_steps - loop.op.truncate_gradient if loop.op.truncate_gradient >= 0 else 0
-    if free <= 0 or loop.plan.derivative == "none":
+    free = loop.plan.frozen
+    if not free:
         carry, stacks = _steps(loop, loop.carry(), slices, n_steps)
         return loop.outputs(carry, stacks, n_steps)
     first, second = _cut(slices, 0, free), _cut(slices, free, n_steps)
@@ -87,13 +87,15 @@ def _cut(slices: Slices, start: int, stop: int) -> Slices:
 
 def _steps(loop: Loop, carry: Carry, slices: Slices, n_steps: int) -> tuple[Carry, tuple[Any, ...]]:
     """Steps one after the other: the carry after them and the stacks of what is kept."""
-    if loop.plan.checkpoint:
-        return chunks.checkpointed(loop, carry, slices, n_steps)
+    nest = loop.plan.checkpoint
     if loop.plan.block:
         return blocks.run(loop, carry, slices, n_steps)
+    if nest is not None and not (nest.flat and loop.plan.report):
+        return checkpoint.nested(loop, carry, slices, nest)
+    step = loop.scan_step if nest is None else checkpoint.step(loop, nest)
     if loop.plan.report:
-        return progress.run(loop, carry, slices, n_steps)
-    return lax.scan(loop.scan_step, carry, slices, length=n_steps, unroll=loop.plan.unroll)
+        return progress.run(loop, step, carry, slices, n_steps)
+    return lax.scan(step, carry, slices, length=n_steps, unroll=loop.plan.unroll)
 
 
 KINDS: dict[str, Callable[[Loop], list[Any]]] = {

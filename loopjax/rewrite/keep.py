@@ -45,6 +45,8 @@ def _trimmed(node: Apply, op: Scan, graph: Graph) -> Scan:
     kept: list[Recurrence | MapOutput] = []
     for output, stack in zip(op.outputs, node.outputs, strict=False):
         last = rows_read(stack, graph, slices=not op.until) if output.keep.all else None
+        if output.keep.every > 1 and _last_alone(stack, graph):
+            last = 1
         kept.append(output if last is None else replace(output, keep=Keep(last=last)))
     count = len(op.recurrences)
     return replace(
@@ -52,6 +54,12 @@ def _trimmed(node: Apply, op: Scan, graph: Graph) -> Scan:
         recurrences=tuple(one for one in kept[:count] if isinstance(one, Recurrence)),
         maps=tuple(one for one in kept[count:] if isinstance(one, MapOutput)),
     )
+
+
+def _last_alone(stack: Variable, graph: Graph) -> bool:
+    """Whether all that is read of every n-th step is the last one, as ``[-1]``."""
+    readers = graph.readers.get(stack, [])
+    return stack not in graph.outputs and bool(readers) and all(rows_of(r, stack, slices=False) == 1 for r in readers)
 
 
 def rows_read(stack: Variable, graph: Graph, slices: bool) -> int | None:

@@ -10,10 +10,12 @@ from typing import Literal
 import numpy as np
 
 from loopjax.errors import UnsupportedError, where
+from loopjax.rewrite.recompute import LEAST_BYTES, is_cheap, store_products
 from loopjax.trace.derivative import Linearize, Pushforward
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.loop import History, LoopPlan, MapOutput, Recurrence, Scan
 from loopjax.trace.op import Call, Op
+from loopjax.trace.schedule import Body, Box, Nest
 from loopjax.trace.types import KEY, RESIDUAL, TensorType
 
 Derivative = Literal["none", "forward", "any"]
@@ -55,8 +57,10 @@ def _planned(graph: Graph, derivative: Derivative) -> Graph:
         elif isinstance(op, Pushforward):
             op = op.with_regions([_planned(op.region, "forward" if derivative == "none" else "any")])
         elif isinstance(op, Scan):
-            body = _planned(op.body, derivative)
-            op = replace(op, body=body, plan=choose(replace(op, body=body), node, derivative))
+            op = replace(op, body=_planned(op.body, derivative))
+            plan = choose(op, node, derivative)
+            stores = plan.checkpoint is not None and plan.checkpoint.keep == "products"
+            op = replace(op, body=store_products(op.body) if stores else op.body, plan=plan)
         else:
             return None
         return copy_node(node, inputs, op).outputs
@@ -82,13 +86,46 @@ def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
         return replace(plan, kind="inline", reason="one step")
     if _is_map(op, derivative):
         return _map_plan(op, n_steps, plan)
-    if op.checkpoint:
-        return replace(plan, checkpoint=op.checkpoint, reason=f"saves the state every {op.checkpoint} steps")
-    if derivative == "any" and not op.progress and (block := _block(op, n_steps)):
-        storage = tuple(_in_blocks(output) for output in op.outputs)
-        return replace(plan, storage=storage, block=block, reason="each step needs the one before, and far ones")
     unroll, reason = _unroll(op, n_steps, derivative)
-    return replace(plan, unroll=unroll, reason=reason)
+    frozen = max(n_steps - op.truncate_gradient, 0) if op.truncate_gradient >= 0 and derivative != "none" else 0
+    plan = replace(plan, unroll=unroll, reason=reason, frozen=frozen)
+    if derivative == "any" and op.checkpoint is None and not op.progress and (block := _block(op, n_steps)):
+        storage = tuple(_in_blocks(output) for output in op.outputs)
+        plan = replace(plan, storage=storage, block=block, reason="each step needs the one before, and far ones")
+    return _stored(op, node, n_steps - frozen, plan) if n_steps > frozen else plan
+
+
+def _stored(op: Scan, node: Apply, n_steps: int, plan: LoopPlan) -> LoopPlan:
+    """The plan with what is stored for the gradient of the last ``n_steps`` steps: as asked, or by the body."""
+    state = _state_bytes(op, plan.storage)
+    cheap = is_cheap(op.body)
+    if op.checkpoint is None:
+        if plan.derivative == "none" or not cheap or state < LEAST_BYTES:
+            return plan
+        reason = f"{plan.reason}; all but states and products is computed again, which is cheaper than to store it"
+        return replace(plan, checkpoint=Nest((Box((n_steps,)),), "products"), state_bytes=state, reason=reason)
+    try:
+        nest = op.checkpoint.nest(n_steps, Body(state))
+    except ValueError as error:
+        raise ValueError(f"scan {op.label!r}: {error}{where(node.sources)}") from error
+    if nest.keep == "products" and not cheap:
+        nest = replace(nest, keep="nothing")
+    return replace(plan, checkpoint=nest, state_bytes=state, reason=f"{plan.reason}; checkpoint={op.checkpoint}")
+
+
+def _state_bytes(op: Scan, storage: tuple[History, ...]) -> int:
+    """Bytes of all that a step hands to the next."""
+    step = op.results([variable.type for variable in op.body.outputs])
+    values = [*step.recurrences, *step.maps]
+    pasts = [type for type, history in zip(values, storage, strict=True) for _ in range(_rows_held(history))]
+    return _bytes([*pasts, *step.states, *(values[fold.output].with_dtype(fold.dtype) for fold in op.folds)])
+
+
+def _rows_held(history: History) -> int:
+    """Values of a past that a step hands to the next."""
+    if history.kind == "blocks":
+        return history.near
+    return history.size + (len(history.taps) if history.kind == "ring" else 0)
 
 
 def _varying(op: Scan, node: Apply, plan: LoopPlan) -> LoopPlan:

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from loopjax.trace.graph import Graph
 from loopjax.trace.op import Op
+from loopjax.trace.schedule import Nest, Schedule
 from loopjax.trace.types import TensorType
 
 T = TypeVar("T")
@@ -125,16 +126,20 @@ class LoopPlan:
 
     ``kind``: ``empty``, ``inline`` (one step), ``vmap``, ``batched`` (``vmap`` of ``batch`` steps at a time),
     ``scan``, ``while``, or ``tree``, whose nodes have as many children as ``levels`` says, from the root down.
-    ``unroll``: steps per iteration. ``storage``: how each output's past values are held. ``checkpoint``: steps between
-    saved states, 0 for none. ``report``: steps between words to a progress bar, 0 for none. ``derivative``: which
-    one encloses the loop: ``none``, ``forward`` (one that runs along with it) or ``any``. ``block``: steps from one
-    renewal of ``blocks`` to the next, 0 for none. ``reason`` says why, for ``explain``.
+    ``unroll``: steps per iteration. ``storage``: how each output's past values are held. ``checkpoint``: how the loop
+    is nested to store few states for the gradient, ``None`` where each step stores what it computes; a state is
+    ``state_bytes`` long. ``frozen``: steps at the beginning that no gradient reaches. ``report``: steps between words
+    to a progress bar, 0 for none. ``derivative``: which one encloses the loop: ``none``, ``forward`` (one that runs
+    along with it) or ``any``. ``block``: steps from one renewal of ``blocks`` to the next, 0 for none. ``reason`` says
+    why, for ``explain``.
     """
 
     kind: Literal["empty", "inline", "vmap", "batched", "scan", "while", "tree"]
     unroll: int = 1
     storage: tuple[History, ...] = ()
-    checkpoint: int = 0
+    checkpoint: Nest | None = None
+    state_bytes: int = 0
+    frozen: int = 0
     derivative: Literal["none", "forward", "any"] = "none"
     batch: int = 0
     report: int = 0
@@ -210,7 +215,7 @@ class Scan(Op):
     n_steps: int | None = None
     go_backwards: bool = False
     truncate_gradient: int = -1
-    checkpoint: int = 0
+    checkpoint: Schedule | None = None
     unroll: int | None = None
     progress: str = ""
     dynamic: bool = False

@@ -29,6 +29,7 @@ from loopjax.trace.op import Call, call
 from loopjax.trace.promotion import exactly, fold_weak, is_as_wide, settle_weak, unfolded
 from loopjax.trace.recording import current_body, recording
 from loopjax.trace.region import close
+from loopjax.trace.schedule import Policy, Schedule, read_checkpoint
 from loopjax.trace.shared import SharedVariable
 from loopjax.trace.source import Source, source_of, user_source
 from loopjax.trace.types import KEY, TensorType
@@ -54,7 +55,7 @@ def scan(
     *,
     return_updates: bool = True,
     unroll: int | None = None,
-    checkpoint: int | None = None,
+    checkpoint: int | str | Schedule | Policy | None = None,
     progress: bool | str = False,
 ) -> Any:
     """Runs ``fn`` once a step and stacks what it returns.
@@ -90,7 +91,14 @@ def scan(
     unroll
         Steps in one iteration of the compiled loop; chosen for the body unless given.
     checkpoint
-        Save the state every so many steps for the gradient and recompute the others.
+        What is stored for the gradient of a loop whose length is known before the call; the rest is computed again.
+        An int N or ``Every(N)``: the state every N steps. ``"sqrt"``: at most ``2 ceil(sqrt(n_steps)) + 3`` states at
+        one time, each step computed again at most twice. ``"log"``: at most ``4 log2(n_steps)``. ``Budget(states=)``
+        or ``Budget(bytes=)``: at most so many, with the least recomputation; ``ValueError`` where that cannot be. A
+        policy of ``jax.checkpoint``: every state, and of each step's values what it says. ``Every`` and ``Budget``
+        are in ``loopjax.checkpoint``. A state is all that a step hands to the next. Gradients of every order are the
+        same with each, draws too. Unless given, each step stores the state and its products, and what is elementwise
+        is computed again; steps with inner loops, sorts or draws, and those of small states, store what they compute.
     progress
         ``True`` or a label: a progress bar while the loop runs. Needs the extra ``loopjax[progress]``.
     mode, profile, allow_gc
@@ -106,12 +114,12 @@ def scan(
     both types and the line.
     """
     label = default_label(fn, name)
-    _check_options(truncate_gradient, unroll, checkpoint, label)
+    _check_options(truncate_gradient, unroll, label)
     options = Scan(
         body=Graph((), ()),
         go_backwards=bool(go_backwards),
         truncate_gradient=truncate_gradient,
-        checkpoint=checkpoint or 0,
+        checkpoint=read_checkpoint(checkpoint, label),
         unroll=unroll,
         progress=_progress_label(progress, label),
         label=label,
@@ -230,11 +238,10 @@ def _here() -> list[Source]:
     return [] if source is None else [source]
 
 
-def _check_options(truncate_gradient: int, unroll: int | None, checkpoint: int | None, label: str) -> None:
+def _check_options(truncate_gradient: int, unroll: int | None, label: str) -> None:
     for option, value, least in (
         ("truncate_gradient", truncate_gradient, -1),
         ("unroll", unroll, 1),
-        ("checkpoint", checkpoint, 1),
     ):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
             raise ValueError(f"scan {label!r}: {option} is an int of at least {least}, got {value!r}{where(_here())}")

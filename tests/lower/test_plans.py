@@ -119,56 +119,6 @@ def test_dprint_and_pp(capsys):
     assert loopjax.pp(at.tanh(x * 2 + 1)[-1]) == "tanh(((x * 2.) + 1.))[-1]"
 
 
-class TestScanCheckpoints:
-    @pytest.mark.parametrize("steps", [0, 1, 2, 5, 12, 13])
-    @pytest.mark.parametrize("every", [1, 3, 4, 20])
-    def test_rows_and_gradients(self, steps, every):
-        x, y, start, w = at.dvector("x"), at.dvector("y"), at.dvector("start"), at.dscalar("w")
-
-        def fn(x_now, x_next, y_now, old, new, w):
-            return at.tanh(old * w + new * x_now) + x_next * y_now, new * 2
-
-        arguments = {
-            "sequences": [{"input": x, "taps": [0, 1]}, y],
-            "outputs_info": [{"initial": start, "taps": [-2, -1]}, None],
-            "non_sequences": w,
-        }
-        few, _ = loopjax.scan_checkpoints(fn, **arguments, save_every_N=every)
-        every_step, _ = loopjax.scan(fn, **arguments)
-        rows = np.array([t for t in range(steps) if (t + 1) % every == 0 or t == steps - 1], "int64")
-        inputs = [x, y, start, w]
-        values = [RNG.normal(size=steps + 1), RNG.normal(size=steps + 3), RNG.normal(size=2), np.array(0.4)]
-
-        def results(outputs):
-            cost = sum((out**2).sum() for out in outputs)
-            return loopjax.function(inputs, [*outputs, *loopjax.grad(cost, inputs)])(*values)
-
-        found = results(few)
-        expected = results([out[rows] for out in every_step]) if steps else None
-        assert found[0].shape == (len(rows),)
-        for one, other in zip(found, expected or [], strict=bool(expected)):
-            np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-14)
-
-    def test_refusals(self):
-        with pytest.raises(ValueError, match="save_every_N is an int of at least 1, got 0"):
-            loopjax.scan_checkpoints(lambda h: h, outputs_info=at.dscalar(), n_steps=3, save_every_N=0)
-        with pytest.raises(ValueError, match="stops by until has no fixed steps"):
-            loopjax.scan_checkpoints(lambda h: (h, loopjax.until(h > 1)), outputs_info=at.dscalar(), n_steps=3)
-
-    def test_stores_fewer_states(self):
-        w = at.dvector("w")
-
-        def temporaries(outputs):
-            f = loopjax.function([w], loopjax.grad(outputs[-1].sum(), w))
-            return f.lower(np.ones(500)).compile().memory_analysis().temp_size_in_bytes
-
-        few, _ = loopjax.scan_checkpoints(
-            lambda h, w: at.tanh(h * w), outputs_info=at.ones_like(w), non_sequences=w, n_steps=400, save_every_N=20
-        )
-        plain, _ = loopjax.scan(lambda h, w: at.tanh(h * w), outputs_info=at.ones_like(w), non_sequences=w, n_steps=400)
-        assert temporaries(few) < temporaries(plain) / 4
-
-
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_sums_of_low_precision_are_folded_in_a_wider_one(dtype):
     k = at.lscalar("k")

@@ -1,0 +1,136 @@
+"""The nest of loops with the least recomputation that stores few enough states.
+
+A level of ``s`` iterations stores ``s`` states and computes each of its steps once more. So ``k`` levels that together
+store ``c`` states reverse about ``(c / k) ** k`` steps with ``k`` recomputations of each. The optimum over all
+schedules reverses ``C(c + k, k)`` steps so (Griewank and Walther, Algorithm 799: revolve, ACM TOMS 26, 2000), but its
+chunks differ from each other, and a compiled loop has equal ones. Part of what is lost is made up by what comes last:
+a second box with a level less, and steps that are in no box. Each of the three is compiled, so there are no more.
+No level has one iteration: XLA takes such a loop apart, sees that its steps have been computed before, and stores them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+
+from loopjax.trace.schedule import Box, Nest
+
+CANDIDATES = 64
+"""Sizes of an outer level that are tried where there are many, and several levels within it."""
+
+
+def least_recomputation(n_steps: int, states: int) -> Nest | None:
+    """The nest for ``n_steps`` with at most so many ``states`` at one time: of those with the fewest levels one with
+    about the least recomputation. ``None`` where there is none."""
+    for levels in range(1, n_steps.bit_length() + 1):
+        nests = (nest for nest in _nests(n_steps, states, levels) if nest.states <= states)
+        found = min(nests, key=_cost, default=None)
+        if found is not None:
+            return found
+    return None
+
+
+def least_states(n_steps: int) -> int:
+    """The fewest states with which ``least_recomputation`` finds a nest."""
+    return next(states for states in range(3, n_steps + 3) if least_recomputation(n_steps, states) is not None)
+
+
+def _cost(nest: Nest) -> float:
+    """Steps computed again; a further box, which is compiled and has slices of its own, for a few of them."""
+    return nest.recomputed + nest.n_steps / 20 * len(nest.boxes)
+
+
+def _nests(n_steps: int, states: int, levels: int) -> Iterator[Nest]:
+    """Nests whose first box has so many levels: one box, or several, between which a state is."""
+    sizes = _exact(n_steps, states - levels - 1, levels)
+    if sizes is not None:
+        yield Nest((Box(sizes),))
+    if levels == 1:
+        return
+    for boundaries in range(1, levels):
+        for follow in {1, levels - 1}:
+            for boxes in _pairs(n_steps, states - boundaries, levels, follow):
+                yield Nest(boxes)
+
+
+@lru_cache(maxsize=4096)
+def _exact(n_steps: int, total: int, levels: int) -> tuple[int, ...] | None:
+    """So many sizes, adding up to at most ``total``, of exactly this product; the least sum that there is."""
+    if levels == 1:
+        return (n_steps,) if n_steps <= total else None
+    if total < levels or _largest(total, levels) < n_steps:
+        return None
+    found: list[tuple[int, ...]] = []
+    for size in range(2, min(total, n_steps // 2) + 1):
+        rest = _exact(n_steps // size, total - size, levels - 1) if n_steps % size == 0 else None
+        if rest is not None:
+            found.append((size, *rest))
+    return min(found, key=sum, default=None)
+
+
+@lru_cache(maxsize=4096)
+def _box_and_rest(n_steps: int, states: int, levels: int) -> tuple[Box, ...] | None:
+    """A box of at most so many levels and single steps after it, with the least recomputation; more boxes only where
+    a long loop has no such pair."""
+    if n_steps <= states - 2:
+        return (Box((n_steps,)),) if n_steps else ()
+    pairs = list(_pairs(n_steps, states, levels, 1))
+    if pairs:
+        return min(pairs, key=lambda boxes: _cost(Nest(boxes)))
+    return next(_pairs(n_steps, states, levels, levels - 1), None)
+
+
+def _pairs(n_steps: int, states: int, levels: int, follow: int) -> Iterator[tuple[Box, ...]]:
+    """A box of so many levels, and what follows it in ``follow`` levels."""
+    for outer in _outer_sizes(states, levels):
+        left = states - outer
+        least = -(-max(n_steps - _reach(left, follow), 1) // outer)
+        sizes = _sizes(least, left - levels - 1, levels - 1)
+        if sizes is None or outer * math.prod(sizes) > n_steps:
+            continue
+        rest = _box_and_rest(n_steps - outer * math.prod(sizes), left, follow)
+        if rest is not None:
+            yield (Box((outer, *sizes)), *rest)
+
+
+@lru_cache(maxsize=4096)
+def _reach(states: int, levels: int) -> int:
+    """The most steps of a box of so many levels and single steps after it."""
+    single = max(states - 2, 0)
+    return max(
+        (
+            outer * _largest(states - outer - levels - 1, levels - 1) + max(states - outer - 2, 0)
+            for outer in _outer_sizes(states, levels)
+        ),
+        default=single,
+    )
+
+
+def _outer_sizes(states: int, levels: int) -> range:
+    """Sizes of the outermost of several levels to try: all, or about evenly spaced ones."""
+    if levels == 1:
+        return range(0)
+    return range(2, states - 2 * levels + 1, 1 if levels == 2 else max(states // CANDIDATES, 1))
+
+
+def _largest(total: int, levels: int) -> int:
+    """The largest product of so many sizes that add up to ``total``."""
+    size, more = divmod(total, levels)
+    return int((size + 1) ** more * size ** (levels - more))
+
+
+def _sizes(least: int, total: int, levels: int) -> tuple[int, ...] | None:
+    """So many sizes, adding up to at most ``total``, of a product that is little over ``least``."""
+    least = max(least, 2**levels)
+    if total < levels or _largest(total, levels) < least:
+        return None
+    root = max(math.floor(least ** (1 / levels)), 1)
+    found: tuple[int, ...] | None = None
+    for size in (root, root + 1):
+        for more in range(levels):
+            first = (size + 1,) * more + (size,) * (levels - 1 - more)
+            sizes = (*first, max(-(-least // math.prod(first)), 1))
+            if min(sizes) > 1 and sum(sizes) <= total and (found is None or math.prod(sizes) < math.prod(found)):
+                found = sizes
+    return tuple(sorted(found, reverse=True)) if found else None

@@ -1,0 +1,23 @@
+"""``"sqrt"``: two levels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from loopjax.checkpoint.nesting import least_recomputation
+from loopjax.trace.schedule import Body, Nest, Schedule, named
+
+
+@named("sqrt")
+@dataclass(frozen=True)
+class Sqrt(Schedule):
+    """At most ``2 ceil(sqrt(n)) + 3`` states at one time, each step computed again twice at most."""
+
+    def nest(self, n_steps: int, body: Body) -> Nest:
+        found = least_recomputation(n_steps, 2 * (math.isqrt(n_steps - 1) + 1) + 3)
+        assert found is not None
+        return found
+
+    def __str__(self) -> str:
+        return "sqrt"
