@@ -68,7 +68,7 @@ def _static(loop: Loop) -> list[Any]:
     n_steps = loop.op.n_steps
     assert n_steps is not None
     slices = loop.slices(n_steps)
-    free = n_steps - loop.op.truncate_gradient if loop.op.truncate_gradient >= 0 else 0
+    free = n_steps - loop.op.truncate_gradient if loop.op.truncate_gradient > 0 else 0
     if free <= 0 or loop.plan.derivative == "none":
         carry, stacks = _steps(loop, loop.carry(), slices, n_steps)
         return loop.outputs(carry, stacks, n_steps)
