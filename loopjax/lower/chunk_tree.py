@@ -47,7 +47,8 @@ def _before_the_last(loop: Loop, state: while_loop.State, count: int) -> while_l
     held = lax.stop_gradient(state)
     first = while_loop.advance(loop, held, loop.limit()).t - count
     there = lax.stop_gradient(while_loop.advance(loop, held, first))
-    return jax.tree.map(lambda early, late: jnp.where(first > 0, late, early), state, there)
+    begin: while_loop.State = jax.tree.map(lambda early, late: jnp.where(first > 0, late, early), state, there)
+    return begin
 
 
 class Progress(NamedTuple):
