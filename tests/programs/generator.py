@@ -291,7 +291,8 @@ class Maker:
         """A loop, its results added to ``env``; what must stand in front of it is added to ``before``."""
         name = self.named("l")
         until = self.chance(30 if self.gradients else 25)
-        steps, n_steps, varies = self.steps(env, before, depth)
+        least = 4 if until and self.gradients and self.chance(70) else 1
+        steps, n_steps, varies = self.steps(env, before, depth, least)
         n_sequences = 0 if varies else self.draw(st.integers(0 if n_steps is not None else 1, 2))
         sequences, rows = self.sequences(env, n_sequences, steps, n_steps)
         updated = self.updated(env)
@@ -343,13 +344,13 @@ class Maker:
             condition,
             self.pick([2, 3]) if self.chance(8) else None,
             self.pick([1, 2, 3]) if static and self.chance(12 if self.gradients else 5) else None,
-            self.pick([0, 1, 2, 2, 3, 5]) if self.gradients and self.chance(20) else None,
+            self.pick([0, 1, 1, 1, 2, 2, 3, 5]) if self.gradients and self.chance(50 if until else 20) else None,
         )
 
-    def steps(self, env: Env, before: list[Let | Loop], depth: int) -> tuple[int, int | Ref | None, bool]:
+    def steps(self, env: Env, before: list[Let | Loop], depth: int, least: int) -> tuple[int, int | Ref | None, bool]:
         """How many steps to make sequences for, ``n_steps``, and whether it differs between steps of an outer loop."""
         most = 6 if depth == 0 else 4
-        steps = self.draw(st.integers(1, most)) if not self.chance(5 if self.gradients else 8) else 0
+        steps = self.draw(st.integers(least, most)) if not self.chance(5 if self.gradients else 8) else 0
         form = self.pick(["given", "sequences", "sequences", "value"])
         if form == "sequences":
             return steps, None, False
