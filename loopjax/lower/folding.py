@@ -14,9 +14,7 @@ from loopjax.trace.loop import Fold
 
 def start(fold: Fold, shape: tuple[int, ...]) -> Any:
     """The fold before step 0."""
-    dtype = jnp.dtype(fold.dtype)
-    neutral = {"sum": 0, "prod": 1, "max": _least(dtype), "at": fill_value(dtype)}[fold.kind]
-    return jnp.full(shape, neutral, fold.dtype)
+    return jnp.full(shape, NEUTRAL[fold.kind](jnp.dtype(fold.dtype)), fold.dtype)
 
 
 def push(fold: Fold, value: Any, new: Any, t: Any) -> Any:
@@ -30,5 +28,12 @@ def push(fold: Fold, value: Any, new: Any, t: Any) -> Any:
 def _least(dtype: Any) -> Any:
     return -jnp.inf if jnp.issubdtype(dtype, jnp.floating) else np.iinfo(dtype).min
 
+
+NEUTRAL: dict[str, Callable[[Any], Any]] = {
+    "sum": lambda dtype: 0,
+    "prod": lambda dtype: 1,
+    "max": _least,
+    "at": fill_value,
+}
 
 FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {"sum": jnp.add, "prod": jnp.multiply, "max": jnp.maximum}

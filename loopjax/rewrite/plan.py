@@ -87,12 +87,12 @@ def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
     if _is_map(op, derivative):
         return _map_plan(op, n_steps, plan)
     unroll, reason = _unroll(op, n_steps, derivative)
-    frozen = max(n_steps - op.truncate_gradient, 0) if op.truncate_gradient >= 0 and derivative != "none" else 0
+    frozen = max(n_steps - op.truncate_gradient, 0) if op.truncate_gradient > 0 and derivative != "none" else 0
     plan = replace(plan, unroll=unroll, reason=reason, frozen=frozen)
     if derivative == "any" and op.checkpoint is None and not op.progress and (block := _block(op, n_steps)):
         storage = tuple(_in_blocks(output) for output in op.outputs)
         plan = replace(plan, storage=storage, block=block, reason="each step needs the one before, and far ones")
-    return _stored(op, node, n_steps - frozen, plan) if n_steps > frozen else plan
+    return _stored(op, node, n_steps - frozen, plan) if op.truncate_gradient else plan
 
 
 def _stored(op: Scan, node: Apply, n_steps: int, plan: LoopPlan) -> LoopPlan:

@@ -171,10 +171,13 @@ def test_a_gradient_step_inside_a_scan():
     check((out**2).sum(), [start, target], [a, b])
 
 
+@pytest.mark.parametrize("checkpoint", [None, 2])
 @pytest.mark.parametrize("keep", [0, 1, 3, 5, 8])
-def test_truncation_reaches_back_the_last_steps(keep):
+def test_truncation_reaches_back_the_last_steps(keep, checkpoint):
     x, h = at.dvector("x"), at.dscalar("h")
-    out, _ = loopjax.scan(lambda u, h: h * u, sequences=x, outputs_info=h, truncate_gradient=keep)
+    out, _ = loopjax.scan(
+        lambda u, h: h * u, sequences=x, outputs_info=h, truncate_gradient=keep, checkpoint=checkpoint
+    )
     value = np.array([2.0, 3.0, 5.0, 7.0, 11.0])
     dx, dh = loopjax.function([x, h], loopjax.grad(out[-1], [x, h], disconnected_inputs="ignore"))(value, 1.0)
     whole = np.prod(value) / value

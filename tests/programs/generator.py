@@ -5,7 +5,12 @@
     python -m tests.programs.generator --seconds 60
 
 from the root of the repository. A program that fails is made as small as possible and printed as a script that runs by
-itself, with the seed that finds it again; ``--keep-going`` counts and continues.
+itself, with the seed that finds it again; ``--keep-going`` counts and continues, ``--as-found`` prints
+it as it was found.
+
+``--gradients`` compares gradients with finite differences, which say nothing where a run nearby takes another branch:
+such programs are counted, as are those that rounding decides. Inner loops for a number of steps that differs from step
+to step have no gradient, and of inner loops that stop by until nothing but parts is read.
 
 Left out, since it is not settled what they mean: expressions made outside of a loop from a shared variable that the
 loop updates; inner loops that both read sequences and run for a number of steps that differs from step to step.
@@ -14,8 +19,10 @@ loop updates; inner loops that both read sequences and run for a number of steps
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,7 +31,8 @@ import hypothesis
 import jax
 from hypothesis import strategies as st
 
-from tests.programs.ops import OPS, RANKS, read_dtype, result_dtype
+from tests.programs.gradients import READINGS, gradient_source, in_double
+from tests.programs.ops import DRAWS, OPS, RANKS, read_dtype, result_dtype
 from tests.programs.program import (
     Block,
     Call,
@@ -40,7 +48,8 @@ from tests.programs.program import (
     pruned,
 )
 from tests.programs.reference import Undecided
-from tests.programs.script import gradient_source, source
+from tests.programs.running import Failed, run
+from tests.programs.script import source
 
 CHUNK = 50
 """Programs that one run of Hypothesis makes; each chunk has a seed of its own."""
@@ -73,15 +82,17 @@ Env = dict[str, Kind]
 
 @dataclass
 class Maker:
-    """Makes one program. ``smooth``: only what has derivatives, of a length that does not depend on values."""
+    """Makes one program. ``gradients``: one to differentiate."""
 
     draw: Callable[[st.SearchStrategy[Any]], Any]
-    smooth: bool
+    gradients: bool
     inputs: list[Input] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
     outermost: set[str] = field(default_factory=set)
     """Names of the outermost block."""
     draws: bool = False
+    in_part: bool = False
+    """Whether the stacks of an inner loop around are read in part only."""
 
     def pick(self, values: Any) -> Any:
         return self.draw(st.sampled_from(list(values)))
@@ -96,7 +107,7 @@ class Maker:
     def input(self, env: Env, dtype: str, shape: tuple[int, ...], kind: str | None = None, **options: Any) -> str:
         """A fresh input, added to ``env``."""
         if kind is None:
-            kind = "constant" if not self.smooth and self.chance(10) else "argument"
+            kind = "constant" if self.chance(5 if self.gradients else 10) else "argument"
         name = self.named({"argument": "x", "constant": "c", "shared": "s"}[kind])
         self.inputs.append(Input(name, dtype, shape, kind, **options))
         shared = frozenset([name]) if kind == "shared" else frozenset()
@@ -106,12 +117,14 @@ class Maker:
 
     def count_input(self, env: Env) -> str:
         counts = self.draw(st.tuples(st.integers(0, 6), st.integers(0, 6)))
-        if self.smooth:
+        if self.gradients and not self.chance(30):
             counts = (max(counts[0], 1), max(counts[1], 1))
         return self.input(env, "int64", (), "argument", counts=counts)
 
     def dtype(self) -> str:
-        return "float64" if self.smooth else self.pick(["float64", "float64", "float64", "int64", "float32"])
+        if self.gradients:
+            return "int64" if self.chance(6) else "float64"
+        return str(self.pick(["float64", "float64", "float64", "int64", "float32"]))
 
     # Expressions
 
@@ -129,8 +142,8 @@ class Maker:
             )
             shape = max((one.shape for one in kinds), key=len)
             return Kind(dtype, shape, shared, count=expression.op == "count", number=any(one.number for one in kinds))
-        if expression.op == "draw":
-            return Kind(read_dtype("draw", ""), (4,), draw=True)
+        if expression.op in DRAWS:
+            return Kind(read_dtype(expression.op, ""), (4,), draw=True)
         dtype = read_dtype(expression.op, kinds[0].dtype)
         if expression.op == "arange":
             return Kind(dtype, (self.named("n"),), shared)
@@ -148,7 +161,6 @@ class Maker:
             name
             for name, kind in env.items()
             if kind.shape == shape and RANKS[kind.dtype] and not kind.draw and not kind.partly
-            if not self.smooth or kind.dtype == "float64"
         ]
 
     def leaf(self, env: Env, shape: Shape) -> Expression:
@@ -163,7 +175,7 @@ class Maker:
         if depth == 0:
             return self.leaf(env, shape)
         forms = ["leaf", "scale", "add", "tanh", "sub", "sin", "product", "offset", "neg"]
-        if not self.smooth:
+        if not self.gradients or self.chance(40):
             forms += ["maximum", "minimum", "switch", "cast", "limit"]
         form = self.pick(forms)
         if form == "leaf":
@@ -259,14 +271,10 @@ class Maker:
             ops = ["sum", "length", "last", "back", "at"] if size != 0 or self.chance(10) else ["sum", "length"]
             if kind.dtype == "bool":
                 ops = ops[1:]
-            elif not self.smooth or size != 0:
+            elif not self.gradients or (size != 0 and not kind.partly):
                 ops.append("mean")
             if not kind.partly:
                 ops.append("tail")
-            if self.smooth:
-                ops.remove("length")
-                if not isinstance(size, int):
-                    ops = ["sum", "last"]
             op = self.pick(ops)
             parameter = None
             most = size if isinstance(size, int) and size and not self.chance(5) else 3
@@ -282,8 +290,9 @@ class Maker:
     def loop(self, env: Env, before: list[Let | Loop], depth: int) -> Loop:
         """A loop, its results added to ``env``; what must stand in front of it is added to ``before``."""
         name = self.named("l")
-        until = not self.smooth and self.chance(25)
-        steps, n_steps, varies = self.steps(env, before, depth)
+        until = self.chance(30 if self.gradients else 25)
+        least = 4 if until and self.gradients and self.chance(70) else 1
+        steps, n_steps, varies = self.steps(env, before, depth, least)
         n_sequences = 0 if varies else self.draw(st.integers(0 if n_steps is not None else 1, 2))
         sequences, rows = self.sequences(env, n_sequences, steps, n_steps)
         updated = self.updated(env)
@@ -291,7 +300,10 @@ class Maker:
         states = [self.state(env) for _ in range(n_states)]
         n_maps = self.draw(st.integers(0 if states or updated else 1, 2))
         inner, non_sequences = self.inside(env, sequences, states, updated)
-        statements = self.block(inner, depth + 1)
+        partly = depth > 0 and (until or varies)
+        around, self.in_part = self.in_part, self.in_part or partly
+        statements = [*self.drawn(inner), *self.block(inner, depth + 1)]
+        self.in_part = around
         outputs: list[Expression] = [self.next_value(inner, state, kind) for state, kind in states] + [
             self.map_output(inner) for _ in range(n_maps)
         ]
@@ -305,7 +317,6 @@ class Maker:
         env.update(missing)
 
         length: int | str = rows if not until and isinstance(rows, int) else self.named("n")
-        partly = depth > 0 and (until or varies)
         everything = frozenset().union(
             *(kind.shared for kind in inner.values()), *(env[s.value].shared for s in sequences)
         )
@@ -332,20 +343,21 @@ class Maker:
             tuple(updates),
             condition,
             self.pick([2, 3]) if self.chance(8) else None,
-            self.pick([1, 2, 3]) if static and self.chance(12 if self.smooth else 5) else None,
+            self.pick([1, 2, 3]) if static and self.chance(12 if self.gradients else 5) else None,
+            self.pick([0, 1, 1, 1, 2, 2, 3, 5]) if self.gradients and self.chance(50 if until else 20) else None,
         )
 
-    def steps(self, env: Env, before: list[Let | Loop], depth: int) -> tuple[int, int | Ref | None, bool]:
+    def steps(self, env: Env, before: list[Let | Loop], depth: int, least: int) -> tuple[int, int | Ref | None, bool]:
         """How many steps to make sequences for, ``n_steps``, and whether it differs between steps of an outer loop."""
         most = 6 if depth == 0 else 4
-        steps = self.draw(st.integers(1, most)) if self.smooth or not self.chance(8) else 0
+        steps = self.draw(st.integers(least, most)) if not self.chance(5 if self.gradients else 8) else 0
         form = self.pick(["given", "sequences", "sequences", "value"])
         if form == "sequences":
             return steps, None, False
         if form == "given":
             return steps, steps, False
         counts = [name for name, kind in env.items() if kind.count]
-        if depth and not self.smooth and self.chance(70):
+        if depth and not self.gradients and self.chance(70):
             inner = [name for name in self.usable(env, ()) if name not in self.outermost]
             if inner:
                 chosen = self.pick(inner)
@@ -353,13 +365,11 @@ class Maker:
                 before.append(self.let(env, Call("count", (number,))))
                 return 4, Ref(before[-1].name), True
         counts = [name for name in counts if name in self.outermost]
-        if depth == 0 and not self.smooth and self.chance(20):
+        if depth == 0 and self.chance(20):
             scalar = self.expression(env, (), 1)
             before.append(self.let(env, Call("count", (self.cast(scalar, self.kind(scalar, env), "int64"),))))
             self.outermost.add(before[-1].name)
             return 4, Ref(before[-1].name), False
-        if self.smooth:
-            counts = [name for name in counts if any(one.name == name for one in self.inputs)]
         name = self.pick(counts) if counts and self.chance(50) else self.count_input(env)
         return 6, Ref(name), False
 
@@ -392,14 +402,13 @@ class Maker:
             and not kind.partly
             and RANKS[kind.dtype]
             and (n_steps is None or (isinstance(kind.shape[0], int) and kind.shape[0] >= rows))
-            and (not self.smooth or kind.dtype == "float64")
         ]
         if fits and self.chance(40):
             return str(self.pick(fits))
         counts = [name for name, kind in env.items() if kind.count and name in self.outermost]
-        if n_steps is None and counts and not self.smooth and self.chance(10):
+        if n_steps is None and counts and self.chance(10):
             return self.ranged(env, self.pick(counts))
-        short = isinstance(n_steps, Ref) and not self.smooth and self.chance(5)
+        short = isinstance(n_steps, Ref) and not self.gradients and self.chance(5)
         extra = -1 if short else self.pick([0, 0, 1, 2])
         return self.input(env, self.dtype(), (max(rows + extra, 0), *self.pick([(), (2,)])))
 
@@ -414,7 +423,7 @@ class Maker:
 
     def updated(self, env: Env) -> list[str]:
         """The shared variables that a loop updates."""
-        if self.smooth or not self.chance(25):
+        if not self.chance(25):
             return []
         known = [one.name for one in self.inputs if one.kind == "shared"]
         if known and self.chance(50):
@@ -477,7 +486,7 @@ class Maker:
         return inner, passed
 
     def map_output(self, env: Env) -> Expression:
-        if not self.smooth and self.chance(8):
+        if self.chance(8):
             return self.condition(env, ())
         stacks = [
             name
@@ -494,15 +503,28 @@ class Maker:
     ) -> tuple[list[Let | Loop], list[Expression]]:
         """Draws of the body, and those of inner loops, as further outputs."""
         drawn = [name for name, kind in env.items() if kind.draw and not kind.partly]
-        if self.draws and self.chance(60):
+        if self.draws and not self.gradients and self.chance(60):
             statements = [*statements, self.let(env, Call("draw"))]
             drawn.append(statements[-1].name)
         return statements, [*outputs, *(Ref(name) for name in drawn)]
 
+    def drawn(self, env: Env) -> list[Let]:
+        """For gradients: a draw that can be returned whole, so that the reference learns it, and what uses it."""
+        if not self.gradients or not self.draws or self.in_part or not self.chance(60):
+            return []
+        if self.chance(50):
+            draw = self.let(env, Call("draw"))
+        else:
+            mean = self.expression(env, (), 1)
+            draw = self.let(env, Call("normal", (self.cast(mean, self.kind(mean, env), "float64"),)))
+        used = self.let(env, Call(self.pick(["mean", "last"]), (Ref(draw.name),)))
+        env[used.name] = replace(env[used.name], draw=False)
+        return [draw, used]
+
     # The program
 
     def program(self) -> Program:
-        self.draws = not self.smooth and self.chance(10)
+        self.draws = self.chance(10)
         env: Env = {}
         self.input(env, "float64", (), "argument")
         if self.chance(30):
@@ -512,8 +534,14 @@ class Maker:
         wanted = [name for name in names if env[name].draw or self.chance(70)] or names[-1:]
         outputs = tuple(Ref(name) for name in wanted)
         draws = tuple(position for position, name in enumerate(wanted) if env[name].draw)
-        update = bool(draws) or (any(one.kind == "shared" for one in self.inputs) and self.chance(70))
-        return pruned(Program(tuple(self.inputs), Block(tuple(block), outputs), update, draws))
+        update = (bool(draws) and not self.gradients) or (
+            any(one.kind == "shared" for one in self.inputs) and self.chance(70)
+        )
+        program = Program(tuple(self.inputs), Block(tuple(block), outputs), update, draws)
+        if self.gradients:
+            readings = tuple(self.pick(READINGS) for _ in outputs)
+            program = replace(program, readings=readings, curvature=self.chance(25))
+        return pruned(program)
 
     def outermost_block(self, env: Env) -> list[Let | Loop]:
         statements = self.block(env, 0)
@@ -535,42 +563,27 @@ def _nested_sequences(loop: Loop) -> set[str]:
 
 
 @st.composite
-def programs(draw: Any, smooth: bool = False) -> Program:
-    """Random programs; ``smooth`` ones have gradients."""
-    return Maker(draw, smooth).program()
-
-
-class Failed(AssertionError):
-    """A program on which LoopJAX and the reference differ; the message holds it as a script."""
+def programs(draw: Any, gradients: bool = False) -> Program:
+    """Random programs; with ``gradients``, programs to differentiate."""
+    return Maker(draw, gradients).program()
 
 
 @dataclass
 class Tally:
-    """How many programs ran, how many of them rounding decides, and how many came twice."""
+    """How many programs ran, and how many were left out, by the reason."""
 
     ran: int = 0
-    undecided: int = 0
-    repeated: int = 0
     failed: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        return (
-            f"{self.ran} programs ran, {self.failed} failed; left out: {self.undecided} that rounding decides, "
-            f"{self.repeated} that came twice"
-        )
-
-
-def run(script: str) -> None:
-    """Runs a script in a namespace of its own; ``Failed`` with the script where it fails."""
-    try:
-        exec(compile(script, "program.py", "exec"), {"__name__": "program"})
-    except Exception as error:
-        raise Failed(f"{type(error).__name__}: {error}\n\n{script}") from error
+        reasons = ", ".join(f"{count} ({reason})" for reason, count in self.left_out.most_common())
+        return f"{self.ran} programs ran, {self.failed} failed; left out: {reasons or 'none'}"
 
 
 def search(
     seed: int,
-    smooth: bool = False,
+    gradients: bool = False,
     examples: int = CHUNK,
     tally: Tally | None = None,
     stop: float | None = None,
@@ -583,7 +596,7 @@ def search(
     tally = Tally() if tally is None else tally
     seen: set[Program] = set()
     failures: list[Failed] = []
-    written = gradient_source if smooth else source
+    written = gradient_source if gradients else source
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -595,28 +608,28 @@ def search(
         phases=(hypothesis.Phase.generate, *([hypothesis.Phase.shrink] if shrink else [])),
         report_multiple_bugs=False,
     )
-    @hypothesis.given(programs(smooth))
+    @hypothesis.given(programs(gradients))
     def one(program: Program) -> None:
         if stop is not None and time.monotonic() > stop and not failures:
             return
         if program in seen and not failures:
-            tally.repeated += 1
+            tally.left_out["came before"] += 1
             return
         seen.add(program)
         try:
             script = written(program)
-        except Undecided:
-            tally.undecided += not failures
-            return
-        tally.ran += not failures
-        try:
+            tally.ran += not failures
             run(script)
+        except Undecided as undecided:
+            if not failures:
+                tally.left_out[str(undecided)] += 1
         except Failed as failed:
             failures.append(failed)
             raise
 
     try:
-        one()
+        with in_double() if gradients else contextlib.nullcontext():
+            one()
     except Failed as failed:
         tally.failed += 1
         raise Failed(f"seed {seed}: {failed}") from None
@@ -625,11 +638,11 @@ def search(
     return tally
 
 
-def search_until(seconds: float, seed: int, smooth: bool = False) -> Tally:
+def search_until(seconds: float, seed: int, gradients: bool = False) -> Tally:
     """Runs chunks of programs for so long, the first from ``seed``, the next from the next seed."""
     tally, stop = Tally(), time.monotonic() + seconds
     while time.monotonic() < stop:
-        search(seed, smooth, tally=tally, stop=stop)
+        search(seed, gradients, tally=tally, stop=stop)
         seed += 1
     return tally
 
@@ -642,12 +655,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--gradients", action="store_true")
     parser.add_argument("--keep-going", action="store_true")
+    parser.add_argument("--as-found", action="store_true", help="print failures as large as they are, at once")
     options = parser.parse_args()
     tally, begin, seed = Tally(), time.monotonic(), options.seed
     stop = None if options.seconds is None else begin + options.seconds
     while (tally.ran < options.programs) if stop is None else (time.monotonic() < stop):
         try:
-            search(seed, options.gradients, tally=tally, stop=stop)
+            search(seed, options.gradients, tally=tally, stop=stop, shrink=not options.as_found)
         except Failed as failed:
             print(failed, flush=True)
             if not options.keep_going:

@@ -19,7 +19,6 @@ class Op(NamedTuple):
     text: str
     run: Callable[..., Any]
     result: str = "common"
-    smooth: bool = False
 
 
 def _clamped(x: Any) -> Any:
@@ -27,12 +26,12 @@ def _clamped(x: Any) -> Any:
 
 
 OPS: dict[str, Op] = {
-    "add": Op("({} + {})", np.add, smooth=True),
-    "sub": Op("({} - {})", np.subtract, smooth=True),
-    "mul": Op("({} * {})", np.multiply, smooth=True),
-    "neg": Op("(-{})", np.negative, smooth=True),
-    "tanh": Op("at.tanh({})", np.tanh, "float", smooth=True),
-    "sin": Op("at.sin({})", np.sin, "float", smooth=True),
+    "add": Op("({} + {})", np.add),
+    "sub": Op("({} - {})", np.subtract),
+    "mul": Op("({} * {})", np.multiply),
+    "neg": Op("(-{})", np.negative),
+    "tanh": Op("at.tanh({})", np.tanh, "float"),
+    "sin": Op("at.sin({})", np.sin, "float"),
     "maximum": Op("at.maximum({}, {})", np.maximum),
     "minimum": Op("at.minimum({}, {})", np.minimum),
     "lt": Op("({} < {})", np.less, "bool"),
@@ -40,7 +39,7 @@ OPS: dict[str, Op] = {
     "and": Op("at.and_({}, {})", np.logical_and, "bool"),
     "switch": Op("at.switch({}, {}, {})", np.where, "branches"),
     "count": Op("at.minimum(at.maximum({}, 0), 4)", _clamped),
-    "cast": Op("{}.astype({parameter!r})", lambda x: x, "parameter", smooth=True),
+    "cast": Op("{}.astype({parameter!r})", lambda x: x, "parameter"),
 }
 """Elementwise ops; ``at.add`` and the like have no parameter."""
 
@@ -54,8 +53,11 @@ READS: dict[str, str] = {
     "length": "{}.shape[0]",
     "arange": "at.arange({})",
     "draw": "stream.uniform(size=(4,))",
+    "normal": "stream.normal({}, 0.5, size=(4,))",
 }
-"""The rest: reads along the first axis, a range, a draw."""
+"""The rest: reads along the first axis, a range, draws."""
+
+DRAWS = ("draw", "normal")
 
 
 def common_dtype(dtypes: Sequence[str], numbers: Sequence[int | float]) -> str:
@@ -90,7 +92,7 @@ def read_dtype(op: str, dtype: str) -> str:
     """The dtype of a read of a value of this dtype."""
     if op in ("length", "arange"):
         return "int64"
-    if op == "draw":
+    if op in DRAWS:
         return loopjax.config.floatX
     if op == "sum" and RANKS[dtype] < 2:
         return "int64"

@@ -94,6 +94,8 @@ class Loop:
     until: Expression | None = None
     unroll: int | None = None
     checkpoint: int | None = None
+    truncate: int | None = None
+    """Through how many of the last steps gradients flow; ``None`` for all."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -117,6 +119,10 @@ class Program:
     update: bool = False
     draws: tuple[int, ...] = ()
     """Positions of outputs that hold random draws."""
+    readings: tuple[str, ...] = ()
+    """For gradients: how the cost reads each output, a key of ``gradients.READINGS``."""
+    curvature: bool = False
+    """For gradients: whether second derivatives are compared too."""
 
     def of_kind(self, kind: str) -> tuple[Input, ...]:
         return tuple(one for one in self.inputs if one.kind == kind)

@@ -2,15 +2,19 @@
 
 It knows what scan's semantics say and nothing of how LoopJAX works. Where rounding could decide (a comparison of nearly
 equal numbers, a chaotic recurrence), it raises ``Undecided``, and the program says nothing about either side.
+
+For finite differences a run is compared with one at the point itself, its ``Course``: what another run computes on
+other branches says nothing of the gradient, and steps that gradients do not flow through stay what they were there.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from tests.programs.ops import OPS, operand_dtype, read_dtype, result_dtype
+from tests.programs.ops import DRAWS, OPS, operand_dtype, read_dtype, result_dtype
 from tests.programs.program import Block, Call, Expression, Input, Let, Loop, Number, Program, Ref, State, names_in
 
 Array = np.ndarray[Any, Any]
@@ -26,8 +30,38 @@ MARGIN = {"float32": 1e-3, "float64": 1e-6}
 """Nearer than this, two numbers may compare one way here and another way there."""
 
 
+Place = tuple[tuple[str, int], ...]
+"""Where a run is: the loops that it is inside of, the outermost first, and their steps."""
+
+
 class Undecided(Exception):
     """Rounding decides what the program computes."""
+
+
+class OtherBranch(Undecided):
+    """A run nearby takes another branch."""
+
+
+@dataclass
+class Steps:
+    """What a loop computed: its initial values, and for each step its outputs and the shared variables after it."""
+
+    initial: list[list[Any] | None]
+    carried: list[dict[str, Array]]
+    """One more than there are steps: those before the first too."""
+    rows: list[list[Array]] = field(default_factory=list)
+
+
+@dataclass
+class Course:
+    """What a run went through."""
+
+    branches: dict[Place, list[bytes]] = field(default_factory=dict)
+    """What was compared, rounded or counted at each place."""
+    steps: dict[tuple[Place, str], Steps] = field(default_factory=dict)
+    """Of loops that gradients flow through in part."""
+    noise: dict[tuple[Place, str], Array] = field(default_factory=dict)
+    """Draws without their mean."""
 
 
 def value_of(one: Input, call: int) -> Array:
@@ -41,10 +75,17 @@ def value_of(one: Input, call: int) -> Array:
 
 
 class Reference:
-    """Runs a program. ``noise`` perturbs each floating-point result by a few roundings."""
+    """Runs a program. ``noise`` perturbs each floating-point result by a few roundings.
 
-    def __init__(self, program: Program, noise: bool = False) -> None:
+    ``draws`` are the stacks of what the program draws, by name. ``nearby``: the course of the run that this one is
+    compared with; ``OtherBranch`` where they part.
+    """
+
+    def __init__(
+        self, program: Program, noise: bool = False, draws: Values | None = None, nearby: Course | None = None
+    ) -> None:
         self.program = program
+        self.course = Course()
         self.single = False
         """Whether float32 occurred."""
         self.may_raise = False
@@ -52,8 +93,10 @@ class Reference:
         self._rng = np.random.default_rng(0) if noise else None
         self._host: set[str] = set()
         self._device: set[str] = set()
-        self._depth = 0
+        self._place: Place = ()
         self._guessing = 0
+        self._draws = draws
+        self._nearby = nearby
 
     def call(self, arguments: Values, state: Values) -> tuple[list[Array], Values]:
         """The outputs for these values of arguments and constants, and the state after the call."""
@@ -75,16 +118,49 @@ class Reference:
             if isinstance(statement, Loop):
                 self._loop(statement, env)
                 continue
-            env[statement.name] = self._strong(self._evaluate(statement.expression, env))
+            expression = statement.expression
+            if isinstance(expression, Call) and expression.op in DRAWS:
+                env[statement.name] = self._drawn(statement.name, expression, env)
+            else:
+                env[statement.name] = self._strong(self._evaluate(expression, env))
             self._note(statement)
         return [self._strong(self._evaluate(output, env)) for output in block.outputs]
+
+    def _drawn(self, name: str, expression: Call, env: Values) -> Array:
+        mean = [self._evaluate(arg, env) for arg in expression.args]
+        if self._draws is None or self._guessing:
+            return np.zeros(4, read_dtype(expression.op, ""))
+        position = tuple(t for _, t in self._place)
+        stack = self._draws[name]
+        if any(t >= length for t, length in zip(position, stack.shape, strict=False)):
+            if self._nearby is not None:
+                raise OtherBranch("a step that the run nearby does not reach")
+            raise AssertionError(f"{name} is not drawn at step {position}")
+        if not mean:
+            return np.asarray(stack[position])
+        if self._nearby is not None:
+            return np.asarray(mean[0] + self._nearby.noise[self._place, name])
+        self.course.noise[self._place, name] = stack[position] - mean[0]
+        return np.asarray(stack[position])
+
+    def _branch(self, taken: Any) -> None:
+        """Notes what decides where the run goes on."""
+        if self._guessing:
+            return
+        found = self.course.branches.setdefault(self._place, [])
+        found.append(np.asarray(taken).tobytes())
+        if self._nearby is None:
+            return
+        there = self._nearby.branches.get(self._place, [])
+        if len(there) < len(found) or there[len(found) - 1] != found[-1]:
+            raise OtherBranch("a run nearby takes another branch")
 
     def _note(self, statement: Let) -> None:
         """What the host knows of a value: integers computed from arguments and shapes."""
         read = set(names_in(statement.expression))
         if read & self._device:
             self._device.add(statement.name)
-        if self._depth:
+        if self._place:
             return
         if self._on_host(statement.expression):
             self._host.add(statement.name)
@@ -107,7 +183,7 @@ class Reference:
             return env[expression.name]
         args = [self._evaluate(arg, env) for arg in expression.args]
         if expression.op not in OPS:
-            certain = not self._depth and not set(names_in(expression)) & self._device
+            certain = not self._place and not set(names_in(expression)) & self._device
             return self._checked(self._read(expression, args, certain))
         return self._checked(self._elementwise(expression, args))
 
@@ -124,7 +200,12 @@ class Reference:
             args = [np.asarray(arg).astype(meeting) for arg in args]
             if op.result == "bool" and expression.op != "and":
                 self._check_comparison(*args)
-        return self._noisy(np.asarray(op.run(*args)).astype(to))
+            if expression.op in ("maximum", "minimum"):
+                self._branch(np.sign(args[0] - args[1]))
+        result = np.asarray(op.run(*args)).astype(to)
+        if to in ("bool", "int64"):
+            self._branch(result)
+        return self._noisy(result)
 
     def _noisy(self, value: Array) -> Array:
         if self._rng is None or value.dtype.kind != "f":
@@ -153,8 +234,6 @@ class Reference:
 
     def _read(self, expression: Call, args: list[Any], certain: bool) -> Array:
         op, k = expression.op, expression.parameter
-        if op == "draw":
-            return np.zeros(4, read_dtype(op, ""))
         x = np.asarray(args[0])
         if op == "arange":
             return np.arange(int(x))
@@ -193,29 +272,53 @@ class Reference:
                 None if history is None else [np.asarray(row).astype(output.dtype) for row in history]
                 for history, output in zip(histories, guess, strict=True)
             ]
-        rows: list[list[Array]] = []
-        for t in range(n_steps):
-            inner = {**env, **carried}
+        n_steps, steps = self._held(loop, n_steps, Steps(histories, [carried]))
+        histories = [
+            None if initial is None else [*initial, *(row[position] for row in steps.rows)]
+            for position, initial in enumerate(steps.initial)
+        ]
+        for t in range(len(steps.rows), n_steps):
+            inner = {**env, **steps.carried[-1]}
             for sequence, x, low, length in zip(loop.sequences, sequences, lows, trimmed, strict=True):
                 position = length - 1 - t if loop.go_backwards else t
                 slices = {name: x[position + k - low] for k, name in zip(sequence.taps, sequence.names, strict=True)}
                 inner.update({name: np.asarray(value) for name, value in slices.items()})
-            outputs, carried, stopped = self._step(loop, inner, histories)
-            rows.append(outputs)
+            outputs, carried, stopped = self._step(loop, inner, histories, t)
+            steps.rows.append(outputs)
+            steps.carried.append(carried)
             for history, output in zip(histories, outputs, strict=True):
                 if history is not None:
                     history.append(output)
             if stopped:
                 break
+        self._branch(len(steps.rows))
         for position, name in enumerate(loop.outputs):
-            column = [row[position] for row in rows]
+            column = [row[position] for row in steps.rows]
             if column:
                 env[name] = np.stack(column)
             else:
                 assert guess is not None
                 env[name] = np.zeros((0, *guess[position].shape), guess[position].dtype)
+        carried = steps.carried[-1]
         env.update({name: carried[shared] for shared, name, _ in loop.updates})
         self._note_loop(loop)
+
+    def _held(self, loop: Loop, n_steps: int, begin: Steps) -> tuple[int, Steps]:
+        """How many steps there are, and those that are not run: where gradients do not flow through them, they are
+        what they were in the run nearby, and so is all that they start from."""
+        if loop.truncate is None or self._guessing:
+            return n_steps, begin
+        self.course.steps[self._place, loop.name] = begin
+        if self._nearby is None:
+            return n_steps, begin
+        there = self._nearby.steps.get((self._place, loop.name))
+        if there is None:
+            raise OtherBranch("a loop that the run nearby does not reach")
+        count = len(there.rows)
+        if count <= loop.truncate and loop.truncate:
+            return n_steps, begin
+        first = max(count - loop.truncate, 0)
+        return count, Steps(there.initial, there.carried[: first + 1], there.rows[:first])
 
     def _n_steps(self, loop: Loop, trimmed: list[int], env: Values) -> int:
         if loop.n_steps is None:
@@ -228,7 +331,7 @@ class Reference:
     def _note_loop(self, loop: Loop) -> None:
         known = loop.until is None and not any(sequence.value in self._device for sequence in loop.sequences)
         if isinstance(loop.n_steps, Ref):
-            known = known and loop.n_steps.name in self._host and not self._depth
+            known = known and loop.n_steps.name in self._host and not self._place
         if not known:
             self._device.update(loop.outputs)
 
@@ -240,17 +343,17 @@ class Reference:
         return [value] if state.taps == (-1,) else list(value[: -min(state.taps)])
 
     def _step(
-        self, loop: Loop, inner: Values, histories: list[list[Any] | None]
+        self, loop: Loop, inner: Values, histories: list[list[Any] | None], t: int
     ) -> tuple[list[Array], dict[str, Array], bool]:
         for state, history in zip(loop.states, histories, strict=True):
             if state is not None and history is not None:
                 inner.update({name: np.asarray(history[k]) for k, name in zip(state.taps, state.names, strict=True)})
         inner.update({name: inner[outer] for outer, name in loop.non_sequences})
-        self._depth += 1
+        outside, self._place = self._place, (*self._place, (loop.name, t))
         outputs = self._block(loop.body, inner)
         carried = {shared: self._strong(self._evaluate(new, inner)) for shared, _, new in loop.updates}
         stopped = loop.until is not None and bool(self._evaluate(loop.until, inner))
-        self._depth -= 1
+        self._place = outside
         return outputs, carried, stopped
 
     def _guess(self, loop: Loop, env: Values, sequences: list[Array], histories: list[list[Any] | None]) -> list[Array]:
@@ -260,7 +363,7 @@ class Reference:
         inner = dict(env)
         for sequence, x in zip(loop.sequences, sequences, strict=True):
             inner.update(dict.fromkeys(sequence.names, np.zeros(x.shape[1:], x.dtype)))
-        outputs = self._step(loop, inner, histories)[0]
+        outputs = self._step(loop, inner, histories, 0)[0]
         # An index that shapes show to be out of bounds may raise, also where no step would read there.
         self.single = seen
         self._guessing -= 1

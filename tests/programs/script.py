@@ -15,8 +15,6 @@ from tests.programs.reference import Array, Reference, Undecided, value_of
 TOLERANCE = {False: (1e-9, 1e-10), True: (2e-5, 2e-5)}
 """Relative and absolute, without float32 and with it: some 10 times what rounding does to a program that is kept."""
 
-GRADIENT_TOLERANCE = (1e-7, 1e-8)
-
 HEAD = """\
 import numpy as np
 
@@ -49,14 +47,18 @@ def distinct(calls, positions):
 PREFIX = {"float64": "d", "float32": "f", "int64": "l"}
 
 
+def head(rtol: float, atol: float) -> str:
+    """What a script starts with."""
+    return HEAD.replace("RTOL", str(rtol)).replace("ATOL", str(atol))
+
+
 def source(program: Program) -> str:
     """The script. Raises ``Undecided`` where rounding decides what the program computes."""
     outcome = _Outcome(program)
-    rtol, atol = TOLERANCE[outcome.single]
-    lines = [HEAD.replace("RTOL", str(rtol)).replace("ATOL", str(atol))]
+    lines = [head(*TOLERANCE[outcome.single])]
     if program.draws:
         lines.append(DRAWN)
-    body = "\n".join([*_definitions(program), *_function(program), "", *outcome.calls()])
+    body = "\n".join([*definitions(program), *_function(program), "", *outcome.calls()])
     if outcome.error is not None:
         body = textwrap.indent(body, "    ")
         name = outcome.error.__name__
@@ -69,66 +71,6 @@ def source(program: Program) -> str:
     return "\n".join([*lines, "", body, ""])
 
 
-def gradient_source(program: Program) -> str:
-    """A script that compares gradients of a cost of all float64 outputs with finite differences of the reference."""
-    state = _state(program)
-    reference = Reference(program)
-    arguments = _arguments(program, 0)
-    try:
-        outputs, _ = reference.call(arguments, state)
-    except (IndexError, ValueError) as error:
-        raise Undecided("an error is expected") from error
-    weights = [round(0.3 + 0.2 * position, 1) if one.dtype == "float64" else 0 for position, one in enumerate(outputs)]
-    wrt = [one.name for one in program.of_kind("argument") if one.dtype == "float64" and value_of(one, 0).size]
-    if not any(weights) or not wrt:
-        raise Undecided("nothing to differentiate")
-
-    def cost(moved: dict[str, Any]) -> float:
-        values = Reference(program).call(moved, state)[0]
-        return sum(weight * float(value.sum()) for weight, value in zip(weights, values, strict=True) if weight)
-
-    rtol, atol = GRADIENT_TOLERANCE
-    expected = [_differences(cost, arguments, name, rtol, atol) for name in wrt]
-    terms = [
-        f"{weight} * ({_written(output)}).sum()"
-        for weight, output in zip(weights, program.block.outputs, strict=True)
-        if weight
-    ]
-    names = ", ".join(one.name for one in program.of_kind("argument"))
-    given = ", ".join(_literal(arguments[one.name]) for one in program.of_kind("argument"))
-    return "\n".join(
-        [
-            HEAD.replace("RTOL", str(rtol)).replace("ATOL", str(atol)),
-            "",
-            *_definitions(program),
-            f"cost = {' + '.join(terms)}",
-            f'gradients = loopjax.grad(cost, [{", ".join(wrt)}], disconnected_inputs="ignore")',
-            f'f = loopjax.function([{names}], gradients, on_unused_input="ignore")',
-            f"same(f({given}), {_list(expected)})",
-            "",
-        ]
-    )
-
-
-def _differences(cost: Any, arguments: dict[str, Any], name: str, rtol: float, atol: float) -> Array:
-    """The gradient by central differences of fourth order; ``Undecided`` where two step sizes disagree."""
-
-    def slope(index: tuple[int, ...], step: float) -> float:
-        sides = []
-        for times in (1, -1, 2, -2):
-            moved = arguments[name].copy()
-            moved[index] += times * step
-            sides.append(cost({**arguments, name: moved}))
-        return (8 * (sides[0] - sides[1]) - (sides[2] - sides[3])) / (12 * step)
-
-    grad = np.zeros_like(arguments[name])
-    for index in np.ndindex(*grad.shape):
-        grad[index] = slope(index, 1e-3)
-        if not abs(grad[index] - slope(index, 5e-4)) <= (atol + rtol * abs(grad[index])) / 3:
-            raise Undecided("finite differences are not accurate")
-    return grad
-
-
 class _Outcome:
     """What two calls of a program give, by the reference."""
 
@@ -136,10 +78,10 @@ class _Outcome:
         self.program = program
         self.error: type[Exception] | None = None
         plain, noisy = Reference(program), Reference(program, noise=True)
-        state, shaken = _state(program), _state(program)
+        state, shaken = state_of(program), state_of(program)
         self.outputs: list[list[Array]] = []
         for call in range(2):
-            arguments = _arguments(program, call)
+            arguments = arguments_of(program, call)
             try:
                 outputs, state = plain.call(arguments, state)
             except (IndexError, ValueError) as error:
@@ -158,8 +100,7 @@ class _Outcome:
     def calls(self) -> Iterator[str]:
         """The lines that call the function and compare."""
         program = self.program
-        given = [_arguments(program, call) for call in range(2)]
-        texts = [", ".join(_literal(values[one.name]) for one in program.of_kind("argument")) for values in given]
+        texts = [given(program, arguments_of(program, call)) for call in range(2)]
         count = 2 if self.error is None else len(self.outputs) + 1
         for call in range(count):
             yield f"found_{call} = f({texts[call]})"
@@ -167,11 +108,11 @@ class _Outcome:
                 expected = [
                     None if position in program.draws else output for position, output in enumerate(self.outputs[call])
                 ]
-                yield f"same(found_{call}, {_list(expected)})"
+                yield f"same(found_{call}, {listed(expected)})"
         if self.error is not None:
             return
         for one in program.of_kind("shared"):
-            yield f"same([{one.name}.get_value()], [{_literal(self.state[one.name])}])"
+            yield f"same([{one.name}.get_value()], [{literal(self.state[one.name])}])"
         if program.draws:
             yield f"distinct([found_0, found_1], {list(program.draws)})"
             yield f"again = [fixed({texts[0]}) for _ in range(2)]"
@@ -179,15 +120,28 @@ class _Outcome:
             yield "    np.testing.assert_array_equal(again[0][i], again[1][i])"
 
 
-def _state(program: Program) -> dict[str, Any]:
+def state_of(program: Program) -> dict[str, Any]:
+    """The values of the shared variables before the first call."""
     return {one.name: value_of(one, 0) for one in program.of_kind("shared")}
 
 
-def _arguments(program: Program, call: int) -> dict[str, Any]:
+def names_of_arguments(program: Program) -> str:
+    """The inputs of the function, written."""
+    return ", ".join(one.name for one in program.of_kind("argument"))
+
+
+def given(program: Program, values: dict[str, Any]) -> str:
+    """The arguments of a call, written."""
+    return ", ".join(literal(values[one.name]) for one in program.of_kind("argument"))
+
+
+def arguments_of(program: Program, call: int) -> dict[str, Any]:
+    """The values of arguments and constants at a call."""
     return {one.name: value_of(one, call) for one in program.inputs if one.kind != "shared"}
 
 
-def _definitions(program: Program) -> Iterator[str]:
+def definitions(program: Program) -> Iterator[str]:
+    """The lines that make the variables."""
     if program.draws:
         yield "stream = loopjax.random.RandomStream(7)"
     for one in program.inputs:
@@ -197,28 +151,32 @@ def _definitions(program: Program) -> Iterator[str]:
 
 
 def _function(program: Program) -> Iterator[str]:
-    names = ", ".join(one.name for one in program.of_kind("argument"))
-    outputs = ", ".join(_written(output) for output in program.block.outputs)
-    top = [statement.name for statement in program.block.statements if isinstance(statement, Loop)]
-    drawn = "" if program.update else "no_default_updates=True, "
-    updates = f"updates={{{', '.join(f'**{name}_updates' for name in top)}}}, " if program.update else drawn
-    yield f'f = loopjax.function([{names}], [{outputs}], {updates}on_unused_input="ignore")'
+    names = names_of_arguments(program)
+    outputs = ", ".join(written(output) for output in program.block.outputs)
+    yield f"f = loopjax.function([{names}], [{outputs}], {options_of(program)})"
     if program.draws:
         yield f'fixed = loopjax.function([{names}], [{outputs}], no_default_updates=True, on_unused_input="ignore")'
 
 
+def options_of(program: Program) -> str:
+    """What ``function`` gets besides inputs and outputs."""
+    top = [statement.name for statement in program.block.statements if isinstance(statement, Loop)]
+    updates = f"updates={{{', '.join(f'**{name}_updates' for name in top)}}}"
+    return f'{updates if program.update else "no_default_updates=True"}, on_unused_input="ignore"'
+
+
 def _declared(one: Input) -> str:
     if one.kind == "shared":
-        return f'loopjax.shared({_literal(value_of(one, 0))}, name="{one.name}")'
+        return f'loopjax.shared({literal(value_of(one, 0))}, name="{one.name}")'
     if one.kind == "constant":
-        return f"at.constant({_literal(value_of(one, 0))})"
+        return f"at.constant({literal(value_of(one, 0))})"
     kind = ("scalar", "vector", "matrix")[len(one.shape)]
     return f'at.{PREFIX[one.dtype]}{kind}("{one.name}")'
 
 
 def _statement(statement: Let | Loop, indent: str) -> Iterator[str]:
     if isinstance(statement, Let):
-        yield f"{indent}{statement.name} = {_written(statement.expression)}"
+        yield f"{indent}{statement.name} = {written(statement.expression)}"
         return
     loop = statement
     arguments = [name for sequence in loop.sequences for name in sequence.names]
@@ -252,6 +210,8 @@ def _options(loop: Loop) -> Iterator[str]:
         yield "go_backwards=True"
     if loop.unroll is not None:
         yield f"unroll={loop.unroll}"
+    if loop.truncate is not None:
+        yield f"truncate_gradient={loop.truncate}"
     if loop.checkpoint is not None:
         yield f"checkpoint={loop.checkpoint}"
     yield "return_list=True"
@@ -260,35 +220,38 @@ def _options(loop: Loop) -> Iterator[str]:
 def _info(state: State | None) -> str:
     if state is None:
         return "None"
-    initial = _written(state.initial)
+    initial = written(state.initial)
     return initial if state.taps == (-1,) else f'{{"initial": {initial}, "taps": {list(state.taps)}}}'
 
 
 def _returned(loop: Loop) -> str:
-    outputs = [_written(output) for output in loop.body.outputs]
+    outputs = [written(output) for output in loop.body.outputs]
     parts = [outputs[0] if len(outputs) == 1 else f"[{', '.join(outputs)}]"] if outputs else []
     if loop.updates:
-        parts.append(f"{{{', '.join(f'{shared}: {_written(new)}' for shared, _, new in loop.updates)}}}")
+        parts.append(f"{{{', '.join(f'{shared}: {written(new)}' for shared, _, new in loop.updates)}}}")
     if loop.until is not None:
-        parts.append(f"loopjax.until({_written(loop.until)})")
+        parts.append(f"loopjax.until({written(loop.until)})")
     return ", ".join(parts)
 
 
-def _written(expression: Expression) -> str:
+def written(expression: Expression) -> str:
+    """An expression as source."""
     if isinstance(expression, Ref):
         return expression.name
     if isinstance(expression, Number):
         return repr(expression.value) if expression.value >= 0 else f"({expression.value!r})"
     assert isinstance(expression, Call)
     text = OPS[expression.op].text if expression.op in OPS else READS[expression.op]
-    return text.format(*(_written(arg) for arg in expression.args), parameter=expression.parameter)
+    return text.format(*(written(arg) for arg in expression.args), parameter=expression.parameter)
 
 
-def _list(values: list[Any]) -> str:
-    return f"[{', '.join('None' if value is None else _literal(value) for value in values)}]"
+def listed(values: list[Any]) -> str:
+    """A list of arrays as source, ``None`` for what is not compared."""
+    return f"[{', '.join('None' if value is None else literal(value) for value in values)}]"
 
 
-def _literal(value: Array) -> str:
-    listed = np.asarray(value).tolist()
+def literal(value: Array) -> str:
+    """An array as source."""
+    rows = np.asarray(value).tolist()
     shape = f".reshape({value.shape})" if not value.size else ""
-    return f'np.array({listed!r}, dtype="{value.dtype}"){shape}'
+    return f'np.array({rows!r}, dtype="{value.dtype}"){shape}'

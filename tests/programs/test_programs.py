@@ -17,42 +17,53 @@ import pytest
 
 from loopjax.lower import interpreter, taps
 from loopjax.trace.derivative import Pullback
-from tests.programs.generator import Failed, programs, run, search, search_until
+from tests.programs.generator import programs, search, search_until
+from tests.programs.gradients import READINGS, gradient_source, in_double
 from tests.programs.program import Block, Call, Input, Let, Loop, Number, Program, Ref, Sequence, State, loops, pruned
-from tests.programs.reference import Reference, Undecided
-from tests.programs.script import gradient_source, source
+from tests.programs.reference import OtherBranch, Reference, Undecided
+from tests.programs.running import Failed, run
+from tests.programs.script import source
 
 SECONDS = float(os.environ.get("LOOPJAX_PROGRAM_SECONDS", "40"))
 SEED = int(os.environ.get("LOOPJAX_PROGRAM_SEED", secrets.randbits(31)))
 
 
-@pytest.mark.parametrize("smooth", [False, True], ids=["values", "gradients"])
-def test_random_programs(smooth):
-    share = SECONDS / 3 if smooth else SECONDS * 2 / 3
+@pytest.mark.parametrize("gradients", [False, True], ids=["values", "gradients"])
+def test_random_programs(gradients):
+    share = SECONDS / 3 if gradients else SECONDS * 2 / 3
     print(f"LOOPJAX_PROGRAM_SEED={SEED}")
-    tally = search_until(share, SEED, smooth)
+    tally = search_until(share, SEED, gradients)
     print(tally)
     assert tally.ran
 
 
-def made(seed, count, smooth=False):
-    """Some programs and their scripts."""
+def generated(seed, count, gradients=False):
+    """Some programs."""
     found = []
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
-        max_examples=10 * count,
+        max_examples=count,
         database=None,
         deadline=None,
         phases=(hypothesis.Phase.generate,),
         suppress_health_check=list(hypothesis.HealthCheck),
     )
-    @hypothesis.given(programs(smooth))
+    @hypothesis.given(programs(gradients))
     def collect(program):
-        with contextlib.suppress(Undecided):
-            found.append((program, (gradient_source if smooth else source)(program)))
+        found.append(program)
 
-    collect()
+    with in_double() if gradients else contextlib.nullcontext():
+        collect()
+    return found
+
+
+def made(seed, count, gradients=False):
+    """Some programs and their scripts."""
+    found = []
+    for program in generated(seed, count, gradients):
+        with contextlib.suppress(Undecided), in_double() if gradients else contextlib.nullcontext():
+            found.append((program, (gradient_source if gradients else source)(program)))
     return found
 
 
@@ -91,9 +102,9 @@ def test_the_reference_is_what_one_writes_by_hand():
     run(source(FIBONACCI))
 
 
-@pytest.mark.parametrize("smooth", [False, True], ids=["values", "gradients"])
-def test_scripts_run_by_themselves(smooth, tmp_path):
-    scripts = [script for _, script in made(3, 3, smooth)]
+@pytest.mark.parametrize("gradients", [False, True], ids=["values", "gradients"])
+def test_scripts_run_by_themselves(gradients, tmp_path):
+    scripts = [script for _, script in made(3, 30, gradients)]
     path = tmp_path / "program.py"
     for script in sorted(scripts, key=len)[-2:]:
         path.write_text(script)
@@ -103,7 +114,7 @@ def test_scripts_run_by_themselves(smooth, tmp_path):
 
 def test_programs_are_of_every_kind():
     """What the generator is for occurs among a thousand of its programs."""
-    found = [(program, script) for program, script in made(5, 40)]
+    found = [(program, script) for program, script in made(5, 400)]
     every = [loop for program, _ in found for loop in loops(program.block)]
     assert any(loop.until and loop.sequences for loop in every)
     assert any(loop.until and loop.n_steps is not None for loop in every)
@@ -120,6 +131,77 @@ def test_programs_are_of_every_kind():
     for part in ["[-1]", ".sum(0)", ".shape[0]", "float32", "int64", "except IndexError", "non_sequences", "stream"]:
         assert part in text, part
     assert any(f"[-{k}:]" in text for k in (1, 2, 3))
+
+
+def test_programs_to_differentiate_are_of_every_kind():
+    programs = generated(5, 800, gradients=True)
+    top = [loop for program in programs for loop in program.block.statements if isinstance(loop, Loop)]
+    every = [loop for program in programs for loop in loops(program.block)]
+    inner = [loop for loop in every if loop not in top]
+    assert any(loop.until and any(loop.states) for loop in top)
+    assert any(loop.until for loop in inner)
+    assert any(loop.truncate for loop in top)
+    assert any(loop.truncate is not None and loop.until for loop in every)
+    assert any(loop.updates for loop in every)
+    assert any(loop.until and loop.updates for loop in every)
+    assert any(isinstance(loop.n_steps, Ref) for loop in top)
+    assert any(loop.n_steps == 1 for loop in every)
+    assert any(0 in one.counts for program in programs for one in program.inputs if one.counts)
+    assert any(state and min(state.taps) < -1 for loop in every for state in loop.states)
+    assert any(program.draws for program in programs)
+    assert any(program.curvature for program in programs)
+    assert set(READINGS) <= {how for program in programs for how in program.readings}
+
+
+HALVED = Program(
+    (Input("x1", "float64"), Input("x2", "float64", (4,)), Input("s1", "float64", (), "shared")),
+    Block(
+        (
+            Loop(
+                "l1",
+                ("l1_0",),
+                Block((), (Call("add", (Call("mul", (Ref("h1"), Ref("s1"))), Ref("u1"))),)),
+                (State(Ref("x1"), (-1,), ("h1",)),),
+                (Sequence("x2", (0,), ("u1",)),),
+                updates=(("s1", "l1_s1", Call("mul", (Ref("s1"), Number(0.5)))),),
+                truncate=2,
+            ),
+        ),
+        (Ref("l1_0"), Ref("l1_s1")),
+    ),
+    readings=("sum", "sum"),
+)
+
+
+def test_steps_that_gradients_do_not_flow_through_stay_what_they_are():
+    """By hand: what is before the last two steps is constant, the shared variable's values too."""
+    here = {"x1": np.asarray(2.0), "x2": np.arange(4.0)}, {"s1": np.asarray(0.5)}
+    begin = Reference(HALVED)
+    base, _ = begin.call(*here)
+    np.testing.assert_allclose(base[0], [1.0, 1.25, 2.15625, 3.134765625])
+    there = {"x1": np.asarray(7.0), "x2": np.arange(4.0) + 1}, {"s1": np.asarray(9.0)}
+    moved, _ = Reference(HALVED, nearby=begin.course).call(*there)
+    np.testing.assert_allclose(moved[0], [1.0, 1.25, 1.25 * 0.125 + 3, (1.25 * 0.125 + 3) * 0.0625 + 4])
+    assert moved[1] == base[1] == 0.5**5
+    with in_double():
+        run(gradient_source(HALVED))
+
+
+def test_a_run_nearby_on_another_branch_is_left_out():
+    loop = Loop(
+        "l1",
+        ("l1_0",),
+        Block((), (Call("mul", (Ref("h1"), Number(0.5))),)),
+        (State(Ref("x1"), (-1,), ("h1",)),),
+        n_steps=4,
+        until=Call("lt", (Ref("h1"), Number(0.3))),
+    )
+    program = Program((Input("x1", "float64"),), Block((loop,), (Ref("l1_0"),)), readings=("sum",))
+    begin = Reference(program)
+    begin.call({"x1": np.asarray(0.601)}, {})
+    Reference(program, nearby=begin.course).call({"x1": np.asarray(0.602)}, {})
+    with pytest.raises(OtherBranch):
+        Reference(program, nearby=begin.course).call({"x1": np.asarray(0.599)}, {})
 
 
 def test_pruned_keeps_what_is_needed():
@@ -145,7 +227,7 @@ def test_a_gradient_a_little_off_is_found(monkeypatch):
     own = interpreter.RULES[Pullback]
     monkeypatch.setitem(interpreter.RULES, Pullback, lambda node, args: [1.001 * one for one in own(node, args)])
     with pytest.raises(Failed, match=r"Not equal to tolerance.*(?s:.*)loopjax\.grad"):
-        search(0, smooth=True)
+        search(0, gradients=True)
 
 
 class TestRegressions:

@@ -236,3 +236,11 @@ def test_a_length_read_alone_still_checks_that_the_loop_could_run() -> None:
         f(6, np.ones(5))
     with pytest.raises(ValueError, match="'double': n_steps is negative: -1"):
         f(-1, np.ones(5))
+
+
+def test_a_step_of_a_loop_of_conditions_is_read_from_the_carry() -> None:
+    x = at.dscalar("x")
+    out, _ = loopjax.scan(lambda: (x >= 1.5, loopjax.until(x >= 1.5)), n_steps=2)
+    f = loopjax.function([x], [out[0], out[1]])
+    assert [bool(value) for value in f(0.0)] == [False, False]
+    assert bool(f(2.0)[0])
