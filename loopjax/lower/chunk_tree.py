@@ -1,14 +1,19 @@
 """Loops whose trip count only the run knows, in a form that every derivative of JAX goes through.
 
 A ``while_loop`` has no reverse mode. Here steps are the leaves of a tree of nested scans: a node whose first step does
-not run is skipped by ``lax.cond``, so the time is in proportion to the steps that run, and every node is under
-``jax.checkpoint``, so the gradient stores the carries along one path, for each level as many as a node has children.
-What comes back is computed again, once a level.
+not run is skipped by ``lax.cond``, so the time is in proportion to the steps that run, and every node is computed again
+for its gradient, which so stores the carries along one path, for each level as many as a node has children.
+
+JAX's own reverse mode of a ``cond`` hands what its branches read, weights and sequences too, out of it as a copy for
+each node. So where derivatives of reverse mode alone enclose the loop, and none flows to its sequences, a node has a
+rule of its own, which takes the ``cond`` first and then the gradient of the branch. Forward mode goes through no such
+rule: there a node is under ``jax.checkpoint``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +25,7 @@ from loopjax.lower.loop import Carry, Loop, Slices
 
 Rows = tuple[tuple[Any, ...], ...]
 Stacks = tuple[Any, ...]
+Leaves = tuple[Any, ...]
 
 
 def run(loop: Loop) -> list[Any]:
@@ -32,7 +38,9 @@ def run(loop: Loop) -> list[Any]:
         state = _before_the_last(loop.frozen(), state, last)
     leaves = min(n_steps, last) if last > 0 else n_steps
     size, levels = math.prod(loop.plan.levels), loop.plan.levels
-    rows = jax.tree.map(lambda x: _grouped(x, state.t, leaves, levels), loop.slices(n_steps).rows)
+    fixed = loop.op.inputs(loop.plan.fixed).sequences
+    rows = tuple(() if known else group for group, known in zip(loop.slices(n_steps).rows, fixed, strict=True))
+    rows = jax.tree.map(lambda x: _grouped(x, state.t, leaves, levels), rows)
     after, stacks = _Tree(loop).node(0, Progress(state.t, state.stopped, state.carry), rows)
     stacks = tuple(
         lax.dynamic_update_slice_in_dim(buffer, stack.reshape(size, *stack.shape[len(levels) :])[:leaves], state.t, 0)
@@ -63,38 +71,116 @@ class _Tree:
     """The nodes, by level: level 0 is the root, the last level are single steps."""
 
     def __init__(self, loop: Loop) -> None:
-        self._loop = loop
+        self.loop = loop
+        self.levels = loop.plan.levels
         self._limit = loop.limit()
-        self._levels = loop.plan.levels
         outputs = zip(loop.types, loop.op.outputs, strict=True)
-        self._kept = [type for type, output in outputs if output.keep.last is None]
+        self.kept = [type for type, output in outputs if output.keep.last is None]
+        self._known = loop.op.inputs(loop.plan.fixed).sequences
 
     def node(self, level: int, state: Progress, rows: Rows) -> tuple[Progress, Stacks]:
         """All steps of a node."""
-        if level == len(self._levels):
+        if level == len(self.levels):
             return self._step(state, rows)
 
         def child(before: Progress, part: Rows) -> tuple[Progress, Stacks]:
-            def runs(before: Progress, part: Rows) -> tuple[Progress, Stacks]:
-                return self.node(level + 1, before, part)
+            return self.run(level + 1, before, part)
 
-            def skipped(before: Progress, part: Rows) -> tuple[Progress, Stacks]:
-                shape = self._levels[level + 1 :]
-                return before, tuple(jnp.zeros((*shape, *type.sizes), type.dtype) for type in self._kept)
-
-            active = (before.t < self._limit) & ~before.stopped
-            done: tuple[Progress, Stacks] = lax.cond(active, runs, skipped, before, part)
-            return done
-
-        leaf = level + 1 == len(self._levels)
-        run = child if leaf else jax.checkpoint(child, prevent_cse=False)
-        after: tuple[Progress, Stacks] = lax.scan(run, state, rows, length=self._levels[level])
+        again = child if level + 1 == len(self.levels) else self._again(level + 1)
+        after: tuple[Progress, Stacks] = lax.scan(again, state, rows, length=self.levels[level])
         return after
 
+    def run(self, level: int, state: Progress, rows: Rows) -> tuple[Progress, Stacks]:
+        """A node where its first step runs, else nothing."""
+
+        def skipped(state: Progress, rows: Rows) -> tuple[Progress, Stacks]:
+            shape = self.levels[level:]
+            return state, tuple(jnp.zeros((*shape, *type.sizes), type.dtype) for type in self.kept)
+
+        def runs(state: Progress, rows: Rows) -> tuple[Progress, Stacks]:
+            return self.node(level, state, rows)
+
+        found: tuple[Progress, Stacks] = lax.cond(self.active(state), runs, skipped, state, rows)
+        return found
+
+    def active(self, state: Progress) -> Any:
+        """Whether the next step runs."""
+        return (state.t < self._limit) & ~state.stopped
+
+    def _again(self, level: int) -> Callable[[Progress, Rows], tuple[Progress, Stacks]]:
+        """``run``, computed again for its gradient."""
+        if self.loop.plan.derivative == "reverse" and all(self._known):
+            return lambda state, rows: _by_own_rule(self, level, state, rows)
+        found: Callable[[Progress, Rows], tuple[Progress, Stacks]] = jax.checkpoint(
+            lambda state, rows: self.run(level, state, rows), prevent_cse=False
+        )
+        return found
+
     def _step(self, state: Progress, rows: Rows) -> tuple[Progress, Stacks]:
-        carry, result = self._loop.step(state.carry, Slices(state.t, rows))
-        stopped = result.until[0] if self._loop.op.until else state.stopped
-        return Progress(state.t + 1, stopped, carry), self._loop.kept(result)
+        read = zip(rows, self.loop.rows_at(state.t), self._known, strict=True)
+        slices = Slices(state.t, tuple(at if known else row for row, at, known in read))
+        carry, result = self.loop.step(state.carry, slices)
+        stopped = result.until[0] if self.loop.op.until else state.stopped
+        return Progress(state.t + 1, stopped, carry), self.loop.kept(result)
+
+
+def _by_own_rule(tree: _Tree, level: int, state: Progress, rows: Rows) -> tuple[Progress, Stacks]:
+    """A node of which the inputs alone are stored; its gradient is that of the branch that ran. ``rows`` holds no
+    array: steps read sequences by index."""
+    inputs = [value for group in tree.loop.parts for value in group]
+    flows = [not fixed and _is_float(value) for fixed, value in zip(tree.loop.plan.fixed, inputs, strict=True)]
+    leaves, structure = jax.tree.flatten(state)
+    moves = [*flows, *(_is_float(leaf) for leaf in leaves)]
+
+    def joined(moving: Leaves, held: Leaves) -> tuple[_Tree, Progress]:
+        first, second = iter(moving), iter(held)
+        values = [next(first if one else second) for one in moves]
+        loop = Loop(tree.loop.op, values[: len(inputs)])
+        return _Tree(loop), jax.tree.unflatten(structure, values[len(inputs) :])
+
+    @jax.custom_vjp
+    def node(moving: Leaves, held: Leaves) -> tuple[Progress, Stacks]:
+        here, state = joined(moving, held)
+        return here.run(level, state, rows)
+
+    def forward(moving: Leaves, held: Leaves) -> tuple[tuple[Progress, Stacks], tuple[Leaves, Leaves]]:
+        return node(moving, held), (moving, held)
+
+    def backward(stored: tuple[Leaves, Leaves], cotangents: tuple[Progress, Stacks]) -> tuple[Leaves, None]:
+        moving, held = stored
+        here, state = joined(moving, held)
+        into_state = _floats(state, cotangents[0])
+
+        def ran() -> Leaves:
+            def outputs(*moving: Any) -> Leaves:
+                here, state = joined(moving, held)
+                after, stacks = here.node(level, state, rows)
+                return (*_floats(after, after), *_floats(stacks, stacks))
+
+            back: Callable[[Leaves], Leaves] = jax.vjp(outputs, *moving)[1]
+            return back((*into_state, *(c for type, c in zip(here.kept, cotangents[1], strict=True) if type.is_float)))
+
+        def skipped() -> Leaves:
+            return (*(jnp.zeros_like(value) for value in moving[: sum(flows)]), *into_state)
+
+        return lax.cond(here.active(state), ran, skipped), None
+
+    node.defvjp(forward, backward)
+    values = [*inputs, *leaves]
+    moving = tuple(value for value, one in zip(values, moves, strict=True) if one)
+    held = tuple(value for value, one in zip(values, moves, strict=True) if not one)
+    found: tuple[Progress, Stacks] = node(moving, held)
+    return found
+
+
+def _is_float(value: Any) -> bool:
+    return bool(jnp.issubdtype(value.dtype, jnp.inexact))
+
+
+def _floats(like: Any, values: Any) -> Leaves:
+    """Of a tree of values those that stand where ``like`` has floats."""
+    pairs = zip(jax.tree.leaves(like), jax.tree.leaves(values), strict=True)
+    return tuple(value for one, value in pairs if _is_float(one))
 
 
 def _grouped(x: Any, first: Any, count: int, levels: tuple[int, ...]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,14 +11,14 @@ import numpy as np
 
 from loopjax.errors import UnsupportedError, where
 from loopjax.rewrite.recompute import LEAST_BYTES, is_cheap, store_products
-from loopjax.trace.derivative import Linearize, Pushforward
-from loopjax.trace.graph import Apply, Graph, Variable, copy_node
+from loopjax.trace.derivative import Differentiated, Linearize
+from loopjax.trace.graph import Apply, Graph, Variable, copy_node, dependents
 from loopjax.trace.loop import History, LoopPlan, MapOutput, Recurrence, Scan
 from loopjax.trace.op import Call, Op
 from loopjax.trace.schedule import Body, Box, Nest
 from loopjax.trace.types import KEY, RESIDUAL, TensorType
 
-Derivative = Literal["none", "forward", "any"]
+Derivative = Literal["none", "forward", "reverse", "any"]
 
 WINDOW = 4
 """Past values up to which plain carries beat a ring buffer."""
@@ -46,28 +46,50 @@ class PlanLoops:
     name: str = "plan"
 
     def __call__(self, graph: Graph) -> Graph:
-        return _planned(graph, "none")
+        return _planned(graph, "none", frozenset())
 
 
-def _planned(graph: Graph, derivative: Derivative) -> Graph:
+def _planned(graph: Graph, derivative: Derivative, wrt: Collection[Variable]) -> Graph:
+    """The graph with its loops planned; ``derivative`` encloses it, with respect to ``wrt`` of its inputs."""
+    if not any(node.op.regions for node in graph.applies):
+        return graph
+    reached = dependents(graph.applies, wrt)
+
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
         op: Op = node.op
-        if isinstance(op, Linearize):
-            op = op.with_regions([_planned(op.region, "any")])
-        elif isinstance(op, Pushforward):
-            op = op.with_regions([_planned(op.region, "forward" if derivative == "none" else "any")])
+        if isinstance(op, Differentiated):
+            kind = _within(op, derivative)
+            within = {i for i, o in zip(op.given, node.inputs, strict=False) if o in reached}
+            op = op.with_regions([_planned(op.region, kind, within.union(op.differentiated))])
         elif isinstance(op, Scan):
-            op = replace(op, body=_planned(op.body, derivative))
+            op = replace(op, body=_planned(op.body, derivative, _within_body(op, node, reached)))
             plan = choose(op, node, derivative)
+            if plan.kind == "tree":
+                plan = replace(plan, fixed=tuple(variable not in reached for variable in node.inputs))
             stores = plan.checkpoint is not None and plan.checkpoint.keep == "products"
             op = replace(op, body=store_products(op.body) if stores else op.body, plan=plan)
         else:
             return None
         return copy_node(node, inputs, op).outputs
 
-    if not any(node.op.regions for node in graph.applies):
-        return graph
     return graph.rebuilt(transform=transform)
+
+
+def _within(op: Differentiated, derivative: Derivative) -> Derivative:
+    """The derivative that encloses the region of an op which ``derivative`` encloses."""
+    if isinstance(op, Linearize):
+        return "reverse" if derivative in ("none", "reverse") else "any"
+    return "forward" if derivative in ("none", "forward") else "any"
+
+
+def _within_body(op: Scan, node: Apply, reached: Collection[Variable]) -> set[Variable]:
+    """The body's inputs that may depend on what is differentiated: all states, once one does."""
+    outer, inner = op.inputs(node.inputs), op.body_inputs(op.body.inputs)
+    if not any(variable in reached for variable in node.inputs):
+        return set()
+    found = {i for group, x in zip(inner.slices, outer.sequences, strict=True) for i in group if x in reached}
+    found.update(i for i, o in zip(inner.non_sequences, outer.non_sequences, strict=True) if o in reached)
+    return found.union(inner.states, *inner.taps)
 
 
 def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
@@ -89,7 +111,12 @@ def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
     unroll, reason = _unroll(op, n_steps, derivative)
     frozen = max(n_steps - op.truncate_gradient, 0) if op.truncate_gradient > 0 and derivative != "none" else 0
     plan = replace(plan, unroll=unroll, reason=reason, frozen=frozen)
-    if derivative == "any" and op.checkpoint is None and not op.progress and (block := _block(op, n_steps)):
+    if (
+        derivative in ("reverse", "any")
+        and op.checkpoint is None
+        and not op.progress
+        and (block := _block(op, n_steps))
+    ):
         storage = tuple(_in_blocks(output) for output in op.outputs)
         plan = replace(plan, storage=storage, block=block, reason="each step needs the one before, and far ones")
     return _stored(op, node, n_steps - frozen, plan) if op.truncate_gradient else plan

@@ -125,13 +125,13 @@ class LoopPlan:
     """How a loop is lowered, decided once by the last sized rewrite.
 
     ``kind``: ``empty``, ``inline`` (one step), ``vmap``, ``batched`` (``vmap`` of ``batch`` steps at a time),
-    ``scan``, ``while``, or ``tree``, whose nodes have as many children as ``levels`` says, from the root down.
-    ``unroll``: steps per iteration. ``storage``: how each output's past values are held. ``checkpoint``: how the loop
-    is nested to store few states for the gradient, ``None`` where each step stores what it computes; a state is
-    ``state_bytes`` long. ``frozen``: steps at the beginning that no gradient reaches. ``report``: steps between words
-    to a progress bar, 0 for none. ``derivative``: which one encloses the loop: ``none``, ``forward`` (one that runs
-    along with it) or ``any``. ``block``: steps from one renewal of ``blocks`` to the next, 0 for none. ``reason`` says
-    why, for ``explain``.
+    ``scan``, ``while``, or ``tree``, whose nodes have as many children as ``levels`` says, from the root down; no
+    derivative flows to the inputs that are ``fixed``. ``unroll``: steps per iteration. ``storage``: how each output's
+    past values are held. ``checkpoint``: how the loop is nested to store few states for the gradient, ``None`` where
+    each step stores what it computes; a state is ``state_bytes`` long. ``frozen``: steps at the beginning that no
+    gradient reaches. ``report``: steps between words to a progress bar, 0 for none. ``derivative``: which one encloses
+    the loop: ``none``, ``forward`` (one that runs along with it), ``reverse`` (of any order) or ``any``. ``block``:
+    steps from one renewal of ``blocks`` to the next, 0 for none. ``reason`` says why, for ``explain``.
     """
 
     kind: Literal["empty", "inline", "vmap", "batched", "scan", "while", "tree"]
@@ -140,10 +140,11 @@ class LoopPlan:
     checkpoint: Nest | None = None
     state_bytes: int = 0
     frozen: int = 0
-    derivative: Literal["none", "forward", "any"] = "none"
+    derivative: Literal["none", "forward", "reverse", "any"] = "none"
     batch: int = 0
     report: int = 0
     levels: tuple[int, ...] = ()
+    fixed: tuple[bool, ...] = ()
     block: int = 0
     reason: str = field(default="", compare=False)
 

@@ -278,3 +278,35 @@ def test_forward_mode_agrees_with_reverse_mode(read):
     both = loopjax.grad(loopjax.Rop(cost, inputs[2], tangents[2]), tangents[2])
     slope = loopjax.function([*inputs, *tangents], both, on_unused_input="ignore")(*VALUES, *values)
     np.testing.assert_allclose(slope, grads[2], rtol=1e-12)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_sequences_that_no_gradient_flows_to_are_read_by_index(backwards):
+    """Neither their length nor the limit shows in the cost; second derivatives go the same way."""
+    x, h, w = at.dmatrix("x"), at.dvector("h"), at.dvector("w")
+
+    def step(now, after, count, h, w):
+        h = at.tanh(h * w + now * after)
+        return [count + 1, h], loopjax.until(count >= 20)
+
+    (_, out), _ = loopjax.scan(
+        step, {"input": x, "taps": [0, 1]}, [np.int64(1), h], w, name="long", go_backwards=backwards
+    )
+    cost = (out[-1] ** 2).sum() + out.sum()
+    grads = loopjax.grad(cost, [h, w])
+    slope = loopjax.grad((grads[1] ** 2).sum(), w)
+    f, g = loopjax.function([x, h, w], cost), loopjax.function([x, h, w], [*grads, slope])
+    squared = loopjax.function([x, h, w], (grads[1] ** 2).sum())
+    rng = np.random.default_rng(2)
+    values = rng.normal(size=(20_001, 3)), rng.normal(size=3), rng.normal(size=3)
+    found = g(*values)
+    for position, grad, value in ((1, found[0], f), (2, found[1], f), (2, found[2], squared)):
+        for index in range(3):
+            sides = []
+            for sign in (1, -1):
+                moved = [np.array(one) for one in values]
+                moved[position][index] += sign * 1e-6
+                sides.append(float(value(*moved)))
+            np.testing.assert_allclose(grad[index], (sides[0] - sides[1]) / 2e-6, rtol=1e-6, atol=1e-8)
+    first = loopjax.function([x, h, w], grads)
+    assert first.lower(*values).compile().memory_analysis().temp_size_in_bytes < values[0].nbytes / 4

@@ -123,7 +123,7 @@ class _Point:
         ]
         if not self._reads or not self.wrt:
             raise Undecided("nothing to differentiate")
-        if reference.may_raise or not np.isfinite(self.cost):
+        if reference.may_raise or reference.may_refuse or not np.isfinite(self.cost):
             raise Undecided("a read out of bounds")
 
     @property
@@ -221,7 +221,7 @@ def _may_fail(program: Program, arguments: Values) -> bool:
         reference.call(arguments, state_of(program))
     except (IndexError, ValueError):
         return True
-    return reference.may_raise
+    return reference.may_raise or reference.may_refuse
 
 
 def _draw(block: Block, output: Expression) -> str:

@@ -184,7 +184,10 @@ def _pruned(block: Block, more: list[Expression], keep_updates: bool = False) ->
         if isinstance(statement, Loop):
             extra = [new for _, _, new in statement.updates]
             extra += [statement.until] if statement.until is not None else []
-            statement = replace(statement, body=_pruned(statement.body, extra))
+            body = _pruned(statement.body, extra)
+            read = names_of_block(body).union(*(names_in(one) for one in extra))
+            passed = tuple((outer, name) for outer, name in statement.non_sequences if name in read)
+            statement = replace(statement, body=body, non_sequences=passed)
         kept.append(statement)
         needed |= names_of(statement)
     return replace(block, statements=tuple(reversed(kept)))

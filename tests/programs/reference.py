@@ -90,6 +90,8 @@ class Reference:
         """Whether float32 occurred."""
         self.may_raise = False
         """Whether an index that only the device knows was out of bounds: NaN and ``IndexError`` are both right."""
+        self.may_refuse = False
+        """Whether shapes show a sequence to be too short in a loop that no step reaches: ``ValueError`` is right."""
         self._rng = np.random.default_rng(0) if noise else None
         self._host: set[str] = set()
         self._device: set[str] = set()
@@ -272,6 +274,8 @@ class Reference:
                 None if history is None else [np.asarray(row).astype(output.dtype) for row in history]
                 for history, output in zip(histories, guess, strict=True)
             ]
+            # What else a step gives follows from the dtype that a number took.
+            guess = self._guess(loop, env, sequences, histories)
         n_steps, steps = self._held(loop, n_steps, Steps(histories, [carried]))
         histories = [
             None if initial is None else [*initial, *(row[position] for row in steps.rows)]
@@ -324,8 +328,10 @@ class Reference:
         if loop.n_steps is None:
             return max(min(trimmed), 0)
         n_steps = loop.n_steps if isinstance(loop.n_steps, int) else int(env[loop.n_steps.name])
-        if any(length < n_steps for length in trimmed) and not self._guessing:
+        short = any(length < n_steps for length in trimmed)
+        if short and not self._guessing:
             raise ValueError(f"a sequence is too short for {n_steps} steps")
+        self.may_refuse = self.may_refuse or short
         return min(n_steps, *trimmed) if self._guessing and trimmed else n_steps
 
     def _note_loop(self, loop: Loop) -> None:
