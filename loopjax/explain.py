@@ -45,6 +45,9 @@ class LoopReport:
         details = [f"keeps {', '.join(self.outputs)}"] if self.outputs else []
         details += [f"{self.plan.unroll} steps an iteration"] if self.plan.unroll > 1 else []
         details += [_storage(self.plan)] if self.plan.checkpoint else []
+        details += [f"a tree of {' x '.join(str(n) for n in self.plan.levels)}"] if self.plan.levels else []
+        details += [f"far taps read in blocks of {self.plan.block} steps"] if self.plan.block else []
+        details += [f"no gradient through the first {self.plan.frozen} steps"] if self.plan.frozen else []
         details += ["differentiated"] if self.differentiated else []
         details += [f"stacks {_count(self.stacked_bytes, 'byte')}"] if self.stacked_bytes is not None else []
         return f"{text}\n{indent}  {'; '.join(details)}"

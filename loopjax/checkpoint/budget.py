@@ -16,7 +16,7 @@ class Budget(Schedule):
     that ``fn`` updates, sums over steps. States that exist at one time count, the running ones (one for each level of
     the nest) and the cotangent too; sequences, outputs, gradients and the values within one step do not.
     ``scan`` raises ``ValueError`` where a budget cannot be kept, with the least that can. With ``n`` steps that is
-    about ``2.5 log2(n)`` states.
+    about ``3 log2(n)`` states.
 
     Give one of both, an int of at least 1; ``ValueError`` otherwise.
     """

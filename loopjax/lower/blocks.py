@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
 from loopjax.lower import checkpoint
+from loopjax.lower.chunks import Stacks, in_chunks
 from loopjax.lower.loop import Carry, Loop, Slices
 from loopjax.lower.taps import Blocks
-
-Stacks = tuple[Any, ...]
 
 
 def run(loop: Loop, carry: Carry, slices: Slices, n_steps: int) -> tuple[Carry, Stacks]:
     """Steps one after the other: the carry after them and the stacks of what is kept."""
-    size = loop.plan.block
-    whole = n_steps // size
-    grouped = jax.tree.map(lambda x: x[: whole * size].reshape(whole, size, *x.shape[1:]), slices)
-    carry, stacks = lax.scan(lambda before, part: _block(loop, before, part, size), carry, grouped, length=whole)
-    stacks = tuple(stack.reshape(whole * size, *stack.shape[2:]) for stack in stacks)
-    rest = n_steps - whole * size
-    if not rest:
-        return carry, stacks
-    carry, late = _block(loop, carry, jax.tree.map(lambda x: x[whole * size :], slices), rest)
-    return carry, tuple(jnp.concatenate(pair) for pair in zip(stacks, late, strict=True))
+    return in_chunks(partial(_block, loop), carry, slices, n_steps, loop.plan.block)
 
 
-def _block(loop: Loop, carry: Carry, slices: Slices, count: int) -> tuple[Carry, Stacks]:
+def _block(loop: Loop, carry: Carry, slices: Slices) -> tuple[Carry, Stacks]:
     """At most ``plan.block`` steps: the rows before them are read as sequences, and renewed behind them."""
-    storage = loop.plan.storage
+    storage, count = loop.plan.storage, slices.t.shape[0]
     blocked = [position for position, history in enumerate(storage) if history.kind == "blocks"]
     rows = [carry.pasts[position].rows for position in blocked]
     ahead = [

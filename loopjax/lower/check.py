@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from loopjax.lower.interpreter import rule
-from loopjax.trace.graph import Apply
+from loopjax.trace.graph import Apply, Graph
 from loopjax.trace.op import Call
 
 
@@ -23,6 +23,33 @@ def _in_bounds(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     inside = jnp.all((index >= -size) & (index < size))
     checkify.check(inside, f"an index is out of bounds for an axis of size {size}{place}")
     return (index,)
+
+
+def holds_checks(graph: Graph) -> bool:
+    """Whether an index is checked in a graph or its regions."""
+    return any(
+        (isinstance(node.op, Call) and node.op.row == "in_bounds") or any(map(holds_checks, node.op.regions))
+        for node in graph.applies
+    )
+
+
+def functionalized(region: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]]:
+    """A region for ``jax.vjp``, which drops the checks inside of loops: its second result begins with what they
+    found."""
+    from jax.experimental import checkify
+
+    def run(*arrays: Any) -> tuple[Any, Any]:
+        error, (costs, published) = checkify.checkify(region, errors=checkify.user_checks)(*arrays)
+        return costs, (error, published)
+
+    return run
+
+
+def raise_again(error: Any) -> None:
+    """What a functionalized region found, as checks of the program around it."""
+    from jax.experimental import checkify
+
+    checkify.check_error(error)
 
 
 class checked:  # noqa: N801 - a function that also lowers, as ``jax.jit`` gives one

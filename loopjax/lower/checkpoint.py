@@ -11,12 +11,12 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
 from loopjax.lower import progress
+from loopjax.lower.chunks import Stacks
 from loopjax.lower.interpreter import rule
 from loopjax.lower.loop import Carry, Loop, Slices
 from loopjax.trace.graph import Apply
 from loopjax.trace.schedule import Box, Nest
 
-Stacks = tuple[Any, ...]
 Run = Callable[[Carry, Slices], tuple[Carry, Stacks]]
 Report = Callable[[Any, Any], None]
 

@@ -7,13 +7,14 @@ for its gradient, which so stores the carries along one path, for each level as 
 JAX's own reverse mode of a ``cond`` hands what its branches read, weights and sequences too, out of it as a copy for
 each node. So where derivatives of reverse mode alone enclose the loop, and none flows to its sequences, a node has a
 rule of its own, which takes the ``cond`` first and then the gradient of the branch. Forward mode goes through no such
-rule: there a node is under ``jax.checkpoint``.
+rule, and no check of an index: there a node is under ``jax.checkpoint``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -21,32 +22,27 @@ import jax.numpy as jnp
 from jax import lax
 
 from loopjax.lower import while_loop
+from loopjax.lower.check import holds_checks
 from loopjax.lower.loop import Carry, Loop, Slices
 
 Rows = tuple[tuple[Any, ...], ...]
-Stacks = tuple[Any, ...]
 Leaves = tuple[Any, ...]
 
 
 def run(loop: Loop) -> list[Any]:
     """Runs until the condition or the most steps there can be; gradients flow through the last ``truncate_gradient`` of
-    them where that is asked."""
+    them where that is asked. Nothing is stacked: last rows and folds are in the carry."""
     n_steps, last = loop.op.n_steps, loop.op.truncate_gradient
     assert n_steps is not None
     state = while_loop.start(loop)
     if 0 < last < n_steps:
         state = _before_the_last(loop.frozen(), state, last)
     leaves = min(n_steps, last) if last > 0 else n_steps
-    size, levels = math.prod(loop.plan.levels), loop.plan.levels
     fixed = loop.op.inputs(loop.plan.fixed).sequences
     rows = tuple(() if known else group for group, known in zip(loop.slices(n_steps).rows, fixed, strict=True))
-    rows = jax.tree.map(lambda x: _grouped(x, state.t, leaves, levels), rows)
-    after, stacks = _Tree(loop).node(0, Progress(state.t, state.stopped, state.carry), rows)
-    stacks = tuple(
-        lax.dynamic_update_slice_in_dim(buffer, stack.reshape(size, *stack.shape[len(levels) :])[:leaves], state.t, 0)
-        for buffer, stack in zip(state.buffers, stacks, strict=True)
-    )
-    return loop.outputs(after.carry, stacks, after.t, may_be_short=True)
+    rows = jax.tree.map(lambda x: _grouped(x, state.t, leaves, loop.plan.levels), rows)
+    after = _Tree(loop).node(0, Progress(state.t, state.stopped, state.carry), rows)
+    return loop.outputs(after.carry, (), after.t, may_be_short=True)
 
 
 def _before_the_last(loop: Loop, state: while_loop.State, count: int) -> while_loop.State:
@@ -72,61 +68,53 @@ class _Tree:
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
-        self.levels = loop.plan.levels
+        self._levels = loop.plan.levels
         self._limit = loop.limit()
-        outputs = zip(loop.types, loop.op.outputs, strict=True)
-        self.kept = [type for type, output in outputs if output.keep.last is None]
         self._known = loop.op.inputs(loop.plan.fixed).sequences
+        self._has_rule = loop.plan.derivative == "reverse" and all(self._known) and not holds_checks(loop.op.body)
 
-    def node(self, level: int, state: Progress, rows: Rows) -> tuple[Progress, Stacks]:
+    def node(self, level: int, state: Progress, rows: Rows) -> Progress:
         """All steps of a node."""
-        if level == len(self.levels):
+        if level == len(self._levels):
             return self._step(state, rows)
 
-        def child(before: Progress, part: Rows) -> tuple[Progress, Stacks]:
-            return self.run(level + 1, before, part)
+        def child(before: Progress, part: Rows) -> tuple[Progress, None]:
+            again = self.run if level + 1 == len(self._levels) else self._again
+            return again(level + 1, before, part), None
 
-        again = child if level + 1 == len(self.levels) else self._again(level + 1)
-        after: tuple[Progress, Stacks] = lax.scan(again, state, rows, length=self.levels[level])
+        after: Progress = lax.scan(child, state, rows, length=self._levels[level])[0]
         return after
 
-    def run(self, level: int, state: Progress, rows: Rows) -> tuple[Progress, Stacks]:
+    def run(self, level: int, state: Progress, rows: Rows) -> Progress:
         """A node where its first step runs, else nothing."""
-
-        def skipped(state: Progress, rows: Rows) -> tuple[Progress, Stacks]:
-            shape = self.levels[level:]
-            return state, tuple(jnp.zeros((*shape, *type.sizes), type.dtype) for type in self.kept)
-
-        def runs(state: Progress, rows: Rows) -> tuple[Progress, Stacks]:
-            return self.node(level, state, rows)
-
-        found: tuple[Progress, Stacks] = lax.cond(self.active(state), runs, skipped, state, rows)
+        found: Progress = lax.cond(
+            self.active(state), partial(self.node, level), lambda state, rows: state, state, rows
+        )
         return found
 
     def active(self, state: Progress) -> Any:
         """Whether the next step runs."""
         return (state.t < self._limit) & ~state.stopped
 
-    def _again(self, level: int) -> Callable[[Progress, Rows], tuple[Progress, Stacks]]:
+    def _again(self, level: int, state: Progress, rows: Rows) -> Progress:
         """``run``, computed again for its gradient."""
-        if self.loop.plan.derivative == "reverse" and all(self._known):
-            return lambda state, rows: _by_own_rule(self, level, state, rows)
-        found: Callable[[Progress, Rows], tuple[Progress, Stacks]] = jax.checkpoint(
-            lambda state, rows: self.run(level, state, rows), prevent_cse=False
-        )
+        if self._has_rule:
+            return _by_own_rule(self, level, state)
+        found: Progress = jax.checkpoint(partial(self.run, level), prevent_cse=False)(state, rows)
         return found
 
-    def _step(self, state: Progress, rows: Rows) -> tuple[Progress, Stacks]:
+    def _step(self, state: Progress, rows: Rows) -> Progress:
         read = zip(rows, self.loop.rows_at(state.t), self._known, strict=True)
         slices = Slices(state.t, tuple(at if known else row for row, at, known in read))
         carry, result = self.loop.step(state.carry, slices)
         stopped = result.until[0] if self.loop.op.until else state.stopped
-        return Progress(state.t + 1, stopped, carry), self.loop.kept(result)
+        return Progress(state.t + 1, stopped, carry)
 
 
-def _by_own_rule(tree: _Tree, level: int, state: Progress, rows: Rows) -> tuple[Progress, Stacks]:
-    """A node of which the inputs alone are stored; its gradient is that of the branch that ran. ``rows`` holds no
-    array: steps read sequences by index."""
+def _by_own_rule(tree: _Tree, level: int, state: Progress) -> Progress:
+    """A node that stores its inputs alone, and whose gradient is that of the branch that ran. Its steps read sequences
+    by index."""
+    rows: Rows = ((),) * len(tree.loop.op.sequences)
     inputs = [value for group in tree.loop.parts for value in group]
     flows = [not fixed and _is_float(value) for fixed, value in zip(tree.loop.plan.fixed, inputs, strict=True)]
     leaves, structure = jax.tree.flatten(state)
@@ -139,29 +127,28 @@ def _by_own_rule(tree: _Tree, level: int, state: Progress, rows: Rows) -> tuple[
         return _Tree(loop), jax.tree.unflatten(structure, values[len(inputs) :])
 
     @jax.custom_vjp
-    def node(moving: Leaves, held: Leaves) -> tuple[Progress, Stacks]:
+    def node(moving: Leaves, held: Leaves) -> Progress:
         here, state = joined(moving, held)
         return here.run(level, state, rows)
 
-    def forward(moving: Leaves, held: Leaves) -> tuple[tuple[Progress, Stacks], tuple[Leaves, Leaves]]:
+    def forward(moving: Leaves, held: Leaves) -> tuple[Progress, tuple[Leaves, Leaves]]:
         return node(moving, held), (moving, held)
 
-    def backward(stored: tuple[Leaves, Leaves], cotangents: tuple[Progress, Stacks]) -> tuple[Leaves, None]:
+    def backward(stored: tuple[Leaves, Leaves], cotangent: Progress) -> tuple[Leaves, None]:
         moving, held = stored
         here, state = joined(moving, held)
-        into_state = _floats(state, cotangents[0])
+        into = _floats(state, cotangent)
 
         def ran() -> Leaves:
-            def outputs(*moving: Any) -> Leaves:
+            def after(*moving: Any) -> Leaves:
                 here, state = joined(moving, held)
-                after, stacks = here.node(level, state, rows)
-                return (*_floats(after, after), *_floats(stacks, stacks))
+                return _floats(state, here.node(level, state, rows))
 
-            back: Callable[[Leaves], Leaves] = jax.vjp(outputs, *moving)[1]
-            return back((*into_state, *(c for type, c in zip(here.kept, cotangents[1], strict=True) if type.is_float)))
+            back: Callable[[Leaves], Leaves] = jax.vjp(after, *moving)[1]
+            return back(into)
 
         def skipped() -> Leaves:
-            return (*(jnp.zeros_like(value) for value in moving[: sum(flows)]), *into_state)
+            return (*(jnp.zeros_like(value) for value in moving[: sum(flows)]), *into)
 
         return lax.cond(here.active(state), ran, skipped), None
 
@@ -169,7 +156,7 @@ def _by_own_rule(tree: _Tree, level: int, state: Progress, rows: Rows) -> tuple[
     values = [*inputs, *leaves]
     moving = tuple(value for value, one in zip(values, moves, strict=True) if one)
     held = tuple(value for value, one in zip(values, moves, strict=True) if not one)
-    found: tuple[Progress, Stacks] = node(moving, held)
+    found: Progress = node(moving, held)
     return found
 
 

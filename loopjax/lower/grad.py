@@ -10,9 +10,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from loopjax.lower.check import functionalized, holds_checks, raise_again
 from loopjax.lower.interpreter import as_array, evaluate, rule
 from loopjax.trace.derivative import Differentiated, Linearize, Pullback, PullbackRows, Pushforward
-from loopjax.trace.graph import Apply
+from loopjax.trace.graph import Apply, Graph
+from loopjax.trace.loop import Scan
 
 Region = Callable[..., tuple[tuple[Any, ...], tuple[Any, ...]]]
 
@@ -22,7 +24,12 @@ def _linearize(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     op = node.op
     assert isinstance(op, Linearize)
     region, wrt = _region(op, args)
-    costs, pullback, published = jax.vjp(region, *wrt, has_aux=True)
+    if not holds_checks(op.region) or _holds_tree(op.region):
+        # checkify refuses the conditions of a tree within jax.checkpoint; of them, though, jax.vjp drops no checks.
+        costs, pullback, published = jax.vjp(region, *wrt, has_aux=True)
+        return [*costs, *published, pullback]
+    costs, pullback, (error, published) = jax.vjp(functionalized(region), *wrt, has_aux=True)
+    raise_again(error)
     return [*costs, *published, pullback]
 
 
@@ -35,6 +42,12 @@ def _pushforward(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     tangents = [jnp.asarray(tangent) for tangent in args[count:]]
     costs, moved, published = jax.jvp(region, wrt, tangents, has_aux=True)
     return [*costs, *published, *moved]
+
+
+def _holds_tree(graph: Graph) -> bool:
+    plans = [node.op.plan for node in graph.applies if isinstance(node.op, Scan)]
+    within = (region for node in graph.applies for region in node.op.regions)
+    return any(plan is not None and plan.kind == "tree" for plan in plans) or any(map(_holds_tree, within))
 
 
 def _region(op: Differentiated, args: Sequence[Any]) -> tuple[Region, list[Any]]:

@@ -11,6 +11,7 @@ from loopjax.trace.derivative import Differentiated, Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.lengths import leaves_of
 from loopjax.trace.loop import Fold, Keep, MapOutput, Scan
+from loopjax.trace.methods import say
 from loopjax.trace.op import Op, call
 from loopjax.trace.types import TensorType
 
@@ -30,15 +31,22 @@ class CountFirst:
     name: str = "count first"
 
     def __call__(self, graph: Graph) -> Graph:
-        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-            lifted = _lifted_node(node, differentiated=False, inner=False)
-            if lifted is None:
-                return None
-            return copy_node(node, _with_lengths(lifted, inputs, _before(lifted, inputs, node)), lifted.op).outputs
+        """Again until nothing changes: what is moved out may hold regions of its own."""
+        while (changed := _settled(graph)).outputs != graph.outputs:
+            graph = changed
+        return graph
 
-        if not any(node.op.regions for node in graph.applies):
-            return graph
-        return graph.rebuilt(transform=transform)
+
+def _settled(graph: Graph) -> Graph:
+    def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+        lifted = _lifted_node(node, differentiated=False, inner=False)
+        if lifted is None:
+            return None
+        return copy_node(node, _with_lengths(lifted, inputs, _before(lifted, inputs, node)), lifted.op).outputs
+
+    if not any(node.op.regions for node in graph.applies):
+        return graph
+    return graph.rebuilt(transform=transform)
 
 
 class Lifted(NamedTuple):
@@ -84,15 +92,14 @@ def _lifted(graph: Graph, differentiated: bool, inner: bool) -> Lifted:
         return [lengths.setdefault(value, Variable(TensorType("int64"))) for value in values]
 
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+        op, given = node.op, list(inputs)
         if node in nodes:
             lifted = nodes[node]
-            given = _with_lengths(lifted, inputs, fresh(_before(lifted, node.inputs, node)))
-            return copy_node(node, given, lifted.op).outputs
-        op = node.op
-        if not (differentiated and inner and isinstance(op, Scan) and op.dynamic):
-            return None
-        most = Apply(call("capacity"), [node.inputs[0]], node.sources).outputs
-        return copy_node(node, [inputs[0], *fresh(most), *inputs[1:]], replace(op, bounded=True)).outputs
+            op, given = lifted.op, _with_lengths(lifted, inputs, fresh(_before(lifted, node.inputs, node)))
+        if differentiated and inner and isinstance(op, Scan) and op.dynamic and not op.bounded:
+            most = Apply(call("capacity"), [node.inputs[0]], node.sources).outputs
+            op, given = replace(op, bounded=True), [given[0], *fresh(most), *given[1:]]
+        return None if op is node.op else copy_node(node, given, op).outputs
 
     region = graph.rebuilt(lengths, transform)
     if region.outputs == graph.outputs and not lengths:
@@ -115,9 +122,10 @@ def _before(lifted: LiftedNode, inputs: Sequence[Variable], node: Apply) -> Sequ
         given = dict(zip(op.region.inputs, inputs, strict=False))
         return Graph(op.region.inputs, lifted.lengths).rebuilt(given, inputs=()).outputs
     assert isinstance(op, Scan)
-    return copy_node(node, inputs, _greatest(op, lifted.lengths)).outputs[-len(lifted.lengths) - op.until :][
-        : len(lifted.lengths)
-    ]
+    first = len(op.recurrences) + len(lifted.lengths) + op.n_states
+    greatest = copy_node(node, inputs, _greatest(op, lifted.lengths)).outputs[first : first + len(lifted.lengths)]
+    # Of no steps the greatest is the least number.
+    return [say("maximum", length, 1) for length in greatest]
 
 
 def _greatest(op: Scan, lengths: Sequence[Variable]) -> Scan:
@@ -155,7 +163,8 @@ def _counted(region: Graph) -> Graph:
         rest = inputs[len(node.op.inputs(inputs).n_steps) :]
         return [*copy_node(node, [count, *rest], op).outputs, count]
 
-    return region.rebuilt(transform=transform)
+    counted = region.rebuilt(transform=transform)
+    return region if counted.outputs == region.outputs else counted
 
 
 def _opaque_lengths(region: Graph, nodes: Mapping[Apply, LiftedNode]) -> list[Variable]:

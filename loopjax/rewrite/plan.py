@@ -221,7 +221,7 @@ def _map_plan(op: Scan, n_steps: int, plan: LoopPlan) -> LoopPlan:
 
 def _has_while(body: Graph) -> bool:
     for node in body.applies:
-        if isinstance(node.op, Scan) and node.op.plan is not None and node.op.plan.kind == "while":
+        if isinstance(node.op, Scan) and node.op.plan is not None and node.op.plan.kind in ("while", "tree"):
             return True
         if any(_has_while(region) for region in node.op.regions):
             return True

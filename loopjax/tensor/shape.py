@@ -17,6 +17,7 @@ from loopjax.tensor.operands import brought
 from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable, constant
 from loopjax.trace.graph import Constant, Variable, apply
+from loopjax.trace.loop import MOST_STEPS
 from loopjax.trace.methods import word
 from loopjax.trace.op import call, register
 from loopjax.trace.promotion import common_dtype
@@ -42,9 +43,9 @@ register("dim", lambda x, axis: jnp.asarray(x.shape[axis], dtype="int64"), _dim_
 
 
 def _round_up(n_steps: Any) -> Any:
-    """The least power of 2 that is not less, and at least 1."""
-    above = jnp.maximum(n_steps.astype("int64"), 1) - 1
-    return jnp.left_shift(jnp.ones((), "int64"), 64 - lax.clz(above))
+    """The least power of 2 that is not less, from 1 to the most steps that a loop can count."""
+    above = jnp.clip(n_steps.astype("int64"), 1, MOST_STEPS) - 1
+    return jnp.minimum(jnp.left_shift(jnp.ones((), "int64"), 64 - lax.clz(above)), MOST_STEPS)
 
 
 @word
