@@ -150,7 +150,14 @@ from loopjax.tensor.indexing import (
     set_subtensor,
     take,
 )
-from loopjax.tensor.linalg import (
+from loopjax.tensor.positions import (
+    bincount,
+    fill_diagonal,
+    searchsorted,
+    to_one_hot,
+    unravel_index,
+)
+from loopjax.tensor.products import (
     batched_dot,
     diag,
     diagonal,
@@ -163,13 +170,6 @@ from loopjax.tensor.linalg import (
     tril,
     triu,
     vdot,
-)
-from loopjax.tensor.positions import (
-    bincount,
-    fill_diagonal,
-    searchsorted,
-    to_one_hot,
-    unravel_index,
 )
 from loopjax.tensor.reduction import (
     all,

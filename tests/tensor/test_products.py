@@ -134,7 +134,7 @@ def test_diagonals(offset):
     ],
 )
 def test_errors_name_the_line(op, message):
-    with pytest.raises(ValueError, match=rf"{message}.*\[test_linalg\.py:\d+\]$"):
+    with pytest.raises(ValueError, match=rf"{message}.*\[test_products\.py:\d+\]$"):
         op(at.tensor("float64", (2, 3)), at.tensor("float64", (2, 3)))
 
 
@@ -142,5 +142,5 @@ def test_shapes_that_turn_out_wrong_name_the_line():
     x, y = at.dmatrix(), at.dvector()
     f = loopjax.function([x, y], at.dot(x, y))
     np.testing.assert_array_equal(f(np.ones((2, 3)), np.ones(3)), [3.0, 3.0])
-    with pytest.raises(ValueError, match=r"dot: shapes \(2, 3\) and \(1,\) do not multiply.*\[test_linalg\.py:\d+\]$"):
+    with pytest.raises(ValueError, match=r"dot: shapes \(2, 3\) and \(1,\) do not .*\[test_products\.py:\d+\]$"):
         f(np.ones((2, 3)), np.ones(1))
