@@ -145,6 +145,7 @@ from loopjax.tensor.gradient_flow import (
     zero_grad,
 )
 from loopjax.tensor.indexing import (
+    compress,
     inc_subtensor,
     nonzero,
     set_subtensor,
@@ -153,6 +154,7 @@ from loopjax.tensor.indexing import (
 from loopjax.tensor.positions import (
     bincount,
     fill_diagonal,
+    ravel_multi_index,
     searchsorted,
     to_one_hot,
     unravel_index,
@@ -212,6 +214,7 @@ from loopjax.tensor.shape import (
     reshape,
     roll,
     shape,
+    shape_padaxis,
     shape_padleft,
     shape_padright,
     specify_broadcastable,
@@ -315,6 +318,7 @@ __all__ = [
     "ceil",
     "clip",
     "col",
+    "compress",
     "concatenate",
     "conj",
     "consider_constant",
@@ -427,6 +431,7 @@ __all__ = [
     "ptp",
     "rad2deg",
     "random",
+    "ravel_multi_index",
     "real",
     "reciprocal",
     "relu",
@@ -445,6 +450,7 @@ __all__ = [
     "set_subtensor",
     "sgn",
     "shape",
+    "shape_padaxis",
     "shape_padleft",
     "shape_padright",
     "sigmoid",
