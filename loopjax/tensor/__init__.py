@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loopjax import random
-from loopjax.tensor import constructors, nnet
+from loopjax.tensor import constructors, linalg, nnet
 from loopjax.tensor.constructors import (
     CONSTRUCTORS,
     col,
@@ -160,10 +160,12 @@ from loopjax.tensor.positions import (
     unravel_index,
 )
 from loopjax.tensor.products import (
+    alloc_diag,
     batched_dot,
     diag,
     diagonal,
     dot,
+    extract_diag,
     inner,
     matmul,
     outer,
@@ -278,6 +280,7 @@ __all__ = [
     "all",
     "allclose",
     "alloc",
+    "alloc_diag",
     "amax",
     "amin",
     "and_",
@@ -348,6 +351,7 @@ __all__ = [
     "expand_dims",
     "expit",
     "expm1",
+    "extract_diag",
     "eye",
     "fill",
     "fill_diagonal",
@@ -385,6 +389,7 @@ __all__ = [
     "join",
     "le",
     "left_shift",
+    "linalg",
     "linspace",
     "log",
     "log1mexp",

@@ -1,9 +1,11 @@
-"""Products of vectors and matrices."""
+"""Products of vectors and matrices; diagonals and triangles."""
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from loopjax.tensor.axes import normal_axis
@@ -11,7 +13,7 @@ from loopjax.tensor.elementwise import conj, mul
 from loopjax.tensor.operands import brought
 from loopjax.tensor.place import here
 from loopjax.tensor.reduction import sum
-from loopjax.tensor.shape import flatten
+from loopjax.tensor.shape import flatten, moveaxis
 from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Variable, apply
 from loopjax.trace.methods import word
@@ -81,6 +83,29 @@ def matmul(x: Any, y: Any) -> Variable:
 def outer(x: Any, y: Any) -> Variable:
     """Every product of an element of the vector ``x`` with one of ``y``."""
     return apply(call("outer"), *brought("common", [flatten(x), flatten(y)]))[0]
+
+
+def _kron_type(x: TensorType, y: TensorType) -> TensorType:
+    ndim = max(x.ndim, y.ndim)
+    left, right = ((1,) * (ndim - type.ndim) + type.shape for type in (x, y))
+    sizes = [None if a is None or b is None else a * b for a, b in zip(left, right, strict=True)]
+    return TensorType(common_dtype([x, y]), tuple(sizes))
+
+
+register("kron", jnp.kron, _kron_type, operands="common")
+
+
+def kron(a: Any, b: Any) -> Variable:
+    """The Kronecker product: ``a`` with each element replaced by its product with ``b``. The array of fewer axes
+    gets axes of size 1 before its own, as in NumPy."""
+    return apply(call("kron"), *brought("common", [a, b]))[0]
+
+
+def matrix_dot(*args: Any) -> Variable:
+    """The product ``dot`` of all arguments, from the left."""
+    if not args:
+        raise TypeError(f"matrix_dot takes one matrix at least{here()}")
+    return reduce(dot, args[1:], as_variable(args[0]))
 
 
 def tensordot(x: Any, y: Any, axes: Any = 2) -> Variable:
@@ -168,12 +193,31 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variabl
     return apply(call("diagonal", offset=int(offset), axis1=first, axis2=second), variable)[0]
 
 
+extract_diag = diagonal
+
+
 def _diag_type(type: TensorType, k: int) -> TensorType:
-    size = None if type.shape[0] is None else type.shape[0] + abs(k)
-    return TensorType(type.dtype, (size, size))
+    size = None if type.shape[-1] is None else type.shape[-1] + abs(k)
+    return TensorType(type.dtype, (*type.shape[:-1], size, size))
 
 
-register("diag", lambda x, k: jnp.diag(x, k), _diag_type)
+def _diag_run(x: Any, k: int) -> Any:
+    return jnp.diag(x, k) if x.ndim == 1 else jax.vmap(lambda one: _diag_run(one, k))(x)
+
+
+register("diag", _diag_run, _diag_type)
+
+
+def alloc_diag(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
+    """Zeros, with the vectors of the last axis of ``x`` on diagonal ``offset`` of the matrices along two new axes.
+
+    What ``extract_diag`` with the same arguments reads back.
+    """
+    variable = as_variable(x)
+    if variable.ndim == 0:
+        raise ValueError(f"alloc_diag takes vectors, got {variable!r}{here()}")
+    matrices = apply(call("diag", k=int(offset)), variable)[0]
+    return matrices if variable.ndim == 1 and axis1 < axis2 else moveaxis(matrices, (-2, -1), (axis1, axis2))
 
 
 @word
