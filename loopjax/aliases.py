@@ -60,8 +60,21 @@ sys.modules["loopjax.tensor.random"] = random
 _module("loopjax.tensor.random.utils", {"RandomStream": random.RandomStream}, owner=random)
 _module("loopjax.tensor.type", {"TensorType": TensorType}, owner=tensor)
 _module("loopjax.tensor.sharedvar", {"TensorSharedVariable": SharedVariable}, owner=tensor)
-_EXTRA = "bincount broadcast_to cumprod cumsum diff fill_diagonal repeat searchsorted squeeze to_one_hot unravel_index"
+_EXTRA = (
+    "bincount broadcast_to compress cumprod cumsum diff fill_diagonal ravel_multi_index repeat searchsorted squeeze "
+    "to_one_hot unravel_index"
+)
 _module("loopjax.tensor.extra_ops", {name: getattr(tensor, name) for name in _EXTRA.split()}, owner=tensor)
+_NLINALG = (
+    "alloc_diag det diag eigh extract_diag inv lstsq matrix_dot matrix_inverse matrix_power norm pinv qr slogdet svd "
+    "trace"
+)
+_SLINALG = (
+    "cho_solve cholesky eigvalsh expm kron solve solve_lower_triangular solve_symmetric solve_triangular "
+    "solve_upper_triangular"
+)
+for _name, _list in {"nlinalg": _NLINALG, "slinalg": _SLINALG}.items():
+    _module(f"loopjax.tensor.{_name}", {name: getattr(tensor.linalg, name) for name in _list.split()}, owner=tensor)
 _module("loopjax.tensor.shared_randomstreams", {"RandomStreams": RandomStreams}, owner=tensor)
 sandbox = _module("loopjax.sandbox", {})
 _module("loopjax.sandbox.rng_mrg", {"MRG_RandomStreams": MRG_RandomStreams}, owner=sandbox)

@@ -54,6 +54,18 @@ ALIASES = [
     ("loopjax.tensor.nnet", "sigmoid", at.sigmoid),
     ("loopjax.tensor.extra_ops", "cumsum", at.cumsum),
     ("loopjax.tensor.extra_ops", "to_one_hot", at.to_one_hot),
+    ("loopjax.tensor.extra_ops", "compress", at.compress),
+    ("loopjax.tensor.extra_ops", "ravel_multi_index", at.ravel_multi_index),
+    ("loopjax.tensor", "extract_diag", at.linalg.extract_diag),
+    ("loopjax.tensor", "alloc_diag", at.linalg.alloc_diag),
+    ("loopjax.tensor.linalg", "solve", at.linalg.solve),
+    ("loopjax.tensor.linalg", "inv", at.linalg.matrix_inverse),
+    ("loopjax.tensor.nlinalg", "matrix_inverse", at.linalg.matrix_inverse),
+    ("loopjax.tensor.nlinalg", "norm", at.linalg.norm),
+    ("loopjax.tensor.nlinalg", "trace", at.trace),
+    ("loopjax.tensor.slinalg", "cholesky", at.linalg.cholesky),
+    ("loopjax.tensor.slinalg", "solve", at.linalg.solve),
+    ("loopjax.tensor.slinalg", "kron", at.linalg.kron),
     ("loopjax.tensor.sharedvar", "TensorSharedVariable", SharedVariable),
     ("loopjax.tensor.shared_randomstreams", "RandomStreams", RandomStreams),
     ("loopjax.sandbox.rng_mrg", "MRG_RandomStreams", MRG_RandomStreams),
@@ -84,6 +96,12 @@ def test_is_an_attribute(path, name, what):
     assert found is what
 
 
+def test_each_name_of_linalg_is_in_one_of_aesaras_two_modules():
+    names = {path: {name for name in vars(getattr(at, path)) if name[0] != "_"} for path in ("nlinalg", "slinalg")}
+    assert not names["nlinalg"] & names["slinalg"]
+    assert sorted(names["nlinalg"] | names["slinalg"]) == sorted(at.linalg.__all__)
+
+
 def test_scan_stays_the_function():
     assert callable(loopjax.scan)
     assert importlib.import_module("loopjax").scan is loopjax.scan
@@ -98,6 +116,8 @@ from loopjax.gradient import grad
 from loopjax.tensor.shared_randomstreams import RandomStreams
 from loopjax.sandbox.rng_mrg import MRG_RandomStreams
 from loopjax.tensor.nnet import sigmoid
+from loopjax.tensor.nlinalg import matrix_inverse
+from loopjax.tensor.slinalg import cholesky
 from loopjax.scan_module.scan_utils import until as same
 import loopjax.scan
 import loopjax.tensor.type as types

@@ -66,7 +66,7 @@ def _call(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     cast = [_cast(value, dtype) for value, dtype in zip(args, dtypes, strict=True)]
     try:
         result = row.run(*cast, **op.arguments)
-    except (TypeError, ValueError, IndexError) as error:
+    except (TypeError, ValueError, IndexError, NotImplementedError) as error:
         raise located(error, f"{op.row}: {error}", node.sources) from error
     return result if isinstance(result, tuple) else (result,)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loopjax import random
-from loopjax.tensor import constructors, nnet
+from loopjax.tensor import constructors, linalg, nnet
 from loopjax.tensor.constructors import (
     CONSTRUCTORS,
     col,
@@ -145,16 +145,27 @@ from loopjax.tensor.gradient_flow import (
     zero_grad,
 )
 from loopjax.tensor.indexing import (
+    compress,
     inc_subtensor,
     nonzero,
     set_subtensor,
     take,
 )
-from loopjax.tensor.linalg import (
+from loopjax.tensor.positions import (
+    bincount,
+    fill_diagonal,
+    ravel_multi_index,
+    searchsorted,
+    to_one_hot,
+    unravel_index,
+)
+from loopjax.tensor.products import (
+    alloc_diag,
     batched_dot,
     diag,
     diagonal,
     dot,
+    extract_diag,
     inner,
     matmul,
     outer,
@@ -163,13 +174,6 @@ from loopjax.tensor.linalg import (
     tril,
     triu,
     vdot,
-)
-from loopjax.tensor.positions import (
-    bincount,
-    fill_diagonal,
-    searchsorted,
-    to_one_hot,
-    unravel_index,
 )
 from loopjax.tensor.reduction import (
     all,
@@ -212,6 +216,7 @@ from loopjax.tensor.shape import (
     reshape,
     roll,
     shape,
+    shape_padaxis,
     shape_padleft,
     shape_padright,
     specify_broadcastable,
@@ -275,6 +280,7 @@ __all__ = [
     "all",
     "allclose",
     "alloc",
+    "alloc_diag",
     "amax",
     "amin",
     "and_",
@@ -315,6 +321,7 @@ __all__ = [
     "ceil",
     "clip",
     "col",
+    "compress",
     "concatenate",
     "conj",
     "consider_constant",
@@ -344,6 +351,7 @@ __all__ = [
     "expand_dims",
     "expit",
     "expm1",
+    "extract_diag",
     "eye",
     "fill",
     "fill_diagonal",
@@ -381,6 +389,7 @@ __all__ = [
     "join",
     "le",
     "left_shift",
+    "linalg",
     "linspace",
     "log",
     "log1mexp",
@@ -427,6 +436,7 @@ __all__ = [
     "ptp",
     "rad2deg",
     "random",
+    "ravel_multi_index",
     "real",
     "reciprocal",
     "relu",
@@ -445,6 +455,7 @@ __all__ = [
     "set_subtensor",
     "sgn",
     "shape",
+    "shape_padaxis",
     "shape_padleft",
     "shape_padright",
     "sigmoid",

@@ -83,7 +83,8 @@ def _binary(
     return pointwise(name, run, operands, result, kinds)
 
 
-def _real_part(dtype: str) -> str:
+def real_dtype(dtype: str) -> str:
+    """The dtype of an absolute value."""
     return {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
 
 
@@ -128,7 +129,7 @@ logical_xor = _binary("logical_xor", jnp.logical_xor, result="bool")
 logical_not = _unary("logical_not", jnp.logical_not, result="bool")
 
 neg = _unary("neg", jnp.negative, kinds=NUMBER)
-abs = _unary("abs", jnp.abs, result=_real_part)
+abs = _unary("abs", jnp.abs, result=real_dtype)
 sign = _unary("sign", jnp.sign, kinds=NUMBER)
 identity = _unary("identity", lambda x: x)
 exp = _unary("exp", jnp.exp, "float")
@@ -166,10 +167,10 @@ round_half_away_from_zero = _unary("round_half_away_from_zero", _round_half_away
 isnan = _unary("isnan", jnp.isnan, "float", "bool")
 isinf = _unary("isinf", jnp.isinf, "float", "bool")
 isfinite = _unary("isfinite", jnp.isfinite, "float", "bool")
-real = _unary("real", jnp.real, result=_real_part)
-imag = _unary("imag", jnp.imag, result=_real_part)
+real = _unary("real", jnp.real, result=real_dtype)
+imag = _unary("imag", jnp.imag, result=real_dtype)
 conj = _unary("conj", jnp.conj)
-angle = _unary("angle", jnp.angle, "float", _real_part)
+angle = _unary("angle", jnp.angle, "float", real_dtype)
 
 switch: Callable[[Any, Any, Any], Variable] = pointwise("switch", jnp.where, "branches")
 where = switch

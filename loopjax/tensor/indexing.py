@@ -289,6 +289,22 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     return index(variable, (slice(None),) * axis + (indices,))
 
 
+def compress(condition: Any, x: Any, axis: int | None = None) -> Variable:
+    """The parts of ``x`` along ``axis``, or the elements of the flattened array, where the vector ``condition`` holds.
+
+    ``condition`` is a constant: how many parts another keeps, only the run knows. Raises ``UnsupportedError``.
+    """
+    mask = as_variable(condition)
+    if mask.ndim != 1:
+        raise ValueError(f"compress takes a vector as its condition, got {mask!r}{here()}")
+    if not isinstance(mask, Constant):
+        raise UnsupportedError(
+            f"compress by the symbolic condition {mask!r} gives a length that only the run knows; "
+            f"use switch(condition, x, 0), or a reduction of it{here()}"
+        )
+    return take(x, np.flatnonzero(mask.data), axis)
+
+
 def nonzero(x: Any, return_matrix: bool = False) -> NoReturn:
     """Refuses: how many elements are not zero, only the run knows. Raises ``UnsupportedError``."""
     raise UnsupportedError(

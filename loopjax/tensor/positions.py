@@ -8,14 +8,14 @@ import jax.numpy as jnp
 
 from loopjax.config import config
 from loopjax.tensor.creation import arange, zeros
-from loopjax.tensor.elementwise import eq, lt, maximum, minimum, switch
+from loopjax.tensor.elementwise import clip, eq, lt, maximum, minimum, switch
 from loopjax.tensor.indexing import inc_subtensor, set_subtensor
 from loopjax.tensor.lengths import size_list
 from loopjax.tensor.place import here
 from loopjax.tensor.reduction import max
 from loopjax.tensor.shape import dim, shape_padright
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Variable, apply
+from loopjax.trace.graph import Constant, Variable, apply
 from loopjax.trace.op import call, register
 from loopjax.trace.types import TensorType
 
@@ -97,3 +97,37 @@ def unravel_index(indices: Any, dims: Any, order: str = "C") -> tuple[Variable, 
         found.append(rest % size)
         rest = rest // size
     return tuple(found if order == "F" else reversed(found))
+
+
+def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: str = "C") -> Variable:
+    """The positions in the flattened array that positions along each axis of an array of sizes ``dims`` stand for.
+
+    ``multi_index`` has an integer array for each axis; they broadcast. ``mode`` says what becomes of positions out of
+    bounds: ``clip``, the nearest one; ``wrap``, counting on from the other end; with ``raise``, an error where they and
+    ``dims`` are numbers, else a position of no meaning. ``order`` as in ``unravel_index``.
+    """
+    if order not in ("C", "F"):
+        raise ValueError(f"ravel_multi_index order is 'C' or 'F', not {order!r}{here()}")
+    if mode not in ("raise", "clip", "wrap"):
+        raise ValueError(f"ravel_multi_index mode is 'raise', 'clip' or 'wrap', not {mode!r}{here()}")
+    places = [_integers(one, "ravel_multi_index").astype("int64") for one in multi_index]
+    sizes = [as_variable(size) for size in size_list(dims, "dims", len(places))]
+    if len(sizes) != len(places) or not places:
+        raise ValueError(f"ravel_multi_index takes positions along {len(sizes)} axes, got {len(places)}{here()}")
+    pairs = list(zip(places, sizes, strict=True))
+    flat = as_variable(0)
+    for place, size in pairs if order == "C" else reversed(pairs):
+        flat = flat * size + _bounded(place, size, mode)
+    return flat
+
+
+def _bounded(place: Variable, size: Variable, mode: str) -> Variable:
+    if mode == "clip":
+        return clip(place, 0, size - 1)
+    if mode == "wrap":
+        return place % size
+    if not isinstance(place, Constant) or not isinstance(size, Constant):
+        return place
+    if not ((place.data >= 0) & (place.data < size.data)).all():
+        raise ValueError(f"ravel_multi_index: {place!r} is out of bounds for an axis of size {int(size.data)}{here()}")
+    return place

@@ -258,6 +258,11 @@ def shape_padright(x: Any, n_ones: int = 1) -> Variable:
     return dimshuffle(variable, *range(variable.ndim), *["x"] * n_ones)
 
 
+def shape_padaxis(x: Any, axis: int) -> Variable:
+    """A new axis of size 1, at the place ``axis`` of the result."""
+    return expand_dims(x, axis)
+
+
 def _join_type(*types: TensorType, axis: int) -> TensorType:
     if len({type.ndim for type in types}) > 1:
         shown = " and ".join(str(type.shape) for type in types)

@@ -317,3 +317,19 @@ FIXED = at.tensor("float32", (3,), "fixed")
 def test_errors_name_the_line(op, error, message):
     with pytest.raises(error, match=rf"{message}.*\[test_indexing\.py:\d+\]$"):
         op()
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, -1])
+@pytest.mark.parametrize("condition", [[True, False, True], [0, 1], [False, False], np.array([1.0, 0.0])])
+def test_compress(condition, axis):
+    x, array = at.dmatrix(), np.arange(12.0).reshape(3, 4)
+    found = loopjax.function([x], at.compress(condition, x, axis))(array)
+    np.testing.assert_array_equal(found, np.compress(condition, array, axis))
+
+
+def test_compress_takes_a_constant_vector():
+    x, mask = at.dvector(), at.tensor("bool", (3,))
+    with pytest.raises(UnsupportedError, match=r"compress by the symbolic .*switch.*\[test_indexing\.py:\d+\]$"):
+        at.compress(mask, x)
+    with pytest.raises(ValueError, match=r"compress takes a vector as its condition.*\[test_indexing\.py:\d+\]$"):
+        at.compress([[True]], x)

@@ -65,6 +65,24 @@ def test_unravel_index(order):
     assert [int(one) for one in found] == [int(one) for one in np.unravel_index(array.argmax(), (3, 4, 5), order)]
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("mode", ["raise", "clip", "wrap"])
+def test_ravel_multi_index(mode, order):
+    x = at.dtensor3()
+    far = 0 if mode == "raise" else 5
+    places = [np.array([[0, 2 + far]]), np.array([[3], [1 - far]]), np.array(4)]
+    inputs = [at.lrow(), at.lcol(), at.lscalar()]
+    flat = at.ravel_multi_index(inputs, x.shape, mode, order)
+    found = loopjax.function([x, *inputs], flat)(np.zeros((3, 4, 5)), *places)
+    assert found.dtype == "int64"
+    np.testing.assert_array_equal(found, np.ravel_multi_index(places, (3, 4, 5), mode, order))
+    back = at.ravel_multi_index(at.unravel_index(at.argmax(x), x.shape, order), x.shape, order=order)
+    array = np.random.default_rng(1).normal(size=(3, 4, 5))
+    assert int(loopjax.function([x], back)(array)) == np.ravel_multi_index(
+        np.unravel_index(array.argmax(), (3, 4, 5), order), (3, 4, 5), order=order
+    )
+
+
 @pytest.mark.parametrize("axis", [0, 1, -1])
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_diff(n, axis):
@@ -82,6 +100,11 @@ def test_diff(n, axis):
         (lambda: at.searchsorted(at.vector(), 1, "middle"), ValueError, "side is 'left' or 'right'"),
         (lambda: at.fill_diagonal(at.vector(), 1), ValueError, "takes a matrix"),
         (lambda: at.unravel_index(at.lscalar(), (2, 3), "A"), ValueError, "order is 'C' or 'F'"),
+        (lambda: at.ravel_multi_index((1, 2), (2, 3), order="A"), ValueError, "order is 'C' or 'F'"),
+        (lambda: at.ravel_multi_index((1, 2), (2, 3), "cut"), ValueError, "mode is 'raise', 'clip' or 'wrap'"),
+        (lambda: at.ravel_multi_index((1, 2), (2, 3, 4)), ValueError, "along 3 axes, got 2"),
+        (lambda: at.ravel_multi_index((1, 3), (2, 3)), ValueError, "out of bounds for an axis of size 3"),
+        (lambda: at.ravel_multi_index((1.0, 2), (2, 3)), TypeError, "takes integers"),
         (lambda: at.diff(at.vector(), -1), ValueError, "0 times or more"),
     ],
 )

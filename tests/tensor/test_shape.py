@@ -221,3 +221,12 @@ def test_shapes_that_turn_out_wrong_name_the_line():
         f = loopjax.function([x, y, n], op)
         with pytest.raises(ValueError, match=rf"{message}.*\[test_shape\.py:\d+\]$"):
             f(a, b, 2)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, -3])
+def test_shape_padaxis(axis):
+    x = at.tensor("float64", (2, 3))
+    padded = at.shape_padaxis(x, axis)
+    assert padded.type.shape == np.expand_dims(np.zeros((2, 3)), axis).shape
+    with pytest.raises(ValueError, match=r"axis 3 is outside an array of 3 dimensions \[test_shape\.py:\d+\]$"):
+        at.shape_padaxis(x, 3)

@@ -43,6 +43,11 @@ PRODUCTS = [
         (2, 3, 4),
         (4, 2),
     ),
+    ("kron", at.linalg.kron, np.kron, (2, 3), (4, 5)),
+    ("kron", at.linalg.kron, np.kron, (2,), (3, 2)),
+    ("kron", at.linalg.kron, np.kron, (2, 3, 2), (4,)),
+    ("kron", at.linalg.kron, np.kron, (2,), (3,)),
+    ("matrix_dot", at.linalg.matrix_dot, np.dot, (2, 3), (3, 4)),
     ("batched_dot", at.batched_dot, np.matmul, (5, 2, 3), (5, 3, 4)),
     ("batched_dot", at.batched_dot, lambda x, y: np.einsum("bi,bi->b", x, y), (5, 3), (5, 3)),
     ("batched_dot", at.batched_dot, lambda x, y: np.einsum("bi,bij->bj", x, y), (5, 3), (5, 3, 4)),
@@ -115,6 +120,39 @@ def test_diagonals(offset):
     assert known.trace().ndim == 0
 
 
+@pytest.mark.parametrize("offset", [0, 1, -2])
+@pytest.mark.parametrize("axes", [(0, 1), (-2, -1), (2, 0), (1, 2)])
+def test_alloc_diag_is_what_extract_diag_reads(offset, axes):
+    x, rows = at.tensor("float64", (2, 3)), array(2, 3)
+    matrices = at.alloc_diag(x, offset, *axes)
+    found, back = loopjax.function([x], [matrices, at.extract_diag(matrices, offset, *axes)])(rows)
+    wanted = np.moveaxis(np.stack([np.diag(row, offset) for row in rows]), (-2, -1), axes)
+    assert found.shape == matrices.type.shape
+    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(back, rows)
+
+
+@pytest.mark.parametrize("axes", [(0, 1), (1, 0), (0, -1)])
+def test_alloc_diag_of_a_vector(axes):
+    x = at.dvector()
+    found = loopjax.function([x], at.alloc_diag(x, 1, *axes))([1.0, 2.0])
+    np.testing.assert_array_equal(found, np.diag([1.0, 2.0], 1 if axes != (1, 0) else -1))
+
+
+def test_matrix_dot_of_several():
+    matrices = [array(2, 3), array(3, 4), array(4, 2)]
+    inputs = [at.dmatrix() for _ in matrices]
+    found = loopjax.function(inputs, at.linalg.matrix_dot(*inputs))(*matrices)
+    np.testing.assert_allclose(found, np.linalg.multi_dot(matrices), rtol=1e-12)
+    with pytest.raises(TypeError, match=r"one matrix at least \[test_products\.py:\d+\]$"):
+        at.linalg.matrix_dot()
+
+
+def test_gradients_of_kron_and_alloc_diag():
+    loopjax.verify_grad(at.linalg.kron, [array(2, 3), array(3, 2)])
+    loopjax.verify_grad(lambda x: at.alloc_diag(x, 1), [array(2, 3)])
+
+
 @pytest.mark.parametrize(
     ("op", "message"),
     [
@@ -130,11 +168,12 @@ def test_diagonals(offset):
         (lambda x, y: at.batched_dot(x, y[:1, :2]), "do not multiply"),
         (lambda x, y: at.diag(x.dimshuffle("x", 0, 1)), "diag takes a vector or a matrix"),
         (lambda x, y: at.diagonal(x, 0, 1, 1), "a diagonal runs along two axes"),
+        (lambda x, y: at.alloc_diag(1.0), "alloc_diag takes vectors"),
         (lambda x, y: at.tril(x[0]), "tril takes matrices"),
     ],
 )
 def test_errors_name_the_line(op, message):
-    with pytest.raises(ValueError, match=rf"{message}.*\[test_linalg\.py:\d+\]$"):
+    with pytest.raises(ValueError, match=rf"{message}.*\[test_products\.py:\d+\]$"):
         op(at.tensor("float64", (2, 3)), at.tensor("float64", (2, 3)))
 
 
@@ -142,5 +181,7 @@ def test_shapes_that_turn_out_wrong_name_the_line():
     x, y = at.dmatrix(), at.dvector()
     f = loopjax.function([x, y], at.dot(x, y))
     np.testing.assert_array_equal(f(np.ones((2, 3)), np.ones(3)), [3.0, 3.0])
-    with pytest.raises(ValueError, match=r"dot: shapes \(2, 3\) and \(1,\) do not multiply.*\[test_linalg\.py:\d+\]$"):
+    with pytest.raises(
+        ValueError, match=r"dot: shapes \(2, 3\) and \(1,\) do not multiply.*\[test_products\.py:\d+\]$"
+    ):
         f(np.ones((2, 3)), np.ones(1))

@@ -1,0 +1,180 @@
+"""Linear systems, and inverses. Leading axes are batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from loopjax.tensor.elementwise import real_dtype
+from loopjax.tensor.factors import mirrored
+from loopjax.tensor.matrix_types import rows_and_columns, shorter, side, solvable_dtype
+from loopjax.tensor.operands import brought
+from loopjax.tensor.place import here
+from loopjax.trace.graph import Variable, apply
+from loopjax.trace.op import call, register
+from loopjax.trace.types import Shape, TensorType, broadcast_shapes, merge_dims
+
+
+def _system(name: str, solve_one: Callable[..., Any]) -> None:
+    """Adds the row of a solver, which is given one square matrix and one matrix of right-hand sides."""
+
+    def run(a: Any, b: Any, **params: Any) -> Any:
+        columns = b[:, None] if b.ndim == 1 else b
+        found = jnp.vectorize(partial(solve_one, **params), signature="(n,n),(n,k)->(n,k)")(a, columns)
+        return found[..., 0] if b.ndim == 1 else found
+
+    register(name, run, _system_type, operands="float", broadcasts=_batches)
+
+
+def _system_type(a: TensorType, b: TensorType, **params: Any) -> TensorType:
+    if b.ndim == 0:
+        raise ValueError("a vector or matrices are expected on the right, got a scalar")
+    size = _agreeing(side(a), b, a)
+    dtype = solvable_dtype(a, b)
+    if b.ndim == 1:
+        return TensorType(dtype, (*a.shape[:-2], size))
+    return TensorType(dtype, (*broadcast_shapes(a.shape[:-2], b.shape[:-2]), size, b.shape[-1]))
+
+
+def _agreeing(rows: int | None, b: TensorType, a: TensorType) -> int | None:
+    """The number of equations."""
+    try:
+        return merge_dims(rows, b.shape[-2] if b.ndim > 1 else b.shape[0])
+    except ValueError as error:
+        raise ValueError(f"shapes {a.shape} and {b.shape} make no system of equations: {error}") from error
+
+
+def _batches(a: TensorType, b: TensorType, **params: Any) -> list[list[Shape]]:
+    return [[a.shape[:-2], b.shape[:-2]]] if b.ndim > 1 else []
+
+
+def _solve_one(a: Any, b: Any, assume_a: str, lower: bool) -> Any:
+    matrix = a if assume_a == "gen" else mirrored(a, lower)
+    return jax.scipy.linalg.solve(matrix, b, assume_a="pos" if assume_a == "pos" else "gen", lower=True)
+
+
+_system("solve", _solve_one)
+
+
+def solve(a: Any, b: Any, assume_a: str = "gen", lower: bool = False, check_finite: bool = True) -> Variable:
+    """The ``x`` with ``a @ x = b``: ``a`` is ``(..., n, n)``, and ``b`` a vector ``(n,)`` or ``(..., n, k)``.
+
+    ``assume_a`` is ``"gen"``, ``"sym"``, ``"her"`` or ``"pos"`` (positive definite, which Cholesky factors solve). But
+    for the first, one triangle of ``a`` is read, the upper one unless ``lower``, and the gradient is 0 in the other.
+    Infinite or NaN where ``a`` is singular. ``check_finite`` is accepted for old programs.
+    """
+    if assume_a not in ("gen", "sym", "her", "pos"):
+        raise ValueError(f"solve takes assume_a 'gen', 'sym', 'her' or 'pos', not {assume_a!r}{here()}")
+    return apply(call("solve", assume_a=assume_a, lower=bool(lower)), *brought("float", [a, b]))[0]
+
+
+def solve_symmetric(a: Any, b: Any) -> Variable:
+    """``solve`` for symmetric matrices, of which the upper triangle is read."""
+    return solve(a, b, assume_a="sym")
+
+
+_TRANSPOSES: dict[Any, int] = {0: 0, 1: 1, 2: 2, "N": 0, "T": 1, "C": 2}
+
+_system("solve_triangular", jax.scipy.linalg.solve_triangular)
+
+
+def solve_triangular(
+    a: Any,
+    b: Any,
+    trans: int | str = 0,
+    lower: bool = False,
+    unit_diagonal: bool = False,
+    check_finite: bool = True,
+) -> Variable:
+    """The ``x`` with ``a @ x = b`` for triangular ``a``, upper unless ``lower``; nothing else of ``a`` is read.
+
+    ``trans`` solves with the transposed (1, ``"T"``) or adjoint (2, ``"C"``) matrix instead; ``unit_diagonal`` takes
+    the diagonal as ones. ``b`` as in ``solve``. ``check_finite`` is accepted for old programs.
+    """
+    if trans not in _TRANSPOSES:
+        raise ValueError(f"solve_triangular takes trans 0, 1 or 2, or 'N', 'T' or 'C', not {trans!r}{here()}")
+    op = call("solve_triangular", trans=_TRANSPOSES[trans], lower=bool(lower), unit_diagonal=bool(unit_diagonal))
+    return apply(op, *brought("float", [a, b]))[0]
+
+
+def solve_lower_triangular(a: Any, b: Any) -> Variable:
+    """``solve_triangular`` for lower triangles."""
+    return solve_triangular(a, b, lower=True)
+
+
+def solve_upper_triangular(a: Any, b: Any) -> Variable:
+    """``solve_triangular`` for upper triangles."""
+    return solve_triangular(a, b)
+
+
+def cho_solve(c_and_lower: tuple[Any, bool], b: Any, check_finite: bool = True) -> Variable:
+    """The ``x`` with ``a @ x = b``, from ``(cholesky(a), True)``, or ``(cholesky(a, lower=False), False)``."""
+    factor, lower = c_and_lower
+    first, then = (0, 2) if lower else (2, 0)
+    return solve_triangular(factor, solve_triangular(factor, b, first, lower), then, lower)
+
+
+def _inverse_type(type: TensorType) -> TensorType:
+    size = side(type)
+    return TensorType(solvable_dtype(type), (*type.shape[:-2], size, size))
+
+
+register("matrix_inverse", jnp.linalg.inv, _inverse_type, operands="float")
+
+
+def matrix_inverse(x: Any) -> Variable:
+    """The inverses of square matrices ``(..., n, n)``; infinite or NaN where one is singular.
+
+    ``solve(x, b)`` costs less and is more exact than ``matrix_inverse(x) @ b``.
+    """
+    return apply(call("matrix_inverse"), *brought("float", [x]))[0]
+
+
+def _pinv_type(type: TensorType) -> TensorType:
+    rows, columns = rows_and_columns(type)
+    return TensorType(solvable_dtype(type), (*type.shape[:-2], columns, rows))
+
+
+register("pinv", jnp.linalg.pinv, _pinv_type, operands="float")
+
+
+def pinv(x: Any) -> Variable:
+    """The pseudo-inverses ``(..., n, m)`` of matrices ``(..., m, n)``. The gradient takes the rank as constant."""
+    return apply(call("pinv"), *brought("float", [x]))[0]
+
+
+def _lstsq_type(a: TensorType, b: TensorType, rcond: float | None) -> tuple[TensorType, ...]:
+    if a.ndim != 2 or b.ndim not in (1, 2):
+        raise ValueError(f"a matrix, and a vector or matrix are expected, got arrays of shapes {a.shape} and {b.shape}")
+    rows = _agreeing(a.shape[0], b, a)
+    dtype, columns = solvable_dtype(a, b), b.shape[1:]
+    return (
+        TensorType(dtype, (a.shape[1], *columns)),
+        TensorType(real_dtype(dtype), columns or (1,)),
+        TensorType("int64"),
+        TensorType(real_dtype(dtype), (shorter(rows, a.shape[1]),)),
+    )
+
+
+def _lstsq_run(a: Any, b: Any, rcond: float | None) -> Any:
+    solution, residuals, rank, values = jnp.linalg.lstsq(a, b, rcond)
+    return solution, residuals, rank.astype("int64"), values
+
+
+register("lstsq", _lstsq_run, _lstsq_type, operands="float")
+
+
+def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Variable, ...]:
+    """The ``x`` of least norm for which the squares of ``a @ x - b`` have the least sum; those sums, one for each
+    column of ``b``; the rank of ``a``, int64; its singular values.
+
+    ``a`` is ``(m, n)`` and ``b`` ``(m,)`` or ``(m, k)``. Singular values below ``rcond`` times the greatest count as 0.
+    The sums are there also where NumPy leaves them out: for ``m <= n`` and for less than full rank. The gradient is NaN
+    where singular values are equal.
+    """
+    limit = None if rcond is None else float(rcond)
+    return apply(call("lstsq", rcond=limit), *brought("float", [a, b]))
