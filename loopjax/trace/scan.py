@@ -119,7 +119,7 @@ def scan(
         body=Graph((), ()),
         go_backwards=bool(go_backwards),
         truncate_gradient=truncate_gradient,
-        checkpoint=read_checkpoint(checkpoint, label),
+        checkpoint=read_checkpoint(checkpoint, label, _here()),
         unroll=unroll,
         progress=_progress_label(progress, label),
         label=label,

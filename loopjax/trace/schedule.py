@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
+
+from loopjax.errors import where
+from loopjax.trace.source import Source
 
 Policy = Callable[..., Any]
 """A ``jax.checkpoint`` policy: from a primitive and its operands to whether its result may be stored."""
@@ -113,7 +116,7 @@ def named(word: str) -> Callable[[S], S]:
     return add
 
 
-def read_checkpoint(value: Any, label: str) -> Schedule | None:
+def read_checkpoint(value: Any, label: str, place: Sequence[Source]) -> Schedule | None:
     """The schedule that a user's ``checkpoint`` means."""
     if value is None or isinstance(value, Schedule):
         return value
@@ -126,5 +129,5 @@ def read_checkpoint(value: Any, label: str) -> Schedule | None:
     words = ", ".join(repr(word) for word in NAMED if word != "every")
     raise ValueError(
         f"scan {label!r}: checkpoint is an int of at least 1, {words}, Every or Budget from loopjax.checkpoint, or a "
-        f"policy of jax.checkpoint; got {value!r}"
+        f"policy of jax.checkpoint; got {value!r}{where(place)}"
     )

@@ -106,11 +106,11 @@ def test_equal_and_pickled():
     def policy(*_, **__):
         return False
 
-    assert read_checkpoint(4, "loop") == Every(4)
-    assert read_checkpoint("sqrt", "loop") == Sqrt()
-    assert read_checkpoint(policy, "loop") == PolicySchedule(policy)
-    assert read_checkpoint(policy, "loop") != PolicySchedule(lambda *_, **__: False)
-    saveable = read_checkpoint(jax.checkpoint_policies.dots_saveable, "loop")
+    assert read_checkpoint(4, "loop", []) == Every(4)
+    assert read_checkpoint("sqrt", "loop", []) == Sqrt()
+    assert read_checkpoint(policy, "loop", []) == PolicySchedule(policy)
+    assert read_checkpoint(policy, "loop", []) != PolicySchedule(lambda *_, **__: False)
+    saveable = read_checkpoint(jax.checkpoint_policies.dots_saveable, "loop", [])
     for schedule in (Every(4), Sqrt(), Log(), Budget(bytes=9), saveable):
         assert pickle.loads(pickle.dumps(schedule)) == schedule
         assert hash(pickle.loads(pickle.dumps(schedule))) == hash(schedule)

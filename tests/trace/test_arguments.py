@@ -253,7 +253,12 @@ class TestSteps:
     def test_refused(self, steps, error, message):
         refused(error, message, lambda: at.constant(1.0), n_steps=steps)
 
-    @pytest.mark.parametrize("option", ["truncate_gradient", "unroll", "checkpoint"])
+    @pytest.mark.parametrize("value", [0, -2, 1.5, True, "few"])
+    def test_checkpoint(self, value):
+        message = "checkpoint is an int of at least 1, .*Every or Budget.*policy of jax.checkpoint; got"
+        refused(ValueError, message, lambda h: h, None, 0.0, n_steps=2, checkpoint=value)
+
+    @pytest.mark.parametrize("option", ["truncate_gradient", "unroll"])
     @pytest.mark.parametrize("value", [-2, 1.5, True])
     def test_options_that_are_counts(self, option, value):
         refused(
