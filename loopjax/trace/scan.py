@@ -99,6 +99,8 @@ def scan(
         are in ``loopjax.checkpoint``. A state is all that a step hands to the next. Gradients of every order are the
         same with each, draws too. Unless given, each step stores the state and its products, and what is elementwise
         is computed again; steps with inner loops, sorts or draws, and those of small states, store what they compute.
+        Where only the run knows the length (``until``, or an inner loop whose length varies) and last steps or sums
+        alone are read, the gradient stores few states of its own accord, and this says nothing.
     progress
         ``True`` or a label: a progress bar while the loop runs. Needs the extra ``loopjax[progress]``.
     mode, profile, allow_gc
