@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import jax
+import numpy as np
 
 PLANS: tuple[Any, ...] = (None, 1, "sqrt", "log")
 """What ``compare`` tries unless told."""
@@ -89,7 +89,7 @@ def compare(build: Callable[[Any], Any], *args: Any, plans: Sequence[Any] = PLAN
             seconds.append(perf_counter() - start)
     return Comparison(
         tuple(
-            Cost(_name(plan), statistics.median(seconds), _temporaries(function, args))
+            Cost(_name(plan), float(np.median(seconds)), _temporaries(function, args))
             for plan, function, seconds in zip(plans, functions, samples, strict=True)
         )
     )

@@ -55,7 +55,7 @@ def _power_type(type: TensorType, n: int) -> TensorType:
     return TensorType(type.dtype, (*type.shape[:-2], size, size))
 
 
-register("expm", jax.scipy.linalg.expm, _same_square, operands="float")
+register("expm", lambda x: jax.scipy.linalg.expm(x), _same_square, operands="float")
 register("matrix_power", lambda x, n: jnp.linalg.matrix_power(x, n), _power_type)
 
 

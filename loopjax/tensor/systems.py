@@ -79,7 +79,7 @@ def solve_symmetric(a: Any, b: Any) -> Variable:
 
 _TRANSPOSES: dict[Any, int] = {0: 0, 1: 1, 2: 2, "N": 0, "T": 1, "C": 2}
 
-_system("solve_triangular", jax.scipy.linalg.solve_triangular)
+_system("solve_triangular", lambda a, b, **options: jax.scipy.linalg.solve_triangular(a, b, **options))
 
 
 def solve_triangular(
