@@ -15,15 +15,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.lower import while_loop
 from loopjax.lower.check import holds_checks
-from loopjax.lower.loop import Carry, Loop, Slices
+from loopjax.lower.loop import Loop, Slices
+from loopjax.lower.while_loop import State, advance, goes_on, start
 
 Rows = tuple[tuple[Any, ...], ...]
 Leaves = tuple[Any, ...]
@@ -34,33 +34,25 @@ def run(loop: Loop) -> list[Any]:
     them where that is asked. Nothing is stacked: last rows and folds are in the carry."""
     n_steps, last = loop.op.n_steps, loop.op.truncate_gradient
     assert n_steps is not None
-    state = while_loop.start(loop)
+    state = start(loop)
     if 0 < last < n_steps:
         state = _before_the_last(loop.frozen(), state, last)
     leaves = min(n_steps, last) if last > 0 else n_steps
     fixed = loop.op.inputs(loop.plan.fixed).sequences
     rows = tuple(() if known else group for group, known in zip(loop.slices(n_steps).rows, fixed, strict=True))
     rows = jax.tree.map(lambda x: _grouped(x, state.t, leaves, loop.plan.levels), rows)
-    after = _Tree(loop).node(0, Progress(state.t, state.stopped, state.carry), rows)
+    after = _Tree(loop).node(0, state, rows)
     return loop.outputs(after.carry, (), after.t, may_be_short=True)
 
 
-def _before_the_last(loop: Loop, state: while_loop.State, count: int) -> while_loop.State:
+def _before_the_last(loop: Loop, state: State, count: int) -> State:
     """Where the last ``count`` steps begin, by a run to the end and a second one to there. Nothing flows back from
     there, unless it is the first step."""
     held = lax.stop_gradient(state)
-    first = while_loop.advance(loop, held, loop.limit()).t - count
-    there = lax.stop_gradient(while_loop.advance(loop, held, first))
-    chosen: while_loop.State = jax.tree.map(lambda early, late: jnp.where(first > 0, late, early), state, there)
+    first = advance(loop, held, loop.limit()).t - count
+    there = lax.stop_gradient(advance(loop, held, first))
+    chosen: State = jax.tree.map(lambda early, late: jnp.where(first > 0, late, early), state, there)
     return chosen
-
-
-class Progress(NamedTuple):
-    """What goes from step to step: how many were done, whether ``until`` was true, and the carry."""
-
-    t: Any
-    stopped: Any
-    carry: Carry
 
 
 class _Tree:
@@ -73,45 +65,43 @@ class _Tree:
         self._known = loop.op.inputs(loop.plan.fixed).sequences
         self._has_rule = loop.plan.derivative == "reverse" and all(self._known) and not holds_checks(loop.op.body)
 
-    def node(self, level: int, state: Progress, rows: Rows) -> Progress:
+    def node(self, level: int, state: State, rows: Rows) -> State:
         """All steps of a node."""
         if level == len(self._levels):
             return self._step(state, rows)
 
-        def child(before: Progress, part: Rows) -> tuple[Progress, None]:
+        def child(before: State, part: Rows) -> tuple[State, None]:
             again = self.run if level + 1 == len(self._levels) else self._again
             return again(level + 1, before, part), None
 
-        after: Progress = lax.scan(child, state, rows, length=self._levels[level])[0]
+        after: State = lax.scan(child, state, rows, length=self._levels[level])[0]
         return after
 
-    def run(self, level: int, state: Progress, rows: Rows) -> Progress:
+    def run(self, level: int, state: State, rows: Rows) -> State:
         """A node where its first step runs, else nothing."""
-        found: Progress = lax.cond(
-            self.active(state), partial(self.node, level), lambda state, rows: state, state, rows
-        )
+        found: State = lax.cond(self.active(state), partial(self.node, level), lambda state, rows: state, state, rows)
         return found
 
-    def active(self, state: Progress) -> Any:
+    def active(self, state: State) -> Any:
         """Whether the next step runs."""
-        return (state.t < self._limit) & ~state.stopped
+        return goes_on(state, self._limit)
 
-    def _again(self, level: int, state: Progress, rows: Rows) -> Progress:
+    def _again(self, level: int, state: State, rows: Rows) -> State:
         """``run``, computed again for its gradient."""
         if self._has_rule:
             return _by_own_rule(self, level, state)
-        found: Progress = jax.checkpoint(partial(self.run, level), prevent_cse=False)(state, rows)
+        found: State = jax.checkpoint(partial(self.run, level), prevent_cse=False)(state, rows)
         return found
 
-    def _step(self, state: Progress, rows: Rows) -> Progress:
+    def _step(self, state: State, rows: Rows) -> State:
         read = zip(rows, self.loop.rows_at(state.t), self._known, strict=True)
         slices = Slices(state.t, tuple(at if known else row for row, at, known in read))
         carry, result = self.loop.step(state.carry, slices)
         stopped = result.until[0] if self.loop.op.until else state.stopped
-        return Progress(state.t + 1, stopped, carry)
+        return State(state.t + 1, stopped, carry, ())
 
 
-def _by_own_rule(tree: _Tree, level: int, state: Progress) -> Progress:
+def _by_own_rule(tree: _Tree, level: int, state: State) -> State:
     """A node that stores its inputs alone, and whose gradient is that of the branch that ran. Its steps read sequences
     by index."""
     rows: Rows = ((),) * len(tree.loop.op.sequences)
@@ -120,21 +110,21 @@ def _by_own_rule(tree: _Tree, level: int, state: Progress) -> Progress:
     leaves, structure = jax.tree.flatten(state)
     moves = [*flows, *(_is_float(leaf) for leaf in leaves)]
 
-    def joined(moving: Leaves, held: Leaves) -> tuple[_Tree, Progress]:
+    def joined(moving: Leaves, held: Leaves) -> tuple[_Tree, State]:
         first, second = iter(moving), iter(held)
         values = [next(first if one else second) for one in moves]
         loop = Loop(tree.loop.op, values[: len(inputs)])
         return _Tree(loop), jax.tree.unflatten(structure, values[len(inputs) :])
 
     @jax.custom_vjp
-    def node(moving: Leaves, held: Leaves) -> Progress:
+    def node(moving: Leaves, held: Leaves) -> State:
         here, state = joined(moving, held)
         return here.run(level, state, rows)
 
-    def forward(moving: Leaves, held: Leaves) -> tuple[Progress, tuple[Leaves, Leaves]]:
+    def forward(moving: Leaves, held: Leaves) -> tuple[State, tuple[Leaves, Leaves]]:
         return node(moving, held), (moving, held)
 
-    def backward(stored: tuple[Leaves, Leaves], cotangent: Progress) -> tuple[Leaves, None]:
+    def backward(stored: tuple[Leaves, Leaves], cotangent: State) -> tuple[Leaves, None]:
         moving, held = stored
         here, state = joined(moving, held)
         into = _floats(state, cotangent)
@@ -156,7 +146,7 @@ def _by_own_rule(tree: _Tree, level: int, state: Progress) -> Progress:
     values = [*inputs, *leaves]
     moving = tuple(value for value, one in zip(values, moves, strict=True) if one)
     held = tuple(value for value, one in zip(values, moves, strict=True) if not one)
-    found: Progress = node(moving, held)
+    found: State = node(moving, held)
     return found
 
 

@@ -53,7 +53,12 @@ def advance(loop: Loop, state: State, limit: Any) -> State:
 
     if loop.plan.unroll > 1:
         state = _several_at_once(step, state, limit, loop.plan.unroll)
-    return lax.while_loop(lambda now: (now.t < limit) & ~now.stopped, step, state)
+    return lax.while_loop(lambda now: goes_on(now, limit), step, state)
+
+
+def goes_on(state: State, limit: Any) -> Any:
+    """Whether the next step runs."""
+    return (state.t < limit) & ~state.stopped
 
 
 def _several_at_once(step: Callable[[State], State], state: State, limit: Any, count: int) -> State:

@@ -111,14 +111,8 @@ def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
     unroll, reason = _unroll(op, n_steps, derivative)
     frozen = max(n_steps - op.truncate_gradient, 0) if op.truncate_gradient > 0 and derivative != "none" else 0
     plan = replace(plan, unroll=unroll, reason=reason, frozen=frozen)
-    if (
-        derivative in ("reverse", "any")
-        and op.checkpoint is None
-        and not op.progress
-        and (block := _block(op, n_steps))
-    ):
-        storage = tuple(_in_blocks(output) for output in op.outputs)
-        plan = replace(plan, storage=storage, block=block, reason="each step needs the one before, and far ones")
+    if derivative in ("reverse", "any") and op.checkpoint is None and not op.progress:
+        plan = _in_blocks(op, n_steps, plan)
     return _stored(op, node, n_steps - frozen, plan) if op.truncate_gradient else plan
 
 
@@ -185,19 +179,19 @@ def _history(output: Recurrence | MapOutput) -> History:
     return History("window" if size <= WINDOW else "ring", size, output.taps)
 
 
-def _in_blocks(output: Recurrence | MapOutput) -> History:
-    history = _history(output)
-    if history.kind != "ring" or output.depth <= WINDOW:
-        return history
-    near = max((-tap for tap in output.taps if -tap <= WINDOW), default=0)
-    return History("blocks", history.size, output.taps, near)
-
-
-def _block(op: Scan, n_steps: int) -> int:
-    """Steps that no far tap reaches into, 0 where there is no far tap."""
-    storage = [_in_blocks(output) for output in op.outputs]
+def _in_blocks(op: Scan, n_steps: int, plan: LoopPlan) -> LoopPlan:
+    """The plan with far taps read in blocks of as many steps as none of them reaches into, where there are any."""
+    storage = tuple(_blocks(output) if output.depth > WINDOW else _history(output) for output in op.outputs)
     reach = [-tap for history in storage if history.kind == "blocks" for tap in history.far]
-    return min(*reach, n_steps) if reach else 0
+    if not reach:
+        return plan
+    reason = "each step needs the one before, and far ones"
+    return replace(plan, storage=storage, block=min(*reach, n_steps), reason=reason)
+
+
+def _blocks(output: Recurrence | MapOutput) -> History:
+    near = max((-tap for tap in output.taps if -tap <= WINDOW), default=0)
+    return History("blocks", _history(output).size, output.taps, near)
 
 
 def _is_map(op: Scan, derivative: Derivative) -> bool:
