@@ -10,19 +10,21 @@ import jax
 import numpy as np
 
 from loopjax.arguments import In, bind
+from loopjax.config import LENGTHS, config
 from loopjax.errors import UnsupportedError, about, where
 from loopjax.executable import CompiledStage
-from loopjax.lower.stages import split
 from loopjax.precision import SixtyFourBits
-from loopjax.program import Options, Policy, Program, collect
+from loopjax.program import Options, Program, Unused, collect
 from loopjax.rewrite.driver import rewrite
+from loopjax.rewrite.pad import Fallback
 from loopjax.rewrite.pipeline import SYMBOLIC
-from loopjax.trace.graph import Constant, Graph, Variable
+from loopjax.trace.graph import Graph, Variable
 from loopjax.trace.methods import word
-from loopjax.trace.shared import SharedVariable, on_device
+from loopjax.trace.shared import SharedVariable
 from loopjax.trace.source import user_source
 from loopjax.trace.substitute import Replacements
 from loopjax.trace.verify import verify
+from loopjax.variants import Variant, Variants
 
 
 def function(
@@ -37,9 +39,10 @@ def function(
     rebuild_strict: bool = True,
     allow_input_downcast: bool | None = None,
     profile: Any = None,
-    on_unused_input: Policy = "raise",
+    on_unused_input: Unused = "raise",
     *,
     check: Literal["index"] | None = None,
+    lengths: Literal["exact", "padded", "auto"] | None = None,
 ) -> Function:
     """Makes a callable of symbolic variables.
 
@@ -69,6 +72,13 @@ def function(
     check
         ``"index"`` raises ``IndexError`` for an index out of bounds that only the device knows, after each call;
         without it reads give NaN (integers: the least of their dtype) and writes are dropped.
+    lengths
+        What becomes of lengths that differ from call to call: ``n_steps``, the size of ``arange(n)`` or ``x[:n]``, the
+        steps after which ``until`` stopped, the sizes of arguments. ``"exact"`` compiles for each. ``"padded"`` gives
+        such axes room for more rows, rounded up, of which nothing reaches a result or a gradient, so that one program
+        serves many lengths; the sizes of arguments from the second on. ``"auto"`` compiles for each of the first two
+        values of a length, and then as ``"padded"``; it is what ``config.lengths`` says unless given. An op that needs
+        a length as it is (``explain`` names them) is compiled for each all the same.
     mode, profile
         Accepted for old programs; they change nothing.
 
@@ -79,12 +89,15 @@ def function(
     with about(label, user_source()):
         if check not in (None, "index"):
             raise ValueError(f"check is 'index' or None, not {check!r}")
+        policy = lengths or config.lengths
+        if policy not in LENGTHS:
+            raise ValueError(f"lengths is one of {LENGTHS}, not {lengths!r}")
         program = collect(
             inputs,
             outputs,
             updates,
             givens,
-            Options(label, allow_input_downcast, bool(accept_inplace), check == "index"),
+            Options(label, allow_input_downcast, bool(accept_inplace), check == "index", policy),
             no_default_updates=no_default_updates,
             rebuild_strict=rebuild_strict,
             on_unused_input=on_unused_input,
@@ -103,16 +116,29 @@ class Function:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        options, state = program.options, program.state
-        stages = split(program.graph)
-        donated = state.overwritable(program.graph.outputs) if options.inplace and len(stages) == 1 else []
-        self._overwritten = frozenset(donated)
+        state = program.state
+        self._variants = Variants(program, program.options.lengths)
         outputs = program.graph.outputs
         self._own = [
             output.owner is not None and outputs.count(output) == 1 for output in outputs[: len(state.updated)]
         ]
         self._lent = [output for output in outputs if isinstance(output, SharedVariable)]
-        self.stages = tuple(CompiledStage(stage, options.name, donated, options.check_index) for stage in stages)
+
+    @property
+    def variant(self) -> Variant:
+        """The program as it is now, with room for the lengths that were seen to vary: see ``lengths`` of
+        ``function``."""
+        return self._variants.latest
+
+    @property
+    def fallbacks(self) -> tuple[Fallback, ...]:
+        """The ops that need a length as it is, so that there is no room for more."""
+        return tuple(self._variants.fallbacks)
+
+    @property
+    def stages(self) -> tuple[CompiledStage, ...]:
+        """The parts of ``variant`` that are compiled as one."""
+        return self.variant.stages
 
     @property
     def name(self) -> str:
@@ -131,7 +157,7 @@ class Function:
         try:
             with wide, state.locked():
                 arrays = self._bind(args, kwargs)
-                outputs = self._run([*arrays, *state.read(self._overwritten)])
+                outputs = self._variants.run([*arrays, *state.read(self._variants.latest.donated)])
                 if count:
                     state.commit(outputs[:count], self._own, wait=not self.program.options.inplace)
                 for variable in self._lent:
@@ -150,7 +176,7 @@ class Function:
         """
         with jax.enable_x64(True), self.program.state.locked():
             arrays = self._bind(args, kwargs)
-            values = self._values([*arrays, *self.program.state.read()])
+            values = self._variants.latest.values([*arrays, *self.program.state.read()])
             lowered = []
             for stage in self.stages:
                 given = [values[variable] for variable in stage.stage.graph.inputs]
@@ -199,16 +225,6 @@ class Function:
 
     def __repr__(self) -> str:
         return f"<{self.name}({', '.join(one.name or '?' for one in self.program.inputs)})>"
-
-    def _values(self, arrays: Sequence[Any]) -> dict[Variable, Any]:
-        return dict(zip(self.graph.inputs, arrays, strict=True))
-
-    def _run(self, arrays: Sequence[Any]) -> list[Any]:
-        """The graph's outputs: each stage found or compiled for its inputs, and run."""
-        values = self._values(arrays)
-        for stage in self.stages:
-            values.update(stage.run(values))
-        return [on_device(v.data if isinstance(v, Constant) else values[v]) for v in self.graph.outputs]
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
         """The inputs' arrays, of exactly their dtypes."""

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from loopjax.lower import folding, taps
-from loopjax.lower.indexing import fill_value
 from loopjax.lower.interpreter import as_array, evaluate
 from loopjax.trace.loop import BodyInputs, Keep, LoopPlan, Scan, StepResult
+from loopjax.trace.types import fill_value
 
 
 class Carry(NamedTuple):

@@ -60,6 +60,8 @@ def _checks(node: Apply, graph: Graph) -> Iterator[Check]:
         if output.keep.last:
             yield Check(node.inputs[0], output.keep.last, op.label, where(lines))
     for fold in op.folds:
+        if fold.some:
+            yield Check(node.inputs[0], 1, op.label, where(node.sources))
         if fold.kind == "at":
             yield Check(node.inputs[0], fold.step + 1, op.label, where(node.sources))
 

@@ -12,6 +12,30 @@ from loopjax.trace.graph import Apply, Constant, Variable, toposort
 from loopjax.trace.op import Call, Entry
 from loopjax.trace.types import Shape
 
+FINE, COARSE = 8, 16
+"""The least capacities of an axis that has rows: fewer would compile more programs and gain nothing."""
+
+COARSE_FROM = 64
+"""The length from which coarse capacities are further apart."""
+
+MOST_ROWS = 2**31 - 1
+"""Rows that a loop can count."""
+
+
+def capacity(length: int, fine: bool) -> int:
+    """How much room is made for a length that varies: a power of 2, of coarse ones above ``COARSE_FROM`` every other
+    one; none for none.
+
+    Fine ones are for programs with gradients, whose loops run as many steps as there is room for; elsewhere room costs
+    memory alone.
+    """
+    if length <= 0:
+        return 0
+    doublings = (max(FINE if fine else COARSE, length) - 1).bit_length()
+    if not fine and length > COARSE_FROM:
+        doublings += doublings % 2
+    return min(1 << doublings, MOST_ROWS)
+
 
 def _index(x: Any, pattern: Sequence[Entry], lengths: Shape) -> Any:
     key: list[Any] = []
@@ -57,6 +81,7 @@ HOST: dict[str, Callable[..., Any]] = {
     "dimshuffle": lambda x, pattern: np.reshape(x, [1 if a is None else np.shape(x)[a] for a in pattern]),
     "reshape": lambda x, lengths: np.reshape(x, lengths),
     "trip_count": lambda n_steps, *rows, scan, needs: n_steps,
+    "capacity": lambda length, fine: capacity(int(length), fine),
 }
 """The integer ops that the host can compute, by row."""
 
