@@ -318,13 +318,11 @@ class Paired(Ragged):
         self.truncate_gradient = 0 if asked.truncate_gradient == 0 else -1
         count = (self._batch + 1) // 2
         order = say("argsort", -self.lengths)
-        lanes = say("arange", count)
         self._one = say("index", order, slice(None, count))
         self._other = say("index", say("index", order, slice(None, None, -1)), slice(None, count))
         self._ends = say("index", self.lengths, self._one)
-        # Of an odd number of examples the one in the middle has a lane to itself.
-        alone = lanes >= self._batch // 2
-        self._length = say("switch", alone, 0, say("index", self.lengths, self._other))
+        # Of an odd number of examples the one in the middle is behind itself, and only its first run is read.
+        self._length = say("index", self.lengths, self._other)
         # A lane without steps repeats the first of the longest example.
         self._idle = say("switch", self._ends > 0, self._one, say("index", order, 0))
         rank = say("argsort", order)

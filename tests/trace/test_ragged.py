@@ -102,16 +102,18 @@ def test_every_size_of_batch(form, batch):
 def test_a_step_that_has_no_derivative_where_padding_would_take_it(form, value):
     """The logarithm of a state that runs out, and of padding: neither may be taken behind the last step."""
     x, h0, _, v = variables()
+    s = at.dscalar("s")
 
     def step(x, h):
-        return [at.sqrt(h) * at.log(x), h - 1.0]
+        return [at.sqrt(h) * at.log(s * x), h - 1.0]
 
     (out, _), _ = scan(step, x, [None, h0], lengths=form(v))
-    f = function([x, h0, v], [out, *grad(out.sum(), [x, h0])])
+    f = function([x, h0, s, v], [out, *grad(out.sum(), [x, h0, s])])
     lengths = [2, 1, 0, 3]
     data = padded(np.random.default_rng(0).uniform(1, 2, size=(4, 4, 1)), lengths, value=value)
     start = np.array([[1.5], [0.5], [-3.0], [2.5]])  # the square root of the last one after its last step is NaN
-    values, by_x, by_h = f(data, start, lengths)
+    values, by_x, by_h, by_s = f(data, start, 1.0, lengths)
+    total = 0.0
     for example, count in enumerate(lengths):
         left = start[example, 0] - np.arange(count)
         logs = np.log(data[:count, example, 0])
@@ -120,6 +122,8 @@ def test_a_step_that_has_no_derivative_where_padding_would_take_it(form, value):
         np.testing.assert_allclose(by_h[example, 0], (logs / (2 * np.sqrt(left))).sum())
         assert not np.any(values[count:, example])
         assert not np.any(by_x[count:, example])
+        total += np.sqrt(left).sum()
+    np.testing.assert_allclose(by_s, total)
 
 
 def tapped(form, backwards, **options):
@@ -437,6 +441,18 @@ def test_lengths_that_the_device_computes():
     f = function([x, mask], out)
     with pytest.raises(ValueError, match=r"lengths\[1\] is negative: -1"):
         f(np.ones((4, 2)), np.array([[1, -1.0]]))
+
+
+def test_lengths_that_a_mask_says_need_no_stage():
+    x, mask = at.dmatrix("x"), at.lmatrix("mask")
+    for form in (lambda v: v, Packed):
+        out, _ = scan(lambda x, h: h + x, x, at.zeros(x.shape[1]), n_steps=x.shape[0], lengths=form(mask.sum(axis=0)))
+        f = function([x, mask], out)
+        for given in ([[1, 1], [1, 0]], [[1, 1], [0, 1]]):
+            found = f(np.ones((2, 2)), np.array(given))
+            np.testing.assert_allclose(found, np.cumsum(given, axis=0) * np.array(given))
+        (stage,) = f.stages
+        assert len(stage.programs) == 1
 
 
 def test_return_list_names_and_strict():
