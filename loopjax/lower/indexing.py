@@ -114,6 +114,8 @@ def _read(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     x = jnp.asarray(x)
     fill = fill_value(x.dtype)
     if not _is_basic(node, 1):
+        if 0 in x.shape:  # JAX's gather refuses to read from nothing
+            return (jnp.full(node.outputs[0].type.sizes, fill, x.dtype),)
         return (x.at[_numpy_key(node, x, positions)].get(mode="fill", fill_value=fill),)
     window = _Window(*_arguments(node), x, positions)
     if 0 in x.shape and window.inside is not None:

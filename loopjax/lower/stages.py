@@ -164,8 +164,13 @@ def _computed_lengths(demands: Iterable[Variable], inputs: Sequence[Variable]) -
     if all(variable in inputs for variable in wanted):
         return ()
     nodes = toposort(wanted, stop=inputs)
-    known = all(on_host(node) or (is_shape(node) and node.inputs[0] in inputs) for node in nodes)
+    known = all(on_host(node) or (is_shape(node) and _is_known(node.inputs[0], inputs)) for node in nodes)
     return tuple(wanted) if known else ()
+
+
+def _is_known(variable: Variable, inputs: Sequence[Variable]) -> bool:
+    """Whether the host has the variable itself."""
+    return variable in inputs or (variable.owner is not None and on_host(variable.owner))
 
 
 def key(stage: Stage, arrays: Sequence[Any]) -> tuple[Any, ...]:

@@ -204,7 +204,8 @@ class Scan(Op):
     ``n_steps`` is the length, or ``None`` where it is the first input. ``dynamic``: that input stays a run-time
     value, and one compiled loop serves every length; where it is ``bounded``, every length up to ``n_steps``, which is
     the second input until it is known. ``sized``: outputs of an ``until`` loop are buffers
-    of ``n_steps`` rows of which the first so-many count (before, their length is unknown).
+    of ``n_steps`` rows of which the first so-many count (before, their length is unknown). ``counts_down``: steps draw
+    with numbers from ``n_steps - 1`` down to 0.
     """
 
     body: Graph
@@ -217,6 +218,7 @@ class Scan(Op):
     until: bool = False
     n_steps: int | None = None
     go_backwards: bool = False
+    counts_down: bool = False
     truncate_gradient: int = -1
     checkpoint: Schedule | None = None
     unroll: int | None = None
