@@ -46,6 +46,13 @@ class Variant:
         self.donated = frozenset(program.state.overwritable(program.graph.outputs) if overwritable else ())
         self.stages = tuple(CompiledStage(stage, options.name, self.donated, options.check_index) for stage in stages)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether arguments are passed on as they are, results too, and nothing is checked between."""
+        padded = self.padded
+        cut = any(pick.counts for stage in self.stages for _, pick in stage.stage.given)
+        return not (self.pad.values or padded.axes or padded.claims or padded.requirements or cut)
+
     def values(self, arrays: Sequence[Any]) -> dict[Variable, Any]:
         """The inputs' values: arrays with room to spare, and their counts."""
         values = dict(zip(self._inputs, arrays, strict=True))

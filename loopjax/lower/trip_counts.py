@@ -40,6 +40,15 @@ class Checks:
     leaves: tuple[Variable, ...]
 
 
+@dataclass(frozen=True)
+class Range:
+    """The values that an input may have, by its position."""
+
+    place: int
+    least: int
+    most: int
+
+
 def checks(graph: Graph) -> Checks:
     """What must hold of the trip counts of a stage's loops, of those that the host can compute."""
     found = [check for node in graph.applies for check in _checks(node, graph)]
@@ -107,3 +116,18 @@ def _check(one: Check, what: str, count: int, rows: Sequence[Any | None]) -> Non
     for most in rows[len(one.needs) :]:
         if most is not None and count > int(most):
             raise ValueError(f"scan {one.scan!r}: {what} is {count}, more than n_steps, {int(most)}{one.place}")
+
+
+def ranges(checks: Checks, shapes: Mapping[Variable, Sequence[int]]) -> tuple[Range, ...] | None:
+    """The checks as ranges of inputs of these shapes; ``None`` where a check is of more than an input's value."""
+    places = {variable: place for place, variable in enumerate(shapes)}
+    found: dict[int, Range] = {}
+    for one in checks.each:
+        sizes = host_values(one.rows, {}, shapes)
+        if one.n_steps not in places or one.n_steps.ndim or any(size is None for size in sizes):
+            return None
+        place = places[one.n_steps]
+        rows = [max(int(size or 0) - span, 0) for (_, span), size in zip(one.needs, sizes, strict=True)]
+        before = found.get(place, Range(place, 0, MOST_STEPS))
+        found[place] = Range(place, max(before.least, one.least), min([before.most, *rows]))
+    return tuple(found.values())
