@@ -146,8 +146,10 @@ from loopjax.tensor.gradient_flow import (
 )
 from loopjax.tensor.indexing import (
     compress,
+    flatnonzero,
     inc_subtensor,
     nonzero,
+    nonzero_values,
     set_subtensor,
     take,
 )
@@ -355,6 +357,7 @@ __all__ = [
     "eye",
     "fill",
     "fill_diagonal",
+    "flatnonzero",
     "flatten",
     "floor",
     "floor_div",
@@ -423,6 +426,7 @@ __all__ = [
     "neq",
     "nnet",
     "nonzero",
+    "nonzero_values",
     "norm",
     "ogrid",
     "ones",

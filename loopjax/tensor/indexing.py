@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
-from loopjax.errors import UnsupportedError
 from loopjax.tensor.axes import normal_axis
-from loopjax.tensor.elementwise import clip, mod
+from loopjax.tensor.creation import alloc
+from loopjax.tensor.elementwise import clip, mod, neq, second
 from loopjax.tensor.lengths import holes
 from loopjax.tensor.place import here
-from loopjax.tensor.shape import dim, reshape
+from loopjax.tensor.shape import dim, reshape, stack
 from loopjax.tensor.windows import Bounds, bounds, is_window, put_back, slides, window
-from loopjax.trace.convert import as_variable
+from loopjax.trace.convert import as_variable, constant
 from loopjax.trace.graph import Constant, Variable, apply
 from loopjax.trace.methods import word
 from loopjax.trace.op import Call, Entry, call, register
@@ -40,7 +41,7 @@ def _entries(x: Variable, key: Any) -> list[Any]:
     """The key as a list with an entry for each axis of ``x``, and ``None`` for each new one."""
     given = list(key) if isinstance(key, tuple) else [key]
     given = [entry.data if isinstance(entry, Constant) else entry for entry in given]
-    given = [part for entry in given for part in _mask_as_indices(entry)]
+    given = _without_masks(x, given)
     used = sum(entry is not None and entry is not Ellipsis for entry in given)
     if used > x.ndim:
         raise IndexError(f"{used} indices for {x!r}, which has {x.ndim} dimensions{here()}")
@@ -53,16 +54,30 @@ def _entries(x: Variable, key: Any) -> list[Any]:
     return given[: dots[0]] + rest + given[dots[0] + 1 :]
 
 
-def _mask_as_indices(entry: Any) -> list[Any]:
-    if isinstance(entry, (np.ndarray, list)) and _is_mask(entry):
-        mask = np.asarray(entry)
-        return [_Mask(found, size) for found, size in zip(np.nonzero(mask), mask.shape, strict=True)]
-    if isinstance(entry, Variable) and entry.dtype == "bool":
-        raise UnsupportedError(
-            f"indexing by the symbolic mask {entry!r} gives a length that only the run knows; "
-            f"use switch(mask, x, 0), or a reduction of it{here()}"
-        )
-    return [entry]
+def _without_masks(x: Variable, given: list[Any]) -> list[Any]:
+    """The key with masks as the positions at which they hold."""
+    found: list[Any] = []
+    axis = 0
+    for entry in given:
+        if isinstance(entry, Variable) and entry.dtype == "bool" and entry.ndim:
+            if any(one is Ellipsis for one in given):
+                raise IndexError(f"a symbolic mask and '...' in one index; write the slices out{here()}")
+            found.extend(nonzero(_fitting(x, entry, axis)))
+        elif isinstance(entry, (np.ndarray, list)) and _is_mask(entry):
+            mask = np.asarray(entry)
+            found.extend(_Mask(place, size) for place, size in zip(np.nonzero(mask), mask.shape, strict=True))
+        else:
+            found.append(entry)
+        axis = sum(one is not None for one in found)
+    return found
+
+
+def _fitting(x: Variable, mask: Variable, axis: int) -> Variable:
+    """A mask of exactly the sizes of the axes that it stands at."""
+    if axis + mask.ndim > x.ndim:
+        raise IndexError(f"a mask of {mask.ndim} dimensions from axis {axis} on of {x!r}{here()}")
+    sizes = [dim(x, axis + one) for one in range(mask.ndim)]
+    return second(alloc(constant(False), *sizes), mask)
 
 
 def _is_mask(entry: Any) -> bool:
@@ -290,27 +305,61 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
 
 
 def compress(condition: Any, x: Any, axis: int | None = None) -> Variable:
-    """The parts of ``x`` along ``axis``, or the elements of the flattened array, where the vector ``condition`` holds.
-
-    ``condition`` is a constant: how many parts another keeps, only the run knows. Raises ``UnsupportedError``.
-    """
+    """The parts of ``x`` along ``axis``, or elements of the flattened array, where the vector ``condition`` holds."""
     mask = as_variable(condition)
     if mask.ndim != 1:
         raise ValueError(f"compress takes a vector as its condition, got {mask!r}{here()}")
-    if not isinstance(mask, Constant):
-        raise UnsupportedError(
-            f"compress by the symbolic condition {mask!r} gives a length that only the run knows; "
-            f"use switch(condition, x, 0), or a reduction of it{here()}"
-        )
-    return take(x, np.flatnonzero(mask.data), axis)
+    if isinstance(mask, Constant):
+        return take(x, np.flatnonzero(mask.data), axis)
+    return take(x, nonzero(mask)[0], axis)
 
 
-def nonzero(x: Any, return_matrix: bool = False) -> NoReturn:
-    """Refuses: how many elements are not zero, only the run knows. Raises ``UnsupportedError``."""
-    raise UnsupportedError(
-        f"nonzero of {as_variable(x)!r} has a length that only the run knows; reduce switch(condition, x, 0) instead, "
-        f"or take argmax(condition) for the first{here()}"
-    )
+def _nonzero_type(mask: TensorType) -> TensorType:
+    return TensorType("int64", (None,))
 
 
-word(nonzero)
+register("nonzero", None, _nonzero_type)
+register(
+    "true_places",
+    lambda mask: jnp.nonzero(mask, size=mask.shape[0], fill_value=0)[0].astype("int64"),
+    lambda mask: TensorType("int64", mask.shape),
+)
+
+
+@word
+def nonzero(x: Any, return_matrix: bool = False) -> Any:
+    """Where ``x`` is not zero: for each axis an int64 vector of positions, in C order; with ``return_matrix`` a matrix
+    with a row for each axis.
+
+    How many there are, only the run knows: what follows is computed with room for all of them, or a stage ends to
+    learn it. No gradient flows through positions.
+    """
+    variable = as_variable(x)
+    if variable.ndim == 0:
+        raise ValueError(f"nonzero takes an array, got the scalar {variable!r}{here()}")
+    mask = variable if variable.dtype == "bool" else neq(variable, 0)
+    flat = apply(call("nonzero"), mask if mask.ndim == 1 else reshape(mask, (-1,)))[0]
+    places = (flat,) if mask.ndim == 1 else _unraveled(flat, mask)
+    return stack(*places) if return_matrix else places
+
+
+def _unraveled(flat: Variable, mask: Variable) -> tuple[Variable, ...]:
+    found = []
+    for axis in reversed(range(mask.ndim)):
+        size = dim(mask, axis)
+        found.append(flat % size if axis else flat)
+        flat = flat // size
+    return tuple(reversed(found))
+
+
+def flatnonzero(x: Any) -> Variable:
+    """Where the flattened ``x`` is not zero, an int64 vector."""
+    places: Variable = nonzero(reshape(x, (-1,)))[0]
+    return places
+
+
+@word
+def nonzero_values(x: Any) -> Variable:
+    """The elements of ``x`` that are not zero, in C order."""
+    flat = reshape(x, (-1,))
+    return index(flat, nonzero(flat)[0])

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 import loopjax
 import loopjax.tensor as at
-from loopjax.errors import UnsupportedError
 
 CUBE = np.arange(60.0).reshape(3, 4, 5)
 VECTOR = np.arange(7)
@@ -293,7 +292,8 @@ FIXED = at.tensor("float32", (3,), "fixed")
         (lambda: V[..., ...], IndexError, r"one '\.\.\.'"),
         (lambda: V[1.5], IndexError, "an index is an integer"),
         (lambda: V[V], IndexError, "an index is an integer"),
-        (lambda: V[V > 0], UnsupportedError, "symbolic mask"),
+        (lambda: V[at.gt(M, 0)], IndexError, "a mask of 2 dimensions"),
+        (lambda: M[..., at.gt(V, 0)], IndexError, "a symbolic mask and '...'"),
         (lambda: V[::0], ValueError, "step 0"),
         (lambda: FIXED[::0], ValueError, "index: a slice has step 0"),
         (lambda: V[1.5:], TypeError, "a slice holds integers"),
@@ -309,8 +309,7 @@ FIXED = at.tensor("float32", (3,), "fixed")
         (lambda: at.inc_subtensor(at.ivector()[0], at.lscalar()), TypeError, "loses precision"),
         (lambda: at.take(V, 0, axis=1), ValueError, "axis 1 is outside"),
         (lambda: at.take(V, 0, mode="bounce"), ValueError, "take mode"),
-        (lambda: at.nonzero(V), UnsupportedError, "nonzero of .* only the run knows"),
-        (lambda: V.nonzero(), UnsupportedError, "nonzero of"),
+        (lambda: at.nonzero(at.scalar()), ValueError, "nonzero takes an array"),
         (lambda: at.matrix()[[0, 1], [0, 1, 2]], ValueError, "do not broadcast"),
     ],
 )
@@ -327,12 +326,59 @@ def test_compress(condition, axis):
     np.testing.assert_array_equal(found, np.compress(condition, array, axis))
 
 
-def test_compress_takes_a_constant_vector():
-    x, mask = at.dvector(), at.tensor("bool", (3,))
-    with pytest.raises(UnsupportedError, match=r"compress by the symbolic .*switch.*\[test_indexing\.py:\d+\]$"):
-        at.compress(mask, x)
+def test_compress_takes_a_vector():
     with pytest.raises(ValueError, match=r"compress takes a vector as its condition.*\[test_indexing\.py:\d+\]$"):
-        at.compress([[True]], x)
+        at.compress([[True]], at.dvector())
+
+
+@pytest.mark.parametrize("lengths", ["exact", "padded"])
+class TestMasks:
+    """Against NumPy, for masks that hold in some places, nowhere and everywhere."""
+
+    READS = {
+        "elements": lambda v, m, on: v[on(v) > 0],
+        "rows": lambda v, m, on: m[on(v) > 0],
+        "columns": lambda v, m, on: m[:, on(m[0]) > 0],
+        "of a matrix": lambda v, m, on: m[on(m) > 0],
+        "with an index": lambda v, m, on: m[on(v) > 0, 1],
+        "and then": lambda v, m, on: (m[on(v) > 0] * 2).sum(0),
+    }
+
+    @pytest.mark.parametrize("read", READS)
+    def test_reads(self, read, lengths):
+        v, m = at.dvector(), at.dmatrix()
+        f = loopjax.function([v, m], self.READS[read](v, m, lambda x: x), on_unused_input="ignore", lengths=lengths)
+        for sign in (1, -1, np.array([1, -1, 1])):
+            vector, matrix = sign * np.arange(1.0, 4), (sign * np.arange(1.0, 13).reshape(4, 3)).T
+            np.testing.assert_array_equal(f(vector, matrix), self.READS[read](vector, matrix, lambda x: x))
+
+    def test_writes_and_their_gradients(self, lengths):
+        v, m = at.dvector(), at.dmatrix()
+        to = at.set_subtensor(m[v > 1], 5.0)
+        more = at.inc_subtensor(v[v > 1], v[0])
+        cost = (to**2).sum() + (more**3).sum()
+        f = loopjax.function([v, m], [to, more, *loopjax.grad(cost, [v, m])], lengths=lengths)
+        vector, matrix = np.array([1.0, 2.0, 3.0]), np.arange(6.0).reshape(3, 2)
+        found = f(vector, matrix)
+        np.testing.assert_array_equal(found[0], [[0, 1], [5, 5], [5, 5]])
+        np.testing.assert_array_equal(found[1], [1, 3, 4])
+        np.testing.assert_array_equal(found[2], [3 + 27 + 48, 27, 48])
+        np.testing.assert_array_equal(found[3], [[0, 2], [0, 0], [0, 0]])
+
+    def test_positions(self, lengths):
+        m = at.dmatrix()
+        values = np.array([[0.0, 2.0], [3.0, 0.0], [0.0, 0.0]])
+        wanted = [*at.nonzero(m), at.nonzero(m, return_matrix=True), at.flatnonzero(m), at.nonzero_values(m)]
+        found = loopjax.function([m], [*wanted, at.compress(at.neq(m[:, 0], 0), m, 0)], lengths=lengths)(values)
+        expected = [*np.nonzero(values), np.array(np.nonzero(values)), [1, 2], [2, 3], [[3, 0]]]
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+    def test_a_mask_of_another_size(self, lengths):
+        v, w = at.dvector(), at.dvector()
+        f = loopjax.function([v, w], v[w > 0], lengths=lengths)
+        with pytest.raises(ValueError, match=r"\[test_indexing\.py:\d+\]"):
+            f([1.0, 2.0], [1.0, 2.0, 3.0])
 
 
 def test_integer_arrays_read_from_no_rows_as_out_of_bounds():

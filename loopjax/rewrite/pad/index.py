@@ -51,15 +51,17 @@ def _index(level: Level, node: Apply, inputs: list[Variable]) -> Variable:
 @rule("set", "inc")
 def _write(level: Level, node: Apply, inputs: list[Variable]) -> Variable:
     x, value, key = inputs[0], inputs[1], _key(node, inputs[2:])
-    sliced = [entry for entry in key.pattern if entry[0] == "slice" and entry != WHOLE]
-    shifts = any(entry[0] == "new" for entry in key.pattern) or any(one.ndim for one in key.arrays)
-    if sliced or shifts or any(level.of(one) for one in (value, *key.arrays)):
-        plain_inputs = [level.exact(one) for one in inputs]
-        return level.apply(node.op, *plain_inputs)[0]
+    sliced = any(entry[0] == "slice" and entry != WHOLE for entry in key.pattern)
+    arrays, along = _together(level, key.arrays)
+    fits = value.ndim == 0 or not (along or level.of(value))
+    if sliced or any(entry[0] == "new" for entry in key.pattern) or not fits:
+        return level.apply(node.op, *(level.exact(one) for one in inputs))[0]
     known = level.of(x)
-    key = _positions(level, x, key)
+    key = _positions(level, x, key._replace(arrays=arrays))
+    # What is written past the count of an index is written nowhere.
+    places = [level.masked(one, list(level.of(one)), "greatest") for one in key.arrays]
     op = call(node.op.name, pattern=key.pattern, lengths=())
-    return level.filled(level.apply(op, x, value, *key.arrays)[0], known)
+    return level.filled(level.apply(op, x, value, *places)[0], known)
 
 
 def _read_slices(level: Level, node: Apply, x: Variable, key: _Key) -> tuple[Variable, _Key]:

@@ -35,7 +35,7 @@ def padded_call(level: Level, node: Apply, inputs: Sequence[Variable]) -> Variab
     given = list(inputs)
     lengths = [given[position] for position in op.length_inputs(len(given))]
     room = [one for one in lengths if not isinstance(one, Constant) and level.varies(one)]
-    if not room and not any(level.of(variable) for variable in given):
+    if op.row != "nonzero" and not room and not any(level.of(variable) for variable in given):
         return level.apply(op, *given)[0]
     found = RULES.get(op.row) or (_pointwise if op.definition.trait == "pointwise" else _opaque)
     return found(level, node, given)
@@ -147,6 +147,18 @@ def _join(level: Level, node: Apply, inputs: list[Variable]) -> Variable:
         shifted = level.emit("add", place, level.calc("sub", start, before))
         source = level.emit("switch", inside, level.emit("minimum", shifted, level.calc("add", start, rows)), source)
     return level.filled(taken(level, joined, axis, source, size), {**axes, axis: Axis(count, size)}, [axis])
+
+
+@rule("nonzero")
+def _nonzero(level: Level, node: Apply, inputs: list[Variable]) -> Variable:
+    """Room for the positions of all elements."""
+    mask = level.masked(inputs[0], [0], "zero")
+    count = level.emit("sum", mask, axis=(0,), keepdims=False, dtype="int64")
+    places = level.emit("true_places", mask)
+    axes = {0: Axis(count, level.size(mask, 0))}
+    if level.parent is None and not level.lengths.device:
+        return level.cut(level.note(places, axes))
+    return level.filled(places, axes)
 
 
 # Arrays from nothing.
