@@ -236,7 +236,7 @@ class Function:
         """The outputs of a call, the first of its kind as far as is known."""
         arrays = self._converted(given)
         variant = self.variant
-        outputs = self._variants.run([*arrays, *self.program.state.read(variant.donated)])
+        outputs = self._variants.run([*arrays, *self.program.state.read(self._variants.donated)])
         if self._repeated and self._repeated.variant is variant is self.variant:
             self._repeated.remember(given, arrays, outputs)
         return outputs

@@ -17,7 +17,7 @@ from loopjax.trace.demands import is_cut
 from loopjax.trace.graph import Constant, Graph, Variable
 from loopjax.trace.lengths import capacity, host_values, leaves_of
 from loopjax.trace.loop import Scan
-from loopjax.trace.shared import on_device
+from loopjax.trace.shared import SharedVariable, on_device
 from loopjax.trace.types import KEY
 
 DISTINCT = 2
@@ -131,6 +131,11 @@ class Variants:
         """The variant made last."""
         return self._all[-1]
 
+    @property
+    def donated(self) -> frozenset[SharedVariable]:
+        """The shared variables whose old values some variant may overwrite."""
+        return frozenset(variable for variant in self._all for variable in variant.donated)
+
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         """The program's outputs for these inputs."""
         if self._policy == "exact":
@@ -176,13 +181,14 @@ class Variants:
         with self._lock:
             pad = self.latest.pad
             given = dict(zip(self._program.graph.inputs, arrays, strict=True))
+            settled = {*pad.values, *pad.axes, *self._exact}
             for variable in _values(self.latest, self._program.graph):
                 self._seen.setdefault(variable, set()).add(np.asarray(given[variable]).tobytes())
             for one in _axes(self._program.graph):
                 self._seen.setdefault(one, set()).add(given[one.variable].shape[one.axis])
             most = 1 if self._policy == "padded" else DISTINCT
-            new = [one for one, seen in self._seen.items() if len(seen) > most and one not in self._exact]
-            new = [one for one in new if one not in pad.values and one not in pad.axes]
+            self._seen = {one: seen for one, seen in self._seen.items() if one not in settled}
+            new = [one for one, seen in self._seen.items() if len(seen) > most]
             if not new:
                 return False
             values = [*pad.values, *(one for one in new if isinstance(one, Variable))]
