@@ -49,10 +49,17 @@ class CompiledStage:
             return list(self._cache.values())
 
     def knows(self, values: Mapping[Variable, Any]) -> bool:
-        """Whether there is a program for these inputs."""
-        arrays = [values[variable] for variable in self.stage.graph.inputs]
+        """Whether there is a program for these inputs; raises for trip counts that do not fit."""
+        arrays = self._read(values)
         with self._lock:
             return key(self.stage, arrays) in self._cache
+
+    def _read(self, values: Mapping[Variable, Any]) -> list[Any]:
+        """The arrays of the stage's inputs, trip counts among them checked."""
+        arrays = [values[variable] for variable in self.stage.graph.inputs]
+        if self.stage.checks.each:
+            check(self.stage.checks, dict(zip(self.stage.graph.inputs, arrays, strict=True)))
+        return arrays
 
     def find(self, arrays: Sequence[Any]) -> Compiled:
         """The program for these inputs, compiled when it is called first."""
@@ -82,9 +89,7 @@ class CompiledStage:
 
     def run(self, values: Mapping[Variable, Any]) -> list[tuple[Variable, Any]]:
         """The stage's outputs, given the values of its inputs."""
-        arrays = [values[variable] for variable in self.stage.graph.inputs]
-        if self.stage.checks.each:
-            check(self.stage.checks, dict(zip(self.stage.graph.inputs, arrays, strict=True)))
+        arrays = self._read(values)
         outputs = self.find(arrays).call(*arrays)
         return [(variable, _picked(outputs, pick)) for variable, pick in self.stage.given]
 

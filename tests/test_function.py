@@ -272,7 +272,7 @@ class TestStages:
     def test_until_feeds_another_scan(self):
         m = at.dscalar("m")
         start = at.constant(1.0, dtype="float64")
-        powers, _ = loopjax.scan(lambda p: (p * 2, loopjax.until(p * 2 > m)), outputs_info=start, n_steps=100)
+        powers, _ = loopjax.scan(lambda p: (p * 2, loopjax.until(p * 2 > m)), outputs_info=start, n_steps=5_000)
         sums, _ = loopjax.scan(lambda a, b: a + b, sequences=powers, outputs_info=at.constant(0.0, dtype="float64"))
         f = loopjax.function([m], [sums, powers])
         assert len(f.stages) == 2

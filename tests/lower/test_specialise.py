@@ -133,7 +133,7 @@ class TestLengthsOfSequences:
     def test_each_that_is_too_short_is_named_with_the_steps_asked_for(self):
         x, y, k = at.dvector("x"), at.dvector("y"), at.lscalar("k")
         out, _ = loopjax.scan(lambda a, b: a + b, sequences=[x, y], n_steps=k, name="two")
-        f = loopjax.function([x, y, k], out)
+        f = loopjax.function([x, y, k], out, lengths="exact")
         np.testing.assert_array_equal(f(np.ones(5), np.ones(3), 2), [2, 2])
         with pytest.raises(ValueError, match=rf"^scan 'two': sequence 'y' has 3 rows; 4 steps .* need 4{LINE}"):
             f(np.ones(5), np.ones(3), 4)

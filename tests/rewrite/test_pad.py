@@ -209,6 +209,14 @@ class TestErrors:
         with pytest.raises(error, match=r"\[test_pad.py:\d+"):
             f(*map(np.array, values))
 
+    def test_sequences_that_are_too_short_are_named(self, everything):
+        out, _ = loopjax.scan(lambda a, b: a + b, sequences=[X, Y], n_steps=N, name="two")
+        f = loopjax.function([X, Y, N], out, lengths="padded")
+        np.testing.assert_array_equal(f(np.ones(5), np.ones(3), 2), [2, 2])
+        message = r"^scan 'two': sequence 'y' has rows for 3 steps with taps \[0\], and 4 are asked for \[test_pad.py"
+        with pytest.raises(ValueError, match=message):
+            f(np.ones(5), np.ones(3), 4)
+
     @pytest.mark.parametrize("policy", ["exact", "padded"])
     def test_a_negative_size(self, policy):
         f = loopjax.function([N], at.zeros(N), lengths=policy)
@@ -241,7 +249,7 @@ class TestPolicy:
     def test_auto_compiles_for_two_lengths_and_then_makes_room(self):
         f = loopjax.function([N], at.arange(N) * 2)
         counts = []
-        for n in (5, 5, 6, 5, 7, 8, 6, 3, 12):
+        for n in (5, 5, 6, 5, 7, 8, 6, 3, 20):
             np.testing.assert_array_equal(f(n), np.arange(n) * 2)
             counts.append(programs(f))
         assert counts == [1, 1, 2, 2, 3, 3, 3, 3, 4]
@@ -311,7 +319,7 @@ def test_the_pass_as_text():
     graph = Pad(values=(n,))(Graph([n], [at.arange(n).sum(), at.arange(n)]))
     assert graph_text(graph).splitlines()[1:] == [
         "%0 = maximum(n, 0) : int64()",
-        "%1 = capacity(%0) : int64()",
+        "%1 = capacity[fine=False](%0) : int64()",
         "%2 = arange[dtype=int64, lengths=(0, None, 1)](%1) : int64(?,)",
         "%3 = cast[dtype=int64](%2) : int64(?,)",
         "%4 = fill_rows[axis=0, value=row 0](%3, %0) : int64(?,)",

@@ -38,6 +38,10 @@ Axes = Mapping[int, Axis]
 NONE: Axes = {}
 
 
+LENGTH, OTHER = "<length>", "<other>"
+"""What stands in messages for two lengths that are compared."""
+
+
 class Fallback(NamedTuple):
     """An op that needs an axis at its exact length; ``stage`` where it ends one, else it is compiled per length."""
 
@@ -70,7 +74,10 @@ class Requirement:
         if {"==": length == other, ">=": length >= other, "<=": length <= other}[self.relation]:
             return
         kind = IndexError if self.error == "index" else ValueError
-        raise kind(f"{self.message}: {length} {self.relation} {other} does not hold{self.place}")
+        message = self.message
+        if LENGTH not in message:
+            message = f"{message}: {LENGTH} {self.relation} {OTHER} does not hold"
+        raise kind(message.replace(LENGTH, str(length)).replace(OTHER, str(other)) + self.place)
 
 
 @dataclass
@@ -182,13 +189,15 @@ class Level:
         return not leaves.opaque and all(leaf is not None and self.parent.known(leaf) for leaf in outer)
 
     def varies(self, length: Variable) -> bool:
-        """Whether a length is one to make room for."""
-        leaves = leaves_of([length], stop=self.outer)
+        """Whether a length is one to make room for; one that is rounded already is not."""
+        rounded = [v for node in toposort([length], self.outer) for v in node.outputs if _is_rounded(node)]
+        leaves = leaves_of([length], stop=[*self.outer, *rounded])
         if self.parent is None:
             return (self.lengths.device and bool(leaves.opaque)) or not leaves.values.isdisjoint(self.lengths.varying)
-        if leaves.opaque or not leaves.values.issubset(self.outer):
+        values = leaves.values.difference(rounded)
+        if leaves.opaque or not values.issubset(self.outer):
             return True
-        return any(self.parent.varies(self.outer[leaf]) for leaf in leaves.values)
+        return any(self.parent.varies(self.outer[leaf]) for leaf in values)
 
     def lift(self, variable: Variable) -> Variable | None:
         """A region's variable as one of the parent's graph, where it is the same throughout and made of integers."""
@@ -267,7 +276,8 @@ class Level:
                 return False
             return self.parent.claim(relation, outer[0], outer[1], message)
         holds = self.emit({"==": "eq", "<=": "le", ">=": "ge"}[relation], length, other)
-        self.lengths.claims.append(Claim(holds, message + where(self.sources)))
+        said = message.replace(LENGTH, "more").replace(OTHER, "fewer")
+        self.lengths.claims.append(Claim(holds, said + where(self.sources)))
         if relation == "==":
             self.lengths.unite(length, other)
         return True
@@ -423,3 +433,7 @@ def plain(op: Op) -> Any:
     """The parameters of a row of the table."""
     assert isinstance(op, Call)
     return op.arguments
+
+
+def _is_rounded(node: Apply) -> bool:
+    return isinstance(node.op, Call) and node.op.row == "steps_of_pairs"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from loopjax.rewrite.pad.level import Axes, Axis, Level
+from loopjax.rewrite.pad.level import LENGTH, OTHER, Axes, Axis, Level
 from loopjax.rewrite.pad.rules import iota, taken
 from loopjax.trace.graph import Apply, Constant, Graph, Variable
 from loopjax.trace.loop import KEEP_ALL, BodyInputs, MapOutput, Parts, Recurrence, Scan, SequenceInput, StepResult
@@ -85,7 +85,10 @@ def _check_steps(level: Level, op: Scan, count: Variable, parts: Parts) -> bool:
     level.require(">=", count, level.scalar(0), f"{op.subject}: n_steps is negative")
     for spec, x in zip(op.sequences, parts.sequences, strict=True):
         rows = level.count(x, 0)
-        message = f"{op.subject}: sequence {spec.name!r} has fewer rows than steps with taps {list(spec.taps)} need"
+        message = (
+            f"{op.subject}: sequence {spec.name!r} has rows for {OTHER} steps with taps {list(spec.taps)}, and "
+            f"{LENGTH} are asked for"
+        )
         most = level.calc("maximum", level.calc("sub", rows, spec.span), 0) if spec.span else rows
         if not _follows(level, count, rows, spec.span) and not level.claim("<=", count, most, message):
             return False

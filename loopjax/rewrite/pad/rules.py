@@ -348,7 +348,7 @@ def _cumulative(level: Level, node: Apply, inputs: list[Variable]) -> Variable:
 @rule("softmax", "log_softmax")
 def _softmax(level: Level, node: Apply, inputs: list[Variable]) -> Variable:
     axis, axes = plain(node.op)["axis"], level.of(inputs[0])
-    over = range(inputs[0].ndim) if axis is None else [axis % inputs[0].ndim]
+    over = range(inputs[0].ndim) if axis is None else axis
     return level.filled(level.apply(node.op, level.masked(inputs[0], over, "least"))[0], axes, over)
 
 
