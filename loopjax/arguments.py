@@ -53,19 +53,24 @@ class In:
     def convert(self, value: Any, allow_downcast: bool | None, position: int) -> Any:
         """The value as an array of exactly the input's dtype. Raises ``TypeError`` or ``ValueError`` naming the
         input."""
+        array = self.checked(value, allow_downcast, position)
+        return array if array.dtype == self.variable.dtype else array.astype(self.variable.dtype)
+
+    def checked(self, value: Any, allow_downcast: bool | None, position: int) -> Any:
+        """The value as an array that can be cast to the input's dtype, or the same errors."""
         type = self.variable.type
         if isinstance(value, (np.ndarray, jax.Array)) and value.dtype == type.dtype and value.ndim == type.ndim:
             array: Any = value
         elif self.strict:
             raise TypeError(f"{self._place(position)} is strict: expected an array of type {type}, got {value!r:.80}")
         else:
-            array = self._converted(value, bool(self.allow_downcast or allow_downcast), position)
+            array = self._read(value, bool(self.allow_downcast or allow_downcast), position)
         for wanted, got in zip(type.shape, array.shape, strict=True):
             if wanted is not None and wanted != got:
                 raise ValueError(f"{self._place(position)}: expected shape {type}, got {_shown(array)}")
         return array
 
-    def _converted(self, value: Any, downcast: bool, position: int) -> Any:
+    def _read(self, value: Any, downcast: bool, position: int) -> Any:
         type = self.variable.type
         if isinstance(value, Variable):
             raise TypeError(f"{self._place(position)}: expected a value, got the symbolic {value!r}")
@@ -86,7 +91,7 @@ class In:
                 f"precision; cast it with "
                 f".astype({type.dtype!r}), or pass allow_input_downcast=True to function"
             )
-        return array.astype(type.dtype)
+        return array
 
     def _place(self, position: int) -> str:
         label = f"input {self.name!r}" if self.name else f"input {position}"
@@ -113,6 +118,9 @@ def _keeps(value: Any, array: Any, dtype: str) -> bool:
     kind, wanted = np.dtype(array.dtype).kind, np.dtype(dtype).kind if dtype != "bfloat16" else "f"
     if kind == "u" and wanted == "i":
         kind = "i"
+    if getattr(value, "weak_type", False):
+        # A Python number that JAX traces.
+        return kinds.index(kind) <= kinds.index(wanted)
     if not isinstance(value, (np.ndarray, jax.Array)):
         # Python and NumPy scalars, and lists of them: the kind must fit, and integers must be in range.
         if kind in "iu" and wanted in "iu":
@@ -127,13 +135,20 @@ def _shown(array: Any) -> str:
 
 
 def bind(
-    inputs: Sequence[In], args: Sequence[Any], kwargs: Mapping[str, Any], allow_downcast: bool | None, label: str
+    inputs: Sequence[In],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    allow_downcast: bool | None,
+    label: str,
+    *,
+    cast: bool = True,
 ) -> list[Any]:
-    """The arrays for a call's arguments, in the order of the inputs."""
+    """The arrays for a call's arguments, in the order of the inputs; checked alone where ``cast`` is not wanted."""
+    read = In.convert if cast else In.checked
     if len(args) > len(inputs):
         raise TypeError(f"{label} takes {len(inputs)} inputs {[one.name for one in inputs]}, got {len(args)}")
     if len(args) == len(inputs) and not kwargs:
-        return [one.convert(value, allow_downcast, i) for i, (one, value) in enumerate(zip(inputs, args, strict=True))]
+        return [read(one, value, allow_downcast, i) for i, (one, value) in enumerate(zip(inputs, args, strict=True))]
     given: dict[int, Any] = dict(enumerate(args))
     names = {one.name: position for position, one in enumerate(inputs) if one.name}
     for name, value in kwargs.items():
@@ -148,4 +163,4 @@ def bind(
     missing = [one.name or f"input {i}" for i, one in enumerate(inputs) if i not in given]
     if missing:
         raise TypeError(f"{label} is missing {missing}; its inputs are {[one.name for one in inputs]}")
-    return [one.convert(given[position], allow_downcast, position) for position, one in enumerate(inputs)]
+    return [read(one, given[position], allow_downcast, position) for position, one in enumerate(inputs)]

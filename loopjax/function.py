@@ -10,8 +10,9 @@ import jax
 import numpy as np
 
 from loopjax.arguments import In, bind
-from loopjax.errors import UnsupportedError, about, where
+from loopjax.errors import UnsupportedError, about
 from loopjax.executable import CompiledStage
+from loopjax.inline import Inlined, holds_tracers
 from loopjax.lower.stages import split
 from loopjax.precision import SixtyFourBits
 from loopjax.program import Options, Policy, Program, collect
@@ -99,11 +100,15 @@ class Function:
 
     A call reads every shared variable once and, when all has succeeded, commits all updates; one that fails, or is
     interrupted, changes none. Calls that share variables take turns.
+
+    Called while JAX traces, it becomes a part of JAX's program, for all transformations, as ``to_jax`` says. That needs
+    a program without shared variables that is compiled in one piece: else ``UnsupportedError``.
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
         options, state = program.options, program.state
+        self._for_jax: Inlined | None = None
         stages = split(program.graph)
         donated = state.overwritable(program.graph.outputs) if options.inplace and len(stages) == 1 else []
         self._overwritten = frozenset(donated)
@@ -125,6 +130,8 @@ class Function:
         return self.program.graph
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if holds_tracers((*args, *kwargs.values())):
+            return self._inlined(args, kwargs)
         state = self.program.state
         count = len(state.updated)
         wide = SixtyFourBits()
@@ -210,31 +217,25 @@ class Function:
             values.update(stage.run(values))
         return [on_device(v.data if isinstance(v, Constant) else values[v]) for v in self.graph.outputs]
 
+    def _inlined(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """What a call by JAX, which traces, gives: the program's code. State would have to be explicit."""
+        if self.get_shared():
+            raise UnsupportedError(
+                f"{self.name} was called while JAX traces, and has shared variables: {self.get_shared()}; make it with "
+                f"loopjax.to_jax, which takes and returns their values, or call it outside of jit, grad and vmap"
+            )
+        arrays = bind(self.program.inputs, args, kwargs, self.program.options.allow_downcast, self.name, cast=False)
+        if self._for_jax is None:
+            self._for_jax = Inlined(self.program)
+        return self.program.form(self._for_jax(arrays))
+
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
         """The inputs' arrays, of exactly their dtypes."""
         arrays = bind(self.program.inputs, args, kwargs, self.program.options.allow_downcast, self.name)
-        self._check_tracers(arrays)
         if self.program.options.inplace:
             # Such a call does not wait, and the caller may write to the array before it has been read.
             arrays = [np.array(array) if isinstance(array, np.ndarray) else array for array in arrays]
         return arrays
-
-    def _check_tracers(self, arrays: Sequence[Any]) -> None:
-        if not any(isinstance(array, jax.core.Tracer) for array in arrays):
-            return
-        if self.program.state.variables or self.program.state.updated or len(self.stages) > 1:
-            raise UnsupportedError(
-                f"{self.name} was called while JAX traces and has shared variables or several stages; call it "
-                f"outside of jit, grad and vmap"
-            )
-        needed = self.stages[0].needed
-        for one, array in zip(self.program.inputs, arrays, strict=True):
-            if isinstance(array, jax.core.Tracer) and one.variable in needed:
-                raise UnsupportedError(
-                    f"{self.name}: input {one.name or one.variable!r}{where(one.variable.sources)} decides how many "
-                    f"steps a loop runs or how large an array is, and JAX traces it; pass a number, for example "
-                    f"through static_argnums of jax.jit"
-                )
 
 
 @word
