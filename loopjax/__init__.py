@@ -13,6 +13,7 @@ from loopjax.trace.grad import grad
 from loopjax.trace.jacobian import Lop, Rop, hessian, jacobian
 from loopjax.trace.jax_call import wrap_jax
 from loopjax.trace.pretty import dprint, pp
+from loopjax.trace.ragged import Packed
 from loopjax.trace.scan import scan
 from loopjax.trace.shared import shared
 from loopjax.trace.substitute import clone_replace
@@ -26,6 +27,7 @@ __all__ = [
     "In",
     "Lop",
     "Out",
+    "Packed",
     "Rop",
     "clone_replace",
     "compile",

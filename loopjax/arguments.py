@@ -10,7 +10,7 @@ import numpy as np
 
 from loopjax.errors import where
 from loopjax.trace.graph import Variable
-from loopjax.trace.shared import SharedVariable
+from loopjax.trace.shared import SharedVariable, on_device
 from loopjax.trace.types import TensorType
 
 
@@ -134,33 +134,63 @@ def _shown(array: Any) -> str:
     return str(TensorType(str(array.dtype), tuple(array.shape)))
 
 
-def bind(
-    inputs: Sequence[In],
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    allow_downcast: bool | None,
-    label: str,
-    *,
-    cast: bool = True,
-) -> list[Any]:
-    """The arrays for a call's arguments, in the order of the inputs; checked alone where ``cast`` is not wanted."""
-    read = In.convert if cast else In.checked
-    if len(args) > len(inputs):
-        raise TypeError(f"{label} takes {len(inputs)} inputs {[one.name for one in inputs]}, got {len(args)}")
-    if len(args) == len(inputs) and not kwargs:
-        return [read(one, value, allow_downcast, i) for i, (one, value) in enumerate(zip(inputs, args, strict=True))]
-    given: dict[int, Any] = dict(enumerate(args))
-    names = {one.name: position for position, one in enumerate(inputs) if one.name}
-    for name, value in kwargs.items():
-        if name not in names:
-            raise TypeError(f"{label} has no input {name!r}; its inputs are {list(names)}")
-        if names[name] in given:
-            raise TypeError(f"{label} got input {name!r} by position and by name")
-        given[names[name]] = value
-    for position, one in enumerate(inputs):
-        if position not in given and one.value is not None:
-            given[position] = one.value.get_value(borrow=True) if isinstance(one.value, SharedVariable) else one.value
-    missing = [one.name or f"input {i}" for i, one in enumerate(inputs) if i not in given]
-    if missing:
-        raise TypeError(f"{label} is missing {missing}; its inputs are {[one.name for one in inputs]}")
-    return [read(one, given[position], allow_downcast, position) for position, one in enumerate(inputs)]
+class Signature:
+    """The inputs of a function, by position and by name."""
+
+    def __init__(self, inputs: Sequence[In], allow_downcast: bool | None, label: str) -> None:
+        self.inputs = tuple(inputs)
+        self._allow_downcast = allow_downcast
+        self._label = label
+        self._places = {one.name: place for place, one in enumerate(inputs) if one.name}
+        self._defaults = [_default(one, allow_downcast, place) for place, one in enumerate(inputs)]
+
+    def placed(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[Any]:
+        """The arguments and defaults of a call, in the order of the inputs."""
+        count = len(args)
+        if count > len(self.inputs):
+            raise TypeError(f"{self._label} takes {len(self.inputs)} inputs {self._names()}, got {count}")
+        if count == len(self.inputs) and not kwargs:
+            return args
+        values = [*args, *self._defaults[count:]]
+        for name, value in kwargs.items():
+            place = self._places.get(name)
+            if place is None:
+                raise TypeError(f"{self._label} has no input {name!r}; its inputs are {list(self._places)}")
+            if place < count:
+                raise TypeError(f"{self._label} got input {name!r} by position and by name")
+            values[place] = value
+        if _Missing in map(type, values):
+            missing = [one.name or f"input {i}" for i, one in enumerate(self.inputs) if type(values[i]) is _Missing]
+            raise TypeError(f"{self._label} is missing {missing}; its inputs are {self._names()}")
+        return [value.get_value(borrow=True) if isinstance(value, SharedVariable) else value for value in values]
+
+    def converted(self, values: Sequence[Any]) -> list[Any]:
+        """The arrays that these become, of exactly the inputs' dtypes."""
+        pairs = zip(self.inputs, values, strict=True)
+        return [one.convert(value, self._allow_downcast, place) for place, (one, value) in enumerate(pairs)]
+
+    def checked(self, values: Sequence[Any]) -> list[Any]:
+        """The same arrays before they are cast."""
+        pairs = zip(self.inputs, values, strict=True)
+        return [one.checked(value, self._allow_downcast, place) for place, (one, value) in enumerate(pairs)]
+
+    def _names(self) -> list[str | None]:
+        return [one.name for one in self.inputs]
+
+
+class _Missing:
+    """Stands where an input has no default."""
+
+
+def _default(one: In, allow_downcast: bool | None, place: int) -> Any:
+    """A default as a call takes it: of a number an array on the device, made once."""
+    if one.value is None:
+        return _Missing()
+    if type(one.value) not in (bool, int, float):
+        return one.value
+    try:
+        array = one.convert(one.value, allow_downcast, place)
+    except (TypeError, ValueError):
+        return one.value  # the call that takes it says so
+    with jax.ensure_compile_time_eval():
+        return on_device(array)

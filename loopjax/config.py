@@ -8,6 +8,9 @@ import jax
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
+LENGTHS = ("exact", "padded", "auto")
+"""What may be done about lengths that differ from call to call."""
+
 
 class Config:
     """The settings of LoopJAX.
@@ -15,12 +18,21 @@ class Config:
     ``floatX`` is the dtype of ``vector()``, of creation and of integer-to-float results: float64
     where ``jax_enable_x64`` is set, else float32, unless set here or by ``LOOPJAX_FLOATX``.
 
+    ``lengths`` is what ``function`` does about lengths that differ from call to call unless told: see there; also
+    ``LOOPJAX_LENGTHS``.
+
     ``verify`` checks every graph after every rewrite, for tests; also ``LOOPJAX_VERIFY=1``.
+
+    ``poison`` fills what nobody has written with NaN (integers: the least), for tests, and in programs without
+    gradients all rows past a length: none may reach a result or a gradient.
     """
 
     def __init__(self) -> None:
         self._floatX: str | None = None
         self.verify: bool = os.environ.get("LOOPJAX_VERIFY", "") not in ("", "0")
+        self.poison = False
+        self._lengths = "auto"
+        self.lengths = os.environ.get("LOOPJAX_LENGTHS", "auto")
         chosen = os.environ.get("LOOPJAX_FLOATX")
         if chosen:
             self.floatX = chosen
@@ -36,6 +48,16 @@ class Config:
         if dtype is not None and dtype not in _FLOATS:
             raise ValueError(f"config.floatX is one of {_FLOATS} or None, not {dtype!r}")
         self._floatX = dtype
+
+    @property
+    def lengths(self) -> str:
+        return self._lengths
+
+    @lengths.setter
+    def lengths(self, policy: str) -> None:
+        if policy not in LENGTHS:
+            raise ValueError(f"config.lengths is one of {LENGTHS}, not {policy!r}")
+        self._lengths = policy
 
 
 config = Config()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,7 +13,7 @@ import numpy as np
 
 from loopjax.lower.compile import Compiled
 from loopjax.lower.specialise import specialise
-from loopjax.lower.stages import Stage, key
+from loopjax.lower.stages import Pick, Stage, key
 from loopjax.lower.trip_counts import check
 from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.pipeline import sized
@@ -56,6 +56,12 @@ class CompiledStage:
         with self._lock:
             return list(self._cache.values())
 
+    def knows(self, values: Mapping[Variable, Any]) -> bool:
+        """Whether there is a program for these inputs."""
+        arrays = [values[variable] for variable in self.stage.graph.inputs]
+        with self._lock:
+            return key(self.stage, arrays) in self._cache
+
     def find(self, arrays: Sequence[Any]) -> Compiled:
         """The program for these inputs, compiled when it is called first."""
         place = key(self.stage, arrays)
@@ -81,27 +87,25 @@ class CompiledStage:
         planned = rewrite(specialise(graph, types, values), passes)
         return Compiled(planned, self._name, self._donate, self._check_index)
 
-    def run(self, values: Mapping[Variable, Any]) -> Iterator[tuple[Variable, Any]]:
+    def run(self, values: Mapping[Variable, Any]) -> list[tuple[Variable, Any]]:
         """The stage's outputs, given the values of its inputs."""
         arrays = [values[variable] for variable in self.stage.graph.inputs]
         if self.stage.checks.each:
             check(self.stage.checks, dict(zip(self.stage.graph.inputs, arrays, strict=True)))
         outputs = self.find(arrays).call(*arrays)
-        if self.stage.cuts:
-            outputs = self._cut(outputs)
-        return zip(self.stage.graph.outputs, outputs, strict=True)
-
-    def _cut(self, outputs: list[Any]) -> list[Any]:
-        """The outputs with buffers cut to the rows that count: on the host, where a view costs nothing and compiles
-        nothing."""
-        for buffer, length in self.stage.cuts:
-            rows = int(outputs[length])
-            if rows != outputs[buffer].shape[0]:
-                outputs[buffer] = _first_rows(outputs[buffer], rows)
-        return outputs
+        return [(variable, _picked(outputs, pick)) for variable, pick in self.stage.given]
 
 
-def _first_rows(array: jax.Array, rows: int) -> jax.Array:
-    """A copy of the first rows, where the array is."""
-    part = np.asarray(array)[:rows]
+def _picked(outputs: Sequence[Any], pick: Pick) -> Any:
+    """One of the outputs; one that is cut as a copy of the rows that count, made on the host, where a view costs
+    nothing and compiles nothing."""
+    array = outputs[pick.position]
+    if not pick.counts:
+        return array
+    rows = [slice(None)] * array.ndim
+    for axis, count in pick.counts:
+        rows[axis] = slice(count if isinstance(count, int) else int(outputs[count.place]))
+    part = np.asarray(array)[tuple(rows)]
+    if part.shape == array.shape:
+        return array
     return jax.device_put(part, array.sharding) if array.committed else jnp.array(part)

@@ -10,8 +10,9 @@ import numpy as np
 
 from loopjax.errors import where
 from loopjax.function import Function
+from loopjax.rewrite.pad import Fallback, Pad
 from loopjax.trace.derivative import Differentiated
-from loopjax.trace.graph import Apply, Graph
+from loopjax.trace.graph import Apply, Graph, Variable
 from loopjax.trace.loop import LoopPlan, Scan
 
 
@@ -62,10 +63,16 @@ def _storage(plan: LoopPlan) -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """The loops of each stage of a function; prints as text."""
+    """The loops of each stage of a function; prints as text.
+
+    ``room``: which lengths have room for more rows, so that one program serves many; ``exact``: the ops that need a
+    length as it is, so that each length is compiled for.
+    """
 
     name: str
     stages: tuple[tuple[LoopReport, ...], ...]
+    room: str = ""
+    exact: tuple[str, ...] = ()
 
     @property
     def loops(self) -> tuple[LoopReport, ...]:
@@ -78,6 +85,8 @@ class Report:
             if len(self.stages) > 1:
                 lines.append(f"stage {number + 1}:")
             lines.extend(str(loop) for loop in stage)
+        lines += [f"room is made for {self.room}"] if self.room else []
+        lines += self.exact
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -95,7 +104,23 @@ def explain(function: Function) -> Report:
         programs = stage.programs
         graph = programs[-1].graph if programs else stage.stage.graph
         stages.append(tuple(_loops(graph, 0, False)))
-    return Report(function.name, tuple(stages))
+    return Report(function.name, tuple(stages), _room(function.variant.pad), tuple(map(_needed, function.fallbacks)))
+
+
+def _room(pad: Pad) -> str:
+    """The lengths that have room."""
+    found = [f"the input {_name(variable)}" for variable in pad.values]
+    found += [f"axis {one.axis} of {_name(one.variable)}" for one in pad.axes]
+    return ", ".join(found)
+
+
+def _name(variable: Variable) -> str:
+    return repr(variable.name) if variable.name else str(variable)
+
+
+def _needed(one: Fallback) -> str:
+    cost = "a stage ends before it, and what follows" if one.stage else "the program"
+    return f"{one.op}{where(one.sources)} needs a length as it is: {cost} is compiled for each"
 
 
 def _count(number: int, what: str) -> str:

@@ -9,21 +9,24 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from loopjax.arguments import In, bind
+from loopjax.arguments import In, Signature
+from loopjax.config import LENGTHS, config
 from loopjax.errors import UnsupportedError, about
 from loopjax.executable import CompiledStage
 from loopjax.inline import Inlined, holds_tracers
-from loopjax.lower.stages import split
 from loopjax.precision import SixtyFourBits
-from loopjax.program import Options, Policy, Program, collect
+from loopjax.program import Options, Program, Unused, collect
+from loopjax.repeated import repeated
 from loopjax.rewrite.driver import rewrite
+from loopjax.rewrite.pad import Fallback
 from loopjax.rewrite.pipeline import SYMBOLIC
-from loopjax.trace.graph import Constant, Graph, Variable
+from loopjax.trace.graph import Graph, Variable
 from loopjax.trace.methods import word
-from loopjax.trace.shared import SharedVariable, on_device
+from loopjax.trace.shared import SharedVariable
 from loopjax.trace.source import user_source
 from loopjax.trace.substitute import Replacements
 from loopjax.trace.verify import verify
+from loopjax.variants import Variant, Variants
 
 
 def function(
@@ -38,9 +41,10 @@ def function(
     rebuild_strict: bool = True,
     allow_input_downcast: bool | None = None,
     profile: Any = None,
-    on_unused_input: Policy = "raise",
+    on_unused_input: Unused = "raise",
     *,
     check: Literal["index"] | None = None,
+    lengths: Literal["exact", "padded", "auto"] | None = None,
 ) -> Function:
     """Makes a callable of symbolic variables.
 
@@ -70,6 +74,13 @@ def function(
     check
         ``"index"`` raises ``IndexError`` for an index out of bounds that only the device knows, after each call;
         without it reads give NaN (integers: the least of their dtype) and writes are dropped.
+    lengths
+        What becomes of lengths that differ from call to call: ``n_steps``, the size of ``arange(n)`` or ``x[:n]``, the
+        steps after which ``until`` stopped, the sizes of arguments. ``"exact"`` compiles for each. ``"padded"`` gives
+        such axes room for more rows, rounded up, of which nothing reaches a result or a gradient, so that one program
+        serves many lengths; the sizes of arguments from the second on. ``"auto"`` compiles for each of the first two
+        values of a length, and then as ``"padded"``; it is what ``config.lengths`` says unless given. An op that needs
+        a length as it is (``explain`` names them) is compiled for each all the same.
     mode, profile
         Accepted for old programs; they change nothing.
 
@@ -80,12 +91,15 @@ def function(
     with about(label, user_source()):
         if check not in (None, "index"):
             raise ValueError(f"check is 'index' or None, not {check!r}")
+        policy = lengths or config.lengths
+        if policy not in LENGTHS:
+            raise ValueError(f"lengths is one of {LENGTHS}, not {lengths!r}")
         program = collect(
             inputs,
             outputs,
             updates,
             givens,
-            Options(label, allow_input_downcast, bool(accept_inplace), check == "index"),
+            Options(label, allow_input_downcast, bool(accept_inplace), check == "index", policy),
             no_default_updates=no_default_updates,
             rebuild_strict=rebuild_strict,
             on_unused_input=on_unused_input,
@@ -107,17 +121,32 @@ class Function:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        options, state = program.options, program.state
         self._for_jax: Inlined | None = None
-        stages = split(program.graph)
-        donated = state.overwritable(program.graph.outputs) if options.inplace and len(stages) == 1 else []
-        self._overwritten = frozenset(donated)
+        state = program.state
+        self._variants = Variants(program, program.options.lengths)
         outputs = program.graph.outputs
         self._own = [
             output.owner is not None and outputs.count(output) == 1 for output in outputs[: len(state.updated)]
         ]
         self._lent = [output for output in outputs if isinstance(output, SharedVariable)]
-        self.stages = tuple(CompiledStage(stage, options.name, donated, options.check_index) for stage in stages)
+        self._signature = Signature(program.inputs, program.options.allow_downcast, program.options.name)
+        self._repeated = repeated(program, self.variant)
+
+    @property
+    def variant(self) -> Variant:
+        """The program as it is now, with room for the lengths that were seen to vary: see ``lengths`` of
+        ``function``."""
+        return self._variants.latest
+
+    @property
+    def fallbacks(self) -> tuple[Fallback, ...]:
+        """The ops that need a length as it is, so that there is no room for more."""
+        return tuple(self._variants.fallbacks)
+
+    @property
+    def stages(self) -> tuple[CompiledStage, ...]:
+        """The parts of ``variant`` that are compiled as one."""
+        return self.variant.stages
 
     @property
     def name(self) -> str:
@@ -130,15 +159,18 @@ class Function:
         return self.program.graph
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if holds_tracers((*args, *kwargs.values())):
-            return self._inlined(args, kwargs)
         state = self.program.state
         count = len(state.updated)
         wide = SixtyFourBits()
         try:
-            with wide, state.locked():
-                arrays = self._bind(args, kwargs)
-                outputs = self._run([*arrays, *state.read(self._overwritten)])
+            with state.locked():
+                given = self._signature.placed(args, kwargs)
+                outputs = self._repeated.run(given, wide) if self._repeated else None
+                if outputs is None and holds_tracers(given):
+                    return self._inlined(given)
+                if outputs is None:
+                    with wide:
+                        outputs = self._first(given)
                 if count:
                     state.commit(outputs[:count], self._own, wait=not self.program.options.inplace)
                 for variable in self._lent:
@@ -148,7 +180,7 @@ class Function:
             if self.program.options.inplace:
                 state.lose_overwritten()
             raise
-        return self.program.form(outputs[count:])
+        return self.program.form(outputs[count:] if count else outputs)
 
     def lower(self, *args: Any, **kwargs: Any) -> Any:
         """JAX's ``jax.stages.Lowered`` of the program for these arguments; a tuple where it has several stages.
@@ -156,8 +188,8 @@ class Function:
         All but the last stage run, since what they compute decides the shapes of the next. No shared variable changes.
         """
         with jax.enable_x64(True), self.program.state.locked():
-            arrays = self._bind(args, kwargs)
-            values = self._values([*arrays, *self.program.state.read()])
+            arrays = self._converted(self._signature.placed(args, kwargs))
+            values = self.variant.values([*arrays, *self.program.state.read()])
             lowered = []
             for stage in self.stages:
                 given = [values[variable] for variable in stage.stage.graph.inputs]
@@ -207,31 +239,29 @@ class Function:
     def __repr__(self) -> str:
         return f"<{self.name}({', '.join(one.name or '?' for one in self.program.inputs)})>"
 
-    def _values(self, arrays: Sequence[Any]) -> dict[Variable, Any]:
-        return dict(zip(self.graph.inputs, arrays, strict=True))
+    def _first(self, given: Sequence[Any]) -> list[Any]:
+        """The outputs of a call, the first of its kind as far as is known."""
+        arrays = self._converted(given)
+        variant = self.variant
+        outputs = self._variants.run([*arrays, *self.program.state.read(variant.donated)])
+        if self._repeated and self._repeated.variant is variant is self.variant:
+            self._repeated.remember(given, arrays, outputs)
+        return outputs
 
-    def _run(self, arrays: Sequence[Any]) -> list[Any]:
-        """The graph's outputs: each stage found or compiled for its inputs, and run."""
-        values = self._values(arrays)
-        for stage in self.stages:
-            values.update(stage.run(values))
-        return [on_device(v.data if isinstance(v, Constant) else values[v]) for v in self.graph.outputs]
-
-    def _inlined(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def _inlined(self, given: Sequence[Any]) -> Any:
         """What a call by JAX, which traces, gives: the program's code. State would have to be explicit."""
         if self.get_shared():
             raise UnsupportedError(
                 f"{self.name} was called while JAX traces, and has shared variables: {self.get_shared()}; make it with "
                 f"loopjax.to_jax, which takes and returns their values, or call it outside of jit, grad and vmap"
             )
-        arrays = bind(self.program.inputs, args, kwargs, self.program.options.allow_downcast, self.name, cast=False)
         if self._for_jax is None:
             self._for_jax = Inlined(self.program)
-        return self.program.form(self._for_jax(arrays))
+        return self.program.form(self._for_jax(self._signature.checked(given)))
 
-    def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    def _converted(self, given: Sequence[Any]) -> list[Any]:
         """The inputs' arrays, of exactly their dtypes."""
-        arrays = bind(self.program.inputs, args, kwargs, self.program.options.allow_downcast, self.name)
+        arrays = self._signature.converted(given)
         if self.program.options.inplace:
             # Such a call does not wait, and the caller may write to the array before it has been read.
             arrays = [np.array(array) if isinstance(array, np.ndarray) else array for array in arrays]

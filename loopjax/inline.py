@@ -15,13 +15,13 @@ from loopjax.errors import UnsupportedError, where
 from loopjax.executable import CompiledStage
 from loopjax.lower.stages import Stage, key, split
 from loopjax.lower.trip_counts import check
-from loopjax.lower.wide import halved, in_64_bits, joined
 from loopjax.precision import narrowed, x64_is_on
 from loopjax.program import Program
 from loopjax.rewrite.driver import rewrite
+from loopjax.rewrite.pad import Pad
 from loopjax.rewrite.pipeline import FIXED
 from loopjax.rewrite.plan import Derivative
-from loopjax.trace.demands import cut_outputs, demanded
+from loopjax.trace.demands import demanded, is_cut
 from loopjax.trace.graph import Apply, Constant, Graph, Variable
 from loopjax.trace.lengths import leaves_of
 from loopjax.trace.shared import SharedVariable
@@ -65,12 +65,17 @@ class Inlined:
         derived = next((form.sized(values) for form in self._derived if not form.traced(values)), None)
         if x64_is_on():
             return list(_Run(plain, derived)(*arrays))
+        return self._in_64_bits(plain, derived, arrays)
+
+    def _in_64_bits(self, plain: _Sized, derived: _Sized | None, arrays: Sequence[Any]) -> list[Any]:
+        from loopjax.lower import wide  # what it needs of JAX is a twentieth of the package's import time
+
         apart = tuple(None if isinstance(array, jax.core.Tracer) else str(array.dtype) for array in arrays)
         halves = [
-            array if dtype is None or _is_key(array) else halved(np.asarray(array))
+            array if dtype is None or _is_key(array) else wide.halved(np.asarray(array))
             for array, dtype in zip(arrays, apart, strict=True)
         ]
-        return in_64_bits(_Run(plain, derived, apart, narrow=not self._keep_x64), *halves)
+        return wide.in_64_bits(_Run(plain, derived, apart, narrow=not self._keep_x64), *halves)
 
     def _unknown(self, variable: Variable, stage: Stage) -> UnsupportedError:
         readers = [
@@ -129,7 +134,7 @@ class _Sized:
         with jax.enable_x64(True):
             compiled = self.executable.find(self.given)
         results = compiled.call(*(values[variable] for variable in stage.inputs))
-        values.update(zip(stage.outputs, results, strict=True))
+        values.update((variable, results[pick.position]) for variable, pick in self.executable.stage.given)
         return [jnp.asarray(v.data) if isinstance(v, Constant) else values[v] for v in self.graph.outputs]
 
 
@@ -148,8 +153,7 @@ class _Run:
 
     def __call__(self, *arrays: Any) -> Sequence[Any]:
         if self.apart:
-            pairs = zip(arrays, self.apart, strict=True)
-            arrays = tuple(array if dtype is None or _is_key(array) else joined(array, dtype) for array, dtype in pairs)
+            arrays = _joined(arrays, self.apart)
         cast = [
             array if variable.dtype == KEY else jnp.asarray(array).astype(variable.dtype)
             for variable, array in zip(self.plain.graph.inputs, arrays, strict=True)
@@ -157,6 +161,13 @@ class _Run:
         run = self.plain if self.derived is None else _with_derivatives(self.plain, self.derived)
         found = run(*cast)
         return [narrowed(array) for array in found] if self.narrow else found
+
+
+def _joined(arrays: Sequence[Any], apart: Sequence[str | None]) -> tuple[Any, ...]:
+    from loopjax.lower import wide
+
+    pairs = zip(arrays, apart, strict=True)
+    return tuple(array if dtype is None or _is_key(array) else wide.joined(array, dtype) for array, dtype in pairs)
 
 
 def _with_derivatives(plain: _Sized, derived: _Sized) -> Callable[..., list[Any]]:
@@ -183,6 +194,8 @@ def _with_derivatives(plain: _Sized, derived: _Sized) -> Callable[..., list[Any]
 
 
 def _form(graph: Graph, name: str, derivative: Derivative) -> _Form:
+    # The loops that stop by until show where their rows are cut, as in a function's first program.
+    graph = Pad().padded(graph).graph
     return _Form(graph, CompiledStage(_one_stage(graph, name), name, derivative=derivative))
 
 
@@ -197,15 +210,17 @@ def _is_key(array: Any) -> bool:
 def _one_stage(graph: Graph, name: str) -> Stage:
     """The program as one stage that returns nothing to be cut, or the error that says what ends it."""
     for node in graph.applies:
-        for stack in cut_outputs(node):
-            if stack in graph.outputs or stack in graph.readers:
-                lines = dict.fromkeys(s for reader in graph.readers.get(stack, ()) for s in reader.sources)
-                raise UnsupportedError(
-                    f"{name}: {node.op.subject}{where(node.sources)} stops by until, and its whole output is "
-                    f"{'read' if lines else 'returned'}{where(lines)}: its length is known only after it has run, and "
-                    f"inside of JAX one program must know all lengths before. Read its last steps, a single step or a "
-                    f"sum over its steps, or give it n_steps without until; or call a loopjax.function outside of JAX"
-                )
+        if is_cut(node):
+            stack = node.inputs[0].owner
+            assert stack is not None
+            rows = node.outputs[0]
+            lines = dict.fromkeys(source for reader in graph.readers.get(rows, ()) for source in reader.sources)
+            raise UnsupportedError(
+                f"{name}: {stack.op.subject}{where(stack.sources)} stops by until, and its whole output is "
+                f"{'read' if lines else 'returned'}{where(lines)}: its length is known only after it has run, and "
+                f"inside of JAX one program must know all lengths before. Read its last steps, a single step or a "
+                f"sum over its steps, or give it n_steps without until; or call a loopjax.function outside of JAX"
+            )
         leaves = leaves_of(demanded(node), stop=graph.inputs)
         for length in leaves.opaque:
             raise UnsupportedError(

@@ -14,11 +14,14 @@ class SixtyFourBits:
     all that the thread does after. ``restore`` mends that; it does nothing where nothing is wrong.
     """
 
+    __slots__ = ("_before", "_context")
+
     def __init__(self) -> None:
         self._before = x64_is_on()
-        self._context: Any = jax.enable_x64(True)
+        self._context: Any = None
 
     def __enter__(self) -> None:
+        self._context = jax.enable_x64(True)
         self._context.__enter__()
 
     def __exit__(self, *exception: object) -> None:
@@ -26,7 +29,7 @@ class SixtyFourBits:
 
     def restore(self) -> None:
         """Sets the flag to what it was, after an exception."""
-        if x64_is_on() == self._before:
+        if self._context is None or x64_is_on() == self._before:
             return
         try:
             self._context.__exit__(None, None, None)

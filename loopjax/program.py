@@ -17,7 +17,7 @@ from loopjax.trace.shared import SharedVariable
 from loopjax.trace.substitute import Replacements, given, read_replacements, substitute
 
 Updates = dict[SharedVariable, Variable]
-Policy = Literal["raise", "warn", "ignore"]
+Unused = Literal["raise", "warn", "ignore"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Options:
     allow_downcast: bool | None = None
     inplace: bool = False
     check_index: bool = False
+    lengths: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def collect(
     *,
     no_default_updates: bool | Sequence[SharedVariable],
     rebuild_strict: bool,
-    on_unused_input: Policy,
+    on_unused_input: Unused,
 ) -> Program:
     """The program of a function: the graph to its outputs and updates, and the shared variables found on the way.
 
@@ -151,7 +152,7 @@ def _defaults(shared: Sequence[SharedVariable], others: Sequence[SharedVariable]
     }
 
 
-def _check_inputs(declared: Sequence[In], graph: Graph, needed: Sequence[Variable], policy: Policy) -> None:
+def _check_inputs(declared: Sequence[In], graph: Graph, needed: Sequence[Variable], policy: Unused) -> None:
     """Every input is wanted once, and nothing else is missing."""
     if policy not in ("raise", "warn", "ignore"):
         raise ValueError(f"on_unused_input is 'raise', 'warn' or 'ignore', not {policy!r}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from itertools import repeat
 from typing import Any
 
 import jax
@@ -15,6 +14,8 @@ from loopjax.errors import UnsupportedError
 from loopjax.trace.graph import Variable
 from loopjax.trace.shared import SharedVariable
 
+_UNLOCKED: AbstractContextManager[None] = nullcontext()
+
 
 class State:
     """The shared variables that a function reads or updates; the first ``len(updated)`` outputs of a call are new
@@ -23,6 +24,7 @@ class State:
     def __init__(self, variables: Sequence[SharedVariable], updated: Sequence[SharedVariable]) -> None:
         self.variables = tuple(variables)
         self.updated = tuple(updated)
+        self._assigned = ("_value",) * len(updated) + ("own",) * len(updated)
         self._locks = [v.lock for v in sorted({*variables, *updated}, key=lambda v: v.order)]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -38,7 +40,7 @@ class State:
     def locked(self) -> AbstractContextManager[Any]:
         """Holds every variable's lock, taken in one order for all functions."""
         if not self._locks:
-            return nullcontext()
+            return _UNLOCKED
         return self._locks[0] if len(self._locks) == 1 else self._all_locked()
 
     @contextmanager
@@ -70,8 +72,7 @@ class State:
         for value in values if wait else ():
             value.block_until_ready()
         # One call into C: no interrupt can come between two assignments.
-        deque(map(setattr, self.updated, repeat("_value"), values), maxlen=0)
-        deque(map(setattr, self.updated, repeat("own"), own), maxlen=0)
+        deque(map(setattr, self.updated * 2, self._assigned, [*values, *own]), maxlen=0)
 
     def overwritable(self, outputs: Sequence[Variable]) -> list[SharedVariable]:
         """The variables whose old values nobody reads after a call."""

@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from loopjax.arguments import In, bind
+from loopjax.arguments import In, Signature
 from loopjax.errors import about, where
 from loopjax.inline import Inlined
 from loopjax.precision import NARROW, narrowed, x64_is_on
-from loopjax.program import Options, Policy, Program, collect
+from loopjax.program import Options, Program, Unused, collect
 from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.pipeline import SYMBOLIC
 from loopjax.rewrite.plan import Derivative
@@ -38,7 +38,7 @@ def to_jax(
     name: str | None = None,
     rebuild_strict: bool = True,
     allow_input_downcast: bool | None = None,
-    on_unused_input: Policy = "raise",
+    on_unused_input: Unused = "raise",
     derivatives: Derivative = "any",
     keep_x64: bool = False,
 ) -> JaxFunction:
@@ -92,6 +92,7 @@ class JaxFunction:
 
     def __init__(self, program: Program, derivatives: Derivative, keep_x64: bool) -> None:
         self._program = program
+        self._signature = Signature(program.inputs, program.options.allow_downcast, program.options.name)
         self._narrow = not keep_x64
         self._inlined = Inlined(program, derivatives, keep_x64)
         self.variables = _named(dict.fromkeys([*program.state.variables, *program.state.updated]))
@@ -101,7 +102,7 @@ class JaxFunction:
         program, state = self._program, dict[str, Any]()
         if self.variables:
             state, args = self._read_state(args), args[1:]
-        arrays = bind(program.inputs, args, kwargs, program.options.allow_downcast, program.options.name, cast=False)
+        arrays = self._signature.checked(self._signature.placed(args, kwargs))
         keys = {variable: key for key, variable in self.variables.items()}
         found = self._inlined([*arrays, *(state[keys[variable]] for variable in program.state.variables)])
         updated = program.state.updated

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 from loopjax.trace.schedule import Body, Box, Nest, Schedule, named
 
+APART = 8
+"""Steps of a stretch up to which its last one is compiled apart, which saves computing that one in N of them again."""
+
 
 @named("every")
 @dataclass(frozen=True)
 class Every(Schedule):
     """Stores the state every ``steps`` steps, and computes those between again for the gradient.
 
-    Of ``n`` steps about ``n / steps + steps`` states exist at one time, at most ``n + 3``. The steps of one stretch are
+    Of ``n`` steps about ``n / steps + steps`` states exist at one time, at most ``n + 5``. The steps of one stretch are
     computed again once and store their states and products; what is elementwise is then computed again from those.
     ``steps`` is an int of at least 1; ``ValueError`` otherwise. An int given as ``checkpoint`` means the same.
     """
@@ -36,4 +39,5 @@ class Every(Schedule):
 
 def _stretches(count: int, steps: int) -> Box:
     """So many stretches of so many steps."""
-    return Box(tuple(size for size in (count, steps) if size > 1) or (1,))
+    sizes = tuple(size for size in (count, steps) if size > 1) or (1,)
+    return Box(sizes, apart=len(sizes) > 1 and steps <= APART)

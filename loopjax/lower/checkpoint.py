@@ -51,7 +51,7 @@ def _box(loop: Loop, box: Box, nest: Nest, report: Report | None) -> Run:
     """Loops in each other; ``run`` is one iteration, ``steps`` long, of the level that comes next."""
     run, steps = step(loop, nest), 1
     for size in box.sizes[:0:-1]:
-        run = _again(_loop(loop, run, size, steps))
+        run = _again(_loop(loop, run, size, steps, apart=box.apart and steps == 1))
         steps *= size
     return _loop(loop, _reporting(run, report) if steps > 1 else run, box.sizes[0], steps)
 
@@ -76,11 +76,13 @@ def again(run: Callable[..., Any], nest: Nest) -> Callable[..., Any]:
     return jax.checkpoint(run, prevent_cse=False, policy=policy)
 
 
-def _loop(loop: Loop, run: Run, size: int, steps: int) -> Run:
+def _loop(loop: Loop, run: Run, size: int, steps: int, apart: bool = False) -> Run:
     """``run``, ``steps`` long, ``size`` times."""
 
     def several(carry: Carry, slices: Slices) -> tuple[Carry, Stacks]:
-        if steps == 1:
+        if apart:
+            carry, stacks = _last_apart(run, carry, slices)
+        elif steps == 1:
             carry, stacks = lax.scan(run, carry, slices, length=size, unroll=loop.plan.unroll)
         else:
             grouped = jax.tree.map(lambda x: x.reshape(size, steps, *x.shape[1:]), slices)
@@ -92,6 +94,14 @@ def _loop(loop: Loop, run: Run, size: int, steps: int) -> Run:
         )
 
     return several
+
+
+def _last_apart(run: Run, carry: Carry, slices: Slices) -> tuple[Carry, Stacks]:
+    """Single steps, of which the last is in no loop: where nothing reads the state after it, XLA leaves it out."""
+    first, last = (jax.tree.map(lambda x, part=part: x[part], slices) for part in (slice(-1), -1))
+    carry, stacks = lax.scan(run, carry, first)
+    carry, rows = run(carry, last)
+    return carry, tuple(jnp.concatenate([stack, row[None]]) for stack, row in zip(stacks, rows, strict=True))
 
 
 def _reports(loop: Loop, nest: Nest) -> Report | None:

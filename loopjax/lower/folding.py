@@ -1,4 +1,4 @@
-"""Sums and single steps gathered in the carry of a loop."""
+"""Sums, extremes and single steps gathered in the carry of a loop."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
-from loopjax.lower.indexing import fill_value
 from loopjax.trace.loop import Fold
+from loopjax.trace.types import fill_value
 
 
 def start(fold: Fold, shape: tuple[int, ...]) -> Any:
@@ -22,18 +21,21 @@ def push(fold: Fold, value: Any, new: Any, t: Any) -> Any:
     new = new.astype(fold.dtype)
     if fold.kind == "at":
         return jnp.where(t == fold.step, new, value)
-    return FUNCTIONS[fold.kind](value, new)
-
-
-def _least(dtype: Any) -> Any:
-    return -jnp.inf if jnp.issubdtype(dtype, jnp.floating) else np.iinfo(dtype).min
+    after = FUNCTIONS[fold.kind](value, new)
+    return jnp.where(t == 0, new, after) if fold.kind in ("max", "min") else after
 
 
 NEUTRAL: dict[str, Callable[[Any], Any]] = {
     "sum": lambda dtype: 0,
     "prod": lambda dtype: 1,
-    "max": _least,
+    "max": fill_value,
+    "min": fill_value,
     "at": fill_value,
 }
 
-FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {"sum": jnp.add, "prod": jnp.multiply, "max": jnp.maximum}
+FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "sum": jnp.add,
+    "prod": jnp.multiply,
+    "max": jnp.maximum,
+    "min": jnp.minimum,
+}

@@ -6,20 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from loopjax.lower.interpreter import rule
 from loopjax.trace.graph import Apply
 from loopjax.trace.lengths import slice_bounds
 from loopjax.trace.op import Call, Entry
-
-
-def fill_value(dtype: Any) -> Any:
-    """What a read out of bounds gives: NaN, or the least integer."""
-    if jnp.issubdtype(dtype, jnp.inexact):
-        return jnp.nan
-    return False if dtype == jnp.bool_ else np.iinfo(dtype).min
+from loopjax.trace.types import fill_value
 
 
 class _Window:
@@ -121,6 +114,8 @@ def _read(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     x = jnp.asarray(x)
     fill = fill_value(x.dtype)
     if not _is_basic(node, 1):
+        if 0 in x.shape:  # JAX's gather refuses to read from nothing
+            return (jnp.full(node.outputs[0].type.sizes, fill, x.dtype),)
         return (x.at[_numpy_key(node, x, positions)].get(mode="fill", fill_value=fill),)
     window = _Window(*_arguments(node), x, positions)
     if 0 in x.shape and window.inside is not None:

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from loopjax.lower import folding, taps
-from loopjax.lower.indexing import fill_value
 from loopjax.lower.interpreter import as_array, evaluate
 from loopjax.trace.loop import BodyInputs, Keep, LoopPlan, Scan, StepResult
+from loopjax.trace.types import fill_value
 
 
 class Carry(NamedTuple):
@@ -94,7 +94,8 @@ class Loop:
             tuple(taps.read(history, values, tap) for tap in recurrence.taps)
             for recurrence, history, values in zip(self.op.recurrences, self.plan.storage, carry.pasts, strict=False)
         )
-        keys = tuple(jax.random.fold_in(key, t) for key in self.parts.keys)
+        number = self.limit() - 1 - t if self.op.counts_down else t
+        keys = tuple(jax.random.fold_in(key, number) for key in self.parts.keys)
         given = BodyInputs(slices.rows, past, carry.states, keys, self.parts.non_sequences)
         result = self.op.results([as_array(value) for value in evaluate(self.op.body, given.flat())])
         values = (*result.recurrences, *result.maps)

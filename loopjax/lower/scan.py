@@ -14,6 +14,7 @@ from loopjax.lower.interpreter import rule
 from loopjax.lower.loop import Carry, Loop, Slices
 from loopjax.trace.graph import Apply
 from loopjax.trace.loop import Scan
+from loopjax.trace.types import fill_value
 
 
 @rule(Scan)
@@ -28,7 +29,11 @@ def _scan(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
 
 
 def _empty(loop: Loop) -> list[Any]:
-    stacks = [jnp.zeros((0, *type.sizes), type.dtype) for type in loop.types]
+    rows = [(output.keep.last or 0) if loop.op.dynamic else 0 for output in loop.op.outputs]
+    stacks = [
+        jnp.full((count, *type.sizes), fill_value(type.dtype), type.dtype)
+        for count, type in zip(rows, loop.types, strict=True)
+    ]
     length = [jnp.zeros((), "int64")] if loop.op.until else []
     return [*stacks, *loop.parts.states, *loop.carry().folds, *length]
 

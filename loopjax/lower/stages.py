@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from loopjax.errors import UnsupportedError, where
 from loopjax.lower.trip_counts import Checks, checks
-from loopjax.trace.demands import cut_outputs, demanded
+from loopjax.trace.demands import demanded, is_cut
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, toposort
 from loopjax.trace.lengths import host_values, is_shape, leaves_of, on_host
+from loopjax.trace.op import Call
 from loopjax.trace.types import RESIDUAL
+
+
+class Pick(NamedTuple):
+    """One of a stage's outputs, and for each axis of which some rows count alone, how many: an int, or the position of
+    the output that says so."""
+
+    position: int
+    counts: tuple[tuple[int, int | Position], ...]
+
+
+class Position(NamedTuple):
+    """The position of an output."""
+
+    place: int
 
 
 @dataclass(frozen=True)
@@ -22,13 +37,13 @@ class Stage:
 
     ``length_inputs``: positions of inputs whose values decide shapes, so that it is specialised for them. ``lengths``:
     what is computed from them and decides, where that is less than they say (``n // 2``, or the size of a window).
-    ``cuts``: positions of outputs that are buffers, each with that of the output that says how many rows count.
+    ``given``: what it computes for the rest of the program, and how each is got from the graph's outputs.
     ``checks``: what must hold of lengths that shapes do not depend on.
     """
 
     graph: Graph
     length_inputs: tuple[int, ...]
-    cuts: tuple[tuple[int, int], ...]
+    given: tuple[tuple[Variable, Pick], ...]
     lengths: tuple[Variable, ...]
     checks: Checks
 
@@ -74,9 +89,8 @@ class _Levels:
         for variable in demanded(node):
             level = max(level, self._host(variable))
         self._of_node[node] = level
-        waits = cut_outputs(node)
         for output in node.outputs:
-            self._available[output] = level + 1 if output in waits else level
+            self._available[output] = level + is_cut(node)
             if is_shape(node):
                 self._on_host[output] = self._available.get(node.inputs[0], 0)
             elif on_host(node):
@@ -91,8 +105,9 @@ class _Levels:
 def _stage(outputs: list[Variable], levels: _Levels, level: int, program: Graph) -> Stage:
     """The graph of one stage: back from its outputs to what earlier stages computed."""
     inputs: dict[Variable, None] = {}
-    seen = set(outputs)
-    stack = list(outputs)
+    made = [variable for output in outputs for variable in _made(output)]
+    seen = set(made)
+    stack = list(made)
     while stack:
         variable = stack.pop()
         node = variable.owner
@@ -107,28 +122,40 @@ def _stage(outputs: list[Variable], levels: _Levels, level: int, program: Graph)
         stack.extend(fresh)
     ordered = [variable for variable in program.inputs if variable in inputs]
     ordered += [variable for variable in inputs if variable not in levels.inputs]
-    for variable in (*ordered, *outputs):
+    for variable in (*ordered, *made):
         if variable.dtype == RESIDUAL:
             raise UnsupportedError(
                 f"a length that depends on a differentiated value ends a stage inside of a "
                 f"gradient{where(variable.sources)}"
             )
-    lengths = {}
-    for variable in outputs:
-        if variable in cut_outputs(variable.owner):
-            assert variable.owner is not None
-            lengths[variable] = variable.owner.outputs[-1]
-    all_outputs = list(dict.fromkeys([*outputs, *lengths.values()]))
-    graph = Graph(ordered, all_outputs)
+    graph = Graph(ordered, list(dict.fromkeys(made)))
     demands = dict.fromkeys(variable for node in graph.applies for variable in demanded(node))
     leaves = leaves_of(demands, stop=ordered)
     return Stage(
         graph,
         tuple(position for position, variable in enumerate(ordered) if variable in leaves.values),
-        tuple((all_outputs.index(buffer), all_outputs.index(length)) for buffer, length in lengths.items()),
+        tuple((output, _pick(output, graph)) for output in outputs),
         _computed_lengths(demands, ordered),
         checks(graph),
     )
+
+
+def _made(output: Variable) -> list[Variable]:
+    """What a stage computes for one of its outputs: for one that is cut, what is cut and the counts."""
+    node = output.owner
+    if node is None or not is_cut(node):
+        return [output]
+    return [variable for variable in node.inputs if not isinstance(variable, Constant)]
+
+
+def _pick(output: Variable, graph: Graph) -> Pick:
+    node = output.owner
+    if node is None or not is_cut(node):
+        return Pick(graph.outputs.index(output), ())
+    assert isinstance(node.op, Call)
+    buffer, *counts = node.inputs
+    sizes = [int(c.data) if isinstance(c, Constant) else Position(graph.outputs.index(c)) for c in counts]
+    return Pick(graph.outputs.index(buffer), tuple(zip(node.op.arguments["axes"], sizes, strict=True)))
 
 
 def _computed_lengths(demands: Iterable[Variable], inputs: Sequence[Variable]) -> tuple[Variable, ...]:
@@ -137,8 +164,13 @@ def _computed_lengths(demands: Iterable[Variable], inputs: Sequence[Variable]) -
     if all(variable in inputs for variable in wanted):
         return ()
     nodes = toposort(wanted, stop=inputs)
-    known = all(on_host(node) or (is_shape(node) and node.inputs[0] in inputs) for node in nodes)
+    known = all(on_host(node) or (is_shape(node) and _is_known(node.inputs[0], inputs)) for node in nodes)
     return tuple(wanted) if known else ()
+
+
+def _is_known(variable: Variable, inputs: Sequence[Variable]) -> bool:
+    """Whether the host has the variable itself."""
+    return variable in inputs or (variable.owner is not None and on_host(variable.owner))
 
 
 def key(stage: Stage, arrays: Sequence[Any]) -> tuple[Any, ...]:

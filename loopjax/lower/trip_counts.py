@@ -21,7 +21,8 @@ class Check:
     """A trip count, the least it may be, whose it is, and where.
 
     ``rows``: the lengths of the sequences that so many steps would read, each with what ``needs`` says of it: its name,
-    and how many rows more than steps it must have.
+    and how many rows more than steps it must have. Or the trip counts of all examples, a vector; a last one of ``rows``
+    of which ``needs`` says nothing is then the most that they may be.
     """
 
     n_steps: Variable
@@ -40,6 +41,15 @@ class Checks:
     leaves: tuple[Variable, ...]
 
 
+@dataclass(frozen=True)
+class Range:
+    """The values that an input may have, by its position."""
+
+    place: int
+    least: int
+    most: int
+
+
 def checks(graph: Graph) -> Checks:
     """What must hold of the trip counts of a stage's loops, of those that the host can compute."""
     found = [check for node in graph.applies for check in _checks(node, graph)]
@@ -53,6 +63,9 @@ def _checks(node: Apply, graph: Graph) -> Iterator[Check]:
     if isinstance(op, Call) and op.row == "trip_count":
         n_steps, *rows = node.inputs
         yield Check(n_steps, 0, op.arguments["scan"], where(node.sources), tuple(rows), op.arguments["needs"])
+    if isinstance(op, Call) and op.row == "example_lengths":
+        lengths, *rows = node.inputs
+        yield Check(lengths, 0, op.arguments["scan"], where(node.sources), tuple(rows), op.arguments["needs"])
     if not isinstance(op, Scan) or not op.dynamic:
         return
     yield Check(node.inputs[0], 0, op.label, where(node.sources))
@@ -61,6 +74,8 @@ def _checks(node: Apply, graph: Graph) -> Iterator[Check]:
         if output.keep.last:
             yield Check(node.inputs[0], output.keep.last, op.label, where(lines))
     for fold in op.folds:
+        if fold.some:
+            yield Check(node.inputs[0], 1, op.label, where(node.sources))
         if fold.kind == "at":
             yield Check(node.inputs[0], fold.step + 1, op.label, where(node.sources))
 
@@ -71,24 +86,50 @@ def check(checks: Checks, values: Mapping[Variable, Any]) -> None:
     shapes = {variable: array.shape for variable, array in values.items()}
     concrete = [leaf for leaf in checks.leaves if not isinstance(values[leaf], jax.core.Tracer)]
     known = {leaf: np.asarray(values[leaf]) for leaf in concrete}
-    counts = host_values([one.n_steps for one in checks.each], known, shapes)
-    for one, count in zip(checks.each, counts, strict=True):
-        if count is None:
-            continue
-        if count < 0:
-            raise ValueError(f"scan {one.scan!r}: n_steps is negative: {int(count)}{one.place}")
-        if count > MOST_STEPS:
-            raise ValueError(f"scan {one.scan!r}: n_steps is {int(count)}, more than {MOST_STEPS}{one.place}")
-        if count < one.least:
-            raise IndexError(f"scan {one.scan!r} ran {int(count)} steps; what is read needs {one.least}{one.place}")
-        if one.rows:
-            _check_rows(one, int(count), host_values(one.rows, known, shapes))
+    found = host_values([one.n_steps for one in checks.each], known, shapes)
+    for one, counts in zip(checks.each, found, strict=True):
+        if counts is not None:
+            for what, count in _extremes(one, counts):
+                _check(one, what, count, host_values(one.rows, known, shapes))
 
 
-def _check_rows(one: Check, count: int, sizes: Sequence[Any | None]) -> None:
-    for (name, span), size in zip(one.needs, sizes, strict=True):
+def _extremes(one: Check, counts: Any) -> list[tuple[str, int]]:
+    """The trip count with its name; of several the least and the greatest."""
+    if counts.ndim == 0:
+        return [("n_steps", int(counts))]
+    if not counts.size:
+        raise ValueError(f"scan {one.scan!r}: lengths is empty; it has an element for each example{one.place}")
+    return [(f"lengths[{at}]", int(counts[at])) for at in (int(np.argmin(counts)), int(np.argmax(counts)))]
+
+
+def _check(one: Check, what: str, count: int, rows: Sequence[Any | None]) -> None:
+    if count < 0:
+        raise ValueError(f"scan {one.scan!r}: {what} is negative: {count}{one.place}")
+    if count > MOST_STEPS:
+        raise ValueError(f"scan {one.scan!r}: {what} is {count}, more than {MOST_STEPS}{one.place}")
+    if count < one.least:
+        raise IndexError(f"scan {one.scan!r} ran {count} steps; what is read needs {one.least}{one.place}")
+    for (name, span), size in zip(one.needs, rows, strict=False):
         if size is not None and count > max(int(size) - span, 0):
+            steps = f"{count} steps" if what == "n_steps" else f"{what}, {count} steps,"
             raise ValueError(
-                f"scan {one.scan!r}: sequence {name!r} has {int(size)} rows; {count} steps need "
-                f"{count + span}{one.place}"
+                f"scan {one.scan!r}: sequence {name!r} has {int(size)} rows; {steps} need {count + span}{one.place}"
             )
+    for most in rows[len(one.needs) :]:
+        if most is not None and count > int(most):
+            raise ValueError(f"scan {one.scan!r}: {what} is {count}, more than n_steps, {int(most)}{one.place}")
+
+
+def ranges(checks: Checks, shapes: Mapping[Variable, Sequence[int]]) -> tuple[Range, ...] | None:
+    """The checks as ranges of inputs of these shapes; ``None`` where a check is of more than an input's value."""
+    places = {variable: place for place, variable in enumerate(shapes)}
+    found: dict[int, Range] = {}
+    for one in checks.each:
+        sizes = host_values(one.rows, {}, shapes)
+        if one.n_steps not in places or one.n_steps.ndim or any(size is None for size in sizes):
+            return None
+        place = places[one.n_steps]
+        rows = [max(int(size or 0) - span, 0) for (_, span), size in zip(one.needs, sizes, strict=True)]
+        before = found.get(place, Range(place, 0, MOST_STEPS))
+        found[place] = Range(place, max(before.least, one.least), min([before.most, *rows]))
+    return tuple(found.values())

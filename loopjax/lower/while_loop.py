@@ -10,6 +10,7 @@ from jax import lax
 
 from loopjax.lower import progress
 from loopjax.lower.loop import Carry, Loop, Slices
+from loopjax.trace.types import unwritten
 
 
 class State(NamedTuple):
@@ -32,7 +33,7 @@ def start(loop: Loop) -> State:
     """Before the first step."""
     outputs = zip(loop.types, loop.op.outputs, strict=True)
     kept = [type for type, output in outputs if output.keep.last is None]
-    buffers = tuple(jnp.zeros((loop.op.n_steps, *type.sizes), type.dtype) for type in kept)
+    buffers = tuple(unwritten((loop.op.n_steps or 0, *type.sizes), type.dtype) for type in kept)
     return State(jnp.zeros((), "int32"), jnp.zeros((), "bool"), loop.carry(), buffers)
 
 

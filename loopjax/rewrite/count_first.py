@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from loopjax.trace.demands import cut_outputs, demanded
+from loopjax.trace.demands import demanded, stacked_until
 from loopjax.trace.derivative import Differentiated, Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.lengths import leaves_of
@@ -97,7 +97,7 @@ def _lifted(graph: Graph, differentiated: bool, inner: bool) -> Lifted:
             lifted = nodes[node]
             op, given = lifted.op, _with_lengths(lifted, inputs, fresh(_before(lifted, node.inputs, node)))
         if differentiated and inner and isinstance(op, Scan) and op.dynamic and not op.bounded:
-            most = Apply(call("capacity"), [node.inputs[0]], node.sources).outputs
+            most = Apply(call("capacity", fine=True), [node.inputs[0]], node.sources).outputs
             op, given = replace(op, bounded=True), [given[0], *fresh(most), *given[1:]]
         return None if op is node.op else copy_node(node, given, op).outputs
 
@@ -153,7 +153,7 @@ def _counted(region: Graph) -> Graph:
     """The region with its loops of unknown length as a loop that counts and one of so many steps."""
 
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-        stacks = cut_outputs(node)
+        stacks = stacked_until(node)
         if not any(stack in region.outputs or region.readers.get(stack) for stack in stacks):
             return None
         assert isinstance(node.op, Scan)

@@ -17,7 +17,8 @@ from loopjax.trace.op import Call, Entry, Op, call
 
 @dataclass(frozen=True)
 class FoldSteps:
-    """``out.sum(0)``, ``out.prod(0)``, ``out.mean(0)`` and ``out[i]`` of a loop whose length only the run knows.
+    """``out.sum(0)``, ``out.prod(0)``, ``out.mean(0)``, ``out.max(0)``, ``out.min(0)`` and ``out[i]`` of a loop
+    whose length only the run knows.
 
     Nothing is stacked, so no stage ends to learn the length, and inside of another loop such a loop can be read at all.
     ``inner`` is set inside of bodies, where even loops without recurrence are folded: they could not be lowered
@@ -67,14 +68,17 @@ class FoldSteps:
             if not output.keep.all or stack in graph.outputs:
                 continue
             readers = graph.readers.get(stack, [])
-            folds = {reader: fold for reader in readers if (fold := _fold(reader, stack, position)) is not None}
+            folds = {reader: fold for reader in readers if (fold := fold_of(reader, stack, position)) is not None}
+            if self.differentiated and any(fold.some for fold in folds.values()):
+                # Equal extremes share a gradient, and only a reduction of all of them at once can see how many.
+                continue
             rest = [reader for reader in readers if reader not in folds]
             if folds and all(rows_of(reader, stack, slices=False) is not None for reader in rest):
                 found.update(folds)
         return found
 
 
-def _fold(reader: Apply, stack: Variable, position: int) -> Fold | None:
+def fold_of(reader: Apply, stack: Variable, position: int) -> Fold | None:
     """How a reader of a stack is folded, if it can be."""
     op = reader.op
     if not isinstance(op, Call) or stack in reader.inputs[1:]:
@@ -84,6 +88,9 @@ def _fold(reader: Apply, stack: Variable, position: int) -> Fold | None:
         dtype = op.arguments["dtype"]
         wide = "float32" if dtype in ("float16", "bfloat16") else dtype
         return Fold(position, "prod" if op.row == "prod" else "sum", wide) if folds else None
+    if op.row in ("max", "min"):
+        folds = 0 in op.arguments["axis"] and not op.arguments["keepdims"]
+        return Fold(position, "max" if op.row == "max" else "min", stack.dtype, some=True) if folds else None
     if op.row == "index" and _step(op) is not None:
         return Fold(position, "at", stack.dtype, _step(op) or 0)
     return None

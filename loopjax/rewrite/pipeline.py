@@ -10,9 +10,19 @@ from loopjax.rewrite.gather import Gather
 from loopjax.rewrite.keep import KeepRead
 from loopjax.rewrite.merge import Merge
 from loopjax.rewrite.plan import Derivative, PlanLoops
+from loopjax.rewrite.ranges import CountRanges
 from loopjax.rewrite.trip_count import TripCount
 
-SYMBOLIC: tuple[Pass, ...] = (Merge(), Gather(), Merge(), FoldSteps(), KeepRead(), TripCount(), CountFirst())
+SYMBOLIC: tuple[Pass, ...] = (
+    Merge(),
+    Gather(),
+    Merge(),
+    CountRanges(),
+    FoldSteps(),
+    KeepRead(),
+    TripCount(),
+    CountFirst(),
+)
 """Once for each function."""
 
 FIXED: tuple[Pass, ...] = (TripCount(differentiated=True),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loopjax import random
-from loopjax.tensor import constructors, linalg, nnet
+from loopjax.tensor import constructors, examples, linalg, nnet, padding
 from loopjax.tensor.constructors import (
     CONSTRUCTORS,
     col,

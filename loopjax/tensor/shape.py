@@ -9,7 +9,6 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from loopjax.tensor.axes import normal_axes, normal_axis
 from loopjax.tensor.lengths import holes, size_list
@@ -17,7 +16,6 @@ from loopjax.tensor.operands import brought
 from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable, constant
 from loopjax.trace.graph import Constant, Variable, apply
-from loopjax.trace.loop import MOST_STEPS
 from loopjax.trace.methods import word
 from loopjax.trace.op import call, register
 from loopjax.trace.promotion import common_dtype
@@ -38,14 +36,7 @@ register(
     lambda n_steps, *rows, scan, needs: n_steps.astype("int64"),
     lambda *types, scan, needs: TensorType("int64"),
 )
-register("capacity", lambda n_steps: _round_up(n_steps), lambda type: TensorType("int64"))
 register("dim", lambda x, axis: jnp.asarray(x.shape[axis], dtype="int64"), _dim_type)
-
-
-def _round_up(n_steps: Any) -> Any:
-    """The least power of 2 that is not less, from 1 to the most steps that a loop can count."""
-    above = jnp.clip(n_steps.astype("int64"), 1, MOST_STEPS) - 1
-    return jnp.minimum(jnp.left_shift(jnp.ones((), "int64"), 64 - lax.clz(above)), MOST_STEPS)
 
 
 @word

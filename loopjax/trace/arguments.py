@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,10 @@ import numpy as np
 from loopjax.errors import where
 from loopjax.trace.convert import as_variable, constant
 from loopjax.trace.graph import Constant, Variable
+from loopjax.trace.loop import SequenceInput
+from loopjax.trace.methods import say
 from loopjax.trace.shared import SharedVariable
+from loopjax.trace.source import source_of
 from loopjax.trace.types import TensorType
 
 
@@ -118,6 +122,58 @@ def read_n_steps(n_steps: Any) -> Variable | int | None:
     if given < 0:
         raise ValueError(f"n_steps is negative: {n_steps}")
     return int(given)
+
+
+def read_lengths(lengths: Any) -> Variable:
+    """``lengths`` as an integer vector."""
+    try:
+        variable = _strong(lengths, "lengths")
+    except TypeError as error:
+        raise TypeError(f"lengths is an integer vector with the steps of each example, got {lengths!r:.80}") from error
+    if not variable.type.is_integer or variable.ndim != 1:
+        raise TypeError(
+            f"lengths is an integer vector with the steps of each example, got {variable!r}{where(variable.sources)}"
+        )
+    if variable.type.shape[0] == 0:
+        raise ValueError(f"lengths is empty; a loop with lengths has at least one example{where(variable.sources)}")
+    return variable
+
+
+def shortest(sequences: Sequence[SequenceArgument]) -> Variable | int:
+    """How many steps the shortest of some sequences has after its taps."""
+    lengths: list[Variable | int] = []
+    for argument in sequences:
+        span = SequenceInput(argument.taps).span
+        rows = argument.variable.type.shape[0]
+        if rows is not None:
+            lengths.append(max(rows - span, 0))
+        else:
+            symbolic = argument.variable.shape[0]
+            lengths.append(say("maximum", symbolic - span, 0) if span else symbolic)
+    fixed = [length for length in lengths if isinstance(length, int)]
+    found: Variable | int | None = min(fixed) if fixed else None
+    for length in lengths:
+        if isinstance(length, Variable):
+            found = length if found is None else say("minimum", found, length)
+    assert found is not None
+    return found
+
+
+def check_takes(fn: Callable[..., Any], arguments: Sequence[Variable], label: str) -> None:
+    """Raises ``TypeError`` where fn does not take so many arguments, before its own error would name no scan."""
+    try:
+        signature = inspect.signature(fn)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        received = ", ".join(str(variable.name or variable) for variable in arguments)
+        raise TypeError(
+            f"scan {label!r}: fn{signature} does not take the {len(arguments)} arguments that it is called with, "
+            f"({received}): {error}. They are the slices of sequences, the past values of states, then "
+            f"non_sequences; write one parameter for each{source_of(fn)}"
+        ) from error
 
 
 def read_returned(result: Any, label: str) -> Returned:

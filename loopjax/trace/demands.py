@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from loopjax.errors import LengthError, UnsupportedError, where
+from loopjax.errors import LengthError, where
 from loopjax.trace.derivative import Differentiated
 from loopjax.trace.graph import Apply, Graph, Variable
 from loopjax.trace.lengths import leaves_of
 from loopjax.trace.loop import Scan
+from loopjax.trace.op import Call
 
 
-def cut_outputs(node: Apply | None) -> tuple[Variable, ...]:
-    """The outputs of a node whose length only its run decides."""
+def stacked_until(node: Apply | None) -> tuple[Variable, ...]:
+    """The outputs of a loop of which only the run decides how many rows count."""
     if node is None or not isinstance(node.op, Scan) or not node.op.until:
         return ()
     return tuple(
         stack for output, stack in zip(node.op.outputs, node.outputs, strict=False) if output.keep.last is None
     )
+
+
+def is_cut(node: Apply | None) -> bool:
+    """Whether a node gives the rows that count, which only the run of what is before it can tell."""
+    return node is not None and isinstance(node.op, Call) and node.op.row == "cut"
 
 
 def demanded(node: Apply) -> list[Variable]:
@@ -33,7 +37,6 @@ def _demanded_of(node: Apply, region: Graph) -> set[int]:
     place = {variable: position for position, variable in enumerate(region.inputs)}
     lengths: list[Variable] = []
     for inner in region.applies:
-        _check_cut(inner, region)
         lengths.extend(demanded(inner))
     leaves = leaves_of(lengths, stop=region.inputs)
     for variable in leaves.opaque:
@@ -60,16 +63,3 @@ def _varies(node: Apply, variable: Variable) -> LengthError:
         f"device; inside "
         f"of a loop a length must be the same at every step and known before the call{where(node.sources)}"
     )
-
-
-def _check_cut(inner: Apply, region: Graph) -> None:
-    """A loop of unknown length inside a region may be read through its last rows and its length alone."""
-    stacks: Iterable[Variable] = cut_outputs(inner)
-    for stack in stacks:
-        if stack in region.outputs or region.readers.get(stack):
-            assert isinstance(inner.op, Scan)
-            raise UnsupportedError(
-                f"scan {inner.op.label!r} stops by until inside of another loop or a gradient, so its length "
-                f"differs from step "
-                f"to step: read it through [-1], [i], .sum(0) or .shape[0], not as a whole{where(inner.sources)}"
-            )

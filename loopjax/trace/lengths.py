@@ -12,6 +12,30 @@ from loopjax.trace.graph import Apply, Constant, Variable, toposort
 from loopjax.trace.op import Call, Entry
 from loopjax.trace.types import Shape
 
+FINE, COARSE = 8, 16
+"""The least capacities of an axis that has rows: fewer would compile more programs and gain nothing."""
+
+COARSE_FROM = 64
+"""The length from which coarse capacities are further apart."""
+
+MOST_ROWS = 2**31 - 1
+"""Rows that a loop can count."""
+
+
+def capacity(length: int, fine: bool) -> int:
+    """How much room is made for a length that varies: a power of 2, of coarse ones above ``COARSE_FROM`` every other
+    one; none for none.
+
+    Fine ones are for programs with gradients, whose loops run as many steps as there is room for; elsewhere room costs
+    memory alone.
+    """
+    if length <= 0:
+        return 0
+    doublings = (max(FINE if fine else COARSE, length) - 1).bit_length()
+    if not fine and length > COARSE_FROM:
+        doublings += doublings % 2
+    return min(1 << doublings, MOST_ROWS)
+
 
 def _index(x: Any, pattern: Sequence[Entry], lengths: Shape) -> Any:
     key: list[Any] = []
@@ -29,6 +53,20 @@ def slice_bounds(entry: Entry, lengths: Shape, size: int) -> tuple[int, int, int
     """The start, stop and step of a slice entry over an axis of ``size`` elements."""
     parts = [None if position is None else lengths[position] for position in entry[1:]]
     return slice(*parts).indices(size)
+
+
+def steps_of_pairs(lengths: Any, most: Any, xp: Any) -> Any:
+    """How many steps the longest of ``lengths`` and the shortest take after one another, the next longest and the next
+    shortest, and so on, at most; rounded up to a 16th of ``most``, so that few programs serve all lengths.
+
+    ``xp`` is NumPy, or ``jax.numpy``.
+    """
+    ordered = xp.sort(lengths)
+    pairs = ordered + ordered[::-1]
+    # The one in the middle has a lane to itself; the longest alone is no less.
+    longest = xp.max(xp.concatenate([pairs[: pairs.shape[0] // 2], ordered[-1:]]))
+    unit = xp.maximum(most // 16, 1)
+    return -(-longest // unit) * unit
 
 
 HOST: dict[str, Callable[..., Any]] = {
@@ -52,11 +90,15 @@ HOST: dict[str, Callable[..., Any]] = {
     "cast": lambda x, dtype: np.asarray(x).astype(dtype),
     "prod": lambda x, axis, keepdims, dtype: np.prod(x, axis=axis, keepdims=keepdims, dtype=dtype),
     "sum": lambda x, axis, keepdims, dtype: np.sum(x, axis=axis, keepdims=keepdims, dtype=dtype),
+    "max": lambda x, axis, keepdims, dtype: np.max(x, axis=axis, keepdims=keepdims),
     "index": _index,
     "join": lambda *xs, axis: np.concatenate(xs, axis),
     "dimshuffle": lambda x, pattern: np.reshape(x, [1 if a is None else np.shape(x)[a] for a in pattern]),
     "reshape": lambda x, lengths: np.reshape(x, lengths),
     "trip_count": lambda n_steps, *rows, scan, needs: n_steps,
+    "capacity": lambda length, fine: capacity(int(length), fine),
+    "example_lengths": lambda lengths, *most, scan, needs: lengths,
+    "steps_of_pairs": lambda lengths, most: steps_of_pairs(lengths, most, np),
 }
 """The integer ops that the host can compute, by row."""
 
@@ -134,7 +176,8 @@ def host_values(
 
     for node in toposort(lengths, stop=known):
         if is_shape(node):
-            shape = shapes.get(node.inputs[0])
+            value = read(node.inputs[0])
+            shape = shapes.get(node.inputs[0]) if value is None else np.shape(value)
             if shape is not None:
                 known[node.outputs[0]] = shape_value(node, shape)
         elif on_host(node):

@@ -91,14 +91,16 @@ class MapOutput:
 class Fold:
     """A value gathered over the steps in the carry, instead of from a stack: one more output of the scan.
 
-    Of output number ``output``: the ``sum``, ``prod`` or ``max`` over all steps in ``dtype``, or the value ``at``
-    step ``step``, NaN (for integers the least) where the loop ends before. The ``max`` of no steps is the least number.
+    Of output number ``output``: the ``sum``, ``prod``, ``max`` or ``min`` over all steps in ``dtype``, or the value
+    ``at`` step ``step``, NaN (for integers the least) where the loop ends before. The ``max`` or ``min`` of no steps is
+    that too; where there must be ``some``, it is an error.
     """
 
     output: int
-    kind: Literal["sum", "prod", "max", "at"]
+    kind: Literal["sum", "prod", "max", "min", "at"]
     dtype: str
     step: int = 0
+    some: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,8 @@ class Scan(Op):
     ``n_steps`` is the length, or ``None`` where it is the first input. ``dynamic``: that input stays a run-time
     value, and one compiled loop serves every length; where it is ``bounded``, every length up to ``n_steps``, which is
     the second input until it is known. ``sized``: outputs of an ``until`` loop are buffers
-    of ``n_steps`` rows of which the first so-many count (before, their length is unknown).
+    of ``n_steps`` rows of which the first so-many count (before, their length is unknown). ``counts_down``: steps draw
+    with numbers from ``n_steps - 1`` down to 0.
     """
 
     body: Graph
@@ -215,6 +218,7 @@ class Scan(Op):
     until: bool = False
     n_steps: int | None = None
     go_backwards: bool = False
+    counts_down: bool = False
     truncate_gradient: int = -1
     checkpoint: Schedule | None = None
     unroll: int | None = None
@@ -304,7 +308,9 @@ class Scan(Op):
         values = [*step.recurrences, *step.maps]
         known = None if self.until and not self.is_sized else self.n_steps
         stacks = [
-            value.stacked(output.keep.last if self.dynamic else output.keep.rows(known))
+            value.stacked(
+                output.keep.last if self.dynamic and output.keep.last is not None else output.keep.rows(known)
+            )
             for output, value in zip(self.outputs, values, strict=True)
         ]
         self._check_folds(known)
@@ -315,6 +321,8 @@ class Scan(Op):
 
     def _check_folds(self, n_steps: int | None) -> None:
         for fold in self.folds:
+            if fold.some and n_steps == 0:
+                raise ValueError(f"no steps ran, so the output has no {fold.kind}")
             if self.until or self.dynamic or fold.kind != "at" or n_steps is None:
                 continue
             if fold.step >= n_steps:

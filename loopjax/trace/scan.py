@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -14,12 +13,14 @@ from loopjax.trace.arguments import (
     InitialArgument,
     Returned,
     SequenceArgument,
+    check_takes,
     default_label,
     read_n_steps,
     read_non_sequences,
     read_outputs_info,
     read_returned,
     read_sequences,
+    shortest,
     step_type,
 )
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, apply, copy_node
@@ -27,6 +28,7 @@ from loopjax.trace.loop import KEEP_ALL, Keep, MapOutput, Recurrence, Scan, Sequ
 from loopjax.trace.methods import say
 from loopjax.trace.op import Call, call
 from loopjax.trace.promotion import exactly, fold_weak, is_as_wide, settle_weak, unfolded
+from loopjax.trace.ragged import Request, ragged
 from loopjax.trace.recording import current_body, recording
 from loopjax.trace.region import close
 from loopjax.trace.schedule import Policy, Schedule, read_checkpoint
@@ -57,6 +59,7 @@ def scan(
     unroll: int | None = None,
     checkpoint: int | str | Schedule | Policy | None = None,
     progress: bool | str = False,
+    lengths: Any = None,
 ) -> Any:
     """Runs ``fn`` once a step and stacks what it returns.
 
@@ -103,6 +106,19 @@ def scan(
         alone are read, the gradient stores few states of its own accord, and this says nothing.
     progress
         ``True`` or a label: a progress bar while the loop runs. Needs the extra ``loopjax[progress]``.
+    lengths
+        An integer vector ``(batch,)``, or ``Packed`` of one: example i of a minibatch stops after ``lengths[i]`` steps,
+        0 or more. Sequences are then ``(length, batch, ...)``, or ``(length,)`` for all examples alike; initial values
+        ``(batch, ...)``, with taps ``(rows, batch, ...)``; axis 0 of what ``fn`` returns is that of examples, and
+        ``fn`` mixes none. Behind its last step an example's outputs are zero and its state is frozen (``reduce``,
+        ``foldl`` and ``foldr`` return it), and nothing of its sequences is read, so that they may hold NaN there; an
+        example without steps may hold it anywhere. The loop runs ``max(lengths)`` steps, and so many rows outputs have,
+        unless ``n_steps`` says how many, ``x.shape[0]`` for example: then one program serves all lengths. With taps of
+        sequences, steps count, not rows. ``go_backwards`` begins with each example's own last step, and all end
+        together: row t of an output is time ``n_steps - 1 - t``, so that ``out[::-1]`` stands beside the outputs
+        of a forward loop. ``truncate_gradient`` counts each example's own last steps. Draws of an example do not
+        depend on the others' lengths. Derivatives of every order and mode. ``until`` and updates of shared
+        variables in ``fn`` raise ``UnsupportedError``, lengths that are negative or too large ``ValueError``.
     mode, profile, allow_gc
         Accepted for old programs. XLA owns buffers and compilation, so they change nothing.
 
@@ -126,7 +142,11 @@ def scan(
         progress=_progress_label(progress, label),
         label=label,
     )
-    outputs, updates = record(fn, sequences, outputs_info, non_sequences, n_steps, options, strict=strict)
+    if lengths is None:
+        outputs, updates = record(fn, sequences, outputs_info, non_sequences, n_steps, options, strict=strict)
+    else:
+        asked = Request(fn, sequences, outputs_info, n_steps, lengths, options.go_backwards, truncate_gradient, label)
+        outputs, updates = record_ragged(asked, non_sequences, options, strict=strict)
     single: Any = outputs if return_list or len(outputs) > 1 else outputs[0] if outputs else None
     if return_updates:
         return single, updates
@@ -160,7 +180,7 @@ def record(
         slices = [_slices(argument) for argument in sequence_args]
         pasts = [_pasts(initial) for initial in info or () if initial is not None]
         arguments = [variable for group in (*slices, *pasts) for variable in group] + passed
-        _check_takes(fn, arguments, label)
+        check_takes(fn, arguments, label)
     with recording() as body:
         result = fn(*arguments)
     with about(subject, source):
@@ -175,21 +195,24 @@ def record(
         return _results(traced, _node(traced, steps, passed if strict else None, options))
 
 
-def _check_takes(fn: Callable[..., Any], arguments: Sequence[Variable], label: str) -> None:
-    """Raises ``TypeError`` where fn does not take so many arguments, before its own error would name no scan."""
-    try:
-        signature = inspect.signature(fn)
-    except (TypeError, ValueError):
-        return
-    try:
-        signature.bind(*arguments)
-    except TypeError as error:
-        received = ", ".join(str(variable.name or variable) for variable in arguments)
-        raise TypeError(
-            f"scan {label!r}: fn{signature} does not take the {len(arguments)} arguments that it is called with, "
-            f"({received}): {error}. They are the slices of sequences, the past values of states, then "
-            f"non_sequences; write one parameter for each{source_of(fn)}"
-        ) from error
+def record_ragged(
+    asked: Request, non_sequences: Any, options: Scan, *, strict: bool = False
+) -> tuple[list[Variable], Updates]:
+    """Records a loop over examples of different lengths."""
+    with about(options.subject, user_source()):
+        loop = ragged(asked)
+        sequences = loop.sequences
+    options = replace(
+        options,
+        go_backwards=loop.go_backwards,
+        counts_down=loop.go_backwards,
+        truncate_gradient=loop.truncate_gradient,
+    )
+    stacks, updates = record(loop.fn, sequences, loop.outputs_info, non_sequences, loop.n_steps, options, strict=strict)
+    outputs = loop.results(stacks)
+    for output, stack in zip(outputs, stacks, strict=True):
+        output.name = stack.name
+    return outputs, updates
 
 
 class _Trace(NamedTuple):
@@ -216,22 +239,7 @@ def _steps(n_steps: Variable | int | None, sequences: list[SequenceArgument], la
         return n_steps
     if not sequences:
         raise ValueError(f"scan {label!r} has neither sequences nor n_steps; give one, so that it knows when to stop")
-    lengths: list[Variable | int] = []
-    for argument in sequences:
-        span = SequenceInput(argument.taps).span
-        rows = argument.variable.type.shape[0]
-        if rows is not None:
-            lengths.append(max(rows - span, 0))
-        else:
-            symbolic = argument.variable.shape[0]
-            lengths.append(say("maximum", symbolic - span, 0) if span else symbolic)
-    fixed = [length for length in lengths if isinstance(length, int)]
-    shortest: Variable | int | None = min(fixed) if fixed else None
-    for length in lengths:
-        if isinstance(length, Variable):
-            shortest = length if shortest is None else say("minimum", shortest, length)
-    assert shortest is not None
-    return shortest
+    return shortest(sequences)
 
 
 def _here() -> list[Source]:

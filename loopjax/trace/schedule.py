@@ -19,16 +19,26 @@ class Box:
     """Loops in each other, of ``sizes`` iterations, the outermost first; the innermost one runs single steps.
 
     Each level stores the state before each of its iterations, and computes an iteration again for its gradient.
+    ``apart``: the last of the innermost steps is compiled apart. Nobody needs the state after it when the steps are
+    computed again, and of a loop XLA would compute it like the others.
     """
 
     sizes: tuple[int, ...]
+    apart: bool = False
 
     @property
     def n_steps(self) -> int:
         return math.prod(self.sizes)
 
+    @property
+    def recomputed(self) -> int:
+        """Steps that are computed again, each as often as it is."""
+        spared = self.n_steps // self.sizes[-1] if self.apart else 0
+        return len(self.sizes) * self.n_steps - spared
+
     def __str__(self) -> str:
-        return " x ".join(str(size) for size in self.sizes)
+        *outer, last = [str(size) for size in self.sizes]
+        return " x ".join([*outer, f"({self.sizes[-1] - 1} + 1)" if self.apart else last])
 
 
 @dataclass(frozen=True)
@@ -54,17 +64,17 @@ class Nest:
     @property
     def states(self) -> int:
         """The most states that exist at one time: those stored by all levels, one that runs in each, one between
-        boxes, and the cotangent. What else a step stores does not count."""
+        boxes, two around a step apart, and the cotangent. What else a step stores does not count."""
         most, stored = 0, 0
         for box in self.boxes:
             stored += box.sizes[0]
-            most = max(most, stored + sum(box.sizes[1:]) + len(box.sizes) + 1)
+            most = max(most, stored + sum(box.sizes[1:]) + len(box.sizes) + 1 + 2 * box.apart)
         return most + len(self.boxes) - 1
 
     @property
     def recomputed(self) -> int:
         """Steps that are computed again, each as often as it is."""
-        return sum(len(box.sizes) * box.n_steps for box in self.boxes)
+        return sum(box.recomputed for box in self.boxes)
 
     def __str__(self) -> str:
         return " + ".join(str(box) for box in self.boxes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from typing import Any, NamedTuple
@@ -34,5 +35,5 @@ def user_source() -> Source | None:
 
 def source_of(fn: Any) -> str:
     """``' [model.py:12]'``, the line on which a Python function is defined, if it has one."""
-    code = getattr(fn, "__code__", None)
+    code = getattr(inspect.unwrap(fn), "__code__", None)
     return f" [{Source(code.co_filename, code.co_firstlineno)}]" if code is not None else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -141,3 +141,18 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
             raise ValueError(f"shapes {shown} do not broadcast (axis {axis})")
         out.append(next(iter(known)) if known else None if dims else 1)
     return tuple(out)
+
+
+def unwritten(shape: Sequence[int], dtype: str) -> Any:
+    """An array whose elements nobody may read before they are written: zeros, or NaN (integers: the least) with
+    ``config.poison``."""
+    from loopjax.config import config
+
+    return jnp.full(shape, fill_value(dtype) if config.poison else 0, dtype)
+
+
+def fill_value(dtype: Any) -> Any:
+    """What a read out of bounds gives: NaN, or the least integer."""
+    if jnp.issubdtype(dtype, jnp.inexact):
+        return jnp.nan
+    return False if np.dtype(dtype) == np.bool_ else np.iinfo(dtype).min

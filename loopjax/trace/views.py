@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from loopjax.trace.scan import scan
+from loopjax.trace.arguments import default_label
+from loopjax.trace.graph import Graph
+from loopjax.trace.loop import Scan
+from loopjax.trace.ragged import Request
+from loopjax.trace.scan import record_ragged, scan
 
 
 def map(
@@ -19,6 +23,7 @@ def map(
     *,
     n_steps: Any = None,
     strict: bool = False,
+    lengths: Any = None,
 ) -> Any:
     """``fn`` on each element of ``sequences``: a scan without states.
 
@@ -33,6 +38,7 @@ def map(
         n_steps=n_steps,
         strict=strict,
         name=name,
+        lengths=lengths,
     )
 
 
@@ -47,8 +53,14 @@ def reduce(
     *,
     n_steps: Any = None,
     strict: bool = False,
+    lengths: Any = None,
 ) -> Any:
-    """The last value of each state of a scan: ``(outputs, updates)``, outputs of shape ``(*state)``."""
+    """The last value of each state of a scan: ``(outputs, updates)``, outputs of shape ``(*state)``.
+
+    With ``lengths``, that of each example after its own last step: the initial one where it has none.
+    """
+    if lengths is not None:
+        return _last_states(fn, sequences, outputs_info, non_sequences, go_backwards, name, n_steps, strict, lengths)
     outputs, updates = scan(
         fn,
         sequences=sequences,
@@ -64,6 +76,24 @@ def reduce(
     return outputs[-1], updates
 
 
+def _last_states(
+    fn: Callable[..., Any],
+    sequences: Any,
+    outputs_info: Any,
+    non_sequences: Any,
+    go_backwards: bool,
+    name: str | None,
+    n_steps: Any,
+    strict: bool,
+    lengths: Any,
+) -> Any:
+    label = default_label(fn, name)
+    asked = Request(fn, sequences, outputs_info, n_steps, lengths, bool(go_backwards), -1, label, last=True)
+    options = Scan(body=Graph((), ()), label=label)
+    outputs, updates = record_ragged(asked, non_sequences, options, strict=strict)
+    return outputs if len(outputs) > 1 else outputs[0], updates
+
+
 def foldl(
     fn: Callable[..., Any],
     sequences: Any,
@@ -74,9 +104,12 @@ def foldl(
     *,
     n_steps: Any = None,
     strict: bool = False,
+    lengths: Any = None,
 ) -> Any:
     """``reduce`` from the first element to the last."""
-    return reduce(fn, sequences, outputs_info, non_sequences, False, name=name, n_steps=n_steps, strict=strict)
+    return reduce(
+        fn, sequences, outputs_info, non_sequences, False, name=name, n_steps=n_steps, strict=strict, lengths=lengths
+    )
 
 
 def foldr(
@@ -89,6 +122,9 @@ def foldr(
     *,
     n_steps: Any = None,
     strict: bool = False,
+    lengths: Any = None,
 ) -> Any:
     """``reduce`` from the last element to the first."""
-    return reduce(fn, sequences, outputs_info, non_sequences, True, name=name, n_steps=n_steps, strict=strict)
+    return reduce(
+        fn, sequences, outputs_info, non_sequences, True, name=name, n_steps=n_steps, strict=strict, lengths=lengths
+    )

@@ -7,14 +7,16 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
+from tests.checkpoint import jaxpr
 
 RNG = np.random.default_rng(5)
 
-WHOLE = os.environ.get("LOOPJAX_WHOLE_GRID", "")
-"""``LOOPJAX_WHOLE_GRID=1 pytest tests/checkpoint`` takes every length from 1 to 300 and every N from 1 to 40: hours."""
+LENGTHS = (1, 2, 13, 41, 299)
+EVERY = (1, 4, 13, 40)
 
-LENGTHS = range(1, 301) if WHOLE else (1, 2, 13, 41, 299)
-EVERY = range(1, 41) if WHOLE else (1, 4, 13, 40)
+WHOLE = os.environ.get("LOOPJAX_WHOLE_GRID", "")
+"""``LOOPJAX_WHOLE_GRID=1 pytest tests/checkpoint`` takes every length from 1 to 300 and every N from 1 to 40: half an
+hour on one core, since nothing is compiled."""
 
 
 def kept(n_steps, every):
@@ -50,6 +52,41 @@ def test_rows_and_gradients_are_those_of_a_plain_scan(n_steps):
     for position, (one, other) in enumerate(zip(found, wanted, strict=True)):
         name = f"{n_steps} steps, N={every[position // count]}, result {position % count}"
         np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-14, err_msg=name)
+
+
+@pytest.mark.parametrize("taps", [(-1,), (-1, -3)])
+@pytest.mark.parametrize("n_steps", range(1, 301) if WHOLE else (2, 41))
+def test_each_pair_of_length_and_n(n_steps, taps):
+    """The gradient of what ``scan_checkpoints`` keeps, and of the same rows of ``scan(checkpoint=)``."""
+    if WHOLE and len(taps) > 1 and n_steps % 20:
+        pytest.skip("a sample of the lengths is enough for taps")
+    x, start, w, weights = inputs = [at.dvector("x"), at.dvector("start"), at.dscalar("w"), at.dvector("weights")]
+    arguments = {
+        "fn": lambda a, *past_and_w: at.tanh(sum(past_and_w[:-1]) * past_and_w[-1] + a),
+        "sequences": x,
+        "outputs_info": {"initial": start if len(taps) > 1 else start[0], "taps": list(taps)},
+        "non_sequences": w,
+    }
+    values = [RNG.normal(size=n_steps), RNG.normal(size=-min(taps)), np.array(0.4)]
+
+    def gradients(cost):
+        return loopjax.grad(cost, inputs[:3])
+
+    def weighted(**options):
+        return emitted(gradients((loopjax.scan(**arguments, **options)[0] ** 2 * weights).sum()))
+
+    def emitted(outputs):
+        return loopjax.function(inputs, outputs, on_unused_input="ignore")
+
+    plain = weighted()
+    for every in range(1, 41) if WHOLE else (1, 4, 13):
+        few, _ = loopjax.scan_checkpoints(**arguments, save_every_N=every)
+        read = np.zeros(n_steps)
+        read[kept(n_steps, every)] = 1
+        expected = jaxpr.results(plain, *values, read)
+        for function in (emitted(gradients((few**2).sum())), weighted(checkpoint=every)):
+            for one, other in zip(jaxpr.results(function, *values, read), expected, strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-14, err_msg=f"{n_steps} steps, N={every}")
 
 
 @pytest.mark.parametrize("every", [1, 4])

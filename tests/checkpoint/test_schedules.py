@@ -26,7 +26,7 @@ def test_promises(n_steps):
     for every in (1, 2, 7, 40, n_steps):
         nest = Every(every).nest(n_steps, BODY)
         assert nest.n_steps == n_steps
-        assert nest.states <= (n_steps // every + every + 4 if n_steps >= 2 * every else n_steps + 3)
+        assert nest.states <= (n_steps // every + every + 6 if n_steps >= 2 * every else n_steps + 3)
 
 
 @pytest.mark.parametrize("n_steps", [*range(1, 70), 300])
@@ -68,6 +68,9 @@ def test_counting():
     nest = Nest((Box((10, 15, 12)), Box((11, 17)), Box((13,))))
     assert (nest.n_steps, nest.states, nest.recomputed) == (2000, 43, 3 * 1800 + 2 * 187 + 13)
     assert str(nest) == "10 x 15 x 12 + 11 x 17 + 13"
+    apart = Nest((Box((10, 4), apart=True), Box((3,))))
+    assert (apart.n_steps, apart.recomputed) == (43, 2 * 40 - 10 + 3)
+    assert str(apart) == "10 x (3 + 1) + 3"
     assert Nest((Box((5,)),)).flat
     assert not Nest((Box((5, 2)),)).flat
 

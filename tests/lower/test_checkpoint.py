@@ -116,7 +116,7 @@ def test_second_derivatives_and_loops_in_loops(checkpoint):
     same(derivatives(checkpoint), expected)
 
 
-def large(checkpoint, steps=400, size=300):
+def compiled(checkpoint, steps=400, size=300):
     h, a = at.dvector("h"), at.dvector("a")
     out, _ = loopjax.scan(
         lambda h, a: at.tanh(h * a) + 0.1 * at.sin(h),
@@ -127,18 +127,31 @@ def large(checkpoint, steps=400, size=300):
     )
     f = loopjax.function([h, a], loopjax.grad(out[-1].sum(), [h, a]))
     f(np.ones(size), np.ones(size))
-    memory = f.lower(np.ones(size), np.ones(size)).compile().memory_analysis().temp_size_in_bytes
-    return memory / (8 * size), loopjax.explain(f).loops[0]
+    return f.lower(np.ones(size), np.ones(size)).compile(), loopjax.explain(f).loops[0]
+
+
+def large(checkpoint, size=300):
+    program, loop = compiled(checkpoint, size=size)
+    return program.memory_analysis().temp_size_in_bytes / (8 * size), loop
 
 
 @pytest.mark.parametrize(
-    ("checkpoint", "most"), [("sqrt", 43), ("log", 34), (Budget(states=27), 27), (Budget(bytes=40 * 2400), 40)]
+    ("checkpoint", "most"),
+    [(4, 109), ("sqrt", 43), ("log", 34), (Budget(states=27), 27), (Budget(bytes=40 * 2400), 40)],
 )
 def test_the_states_stored_are_those_promised(checkpoint, most):
     states, loop = large(checkpoint)
     assert states <= most + 1  # and what is not a state: counters
     assert loop.plan.checkpoint.states <= most
     assert f"at most {loop.plan.checkpoint.states} states of 2400 bytes at one time, as loops of" in str(loop)
+
+
+@pytest.mark.parametrize(("every", "computed"), [(4, 3), (20, 3 - 1)])
+def test_the_last_of_few_steps_is_not_computed_again_for_the_state_after_it(every, computed):
+    """Sines of a segment: forward, and again for the states; of a last step apart, forward only."""
+    program, loop = compiled(every)
+    assert program.as_text().count(" sine(") == computed
+    assert loop.plan.checkpoint.recomputed == 2 * 400 - (400 // every if every == 4 else 0)
 
 
 def test_a_step_is_computed_again_unless_it_is_small_or_dear(monkeypatch):

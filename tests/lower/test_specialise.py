@@ -190,3 +190,23 @@ class TestNoSteps:
             out, _ = loopjax.scan(lambda a, b: a * b, sequences={"input": x, "taps": [0, 1]}, n_steps=steps)
             with pytest.raises(ValueError, match=rf"sequence 'x' has {steps} rows; {steps} steps"):
                 loopjax.function([x], out)(np.ones(steps))
+
+
+def test_the_greatest_of_a_vector_is_a_length_that_the_host_computes():
+    v = at.lvector("v")
+    sums, _ = loopjax.scan(lambda h: h + 1, outputs_info=at.constant(0), n_steps=v.max())
+    f = loopjax.function([v], sums)
+    np.testing.assert_array_equal(f([2, 3, 1]), [1, 2, 3])
+    np.testing.assert_array_equal(f([3, 0, 0]), [1, 2, 3])
+    (stage,) = f.stages
+    assert len(stage.programs) == 1
+
+
+def test_a_length_by_the_shape_of_what_the_host_computes():
+    m = at.lmatrix("m")
+    counts = m.sum(axis=0)
+    f = loopjax.function([m], at.zeros(counts.shape[0] + counts.max()))
+    assert f(np.array([[1, 2], [3, 1]])).shape == (6,)
+    assert f(np.array([[4, 2], [0, 1]])).shape == (6,)
+    (stage,) = f.stages
+    assert len(stage.programs) == 1

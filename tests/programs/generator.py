@@ -31,6 +31,8 @@ import hypothesis
 import jax
 from hypothesis import strategies as st
 
+import loopjax
+from loopjax import variants
 from tests.programs.gradients import READINGS, gradient_source, in_double
 from tests.programs.ops import DRAWS, OPS, RANKS, read_dtype, result_dtype
 from tests.programs.program import (
@@ -647,6 +649,12 @@ def search_until(seconds: float, seed: int, gradients: bool = False) -> Tally:
     return tally
 
 
+def set_lengths(policy: str) -> None:
+    """What functions do about lengths; ``all`` pads every length and axis from the first call, with NaN past them."""
+    variants.AT_ONCE = loopjax.config.poison = policy == "all"
+    loopjax.config.lengths = "padded" if policy == "all" else policy
+
+
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description="Runs random programs against a plain Python loop.")
@@ -656,7 +664,9 @@ def main() -> int:
     parser.add_argument("--gradients", action="store_true")
     parser.add_argument("--keep-going", action="store_true")
     parser.add_argument("--as-found", action="store_true", help="print failures as large as they are, at once")
+    parser.add_argument("--lengths", choices=("exact", "padded", "auto", "all"), default="auto")
     options = parser.parse_args()
+    set_lengths(options.lengths)
     tally, begin, seed = Tally(), time.monotonic(), options.seed
     stop = None if options.seconds is None else begin + options.seconds
     while (tally.ran < options.programs) if stop is None else (time.monotonic() < stop):

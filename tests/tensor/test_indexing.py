@@ -333,3 +333,8 @@ def test_compress_takes_a_constant_vector():
         at.compress(mask, x)
     with pytest.raises(ValueError, match=r"compress takes a vector as its condition.*\[test_indexing\.py:\d+\]$"):
         at.compress([[True]], x)
+
+
+def test_integer_arrays_read_from_no_rows_as_out_of_bounds():
+    x, i = at.dmatrix(), at.lvector()
+    assert np.isnan(loopjax.function([x, i], x[i])(np.zeros((0, 2)), [0, 1])).all()

@@ -521,10 +521,16 @@ class TestInnerLoopsOfRunTimeLength:
 
     def test_the_whole_stack_is_refused(self):
         out, _ = loopjax.scan(self.doubling, sequences=at.dvector("x"))
-        with pytest.raises(
-            loopjax.errors.UnsupportedError, match=r"scan 'inner'.*read it through \[-1\].*\[test_scan.py"
-        ):
+        message = r"^scan 'doubling': the length .* must be the same at every step"
+        with pytest.raises(loopjax.errors.LengthError, match=message):
             loopjax.function([out.owner.inputs[1]], out)
+
+    def test_the_whole_stack_is_read_inside(self):
+        x = at.dvector("x")
+        found, _ = loopjax.scan(lambda u: (self.doubling(u)[::-1] ** 2).std(), sequences=x)
+        rows = [[2.0], [2.0, 4.0], [2.0, 4.0, 8.0]]
+        expected = [np.std(np.square(row)) for row in rows]
+        np.testing.assert_allclose(run(found, [x], [np.array([1.5, 3.0, 6.0])]), expected)
 
 
 def test_a_list_of_numbers_is_one_state_each():

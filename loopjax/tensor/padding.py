@@ -1,0 +1,86 @@
+"""Ops on axes whose first ``count`` rows alone mean something: what the pass ``pad`` emits.
+
+The rows past the count hold a copy of row 0, so that nothing computed on them is less valid than what is computed on
+it; what mixes rows masks them first. No gradient flows from a row past the count.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from loopjax.trace.lengths import COARSE, COARSE_FROM, FINE, MOST_ROWS
+from loopjax.trace.op import register
+from loopjax.trace.types import Shape, TensorType, fill_value, unwritten
+
+Filling = Literal["zero", "one", "least", "greatest"]
+
+
+def _counts(x: Any, count: Any, axis: int) -> Any:
+    """Which rows count, in a shape that broadcasts with ``x``."""
+    rows = jnp.arange(x.shape[axis], dtype="int32") < count.astype("int32")
+    return rows.reshape([-1 if place == axis else 1 for place in range(x.ndim)])
+
+
+def _fill_run(x: Any, count: Any, axis: int, value: Literal["row 0", "poison"]) -> Any:
+    if x.shape[axis] == 0:
+        return x
+    if value == "poison":
+        return jnp.where(_counts(x, count, axis), x, jnp.asarray(fill_value(x.dtype), x.dtype))
+    first = lax.stop_gradient(lax.slice_in_dim(x, 0, 1, axis=axis))
+    return jnp.where(_counts(x, count, axis), x, first)
+
+
+def _mask_run(x: Any, count: Any, axis: int, value: Filling) -> Any:
+    return jnp.where(_counts(x, count, axis), x, jnp.asarray(_filling(x.dtype, value), x.dtype))
+
+
+def _filling(dtype: Any, value: Filling) -> Any:
+    """The element of a dtype that a reduction does not feel."""
+    if value in ("zero", "one"):
+        return int(value == "one")
+    sign = 1 if value == "greatest" else -1
+    if dtype == jnp.bool_:
+        return sign > 0
+    if jnp.issubdtype(dtype, jnp.inexact):
+        return sign * jnp.inf
+    return np.iinfo(dtype).max if sign > 0 else np.iinfo(dtype).min
+
+
+def _resize_run(x: Any, lengths: tuple[int], axis: int) -> Any:
+    missing = lengths[0] - x.shape[axis]
+    if missing <= 0:
+        return lax.slice_in_dim(x, 0, lengths[0], axis=axis)
+    more = unwritten([missing if place == axis else size for place, size in enumerate(x.shape)], str(x.dtype))
+    return jnp.concatenate([x, more], axis)
+
+
+def _resize_type(type: TensorType, lengths: Shape, axis: int) -> TensorType:
+    return type.with_shape([lengths[0] if place == axis else size for place, size in enumerate(type.shape)])
+
+
+def _same(type: TensorType, count: TensorType, axis: int, value: str = "") -> TensorType:
+    return type.strong()
+
+
+def _cut_type(type: TensorType, *counts: TensorType, axes: tuple[int, ...]) -> TensorType:
+    return type.with_shape([None if place in axes else size for place, size in enumerate(type.shape)])
+
+
+def _capacity_run(length: Any, fine: bool) -> Any:
+    """As ``capacity`` of lengths."""
+    doublings = 64 - lax.clz(jnp.maximum(length.astype("int64"), FINE if fine else COARSE) - 1)
+    if not fine:
+        doublings = doublings + jnp.where(length > COARSE_FROM, doublings % 2, 0)
+    room = jnp.minimum(jnp.left_shift(jnp.ones((), "int64"), doublings), MOST_ROWS)
+    return jnp.where(length > 0, room, 0)
+
+
+register("fill_rows", _fill_run, _same)
+register("mask_rows", _mask_run, _same)
+register("resize", _resize_run, _resize_type)
+register("cut", None, _cut_type)
+register("capacity", _capacity_run, lambda type, fine: TensorType("int64"))

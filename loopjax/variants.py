@@ -1,0 +1,220 @@
+"""Which lengths a function's programs have room for: decided by the calls that it sees."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from loopjax.executable import CompiledStage
+from loopjax.lower.stages import split
+from loopjax.program import Program
+from loopjax.rewrite.pad import Fallback, InputAxis, Pad
+from loopjax.trace.demands import is_cut
+from loopjax.trace.graph import Constant, Graph, Variable
+from loopjax.trace.lengths import capacity, host_values, leaves_of
+from loopjax.trace.loop import Scan
+from loopjax.trace.shared import on_device
+from loopjax.trace.types import KEY
+
+DISTINCT = 2
+"""Values of one length for which a program each is compiled, before one is that has room for more."""
+
+AT_ONCE = False
+"""Gives all lengths and axes room from the first call, for tests."""
+
+SMALL = 1024
+"""Steps up to which a loop that stops by ``until`` is given room for all of them at once."""
+
+Leaf = Variable | InputAxis
+
+
+class Variant:
+    """The program with room for the lengths that vary, as compiled stages."""
+
+    def __init__(self, program: Program, pad: Pad) -> None:
+        self.pad = pad
+        self.padded = pad.padded(program.graph)
+        self.graph = self.padded.graph
+        self._inputs = program.graph.inputs
+        stages = split(self.graph)
+        options = program.options
+        overwritable = options.inplace and len(stages) == 1 and not self.padded.axes
+        self.donated = frozenset(program.state.overwritable(program.graph.outputs) if overwritable else ())
+        self.stages = tuple(CompiledStage(stage, options.name, self.donated, options.check_index) for stage in stages)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether arguments are passed on as they are, results too, and nothing is checked between."""
+        padded = self.padded
+        cut = any(pick.counts for stage in self.stages for _, pick in stage.stage.given)
+        return not (self.pad.values or padded.axes or padded.claims or padded.requirements or cut)
+
+    def values(self, arrays: Sequence[Any]) -> dict[Variable, Any]:
+        """The inputs' values: arrays with room to spare, and their counts."""
+        values = dict(zip(self._inputs, arrays, strict=True))
+        counts = [values[one.variable].shape[one.axis] for one in self.padded.axes]
+        for one in self.padded.axes:
+            rows = values[one.variable].shape[one.axis]
+            values[one.variable] = _with_room(values[one.variable], one.axis, capacity(rows, self.padded.fine))
+        values.update(zip(self.graph.inputs[len(arrays) :], (np.asarray(count) for count in counts), strict=True))
+        return values
+
+    def run(self, values: dict[Variable, Any]) -> list[Any]:
+        """The program's outputs: each stage found or compiled for its inputs, and run.
+
+        Raises ``ValueError`` for sizes that differ and must be equal, where only the run knew them.
+        """
+        self._check(values)
+        for stage in self.stages:
+            values.update(stage.run(values))
+        for claim in self.padded.claims:
+            if not values[claim.holds]:
+                raise ValueError(claim.message)
+        outputs = self.graph.outputs[: len(self.graph.outputs) - len(self.padded.claims)]
+        return [on_device(v.data if isinstance(v, Constant) else values[v]) for v in outputs]
+
+    def _check(self, values: Mapping[Variable, Any]) -> None:
+        """Raises for lengths among the arguments that do not fit each other."""
+        requirements = self.padded.requirements
+        if not requirements:
+            return
+        sides = [side for one in requirements for side in (one.length, one.other)]
+        known = {leaf: np.asarray(values[leaf]) for leaf in leaves_of(sides, stop=self.graph.inputs).values}
+        found = iter(host_values(sides, known, {variable: np.shape(array) for variable, array in values.items()}))
+        for one in requirements:
+            length, other = next(found), next(found)
+            assert length is not None
+            assert other is not None
+            one.verify(int(length), int(other))
+
+
+def _with_room(array: Any, axis: int, room: int) -> Any:
+    """The array with copies of its first row up to so many, made on the host."""
+    rows = array.shape[axis]
+    if room == rows:
+        return array
+    data = np.asarray(array)
+    shape = (*data.shape[:axis], room, *data.shape[axis + 1 :])
+    padded = np.empty(shape, data.dtype)
+    before = (slice(None),) * axis
+    padded[(*before, slice(rows))] = data
+    padded[(*before, slice(rows, None))] = data[(*before, slice(1))]
+    return jax.device_put(padded, array.sharding) if isinstance(array, jax.Array) and array.committed else padded
+
+
+class Variants:
+    """The variants of a program, each with room for what was seen to vary when it was made.
+
+    With ``auto`` a length is compiled for as it is until it has had ``DISTINCT`` values; with ``padded`` lengths that
+    are values have room from the first call, and axes of inputs from the second size on. ``fallbacks`` are the ops
+    because of which some have none.
+    """
+
+    def __init__(self, program: Program, policy: str) -> None:
+        self._program = program
+        self._policy = policy
+        self._seen: dict[Leaf, set[Any]] = {}
+        self._exact: set[Leaf] = set()
+        self.fallbacks: dict[Fallback, None] = {}
+        self._lock = threading.Lock()
+        first = Variant(program, Pad())
+        if policy != "exact":
+            first = self._first(first)
+        self._all = [first]
+
+    @property
+    def latest(self) -> Variant:
+        """The variant made last."""
+        return self._all[-1]
+
+    def run(self, arrays: Sequence[Any]) -> list[Any]:
+        """The program's outputs for these inputs."""
+        if self._policy == "exact":
+            return self.latest.run(self.latest.values(arrays))
+        for variant in reversed(self._all):
+            values = variant.values(arrays)
+            if variant.stages[0].knows(values):
+                return self._run(variant, values)
+        if self._note(arrays):
+            return self.run(arrays)
+        return self._run(self.latest, self.latest.values(arrays))
+
+    def _run(self, variant: Variant, values: dict[Variable, Any]) -> list[Any]:
+        outputs = variant.run(values)
+        if not variant.pad.device and any(len(stage.programs) > DISTINCT for stage in variant.stages[1:]):
+            with self._lock:
+                if variant is self.latest:
+                    pad = variant.pad
+                    self._all = [Variant(self._program, Pad(pad.values, pad.axes, device=True))]
+        return outputs
+
+    def _first(self, exact: Variant) -> Variant:
+        """The variant to begin with."""
+        values = tuple(_values(exact, self._program.graph)) if self._policy == "padded" else ()
+        axes = tuple(_axes(self._program.graph)) if AT_ONCE else ()
+        device = self._policy == "padded" or _all_small(exact.graph)
+        return self._made(values, axes, device) if values or axes or device else exact
+
+    def _made(self, values: Sequence[Variable], axes: Sequence[InputAxis], device: bool) -> Variant:
+        """A variant with room for these; without it for those whose exact lengths are needed anyway."""
+        while True:
+            made = Variant(self._program, Pad(tuple(values), tuple(axes), device))
+            self.fallbacks.update(dict.fromkeys(made.padded.fallbacks))
+            needed = made.padded.exact
+            if not needed:
+                return made
+            self._exact |= needed
+            values = [one for one in values if one not in needed]
+            axes = [one for one in axes if one not in needed]
+
+    def _note(self, arrays: Sequence[Any]) -> bool:
+        """Remembers the lengths of a call that no program is compiled for; whether there is a new variant for it."""
+        with self._lock:
+            pad = self.latest.pad
+            given = dict(zip(self._program.graph.inputs, arrays, strict=True))
+            for variable in _values(self.latest, self._program.graph):
+                self._seen.setdefault(variable, set()).add(np.asarray(given[variable]).tobytes())
+            for one in _axes(self._program.graph):
+                self._seen.setdefault(one, set()).add(given[one.variable].shape[one.axis])
+            most = 1 if self._policy == "padded" else DISTINCT
+            new = [one for one, seen in self._seen.items() if len(seen) > most and one not in self._exact]
+            new = [one for one in new if one not in pad.values and one not in pad.axes]
+            if not new:
+                return False
+            values = [*pad.values, *(one for one in new if isinstance(one, Variable))]
+            axes = [*pad.axes, *(one for one in new if isinstance(one, InputAxis))]
+            made = self._made(values, axes, pad.device)
+            if (made.pad.values, made.pad.axes) == (pad.values, pad.axes):
+                return False
+            self._all.append(made)
+            return True
+
+
+def _values(variant: Variant, graph: Graph) -> Iterator[Variable]:
+    """The program's inputs whose values decide shapes."""
+    found = {stage.stage.graph.inputs[place] for stage in variant.stages for place in stage.stage.length_inputs}
+    return (variable for variable in graph.inputs if variable in found)
+
+
+def _axes(graph: Graph) -> Iterator[InputAxis]:
+    """The axes of a program's inputs of which the size is not known before a call."""
+    for variable in graph.inputs:
+        if variable.dtype == KEY:
+            continue
+        for axis, size in enumerate(variable.type.shape):
+            if size is None:
+                yield InputAxis(variable, axis)
+
+
+def _all_small(graph: Graph) -> bool:
+    """Whether there are loops that stop by ``until`` whose rows others read, all of few steps."""
+    scans = []
+    for node in graph.applies:
+        if is_cut(node) and leaves_of(node.inputs[1:], stop=graph.inputs).opaque:
+            owner = node.inputs[0].owner
+            scans.append(owner.op if owner is not None and isinstance(owner.op, Scan) else None)
+    return bool(scans) and all(op is not None and op.n_steps is not None and op.n_steps <= SMALL for op in scans)
