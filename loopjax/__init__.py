@@ -7,9 +7,11 @@ from loopjax.checkpoint.scan_checkpoints import scan_checkpoints
 from loopjax.config import config
 from loopjax.explain import explain
 from loopjax.function import Function, function
+from loopjax.to_jax import to_jax
 from loopjax.trace.arguments import until
 from loopjax.trace.grad import grad
 from loopjax.trace.jacobian import Lop, Rop, hessian, jacobian
+from loopjax.trace.jax_call import wrap_jax
 from loopjax.trace.pretty import dprint, pp
 from loopjax.trace.ragged import Packed
 from loopjax.trace.scan import scan
@@ -50,7 +52,9 @@ __all__ = [
     "scan_module",
     "shared",
     "tensor",
+    "to_jax",
     "until",
     "updates",
     "verify_grad",
+    "wrap_jax",
 ]

@@ -53,19 +53,24 @@ class In:
     def convert(self, value: Any, allow_downcast: bool | None, position: int) -> Any:
         """The value as an array of exactly the input's dtype. Raises ``TypeError`` or ``ValueError`` naming the
         input."""
+        array = self.checked(value, allow_downcast, position)
+        return array if array.dtype == self.variable.dtype else array.astype(self.variable.dtype)
+
+    def checked(self, value: Any, allow_downcast: bool | None, position: int) -> Any:
+        """The value as an array that can be cast to the input's dtype, or the same errors."""
         type = self.variable.type
         if isinstance(value, (np.ndarray, jax.Array)) and value.dtype == type.dtype and value.ndim == type.ndim:
             array: Any = value
         elif self.strict:
             raise TypeError(f"{self._place(position)} is strict: expected an array of type {type}, got {value!r:.80}")
         else:
-            array = self._converted(value, bool(self.allow_downcast or allow_downcast), position)
+            array = self._read(value, bool(self.allow_downcast or allow_downcast), position)
         for wanted, got in zip(type.shape, array.shape, strict=True):
             if wanted is not None and wanted != got:
                 raise ValueError(f"{self._place(position)}: expected shape {type}, got {_shown(array)}")
         return array
 
-    def _converted(self, value: Any, downcast: bool, position: int) -> Any:
+    def _read(self, value: Any, downcast: bool, position: int) -> Any:
         type = self.variable.type
         if isinstance(value, Variable):
             raise TypeError(f"{self._place(position)}: expected a value, got the symbolic {value!r}")
@@ -86,7 +91,7 @@ class In:
                 f"precision; cast it with "
                 f".astype({type.dtype!r}), or pass allow_input_downcast=True to function"
             )
-        return array.astype(type.dtype)
+        return array
 
     def _place(self, position: int) -> str:
         label = f"input {self.name!r}" if self.name else f"input {position}"
@@ -113,6 +118,9 @@ def _keeps(value: Any, array: Any, dtype: str) -> bool:
     kind, wanted = np.dtype(array.dtype).kind, np.dtype(dtype).kind if dtype != "bfloat16" else "f"
     if kind == "u" and wanted == "i":
         kind = "i"
+    if getattr(value, "weak_type", False):
+        # A Python number that JAX traces.
+        return kinds.index(kind) <= kinds.index(wanted)
     if not isinstance(value, (np.ndarray, jax.Array)):
         # Python and NumPy scalars, and lists of them: the kind must fit, and integers must be in range.
         if kind in "iu" and wanted in "iu":
@@ -160,6 +168,11 @@ class Signature:
         """The arrays that these become, of exactly the inputs' dtypes."""
         pairs = zip(self.inputs, values, strict=True)
         return [one.convert(value, self._allow_downcast, place) for place, (one, value) in enumerate(pairs)]
+
+    def checked(self, values: Sequence[Any]) -> list[Any]:
+        """The same arrays before they are cast."""
+        pairs = zip(self.inputs, values, strict=True)
+        return [one.checked(value, self._allow_downcast, place) for place, (one, value) in enumerate(pairs)]
 
     def _names(self) -> list[str | None]:
         return [one.name for one in self.inputs]

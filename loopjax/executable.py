@@ -12,14 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.lower.compile import Compiled
-from loopjax.lower.specialise import concrete, specialise
+from loopjax.lower.specialise import specialise
 from loopjax.lower.stages import Pick, Stage, key
 from loopjax.lower.trip_counts import check
-from loopjax.rewrite.check_indices import CheckIndices
 from loopjax.rewrite.driver import rewrite
-from loopjax.rewrite.pipeline import SIZED
+from loopjax.rewrite.pipeline import sized
+from loopjax.rewrite.plan import Derivative
 from loopjax.trace.graph import Variable
-from loopjax.trace.types import KEY, TensorType
+from loopjax.trace.types import TensorType
 
 KEPT = 256
 """Compiled programs that a stage keeps; the least recently used goes first."""
@@ -28,8 +28,16 @@ KEPT = 256
 class CompiledStage:
     """A stage with its cache, keyed by the inputs' shapes and the values of lengths."""
 
-    def __init__(self, stage: Stage, name: str, donated: Collection[Variable] = (), check_index: bool = False) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        name: str,
+        donated: Collection[Variable] = (),
+        check_index: bool = False,
+        derivative: Derivative = "none",
+    ) -> None:
         self.stage = stage
+        self._derivative: Derivative = derivative
         self._name = name
         self._check_index = check_index
         self._donate = [position for position, variable in enumerate(stage.graph.inputs) if variable in donated]
@@ -79,13 +87,12 @@ class CompiledStage:
     def _make(self, arrays: Sequence[Any]) -> Compiled:
         graph = self.stage.graph
         types = [
-            TensorType(KEY) if variable.dtype == KEY else concrete(array)
-            for variable, array in zip(graph.inputs, arrays, strict=True)
+            TensorType(variable.dtype, tuple(array.shape)) for variable, array in zip(graph.inputs, arrays, strict=True)
         ]
         values = {graph.inputs[position]: np.asarray(arrays[position]) for position in self.stage.length_inputs}
-        passes = (CheckIndices(), *SIZED) if self._check_index else SIZED
-        sized = rewrite(specialise(graph, types, values), passes)
-        return Compiled(sized, self._name, self._donate, self._check_index)
+        passes = sized(self._derivative, self._check_index)
+        planned = rewrite(specialise(graph, types, values), passes)
+        return Compiled(planned, self._name, self._donate, self._check_index)
 
     def run(self, values: Mapping[Variable, Any]) -> list[tuple[Variable, Any]]:
         """The stage's outputs, given the values of its inputs."""

@@ -11,8 +11,9 @@ import numpy as np
 
 from loopjax.arguments import In, Signature
 from loopjax.config import LENGTHS, config
-from loopjax.errors import UnsupportedError, about, where
+from loopjax.errors import UnsupportedError, about
 from loopjax.executable import CompiledStage
+from loopjax.inline import Inlined, holds_tracers
 from loopjax.precision import SixtyFourBits
 from loopjax.program import Options, Program, Unused, collect
 from loopjax.repeated import repeated
@@ -113,10 +114,14 @@ class Function:
 
     A call reads every shared variable once and, when all has succeeded, commits all updates; one that fails, or is
     interrupted, changes none. Calls that share variables take turns.
+
+    Called while JAX traces, it becomes a part of JAX's program, for all transformations, as ``to_jax`` says. That needs
+    a program without shared variables that is compiled in one piece: else ``UnsupportedError``.
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self._for_jax: Inlined | None = None
         state = program.state
         self._variants = Variants(program, program.options.lengths)
         outputs = program.graph.outputs
@@ -161,6 +166,8 @@ class Function:
             with state.locked():
                 given = self._signature.placed(args, kwargs)
                 outputs = self._repeated.run(given, wide) if self._repeated else None
+                if outputs is None and holds_tracers(given):
+                    return self._inlined(given)
                 if outputs is None:
                     with wide:
                         outputs = self._first(given)
@@ -241,31 +248,24 @@ class Function:
             self._repeated.remember(given, arrays, outputs)
         return outputs
 
+    def _inlined(self, given: Sequence[Any]) -> Any:
+        """What a call by JAX, which traces, gives: the program's code. State would have to be explicit."""
+        if self.get_shared():
+            raise UnsupportedError(
+                f"{self.name} was called while JAX traces, and has shared variables: {self.get_shared()}; make it with "
+                f"loopjax.to_jax, which takes and returns their values, or call it outside of jit, grad and vmap"
+            )
+        if self._for_jax is None:
+            self._for_jax = Inlined(self.program)
+        return self.program.form(self._for_jax(self._signature.checked(given)))
+
     def _converted(self, given: Sequence[Any]) -> list[Any]:
         """The inputs' arrays, of exactly their dtypes."""
         arrays = self._signature.converted(given)
-        self._check_tracers(arrays)
         if self.program.options.inplace:
             # Such a call does not wait, and the caller may write to the array before it has been read.
             arrays = [np.array(array) if isinstance(array, np.ndarray) else array for array in arrays]
         return arrays
-
-    def _check_tracers(self, arrays: Sequence[Any]) -> None:
-        if not any(isinstance(array, jax.core.Tracer) for array in arrays):
-            return
-        if self.program.state.variables or self.program.state.updated or len(self.stages) > 1:
-            raise UnsupportedError(
-                f"{self.name} was called while JAX traces and has shared variables or several stages; call it "
-                f"outside of jit, grad and vmap"
-            )
-        needed = self.stages[0].needed
-        for one, array in zip(self.program.inputs, arrays, strict=True):
-            if isinstance(array, jax.core.Tracer) and one.variable in needed:
-                raise UnsupportedError(
-                    f"{self.name}: input {one.name or one.variable!r}{where(one.variable.sources)} decides how many "
-                    f"steps a loop runs or how large an array is, and JAX traces it; pass a number, for example "
-                    f"through static_argnums of jax.jit"
-                )
 
 
 @word

@@ -17,7 +17,7 @@ class SixtyFourBits:
     __slots__ = ("_before", "_context")
 
     def __init__(self) -> None:
-        self._before = _flag()
+        self._before = x64_is_on()
         self._context: Any = None
 
     def __enter__(self) -> None:
@@ -29,7 +29,7 @@ class SixtyFourBits:
 
     def restore(self) -> None:
         """Sets the flag to what it was, after an exception."""
-        if self._context is None or _flag() == self._before:
+        if self._context is None or x64_is_on() == self._before:
             return
         try:
             self._context.__exit__(None, None, None)
@@ -38,5 +38,16 @@ class SixtyFourBits:
             jax.enable_x64(self._before).__enter__()
 
 
-def _flag() -> bool:
+def x64_is_on() -> bool:
+    """JAX's flag, as it is here and now."""
     return bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
+
+
+NARROW = {"float64": "float32", "int64": "int32", "uint64": "uint32", "complex128": "complex64"}
+"""What JAX makes of 64-bit dtypes where x64 is off."""
+
+
+def narrowed(array: Any) -> Any:
+    """An array of 64-bit elements cast to 32 bits; any other as it is."""
+    dtype = NARROW.get(str(array.dtype))
+    return array if dtype is None else array.astype(dtype)

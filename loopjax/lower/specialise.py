@@ -226,8 +226,3 @@ def _check_promises(node: Apply, fresh: Apply) -> None:
     for before, now in zip(node.outputs, fresh.outputs, strict=True):
         if not before.type.accepts(now.type):
             raise ValueError(f"{node.op.name}: expected {before.type}, got {now.type}{where(node.sources)}")
-
-
-def concrete(array: Any) -> TensorType:
-    """The type of an array."""
-    return TensorType(str(np.dtype(array.dtype).name), tuple(array.shape))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 from loopjax.errors import where
@@ -81,9 +82,10 @@ def _checks(node: Apply, graph: Graph) -> Iterator[Check]:
 
 def check(checks: Checks, values: Mapping[Variable, Any]) -> None:
     """Raises ``ValueError`` for a trip count that is negative or needs more rows than there are, ``IndexError`` for one
-    too small for what is read."""
+    too small for what is read. What JAX traces is not known and not checked."""
     shapes = {variable: array.shape for variable, array in values.items()}
-    known = {leaf: np.asarray(values[leaf]) for leaf in checks.leaves}
+    concrete = [leaf for leaf in checks.leaves if not isinstance(values[leaf], jax.core.Tracer)]
+    known = {leaf: np.asarray(values[leaf]) for leaf in concrete}
     found = host_values([one.n_steps for one in checks.each], known, shapes)
     for one, counts in zip(checks.each, found, strict=True):
         if counts is not None:

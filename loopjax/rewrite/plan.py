@@ -41,16 +41,22 @@ UNROLL_OPS = 12
 
 @dataclass(frozen=True)
 class PlanLoops:
-    """Decides for every loop; ``lower/`` obeys and ``explain`` prints it."""
+    """Decides for every loop; ``lower/`` obeys and ``explain`` prints it.
+
+    ``derivative`` is what JAX may take of the whole program, with respect to all of its inputs.
+    """
 
     name: str = "plan"
+    derivative: Derivative = "none"
 
     def __call__(self, graph: Graph) -> Graph:
-        return _planned(graph, "none", frozenset())
+        wrt = frozenset() if self.derivative == "none" else frozenset(graph.inputs)
+        return _planned(graph, self.derivative, wrt, in_region=False)
 
 
-def _planned(graph: Graph, derivative: Derivative, wrt: Collection[Variable]) -> Graph:
-    """The graph with its loops planned; ``derivative`` encloses it, with respect to ``wrt`` of its inputs."""
+def _planned(graph: Graph, derivative: Derivative, wrt: Collection[Variable], in_region: bool) -> Graph:
+    """The graph with its loops planned; ``derivative`` encloses it, with respect to ``wrt`` of its inputs: as a region
+    of the program's own derivatives, or as JAX may ask for it."""
     if not any(node.op.regions for node in graph.applies):
         return graph
     reached = dependents(graph.applies, wrt)
@@ -60,10 +66,10 @@ def _planned(graph: Graph, derivative: Derivative, wrt: Collection[Variable]) ->
         if isinstance(op, Differentiated):
             kind = _within(op, derivative)
             within = {i for i, o in zip(op.given, node.inputs, strict=False) if o in reached}
-            op = op.with_regions([_planned(op.region, kind, within.union(op.differentiated))])
+            op = op.with_regions([_planned(op.region, kind, within.union(op.differentiated), in_region=True)])
         elif isinstance(op, Scan):
-            op = replace(op, body=_planned(op.body, derivative, _within_body(op, node, reached)))
-            plan = choose(op, node, derivative)
+            op = replace(op, body=_planned(op.body, derivative, _within_body(op, node, reached), in_region))
+            plan = choose(op, node, derivative if in_region else _possible(op, derivative))
             if plan.kind == "tree":
                 plan = replace(plan, fixed=tuple(variable not in reached for variable in node.inputs))
             stores = plan.checkpoint is not None and plan.checkpoint.keep == "products"
@@ -73,6 +79,11 @@ def _planned(graph: Graph, derivative: Derivative, wrt: Collection[Variable]) ->
         return copy_node(node, inputs, op).outputs
 
     return graph.rebuilt(transform=transform)
+
+
+def _possible(op: Scan, derivative: Derivative) -> Derivative:
+    """What JAX can take of a loop; one that nothing bounds is run forward alone."""
+    return "forward" if derivative != "none" and op.dynamic and op.n_steps is None else derivative
 
 
 def _within(op: Differentiated, derivative: Derivative) -> Derivative:

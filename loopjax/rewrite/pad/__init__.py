@@ -120,7 +120,6 @@ def _node(level: Level, node: Apply, given: list[Variable], linear: dict[Variabl
         return outputs
     if isinstance(op, Pullback):
         return padded_pullback(level, node, op, given, linear[given[0]])
-    assert isinstance(op, Call)
-    if len(node.outputs) > 1:
+    if not isinstance(op, Call) or len(node.outputs) > 1:
         return level.apply(op, *(level.exact(variable) for variable in given))
     return [padded_call(level, node, given)]

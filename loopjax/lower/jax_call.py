@@ -1,0 +1,19 @@
+"""Lowering calls of JAX functions: JAX traces them in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+
+from loopjax.lower.interpreter import as_array, rule
+from loopjax.trace.graph import Apply
+from loopjax.trace.jax_call import JaxCall
+
+
+@rule(JaxCall)
+def _jax_call(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+    assert isinstance(node.op, JaxCall)
+    results = node.op.run([as_array(arg) for arg in args])
+    return [jnp.asarray(result, variable.dtype) for result, variable in zip(results, node.outputs, strict=True)]

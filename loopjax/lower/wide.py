@@ -1,0 +1,241 @@
+"""64-bit arithmetic inside of a trace in which JAX's x64 is off.
+
+JAX reads that flag again when it transposes, batches and lowers what was traced, long after a context around the trace
+has ended: a float64 ``argmax`` then fails to lower, and the gradient of a float64 read by index fails to transpose. So
+there a program is one primitive, whose rules set the flag themselves. What enters and leaves it is 32 bits wide, and
+what a gradient keeps of 64 bits crosses the caller's trace as pairs of 32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.extend.core import Primitive, jaxpr_as_fun
+from jax.interpreters import ad, batching, mlir
+
+Run = Callable[..., Sequence[Any]]
+Types = tuple[jax.ShapeDtypeStruct, ...]
+
+KEPT = 1024
+"""Traced programs that are kept, with their derivatives."""
+
+wide = Primitive("loopjax_wide")
+wide.multiple_results = True
+
+
+def in_64_bits(run: Run, *arrays: Any) -> list[Any]:
+    """``run(*arrays)`` with x64 on, in a trace where it is off, and under every transformation of that trace.
+
+    ``run`` is hashable, takes and returns flat arrays, and is the same program whenever it is equal.
+    """
+    results: list[Any] = wide.bind(*arrays, run=run)  # type: ignore[no-untyped-call]
+    return results
+
+
+def halved(array: Any) -> Any:
+    """An array of 64-bit elements as one of pairs of 32 bits; any other as it is."""
+    if jnp.issubdtype(array.dtype, jax.dtypes.extended) or array.dtype.itemsize < 8:
+        return array
+    if jnp.issubdtype(array.dtype, jnp.complexfloating):
+        return halved(jnp.stack([array.real, array.imag]))
+    if isinstance(array, np.ndarray):
+        return np.ascontiguousarray(array).reshape(*array.shape, 1).view(np.uint32)
+    return lax.bitcast_convert_type(array, jnp.uint32)
+
+
+def joined(array: Any, dtype: Any) -> Any:
+    """The array that ``halved`` took apart."""
+    if jnp.issubdtype(dtype, jax.dtypes.extended) or np.dtype(dtype).itemsize < 8:
+        return array
+    if jnp.issubdtype(dtype, jnp.complexfloating):
+        return lax.complex(*joined(array, "float64"))
+    return lax.bitcast_convert_type(array, dtype)
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """``exact`` of all but the first ``cached`` arguments, computed by ``run`` with the help of those.
+
+    Nothing is differentiated with respect to them: derivatives are those of ``exact``.
+    """
+
+    run: Run
+    exact: Run
+    cached: int
+
+    def __call__(self, *arrays: Any) -> Sequence[Any]:
+        return self.run(*arrays)
+
+
+@dataclass(frozen=True)
+class Batched:
+    """``run`` over the axes ``dims`` of its arguments, ``None`` for those without one; results have it first."""
+
+    run: Run
+    dims: tuple[int | None, ...]
+
+    def __call__(self, *arrays: Any) -> Sequence[Any]:
+        results: Sequence[Any] = jax.vmap(self.run, in_axes=self.dims)(*arrays)
+        return results
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """From arguments of ``run``, and tangents of those that ``moved``, to the tangents of its float results."""
+
+    run: Run
+    moved: tuple[int, ...]
+
+    def __call__(self, *arrays: Any) -> Sequence[Any]:
+        given, tangents = arrays[: len(arrays) - len(self.moved)], arrays[len(arrays) - len(self.moved) :]
+        at = tuple(given[position] for position in self.moved)
+        return _floats(jax.jvp(_of(self.run, given, self.moved), at, tangents)[1])
+
+
+@dataclass(frozen=True)
+class Transposed:
+    """From the arguments in which ``run`` is not linear, and cotangents of its results, to those of the others."""
+
+    run: Run
+    linear: tuple[bool, ...]
+    types: Types
+
+    def __call__(self, *arrays: Any) -> Sequence[Any]:
+        count = self.linear.count(False)
+
+        def of_linear(*values: Any) -> list[Any]:
+            known, unknown = iter(arrays[:count]), iter(values)
+            return list(self.run(*(next(unknown) if linear else next(known) for linear in self.linear)))
+
+        results: Sequence[Any] = jax.linear_transpose(of_linear, *self.types)(list(arrays[count:]))
+        return results
+
+
+class Linearized(NamedTuple):
+    """``first`` gives the results and ``cached`` arrays; ``tangents`` takes those, the arguments and tangents."""
+
+    first: Run
+    tangents: Run
+    cached: int
+
+
+@lru_cache(KEPT)
+def _linearized(run: Run, types: Types, moved: tuple[int, ...]) -> Linearized:
+    kept: list[Any] = []
+
+    def first(*arrays: Any) -> list[Any]:
+        results, tangent = jax.linearize(_of(run, arrays, moved), *(arrays[i] for i in moved))
+        leaves, tree = jax.tree.flatten(tangent)
+        kept[:] = [tree, [leaf.dtype for leaf in leaves]]
+        return [*results, *(lax.stop_gradient(halved(leaf)) for leaf in leaves)]
+
+    with jax.enable_x64(True):
+        traced = jax.make_jaxpr(first)(*types)
+    tree, dtypes = kept
+
+    def tangents(*arrays: Any) -> Sequence[Any]:
+        leaves = [joined(leaf, dtype) for leaf, dtype in zip(arrays, dtypes, strict=False)]
+        return _floats(jax.tree.unflatten(tree, leaves)(*arrays[len(arrays) - len(moved) :]))
+
+    return Linearized(jaxpr_as_fun(traced), tangents, len(dtypes))
+
+
+def _of(run: Run, arrays: Sequence[Any], moved: Sequence[int]) -> Run:
+    """``run`` as a function of some of its arguments."""
+
+    def of_moved(*values: Any) -> list[Any]:
+        given = dict(zip(moved, values, strict=True))
+        return list(run(*(given.get(position, array) for position, array in enumerate(arrays))))
+
+    return of_moved
+
+
+def _floats(arrays: Sequence[Any]) -> list[Any]:
+    return [array for array in arrays if array.dtype != jax.dtypes.float0]
+
+
+def _types(values: Sequence[Any]) -> Types:
+    return tuple(jax.ShapeDtypeStruct(value.shape, value.dtype) for value in values)  # type: ignore[no-untyped-call]
+
+
+@lru_cache(KEPT)
+def _results(run: Run, types: Types) -> Sequence[Any]:
+    with jax.enable_x64(True):
+        found: Sequence[Any] = jax.eval_shape(run, *types)
+        return found
+
+
+@lru_cache(KEPT)
+def _jitted(run: Run) -> Any:
+    return jax.jit(run)
+
+
+def _run(*arrays: Any, run: Run) -> Sequence[Any]:
+    with jax.enable_x64(True):
+        results: Sequence[Any] = _jitted(run)(*arrays)
+        return results
+
+
+def _infer(*avals: Any, run: Run) -> Sequence[Any]:
+    return [jax.core.ShapedArray(one.shape, one.dtype) for one in _results(run, _types(avals))]
+
+
+def _lower(context: Any, *values: Any, run: Run) -> Any:
+    with jax.enable_x64(True):
+        return mlir.lower_fun(run, multiple_results=True)(context, *values)
+
+
+def _batch(arrays: Sequence[Any], dims: Sequence[int | None], *, run: Run) -> tuple[list[Any], list[int]]:
+    axes = tuple(dims)
+    batched: Run = Batched(run, axes)
+    if isinstance(run, Shortcut):
+        batched = Shortcut(batched, Batched(run.exact, axes[run.cached :]), run.cached)
+    results = in_64_bits(batched, *arrays)
+    return results, [0] * len(results)
+
+
+def _push(primals: Sequence[Any], tangents: Sequence[Any], *, run: Run) -> tuple[list[Any], list[Any]]:
+    if isinstance(run, Shortcut):
+        primals, tangents, run = primals[run.cached :], tangents[run.cached :], run.exact
+    moved = tuple(position for position, tangent in enumerate(tangents) if not isinstance(tangent, ad.Zero))
+    first, later, cached = _linearized(run, _types([jax.typeof(value) for value in primals]), moved)
+    found = in_64_bits(first, *primals)
+    count = len(found) - cached
+    results, cache = found[:count], found[count:]
+    shortcut = Shortcut(later, Pushed(run, moved), cached)
+    pushed = iter(in_64_bits(shortcut, *cache, *primals, *(tangents[position] for position in moved)))
+    return results, [next(pushed) if _is_float(result) else _no_tangent(result) for result in results]
+
+
+def _is_float(array: Any) -> bool:
+    return bool(jnp.issubdtype(array.dtype, jnp.inexact))
+
+
+def _no_tangent(array: Any) -> Any:
+    return ad.Zero(jax.typeof(array).to_tangent_aval())
+
+
+def _transpose(cotangents: Sequence[Any], *arrays: Any, run: Run) -> list[Any]:
+    linear = tuple(isinstance(array, ad.UndefinedPrimal) for array in arrays)
+    types = _types([array.aval for array in arrays if isinstance(array, ad.UndefinedPrimal)])
+    transposed: Run = Transposed(run, linear, types)
+    if isinstance(run, Shortcut):
+        transposed = Shortcut(transposed, Transposed(run.exact, linear[run.cached :], types), run.cached)
+    known = [array for array in arrays if not isinstance(array, ad.UndefinedPrimal)]
+    found = iter(in_64_bits(transposed, *known, *map(ad.instantiate_zeros, cotangents)))
+    return [next(found) if one else None for one in linear]
+
+
+wide.def_impl(_run)  # type: ignore[no-untyped-call]
+wide.def_abstract_eval(_infer)  # type: ignore[no-untyped-call]
+mlir.register_lowering(wide, _lower)
+batching.primitive_batchers[wide] = _batch
+ad.primitive_jvps[wide] = _push
+ad.primitive_transposes[wide] = _transpose

@@ -1,0 +1,193 @@
+"""``wrap_jax``: JAX functions of variables, in loops and gradients."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax import wrap_jax
+
+
+def types(tree):
+    return jax.tree.map(lambda variable: str(variable.type), tree)
+
+
+class TestCall:
+    def test_pytrees_in_and_out(self):
+        x, y = at.dvector("x"), at.dscalar("y")
+
+        def fn(given, *, scale):
+            return {"sum": given["x"].sum() * given["y"], "both": (given["x"] * scale, None)}
+
+        out = wrap_jax(fn)({"x": x, "y": y}, scale=3)
+        assert types(out) == {"sum": "float64()", "both": ("float64(?,)", None)}
+        f = loopjax.function([x, y], [out["sum"], out["both"][0]])
+        total, scaled = f(np.arange(3.0), 2.0)
+        assert float(total) == 6
+        np.testing.assert_array_equal(scaled, [0, 3, 6])
+
+    def test_static_arguments(self):
+        x = at.dmatrix("x")
+
+        def fn(x, axis, how, function):
+            return function(getattr(jnp, how)(x, axis=axis))
+
+        call = wrap_jax(fn)
+        f = loopjax.function([x], [call(x, 0, "sum", jnp.sin), call(x, 1, "max", abs)])
+        table = np.arange(6.0).reshape(2, 3)
+        np.testing.assert_allclose(f(table)[0], np.sin(table.sum(0)))
+        np.testing.assert_allclose(f(table)[1], table.max(1))
+
+    def test_arrays_are_constants(self):
+        x = at.dvector("x")
+        out = wrap_jax(lambda x, w, v: x * w + v)(x, np.arange(3.0), jnp.ones(3, "float32"))
+        np.testing.assert_array_equal(loopjax.function([x], out)(np.ones(3)), [1, 2, 3])
+
+    def test_results_are_of_the_inferred_dtype(self):
+        x = at.fscalar("x")
+        out = wrap_jax(lambda x: (x * 2, 3.0, 4, x > 0))(x)
+        got = loopjax.function([x], list(out))(1.0)
+        assert [str(array.dtype) for array in got] == [variable.dtype for variable in out]
+        assert not any(array.weak_type for array in got)
+
+    def test_no_arguments_and_one_result(self):
+        out = wrap_jax(lambda: jnp.arange(3.0, dtype="float32"))()
+        assert types(out) == "float32(3,)"
+        np.testing.assert_array_equal(out.eval(), [0, 1, 2])
+
+
+class TestSizes:
+    def test_known_sizes_are_inferred(self):
+        x = at.tensor("float64", (2, None), name="x")
+        assert types(wrap_jax(lambda x: (x.T, x.sum(1), jnp.concatenate([x, x])))(x)) == (
+            "float64(?, 2)",
+            "float64(2,)",
+            "float64(4, ?)",
+        )
+
+    def test_sizes_that_only_the_call_knows(self):
+        x, y = at.dvector("x"), at.dvector("y")
+        out = wrap_jax(lambda x, y: (x + y, jnp.outer(x, y)[: x.shape[0] // 2]))(x, y)
+        assert types(out) == ("float64(?,)", "float64(?, ?)")
+        total, part = loopjax.function([x, y], list(out))(np.arange(4.0), np.ones(4))
+        assert total.shape == (4,)
+        assert part.shape == (2, 4)
+
+    def test_a_number_of_dimensions_that_depends_on_sizes_is_refused_at_the_call(self):
+        x = at.dvector("x")
+        f = loopjax.function([x], wrap_jax(lambda x: x.reshape(3, 1) if x.shape[0] == 3 else x)(x))
+        assert f(np.ones(4)).shape == (4,)
+        with pytest.raises(ValueError, match=r"expected float64\(\?,\), got float64\(3, 1\) \[test_wrap_jax.py:\d+\]"):
+            f(np.ones(3))
+
+
+class TestErrors:
+    def test_an_error_of_the_function_has_its_line_and_the_users(self):
+        x = at.tensor("float64", (3,), name="x")
+
+        def wrong(x):
+            return x @ jnp.ones(4)
+
+        with pytest.raises(
+            TypeError, match=r"wrong: the function \[.*:\d+\] raised TypeError on \(float64\(3,\)\): .*\[test_wrap_jax"
+        ):
+            wrap_jax(wrong)(x)
+
+    def test_python_that_needs_a_value(self):
+        x = at.dscalar("x")
+        with pytest.raises(TypeError, match=r"raised TracerBoolConversionError on \(float64\(\)\).*\[test_wrap_jax.py"):
+            wrap_jax(lambda x: x if x > 0 else -x)(x)
+
+    def test_sizes_that_do_not_fit_at_the_call(self):
+        x = at.dvector("x")
+        f = loopjax.function([x], wrap_jax(lambda x: x.reshape(2, -1).sum())(x))
+        assert float(f(np.ones(4))) == 4
+        with pytest.raises(TypeError, match=r"raised TypeError on \(float64\(3,\)\): .*\[test_wrap_jax.py:\d+\]"):
+            f(np.ones(3))
+
+    def test_what_cannot_be_an_argument(self):
+        x = at.dscalar("x")
+        with pytest.raises(TypeError, match="mine: an argument of type set is neither a variable, an array nor hash"):
+            wrap_jax(lambda x, s: x, name="mine")(x, {1})
+        with pytest.raises(TypeError, match="takes a function, got int"):
+            wrap_jax(3)
+        key = loopjax.shared(jax.random.key(0))
+        with pytest.raises(TypeError, match="random key"):
+            wrap_jax(jax.random.normal)(key)
+
+
+class TestInPrograms:
+    def test_in_a_loop_and_its_gradient(self):
+        xs, w = at.dmatrix("xs"), at.dmatrix("w")
+
+        def cell(h, x, w):
+            return jnp.tanh(h @ w) + x
+
+        step = wrap_jax(cell)
+        h, _ = loopjax.scan(lambda x, h, w: step(h, x, w), xs, at.zeros(3, dtype="float64"), w)
+        f = loopjax.function([xs, w], [h[-1], *loopjax.grad((h**2).sum(), [xs, w])])
+
+        def plain(xs, w):
+            h, hs = jnp.zeros(3), []
+            for x in xs:
+                h = cell(h, x, w)
+                hs.append(h)
+            return jnp.stack(hs)
+
+        rng = np.random.default_rng(0)
+        given = rng.normal(size=(5, 3)), rng.normal(size=(3, 3))
+        with jax.enable_x64(True):
+            wanted = [plain(*given)[-1], *jax.grad(lambda *a: (plain(*a) ** 2).sum(), argnums=(0, 1))(*given)]
+        for one, other in zip(f(*given), wanted, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+
+    def test_in_a_map_that_runs_all_steps_at_once(self):
+        x = at.dvector("x")
+        out, _ = loopjax.map(wrap_jax(lambda v: jnp.where(v > 1, v, jnp.sin(v))), x)
+        values = np.array([0.5, 2.0, 1.0])
+        np.testing.assert_allclose(loopjax.function([x], out)(values), np.where(values > 1, values, np.sin(values)))
+
+    def test_forward_mode_and_second_order(self):
+        x = at.dscalar("x")
+        y = wrap_jax(jnp.sin)(x)
+        f = loopjax.function(
+            [x], [loopjax.Rop(y, x, at.constant(2.0, dtype="float64")), loopjax.grad(loopjax.grad(y, x), x)]
+        )
+        np.testing.assert_allclose(f(0.3), [2 * np.cos(0.3), -np.sin(0.3)], rtol=1e-14)
+
+    def test_a_rule_of_its_own_is_used(self):
+        @jax.custom_vjp
+        def straight(x):
+            return jnp.round(x)
+
+        straight.defvjp(lambda x: (jnp.round(x), None), lambda _, g: (g,))
+        x = at.dvector("x")
+        f = loopjax.function([x], loopjax.grad((wrap_jax(straight)(x) * x).sum(), x))
+        np.testing.assert_allclose(f(np.array([0.4, 1.7])), [0.4, 3.7])
+
+    def test_equal_calls_are_computed_once(self):
+        x = at.dscalar("x")
+        traced = []
+
+        def fn(x, n):
+            traced.append(n)
+            return x * n
+
+        call = wrap_jax(fn)
+        merged = loopjax.function([x], [call(x, 1), call(x, 1), call(x, 1.0), call(x, True), wrap_jax(fn)(x, 1)])
+        assert len(merged.graph.applies) == 3
+        assert [float(value) for value in merged(2.0)] == [2] * 5
+
+    def test_through_to_jax(self):
+        x = at.dvector("x")
+        f = loopjax.to_jax([x], wrap_jax(lambda x: jnp.cumsum(x)[jnp.argmax(x)])(x))
+        values = jnp.array([1.0, 3.0, 2.0])
+        np.testing.assert_allclose(jax.jit(jax.grad(f))(values), [1, 1, 0])
+        np.testing.assert_allclose(jax.vmap(f)(jnp.stack([values, -values])), [4, -1])
+
+    def test_names_and_source(self):
+        x = at.dscalar("x")
+        assert wrap_jax(jnp.sin, name="mine")(x).owner.op.name == "mine"
+        assert wrap_jax(jnp.sin).__name__ == "sin"
