@@ -17,6 +17,7 @@ from loopjax.trace.demands import is_cut
 from loopjax.trace.graph import Constant, Graph, Variable
 from loopjax.trace.lengths import capacity, host_values, leaves_of
 from loopjax.trace.loop import Scan
+from loopjax.trace.op import Call
 from loopjax.trace.shared import SharedVariable, on_device
 from loopjax.trace.types import KEY
 
@@ -217,10 +218,14 @@ def _axes(graph: Graph) -> Iterator[InputAxis]:
 
 
 def _all_small(graph: Graph) -> bool:
-    """Whether there are loops that stop by ``until`` whose rows others read, all of few steps."""
-    scans = []
-    for node in graph.applies:
-        if is_cut(node) and leaves_of(node.inputs[1:], stop=graph.inputs).opaque:
-            owner = node.inputs[0].owner
-            scans.append(owner.op if owner is not None and isinstance(owner.op, Scan) else None)
-    return bool(scans) and all(op is not None and op.n_steps is not None and op.n_steps <= SMALL for op in scans)
+    """Whether there are lengths that only a run decides, and all are positions of a mask or of ``until`` loops of few
+    steps."""
+    opaque = [node for node in graph.applies if is_cut(node) and leaves_of(node.inputs[1:], graph.inputs).opaque]
+    return bool(opaque) and all(_is_small(node.inputs[0]) for node in opaque)
+
+
+def _is_small(stack: Variable) -> bool:
+    op = None if stack.owner is None else stack.owner.op
+    if isinstance(op, Scan):
+        return op.n_steps is not None and op.n_steps <= SMALL
+    return isinstance(op, Call) and op.row == "true_places"

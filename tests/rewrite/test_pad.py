@@ -1,5 +1,7 @@
 """Axes with room to spare: values and gradients as without, nothing past a length shows, one program for many."""
 
+import re
+
 import jax
 import numpy as np
 import pytest
@@ -272,6 +274,17 @@ class TestPolicy:
             np.testing.assert_allclose(f(np.arange(n)[::-1] * 1.0), np.arange(n).cumsum())
         assert f._variants.latest.pad.axes == ()
         assert programs(f) == 5
+
+    def test_explain_says_what_has_room_and_what_prevents_it(self):
+        f = loopjax.function([X, Y], [at.sort(X).sum() + Y.sum(), at.arange(Y.shape[0]).max()])
+        assert loopjax.explain(f).room == ""
+        for n in range(2, 6):
+            f(np.ones(n), np.ones(n))
+        report = loopjax.explain(f)
+        assert report.room == "axis 0 of 'y'"
+        assert len(report.exact) == 1
+        line = r"sort \[test_pad.py:\d+\] needs a length as it is: the program is compiled for each"
+        assert re.search(line, str(report))
 
     def test_shared_variables_that_grow(self):
         state = loopjax.shared(np.array([1.0]))

@@ -130,6 +130,7 @@ class Level:
         self.op = ""
         self._made: dict[Hashable, Apply] = {}
         self._constants: dict[object, Constant] = {}
+        self._rooms: dict[Variable, Variable] = {}
 
     # Building the new graph.
 
@@ -238,6 +239,8 @@ class Level:
         length = self.integer(length)
         if isinstance(length, Constant):
             return length
+        if length in self._rooms and not self.known(length):
+            return self._rooms[length]
         if self.parent is None:
             return self.emit("capacity", length, fine=self.lengths.fine)
         outer = self.lift(length)
@@ -303,6 +306,7 @@ class Level:
         """Remembers the padded axes of a variable of the new graph."""
         if axes:
             self.axes[variable] = dict(axes)
+            self._rooms.update((one.count, one.size) for one in axes.values() if one.count not in self._rooms)
         return variable
 
     def size(self, variable: Variable, axis: int) -> Variable:

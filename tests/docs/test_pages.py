@@ -1,0 +1,26 @@
+"""The pages' code blocks print what their comments say."""
+
+import contextlib
+import io
+import pathlib
+import re
+
+import pytest
+
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize(("page", "prints"), [("inside-jax.md", 11), ("lengths.md", 4)])
+def test_programs_print_what_their_comments_say(page, prints):
+    text = (DOCS / page).read_text()
+    namespace, printed, wanted = {}, io.StringIO(), []
+    with contextlib.redirect_stdout(printed):
+        for block in re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
+            exec(compile(block, page, "exec"), namespace)
+            wanted += re.findall(r"^ *print\(.*\)  # (.*)$", block, flags=re.MULTILINE)
+    assert len(wanted) == prints
+    assert printed.getvalue().splitlines() == wanted
+
+
+def test_every_page_is_run():
+    assert {page.name for page in DOCS.glob("*.md")} == {"inside-jax.md", "lengths.md"}
