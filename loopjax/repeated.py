@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import get_opaque_trace_state
 
 from loopjax.executable import KEPT
 from loopjax.lower.trip_counts import Range, ranges
@@ -126,7 +125,7 @@ class Repeated:
             tuple(numbers),
             tuple(Range(self._reads[one.place], one.least, one.most) for one in found),
             not all(isinstance(array, jax.Array) for array in values),
-            _trace(),
+            _trace() if self._updates else None,
         )
 
 
@@ -155,4 +154,6 @@ def _is_taken(value: Any, array: Any) -> bool:
 
 def _trace() -> Any:
     """Where JAX is in its tracing, to be compared: what runs ahead of time does so while JAX traces, too."""
+    from jax.extend.core import get_opaque_trace_state  # a part of the package's import time, and not always needed
+
     return get_opaque_trace_state(convention="nnx")  # type: ignore[no-untyped-call]
