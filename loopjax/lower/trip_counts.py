@@ -69,7 +69,8 @@ def _checks(node: Apply, graph: Graph) -> Iterator[Check]:
     if not isinstance(op, Scan) or not op.dynamic:
         return
     yield Check(node.inputs[0], 0, op.label, where(node.sources))
-    for output, stack in zip(op.outputs, node.outputs, strict=False):
+    # How many rows of the outputs of a bounded loop count is known to what reads them.
+    for output, stack in () if op.bounded else zip(op.outputs, node.outputs, strict=False):
         lines = [line for reader in graph.readers.get(stack, []) for line in reader.sources]
         if output.keep.last:
             yield Check(node.inputs[0], output.keep.last, op.label, where(lines))

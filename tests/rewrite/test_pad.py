@@ -97,6 +97,8 @@ OPS = {
     "a loop over some": lambda: loopjax.scan(lambda a, h: 0.5 * h + a, sequences=X[X > 0.7], outputs_info=X[0])[0],
     "switch": lambda: at.switch(X > 1, X, Y),
     "softmax": lambda: at.nnet.softmax(M),
+    "last rows of a loop": lambda: loopjax.scan(lambda a, h: 0.5 * h + a, X[3:], np.float64(1))[0][-2:],
+    "last rows of a map": lambda: loopjax.scan(lambda a: 2 * a, X[3:])[0][-2:],
     "a map": lambda: loopjax.scan(lambda a, b: a * b, sequences=[X, Y])[0],
     "a recurrence": lambda: loopjax.scan(lambda a, h: 0.5 * h + a, sequences=X, outputs_info=np.float64(1))[0],
     "its sum": lambda: loopjax.scan(lambda a, h: 0.5 * h + a, sequences=X, outputs_info=np.float64(1))[0].sum(),
