@@ -21,6 +21,18 @@ Key = tuple[Any, ...]
 
 _settings: Any = jax.config
 
+SETTINGS = (
+    "jax_default_device",
+    "jax_default_matmul_precision",
+    "jax_default_prng_impl",
+    "jax_disable_jit",
+    "jax_threefry_partitionable",
+)
+"""Settings of JAX that programs are compiled for."""
+
+EXACT = 2**24
+"""Up to here floats of 32 bits hold all integers."""
+
 NUMBERS = (int, float)
 """Python's numbers, which become NumPy's of the input's dtype."""
 
@@ -74,7 +86,10 @@ class Repeated:
             return None
         try:
             for place, number in known.numbers:
-                values[place] = number(values[place])
+                converted = number(values[place])
+                if not _holds(converted, values[place]):
+                    return None
+                values[place] = converted
             arrays = [values[place] for place in self._reads]
             if known.wide:
                 with wide:
@@ -105,7 +120,7 @@ class Repeated:
 
     def _key(self, values: Sequence[Any]) -> Key:
         """What decides how a call runs. Raises where an argument is neither an array nor a number, or a tracer."""
-        parts: list[Any] = [_settings.jax_default_device, _settings.jax_default_matmul_precision]
+        parts: list[Any] = [getattr(_settings, name) for name in SETTINGS]
         for value in values:
             kind = type(value)
             parts += (kind,) if kind in NUMBERS else (kind, value.dtype, value.shape)
@@ -150,6 +165,13 @@ def _is_taken(value: Any, array: Any) -> bool:
     if type(value) in NUMBERS:
         return not array.ndim
     return value is array or (isinstance(value, np.generic) and value.dtype == array.dtype)
+
+
+def _holds(converted: Any, number: float) -> bool:
+    """Whether a number of NumPy's is the one of Python's that it was made of, but for rounding."""
+    if type(number) is int:
+        return abs(number) <= EXACT and bool(converted == number)
+    return bool(abs(converted) != np.inf or abs(number) == np.inf)
 
 
 def _trace() -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from loopjax.errors import LoopJaxError
 from loopjax.executable import CompiledStage
 from loopjax.lower.stages import split
 from loopjax.program import Program
@@ -117,13 +118,14 @@ class Variants:
 
     def __init__(self, program: Program, policy: str) -> None:
         self._program = program
-        self._policy = policy
+        # With room, a position past a count stands for no position; the check of indices would refuse it.
+        self._policy = "exact" if program.options.check_index else policy
         self._seen: dict[Leaf, set[Any]] = {}
         self._exact: set[Leaf] = set()
         self.fallbacks: dict[Fallback, None] = {}
         self._lock = threading.Lock()
         first = Variant(program, Pad())
-        if policy != "exact":
+        if self._policy != "exact":
             first = self._first(first)
         self._all = [first]
 
@@ -161,7 +163,7 @@ class Variants:
     def _first(self, exact: Variant) -> Variant:
         """The variant to begin with."""
         values = tuple(_values(exact, self._program.graph)) if self._policy == "padded" else ()
-        axes = tuple(_axes(self._program.graph)) if AT_ONCE else ()
+        axes = tuple(_axes(self._program.graph, exact)) if AT_ONCE else ()
         device = self._policy == "padded" or _all_small(exact.graph)
         return self._made(values, axes, device) if values or axes or device else exact
 
@@ -185,7 +187,7 @@ class Variants:
             settled = {*pad.values, *pad.axes, *self._exact}
             for variable in _values(self.latest, self._program.graph):
                 self._seen.setdefault(variable, set()).add(np.asarray(given[variable]).tobytes())
-            for one in _axes(self._program.graph):
+            for one in _axes(self._program.graph, self.latest):
                 self._seen.setdefault(one, set()).add(given[one.variable].shape[one.axis])
             most = 1 if self._policy == "padded" else DISTINCT
             self._seen = {one: seen for one, seen in self._seen.items() if one not in settled}
@@ -194,7 +196,12 @@ class Variants:
                 return False
             values = [*pad.values, *(one for one in new if isinstance(one, Variable))]
             axes = [*pad.axes, *(one for one in new if isinstance(one, InputAxis))]
-            made = self._made(values, axes, pad.device)
+            try:
+                made = self._made(values, axes, pad.device)
+            except (LoopJaxError, TypeError, ValueError, IndexError):
+                # What was not asked for must not fail: it goes on as it was, one program for each length.
+                self._exact.update(new)
+                return False
             if (made.pad.values, made.pad.axes) == (pad.values, pad.axes):
                 return False
             self._all.append(made)
@@ -207,10 +214,12 @@ def _values(variant: Variant, graph: Graph) -> Iterator[Variable]:
     return (variable for variable in graph.inputs if variable in found)
 
 
-def _axes(graph: Graph) -> Iterator[InputAxis]:
-    """The axes of a program's inputs of which the size is not known before a call."""
+def _axes(graph: Graph, variant: Variant) -> Iterator[InputAxis]:
+    """The axes of a program's inputs of which the size is not known before a call; but for inputs with whose elements
+    the host computes: of those there must be as many as there are."""
+    read = {variable for stage in variant.stages for variable in stage.needed}
     for variable in graph.inputs:
-        if variable.dtype == KEY:
+        if variable.dtype == KEY or variable in read:
             continue
         for axis, size in enumerate(variable.type.shape):
             if size is None:

@@ -97,3 +97,26 @@ def test_an_executable_that_refuses_is_not_asked_again():
     f._repeated._known[key] = type(known)(refuses, known.numbers, known.ranges, known.wide, known.trace)
     assert f(value) == f(value) == 2
     assert f._repeated._known[key] is None
+
+
+def test_numbers_that_do_not_fit_are_refused_each_time():
+    x, y = at.dscalar("x"), at.fscalar("y")
+    f, g = loopjax.function([x], x * 2), loopjax.function([y], y * 2)
+    f(2), g(2.0), g(3)
+    for function, value in ((f, 2**70 + 1), (g, 2**200)):
+        with pytest.raises(TypeError):
+            function(value)
+    assert np.isinf(f(float("inf")))
+    assert np.isnan(f(float("nan")))
+
+
+def test_settings_of_jax_that_change_results():
+    draw = loopjax.random.RandomStream(1).normal(size=(4,))
+    f, g = (loopjax.function([], draw * 1, no_default_updates=True) for _ in range(2))
+    f(), f()
+    before = jax.config.jax_threefry_partitionable
+    jax.config.update("jax_threefry_partitionable", not before)
+    try:
+        np.testing.assert_array_equal(f(), g())
+    finally:
+        jax.config.update("jax_threefry_partitionable", before)

@@ -97,6 +97,13 @@ OPS = {
     "a loop over some": lambda: loopjax.scan(lambda a, h: 0.5 * h + a, sequences=X[X > 0.7], outputs_info=X[0])[0],
     "switch": lambda: at.switch(X > 1, X, Y),
     "softmax": lambda: at.nnet.softmax(M),
+    "its last": lambda: loopjax.scan(lambda a, h: 0.5 * h + a, sequences=X, outputs_info=np.float64(1))[0][-1],
+    "set a column": lambda: at.set_subtensor(M[:, 1], X * 2).sum(1),
+    "set all": lambda: at.inc_subtensor(X[:], at.sort(Y)) ** 2,
+    "set where with rows": lambda: at.set_subtensor(X[X > 1], X[X > 1] * 2),
+    "set in a loop": lambda: loopjax.scan(
+        lambda r, h: at.set_subtensor(h[:], at.sort(Y)) * r.sum() + h, M, at.zeros(M.shape[1], dtype="float64")
+    )[0],
     "last rows of a loop": lambda: loopjax.scan(lambda a, h: 0.5 * h + a, X[3:], np.float64(1))[0][-2:],
     "last rows of a map": lambda: loopjax.scan(lambda a: 2 * a, X[3:])[0][-2:],
     "a map": lambda: loopjax.scan(lambda a, b: a * b, sequences=[X, Y])[0],
@@ -165,7 +172,7 @@ def test_values_and_gradients_are_those_without_room(name, everything):
         expected = exact(*values)
         same(padded(*values), expected, rtol=1e-9, atol=1e-12)
         same([alone(*values)], expected[:1], rtol=1e-9, atol=1e-12)
-    if name not in {"sort", "set slice", "eye", "flatten", "mask of a matrix", "positions"}:
+    if name not in {"sort", "set slice", "eye", "flatten", "mask of a matrix", "positions", "set all", "set in a loop"}:
         assert programs(padded) <= 2, "3, 5 and 8 are one program, 9 another"
 
 
@@ -201,12 +208,36 @@ class TestErrors:
             (lambda: X + Y, ([1.0, 2.0], [1.0, 2.0, 3.0]), ValueError),
             (lambda: X + np.ones(4), ([1.0, 2.0], [1.0]), ValueError),
             (lambda: at.dot(X, Y), ([1.0, 2.0], [1.0, 2.0, 3.0]), ValueError),
+            (lambda: loopjax.grad(((X + Y) ** 2).sum(), X), ([1.0, 2.0], [1.0, 2.0, 3.0]), ValueError),
+            (lambda: loopjax.grad(None, X, known_grads={at.cumsum(X) ** 2: Y}), ([1.0] * 5, [1.0] * 6), ValueError),
+            (lambda: loopjax.grad(None, X, known_grads={at.cumsum(X) ** 2: Y}), ([1.0] * 6, [1.0] * 3), ValueError),
+            (lambda: loopjax.Rop(at.cumsum(X**2), X, Y), ([1.0] * 6, [1.0] * 3), ValueError),
+            (lambda: at.set_subtensor(X[:], np.arange(16.0)) + Y[0], ([1.0, 2.0], [1.0]), ValueError),
+            (lambda: at.set_subtensor(X[:], Y), ([1.0, 2.0], [1.0, 2.0, 3.0]), ValueError),
+            (lambda: at.max(X[X > 5]) + Y[0], ([1.0, 2.0], [1.0]), ValueError),
+            (lambda: at.argmax(X[X > 5]) + Y[0], ([1.0, 2.0], [1.0]), ValueError),
             (lambda: X[5] + Y[0], ([1.0, 2.0], [1.0]), IndexError),
             (lambda: at.max(X[2:]) + Y[0], ([1.0, 2.0], [1.0]), ValueError),
             (lambda: at.concatenate([X, Y]).reshape((3, 2)), ([1.0, 2.0], [1.0]), ValueError),
             (lambda: loopjax.scan(lambda a: a, X, n_steps=5)[0] + Y[0], ([1.0, 2.0], [1.0]), ValueError),
         ],
-        ids=["pointwise", "constant", "dot", "index", "max of nothing", "reshape", "n_steps"],
+        ids=[
+            "pointwise",
+            "constant",
+            "dot",
+            "gradient",
+            "long cotangent",
+            "short cotangent",
+            "tangent",
+            "set constant",
+            "set",
+            "max of a mask",
+            "argmax of a mask",
+            "index",
+            "max of nothing",
+            "reshape",
+            "n_steps",
+        ],
     )
     def test_sizes(self, make, values, error, policy, everything):
         f = loopjax.function([X, Y], make(), on_unused_input="ignore", lengths=policy)
@@ -287,6 +318,32 @@ class TestPolicy:
         assert len(report.exact) == 1
         line = r"sort \[test_pad.py:\d+\] needs a length as it is: the program is compiled for each"
         assert re.search(line, str(report))
+
+    def test_what_cannot_have_room_goes_on_without(self):
+        """A vector with which the host computes how many steps a loop runs."""
+        counts = at.lvector("counts")
+        out, _ = loopjax.scan(
+            lambda r, h: h / 2 + r, M, at.zeros(M.shape[1], dtype="float64"), lengths=counts, n_steps=M.shape[0]
+        )
+        f = loopjax.function([M, counts], loopjax.grad((out**2).sum(), M))
+        g = loopjax.function([M, counts], loopjax.grad((out**2).sum(), M), lengths="exact")
+        for n in (5, 6, 7, 8):
+            values = RNG.normal(size=(4, n)), np.arange(n) % 5
+            np.testing.assert_allclose(f(*values), g(*values))
+
+    def test_checked_indices_have_no_room(self):
+        i = at.lvector("i")
+        f = loopjax.function([i], at.set_subtensor(at.zeros(20)[i], 5.0), check="index")
+        for n in (3, 4, 5, 6):
+            assert float(f(np.arange(n)).sum()) == 5 * n
+        with pytest.raises(IndexError, match="20"):
+            f([20])
+
+    def test_sizes_of_one_that_must_be_equal(self, everything):
+        f = loopjax.function([X], at.dot(np.ones((3, 1)), X), lengths="padded")
+        np.testing.assert_array_equal(f(np.ones(1)), np.ones(3))
+        g = loopjax.function([M], at.concatenate([np.ones((1, 2)), M], axis=1), lengths="padded")
+        np.testing.assert_array_equal(g(np.ones((1, 3))), np.ones((1, 5)))
 
     def test_shared_variables_that_grow(self):
         state = loopjax.shared(np.array([1.0]))

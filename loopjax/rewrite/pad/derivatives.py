@@ -76,20 +76,7 @@ def _outer(inner: Level, scalar: Variable, outside: dict[Variable, Variable]) ->
 def _fitted(level: Level, inner: Level, seed: Variable, axes: Axes) -> Variable:
     """A tangent with the room of what it is the tangent of, and zeros past the count."""
     wanted = {axis: Axis(_outer(inner, a.count, {}), _outer(inner, a.size, {})) for axis, a in axes.items()}
-    return fitted(level, seed, wanted)
-
-
-def fitted(level: Level, seed: Variable, axes: Axes) -> Variable:
-    """A cotangent or tangent with this room, and zeros past the counts."""
-    known = {axis: level.axis(seed, axis) for axis in axes}
-    seed = level.exact(seed, [axis for axis in level.of(seed) if axis not in axes])
-    for axis, wanted in axes.items():
-        given = known[axis]
-        if given is None:
-            given = Axis(level.size(seed, axis), level.size(seed, axis))
-        level.note(seed, {**level.of(seed), axis: Axis(wanted.count, given.size)})
-        seed = level.resized(seed, axis, wanted.size)
-    return level.masked(seed, list(axes), "zero")
+    return level.fitted(seed, wanted)
 
 
 def padded_pullback(
@@ -103,7 +90,7 @@ def padded_pullback(
         ndim = op.costs[op.cost].ndim
         axes = [{**cost, **{axis + ndim: a for axis, a in one.items()}} for one in linear.wrt]
     else:
-        given = [fitted(level, seed, axes) for seed, axes in zip(seeds, linear.costs, strict=True)]
+        given = [level.fitted(seed, axes) for seed, axes in zip(seeds, linear.costs, strict=True)]
         made = level.apply(op, residual, *given)
         axes = [dict(one) for one in linear.wrt]
     return [level.filled(one, known) for one, known in zip(made, axes, strict=True)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from loopjax.rewrite.pad.level import Axis, Length, Level, plain
-from loopjax.rewrite.pad.rules import _resize, iota, rule, taken
+from loopjax.rewrite.pad.rules import iota, resize, rule, taken
 from loopjax.trace.graph import Apply, Constant, Variable
 from loopjax.trace.op import Entry, call
 
@@ -52,10 +52,13 @@ def _index(level: Level, node: Apply, inputs: list[Variable]) -> Variable:
 def _write(level: Level, node: Apply, inputs: list[Variable]) -> Variable:
     x, value, key = inputs[0], inputs[1], _key(node, inputs[2:])
     sliced = any(entry[0] == "slice" and entry != WHOLE for entry in key.pattern)
-    arrays, along = _together(level, key.arrays)
-    fits = value.ndim == 0 or not (along or level.of(value))
-    if sliced or any(entry[0] == "new" for entry in key.pattern) or not fits:
+    if sliced or any(entry[0] == "new" for entry in key.pattern):
         return level.apply(node.op, *(level.exact(one) for one in inputs))[0]
+    arrays, along = _together(level, key.arrays)
+    part = _part(level, x, key.pattern, arrays, along)
+    shift = len(part) - value.ndim
+    fresh = {place - shift: one for place, one in enumerate(part) if one is not None and place >= shift}
+    value = level.fitted(value, {axis: one for axis, one in fresh.items() if value.type.shape[axis] != 1})
     known = level.of(x)
     key = _positions(level, x, key._replace(arrays=arrays))
     # What is written past the count of an index is written nowhere.
@@ -108,7 +111,7 @@ def _sliced(level: Level, x: Variable, axis: int, bounds: Sequence[Length | None
     if stride == 1 and (start is None or (isinstance(start, int) and start >= 0)):
         if start:
             x = _static_slice(level, x, axis, [start, None, None])
-        part = _resize(level, x, axis, most)
+        part = resize(level, x, axis, most)
     else:
         places = level.emit("add", level.emit("mul", iota(level, most), level.scalar(stride)), first)
         part = taken(level, x, axis, places, size)
@@ -235,6 +238,15 @@ def _result_axes(
     level: Level, x: Variable, pattern: Sequence[Entry], arrays: Sequence[Variable], found: dict[int, Axis]
 ) -> tuple[dict[int, Axis], list[int]]:
     """The padded axes of what an index reads, and which of them are those of index arrays."""
+    part = _part(level, x, pattern, arrays, found)
+    axes = {place: one for place, one in enumerate(part) if one is not None}
+    return axes, [place for place, one in axes.items() if one in found.values()]
+
+
+def _part(
+    level: Level, x: Variable, pattern: Sequence[Entry], arrays: Sequence[Variable], found: dict[int, Axis]
+) -> list[Axis | None]:
+    """For each axis of what an index reads, what is known of it."""
     kept: list[Axis | None] = []
     picked: list[int] = []
     positions: list[int] = []
@@ -250,13 +262,11 @@ def _result_axes(
             positions.append(place)
         axis += 1
     ndim = max((one.ndim for one in arrays), default=0)
-    fresh: list[int] = []
     if ndim:
         adjacent = positions[-1] - positions[0] == len(positions) - 1
         place = picked[0] if adjacent else 0
         kept[place:place] = [found.get(one) for one in range(ndim)]
-        fresh = [place + one for one in range(ndim) if one in found]
-    return {place: one for place, one in enumerate(kept) if one is not None}, fresh
+    return kept
 
 
 @rule("window")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from loopjax.errors import where
+from loopjax.errors import LengthError, where
 from loopjax.trace.convert import constant
 from loopjax.trace.graph import Apply, Constant, Variable, toposort
 from loopjax.trace.lengths import compute, is_shape, leaves_of
@@ -348,6 +348,18 @@ class Level:
             made = self.emit("resize", variable, size, lengths=(None,), axis=axis)
         return self.note(made, {**known, axis: Axis(known[axis].count, size)})
 
+    def fitted(self, variable: Variable, axes: Axes) -> Variable:
+        """A variable with this room, zeros past the counts, where as many of its rows count; any other axis exact."""
+        variable = self.exact(variable, [axis for axis in self.of(variable) if axis not in axes])
+        message = f"{self.op}: sizes that must be equal differ"
+        for axis, wanted in axes.items():
+            count, size = self.count(variable, axis), self.size(variable, axis)
+            if not self.equal(count, wanted.count) and not self.claim("==", count, wanted.count, message):
+                raise LengthError(f"{message}, as far as can be known here{where(self.sources)}")
+            self.note(variable, {**self.of(variable), axis: Axis(wanted.count, size)})
+            variable = self.resized(variable, axis, wanted.size)
+        return self.masked(variable, list(axes), "zero")
+
     def exact(self, variable: Variable, axes: Collection[int] | None = None) -> Variable:
         """The variable without room to spare along these axes: compiled for each length, or the end of a stage."""
         for axis, padded in list(self.of(variable).items()):
@@ -390,16 +402,18 @@ class Level:
         made = self.emit("cut", variable, *(one.count for one in along.values()), axes=tuple(along))
         return self.note(made, rest)
 
-    def agreed(self, values: Sequence[Variable], places: Sequence[Mapping[int, int]]) -> tuple[list[Variable], Axes]:
+    def agreed(
+        self, values: Sequence[Variable], places: Sequence[Mapping[int, int]], stretch: bool = True
+    ) -> tuple[list[Variable], Axes]:
         """The values with the same room along axes that must be equal, and the padded axes of what they give.
 
-        ``places``: for each value, from its axes to those of the result.
+        ``places``: for each value, from its axes to those of the result; sizes known to be 1 ``stretch``, or not.
         """
         found = list(values)
         axes: dict[int, Axis] = {}
         for target in sorted({place for one in places for place in one.values()}):
             members = [(i, axis) for i, one in enumerate(places) for axis, place in one.items() if place == target]
-            members = [(i, axis) for i, axis in members if found[i].type.shape[axis] != 1]
+            members = [(i, axis) for i, axis in members if not stretch or found[i].type.shape[axis] != 1]
             common = self._agreed(found, members)
             if common is not None:
                 axes[target] = common

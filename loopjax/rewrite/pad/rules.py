@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from loopjax.rewrite.pad.level import Axis, Level, plain
+from loopjax.rewrite.pad.level import LENGTH, OTHER, Axis, Level, plain
 from loopjax.trace.graph import Apply, Constant, Variable
+from loopjax.trace.loop import Scan
 from loopjax.trace.op import Call, call
 
 Rule = Callable[[Level, Apply, list[Variable]], Variable]
@@ -101,12 +102,12 @@ def _reshape(level: Level, node: Apply, inputs: list[Variable]) -> Variable:
     count = level.calc("floor_div", elements, new_row)
     given = target[0]
     asked = level.calc("mul", count if isinstance(given, int) and given == -1 else given, new_row)
-    message = f"reshape to {plain(node.op)['lengths']} of an array with another number of elements"
+    message = f"reshape of an array of {LENGTH} elements to {OTHER}"
     if not level.require("==", elements, asked, message):
         return _opaque(level, node, inputs)
     size = level.calc("floor_div", level.calc("mul", level.size(x, 0), row), new_row)
     flat = level.emit("reshape", x, lengths=(-1,))
-    used = _resize(level, flat, 0, level.calc("mul", size, new_row))
+    used = resize(level, flat, 0, level.calc("mul", size, new_row))
     lengths = [size, *(level.scalar(one) for one in rest)]
     static = tuple(int(one.data) if isinstance(one, Constant) else None for one in lengths)
     shaped = level.emit("reshape", used, *(one for one in lengths if not isinstance(one, Constant)), lengths=static)
@@ -120,7 +121,8 @@ def _product(level: Level, sizes: Sequence[Any]) -> Variable:
     return total
 
 
-def _resize(level: Level, x: Variable, axis: int, size: Variable) -> Variable:
+def resize(level: Level, x: Variable, axis: int, size: Variable) -> Variable:
+    """So many rows of ``x`` along an axis."""
     if isinstance(size, Constant):
         return level.emit("resize", x, lengths=(int(size.data),), axis=axis)
     return level.emit("resize", x, size, lengths=(None,), axis=axis)
@@ -130,7 +132,7 @@ def _resize(level: Level, x: Variable, axis: int, size: Variable) -> Variable:
 def _join(level: Level, node: Apply, inputs: list[Variable]) -> Variable:
     axis = plain(node.op)["axis"]
     along = [{place: place for place in range(one.ndim) if place != axis} for one in inputs]
-    given, axes = level.agreed(inputs, along)
+    given, axes = level.agreed(inputs, along, stretch=False)
     joined = level.apply(node.op, *given)[0]
     if not any(level.axis(one, axis) for one in given):
         return level.note(joined, axes)
@@ -285,12 +287,18 @@ def _reduce(level: Level, node: Apply, inputs: list[Variable]) -> Variable:
 
 
 def _require_rows(level: Level, node: Apply, x: Variable) -> None:
-    """Asks for a check that there is something to take the largest of, where the host can tell."""
+    """Asks for a check that there is something to take the largest of."""
     message = f"{node.op.name}: an array has no elements along axes {_axes_of(node, x)}, and so no result"
     for axis in _axes_of(node, x):
         padded = level.axis(x, axis)
-        if padded is not None:
-            level.require(">=", padded.count, level.scalar(1), message)
+        if padded is not None and not _some_steps(padded.count):
+            level.claim(">=", padded.count, level.scalar(1), message)
+
+
+def _some_steps(count: Variable) -> bool:
+    """Whether a count is that of a loop which stops by ``until``, after one step at least."""
+    op = None if count.owner is None else count.owner.op
+    return isinstance(op, Scan) and op.until and bool(op.n_steps)
 
 
 @rule("mean")
@@ -358,7 +366,7 @@ def _softmax(level: Level, node: Apply, inputs: list[Variable]) -> Variable:
 def _contracted(level: Level, x: Variable, y: Variable, pairs: Sequence[tuple[int, int]]) -> tuple[Variable, Variable]:
     """Both operands with equal room along the axes that are summed over, and zeros past the counts."""
     for left, right in pairs:
-        (x, y), _ = level.agreed([x, y], [{left: 0}, {right: 0}])
+        (x, y), _ = level.agreed([x, y], [{left: 0}, {right: 0}], stretch=False)
     return level.masked(x, [a for a, _ in pairs], "zero"), level.masked(y, [b for _, b in pairs], "zero")
 
 
