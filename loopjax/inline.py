@@ -24,6 +24,7 @@ from loopjax.rewrite.plan import Derivative
 from loopjax.trace.demands import demanded, is_cut
 from loopjax.trace.graph import Apply, Constant, Graph, Variable
 from loopjax.trace.lengths import leaves_of
+from loopjax.trace.op import Call
 from loopjax.trace.shared import SharedVariable
 from loopjax.trace.types import KEY
 
@@ -194,8 +195,14 @@ def _with_derivatives(plain: _Sized, derived: _Sized) -> Callable[..., list[Any]
 
 
 def _form(graph: Graph, name: str, derivative: Derivative) -> _Form:
-    # The loops that stop by until show where their rows are cut, as in a function's first program.
-    graph = Pad().padded(graph).graph
+    # No stage can end here, so that what only the run tells has room; loops that JAX differentiates need it throughout.
+    padded = Pad(device=True, differentiated=derivative != "none").padded(graph)
+    for claim in padded.claims:
+        raise UnsupportedError(
+            f"{name}: {claim.message}, or may: only the run can tell, and inside of JAX nothing can be raised then; "
+            f"call a loopjax.function outside of JAX"
+        )
+    graph = padded.graph
     return _Form(graph, CompiledStage(_one_stage(graph, name), name, derivative=derivative))
 
 
@@ -211,15 +218,13 @@ def _one_stage(graph: Graph, name: str) -> Stage:
     """The program as one stage that returns nothing to be cut, or the error that says what ends it."""
     for node in graph.applies:
         if is_cut(node):
-            stack = node.inputs[0].owner
-            assert stack is not None
-            rows = node.outputs[0]
+            stack, rows = _origin(node.inputs[0]), node.outputs[0]
             lines = dict.fromkeys(source for reader in graph.readers.get(rows, ()) for source in reader.sources)
             raise UnsupportedError(
-                f"{name}: {stack.op.subject}{where(stack.sources)} stops by until, and its whole output is "
-                f"{'read' if lines else 'returned'}{where(lines)}: its length is known only after it has run, and "
-                f"inside of JAX one program must know all lengths before. Read its last steps, a single step or a "
-                f"sum over its steps, or give it n_steps without until; or call a loopjax.function outside of JAX"
+                f"{name}: how many rows {stack} gives is known only after it has run, "
+                f"and the whole of them is {'read' if lines else 'returned'}{where(lines)}; inside of JAX one program "
+                f"must know all lengths before. Read its last rows, a single one or a sum; or call a loopjax.function "
+                f"outside of JAX"
             )
         leaves = leaves_of(demanded(node), stop=graph.inputs)
         for length in leaves.opaque:
@@ -230,6 +235,17 @@ def _one_stage(graph: Graph, name: str) -> Stage:
             )
     (stage,) = split(graph)
     return stage
+
+
+def _origin(variable: Variable) -> str:
+    """What computed rows of which some count, before room was made for them."""
+    node = variable.owner
+    while node is not None and isinstance(node.op, Call) and node.op.row in ("fill_rows", "resize"):
+        node = node.inputs[0].owner
+    if node is None:
+        return repr(variable)
+    what = "a mask" if isinstance(node.op, Call) and node.op.row == "true_places" else node.op.subject
+    return f"{what}{where(node.sources)}"
 
 
 def _maker(variable: Variable) -> str:

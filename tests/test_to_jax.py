@@ -360,10 +360,11 @@ class TestLengths:
             name="up",
         )
         with pytest.raises(
-            UnsupportedError, match=r"scan 'up' \[.*:\d+\] stops by until, and its whole output is returned"
+            UnsupportedError,
+            match=r"scan 'up' \[.*:\d+\] gives is known only after it has run, and the whole of them is returned",
         ):
             loopjax.to_jax([x], stack)
-        with pytest.raises(UnsupportedError, match=r"whole output is read \[.*:\d+\]"):
+        with pytest.raises(UnsupportedError, match=r"the whole of them is read \[.*:\d+\]"):
             loopjax.to_jax([x], at.sort(stack))
         with pytest.raises(UnsupportedError, match=r"arange .* needs a length that gt .* computes on the device"):
             loopjax.to_jax([x], at.arange((x > 0).sum()))
@@ -468,3 +469,29 @@ def test_shard_map(x64):
     }
     done = subprocess.run([sys.executable, "-c", SHARDED], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
+
+
+class TestLengthsOfTheRun:
+    """What only the run tells stays inside: sums, means and gradients of it are JAX functions."""
+
+    def test_masks(self):
+        x = at.fvector("x")
+        f = loopjax.to_jax([x], (x[x > 1] ** 2).sum())
+        values = np.array([1.0, 2.0, 3.0], "float32")
+        assert float(jax.jit(f)(values)) == 13
+        np.testing.assert_array_equal(jax.grad(f)(values), [0, 4, 6])
+        np.testing.assert_array_equal(jax.vmap(f)(np.stack([values, values[::-1] * 0.5])), [13, 2.25])
+
+    def test_until(self):
+        x = at.fvector("x")
+        rows, _ = loopjax.scan(lambda a, h: (h + a, loopjax.until(h + a > 2)), sequences=x, outputs_info=np.float32(0))
+        f = loopjax.to_jax([x], rows.std())
+        values = np.array([1.0, 0.5, 1.0, 3.0], "float32")
+        np.testing.assert_allclose(jax.jit(f)(values), np.std([1, 1.5, 2.5]), rtol=1e-6)
+        expected = loopjax.function([x], loopjax.grad(rows.std(), x))(values)
+        np.testing.assert_allclose(jax.jit(jax.grad(f))(values), expected, rtol=1e-5, atol=1e-6)
+
+    def test_sizes_that_may_differ_are_refused(self):
+        x, y = at.fvector("x"), at.fvector("y")
+        with pytest.raises(loopjax.errors.UnsupportedError, match=r"only the run can tell"):
+            loopjax.to_jax([x, y], (x[x > 1] + y[y > 1]).sum())(np.ones(3, "float32"), np.ones(3, "float32"))

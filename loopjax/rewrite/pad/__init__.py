@@ -48,7 +48,7 @@ class Padded(NamedTuple):
 @dataclass(frozen=True)
 class Pad:
     """Gives room to spare to axes whose length depends on ``values`` (inputs that calls give as numbers), on the sizes
-    of ``axes``, or, with ``device``, on what only a run decides.
+    of ``axes``, or, with ``device``, on what only a run decides; ``differentiated`` where a derivative will be taken.
 
     What mixes rows is masked; where an op has no rule for that, the axis is cut to its length before it, which ends a
     stage or is compiled for each length. In the bodies of loops no stage can end, so there it is always done.
@@ -57,6 +57,7 @@ class Pad:
     values: tuple[Variable, ...] = ()
     axes: tuple[InputAxis, ...] = ()
     device: bool = False
+    differentiated: bool = False
     name: str = "pad"
 
     def __call__(self, graph: Graph) -> Graph:
@@ -71,7 +72,10 @@ class Pad:
         differentiated = any(isinstance(node.op, Differentiated) for node in graph.applies)
         # A gradient relies on valid rows past the count: nothing times NaN is NaN.
         filling = "poison" if config.poison and not differentiated else "row 0"
-        level = Level(Lengths((*self.values, *counts.values()), self.device, filling, fine=differentiated))
+        level = Level(
+            Lengths((*self.values, *counts.values()), self.device, filling, fine=differentiated),
+            differentiated=self.differentiated,
+        )
         for one, count in counts.items():
             room = level.emit("dim", one.variable, axis=one.axis)
             level.note(one.variable, {**level.of(one.variable), one.axis: Axis(count, room)})
