@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,7 @@ from loopjax.trace.graph import Apply, Graph, Variable
 from loopjax.trace.loop import LoopPlan, Scan
 
 
-@dataclass(frozen=True)
-class LoopReport:
+class LoopReport(NamedTuple):
     """One loop: its name and line, how deep it is nested, its length, plan, and what it stacks in bytes.
 
     ``n_steps`` is ``None`` where the trip count is a run-time value without a bound. Where the count ``varies``,
@@ -61,8 +60,7 @@ def _storage(plan: LoopPlan) -> str:
     return text if nest.flat else f"{text}, as loops of {nest}, {nest.recomputed} steps computed again"
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """The loops of each stage of a function; prints as text.
 
     ``room``: which lengths have room for more rows, so that one program serves many; ``exact``: the ops that need a
@@ -89,7 +87,8 @@ class Report:
         lines += self.exact
         return "\n".join(lines)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def explain(function: Function) -> Report:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax
 import numpy as np
@@ -13,8 +13,7 @@ from loopjax.arguments import In, Signature
 from loopjax.config import LENGTHS, config
 from loopjax.errors import UnsupportedError, about
 from loopjax.executable import CompiledStage
-from loopjax.inline import Inlined, holds_tracers
-from loopjax.precision import SixtyFourBits
+from loopjax.precision import SixtyFourBits, holds_tracers
 from loopjax.program import Options, Program, Unused, collect
 from loopjax.repeated import repeated
 from loopjax.rewrite.driver import rewrite
@@ -27,6 +26,9 @@ from loopjax.trace.source import user_source
 from loopjax.trace.substitute import Replacements
 from loopjax.trace.verify import verify
 from loopjax.variants import Variant, Variants
+
+if TYPE_CHECKING:
+    from loopjax.inline import Inlined
 
 
 def function(
@@ -255,6 +257,8 @@ class Function:
                 f"{self.name} was called while JAX traces, and has shared variables: {self.get_shared()}; make it with "
                 f"loopjax.to_jax, which takes and returns their values, or call it outside of jit, grad and vmap"
             )
+        from loopjax.inline import Inlined  # a part of the package's import time, and rarely needed
+
         if self._for_jax is None:
             self._for_jax = Inlined(self.program)
         return self.program.form(self._for_jax(self._signature.checked(given)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -27,11 +27,6 @@ from loopjax.trace.lengths import leaves_of
 from loopjax.trace.op import Call
 from loopjax.trace.shared import SharedVariable
 from loopjax.trace.types import KEY
-
-
-def holds_tracers(values: Iterable[Any]) -> bool:
-    """Whether JAX traces one of them."""
-    return any(isinstance(value, jax.core.Tracer) for value in values)
 
 
 class Inlined:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -51,3 +52,8 @@ def narrowed(array: Any) -> Any:
     """An array of 64-bit elements cast to 32 bits; any other as it is."""
     dtype = NARROW.get(str(array.dtype))
     return array if dtype is None else array.astype(dtype)
+
+
+def holds_tracers(values: Iterable[Any]) -> bool:
+    """Whether JAX traces one of them."""
+    return any(isinstance(value, jax.core.Tracer) for value in values)

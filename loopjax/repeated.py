@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -37,8 +36,7 @@ NUMBERS = (int, float)
 """Python's numbers, which become NumPy's of the input's dtype."""
 
 
-@dataclass(frozen=True)
-class _Known:
+class _Known(NamedTuple):
     """What a call like one before runs: an executable compiled ahead of time, which needs the x64 flag for NumPy's
     arrays alone; what becomes of numbers; what must hold of trip counts; and where JAX was in its tracing."""
 
@@ -147,17 +145,12 @@ class Repeated:
 def repeated(program: Program, variant: Variant) -> Repeated | None:
     """For calls that run one stage on the arguments and hand on its results as they are; ``None`` for others."""
     options, stages = program.options, variant.stages
-    computed = all(isinstance(v, SharedVariable) or v.owner is not None for v in variant.graph.outputs)
-    if (
-        len(stages) > 1
-        or options.inplace
-        or options.check_index
-        or not computed
-        or not variant.is_plain
-        or stages[0].stage.lengths
-    ):
+    if len(stages) > 1 or options.inplace or options.check_index or not variant.is_plain:
         return None
-    return Repeated(program, variant)
+    computed = all(isinstance(v, SharedVariable) or v.owner is not None for v in variant.graph.outputs)
+    # Of one length computed from others, many calls share a program; here each would have its own.
+    shares = bool(stages[0].stage.lengths and stages[0].stage.length_inputs)
+    return Repeated(program, variant) if computed and not shares else None
 
 
 def _is_taken(value: Any, array: Any) -> bool:

@@ -13,7 +13,6 @@ import numpy as np
 
 from loopjax.arguments import In, Signature
 from loopjax.errors import about, where
-from loopjax.inline import Inlined
 from loopjax.precision import NARROW, narrowed, x64_is_on
 from loopjax.program import Options, Program, Unused, collect
 from loopjax.rewrite.driver import rewrite
@@ -94,6 +93,8 @@ class JaxFunction:
         self._program = program
         self._signature = Signature(program.inputs, program.options.allow_downcast, program.options.name)
         self._narrow = not keep_x64
+        from loopjax.inline import Inlined  # a part of the package's import time, and not always needed
+
         self._inlined = Inlined(program, derivatives, keep_x64)
         self.variables = _named(dict.fromkeys([*program.state.variables, *program.state.updated]))
         self.__name__ = self.__qualname__ = program.options.name

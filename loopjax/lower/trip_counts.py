@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,8 +15,7 @@ from loopjax.trace.loop import MOST_STEPS, Scan
 from loopjax.trace.op import Call
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """A trip count, the least it may be, whose it is, and where.
 
     ``rows``: the lengths of the sequences that so many steps would read, each with what ``needs`` says of it: its name,
@@ -33,16 +31,14 @@ class Check:
     needs: tuple[tuple[str, int], ...] = ()
 
 
-@dataclass(frozen=True)
-class Checks:
+class Checks(NamedTuple):
     """All checks of a stage, and the inputs whose values they need."""
 
     each: tuple[Check, ...]
     leaves: tuple[Variable, ...]
 
 
-@dataclass(frozen=True)
-class Range:
+class Range(NamedTuple):
     """The values that an input may have, by its position."""
 
     place: int

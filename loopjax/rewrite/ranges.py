@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.fold import fold_of
@@ -44,8 +45,7 @@ class CountRanges:
         return region if isinstance(op, Differentiated) else self(region)
 
 
-@dataclass(frozen=True)
-class _Range:
+class _Range(NamedTuple):
     start: Variable
     step: int
     length: Variable

@@ -17,8 +17,7 @@ MOST_STEPS = 2**31 - 1
 """Steps that a loop can count."""
 
 
-@dataclass(frozen=True)
-class Keep:
+class Keep(NamedTuple):
     """Which steps of an output anyone reads: all, the ``last`` few, or ``every`` n-th and the last."""
 
     last: int | None = None
@@ -87,8 +86,7 @@ class MapOutput:
     name: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True)
-class Fold:
+class Fold(NamedTuple):
     """A value gathered over the steps in the carry, instead of from a stack: one more output of the scan.
 
     Of output number ``output``: the ``sum``, ``prod``, ``max`` or ``min`` over all steps in ``dtype``, or the value

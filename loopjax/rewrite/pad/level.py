@@ -57,8 +57,7 @@ class Claim(NamedTuple):
     message: str
 
 
-@dataclass(frozen=True)
-class Requirement:
+class Requirement(NamedTuple):
     """What must hold of two lengths that a call's arguments say: ``==``, ``>=`` or ``<=``. ``error`` is ``index`` or
     ``value``."""
 
