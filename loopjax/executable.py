@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from loopjax.lower.compile import Compiled
 from loopjax.lower.specialise import specialise
 from loopjax.lower.stages import Pick, Stage, key
 from loopjax.lower.trip_counts import check
@@ -20,6 +19,9 @@ from loopjax.rewrite.pipeline import sized
 from loopjax.rewrite.plan import Derivative
 from loopjax.trace.graph import Variable
 from loopjax.trace.types import TensorType
+
+if TYPE_CHECKING:
+    from loopjax.lower.compile import Compiled
 
 KEPT = 256
 """Compiled programs that a stage keeps; the least recently used goes first."""
@@ -85,6 +87,8 @@ class CompiledStage:
         return found
 
     def _make(self, arrays: Sequence[Any]) -> Compiled:
+        from loopjax.lower.compile import Compiled  # all rules of lowering, a part of the package's import time
+
         graph = self.stage.graph
         types = [
             TensorType(variable.dtype, tuple(array.shape)) for variable, array in zip(graph.inputs, arrays, strict=True)

@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import gammaln
 
 from loopjax.random.distributions import REQUIRED, distribution
 from loopjax.random.rejection import accepted
@@ -90,7 +89,7 @@ def _logseries(key: Any, p: Any, shape: Sizes, dtype: str) -> Any:
 
 def _log_ways(n: Any, k: Any) -> Any:
     """The logarithm of the number of ways to take ``k`` of ``n``."""
-    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+    return jax.scipy.special.gammaln(n + 1) - jax.scipy.special.gammaln(k + 1) - jax.scipy.special.gammaln(n - k + 1)
 
 
 def hypergeometric(key: Any, good: Any, bad: Any, taken: Any, shape: Sizes, dtype: str) -> Any:

@@ -101,8 +101,7 @@ class Fold(NamedTuple):
     some: bool = False
 
 
-@dataclass(frozen=True)
-class History:
+class History(NamedTuple):
     """The last ``size`` values of an output, which are read at ``taps``.
 
     In plain carries (``window``), in a ``ring``, or in ``blocks``: the last ``near`` of them in plain carries and all
