@@ -60,6 +60,11 @@ def on_device(array: Any) -> jax.Array:
     return placed
 
 
+def normal(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> jax.Array:
+    """Normal draws on the default device, float32."""
+    return on_device((scale * rng.normal(size=shape)).astype("float32"))
+
+
 def waited(result: Any) -> Any:
     """The result once all of its arrays are there."""
     wait: Callable[[Any], Any] = jax.block_until_ready

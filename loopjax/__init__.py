@@ -7,6 +7,7 @@ from loopjax.checkpoint.scan_checkpoints import scan_checkpoints
 from loopjax.config import config
 from loopjax.explain import explain
 from loopjax.function import Function, function
+from loopjax.mode import Mode
 from loopjax.to_jax import to_jax
 from loopjax.trace.arguments import until
 from loopjax.trace.grad import grad
@@ -26,6 +27,7 @@ __all__ = [
     "Function",
     "In",
     "Lop",
+    "Mode",
     "Out",
     "Packed",
     "Rop",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import jax
 
@@ -21,6 +22,8 @@ class Config:
     ``lengths`` is what ``function`` does about lengths that differ from call to call unless told: see there; also
     ``LOOPJAX_LENGTHS``.
 
+    ``mode`` is the ``Mode`` of ``function`` unless told, or the name of one.
+
     ``verify`` checks every graph after every rewrite, for tests; also ``LOOPJAX_VERIFY=1``.
 
     ``poison`` fills what nobody has written with NaN (integers: the least), for tests, and in programs without
@@ -32,6 +35,7 @@ class Config:
         self.verify: bool = os.environ.get("LOOPJAX_VERIFY", "") not in ("", "0")
         self.poison = False
         self._lengths = "auto"
+        self.mode: Any = "FAST_RUN"
         self.lengths = os.environ.get("LOOPJAX_LENGTHS", "auto")
         chosen = os.environ.get("LOOPJAX_FLOATX")
         if chosen:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +14,9 @@ import numpy as np
 from loopjax.lower.specialise import specialise
 from loopjax.lower.stages import Pick, Stage, key
 from loopjax.lower.trip_counts import check
+from loopjax.program import Options
 from loopjax.rewrite.driver import rewrite
-from loopjax.rewrite.pipeline import sized
-from loopjax.rewrite.plan import Derivative
+from loopjax.rewrite.target import Derivative, Target
 from loopjax.trace.graph import Variable
 from loopjax.trace.types import TensorType
 
@@ -27,21 +27,26 @@ KEPT = 256
 """Compiled programs that a stage keeps; the least recently used goes first."""
 
 
+class Ready(NamedTuple):
+    """The arrays of a stage's inputs and the program that is compiled for them."""
+
+    arrays: list[Any]
+    program: Compiled
+
+
 class CompiledStage:
     """A stage with its cache, keyed by the inputs' shapes and the values of lengths."""
 
     def __init__(
         self,
         stage: Stage,
-        name: str,
+        options: Options,
         donated: Collection[Variable] = (),
-        check_index: bool = False,
         derivative: Derivative = "none",
     ) -> None:
         self.stage = stage
         self._derivative: Derivative = derivative
-        self._name = name
-        self._check_index = check_index
+        self._options = options
         self._donate = [position for position, variable in enumerate(stage.graph.inputs) if variable in donated]
         self._cache: OrderedDict[Any, Compiled] = OrderedDict()
         self._lock = threading.Lock()
@@ -58,11 +63,24 @@ class CompiledStage:
         with self._lock:
             return list(self._cache.values())
 
-    def knows(self, values: Mapping[Variable, Any]) -> bool:
-        """Whether there is a program for these inputs; raises for trip counts that do not fit."""
+    def ready(self, values: Mapping[Variable, Any]) -> Ready | None:
+        """What these inputs run, where it has been compiled; raises for trip counts that do not fit."""
         arrays = self._read(values)
+        program = self._kept(key(self.stage, arrays))
+        return None if program is None else Ready(arrays, program)
+
+    def find(self, arrays: Sequence[Any]) -> Compiled:
+        """The program for these inputs, compiled when it is called first."""
+        place = key(self.stage, arrays)
+        program = self._kept(place)
+        if program is not None:
+            return program
+        made = self._make(arrays)
         with self._lock:
-            return key(self.stage, arrays) in self._cache
+            program = self._cache.setdefault(place, made)
+            if len(self._cache) > KEPT:
+                self._cache.popitem(last=False)
+        return program
 
     def _read(self, values: Mapping[Variable, Any]) -> list[Any]:
         """The arrays of the stage's inputs, trip counts among them checked."""
@@ -71,37 +89,38 @@ class CompiledStage:
             check(self.stage.checks, dict(zip(self.stage.graph.inputs, arrays, strict=True)))
         return arrays
 
-    def find(self, arrays: Sequence[Any]) -> Compiled:
-        """The program for these inputs, compiled when it is called first."""
-        place = key(self.stage, arrays)
+    def _kept(self, place: Any) -> Compiled | None:
+        """The program at hand, which is then the one most recently used."""
         with self._lock:
-            found = self._cache.get(place)
-            if found is not None:
+            program = self._cache.get(place)
+            if program is not None:
                 self._cache.move_to_end(place)
-                return found
-        made = self._make(arrays)
-        with self._lock:
-            found = self._cache.setdefault(place, made)
-            if len(self._cache) > KEPT:
-                self._cache.popitem(last=False)
-        return found
+            return program
 
     def _make(self, arrays: Sequence[Any]) -> Compiled:
-        from loopjax.lower.compile import Compiled  # all rules of lowering, a part of the package's import time
+        # All rules of lowering and all passes: a part of the package's import time.
+        from loopjax.lower.compile import Compiled
+        from loopjax.rewrite.pipeline import sized
 
         graph = self.stage.graph
         types = [
             TensorType(variable.dtype, tuple(array.shape)) for variable, array in zip(graph.inputs, arrays, strict=True)
         ]
         values = {graph.inputs[position]: np.asarray(arrays[position]) for position in self.stage.length_inputs}
-        passes = sized(self._derivative, self._check_index)
-        planned = rewrite(specialise(graph, types, values), passes)
-        return Compiled(planned, self._name, self._donate, self._check_index)
+        planned = rewrite(specialise(graph, types, values), sized(self._target()))
+        return Compiled(planned, self._options.name, self._donate, self._options.check_index)
 
-    def run(self, values: Mapping[Variable, Any]) -> list[tuple[Variable, Any]]:
-        """The stage's outputs, given the values of its inputs."""
-        arrays = self._read(values)
-        outputs = self.find(arrays).call(*arrays)
+    def _target(self) -> Target:
+        mode = self._options.mode
+        return Target(
+            jax.default_backend(), self._derivative, self._options.check_index, mode.reassociate, mode.without
+        )
+
+    def run(self, values: Mapping[Variable, Any], ready: Ready | None = None) -> list[tuple[Variable, Any]]:
+        """The stage's outputs, given the values of its inputs, and what ``ready`` says of them where it was asked."""
+        arrays = self._read(values) if ready is None else ready.arrays
+        program = self.find(arrays) if ready is None else ready.program
+        outputs = program.call(*arrays)
         return [(variable, _picked(outputs, pick)) for variable, pick in self.stage.given]
 
 

@@ -13,12 +13,12 @@ from loopjax.arguments import In, Signature
 from loopjax.config import LENGTHS, config
 from loopjax.errors import UnsupportedError, about
 from loopjax.executable import CompiledStage
+from loopjax.mode import read_mode
 from loopjax.precision import SixtyFourBits, holds_tracers
 from loopjax.program import Options, Program, Unused, collect
 from loopjax.repeated import repeated
 from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.pad import Fallback
-from loopjax.rewrite.pipeline import SYMBOLIC
 from loopjax.trace.graph import Graph, Variable
 from loopjax.trace.methods import word
 from loopjax.trace.shared import SharedVariable
@@ -83,8 +83,10 @@ def function(
         serves many lengths; the sizes of arguments from the second on. ``"auto"`` compiles for each of the first two
         values of a length, and then as ``"padded"``; it is what ``config.lengths`` says unless given. An op that needs
         a length as it is (``explain`` names them) is compiled for each all the same.
-    mode, profile
-        Accepted for old programs; they change nothing.
+    mode
+        Which rewrites are made, a ``Mode`` or the name of one; ``config.mode`` unless given.
+    profile
+        Accepted for old programs; it changes nothing.
 
     Raises ``MissingInputError`` for a graph input that nobody gives, ``UnusedInputError``, and ``TypeError`` or
     ``ValueError`` for updates and givens that do not fit.
@@ -93,6 +95,7 @@ def function(
     with about(label, user_source()):
         if check not in (None, "index"):
             raise ValueError(f"check is 'index' or None, not {check!r}")
+        chosen = read_mode(mode)
         policy = lengths or config.lengths
         if policy not in LENGTHS:
             raise ValueError(f"lengths is one of {LENGTHS}, not {lengths!r}")
@@ -101,13 +104,15 @@ def function(
             outputs,
             updates,
             givens,
-            Options(label, allow_input_downcast, bool(accept_inplace), check == "index", policy),
+            Options(label, allow_input_downcast, bool(accept_inplace), check == "index", policy, chosen),
             no_default_updates=no_default_updates,
             rebuild_strict=rebuild_strict,
             on_unused_input=on_unused_input,
         )
+    from loopjax.rewrite.pipeline import symbolic  # all passes, a part of the package's import time
+
     verify(program.graph)
-    return Function(replace(program, graph=rewrite(program.graph, SYMBOLIC)))
+    return Function(replace(program, graph=rewrite(program.graph, symbolic(chosen.without))))
 
 
 class Function:

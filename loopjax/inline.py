@@ -16,11 +16,11 @@ from loopjax.executable import CompiledStage
 from loopjax.lower.stages import Stage, key, split
 from loopjax.lower.trip_counts import check
 from loopjax.precision import narrowed, x64_is_on
-from loopjax.program import Program
+from loopjax.program import Options, Program
 from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.pad import Pad
 from loopjax.rewrite.pipeline import FIXED
-from loopjax.rewrite.plan import Derivative
+from loopjax.rewrite.target import Derivative
 from loopjax.trace.demands import demanded, is_cut
 from loopjax.trace.graph import Apply, Constant, Graph, Variable
 from loopjax.trace.lengths import leaves_of
@@ -38,17 +38,19 @@ class Inlined:
     """
 
     def __init__(self, program: Program, derivatives: Derivative = "any", keep_x64: bool = False) -> None:
-        name, graph = program.options.name, program.graph
-        if program.options.check_index:
-            raise UnsupportedError(f"{name}: check='index' raises after a call, which JAX's transformations cannot")
+        options, graph = program.options, program.graph
+        if options.check_index:
+            raise UnsupportedError(
+                f"{options.name}: check='index' raises after a call, which JAX's transformations cannot"
+            )
         self._program = program
         self._keep_x64 = keep_x64
-        self._plain = _form(graph, name, "none")
+        self._plain = _form(graph, options, "none")
         self._derived: list[_Form] = []
         if derivatives in ("reverse", "any"):
-            self._derived.append(_form(rewrite(graph, FIXED), name, derivatives))
+            self._derived.append(_form(rewrite(graph, FIXED), options, derivatives))
         if derivatives != "none":
-            self._derived.append(_form(graph, name, derivatives))
+            self._derived.append(_form(graph, options, derivatives))
 
     def __call__(self, arrays: Sequence[Any]) -> list[Any]:
         values = dict(zip(self._program.graph.inputs, arrays, strict=True))
@@ -189,16 +191,16 @@ def _with_derivatives(plain: _Sized, derived: _Sized) -> Callable[..., list[Any]
     return run
 
 
-def _form(graph: Graph, name: str, derivative: Derivative) -> _Form:
+def _form(graph: Graph, options: Options, derivative: Derivative) -> _Form:
     # No stage can end here, so that what only the run tells has room; loops that JAX differentiates need it throughout.
     padded = Pad(device=True, differentiated=derivative != "none").padded(graph)
     for claim in padded.claims:
         raise UnsupportedError(
-            f"{name}: {claim.message}, or may: only the run can tell, and inside of JAX nothing can be raised then; "
-            f"call a loopjax.function outside of JAX"
+            f"{options.name}: {claim.message}, or may: only the run can tell, and inside of JAX nothing can be raised "
+            f"then; call a loopjax.function outside of JAX"
         )
     graph = padded.graph
-    return _Form(graph, CompiledStage(_one_stage(graph, name), name, derivative=derivative))
+    return _Form(graph, CompiledStage(_one_stage(graph, options.name), options, derivative=derivative))
 
 
 def _shape_of(array: Any) -> Any:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from loopjax.arguments import In, Out
 from loopjax.errors import MissingInputError, UnusedInputError, where
+from loopjax.mode import Mode
 from loopjax.state import State
 from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Constant, Graph, Variable, ancestors
@@ -29,6 +30,7 @@ class Options:
     inplace: bool = False
     check_index: bool = False
     lengths: str = "auto"
+    mode: Mode = field(default_factory=Mode)
 
 
 @dataclass(frozen=True)

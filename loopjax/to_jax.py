@@ -13,11 +13,11 @@ import numpy as np
 
 from loopjax.arguments import In, Signature
 from loopjax.errors import about, where
+from loopjax.mode import read_mode
 from loopjax.precision import NARROW, narrowed, x64_is_on
 from loopjax.program import Options, Program, Unused, collect
 from loopjax.rewrite.driver import rewrite
-from loopjax.rewrite.pipeline import SYMBOLIC
-from loopjax.rewrite.plan import Derivative
+from loopjax.rewrite.target import Derivative
 from loopjax.trace.grad import check_choice
 from loopjax.trace.graph import Variable
 from loopjax.trace.shared import SharedVariable
@@ -40,6 +40,7 @@ def to_jax(
     on_unused_input: Unused = "raise",
     derivatives: Derivative = "any",
     keep_x64: bool = False,
+    mode: Any = None,
 ) -> JaxFunction:
     """Makes a pure JAX function of symbolic variables, for ``jax.jit``, ``grad``, ``jvp``, ``vmap``, ``lax.scan``,
     ``jax.checkpoint`` and ``shard_map`` (with ``check_vma=False``).
@@ -59,6 +60,8 @@ def to_jax(
     keep_x64
         Where JAX's x64 is off, outputs and state of 64 bits are cast to 32 unless this is set. The arithmetic is as
         wide as the program says in any case.
+    mode
+        As that of ``function``; nothing is tuned, since JAX compiles the result as a part of its own.
 
     Lengths must be concrete when JAX traces: numbers, or arguments named by ``static_argnums``; a traced one may set
     how often a loop runs of which the last steps, single steps or sums alone are read, and has no reverse mode then.
@@ -67,19 +70,22 @@ def to_jax(
     """
     label = name or "to_jax"
     with about(label, user_source()):
+        chosen = read_mode(mode)
         check_choice("derivatives", derivatives, ("any", "reverse", "forward", "none"))
         program = collect(
             inputs,
             outputs,
             updates,
             givens,
-            Options(label, allow_input_downcast),
+            Options(label, allow_input_downcast, mode=chosen),
             no_default_updates=no_default_updates,
             rebuild_strict=rebuild_strict,
             on_unused_input=on_unused_input,
         )
+    from loopjax.rewrite.pipeline import symbolic  # all passes, a part of the package's import time
+
     verify(program.graph)
-    return JaxFunction(replace(program, graph=rewrite(program.graph, SYMBOLIC)), derivatives, keep_x64)
+    return JaxFunction(replace(program, graph=rewrite(program.graph, symbolic(chosen.without))), derivatives, keep_x64)
 
 
 class JaxFunction:

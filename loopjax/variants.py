@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from loopjax.errors import LoopJaxError
-from loopjax.executable import CompiledStage
+from loopjax.executable import CompiledStage, Ready
 from loopjax.lower.stages import split
 from loopjax.program import Program
 from loopjax.rewrite.pad import Fallback, InputAxis, Pad
@@ -46,7 +46,9 @@ class Variant:
         options = program.options
         overwritable = options.inplace and len(stages) == 1 and not self.padded.axes
         self.donated = frozenset(program.state.overwritable(program.graph.outputs) if overwritable else ())
-        self.stages = tuple(CompiledStage(stage, options.name, self.donated, options.check_index) for stage in stages)
+        self.stages = tuple(CompiledStage(stage, options, self.donated) for stage in stages)
+        self._compared = [length for one in self.padded.requirements for length in (one.length, one.other)]
+        self._leaves = leaves_of(self._compared, stop=self.graph.inputs).values
 
     @property
     def is_plain(self) -> bool:
@@ -61,18 +63,19 @@ class Variant:
         counts = [values[one.variable].shape[one.axis] for one in self.padded.axes]
         for one in self.padded.axes:
             rows = values[one.variable].shape[one.axis]
-            values[one.variable] = _with_room(values[one.variable], one.axis, capacity(rows, self.padded.fine))
+            values[one.variable] = _with_room(values[one.variable], one.axis, int(capacity(rows, self.padded.fine, np)))
         values.update(zip(self.graph.inputs[len(arrays) :], (np.asarray(count) for count in counts), strict=True))
         return values
 
-    def run(self, values: dict[Variable, Any]) -> list[Any]:
-        """The program's outputs: each stage found or compiled for its inputs, and run.
+    def run(self, values: dict[Variable, Any], first: Ready | None = None) -> list[Any]:
+        """The program's outputs: each stage found or compiled for its inputs, and run; ``first`` is what is known of
+        the first one.
 
         Raises ``ValueError`` for sizes that differ and must be equal, where only the run knew them.
         """
         self._check(values)
-        for stage in self.stages:
-            values.update(stage.run(values))
+        for number, stage in enumerate(self.stages):
+            values.update(stage.run(values, None if number else first))
         for claim in self.padded.claims:
             if not values[claim.holds]:
                 raise ValueError(claim.message)
@@ -81,13 +84,12 @@ class Variant:
 
     def _check(self, values: Mapping[Variable, Any]) -> None:
         """Raises for lengths among the arguments that do not fit each other."""
-        requirements = self.padded.requirements
-        if not requirements:
+        if not self._compared:
             return
-        sides = [side for one in requirements for side in (one.length, one.other)]
-        known = {leaf: np.asarray(values[leaf]) for leaf in leaves_of(sides, stop=self.graph.inputs).values}
-        found = iter(host_values(sides, known, {variable: np.shape(array) for variable, array in values.items()}))
-        for one in requirements:
+        known = {leaf: np.asarray(values[leaf]) for leaf in self._leaves}
+        shapes = {variable: np.shape(array) for variable, array in values.items()}
+        found = iter(host_values(self._compared, known, shapes))
+        for one in self.padded.requirements:
             length, other = next(found), next(found)
             assert length is not None
             assert other is not None
@@ -141,19 +143,20 @@ class Variants:
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         """The program's outputs for these inputs."""
-        if self._policy == "exact":
-            return self.latest.run(self.latest.values(arrays))
         for variant in reversed(self._all):
             values = variant.values(arrays)
-            if variant.stages[0].knows(values):
-                return self._run(variant, values)
+            ready = variant.stages[0].ready(values)
+            if ready is not None:
+                return self._run(variant, values, ready)
         if self._note(arrays):
             return self.run(arrays)
         return self._run(self.latest, self.latest.values(arrays))
 
-    def _run(self, variant: Variant, values: dict[Variable, Any]) -> list[Any]:
-        outputs = variant.run(values)
-        if not variant.pad.device and any(len(stage.programs) > DISTINCT for stage in variant.stages[1:]):
+    def _run(self, variant: Variant, values: dict[Variable, Any], ready: Ready | None = None) -> list[Any]:
+        outputs = variant.run(values, ready)
+        if self._policy == "exact" or variant.pad.device:
+            return outputs
+        if any(len(stage.programs) > DISTINCT for stage in variant.stages[1:]):
             with self._lock:
                 if variant is self.latest:
                     pad = variant.pad
@@ -181,6 +184,8 @@ class Variants:
 
     def _note(self, arrays: Sequence[Any]) -> bool:
         """Remembers the lengths of a call that no program is compiled for; whether there is a new variant for it."""
+        if self._policy == "exact":
+            return False
         with self._lock:
             pad = self.latest.pad
             given = dict(zip(self._program.graph.inputs, arrays, strict=True))

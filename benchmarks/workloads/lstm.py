@@ -15,7 +15,7 @@ from jax import lax
 import loopjax as aesara
 import loopjax.tensor as at
 from benchmarks.compare import close
-from benchmarks.program import Program, jitted, on_device, symbolic
+from benchmarks.program import Program, jitted, normal, symbolic
 from benchmarks.workload import Contenders, Workload
 
 
@@ -36,9 +36,7 @@ class Data(NamedTuple):
 
 def _data(size: Size) -> Data:
     rng = np.random.default_rng(0)
-
-    def array(*shape: int, scale: float = 1.0) -> jax.Array:
-        return on_device((scale * rng.normal(size=shape)).astype("float32"))
+    array = partial(normal, rng)
 
     def gates(*shape: int) -> tuple[jax.Array, ...]:
         return tuple(array(*shape, scale=0.5 / size.units**0.5) for _ in range(4))

@@ -18,7 +18,7 @@ from jax import lax
 import loopjax as aesara
 import loopjax.tensor as at
 from benchmarks.compare import close
-from benchmarks.program import Program, jitted, on_device, symbolic
+from benchmarks.program import Program, jitted, normal, on_device, symbolic
 from benchmarks.workload import Contenders, Workload
 
 
@@ -41,10 +41,7 @@ class Data(NamedTuple):
 
 def _data(size: Size) -> Data:
     rng = np.random.default_rng(0)
-
-    def array(*shape: int, scale: float = 1.0) -> jax.Array:
-        return on_device((scale * rng.normal(size=shape)).astype("float32"))
-
+    array = partial(normal, rng)
     n = size.units
     x, lengths = array(*size), rng.integers(size.steps // 40, size.steps + 1, size.batch)
     W, U = (array(n, 4 * n, scale=0.5 / n**0.5) for _ in range(2))

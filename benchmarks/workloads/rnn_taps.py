@@ -18,7 +18,7 @@ from jax import lax
 import loopjax as aesara
 import loopjax.tensor as at
 from benchmarks.compare import close
-from benchmarks.program import Program, jitted, on_device, symbolic
+from benchmarks.program import Program, jitted, normal, symbolic
 from benchmarks.workload import Contenders, Workload
 
 UNITS = 64
@@ -39,10 +39,7 @@ class Data(NamedTuple):
 
 def _data(quick: bool) -> Data:
     rng = np.random.default_rng(0)
-
-    def array(*shape: int, scale: float = 1.0) -> jax.Array:
-        return on_device((scale * rng.normal(size=shape)).astype("float32"))
-
+    array = partial(normal, rng)
     steps = 100 if quick else 500
     matrices = (array(UNITS, UNITS, scale=0.3 / UNITS**0.5) for _ in range(5))
     return Data(array(steps + 4, UNITS), array(3, UNITS), array(UNITS), *matrices)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -14,7 +15,7 @@ from jax import lax
 import loopjax as aesara
 import loopjax.tensor as at
 from benchmarks.compare import close
-from benchmarks.program import Program, jitted, on_device, symbolic
+from benchmarks.program import Program, jitted, normal, symbolic
 from benchmarks.workload import Contenders, Workload
 
 UNITS = 64
@@ -22,10 +23,7 @@ UNITS = 64
 
 def _make(quick: bool) -> Contenders:
     rng = np.random.default_rng(0)
-
-    def array(*shape: int, scale: float = 1.0) -> jax.Array:
-        return on_device((scale * rng.normal(size=shape)).astype("float32"))
-
+    array = partial(normal, rng)
     x = array(50 if quick else 500, 8, UNITS)
     parameters = (*(array(UNITS, UNITS, scale=0.5 / UNITS**0.5) for _ in range(2)), array(UNITS))
     return Contenders(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from loopjax.rewrite.check_indices import CheckIndices
 from loopjax.rewrite.count_first import CountFirst
 from loopjax.rewrite.driver import Pass
@@ -9,28 +11,24 @@ from loopjax.rewrite.fold import FoldSteps
 from loopjax.rewrite.gather import Gather
 from loopjax.rewrite.keep import KeepRead
 from loopjax.rewrite.merge import Merge
-from loopjax.rewrite.plan import Derivative, PlanLoops
+from loopjax.rewrite.plan import PlanLoops
 from loopjax.rewrite.ranges import CountRanges
+from loopjax.rewrite.target import Target
 from loopjax.rewrite.trip_count import TripCount
 
-SYMBOLIC: tuple[Pass, ...] = (
-    Merge(),
-    Gather(),
-    Merge(),
-    CountRanges(),
-    FoldSteps(),
-    KeepRead(),
-    TripCount(),
-    CountFirst(),
-)
-"""Once for each function."""
+
+def symbolic(without: Collection[str] = ()) -> tuple[Pass, ...]:
+    """The passes that run once for each function."""
+    merge = () if "merge" in without else (Merge(),)
+    ranges = () if "ranges" in without else (CountRanges(),)
+    return (*merge, Gather(), *merge, *ranges, FoldSteps(), KeepRead(), TripCount(), CountFirst())
+
 
 FIXED: tuple[Pass, ...] = (TripCount(differentiated=True),)
 """After those, for a program that JAX may differentiate: with the lengths that are known when it traces."""
 
 
-def sized(derivative: Derivative = "none", check_index: bool = False) -> tuple[Pass, ...]:
-    """For each set of shapes and lengths; the last writes the plan of every loop. ``derivative`` may be taken of it
-    all by JAX."""
-    plan = PlanLoops(derivative=derivative)
-    return (CheckIndices(), plan) if check_index else (plan,)
+def sized(target: Target) -> tuple[Pass, ...]:
+    """The passes for each set of shapes and lengths; the last writes the plan of every loop."""
+    checks = (CheckIndices(),) if target.check_index else ()
+    return (*checks, PlanLoops(target))

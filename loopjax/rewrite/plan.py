@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from loopjax.errors import UnsupportedError, where
 from loopjax.rewrite.recompute import LEAST_BYTES, is_cheap, store_products
+from loopjax.rewrite.target import Derivative, Target
 from loopjax.trace.derivative import Differentiated, Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node, dependents
 from loopjax.trace.loop import History, LoopPlan, MapOutput, Recurrence, Scan
 from loopjax.trace.op import Call, Op
 from loopjax.trace.schedule import Body, Box, Nest
 from loopjax.trace.types import KEY, RESIDUAL, TensorType
-
-Derivative = Literal["none", "forward", "reverse", "any"]
 
 WINDOW = 4
 """Past values up to which plain carries beat a ring buffer."""
@@ -41,20 +39,18 @@ UNROLL_OPS = 12
 
 @dataclass(frozen=True)
 class PlanLoops:
-    """Decides for every loop; ``lower/`` obeys and ``explain`` prints it.
+    """Decides for every loop; ``lower/`` obeys and ``explain`` prints it."""
 
-    ``derivative`` is what JAX may take of the whole program, with respect to all of its inputs.
-    """
-
+    target: Target = field(default_factory=Target)
     name: str = "plan"
-    derivative: Derivative = "none"
 
     def __call__(self, graph: Graph) -> Graph:
-        wrt = frozenset() if self.derivative == "none" else frozenset(graph.inputs)
-        return _planned(graph, self.derivative, wrt, in_region=False)
+        derivative = self.target.derivative
+        wrt = frozenset() if derivative == "none" else frozenset(graph.inputs)
+        return _planned(graph, self.target, derivative, wrt, in_region=False)
 
 
-def _planned(graph: Graph, derivative: Derivative, wrt: Collection[Variable], in_region: bool) -> Graph:
+def _planned(graph: Graph, target: Target, derivative: Derivative, wrt: Collection[Variable], in_region: bool) -> Graph:
     """The graph with its loops planned; ``derivative`` encloses it, with respect to ``wrt`` of its inputs: as a region
     of the program's own derivatives, or as JAX may ask for it."""
     if not any(node.op.regions for node in graph.applies):
@@ -66,10 +62,10 @@ def _planned(graph: Graph, derivative: Derivative, wrt: Collection[Variable], in
         if isinstance(op, Differentiated):
             kind = _within(op, derivative)
             within = {i for i, o in zip(op.given, node.inputs, strict=False) if o in reached}
-            op = op.with_regions([_planned(op.region, kind, within.union(op.differentiated), in_region=True)])
+            op = op.with_regions([_planned(op.region, target, kind, within.union(op.differentiated), in_region=True)])
         elif isinstance(op, Scan):
-            op = replace(op, body=_planned(op.body, derivative, _within_body(op, node, reached), in_region))
-            plan = choose(op, node, derivative if in_region else _possible(op, derivative))
+            op = replace(op, body=_planned(op.body, target, derivative, _within_body(op, node, reached), in_region))
+            plan = choose(op, node, target, derivative if in_region else _possible(op, derivative))
             if plan.kind == "tree":
                 plan = replace(plan, fixed=tuple(variable not in reached for variable in node.inputs))
             stores = plan.checkpoint is not None and plan.checkpoint.keep == "products"
@@ -103,7 +99,7 @@ def _within_body(op: Scan, node: Apply, reached: Collection[Variable]) -> set[Va
     return found.union(inner.states, *inner.taps)
 
 
-def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
+def choose(op: Scan, node: Apply, target: Target, derivative: Derivative) -> LoopPlan:
     """The plan of a sized scan."""
     report = max((op.n_steps or REPORTS * REPORTS) // REPORTS, 1) if op.progress else 0
     plan = LoopPlan(
@@ -111,28 +107,28 @@ def choose(op: Scan, node: Apply, derivative: Derivative) -> LoopPlan:
     )
     n_steps = op.n_steps
     if (op.until or op.dynamic) and n_steps != 0:
-        return _varying(op, node, plan)
+        return _varying(op, node, target, plan)
     assert n_steps is not None
     if n_steps == 0:
         return replace(plan, kind="empty", reason="no steps")
     if n_steps == 1:
         return replace(plan, kind="inline", reason="one step")
-    if _is_map(op, derivative):
+    if "vmap" in target and _is_map(op, derivative):
         return _map_plan(op, n_steps, plan)
-    unroll, reason = _unroll(op, n_steps, derivative)
+    unroll, reason = _unroll(op, n_steps, target, derivative)
     frozen = max(n_steps - op.truncate_gradient, 0) if op.truncate_gradient > 0 and derivative != "none" else 0
     plan = replace(plan, unroll=unroll, reason=reason, frozen=frozen)
-    if derivative in ("reverse", "any") and op.checkpoint is None and not op.progress:
+    if "blocks" in target and derivative in ("reverse", "any") and op.checkpoint is None and not op.progress:
         plan = _in_blocks(op, n_steps, plan)
-    return _stored(op, node, n_steps - frozen, plan) if op.truncate_gradient else plan
+    return _stored(op, node, n_steps - frozen, target, plan) if op.truncate_gradient else plan
 
 
-def _stored(op: Scan, node: Apply, n_steps: int, plan: LoopPlan) -> LoopPlan:
+def _stored(op: Scan, node: Apply, n_steps: int, target: Target, plan: LoopPlan) -> LoopPlan:
     """The plan with what is stored for the gradient of the last ``n_steps`` steps: as asked, or by the body."""
     state = _state_bytes(op, plan.storage)
     cheap = is_cheap(op.body)
     if op.checkpoint is None:
-        if plan.derivative == "none" or not cheap or state < LEAST_BYTES:
+        if plan.derivative == "none" or "recompute" not in target or not cheap or state < LEAST_BYTES:
             return plan
         reason = f"{plan.reason}; all but states and products is computed again, which is cheaper than to store it"
         return replace(plan, checkpoint=Nest((Box((n_steps,)),), "products"), state_bytes=state, reason=reason)
@@ -160,13 +156,15 @@ def _rows_held(history: History) -> int:
     return history.size + (len(history.taps) if history.kind == "ring" else 0)
 
 
-def _varying(op: Scan, node: Apply, plan: LoopPlan) -> LoopPlan:
+def _varying(op: Scan, node: Apply, target: Target, plan: LoopPlan) -> LoopPlan:
     """The plan of a loop whose trip count only the run knows."""
     reason = (
         "it stops when until says so" if op.until else "n_steps is a run-time value and only the last steps are read"
     )
     if plan.derivative == "none" or (plan.derivative == "forward" and op.truncate_gradient < 0):
-        return replace(plan, kind="while", unroll=1 if op.until else _unroll(op, UNROLL, "none")[0], reason=reason)
+        return replace(
+            plan, kind="while", unroll=1 if op.until else _unroll(op, UNROLL, target, "none")[0], reason=reason
+        )
     if op.n_steps is None:
         raise UnsupportedError(
             f"{op.subject}: its length varies from step to step of an outer loop, and nothing bounds it for the "
@@ -241,7 +239,7 @@ def _bytes(types: Iterable[TensorType]) -> int:
     return total
 
 
-def _unroll(op: Scan, n_steps: int, derivative: Derivative) -> tuple[int, str]:
+def _unroll(op: Scan, n_steps: int, target: Target, derivative: Derivative) -> tuple[int, str]:
     """Steps per iteration: the user's, or several for a small elementwise body.
 
     Not under a derivative, which stores each step, nor where a ring is written: both got slower.
@@ -252,7 +250,7 @@ def _unroll(op: Scan, n_steps: int, derivative: Derivative) -> tuple[int, str]:
         isinstance(node.op, Call) and node.op.definition.trait == "pointwise" for node in op.body.applies
     )
     rings = any(_history(output).kind == "ring" for output in op.outputs)
-    if not small or rings or derivative != "none":
+    if "unroll" not in target or not small or rings or derivative != "none":
         return 1, "each step needs the one before"
     steps = next((count for count in range(UNROLL, 1, -1) if n_steps % count == 0), 1)
     return steps, "each step needs the one before; a small elementwise body"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.fold import fold_of
 from loopjax.rewrite.keep import rows_of
+from loopjax.rewrite.open_loop import OpenRecurrence, open_loop
 from loopjax.trace.derivative import Differentiated
 from loopjax.trace.graph import Apply, Graph, Variable
 from loopjax.trace.loop import Keep, Recurrence, Scan, SequenceInput
@@ -74,52 +75,25 @@ def _counted(node: Apply, op: Scan, inputs: tuple[Variable, ...], graph: Graph) 
     """The loop with its ranges counted; ``None`` where there are none, or it would gain nothing."""
     if op.n_steps is not None or not op.recurrences or not _reads_few(node, op, graph):
         return None
-    parts = op.inputs(inputs)
-    ranges = {i: found for i, x in enumerate(parts.sequences) if (found := _range(x)) is not None}
+    loop = open_loop(node, inputs)
+    ranges = [(one, found) for one in loop.sequences if (found := _range(one.outer)) is not None]
     if not ranges:
         return None
-    body = op.body_inputs(op.body.inputs)
-    counters = {i: Variable(TensorType("int64"), name=op.sequences[i].name) for i in ranges}
     rows: dict[Variable, Variable] = {}
-    for i, counter in counters.items():
-        for tap, row in zip(op.sequences[i].taps, body.slices[i], strict=True):
-            rows[row] = say("cast", counter + ranges[i].step * (tap - op.sequences[i].low), row.dtype)
-    strides = {i: -one.step if op.go_backwards else one.step for i, one in ranges.items()}
-    read = body._replace(
-        slices=tuple(group for i, group in enumerate(body.slices) if i not in ranges),
-        taps=(*body.taps, *((one,) for one in counters.values())),
-    )
-    new = Graph(op.body.inputs, op.body.outputs).rebuilt(rows, inputs=()).outputs
-    results = op.results(new)
-    results = results._replace(recurrences=(*results.recurrences, *(counters[i] + strides[i] for i in ranges)))
-    needs = tuple((op.sequences[i].name, op.sequences[i].span) for i in ranges)
+    for sequence, found in ranges:
+        spec = sequence.spec
+        counter = Variable(TensorType("int64"), name=spec.name)
+        for tap, row in zip(spec.taps, sequence.rows, strict=True):
+            rows[row] = say("cast", counter + found.step * (tap - spec.low), row.dtype)
+        stride = -found.step if op.go_backwards else found.step
+        counted = Recurrence((-1,), Keep(last=0), spec.name, windowed=False)
+        loop.recurrences.append(OpenRecurrence(counted, _start(op, spec, found), [counter], counter + stride))
+        loop.sequences.remove(sequence)
+    loop.substitute(rows)
+    needs = tuple((sequence.spec.name, sequence.spec.span) for sequence, _ in ranges)
     steps = call("trip_count", scan=op.label, needs=needs)
-    count = Apply(steps, [*parts.n_steps, *(one.length for one in ranges.values())], node.sources).outputs[0]
-    fresh = replace(
-        op,
-        body=Graph(read.flat(), results.flat()),
-        sequences=tuple(one for i, one in enumerate(op.sequences) if i not in ranges),
-        recurrences=(*op.recurrences, *(_counter(op.sequences[i]) for i in ranges)),
-    )
-    starts = [_start(op, op.sequences[i], one) for i, one in ranges.items()]
-    sequences = [x for i, x in enumerate(parts.sequences) if i not in ranges]
-    made = Apply(
-        fresh,
-        [count, *sequences, *parts.initials, *starts, *parts.states, *parts.keys, *parts.non_sequences],
-        node.sources,
-    )
-    for old, one in zip([*node.outputs], _without(made, len(op.recurrences), len(ranges)), strict=True):
-        one.name = old.name
-    return _without(made, len(op.recurrences), len(ranges))
-
-
-def _without(made: Apply, first: int, count: int) -> list[Variable]:
-    """The outputs but for the counters'."""
-    return [*made.outputs[:first], *made.outputs[first + count :]]
-
-
-def _counter(sequence: SequenceInput) -> Recurrence:
-    return Recurrence((-1,), Keep(last=0), sequence.name, windowed=False)
+    loop.n_steps = list(Apply(steps, [*loop.n_steps, *(found.length for _, found in ranges)], node.sources).outputs)
+    return loop.closed(node)
 
 
 def _start(op: Scan, spec: SequenceInput, found: _Range) -> Variable:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from loopjax.trace.lengths import COARSE, COARSE_FROM, FINE, MOST_ROWS
+from loopjax.trace.lengths import capacity
 from loopjax.trace.op import register
 from loopjax.trace.types import Shape, TensorType, fill_value, unwritten
 
@@ -70,17 +70,8 @@ def _cut_type(type: TensorType, *counts: TensorType, axes: tuple[int, ...]) -> T
     return type.with_shape([None if place in axes else size for place, size in enumerate(type.shape)])
 
 
-def _capacity_run(length: Any, fine: bool) -> Any:
-    """As ``capacity`` of lengths."""
-    doublings = 64 - lax.clz(jnp.maximum(length.astype("int64"), FINE if fine else COARSE) - 1)
-    if not fine:
-        doublings = doublings + jnp.where(length > COARSE_FROM, doublings % 2, 0)
-    room = jnp.minimum(jnp.left_shift(jnp.ones((), "int64"), doublings), MOST_ROWS)
-    return jnp.where(length > 0, room, 0)
-
-
 register("fill_rows", _fill_run, _same)
 register("mask_rows", _mask_run, _same)
 register("resize", _resize_run, _resize_type)
 register("cut", None, _cut_type)
-register("capacity", _capacity_run, lambda type, fine: TensorType("int64"))
+register("capacity", lambda length, fine: capacity(length, fine, jnp), lambda type, fine: TensorType("int64"))

@@ -9,32 +9,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from loopjax.trace.graph import Apply, Constant, Variable, toposort
+from loopjax.trace.loop import MOST_STEPS
 from loopjax.trace.op import Call, Entry
 from loopjax.trace.types import Shape
 
-FINE, COARSE = 8, 16
-"""The least capacities of an axis that has rows: fewer would compile more programs and gain nothing."""
+FINE = (0, *(2**k for k in range(3, 31)), MOST_STEPS)
+"""How much room there may be in programs with gradients, whose loops run as many steps as there is room for. The least
+is 8: less would compile more programs and gain nothing."""
 
-COARSE_FROM = 64
-"""The length from which coarse capacities are further apart."""
-
-MOST_ROWS = 2**31 - 1
-"""Rows that a loop can count."""
+COARSE = (0, 16, 32, 64, *(4**k for k in range(4, 16)), MOST_STEPS)
+"""How much room there may be elsewhere, where room costs memory alone."""
 
 
-def capacity(length: int, fine: bool) -> int:
-    """How much room is made for a length that varies: a power of 2, of coarse ones above ``COARSE_FROM`` every other
-    one; none for none.
+def capacity(length: Any, fine: bool, xp: Any) -> Any:
+    """How much room is made for a length that varies: the least there may be that is no less, and none for none.
 
-    Fine ones are for programs with gradients, whose loops run as many steps as there is room for; elsewhere room costs
-    memory alone.
+    ``xp`` is NumPy, or ``jax.numpy``.
     """
-    if length <= 0:
-        return 0
-    doublings = (max(FINE if fine else COARSE, length) - 1).bit_length()
-    if not fine and length > COARSE_FROM:
-        doublings += doublings % 2
-    return min(1 << doublings, MOST_ROWS)
+    rooms = xp.asarray(FINE if fine else COARSE, dtype="int64")
+    return rooms[xp.minimum(xp.searchsorted(rooms, length), len(rooms) - 1)]
 
 
 def _index(x: Any, pattern: Sequence[Entry], lengths: Shape) -> Any:
@@ -96,7 +89,7 @@ HOST: dict[str, Callable[..., Any]] = {
     "dimshuffle": lambda x, pattern: np.reshape(x, [1 if a is None else np.shape(x)[a] for a in pattern]),
     "reshape": lambda x, lengths: np.reshape(x, lengths),
     "trip_count": lambda n_steps, *rows, scan, needs: n_steps,
-    "capacity": lambda length, fine: capacity(int(length), fine),
+    "capacity": lambda length, fine: capacity(length, fine, np),
     "example_lengths": lambda lengths, *most, scan, needs: lengths,
     "steps_of_pairs": lambda lengths, most: steps_of_pairs(lengths, most, np),
 }

@@ -202,7 +202,7 @@ class Scan(Op):
     value, and one compiled loop serves every length; where it is ``bounded``, every length up to ``n_steps``, which is
     the second input until it is known. ``sized``: outputs of an ``until`` loop are buffers
     of ``n_steps`` rows of which the first so-many count (before, their length is unknown). ``counts_down``: steps draw
-    with numbers from ``n_steps - 1`` down to 0.
+    with numbers from ``n_steps - 1`` down to 0. ``notes``: what rewrites did to the loop, for ``explain``.
     """
 
     body: Graph
@@ -225,6 +225,7 @@ class Scan(Op):
     is_sized: bool = False
     plan: LoopPlan | None = None
     label: str = field(default="scan", compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def subject(self) -> str:

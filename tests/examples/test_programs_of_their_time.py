@@ -10,6 +10,7 @@ from scipy import special, stats
 
 import loopjax
 import loopjax.tensor as at
+from tests.differences import differences
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -30,17 +31,6 @@ def double():
     loopjax.config.floatX = "float64"
     yield
     loopjax.config.floatX = None
-
-
-def slopes(f, values, argument, step=1e-5):
-    """Central differences of the scalar ``f(*values)`` in one of its arguments, an array."""
-    found = np.zeros_like(values[argument])
-    for position in np.ndindex(found.shape):
-        there, back = [[value.copy() for value in values] for _ in range(2)]
-        there[argument][position] += step
-        back[argument][position] -= step
-        found[position] = (float(f(*there)) - float(f(*back))) / (2 * step)
-    return found
 
 
 # LSTM
@@ -87,7 +77,7 @@ def test_lstm_forward_is_a_loop(small_lstm):
     np.testing.assert_allclose(mean, -expected[np.arange(5), y].mean(), rtol=1e-10)
 
 
-def test_lstm_gradients_are_slopes(small_lstm):
+def test_lstm_gradients_are_differences(small_lstm):
     params, inputs, _, cost, data = small_lstm
     f = loopjax.function(list(inputs), cost)
     grads = loopjax.function(list(inputs), loopjax.grad(cost, list(params.values())))(*data)
@@ -99,7 +89,9 @@ def test_lstm_gradients_are_slopes(small_lstm):
 
     values = [param.get_value() for param in params.values()]
     for position, (name, grad) in enumerate(zip(params, grads, strict=True)):
-        np.testing.assert_allclose(grad, slopes(cost_at, values, position), rtol=1e-6, atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(
+            grad, differences(cost_at, values, position, 1e-5), rtol=1e-6, atol=1e-9, err_msg=name
+        )
 
 
 def test_lstm_rmsprop_is_numpys(double):
@@ -176,7 +168,7 @@ def test_rbm_update_holds_the_end_of_the_chain_constant(small_rbm):
     np.testing.assert_allclose(found_cost, contrast(*old), rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(persistent.get_value(), end)
     for position, (param, grad) in enumerate(zip(small_rbm.params, found, strict=True)):
-        np.testing.assert_allclose(grad, slopes(contrast, old, position), rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(grad, differences(contrast, old, position, 1e-5), rtol=1e-6, atol=1e-8)
         np.testing.assert_allclose(param.get_value(), old[position] - 0.5 * np.asarray(grad), rtol=1e-12)
 
 
@@ -191,7 +183,9 @@ def test_rbm_gradient_of_a_chain_that_is_held_constant(small_rbm):
     end, *grads = loopjax.function([], [end, *held, *through], updates=updates)()
     values = [p.get_value() for p in small_rbm.params]
     for position in range(3):
-        expected = slopes(lambda *values: numpy_free_energy(np.asarray(end), *values).mean(), values, position)
+        expected = differences(
+            lambda *values: numpy_free_energy(np.asarray(end), *values).mean(), values, position, 1e-5
+        )
         np.testing.assert_allclose(grads[position], expected, rtol=1e-6, atol=1e-8)
         # The hidden biases reach the probabilities through draws alone.
         assert np.allclose(grads[3 + position], expected, atol=1e-3) == (position == 2)
@@ -360,7 +354,7 @@ def test_kalman_likelihood_is_a_loops_and_that_of_the_joint_density(kalman_funct
 def test_kalman_gradient_is_the_slope(kalman_function):
     theta = kalman.free_parameters(0.3, 0.8, 0.6, 0.9)
     y = kalman.simulate(12, np.random.RandomState(1), **kalman.TRUE)
-    expected = slopes(lambda y, theta: kalman_function(y, theta)[0], (y, theta), 1)
+    expected = differences(lambda y, theta: kalman_function(y, theta)[0], (y, theta), 1, 1e-5)
     np.testing.assert_allclose(kalman_function(y, theta)[2], expected, rtol=1e-6)
 
 
@@ -436,7 +430,7 @@ def test_hmm_gradient_is_the_slope():
     f = loopjax.function(list(inputs), [total, *loopjax.grad(total, list(inputs))])
     _, *grads = f(*values)
     for position, grad in enumerate(grads):
-        expected = slopes(lambda *values: f(*values)[0], values, position)
+        expected = differences(lambda *values: f(*values)[0], values, position, 1e-5)
         np.testing.assert_allclose(grad, expected, rtol=1e-6, atol=1e-9)
 
 

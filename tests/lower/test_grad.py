@@ -7,21 +7,9 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
+from tests.differences import differences
 
 RNG = np.random.default_rng(11)
-
-
-def finite_differences(f, values, position, step=1e-6):
-    """The gradient of ``f(*values)[0]`` by central differences."""
-    grad = np.zeros_like(values[position])
-    for index in np.ndindex(*grad.shape):
-        sides = []
-        for sign in (1, -1):
-            moved = [np.array(value) for value in values]
-            moved[position][index] += sign * step
-            sides.append(float(f(*moved)))
-        grad[index] = (sides[0] - sides[1]) / (2 * step)
-    return grad
 
 
 def check(cost, inputs, values, wrt=None):
@@ -31,7 +19,7 @@ def check(cost, inputs, values, wrt=None):
     together = loopjax.function(list(inputs), loopjax.grad(cost, wrt))(*values)
     singly = loopjax.function(list(inputs), [loopjax.grad(cost, variable) for variable in wrt])(*values)
     for variable, one, other in zip(wrt, together, singly, strict=True):
-        expected = finite_differences(f, values, list(inputs).index(variable))
+        expected = differences(f, values, list(inputs).index(variable))
         np.testing.assert_allclose(one, expected, rtol=2e-6, atol=2e-7)
         np.testing.assert_array_equal(one, other)
 
@@ -109,7 +97,7 @@ def test_shared_variables():
     found = loopjax.function([h], loopjax.grad(cost, W))(value)
     free = at.dmatrix("W")
     f = loopjax.function([h, free], cost, givens={W: free})
-    np.testing.assert_allclose(found, finite_differences(f, [value, W.get_value()], 1), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(found, differences(f, [value, W.get_value()], 1), rtol=1e-6, atol=1e-8)
 
 
 def test_the_scans_output_itself():

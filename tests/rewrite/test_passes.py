@@ -12,7 +12,7 @@ from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.gather import Gather
 from loopjax.rewrite.keep import KeepRead
 from loopjax.rewrite.merge import Merge
-from loopjax.rewrite.pipeline import SYMBOLIC
+from loopjax.rewrite.pipeline import symbolic
 from loopjax.rewrite.trip_count import TripCount
 from loopjax.trace.graph import Graph
 from loopjax.trace.pretty import graph_text
@@ -171,7 +171,7 @@ class TestTripCount:
     def test_not_under_a_gradient(self):
         k = at.lscalar("k")
         h, outputs = power(k, [lambda o: o[-1]])
-        text = after(SYMBOLIC, [h, k], [loopjax.grad(outputs[0], h)])
+        text = after(symbolic(), [h, k], [loopjax.grad(outputs[0], h)])
         assert "steps=length" in text
         f = loopjax.function([h, k], loopjax.grad(outputs[0], h))
         assert [float(f(1.0, n)) for n in (1, 2, 5)] == [2.0, 4.0, 32.0]
@@ -181,14 +181,14 @@ class TestFold:
     def test_sums_and_single_steps_leave_the_stack(self):
         k = at.lscalar("k")
         h, outputs = power(k, [lambda o: o.sum(), lambda o: o.mean(), lambda o: o[3], lambda o: o[-1]])
-        text = after(SYMBOLIC, [h, k], outputs)
+        text = after(symbolic(), [h, k], outputs)
         assert "keeps last 1, sum of 0, sum of 0, at of 0" in text
         assert "steps=value" in text
 
     def test_not_where_the_stack_is_read_anyway(self):
         k = at.lscalar("k")
         h, outputs = power(k, [lambda o: o.sum(), lambda o: o])
-        assert "sum of" not in after(SYMBOLIC, [h, k], outputs)
+        assert "sum of" not in after(symbolic(), [h, k], outputs)
 
     def test_axes_behind_the_steps_are_reduced_after(self):
         x, m = at.dmatrix("x"), at.dscalar("m")
@@ -223,7 +223,7 @@ def test_no_pass_recurses_along_the_depth():
     y = x
     for _ in range(5000):
         y = at.sin(y)
-    graph = rewrite(Graph([x], [y, loopjax.grad(y, x)]), SYMBOLIC)
+    graph = rewrite(Graph([x], [y, loopjax.grad(y, x)]), symbolic())
     assert len(graph.outputs) == 2
 
 

@@ -7,22 +7,9 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
+from tests.differences import differences
 
 RNG = np.random.default_rng(23)
-
-
-def numeric_jacobian(f, values, position, step=1e-6):
-    """By central differences: the value's axes first."""
-    columns = []
-    for index in np.ndindex(*np.shape(values[position])):
-        sides = []
-        for sign in (1, -1):
-            moved = [np.array(value) for value in values]
-            moved[position][index] += sign * step
-            sides.append(np.asarray(f(*moved)))
-        columns.append((sides[0] - sides[1]) / (2 * step))
-    found = np.stack(columns, axis=-1)
-    return found.reshape(*found.shape[:-1], *np.shape(values[position]))
 
 
 def taps():
@@ -106,7 +93,7 @@ def test_rop_and_lop_are_adjoint(program):
     np.testing.assert_allclose(left, right, rtol=1e-11)
     if program is not truncated:
         steps = [
-            np.tensordot(numeric_jacobian(loopjax.function(wrt, f), values, i), tangents[i], np.ndim(values[i]))
+            np.tensordot(differences(loopjax.function(wrt, f), values, i), tangents[i], np.ndim(values[i]))
             for i in range(len(wrt))
         ]
         np.testing.assert_allclose(along, sum(steps), rtol=1e-6, atol=1e-7)
@@ -119,7 +106,7 @@ def test_jacobian(program, vectorize):
     found = loopjax.function(wrt, loopjax.jacobian(f, wrt, vectorize=vectorize))(*values)
     plain = loopjax.function(wrt, f)
     for position, one in enumerate(found):
-        expected = numeric_jacobian(plain, values, position)
+        expected = differences(plain, values, position)
         assert one.shape == expected.shape
         np.testing.assert_allclose(one, expected, rtol=1e-6, atol=1e-8)
 
@@ -143,7 +130,7 @@ class TestJacobian:
         assert jac.ndim == f.ndim + 2
         found = loopjax.function([x], jac)(value)
         assert found.shape == (*shape, 2, 3)
-        np.testing.assert_allclose(found, numeric_jacobian(loopjax.function([x], f), [value], 0), rtol=1e-7, atol=1e-8)
+        np.testing.assert_allclose(found, differences(loopjax.function([x], f), [value], 0), rtol=1e-7, atol=1e-8)
 
     def test_no_element(self):
         x, y = at.dvector("x"), at.dvector("y")
@@ -216,7 +203,7 @@ def test_the_idiom_of_rows_by_a_scan_equals_the_jacobian(vectorize):
     jac = loopjax.jacobian(y, x, vectorize=vectorize)
     found, expected = loopjax.function([x, w], [rows, jac])(*value)
     np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-15)
-    np.testing.assert_allclose(found, numeric_jacobian(loopjax.function([x, w], y), value, 0), rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(found, differences(loopjax.function([x, w], y), value, 0), rtol=1e-7, atol=1e-9)
 
 
 def test_rop_and_lop_inside_fn_see_the_outer_graph():
@@ -261,7 +248,7 @@ class TestHessian:
         found = loopjax.function([x, W], [by_x, by_w])(*values)
         for position, variable in enumerate((x, W)):
             slope = loopjax.function([x, W], loopjax.grad(cost, variable))
-            np.testing.assert_allclose(found[position], numeric_jacobian(slope, values, position), atol=1e-8)
+            np.testing.assert_allclose(found[position], differences(slope, values, position), atol=1e-8)
 
     def test_of_a_linear_cost_is_zero(self):
         x = at.dvector("x")

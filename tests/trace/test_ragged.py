@@ -10,6 +10,7 @@ import loopjax
 import loopjax.tensor as at
 from loopjax import Packed, foldl, foldr, function, grad, reduce, scan, until
 from loopjax.errors import UnsupportedError
+from tests.differences import differences
 
 ROWS, BATCH, UNITS = 7, 5, 3
 LENGTHS = [[3, 7, 0, 1, 4], [0, 0, 0, 0, 2], [7] * 5, [0] * 5]
@@ -55,16 +56,6 @@ def alone(x, h0, W, lengths, backwards=False, rows=None):
     return out, last
 
 
-def slopes(cost, arrays, argument, step=1e-6):
-    found = np.zeros_like(arrays[argument])
-    for place in np.ndindex(found.shape):
-        there, back = [[array.copy() for array in arrays] for _ in range(2)]
-        there[argument][place] += step
-        back[argument][place] -= step
-        found[place] = (cost(*there) - cost(*back)) / (2 * step)
-    return found
-
-
 @pytest.mark.parametrize("backwards", DIRECTIONS)
 @pytest.mark.parametrize("form", FORMS)
 def test_values_and_gradients_are_those_of_each_example_alone(form, backwards):
@@ -80,7 +71,7 @@ def test_values_and_gradients_are_those_of_each_example_alone(form, backwards):
             return (out**2).sum() + (last**3).sum()
 
         found = f(padded(arrays[0], lengths), *arrays[1:], lengths)
-        expected = [*alone(*arrays, lengths, backwards), *(slopes(cost, arrays, k) for k in range(3))]
+        expected = [*alone(*arrays, lengths, backwards), *(differences(cost, arrays, k) for k in range(3))]
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-8)
 
@@ -375,7 +366,7 @@ def test_inside_of_another_loop():
     def cost(x, h0, W):
         return (alone(x, alone(x, h0, W, lengths)[1], W, lengths)[1] ** 2).sum()
 
-    np.testing.assert_allclose(slope, slopes(cost, arrays, 2), rtol=1e-6)
+    np.testing.assert_allclose(slope, differences(cost, arrays, 2), rtol=1e-6)
 
 
 def test_lengths_that_differ_from_step_to_step_of_an_outer_loop():

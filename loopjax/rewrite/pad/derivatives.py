@@ -25,7 +25,7 @@ def padded_region(
 ) -> tuple[list[Variable], Linear]:
     """What stands for the outputs of a differentiated region, and what its pullbacks must know."""
     count = len(op.region.inputs)
-    inner = Level(level.lengths, level, differentiated=True, loop=level.loop)
+    inner = Level(level.lengths, level, differentiated=True)
     inner.sources = node.sources
     fresh = [Variable(one.type, name=one.name) for one in op.region.inputs]
     inner.outer.update(zip(fresh, inputs, strict=False))

@@ -36,14 +36,7 @@ def _index(level: Level, node: Apply, inputs: list[Variable]) -> Variable:
     x, key = _read_slices(level, node, x, key)
     key = _positions(level, x, key)
     arrays, found = _together(level, key.arrays)
-    out = level.emit(
-        "index",
-        x,
-        *arrays,
-        *(one for one in key.lengths if isinstance(one, Variable)),
-        pattern=key.pattern,
-        lengths=tuple(one if isinstance(one, int) else None for one in key.lengths),
-    )
+    out = level.sized("index", x, *arrays, lengths=key.lengths, pattern=key.pattern)
     axes, fresh = _result_axes(level, x, key.pattern, arrays, found)
     return level.filled(out, axes, fresh)
 
@@ -122,13 +115,8 @@ def _static_slice(level: Level, x: Variable, axis: int, bounds: Sequence[Length 
     lengths = [one for one in bounds if one is not None]
     places = iter(range(len(lengths)))
     entry = ("slice", *(None if one is None else next(places) for one in bounds))
-    return level.emit(
-        "index",
-        x,
-        *(one for one in lengths if isinstance(one, Variable)),
-        pattern=tuple(entry if place == axis else WHOLE for place in range(x.ndim)),
-        lengths=tuple(one if isinstance(one, int) else None for one in lengths),
-    )
+    pattern = tuple(entry if place == axis else WHOLE for place in range(x.ndim))
+    return level.sized("index", x, lengths=lengths, pattern=pattern)
 
 
 def _grows(start: Length | None, stop: Length | None, step: int) -> bool:
@@ -293,7 +281,4 @@ def _window(level: Level, node: Apply, inputs: list[Variable]) -> Variable:
 
 def _plain_window(level: Level, x: Variable, axis: int, start: Variable, size: Variable) -> Variable:
     known = level.of(x)
-    static = (int(size.data),) if isinstance(size, Constant) else (None,)
-    holes = () if isinstance(size, Constant) else (size,)
-    made = level.emit("window", x, start, *holes, axes=(axis,), lengths=static, inner=False)
-    return level.note(made, known)
+    return level.note(level.sized("window", x, start, lengths=[size], axes=(axis,), inner=False), known)

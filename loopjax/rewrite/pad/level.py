@@ -35,9 +35,6 @@ class Axis:
 
 Axes = Mapping[int, Axis]
 
-NONE: Axes = {}
-
-
 LENGTH, OTHER = "<length>", "<other>"
 """What stands in messages for two lengths that are compared."""
 
@@ -111,19 +108,15 @@ class Level:
     """One graph that is rewritten: a program's, or that of a region in the graph ``parent``.
 
     ``outer`` are the inputs of a region that are the same throughout, with what they are in the parent.
-    ``differentiated`` where a derivative that stores encloses it, ``loop`` where a loop does.
+    ``differentiated`` where a derivative that stores encloses it.
     """
 
-    def __init__(
-        self, lengths: Lengths, parent: Level | None = None, differentiated: bool = False, loop: bool = False
-    ) -> None:
+    def __init__(self, lengths: Lengths, parent: Level | None = None, differentiated: bool = False) -> None:
         self.lengths = lengths
         self.parent = parent
         self.differentiated = differentiated
-        self.loop = loop
         self.outer: dict[Variable, Variable] = {}
         self.entered: dict[Variable, Variable] = {}
-        self.published: dict[Variable, int] = {}
         self.axes: dict[Variable, dict[int, Axis]] = {}
         self.sources: tuple[Source, ...] = ()
         self.op = ""
@@ -146,6 +139,13 @@ class Level:
     def emit(self, row: str, *inputs: Length, **params: Hashable) -> Variable:
         """The output of a row of the table."""
         return self.apply(call(row, **params), *(self.scalar(value) for value in inputs))[0]
+
+    def sized(self, row: str, *inputs: Length, lengths: Sequence[Length], **params: Hashable) -> Variable:
+        """The output of a row that takes lengths: those that are not numbers are its last inputs."""
+        scalars = [self.scalar(one) for one in lengths]
+        static = tuple(int(one.data) if isinstance(one, Constant) else None for one in scalars)
+        symbolic = [one for one in scalars if not isinstance(one, Constant)]
+        return self.emit(row, *inputs, *symbolic, lengths=static, **params)
 
     def scalar(self, value: Length) -> Variable:
         """An int as a constant; a variable as it is."""
@@ -220,6 +220,11 @@ class Level:
             found.update(zip(node.outputs, outputs, strict=True))
         return found.get(variable)
 
+    def lifted(self, one: Variable, other: Variable) -> tuple[Variable, Variable] | None:
+        """Two variables as ``lift`` gives them, where it gives both."""
+        outer = self.lift(one), self.lift(other)
+        return None if outer[0] is None or outer[1] is None else (outer[0], outer[1])
+
     def enter(self, outer: Variable) -> Variable:
         """A scalar of the parent's graph as one of this region's inputs."""
         if isinstance(outer, Constant):
@@ -249,10 +254,8 @@ class Level:
     def require(self, relation: str, length: Variable, other: Variable, message: str, error: str = "value") -> bool:
         """Asks for a check of two lengths before a call; ``False`` where the host cannot tell."""
         if self.parent is not None:
-            outer = self.lift(length), self.lift(other)
-            if outer[0] is None or outer[1] is None:
-                return False
-            return self.parent.require(relation, outer[0], outer[1], message, error)
+            outer = self.lifted(length, other)
+            return outer is not None and self.parent.require(relation, *outer, message, error)
         if not (self._before(length) and self._before(other)):
             return False
         requirement = Requirement(length, other, relation, error, message, where(self.sources))
@@ -270,13 +273,11 @@ class Level:
     def claim(self, relation: str, length: Variable, other: Variable, message: str) -> bool:
         """Asks for a check of two lengths: before the call, or after what runs on the device; ``False`` in a loop
         where neither can be."""
+        if self.parent is not None:
+            outer = self.lifted(length, other)
+            return outer is not None and self.parent.claim(relation, *outer, message)
         if self.require(relation, length, other, message):
             return True
-        if self.parent is not None:
-            outer = self.lift(length), self.lift(other)
-            if outer[0] is None or outer[1] is None:
-                return False
-            return self.parent.claim(relation, outer[0], outer[1], message)
         holds = self.emit({"==": "eq", "<=": "le", ">=": "ge"}[relation], length, other)
         said = message.replace(LENGTH, "more").replace(OTHER, "fewer")
         self.lengths.claims.append(Claim(holds, said + where(self.sources)))
@@ -288,8 +289,8 @@ class Level:
         """Whether two lengths are known to be equal."""
         if self.parent is None or one is other:
             return self.lengths.representative(one) is self.lengths.representative(other)
-        outer = self.lift(one), self.lift(other)
-        return outer[0] is not None and outer[1] is not None and self.parent.equal(outer[0], outer[1])
+        outer = self.lifted(one, other)
+        return outer is not None and self.parent.equal(*outer)
 
     # Padded axes.
 
@@ -299,7 +300,7 @@ class Level:
 
     def of(self, variable: Variable) -> dict[int, Axis]:
         """The padded axes of a variable."""
-        return dict(self.axes.get(variable, NONE))
+        return dict(self.axes.get(variable, {}))
 
     def note(self, variable: Variable, axes: Axes) -> Variable:
         """Remembers the padded axes of a variable of the new graph."""
@@ -341,10 +342,7 @@ class Level:
         known = self.of(variable)
         if known[axis].size is size:
             return variable
-        if isinstance(size, Constant):
-            made = self.emit("resize", variable, lengths=(int(size.data),), axis=axis)
-        else:
-            made = self.emit("resize", variable, size, lengths=(None,), axis=axis)
+        made = self.sized("resize", variable, lengths=[size], axis=axis)
         return self.note(made, {**known, axis: Axis(known[axis].count, size)})
 
     def fitted(self, variable: Variable, axes: Axes) -> Variable:
@@ -370,11 +368,7 @@ class Level:
             if stage and self.parent is None:
                 variable = self.cut(variable, [axis])
                 continue
-            if isinstance(padded.count, Constant):
-                made = self.emit("resize", variable, lengths=(int(padded.count.data),), axis=axis)
-            else:
-                made = self.emit("resize", variable, padded.count, lengths=(None,), axis=axis)
-            variable = self.note(made, rest)
+            variable = self.note(self.sized("resize", variable, lengths=[padded.count], axis=axis), rest)
         return variable
 
     def need(self, length: Variable) -> None:

@@ -98,9 +98,9 @@ def _check_steps(level: Level, op: Scan, count: Variable, parts: Parts) -> bool:
 def _follows(level: Level, count: Variable, rows: Variable, span: int) -> bool:
     """Whether a trip count is seen to be no more than a length less ``span``: it is the least of this and others."""
     if level.parent is not None:
-        outer = level.lift(count), level.lift(rows)
-        if outer[0] is not None and outer[1] is not None:
-            return _follows(level.parent, outer[0], outer[1], span)
+        outer = level.lifted(count, rows)
+        if outer is not None:
+            return _follows(level.parent, *outer, span)
     if count is rows:
         return span == 0
     node = count.owner
@@ -163,7 +163,7 @@ def _attempt(level: Level, node: Apply, loop: _Loop, exact: set[int], walk: Walk
         initials=tuple(level.exact(x) if i in exact else x for i, x in enumerate(loop.parts.initials)),
         states=tuple(level.exact(x) if i in exact else x for i, x in enumerate(loop.parts.states, first)),
     )
-    inner = Level(level.lengths, level, level.differentiated, loop=True)
+    inner = Level(level.lengths, level, level.differentiated)
     inner.sources = node.sources
     given = op.body_inputs([Variable(one.type, name=one.name) for one in op.body.inputs])
     inner.outer.update(zip(given.non_sequences, parts.non_sequences, strict=True))
@@ -176,12 +176,11 @@ def _attempt(level: Level, node: Apply, loop: _Loop, exact: set[int], walk: Walk
     if isinstance(settled, int):
         return settled
     results = settled
-    stacked = _stacked_axes(level, inner, results)
+    stacked = _stacked_axes(inner, results)
     if step is not None:
         results = step.frozen(results)
     plan = _Specification(op, parts.n_steps) if steps is None else _specification(level, op, steps, step)
-    entered = [inner.entered[outer] for outer in inner.entered]
-    body = _body(given, results, step, entered)
+    body = _body(given, results, step, list(inner.entered.values()))
     fresh = Apply(
         replace(plan.op, body=body),
         [*plan.lengths, *parts.sequences, *plan.sequences, *parts.initials, *plan.initials, *parts.states]
@@ -269,7 +268,7 @@ def _alike(inner: Level, value: Variable) -> Variable:
     return inner.exact(value, [axis for axis, one in inner.of(value).items() if None in map(inner.lift, one.scalars)])
 
 
-def _stacked_axes(level: Level, inner: Level, results: StepResult) -> list[dict[int, Axis]]:
+def _stacked_axes(inner: Level, results: StepResult) -> list[dict[int, Axis]]:
     """The padded axes of each output besides the first, in terms of the graph around."""
     found = []
     for value in (*results.recurrences, *results.maps):

@@ -108,9 +108,7 @@ def _reshape(level: Level, node: Apply, inputs: list[Variable]) -> Variable:
     size = level.calc("floor_div", level.calc("mul", level.size(x, 0), row), new_row)
     flat = level.emit("reshape", x, lengths=(-1,))
     used = resize(level, flat, 0, level.calc("mul", size, new_row))
-    lengths = [size, *(level.scalar(one) for one in rest)]
-    static = tuple(int(one.data) if isinstance(one, Constant) else None for one in lengths)
-    shaped = level.emit("reshape", used, *(one for one in lengths if not isinstance(one, Constant)), lengths=static)
+    shaped = level.sized("reshape", used, lengths=[size, *rest])
     return level.filled(shaped, {0: Axis(count, size)})
 
 
@@ -123,9 +121,7 @@ def _product(level: Level, sizes: Sequence[Any]) -> Variable:
 
 def resize(level: Level, x: Variable, axis: int, size: Variable) -> Variable:
     """So many rows of ``x`` along an axis."""
-    if isinstance(size, Constant):
-        return level.emit("resize", x, lengths=(int(size.data),), axis=axis)
-    return level.emit("resize", x, size, lengths=(None,), axis=axis)
+    return level.sized("resize", x, lengths=[size], axis=axis)
 
 
 @rule("join")
@@ -190,9 +186,7 @@ def _alloc(level: Level, node: Apply, inputs: list[Variable]) -> Variable:
             if kept is not None:
                 axes[place] = kept
     sizes = [axes[place].size if place in axes else length for place, length in enumerate(wanted)]
-    holes = tuple(int(one.data) if isinstance(one, Constant) else None for one in sizes)
-    op = call(node.op.name, lengths=holes)
-    return level.note(level.apply(op, value, *(one for one in sizes if not isinstance(one, Constant)))[0], axes)
+    return level.note(level.sized(node.op.name, value, lengths=sizes), axes)
 
 
 def _as_long_as(level: Level, value: Variable, axis: int, length: Variable) -> Variable:
@@ -232,9 +226,7 @@ def _ceil_div(level: Level, length: Variable, step: int) -> Variable:
 
 def iota(level: Level, size: Variable) -> Variable:
     """The numbers from 0 up to ``size``."""
-    if isinstance(size, Constant):
-        return level.emit("arange", lengths=(0, int(size.data), 1), dtype="int64")
-    return level.emit("arange", size, lengths=(0, None, 1), dtype="int64")
+    return level.sized("arange", lengths=[0, size, 1], dtype="int64")
 
 
 def taken(level: Level, x: Variable, axis: int, places: Variable, size: Variable) -> Variable:

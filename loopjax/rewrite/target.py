@@ -1,0 +1,40 @@
+"""What a program is rewritten for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Derivative = Literal["none", "forward", "reverse", "any"]
+"""What JAX may take of a graph, with respect to all of its inputs."""
+
+
+REWRITES = {
+    "merge": "equal nodes become one",
+    "ranges": "a range that a loop reads is counted in its carry",
+    "vmap": "loops whose steps need no other run all at once",
+    "unroll": "several steps an iteration",
+    "recompute": "what is cheap is computed again for the gradient, not stored",
+    "blocks": "far taps under a derivative are read in blocks",
+}
+"""What may be left out, and what it does. The other passes are what a program needs to run."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a sized program is compiled for: the backend it runs on, and what may be done to it.
+
+    ``derivative`` may be taken of all of it by JAX. ``check_index``: an index out of bounds must be noticed.
+    ``reassociate``: sums and products over steps may be taken in another order. ``without``: the rewrites that are left
+    out, by name.
+    """
+
+    backend: str = "cpu"
+    derivative: Derivative = "none"
+    check_index: bool = False
+    reassociate: bool = False
+    without: frozenset[str] = frozenset()
+
+    def __contains__(self, rewrite: str) -> bool:
+        """Whether a rewrite is wanted."""
+        return rewrite not in self.without
