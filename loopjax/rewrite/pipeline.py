@@ -36,12 +36,13 @@ def sized(target: Target) -> tuple[Pass, ...]:
     """The passes for each set of shapes and lengths; the last writes the plan of every loop."""
     checks = (CheckIndices(),) if target.check_index else ()
     wanted: list[Pass] = []
-    if "join" in target:
-        wanted.append(JoinProducts(target))
+    # What moves out of a loop is read there as it is: joined, it would be cut at every step.
     if "hoist" in target:
         wanted.append(Hoist(target))
     if "sink" in target:
         wanted.append(Sink(target))
+    if "join" in target:
+        wanted.append(JoinProducts(target))
     if "defer" in target:
         wanted.append(Defer(target))
     return (*checks, *wanted, PlanLoops(target))
