@@ -34,7 +34,8 @@ LEAST_STEPS = 4
 """Steps from which one larger product at each pays for joining the matrices once.
 
 An LSTM's four products with its state, 100 steps in float32, on two cores, one after the other and joined: one vector
-of 64 units 0.35 and 0.27 ms, 16 of 128 7.1 and 7.0, 64 of 256 118 and 80; gradients 1.4 and 1.0, 21 and 20, 307 and 245.
+of 64 units 0.35 and 0.27 ms, 16 of 128 7.1 and 7.0, 64 of 256 118 and 80; gradients 1.4 and 1.0, 21 and 20, 307 and
+245.
 """
 
 
