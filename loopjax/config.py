@@ -24,6 +24,9 @@ class Config:
 
     ``mode`` is the ``Mode`` of ``function`` unless told, or the name of one.
 
+    ``cache`` is the folder in which is remembered what ``mode="tune"`` finds, the system's for caches unless set here
+    or by ``LOOPJAX_CACHE``.
+
     ``verify`` checks every graph after every rewrite, for tests; also ``LOOPJAX_VERIFY=1``.
 
     ``poison`` fills what nobody has written with NaN (integers: the least), for tests, and in programs without
@@ -34,6 +37,7 @@ class Config:
         self._floatX: str | None = None
         self.verify: bool = os.environ.get("LOOPJAX_VERIFY", "") not in ("", "0")
         self.poison = False
+        self.cache: str | None = os.environ.get("LOOPJAX_CACHE") or None
         self._lengths = "auto"
         self.mode: Any = "FAST_RUN"
         self.lengths = os.environ.get("LOOPJAX_LENGTHS", "auto")

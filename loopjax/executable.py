@@ -107,8 +107,17 @@ class CompiledStage:
             TensorType(variable.dtype, tuple(array.shape)) for variable, array in zip(graph.inputs, arrays, strict=True)
         ]
         values = {graph.inputs[position]: np.asarray(arrays[position]) for position in self.stage.length_inputs}
-        planned = rewrite(specialise(graph, types, values), sized(self._target()))
-        return Compiled(planned, self._options.name, self._donate, self._options.check_index)
+        known = specialise(graph, types, values)
+
+        def compiled(target: Target) -> Compiled:
+            planned = rewrite(known, sized(target))
+            return Compiled(planned, self._options.name, self._donate, self._options.check_index)
+
+        if not self._options.mode.tune:
+            return compiled(self._target())
+        from loopjax.tune import tuned  # rarely needed
+
+        return tuned(known, self._target(), compiled, arrays)
 
     def _target(self) -> Target:
         mode = self._options.mode

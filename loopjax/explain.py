@@ -64,13 +64,14 @@ class Report(NamedTuple):
     """The loops of each stage of a function; prints as text.
 
     ``room``: which lengths have room for more rows, so that one program serves many; ``exact``: the ops that need a
-    length as it is, so that each length is compiled for.
+    length as it is, so that each length is compiled for. ``tuning``: for each stage, what was measured and chosen.
     """
 
     name: str
     stages: tuple[tuple[LoopReport, ...], ...]
     room: str = ""
     exact: tuple[str, ...] = ()
+    tuning: tuple[tuple[str, ...], ...] = ()
 
     @property
     def loops(self) -> tuple[LoopReport, ...]:
@@ -83,6 +84,7 @@ class Report(NamedTuple):
             if len(self.stages) > 1:
                 lines.append(f"stage {number + 1}:")
             lines.extend(str(loop) for loop in stage)
+            lines.extend(self.tuning[number] if self.tuning else ())
         lines += [f"room is made for {self.room}"] if self.room else []
         lines += self.exact
         return "\n".join(lines)
@@ -98,12 +100,14 @@ def explain(function: Function) -> Report:
     """
     if not isinstance(function, Function):
         raise TypeError(f"explain() takes what function() returns, got {type(function).__name__}")
-    stages = []
+    stages, tuning = [], []
     for stage in function.stages:
         programs = stage.programs
         graph = programs[-1].graph if programs else stage.stage.graph
         stages.append(tuple(_loops(graph, 0, False)))
-    return Report(function.name, tuple(stages), _room(function.variant.pad), tuple(map(_needed, function.fallbacks)))
+        tuning.append(programs[-1].tuning if programs else ())
+    room, exact = _room(function.variant.pad), tuple(map(_needed, function.fallbacks))
+    return Report(function.name, tuple(stages), room, exact, tuple(tuning))
 
 
 def _room(pad: Pad) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -200,6 +200,7 @@ def _form(graph: Graph, options: Options, derivative: Derivative) -> _Form:
             f"then; call a loopjax.function outside of JAX"
         )
     graph = padded.graph
+    options = replace(options, mode=replace(options.mode, tune=False))  # there is nothing to measure with
     return _Form(graph, CompiledStage(_one_stage(graph, options.name), options, derivative=derivative))
 
 

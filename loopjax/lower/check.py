@@ -67,6 +67,10 @@ class checked:  # noqa: N801 - a function that also lowers, as ``jax.jit`` gives
             raise IndexError(message.split(" (`check` failed)")[0])
         return outputs
 
+    def trace(self, *arrays: Any) -> Any:
+        """As ``jax.jit(run).trace``."""
+        return self._jitted.trace(*arrays)
+
     def lower(self, *arrays: Any) -> Any:
         """As ``jax.jit(run).lower``."""
         return self._jitted.lower(*arrays)

@@ -34,6 +34,9 @@ REPORTS = 100
 CHILDREN = 16
 """Children of a node, at most: more make skipping and storing a level dearer, fewer make more levels."""
 
+UNROLLS = (1, 2, 4, 8, 16)
+"""Steps per iteration that tuning tries."""
+
 UNROLL_OPS = 12
 """Elementwise ops up to which a body counts as small."""
 
@@ -248,7 +251,11 @@ def _unroll(op: Scan, n_steps: int, target: Target, derivative: Derivative) -> t
         isinstance(node.op, Call) and node.op.definition.trait == "pointwise" for node in op.body.applies
     )
     rings = any(_history(output).kind == "ring" for output in op.outputs)
-    if "unroll" not in target or not small or rings or derivative != "none":
-        return 1, "each step needs the one before"
-    steps = next((count for count in range(UNROLL, 1, -1) if n_steps % count == 0), 1)
-    return steps, "each step needs the one before; a small elementwise body"
+    steps, reason = 1, "each step needs the one before"
+    if "unroll" not in target:
+        return steps, reason
+    if small and not rings and derivative == "none":
+        steps = next((count for count in range(UNROLL, 1, -1) if n_steps % count == 0), 1)
+        reason = f"{reason}; a small elementwise body"
+    chosen = target.choice("unroll", steps, [count for count in UNROLLS if count <= n_steps], op.subject)
+    return chosen, reason if chosen == steps else f"{reason}; {chosen} at a time as measured"

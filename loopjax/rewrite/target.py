@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeVar
 
 from loopjax.trace.derivative import Differentiated, Linearize
 
@@ -25,6 +26,19 @@ REWRITES = {
 }
 """What may be left out, and what it does. The other passes are what a program needs to run."""
 
+Value = bool | int
+"""What a choice comes to: whether to do a thing, or how many."""
+
+V = TypeVar("V", bound=Value)
+
+
+class Made(NamedTuple):
+    """A choice that a rewrite has made by size: of what, what it came to, and what else it could have been."""
+
+    subject: str
+    value: Value
+    others: tuple[Value, ...]
+
 
 @dataclass(frozen=True)
 class Target:
@@ -32,7 +46,8 @@ class Target:
 
     ``derivative`` may be taken of all of it by JAX. ``check_index``: an index out of bounds must be noticed.
     ``reassociate``: sums and products over steps may be taken in another order. ``without``: the rewrites that are left
-    out, by name.
+    out, by name. ``forced``: what choices come to, whatever the sizes. ``made``: the choices of one run of the passes,
+    which note them here by name and number.
     """
 
     backend: str = "cpu"
@@ -40,10 +55,26 @@ class Target:
     check_index: bool = False
     reassociate: bool = False
     without: frozenset[str] = frozenset()
+    forced: tuple[tuple[str, Value], ...] = ()
+    made: dict[str, Made] = field(default_factory=dict, compare=False, repr=False)
 
     def __contains__(self, rewrite: str) -> bool:
         """Whether a rewrite is wanted."""
         return rewrite not in self.without
+
+    def choice(self, name: str, by_size: V, others: Sequence[V] | None = None, subject: str = "") -> V:
+        """What a rewrite decides by size, unless it is forced to one of the ``others``: yes or no unless given.
+
+        ``mode="tune"`` measures those. Choices of one ``name`` are told apart by their numbers, as in "unroll 1";
+        ``subject`` is of what they are, for ``explain``.
+        """
+        number = 1 + sum(key.rpartition(" ")[0] == name for key in self.made)
+        key = f"{name} {number}"
+        options: list[V] = [by_size, *((True, False) if others is None else others)]
+        forced = dict(self.forced).get(key, by_size)
+        value = next((option for option in options if option == forced), by_size)
+        self.made[key] = Made(subject, value, tuple(dict.fromkeys(option for option in options if option != value)))
+        return value
 
 
 def within(op: Differentiated, derivative: Derivative) -> Derivative:
