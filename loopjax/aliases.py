@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +17,7 @@ from loopjax.arguments import In, Out
 from loopjax.checkpoint.scan_checkpoints import scan_checkpoints
 from loopjax.errors import DisconnectedInputError, GradientError
 from loopjax.function import Function, function
+from loopjax.mode import INSTEAD, NAMED, Mode, read_mode, unavailable
 from loopjax.random.size_first import MRG_RandomStreams, RandomStreams
 from loopjax.trace.arguments import until
 from loopjax.trace.grad import grad
@@ -110,5 +112,19 @@ compile = _module(
         "shared": shared,
     },
 )
+_MODES: dict[str, Any] = {
+    "Mode": Mode,
+    "FAST_RUN": read_mode("FAST_RUN"),
+    "FAST_COMPILE": read_mode("FAST_COMPILE"),
+    "get_mode": read_mode,
+    "get_default_mode": partial(read_mode, None),
+    "predefined_modes": {name: read_mode(name) for name in NAMED},
+}
+vars(compile).update(_MODES)
+_module("loopjax.compile.mode", _MODES, owner=compile)
+for _name in INSTEAD:
+    _old = {_name: partial(lambda name, *args, **kwargs: unavailable(name), _name)}
+    vars(compile).update(_old)
+    _module(f"loopjax.compile.{_name.lower()}", _old, owner=compile)
 _module("loopjax.compile.sharedvalue", {"shared": shared, "SharedVariable": SharedVariable}, owner=compile)
 updates = _module("loopjax.updates", {"OrderedUpdates": OrderedUpdates})

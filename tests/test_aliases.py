@@ -17,6 +17,8 @@ from loopjax.trace.updates import OrderedUpdates
 
 ALIASES = [
     ("loopjax.scan", "scan", loopjax.scan),
+    ("loopjax.compile", "Mode", loopjax.Mode),
+    ("loopjax.compile.mode", "Mode", loopjax.Mode),
     ("loopjax.scan", "until", loopjax.until),
     ("loopjax.scan.utils", "until", loopjax.until),
     ("loopjax.scan.basic", "scan", loopjax.scan),

@@ -45,3 +45,63 @@ def test_what_is_not_a_mode():
         polynomial("fast")
     with pytest.raises(TypeError, match="mode is a Mode, a name or None, not 3"):
         polynomial(3)
+
+
+class TestOldPrograms:
+    def test_modes_by_their_old_paths(self, monkeypatch):
+        from loopjax.compile.mode import FAST_COMPILE, FAST_RUN, get_default_mode, get_mode
+
+        assert get_mode("FAST_RUN") == FAST_RUN == get_default_mode() == loopjax.Mode()
+        assert get_mode("FAST_COMPILE") == FAST_COMPILE == loopjax.Mode().excluding(*REWRITES)
+        assert loopjax.compile.get_default_mode().excluding("vmap") == loopjax.Mode(frozenset(["vmap"]))
+        assert loopjax.compile.mode.predefined_modes["tune"].tune
+        monkeypatch.setattr(config, "mode", "FAST_COMPILE")
+        assert get_default_mode() == FAST_COMPILE
+        assert kind(polynomial(get_default_mode().including("vmap"))) == "vmap"
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda: loopjax.Mode(linker="py"),
+            lambda: loopjax.Mode(optimizer="fast_run"),
+            lambda: loopjax.Mode("c|py", "fast_run"),
+        ],
+    )
+    def test_linkers_and_optimizers(self, make):
+        with pytest.raises(TypeError, match=r"no linker and no optimizer.*excluding"):
+            make()
+
+    @pytest.mark.parametrize(
+        ("name", "remedy"), [("DebugMode", "verify"), ("DEBUG_MODE", "verify"), ("NanGuardMode", "jax_debug_nans")]
+    )
+    def test_modes_that_are_not_here(self, name, remedy):
+        with pytest.raises(loopjax.errors.UnsupportedError, match=remedy):
+            polynomial(name)
+
+    def test_their_classes(self):
+        from loopjax.compile.debugmode import DebugMode
+        from loopjax.compile.nanguardmode import NanGuardMode
+
+        with pytest.raises(loopjax.errors.UnsupportedError, match="there is no NanGuardMode here: call jax"):
+            NanGuardMode(nan_is_error=True, inf_is_error=True)
+        with pytest.raises(loopjax.errors.UnsupportedError, match="there is no DebugMode here"):
+            DebugMode()
+        with pytest.raises(loopjax.errors.UnsupportedError, match="there is no MonitorMode here"):
+            loopjax.compile.MonitorMode(pre_func=print)
+
+    def test_rewrites_of_old_programs(self):
+        for change in (loopjax.Mode().excluding, loopjax.Mode().including):
+            with pytest.raises(ValueError, match=r"there is no rewrite 'fusion'.*XLA does"):
+                change("fusion")
+
+    def test_what_is_said_of_nan_is_so(self):
+        import jax
+
+        x = at.dvector("x")
+        f = loopjax.function([x], loopjax.map(at.sqrt, x)[0])
+        jax.config.update("jax_debug_nans", True)
+        try:
+            with pytest.raises(FloatingPointError):
+                f([-1.0])
+        finally:
+            jax.config.update("jax_debug_nans", False)
