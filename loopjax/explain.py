@@ -2,95 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from typing import NamedTuple
-
-import numpy as np
+from collections.abc import Iterator, Mapping
 
 from loopjax.errors import where
 from loopjax.function import Function
+from loopjax.report import LoopReport, Part, Report, StepReport
 from loopjax.rewrite.pad import Fallback, Pad
 from loopjax.trace.derivative import Differentiated
-from loopjax.trace.graph import Apply, Graph, Variable
-from loopjax.trace.loop import LoopPlan, Scan
-
-
-class LoopReport(NamedTuple):
-    """One loop: its name and line, how deep it is nested, its length, plan, and what it stacks in bytes.
-
-    ``n_steps`` is ``None`` where the trip count is a run-time value without a bound. Where the count ``varies``,
-    ``n_steps`` is the most there can be. ``plan`` is ``None`` for a function that has not been called yet.
-    """
-
-    name: str
-    line: str
-    depth: int
-    differentiated: bool
-    n_steps: int | None
-    varies: bool
-    outputs: tuple[str, ...]
-    stacked_bytes: int | None
-    plan: LoopPlan | None
-
-    def __str__(self) -> str:
-        indent = "  " * self.depth
-        steps = (
-            "a run-time number of" if self.n_steps is None else f"up to {self.n_steps}" if self.varies else self.n_steps
-        )
-        head = f"{indent}scan {self.name!r}{self.line}: {steps} step{'s' * (steps != 1)}"
-        if self.plan is None:
-            return f"{head}; not lowered yet"
-        text = f"{head} -> {self.plan.kind}: {self.plan.reason}"
-        details = [f"keeps {', '.join(self.outputs)}"] if self.outputs else []
-        details += [f"{self.plan.unroll} steps an iteration"] if self.plan.unroll > 1 else []
-        details += [_storage(self.plan)] if self.plan.checkpoint else []
-        details += [f"a tree of {' x '.join(str(n) for n in self.plan.levels)}"] if self.plan.levels else []
-        details += [f"far taps read in blocks of {self.plan.block} steps"] if self.plan.block else []
-        details += [f"no gradient through the first {self.plan.frozen} steps"] if self.plan.frozen else []
-        details += ["differentiated"] if self.differentiated else []
-        details += [f"stacks {_count(self.stacked_bytes, 'byte')}"] if self.stacked_bytes is not None else []
-        return f"{text}\n{indent}  {'; '.join(details)}"
-
-
-def _storage(plan: LoopPlan) -> str:
-    nest = plan.checkpoint
-    assert nest is not None
-    text = f"at most {nest.states} states of {plan.state_bytes} bytes at one time"
-    return text if nest.flat else f"{text}, as loops of {nest}, {nest.recomputed} steps computed again"
-
-
-class Report(NamedTuple):
-    """The loops of each stage of a function; prints as text.
-
-    ``room``: which lengths have room for more rows, so that one program serves many; ``exact``: the ops that need a
-    length as it is, so that each length is compiled for. ``tuning``: for each stage, what was measured and chosen.
-    """
-
-    name: str
-    stages: tuple[tuple[LoopReport, ...], ...]
-    room: str = ""
-    exact: tuple[str, ...] = ()
-    tuning: tuple[tuple[str, ...], ...] = ()
-
-    @property
-    def loops(self) -> tuple[LoopReport, ...]:
-        """All loops, the outer before the inner."""
-        return tuple(loop for stage in self.stages for loop in stage)
-
-    def __str__(self) -> str:
-        lines = [f"{self.name}: {_count(len(self.stages), 'stage')}, {_count(len(self.loops), 'loop')}"]
-        for number, stage in enumerate(self.stages):
-            if len(self.stages) > 1:
-                lines.append(f"stage {number + 1}:")
-            lines.extend(str(loop) for loop in stage)
-            lines.extend(self.tuning[number] if self.tuning else ())
-        lines += [f"room is made for {self.room}"] if self.room else []
-        lines += self.exact
-        return "\n".join(lines)
-
-    def __repr__(self) -> str:
-        return str(self)
+from loopjax.trace.graph import Apply, Constant, Graph, Variable
+from loopjax.trace.loop import Fold, Scan
 
 
 def explain(function: Function) -> Report:
@@ -104,7 +24,7 @@ def explain(function: Function) -> Report:
     for stage in function.stages:
         programs = stage.programs
         graph = programs[-1].graph if programs else stage.stage.graph
-        stages.append(tuple(_loops(graph, 0, False)))
+        stages.append(tuple(_loops(graph, 0, False, {})))
         tuning.append(programs[-1].tuning if programs else ())
     room, exact = _room(function.variant.pad), tuple(map(_needed, function.fallbacks))
     return Report(function.name, tuple(stages), room, exact, tuple(tuning))
@@ -126,24 +46,57 @@ def _needed(one: Fallback) -> str:
     return f"{one.op}{where(one.sources)} needs a length as it is: {cost} is compiled for each"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
+Names = Mapping[Variable, str]
+"""What a region's inputs are called, by what they stand for outside of it."""
 
 
-def _loops(graph: Graph, depth: int, differentiated: bool) -> Iterator[LoopReport]:
+def _loops(graph: Graph, depth: int, differentiated: bool, names: Names) -> Iterator[LoopReport]:
     for node in graph.applies:
-        if isinstance(node.op, Scan):
-            yield _report(node, node.op, depth, differentiated)
-        inside = differentiated or isinstance(node.op, Differentiated)
-        for region in node.op.regions:
-            yield from _loops(region, depth + isinstance(node.op, Scan), inside)
+        op = node.op
+        if isinstance(op, Scan):
+            yield _report(node, op, depth, differentiated, names)
+            yield from _loops(op.body, depth + 1, differentiated, _body_names(node, op, names))
+        elif isinstance(op, Differentiated):
+            inner = {inside: _label(outside, names) for inside, outside in zip(op.given, node.inputs, strict=False)}
+            yield from _loops(op.region, depth, True, inner)
+        else:
+            for region in op.regions:
+                yield from _loops(region, depth, differentiated, names)
 
 
-def _report(node: Apply, op: Scan, depth: int, differentiated: bool) -> LoopReport:
+def _body_names(node: Apply, op: Scan, names: Names) -> Names:
+    """What a step's inputs are called."""
+    outer, inner = op.inputs(node.inputs), op.body_inputs(op.body.inputs)
+    found: dict[Variable, str] = {}
+    for x, sequence, rows in zip(outer.sequences, op.sequences, inner.slices, strict=True):
+        found |= {row: f"{_label(x, names)}[{_at(tap)}]" for row, tap in zip(rows, sequence.taps, strict=True)}
+    for recurrence, pasts in zip(op.recurrences, inner.taps, strict=True):
+        found |= {past: f"{recurrence.name}[{_at(tap)}]" for past, tap in zip(pasts, recurrence.taps, strict=True)}
+    for one, same in zip(outer.non_sequences, inner.non_sequences, strict=True):
+        found[same] = _label(one, names)
+    return found
+
+
+def _at(tap: int) -> str:
+    return f"t{tap:+d}" if tap else "t"
+
+
+def _label(variable: Variable, names: Names) -> str:
+    """A variable's name, or what it is computed with."""
+    if variable.name or variable in names:
+        return variable.name or names[variable]
+    if isinstance(variable, Constant):
+        return str(variable.data) if variable.ndim == 0 else "a constant"
+    if variable.owner is None:
+        return "an input"
+    name = variable.owner.op.name
+    return _label(variable.owner.inputs[0], names) if name == "cast" else f"{name}(...)"
+
+
+def _report(node: Apply, op: Scan, depth: int, differentiated: bool, names: Names) -> LoopReport:
+    from loopjax.rewrite.cost import size_bytes  # passes are a part of the package's import time
+
     stacks = [output.type for output in node.outputs[: len(op.outputs)]]
-    size = None
-    if all(type.concrete for type in stacks):
-        size = sum(math.prod(type.sizes) * np.dtype(type.dtype).itemsize for type in stacks)
     return LoopReport(
         op.label,
         where(node.sources),
@@ -151,7 +104,62 @@ def _report(node: Apply, op: Scan, depth: int, differentiated: bool) -> LoopRepo
         differentiated,
         op.n_steps,
         op.until or op.dynamic,
-        tuple(f"{output.keep} of {output.name}" for output in op.outputs),
-        size,
+        tuple(_enters(node, op, names)),
+        tuple(_leaves(node, op)),
+        tuple(_kept(op)),
+        op.notes,
+        size_bytes(stacks) if all(type.concrete for type in stacks) else None,
         op.plan,
+        None if op.plan is None else _step(op),
     )
+
+
+def _step(op: Scan) -> StepReport:
+    """What a step costs."""
+    from loopjax.rewrite.cost import cost, size_bytes
+    from loopjax.rewrite.plan import carried_bytes
+
+    plan = op.plan
+    assert plan is not None
+    once, carried = cost(op.body), carried_bytes(op, plan.storage)
+    stored = None
+    if plan.derivative in ("reverse", "any") and plan.checkpoint is None and plan.kind in ("scan", "vmap", "batched"):
+        stored = carried + size_bytes(output.type for node in op.body.applies for output in node.outputs)
+    return StepReport(once.flops, once.bytes, carried, stored)
+
+
+def _kept(op: Scan) -> Iterator[str]:
+    """What is kept of the outputs, as stacks and as what is gathered over the steps."""
+    yield from (f"{output.keep} of {output.name}" for output in op.outputs if output.keep.last != 0)
+    yield from (f"{_gathered(fold)} of {op.outputs[fold.output].name}" for fold in op.folds)
+
+
+def _gathered(fold: Fold) -> str:
+    return f"step {fold.step}" if fold.kind == "at" else f"the {fold.kind}"
+
+
+def _enters(node: Apply, op: Scan, names: Names) -> Iterator[Part]:
+    """What a loop reads."""
+    outer = op.inputs(node.inputs)
+    roles = [f"a row a step{_taps(spec.taps, (0,))}" for spec in op.sequences]
+    roles += [f"where {one.name} starts{_taps(one.taps, (-1,))}" for one in op.recurrences]
+    roles += ["shared state"] * len(outer.states) + ["random key"] * len(outer.keys)
+    roles += ["the same at every step"] * len(outer.non_sequences)
+    read = [*outer.sequences, *outer.initials, *outer.states, *outer.keys, *outer.non_sequences]
+    for variable, role in zip(read, roles, strict=True):
+        yield Part(_label(variable, names), role, str(variable.type))
+
+
+def _taps(taps: tuple[int, ...], usual: tuple[int, ...]) -> str:
+    return "" if taps == usual else f", taps {', '.join(map(str, taps))}"
+
+
+def _leaves(node: Apply, op: Scan) -> Iterator[Part]:
+    """What a loop gives."""
+    roles = [(output.name, str(output.keep)) for output in op.outputs]
+    roles += [("shared state", "after the last step")] * op.n_states
+    roles += [(op.outputs[fold.output].name, _gathered(fold)) for fold in op.folds]
+    roles += [("until", "steps that ran")] * op.until
+    for (name, role), variable in zip(roles, node.outputs, strict=True):
+        if 0 not in variable.type.shape:
+            yield Part(name, role, str(variable.type))

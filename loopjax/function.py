@@ -86,10 +86,11 @@ def function(
         values of a length, and then as ``"padded"``; it is what ``config.lengths`` says unless given. An op that needs
         a length as it is (``explain`` names them) is compiled for each all the same.
     mode
-        Which rewrites are made, a ``Mode`` or the name of one; ``config.mode`` unless given. ``"tune"`` measures, on the
-        first call for a set of shapes, what rewrites decide by size otherwise, and remembers it under ``config.cache``
-        for programs, shapes, devices and versions that are the same; ``explain`` says what came of it. The call runs
-        the program many times for up to a minute, to no other effect; what prints or shows progress is not tuned.
+        Which rewrites are made, a ``Mode`` or the name of one; ``config.mode`` unless given. With ``"tune"`` the first
+        call for a set of shapes measures what rewrites decide by size otherwise, and remembers it in ``config.cache``
+        for programs, shapes, devices and versions that are the same; ``explain`` says what came of it. That call runs
+        the program many times, for about a minute at most, to no other effect; what prints or shows progress is not
+        tuned.
     profile
         Accepted for old programs; it changes nothing.
 

@@ -193,7 +193,11 @@ def _read(written: Any) -> Finding | None:
 
 def _lines(finding: Finding, made: Mapping[str, Made], source: str) -> Iterator[str]:
     """What ``explain`` says of it."""
-    gain = f"{finding.ratio:.2f} of the time of what sizes say" if finding.choices else "what sizes say stays"
+    if finding.choices:
+        gain = f"{finding.ratio:.2f} of the time of what sizes say"
+    else:
+        seemed = any(one.better for one in finding.tried)
+        gain = f"what sizes say stays{'; what seemed better was not when it was compared again' * seemed}"
     yield f"measured {source}: {gain}"
     yield from (_line(one, made) for one in finding.tried)
     if finding.untried:

@@ -126,7 +126,7 @@ def choose(op: Scan, node: Apply, target: Target, derivative: Derivative) -> Loo
 
 def _stored(op: Scan, node: Apply, n_steps: int, target: Target, plan: LoopPlan) -> LoopPlan:
     """The plan with what is stored for the gradient of the last ``n_steps`` steps: as asked, or by the body."""
-    state = _state_bytes(op, plan.storage)
+    state = carried_bytes(op, plan.storage)
     cheap = is_cheap(op.body)
     if op.checkpoint is None:
         if plan.derivative == "none" or "recompute" not in target or not cheap or state < LEAST_BYTES:
@@ -142,7 +142,7 @@ def _stored(op: Scan, node: Apply, n_steps: int, target: Target, plan: LoopPlan)
     return replace(plan, checkpoint=nest, state_bytes=state, reason=f"{plan.reason}; checkpoint={op.checkpoint}")
 
 
-def _state_bytes(op: Scan, storage: tuple[History, ...]) -> int:
+def carried_bytes(op: Scan, storage: tuple[History, ...]) -> int:
     """Bytes of all that a step hands to the next."""
     step = op.results([variable.type for variable in op.body.outputs])
     values = [*step.recurrences, *step.maps]
