@@ -62,7 +62,7 @@ def _check(names: Iterable[str]) -> None:
     if unknown:
         raise ValueError(
             f"there is no rewrite {', '.join(map(repr, unknown))}; they are {', '.join(REWRITES)}. What Aesara's "
-            f"rewrites did to single operations, such as fusing them or working in place, XLA does: there is no name for it"
+            f"rewrites did to single operations, such as fusing them or working in place, XLA does"
         )
 
 

@@ -1,4 +1,4 @@
-"""The pages' code blocks print what their comments say."""
+"""The pages' code blocks print what their comments, and blocks of text after them, say."""
 
 import contextlib
 import io
@@ -10,12 +10,15 @@ import pytest
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize(("page", "prints"), [("inside-jax.md", 11), ("lengths.md", 4)])
+@pytest.mark.parametrize(("page", "prints"), [("explain.md", 13), ("inside-jax.md", 11), ("lengths.md", 4)])
 def test_programs_print_what_their_comments_say(page, prints):
     text = (DOCS / page).read_text()
     namespace, printed, wanted = {}, io.StringIO(), []
     with contextlib.redirect_stdout(printed):
-        for block in re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
+        for kind, block in re.findall(r"^```(python|text)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
+            if kind == "text":
+                wanted += block.splitlines()
+                continue
             exec(compile(block, page, "exec"), namespace)
             wanted += re.findall(r"^ *print\(.*\)  # (.*)$", block, flags=re.MULTILINE)
     assert len(wanted) == prints
@@ -23,4 +26,4 @@ def test_programs_print_what_their_comments_say(page, prints):
 
 
 def test_every_page_is_run():
-    assert {page.name for page in DOCS.glob("*.md")} == {"inside-jax.md", "lengths.md"}
+    assert {page.name for page in DOCS.glob("*.md")} == {"explain.md", "inside-jax.md", "lengths.md"}
