@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -132,9 +133,8 @@ class Function:
         state = program.state
         self._variants = Variants(program, program.options.lengths)
         outputs = program.graph.outputs
-        self._own = [
-            output.owner is not None and outputs.count(output) == 1 for output in outputs[: len(state.updated)]
-        ]
+        times = Counter(outputs)
+        self._own = [output.owner is not None and times[output] == 1 for output in outputs[: len(state.updated)]]
         self._lent = [output for output in outputs if isinstance(output, SharedVariable)]
         self._signature = Signature(program.inputs, program.options.allow_downcast, program.options.name)
         self._repeated = repeated(program, self.variant)
