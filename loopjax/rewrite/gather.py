@@ -101,12 +101,16 @@ def _path(nodes: Sequence[Apply]) -> list[Apply]:
 def _groups(graph: Graph, ready: Sequence[Apply]) -> list[list[Apply]]:
     """The gradients in groups, each of all that share work, directly or through others. The first group alone where
     two groups read values of each other, so that neither region could run before the other."""
-    groups = _united([[node] for node in ready], lambda group: [cost for node in group for cost in _parts(node).costs])
+    groups = _united([[node] for node in ready], _costs)
     while len(groups) > len(united := _united(groups, _path)):
         groups = united
     if len(groups) > 1 and _read_each_other(graph, groups):
         return groups[:1]
     return groups
+
+
+def _costs(group: Sequence[Apply]) -> list[Variable]:
+    return [cost for node in group for cost in _parts(node).costs]
 
 
 def _united(groups: list[list[Apply]], marks: Callable[[list[Apply]], Iterable[Hashable]]) -> list[list[Apply]]:
@@ -340,7 +344,8 @@ def _set_apart(graph: Graph) -> Graph:
     further = {node for node, parts in recorded if not fed.isdisjoint(parts.costs)}
     if not further:
         return graph
-    inside = {output for node, _ in recorded for one in _path([node]) for output in one.outputs}
+    together = _united([[node] for node, _ in recorded], _costs)
+    inside = {output for group in together for one in _path(group) for output in one.outputs}
     asked = [variable for node in further for variable in _parts(node).wrt if variable in inside]
     hidden = {variable: _zero(variable) for variable in dict.fromkeys(asked)}
     if not hidden:
