@@ -6,13 +6,17 @@ from collections.abc import Collection
 
 from loopjax.rewrite.check_indices import CheckIndices
 from loopjax.rewrite.count_first import CountFirst
+from loopjax.rewrite.defer import Defer
 from loopjax.rewrite.driver import Pass
 from loopjax.rewrite.fold import FoldSteps
 from loopjax.rewrite.gather import Gather
+from loopjax.rewrite.hoist import Hoist
+from loopjax.rewrite.join import JoinProducts
 from loopjax.rewrite.keep import KeepRead
 from loopjax.rewrite.merge import Merge
 from loopjax.rewrite.plan import PlanLoops
 from loopjax.rewrite.ranges import CountRanges
+from loopjax.rewrite.sink import Sink
 from loopjax.rewrite.target import Target
 from loopjax.rewrite.trip_count import TripCount
 
@@ -31,4 +35,14 @@ FIXED: tuple[Pass, ...] = (TripCount(differentiated=True),)
 def sized(target: Target) -> tuple[Pass, ...]:
     """The passes for each set of shapes and lengths; the last writes the plan of every loop."""
     checks = (CheckIndices(),) if target.check_index else ()
-    return (*checks, PlanLoops(target))
+    wanted: list[Pass] = []
+    # What moves out of a loop is read there as it is: joined, it would be cut at every step.
+    if "hoist" in target:
+        wanted.append(Hoist(target))
+    if "sink" in target:
+        wanted.append(Sink(target))
+    if "join" in target:
+        wanted.append(JoinProducts(target))
+    if "defer" in target:
+        wanted.append(Defer(target))
+    return (*checks, *wanted, PlanLoops(target))
