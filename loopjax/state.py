@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
@@ -91,4 +92,5 @@ class State:
 
 def owned(outputs: Sequence[Variable], updates: int) -> list[bool]:
     """Of the outputs that are new values, whether nobody but the updated variable holds each."""
-    return [output.owner is not None and outputs.count(output) == 1 for output in outputs[:updates]]
+    times = Counter(outputs)
+    return [output.owner is not None and times[output] == 1 for output in outputs[:updates]]

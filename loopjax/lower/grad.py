@@ -12,6 +12,7 @@ from jax import lax
 
 from loopjax.lower.check import functionalized, holds_checks, raise_again
 from loopjax.lower.interpreter import as_array, evaluate, rule
+from loopjax.lower.repeats import Repeats
 from loopjax.trace.derivative import Differentiated, Linearize, Pullback, PullbackRows, Pushforward
 from loopjax.trace.graph import Apply, Graph
 from loopjax.trace.loop import Scan
@@ -54,9 +55,10 @@ def _region(op: Differentiated, args: Sequence[Any]) -> tuple[Region, list[Any]]
     """The region as a function of what is differentiated, to costs and published values; and where to take it."""
     deltas = [jnp.zeros(variable.type.sizes, variable.dtype) for variable in op.differentiated[op.n_wrt :]]
     rest = args[op.n_wrt :]
+    calls = Repeats(op.region)
 
     def region(*differentiated: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        outputs = [as_array(value) for value in evaluate(op.region, [*differentiated, *rest])]
+        outputs = [as_array(value) for value in evaluate(op.region, [*differentiated, *rest], calls)]
         return tuple(outputs[: op.n_costs]), tuple(outputs[op.n_costs :])
 
     return region, [*(jnp.asarray(arg) for arg in args[: op.n_wrt]), *deltas]

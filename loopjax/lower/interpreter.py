@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -36,20 +37,27 @@ def rule(key: type[Op] | str) -> Callable[[Rule], Rule]:
     return add
 
 
-def evaluate(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
-    """The outputs of a sized graph for these arrays or tracers."""
+def evaluate(graph: Graph, inputs: Sequence[Any], calls: Rule | None = None) -> list[Any]:
+    """The outputs of a sized graph for these arrays or tracers; ``calls`` runs rows of the op table, where given, in
+    place of their rules."""
     values: dict[Variable, Any] = dict(zip(graph.inputs, inputs, strict=True))
 
     def read(variable: Variable) -> Any:
         return variable.data if isinstance(variable, Constant) else values[variable]
 
     for node in graph.applies:
-        found = RULES.get(type(node.op))
-        if found is None:
-            raise NotImplementedError(f"op {node.op.name!r} has no lowering rule{where(node.sources)}")
+        found = calls if calls is not None and isinstance(node.op, Call) else rule_of(node)
         outputs = found(node, [read(variable) for variable in node.inputs])
         values.update(zip(node.outputs, outputs, strict=True))
     return [read(variable) for variable in graph.outputs]
+
+
+def rule_of(node: Apply) -> Rule:
+    """The rule by which a node runs. Raises ``NotImplementedError`` where there is none."""
+    found = RULES.get(type(node.op))
+    if found is None:
+        raise NotImplementedError(f"op {node.op.name!r} has no lowering rule{where(node.sources)}")
+    return found
 
 
 @rule(Call)
@@ -62,19 +70,25 @@ def _call(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
         if own is None:
             raise NotImplementedError(f"op {op.row!r} has neither a function nor a lowering rule{where(node.sources)}")
         return own(node, args)
+    return run_row(node, args, partial(row.run, **op.arguments) if op.params else row.run)
+
+
+def run_row(node: Apply, args: Sequence[Any], run: Callable[..., Any]) -> Sequence[Any]:
+    """The outputs of a row of the table by its function, ``run``, of arrays brought to the dtype that it wants."""
+    op = node.op
+    assert isinstance(op, Call)
+    row = op.definition
     dtypes = operand_dtypes(row.operands, [variable.type for variable in node.inputs])
     cast = [_cast(value, dtype) for value, dtype in zip(args, dtypes, strict=True)]
     try:
-        result = row.run(*cast, **op.arguments)
+        result = run(*cast)
     except (TypeError, ValueError, IndexError, NotImplementedError) as error:
         raise located(error, f"{op.row}: {error}", node.sources) from error
     return result if isinstance(result, tuple) else (result,)
 
 
 def _cast(value: Any, dtype: str) -> Any:
-    if dtype in (KEY, RESIDUAL) or str(value.dtype) == dtype:
-        return value
-    return value.astype(dtype)
+    return value if dtype in (KEY, RESIDUAL) or value.dtype == dtype else value.astype(dtype)
 
 
 def as_array(value: Any) -> Any:

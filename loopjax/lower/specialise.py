@@ -202,10 +202,12 @@ def _check_broadcast(node: Apply, fresh: Apply) -> None:
     """A size that turns out to be 1 does not stretch: only one known to be 1 when the graph was built does."""
     if not isinstance(node.op, Call) or not isinstance(fresh.op, Call):
         return
-    before = node.op.broadcasts(*(variable.type for variable in node.inputs))
-    now = fresh.op.broadcasts(*(variable.type for variable in fresh.inputs))
+    before = node.op.broadcasts(*[variable.type for variable in node.inputs])
+    if not any(None in shape for shapes in before for shape in shapes):
+        return
+    now = fresh.op.broadcasts(*[variable.type for variable in fresh.inputs])
     for old, shapes in zip(before, now, strict=True):
-        if any(_stretches(was, shape, shapes) for was, shape in zip(old, shapes, strict=True)):
+        if any(None in was and _stretches(was, shape, shapes) for was, shape in zip(old, shapes, strict=True)):
             raise ValueError(
                 f"{node.op.name}: shapes {list(shapes)} do not fit: a size that is not known to be 1 when the graph "
                 f"is built does not broadcast; declare it (row, col, shape=(1, None)) or use dimshuffle('x', "

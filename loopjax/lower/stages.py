@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -58,7 +58,7 @@ def split(graph: Graph) -> tuple[Stage, ...]:
     stages: list[Stage] = []
     needed: dict[Variable, None] = dict.fromkeys(graph.outputs)
     for level in range(levels.highest, -1, -1):
-        outputs = [v for v in needed if v.owner is not None and v not in graph.inputs and levels.node(v) == level]
+        outputs = [v for v in needed if v.owner is not None and v not in levels.inputs and levels.node(v) == level]
         stage = _stage(outputs, levels, level, graph) if outputs or level == 0 else None
         if stage is None:
             continue
@@ -129,12 +129,13 @@ def _stage(outputs: list[Variable], levels: _Levels, level: int, program: Graph)
                 f"gradient{where(variable.sources)}"
             )
     graph = Graph(ordered, list(dict.fromkeys(made)))
+    places = {variable: place for place, variable in enumerate(graph.outputs)}
     demands = dict.fromkeys(variable for node in graph.applies for variable in demanded(node))
     leaves = leaves_of(demands, stop=ordered)
     return Stage(
         graph,
         tuple(position for position, variable in enumerate(ordered) if variable in leaves.values),
-        tuple((output, _pick(output, graph)) for output in outputs),
+        tuple((output, _pick(output, places)) for output in outputs),
         _computed_lengths(demands, ordered),
         checks(graph),
     )
@@ -148,27 +149,28 @@ def _made(output: Variable) -> list[Variable]:
     return [variable for variable in node.inputs if not isinstance(variable, Constant)]
 
 
-def _pick(output: Variable, graph: Graph) -> Pick:
+def _pick(output: Variable, places: Mapping[Variable, int]) -> Pick:
     node = output.owner
     if node is None or not is_cut(node):
-        return Pick(graph.outputs.index(output), ())
+        return Pick(places[output], ())
     assert isinstance(node.op, Call)
     buffer, *counts = node.inputs
-    sizes = [int(c.data) if isinstance(c, Constant) else Position(graph.outputs.index(c)) for c in counts]
-    return Pick(graph.outputs.index(buffer), tuple(zip(node.op.arguments["axes"], sizes, strict=True)))
+    sizes = [int(c.data) if isinstance(c, Constant) else Position(places[c]) for c in counts]
+    return Pick(places[buffer], tuple(zip(node.op.arguments["axes"], sizes, strict=True)))
 
 
 def _computed_lengths(demands: Iterable[Variable], inputs: Sequence[Variable]) -> tuple[Variable, ...]:
     """The lengths, where some are computed and all can be from the inputs' values and shapes; else none."""
     wanted = [variable for variable in demands if not isinstance(variable, Constant)]
-    if all(variable in inputs for variable in wanted):
+    given = set(inputs)
+    if given.issuperset(wanted):
         return ()
     nodes = toposort(wanted, stop=inputs)
-    known = all(on_host(node) or (is_shape(node) and _is_known(node.inputs[0], inputs)) for node in nodes)
+    known = all(on_host(node) or (is_shape(node) and _is_known(node.inputs[0], given)) for node in nodes)
     return tuple(wanted) if known else ()
 
 
-def _is_known(variable: Variable, inputs: Sequence[Variable]) -> bool:
+def _is_known(variable: Variable, inputs: Collection[Variable]) -> bool:
     """Whether the host has the variable itself."""
     return variable in inputs or (variable.owner is not None and on_host(variable.owner))
 

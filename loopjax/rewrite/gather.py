@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -24,7 +25,6 @@ from loopjax.trace.graph import Apply, Constant, Graph, Variable, copy_node, dep
 from loopjax.trace.methods import say
 from loopjax.trace.op import Call, call, register
 from loopjax.trace.types import RESIDUAL, TensorType
-from loopjax.trace.verify import InvalidGraph
 
 
 def _same(type: TensorType, index: int) -> TensorType:
@@ -63,7 +63,7 @@ class Gather:
             if not ready:
                 return graph
             forward = [node for node in ready if isinstance(node.op, Tangent)]
-            graph = _pushed(graph, forward[0]) if forward else _linearized(graph, _overlapping(ready))
+            graph = _pushed(graph, forward[0]) if forward else _linearized(graph, _groups(graph, ready))
 
 
 def _ready(graph: Graph) -> list[Apply]:
@@ -88,7 +88,8 @@ def _path(nodes: Sequence[Apply]) -> list[Apply]:
     makers: list[Apply] = []
     while True:
         reached = dependents(order, [*wrt, *(output for node in makers for output in node.outputs)])
-        path = [node for node in order if node in makers or not reached.isdisjoint(node.inputs)]
+        whole = set(makers)
+        path = [node for node in order if node in whole or not reached.isdisjoint(node.inputs)]
         pulled = {node.inputs[0] for node in path if isinstance(node.op, Pullback)}
         # What makes a residual comes in whole, and with it what reads its other outputs on the way to the costs.
         found = [node for node in order if not pulled.isdisjoint(node.outputs)]
@@ -97,23 +98,58 @@ def _path(nodes: Sequence[Apply]) -> list[Apply]:
         makers = found
 
 
-def _overlapping(ready: Sequence[Apply]) -> list[Apply]:
-    """The first gradient and all that share work with it, directly or through others."""
-    group = [ready[0]]
-    rest = list(ready[1:])
-    covered = set(_path(group))
-    changed = True
-    while changed:
-        changed = False
-        for node in list(rest):
-            path = _path([node])
-            same_cost = set(_parts(node).costs) & {cost for other in group for cost in _parts(other).costs}
-            if same_cost or covered.intersection(path):
-                group.append(node)
-                rest.remove(node)
-                covered.update(path)
-                changed = True
-    return group
+def _groups(graph: Graph, ready: Sequence[Apply]) -> list[list[Apply]]:
+    """The gradients in groups, each of all that share work, directly or through others. The first group alone where
+    two groups read values of each other, so that neither region could run before the other."""
+    groups = _united([[node] for node in ready], _costs)
+    while len(groups) > len(united := _united(groups, _path)):
+        groups = united
+    if len(groups) > 1 and _read_each_other(graph, groups):
+        return groups[:1]
+    return groups
+
+
+def _costs(group: Sequence[Apply]) -> list[Variable]:
+    return [cost for node in group for cost in _parts(node).costs]
+
+
+def _united(groups: list[list[Apply]], marks: Callable[[list[Apply]], Iterable[Hashable]]) -> list[list[Apply]]:
+    """The groups, those that have a mark in common made one, in order of their first members."""
+    if len(groups) < 2:
+        return groups
+    parent = list(range(len(groups)))
+
+    def root(place: int) -> int:
+        while parent[place] != place:
+            parent[place] = parent[parent[place]]
+            place = parent[place]
+        return place
+
+    owner: dict[Hashable, int] = {}
+    for place, group in enumerate(groups):
+        for mark in marks(group):
+            first, second = sorted((root(owner.setdefault(mark, place)), root(place)))
+            parent[second] = first
+    found: dict[int, list[Apply]] = {}
+    for place, group in enumerate(groups):
+        found.setdefault(root(place), []).extend(group)
+    return list(found.values())
+
+
+def _read_each_other(graph: Graph, groups: Sequence[Sequence[Apply]]) -> bool:
+    """Whether the graph has a cycle once each group's path is one node."""
+    stands: dict[Apply, Hashable] = {node: place for place, group in enumerate(groups) for node in _path(group)}
+    before: dict[Hashable, set[Hashable]] = {}
+    for node in graph.applies:
+        reads = {stands.get(one.owner, one.owner) for one in node.inputs if one.owner is not None}
+        before.setdefault(stands.get(node, node), set()).update(reads)
+    for place in range(len(groups)):
+        before.get(place, set()).discard(place)
+    try:
+        TopologicalSorter(before).prepare()
+    except CycleError:
+        return True
+    return False
 
 
 class _Part(NamedTuple):
@@ -150,15 +186,24 @@ def _part(graph: Graph, group: Sequence[Apply], publish: bool = True) -> _Part:
     costs = tuple(dict.fromkeys(cost for node in group for cost in _parts(node).costs))
     leaves = tuple(variable for variable in wrt if variable not in inside)
     marked = tuple(variable for variable in wrt if variable in inside)
-    shared = tuple(cost for cost in costs if publish and cost in inside and cost not in marked)
+    within = set(marked)
+    shared = tuple(cost for cost in costs if publish and cost in inside and cost not in within)
     read = _published(graph, set(path), set(group), inside) if publish else []
     published = tuple(variable for variable in read if variable not in shared)
     region, captured = _region(path, leaves, marked, costs, published)
     return _Part(region, leaves, marked, captured, costs, published, shared)
 
 
-def _linearized(graph: Graph, group: Sequence[Apply]) -> Graph:
-    """The graph with one region for these gradients."""
+def _linearized(graph: Graph, groups: Sequence[Sequence[Apply]]) -> Graph:
+    """The graph with one region for the gradients of each group."""
+    replaced: dict[Variable, Variable] = {}
+    for group in groups:
+        replaced.update(_in_region(graph, group))
+    return _settled(graph, replaced)
+
+
+def _in_region(graph: Graph, group: Sequence[Apply]) -> dict[Variable, Variable]:
+    """What stands for these gradients, and for what is read of the values on their paths."""
     part = _part(graph, group)
     lines = tuple(dict.fromkeys(line for node in group for line in node.sources))
     op = Linearize(part.region, len(part.leaves), len(part.costs))
@@ -169,7 +214,7 @@ def _linearized(graph: Graph, group: Sequence[Apply]) -> Graph:
         cotangents = dict(zip(part.wrt, back.outputs, strict=True))
         for variable, output in zip(_parts(gradient).wrt, gradient.outputs, strict=True):
             replaced[output] = cotangents[variable]
-    return _settled(graph, replaced)
+    return replaced
 
 
 def _pullback(gradient: Apply, part: _Part, node: Apply) -> Apply:
@@ -226,24 +271,33 @@ def _refuse_reverse_rules(path: Iterable[Apply], tangent: Apply) -> None:
 
 
 def _settled(graph: Graph, replaced: dict[Variable, Variable]) -> Graph:
-    """The graph with variables replaced, also where what replaces them (by its seeds) reads others of them."""
-    for _ in range(len(replaced) + 1):
-        graph = graph.rebuilt(replaced)
-        if not any(variable in replaced for node in graph.applies for variable in node.inputs):
-            return graph
-    raise InvalidGraph("a differentiated region depends on itself")
+    """The graph with variables replaced, also where what replaces them reads others of them."""
+
+    def stands(variable: Variable) -> Variable:
+        while variable in replaced:
+            variable = replaced[variable]
+        return variable
+
+    new: dict[Variable, Variable] = {}
+    outputs = [stands(variable) for variable in graph.outputs]
+    for node in toposort(outputs, graph.inputs, reads=lambda node: [stands(variable) for variable in node.inputs]):
+        inputs = [stands(variable) for variable in node.inputs]
+        inputs = [new.get(variable, variable) for variable in inputs]
+        if any(fresh is not old for fresh, old in zip(inputs, node.inputs, strict=True)):
+            new.update(zip(node.outputs, copy_node(node, inputs).outputs, strict=True))
+    return Graph(graph.inputs, [new.get(variable, variable) for variable in outputs])
 
 
 def _published(graph: Graph, path: set[Apply], group: set[Apply], inside: set[Variable]) -> list[Variable]:
     """The values of the region that something outside of it reads. A residual stays where it is: the region that
     leaves it is run there, too."""
     found: dict[Variable, None] = {}
-    for node in graph.applies:
-        if node in path:
-            continue
+    outside = {reader for variable in inside for reader in graph.readers.get(variable, ()) if reader not in path}
+    for node in sorted(outside, key=graph.places.__getitem__):
         read = node.inputs if node not in group else _parts(node).seeds
         found.update((variable, None) for variable in read if variable in inside)
-    found.update((variable, None) for variable in graph.outputs if variable in inside)
+    if not inside.isdisjoint(graph.outputs):
+        found.update((variable, None) for variable in graph.outputs if variable in inside)
     return [variable for variable in found if variable.dtype != RESIDUAL]
 
 
@@ -256,6 +310,7 @@ def _region(
 ) -> tuple[Graph, tuple[Variable, ...]]:
     """The region, and the outer values that its last inputs stand for."""
     inner: dict[Variable, Variable] = {leaf: Variable(leaf.type.strong(), name=leaf.name) for leaf in leaves}
+    places = {variable: place for place, variable in enumerate(marked)}
     plain: dict[Variable, Variable] = {}
     captured: dict[Variable, Variable] = {}
 
@@ -271,8 +326,8 @@ def _region(
         for old, new in zip(node.outputs, fresh.outputs, strict=True):
             plain[old] = new
             inner[old] = new
-            if old in marked:
-                inner[old] = Apply(call("perturb", index=marked.index(old)), [new], node.sources).outputs[0]
+            if old in places:
+                inner[old] = Apply(call("perturb", index=places[old]), [new], node.sources).outputs[0]
     outputs = [*(read(cost) for cost in costs), *(plain[variable] for variable in published)]
     return Graph([*(inner[leaf] for leaf in leaves), *captured.values()], outputs), tuple(captured)
 
@@ -289,7 +344,8 @@ def _set_apart(graph: Graph) -> Graph:
     further = {node for node, parts in recorded if not fed.isdisjoint(parts.costs)}
     if not further:
         return graph
-    inside = {output for node, _ in recorded for one in _path([node]) for output in one.outputs}
+    together = _united([[node] for node, _ in recorded], _costs)
+    inside = {output for group in together for one in _path(group) for output in one.outputs}
     asked = [variable for node in further for variable in _parts(node).wrt if variable in inside]
     hidden = {variable: _zero(variable) for variable in dict.fromkeys(asked)}
     if not hidden:

@@ -60,13 +60,16 @@ def _groups(graph: Graph) -> _Groups:
     stands: dict[Variable, Variable] = {}
     found: dict[object, Apply] = {}
     for node in graph.applies:
-        inputs = tuple(stands.get(variable, groups.constant(variable)) for variable in node.inputs)
+        inputs = tuple([stands[one] if one in stands else groups.constant(one) for one in node.inputs])
         key: object = (node.op, inputs)
-        if any(output in distinct for output in node.outputs):
+        if distinct and not distinct.isdisjoint(node.outputs):
             key = node
         first = found.setdefault(key, node)
         groups.first[node] = first
-        groups.sources[first] = tuple(dict.fromkeys((*groups.sources.get(first, ()), *node.sources)))
-        groups.merges |= first is not node
+        if first is node:
+            groups.sources[node] = node.sources
+            continue
+        groups.sources[first] = tuple(dict.fromkeys((*groups.sources[first], *node.sources)))
+        groups.merges = True
         stands.update(zip(node.outputs, first.outputs, strict=True))
     return groups

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.config import config
+from loopjax.tensor import direct
 from loopjax.tensor.elementwise import ge
 from loopjax.tensor.lengths import holes, size_list
 from loopjax.tensor.place import here
@@ -33,7 +34,7 @@ def _alloc_type(value: TensorType, lengths: Shape) -> TensorType:
 
 register(
     "alloc",
-    lambda value, lengths: jnp.broadcast_to(value, lengths),
+    lambda value, lengths: direct.stretched(value, tuple(lengths)),
     _alloc_type,
     broadcasts=lambda value, lengths: [[value.shape, lengths]],
 )
@@ -104,7 +105,7 @@ def _arange_type(lengths: Shape, dtype: str) -> TensorType:
 
 def _arange_run(lengths: tuple[int, int, int], dtype: str) -> Any:
     start, stop, step = lengths
-    return jnp.arange(start, stop, step, dtype=dtype)
+    return direct.arange(start, stop, step, dtype)
 
 
 register("arange", _arange_run, _arange_type)

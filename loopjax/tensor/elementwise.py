@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
+from loopjax.tensor import direct
+from loopjax.tensor.direct import compared, elementwise, logical
 from loopjax.tensor.operands import brought
 from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
@@ -67,6 +71,7 @@ def pointwise(
 _KINDS = {NUMBER: "numbers", REAL: "real numbers", WHOLE: "integers", LOGICAL: "integers or booleans"}
 
 
+@cache
 def _kind(dtype: str) -> str:
     return "f" if jnp.issubdtype(dtype, jnp.floating) else np.dtype(dtype).kind
 
@@ -96,75 +101,75 @@ def _second(x: Any, y: Any) -> Any:
     return jnp.broadcast_to(y, jnp.broadcast_shapes(x.shape, y.shape))
 
 
-add = _binary("add", jnp.add)
-sub = _binary("sub", jnp.subtract, kinds=NUMBER)
-mul = _binary("mul", jnp.multiply)
-true_div = _binary("true_div", jnp.true_divide, "float")
+add = _binary("add", elementwise(lax.add, of_bools=lax.bitwise_or))
+sub = _binary("sub", elementwise(lax.sub), kinds=NUMBER)
+mul = _binary("mul", elementwise(lax.mul, of_bools=lax.bitwise_and))
+true_div = _binary("true_div", elementwise(lax.div), "float")
 floor_div = _binary("floor_div", jnp.floor_divide, kinds=REAL)
 mod = _binary("mod", jnp.mod, kinds=REAL)
 _power = _binary("power", jnp.power, kinds=NUMBER)
-maximum = _binary("maximum", jnp.maximum)
-minimum = _binary("minimum", jnp.minimum)
-arctan2 = _binary("arctan2", jnp.arctan2, "float", kinds=REAL)
+maximum = _binary("maximum", elementwise(lax.max))
+minimum = _binary("minimum", elementwise(lax.min))
+arctan2 = _binary("arctan2", elementwise(lax.atan2), "float", kinds=REAL)
 hypot = _binary("hypot", jnp.hypot, "float", kinds=REAL)
 logaddexp = _binary("logaddexp", jnp.logaddexp, "float")
 second = _binary("second", _second, "as is")
 
-eq = _binary("eq", jnp.equal, result="bool")
-neq = _binary("neq", jnp.not_equal, result="bool")
-lt = _binary("lt", jnp.less, result="bool")
-le = _binary("le", jnp.less_equal, result="bool")
-gt = _binary("gt", jnp.greater, result="bool")
-ge = _binary("ge", jnp.greater_equal, result="bool")
+eq = _binary("eq", elementwise(lax.eq), result="bool")
+neq = _binary("neq", elementwise(lax.ne), result="bool")
+lt = _binary("lt", compared(lax.lt, jnp.less), result="bool")
+le = _binary("le", compared(lax.le, jnp.less_equal), result="bool")
+gt = _binary("gt", compared(lax.gt, jnp.greater), result="bool")
+ge = _binary("ge", compared(lax.ge, jnp.greater_equal), result="bool")
 
-and_ = _binary("and_", jnp.bitwise_and, kinds=LOGICAL)
-or_ = _binary("or_", jnp.bitwise_or, kinds=LOGICAL)
-xor = _binary("xor", jnp.bitwise_xor, kinds=LOGICAL)
-invert = _unary("invert", jnp.invert, kinds=LOGICAL)
+and_ = _binary("and_", elementwise(lax.bitwise_and), kinds=LOGICAL)
+or_ = _binary("or_", elementwise(lax.bitwise_or), kinds=LOGICAL)
+xor = _binary("xor", elementwise(lax.bitwise_xor), kinds=LOGICAL)
+invert = _unary("invert", lax.bitwise_not, kinds=LOGICAL)
 left_shift = _binary("left_shift", jnp.left_shift, kinds=WHOLE)
 right_shift = _binary("right_shift", jnp.right_shift, kinds=WHOLE)
-logical_and = _binary("logical_and", jnp.logical_and, result="bool")
-logical_or = _binary("logical_or", jnp.logical_or, result="bool")
-logical_xor = _binary("logical_xor", jnp.logical_xor, result="bool")
-logical_not = _unary("logical_not", jnp.logical_not, result="bool")
+logical_and = _binary("logical_and", logical(lax.bitwise_and), result="bool")
+logical_or = _binary("logical_or", logical(lax.bitwise_or), result="bool")
+logical_xor = _binary("logical_xor", logical(lax.bitwise_xor), result="bool")
+logical_not = _unary("logical_not", logical(lax.bitwise_not), result="bool")
 
-neg = _unary("neg", jnp.negative, kinds=NUMBER)
-abs = _unary("abs", jnp.abs, result=real_dtype)
-sign = _unary("sign", jnp.sign, kinds=NUMBER)
+neg = _unary("neg", lax.neg, kinds=NUMBER)
+abs = _unary("abs", direct.absolute, result=real_dtype)
+sign = _unary("sign", lax.sign, kinds=NUMBER)
 identity = _unary("identity", lambda x: x)
-exp = _unary("exp", jnp.exp, "float")
-exp2 = _unary("exp2", jnp.exp2, "float")
-expm1 = _unary("expm1", jnp.expm1, "float")
-log = _unary("log", jnp.log, "float")
+exp = _unary("exp", lax.exp, "float")
+exp2 = _unary("exp2", lax.exp2, "float")
+expm1 = _unary("expm1", lax.expm1, "float")
+log = _unary("log", lax.log, "float")
 log2 = _unary("log2", jnp.log2, "float")
 log10 = _unary("log10", jnp.log10, "float")
-log1p = _unary("log1p", jnp.log1p, "float")
-sqrt = _unary("sqrt", jnp.sqrt, "float")
-sqr = _unary("sqr", jnp.square, kinds=NUMBER)
+log1p = _unary("log1p", lax.log1p, "float")
+sqrt = _unary("sqrt", lax.sqrt, "float")
+sqr = _unary("sqr", lax.square, kinds=NUMBER)
 reciprocal = _unary("reciprocal", jnp.reciprocal, "float")
 deg2rad = _unary("deg2rad", jnp.deg2rad, "float", kinds=REAL)
 rad2deg = _unary("rad2deg", jnp.rad2deg, "float", kinds=REAL)
-sin = _unary("sin", jnp.sin, "float")
-cos = _unary("cos", jnp.cos, "float")
-tan = _unary("tan", jnp.tan, "float")
-arcsin = _unary("arcsin", jnp.arcsin, "float")
-arccos = _unary("arccos", jnp.arccos, "float")
-arctan = _unary("arctan", jnp.arctan, "float")
-sinh = _unary("sinh", jnp.sinh, "float")
-cosh = _unary("cosh", jnp.cosh, "float")
-tanh = _unary("tanh", jnp.tanh, "float")
-arcsinh = _unary("arcsinh", jnp.arcsinh, "float")
+sin = _unary("sin", lax.sin, "float")
+cos = _unary("cos", lax.cos, "float")
+tan = _unary("tan", lax.tan, "float")
+arcsin = _unary("arcsin", lax.asin, "float")
+arccos = _unary("arccos", lax.acos, "float")
+arctan = _unary("arctan", lax.atan, "float")
+sinh = _unary("sinh", lax.sinh, "float")
+cosh = _unary("cosh", lax.cosh, "float")
+tanh = _unary("tanh", lax.tanh, "float")
+arcsinh = _unary("arcsinh", lax.asinh, "float")
 arccosh = _unary("arccosh", jnp.arccosh, "float")
-arctanh = _unary("arctanh", jnp.arctanh, "float")
-sigmoid = _unary("sigmoid", jax.nn.sigmoid, "float")
+arctanh = _unary("arctanh", lax.atanh, "float")
+sigmoid = _unary("sigmoid", lax.logistic, "float")
 softplus = _unary("softplus", jax.nn.softplus, "float", kinds=REAL)
-relu = _unary("relu", jax.nn.relu, kinds=REAL)
-floor = _unary("floor", jnp.floor, "float", kinds=REAL)
-ceil = _unary("ceil", jnp.ceil, "float", kinds=REAL)
+relu = _unary("relu", direct.relu, kinds=REAL)
+floor = _unary("floor", lax.floor, "float", kinds=REAL)
+ceil = _unary("ceil", lax.ceil, "float", kinds=REAL)
 trunc = _unary("trunc", jnp.trunc, "float", kinds=REAL)
 rint = _unary("round_half_to_even", jnp.rint, "float", kinds=REAL)
 round_half_away_from_zero = _unary("round_half_away_from_zero", _round_half_away, "float", kinds=REAL)
-isnan = _unary("isnan", jnp.isnan, "float", "bool")
+isnan = _unary("isnan", lambda x: lax.ne(x, x), "float", "bool")
 isinf = _unary("isinf", jnp.isinf, "float", "bool")
 isfinite = _unary("isfinite", jnp.isfinite, "float", "bool")
 real = _unary("real", jnp.real, result=real_dtype)
@@ -172,9 +177,9 @@ imag = _unary("imag", jnp.imag, result=real_dtype)
 conj = _unary("conj", jnp.conj)
 angle = _unary("angle", jnp.angle, "float", real_dtype)
 
-switch: Callable[[Any, Any, Any], Variable] = pointwise("switch", jnp.where, "branches")
+switch: Callable[[Any, Any, Any], Variable] = pointwise("switch", direct.where, "branches")
 where = switch
-_clip: Callable[[Any, Any, Any], Variable] = pointwise("clip_between", jnp.clip)
+_clip: Callable[[Any, Any, Any], Variable] = pointwise("clip_between", direct.clip)
 
 absolute = abs_ = abs
 sgn = sign
@@ -215,7 +220,7 @@ def _integer_pow_type(type: TensorType, exponent: int) -> TensorType:
     return type
 
 
-register("integer_pow", lambda x, exponent: jax.lax.integer_pow(x, exponent), _integer_pow_type, "pointwise")
+register("integer_pow", lambda x, exponent: lax.integer_pow(x, exponent), _integer_pow_type, "pointwise")
 
 
 @word
@@ -237,9 +242,10 @@ def _cast_type(type: TensorType, dtype: str) -> TensorType:
 
 
 def _cast_run(x: Any, dtype: str) -> Any:
-    if jnp.issubdtype(x.dtype, jnp.complexfloating) and not jnp.issubdtype(dtype, jnp.complexfloating):
-        x = x.real
-    return jnp.asarray(x).astype(dtype)
+    if dtype == "bool" or x.dtype.kind == "c":
+        x = x.real if x.dtype.kind == "c" and _kind(dtype) not in "cb" else jnp.asarray(x)
+        return jnp.asarray(x).astype(dtype)
+    return lax.convert_element_type(x, dtype)
 
 
 register("cast", _cast_run, _cast_type, "pointwise")

@@ -13,7 +13,7 @@ from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Constant, Variable, apply
 from loopjax.trace.op import Operands, call, register
 from loopjax.trace.promotion import fold_weak, operand_dtypes
-from loopjax.trace.types import TensorType
+from loopjax.trace.types import TensorType, is_inexact
 
 
 def brought(operands: Operands, values: Sequence[Any]) -> list[Variable]:
@@ -30,7 +30,7 @@ def brought(operands: Operands, values: Sequence[Any]) -> list[Variable]:
 
 
 def _becomes_float(variable: Variable, dtype: str) -> bool:
-    return variable.dtype != dtype and not variable.type.is_float and jnp.issubdtype(dtype, jnp.inexact)
+    return variable.dtype != dtype and not variable.type.is_float and is_inexact(dtype)
 
 
 def _as_float(variable: Variable, dtype: str) -> Variable:

@@ -9,9 +9,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from loopjax.config import config
+from loopjax.tensor import direct
 from loopjax.tensor.axes import Axis, normal_axes, normal_axis
+from loopjax.tensor.direct import reduction
 from loopjax.tensor.elementwise import absolute, isclose, sqr, sqrt
 from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
@@ -68,9 +71,10 @@ def _register(name: str, run: Callable[..., Any], cast: bool, some: bool) -> Non
         return _reduced(type, axis, keepdims, dtype)
 
     def lowered(x: Any, axis: tuple[int, ...], keepdims: bool, dtype: str) -> Any:
-        if cast:
+        if cast and x.dtype != dtype:
             x = x.astype(dtype)
-        return run(x, axis=axis, keepdims=keepdims).astype(dtype)
+        found = run(x, axis=axis, keepdims=keepdims)
+        return found if found.dtype == dtype else found.astype(dtype)
 
     register(name, lowered, infer, "reduce")
 
@@ -109,11 +113,11 @@ def _choice(
     return word(record)
 
 
-sum = _accumulation("sum", jnp.sum, _sum_of)
-prod = _accumulation("prod", jnp.prod, _sum_of)
-mean = _accumulation("mean", jnp.mean, _float_of)
-max = _choice("max", jnp.max, _same, some=True)
-min = _choice("min", jnp.min, _same, some=True)
+sum = _accumulation("sum", reduction(lax.reduce_sum, jnp.sum), _sum_of)
+prod = _accumulation("prod", reduction(lax.reduce_prod, jnp.prod), _sum_of)
+mean = _accumulation("mean", reduction(direct.mean, jnp.mean), _float_of)
+max = _choice("max", reduction(lax.reduce_max, jnp.max), _same, some=True)
+min = _choice("min", reduction(lax.reduce_min, jnp.min), _same, some=True)
 any = _choice("any", jnp.any, _bool)
 all = _choice("all", jnp.all, _bool)
 logsumexp = _choice("logsumexp", jax.scipy.special.logsumexp, _float_of, cast=True)

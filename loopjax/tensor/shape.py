@@ -9,6 +9,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from loopjax.tensor.axes import normal_axes, normal_axis
 from loopjax.tensor.lengths import holes, size_list
@@ -81,7 +82,11 @@ def _reshape_type(type: TensorType, lengths: Shape) -> TensorType:
     return TensorType(type.dtype, filled, type.weak)
 
 
-register("reshape", lambda x, lengths: jnp.reshape(x, lengths), _reshape_type)
+def _reshape_run(x: Any, lengths: tuple[int, ...]) -> Any:
+    return jnp.reshape(x, lengths) if -1 in lengths else lax.reshape(x, lengths)
+
+
+register("reshape", _reshape_run, _reshape_type)
 
 
 @word
@@ -165,8 +170,8 @@ def _dimshuffle_type(type: TensorType, pattern: tuple[int | None, ...]) -> Tenso
 def _dimshuffle_run(x: Any, pattern: tuple[int | None, ...]) -> Any:
     kept = [axis for axis in pattern if axis is not None]
     dropped = [axis for axis in range(x.ndim) if axis not in kept]
-    ordered = jnp.transpose(jnp.squeeze(x, dropped), _ranks(kept))
-    return jnp.expand_dims(ordered, [position for position, axis in enumerate(pattern) if axis is None])
+    ordered = lax.transpose(lax.squeeze(x, dropped), _ranks(kept))
+    return lax.expand_dims(ordered, [position for position, axis in enumerate(pattern) if axis is None])
 
 
 def _ranks(axes: Sequence[int]) -> list[int]:

@@ -63,14 +63,15 @@ def constant(value: Any, name: str | None = None, dtype: Any = None) -> Constant
 
 
 def _number(value: Any, name: str | None) -> Constant:
-    kind = np.asarray(value).dtype.kind
+    data = np.asarray(value)
+    kind = data.dtype.kind
     if kind in "iu":
         dtype = "int64"
     elif kind == "c":
         dtype = _complex_dtype()
     else:
         dtype = config.floatX
-    made = Constant(np.asarray(value).astype(dtype_name(dtype)), name, weak=True)
+    made = Constant(data.astype(dtype_name(dtype)), name, weak=True)
     made.exact = value
     return made
 

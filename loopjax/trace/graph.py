@@ -14,7 +14,7 @@ from loopjax.errors import located, where
 from loopjax.trace.methods import Methods
 from loopjax.trace.op import Op
 from loopjax.trace.source import Source, user_source
-from loopjax.trace.types import TensorType
+from loopjax.trace.types import TensorType, dtype_name
 
 
 class Variable(Methods):
@@ -68,14 +68,15 @@ class Constant(Variable):
     """A value known when the graph is built. ``exact`` is the Python number that it was made of, where that
     was given or met what decided its dtype."""
 
-    __slots__ = ("data", "exact")
+    __slots__ = ("_key", "data", "exact")
 
     def __init__(self, data: np.ndarray[Any, Any], name: str | None = None, weak: bool = False) -> None:
-        super().__init__(TensorType(data.dtype.name, tuple(data.shape), weak), name=name)
+        super().__init__(TensorType(dtype_name(data.dtype), data.shape, weak), name=name)
         data = data.copy() if data.flags.writeable or data.base is not None else data
         data.flags.writeable = False
         self.data = data
         self.exact: Any = None
+        self._key: tuple[str, tuple[int, ...], bytes] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _constant, (self.data, self.name, self.type.weak, self.exact)
@@ -83,8 +84,10 @@ class Constant(Variable):
     @property
     def key(self) -> tuple[str, tuple[int, ...], bytes]:
         """Equal constants have equal keys; 1, 1.0, True, 0.0 and -0.0 are all different."""
-        raw = self.data.tobytes()
-        return (self.data.dtype.name, self.data.shape, raw if len(raw) <= 64 else hashlib.sha256(raw).digest())
+        if self._key is None:
+            raw = self.data.tobytes()
+            self._key = self.dtype, self.data.shape, raw if len(raw) <= 64 else hashlib.sha256(raw).digest()
+        return self._key
 
     def __repr__(self) -> str:
         return f"<constant {np.array2string(self.data, threshold=6)}: {self.type}>"
@@ -100,10 +103,10 @@ class Apply:
         self.inputs = tuple(inputs)
         self.sources = sources
         try:
-            types = op.infer(*(variable.type for variable in self.inputs))
+            types = op.infer(*[variable.type for variable in self.inputs])
         except (TypeError, ValueError, IndexError) as error:
             raise located(error, f"{op.subject}: {error}", sources) from error
-        self.outputs = tuple(Variable(type, self, index) for index, type in enumerate(types))
+        self.outputs = tuple([Variable(type, self, index) for index, type in enumerate(types)])
 
     def __repr__(self) -> str:
         return f"<{self.op.name} of {len(self.inputs)} inputs{where(self.sources)}>"
@@ -191,6 +194,11 @@ class Graph:
                 found.setdefault(variable, []).append(node)
         return found
 
+    @cached_property
+    def places(self) -> dict[Apply, int]:
+        """The position of each node in the order of ``applies``."""
+        return {node: place for place, node in enumerate(self.applies)}
+
     def rebuilt(
         self,
         replace: Mapping[Variable, Variable] | None = None,
@@ -201,20 +209,27 @@ class Graph:
 
         ``transform(node, new_inputs)`` gives variables to stand for the node's outputs, or ``None`` to keep
         its op. ``inputs`` are the new graph's inputs, those of this one that ``replace`` names replaced unless given.
+        Where nothing changes it is this graph itself.
         """
         replace = replace or {}
         new: dict[Variable, Variable] = dict(replace)
-        for node in toposort(self.outputs, stop=itertools.chain(self.inputs, replace)):
-            node_inputs = tuple(new.get(variable, variable) for variable in node.inputs)
+        nodes = toposort(self.outputs, stop=itertools.chain(self.inputs, replace)) if replace else self.applies
+        for node in nodes:
+            node_inputs = node.inputs
+            if new and not new.keys().isdisjoint(node_inputs):
+                node_inputs = tuple([new.get(variable, variable) for variable in node_inputs])
             outputs = transform(node, node_inputs) if transform is not None else None
             if outputs is None:
-                outputs = node.outputs if node_inputs == node.inputs else copy_node(node, node_inputs).outputs
+                if node_inputs is node.inputs:
+                    continue
+                outputs = copy_node(node, node_inputs).outputs
             for old, fresh in zip(node.outputs, outputs, strict=True):
                 if old is not fresh and old not in replace:
                     new[old] = fresh
         if inputs is None:
             inputs = [new.get(variable, variable) for variable in self.inputs]
-        return Graph(inputs, [new.get(variable, variable) for variable in self.outputs])
+        made = Graph(inputs, [new.get(variable, variable) for variable in self.outputs])
+        return self if (made.inputs, made.outputs) == (self.inputs, self.outputs) else made
 
 
 def copy_node(node: Apply, inputs: Sequence[Variable], op: Op | None = None) -> Apply:
@@ -225,10 +240,15 @@ def copy_node(node: Apply, inputs: Sequence[Variable], op: Op | None = None) -> 
     return fresh
 
 
-def toposort(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> list[Apply]:
+def toposort(
+    outputs: Iterable[Variable],
+    stop: Iterable[Variable] = (),
+    reads: Callable[[Apply], Sequence[Variable]] | None = None,
+) -> list[Apply]:
     """The nodes that compute ``outputs``, in an order in which each comes after what it reads.
 
-    ``stop`` are variables taken as given. No recursion, so depth is bounded by memory alone.
+    ``stop`` are variables taken as given; ``reads`` says what a node reads, its inputs by default. No recursion, so
+    depth is bounded by memory alone.
     """
     stopped = set(stop)
     order: list[Apply] = []
@@ -242,7 +262,7 @@ def toposort(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> list
             node, position = stack.pop()
             if node in done:
                 continue
-            inputs = node.inputs
+            inputs = node.inputs if reads is None else reads(node)
             while position < len(inputs):
                 variable = inputs[position]
                 position += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from loopjax.trace.types import Shape, TensorType
@@ -120,7 +121,7 @@ class Call(Op):
     def name(self) -> str:
         return self.row
 
-    @property
+    @cached_property
     def arguments(self) -> Mapping[str, Any]:
         return dict(self.params)
 
@@ -129,25 +130,26 @@ class Call(Op):
         return ROWS[self.row]
 
     def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
-        given = len(types) - self._holes()
+        given = len(types) - self._holes
         out = ROWS[self.row].infer(*types[:given], **self.arguments)
         return (out,) if isinstance(out, TensorType) else out
 
     def broadcasts(self, *types: TensorType) -> Sequence[Sequence[Shape]]:
         """The groups of shapes that stretch to one another, for inputs of these types."""
-        return self.definition.broadcasts(*types[: len(types) - self._holes()], **self.arguments)
+        return self.definition.broadcasts(*types[: len(types) - self._holes], **self.arguments)
 
     def length_inputs(self, count: int) -> tuple[int, ...]:
-        return tuple(range(count - self._holes(), count))
+        return tuple(range(count - self._holes, count)) if self._holes else ()
 
     def sized(self, lengths: Sequence[int]) -> Op:
-        if not self._holes():
+        if not self._holes:
             return self
         fill = iter(lengths)
         filled = tuple(next(fill) if hole is None else hole for hole in self.arguments["lengths"])
         params = tuple((key, filled if key == "lengths" else value) for key, value in self.params)
         return replace(self, params=params)
 
+    @cached_property
     def _holes(self) -> int:
         for key, value in self.params:
             if key == "lengths" and isinstance(value, tuple):
@@ -157,4 +159,4 @@ class Call(Op):
 
 def call(row: str, /, **params: Hashable) -> Call:
     """The op of a row of the table."""
-    return Call(row, tuple(sorted(params.items())))
+    return Call(row, tuple(sorted(params.items())) if params else ())

@@ -14,11 +14,12 @@ from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Constant, Variable
 from loopjax.trace.methods import say
 from loopjax.trace.op import Operands
-from loopjax.trace.types import KEY, RESIDUAL, TensorType
+from loopjax.trace.types import KEY, RESIDUAL, TensorType, is_whole
 
 _RANK = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2, "c": 3}
 
 
+@cache
 def _rank(dtype: str) -> int:
     return 2 if dtype == "bfloat16" else _RANK[np.dtype(dtype).kind]
 
@@ -31,13 +32,19 @@ def _lattice(a: str, b: str) -> str:
 
 def common_dtype(types: Sequence[TensorType]) -> str:
     """The dtype of ``a + b``: that of the strong types, unless a weak one is of a wider kind."""
-    for type in types:
-        if type.dtype in (KEY, RESIDUAL):
-            raise TypeError(f"a {type.dtype} cannot be computed with; draw from it")
-    strong = [type.dtype for type in types if not type.weak]
-    weak = max((_rank(type.dtype) for type in types if type.weak), default=-1)
+    return _common(tuple([(type.dtype, type.weak) for type in types]), config.floatX)
+
+
+@cache
+def _common(types: tuple[tuple[str, bool], ...], float_x: str) -> str:
+    """The common dtype of these dtypes, each weak or not, for a ``config.floatX``."""
+    for dtype, _ in types:
+        if dtype in (KEY, RESIDUAL):
+            raise TypeError(f"a {dtype} cannot be computed with; draw from it")
+    strong = [dtype for dtype, is_weak in types if not is_weak]
+    weak = max((_rank(dtype) for dtype, is_weak in types if is_weak), default=-1)
     if not strong:
-        return max((type.dtype for type in types), key=lambda dtype: (_rank(dtype), dtype))
+        return max((dtype for dtype, _ in types), key=lambda dtype: (_rank(dtype), dtype))
     found = strong[0]
     for dtype in strong[1:]:
         found = _lattice(found, dtype)
@@ -46,8 +53,8 @@ def common_dtype(types: Sequence[TensorType]) -> str:
     if weak == 1:
         return "int64"
     if weak == 2:
-        return config.floatX
-    return "complex128" if found == "float64" or (_rank(found) < 2 and config.floatX == "float64") else "complex64"
+        return float_x
+    return "complex128" if found == "float64" or (_rank(found) < 2 and float_x == "float64") else "complex64"
 
 
 def float_dtype(types: Sequence[TensorType]) -> str:
@@ -107,7 +114,7 @@ def is_as_wide(dtype: str, other: str) -> bool:
 def exactly(number: Constant, dtype: str) -> np.ndarray[tuple[()], np.dtype[np.generic]]:
     """A number as ``dtype``, from the Python number that it was made of; raises ``OverflowError``."""
     value = number.exact if number.exact is not None else number.data
-    if jnp.issubdtype(dtype, jnp.integer):
+    if is_whole(dtype):
         info = np.iinfo(dtype)
         if not info.min <= int(value) <= info.max:
             raise OverflowError(f"the number {value} does not fit into {dtype}")

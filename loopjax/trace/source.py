@@ -5,9 +5,16 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+from functools import cache
 from typing import Any, NamedTuple
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+@cache
+def _is_own(file: str) -> bool:
+    """Whether a file is LoopJAX's; the programs of its guide stand for a user's."""
+    return file.startswith(_PACKAGE) and file != _PACKAGE + "guide.py"
 
 
 class Source(NamedTuple):
@@ -23,9 +30,7 @@ class Source(NamedTuple):
 def user_source() -> Source | None:
     """The innermost frame that is not LoopJAX's own."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        if frame.f_globals.get("__name__") == "loopjax.guide":
-            break
+    while _is_own(frame.f_code.co_filename):
         back = frame.f_back
         if back is None:
             return None

@@ -51,6 +51,8 @@ def given(outputs: Sequence[Variable], values: Mapping[Variable, Variable]) -> l
     A derivative that was recorded before is an expression like any other. Of a variable between its ``wrt`` and its
     cost it reads the value, which is given, and passes the derivative, which stays as it was.
     """
+    if not values:
+        return list(outputs)
     passed = values.keys() & _between(outputs)
     plain = {variable: value for variable, value in values.items() if variable not in passed}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
@@ -58,11 +59,11 @@ class TensorType:
 
     @property
     def is_float(self) -> bool:
-        return self.dtype not in (KEY, RESIDUAL) and jnp.issubdtype(self.dtype, jnp.inexact)
+        return is_inexact(self.dtype)
 
     @property
     def is_integer(self) -> bool:
-        return self.dtype not in (KEY, RESIDUAL) and jnp.issubdtype(self.dtype, jnp.integer)
+        return is_whole(self.dtype)
 
     def with_shape(self, shape: Sequence[int | None]) -> TensorType:
         return TensorType(self.dtype, tuple(shape), self.weak)
@@ -101,15 +102,35 @@ class TensorType:
         return f"{self.dtype}({dims}{',' if self.ndim == 1 else ''})"
 
 
+@cache
+def is_inexact(dtype: str) -> bool:
+    """Whether a dtype is one of floats or complex numbers."""
+    return dtype not in (KEY, RESIDUAL) and bool(jnp.issubdtype(dtype, jnp.inexact))
+
+
+@cache
+def is_whole(dtype: str) -> bool:
+    """Whether a dtype is one of integers."""
+    return dtype not in (KEY, RESIDUAL) and bool(jnp.issubdtype(dtype, jnp.integer))
+
+
 def dtype_name(dtype: object) -> str:
     """The one spelling of a dtype, ``'float32'``, from any way of writing it."""
     if isinstance(dtype, str):
-        if dtype in (KEY, RESIDUAL):
-            return dtype
         if dtype == "floatX":
             from loopjax.config import config
 
             return config.floatX
+        return _spelled(dtype)
+    return _spelled(dtype) if isinstance(dtype, np.dtype) else _spelling(dtype)
+
+
+@cache
+def _spelled(dtype: str | np.dtype[Any]) -> str:
+    return dtype if isinstance(dtype, str) and dtype in (KEY, RESIDUAL) else _spelling(dtype)
+
+
+def _spelling(dtype: object) -> str:
     try:
         return str(np.dtype(dtype).name)  # type: ignore[call-overload]
     except TypeError as error:
@@ -131,7 +152,10 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     Only a dimension known to be 1 stretches: one that turns out to be 1 when the program is called does
     not, and the call fails.
     """
-    ndim = max((len(shape) for shape in shapes), default=0)
+    different = {shape for shape in shapes if shape}
+    if len(different) < 2:
+        return different.pop() if different else ()
+    ndim = max(len(shape) for shape in different)
     out: list[int | None] = []
     for axis in range(-ndim, 0):
         dims = {shape[axis] for shape in shapes if len(shape) >= -axis} - {1}

@@ -66,6 +66,8 @@ class Pad:
 
     def padded(self, graph: Graph) -> Padded:
         """The graph with room, and what a call must know of it."""
+        if not (self.values or self.axes or self.device) and not _may_vary(graph):
+            return Padded(graph, (), False, (), frozenset(), (), ())
         counts = {
             one: Variable(TensorType("int64"), name=f"rows of {one.variable.name or 'an input'}") for one in self.axes
         }
@@ -98,6 +100,20 @@ class Pad:
 
 
 __all__ = ["Fallback", "InputAxis", "Pad", "Padded"]
+
+
+def _may_vary(graph: Graph, inner: bool = False) -> bool:
+    """Whether lengths may vary though those of a call do not: what only a run decides, or, in a region (``inner``),
+    anything that is no number."""
+    for node in graph.applies:
+        op = node.op
+        if isinstance(op, Scan) and (op.until or (inner and op.n_steps is None)):
+            return True
+        if isinstance(op, Call) and (op.row == "nonzero" or (inner and op.length_inputs(len(node.inputs)))):
+            return True
+        if any(_may_vary(region, inner=True) for region in op.regions):
+            return True
+    return False
 
 
 def _walk(level: Level, graph: Graph, inputs: Sequence[Variable]) -> list[Variable]:
