@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from loopjax.trace.graph import Apply, Graph, Variable
@@ -109,9 +109,12 @@ class OpenLoop:
 
     def substitute(self, replaced: Mapping[Variable, Variable]) -> None:
         """Puts other variables of the body in the place of some, wherever they are read."""
-        if not replaced:
-            return
-        results = iter(self.body.rebuilt(replaced).outputs)
+        if replaced:
+            self.give(self.body.rebuilt(replaced).outputs)
+
+    def give(self, results: Iterable[Variable]) -> None:
+        """Has the body compute these in the place of its outputs, in their order."""
+        results = iter(results)
         for output in self.outputs:
             output.value = next(results)
         for state in self.states:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from loopjax.rewrite.check_indices import CheckIndices
+from loopjax.rewrite.constants import FoldConstants
 from loopjax.rewrite.count_first import CountFirst
 from loopjax.rewrite.driver import Pass
 from loopjax.rewrite.fold import FoldSteps
 from loopjax.rewrite.gather import Gather
+from loopjax.rewrite.invariant import MoveInvariant
 from loopjax.rewrite.keep import KeepRead
 from loopjax.rewrite.merge import Merge
 from loopjax.rewrite.plan import PlanLoops
+from loopjax.rewrite.prune import Prune
 from loopjax.rewrite.ranges import CountRanges
+from loopjax.rewrite.share import ShareParts
 from loopjax.rewrite.target import Target
 from loopjax.rewrite.trip_count import TripCount
 
@@ -30,5 +34,8 @@ FIXED: tuple[Pass, ...] = (TripCount(differentiated=True),)
 
 def sized(target: Target) -> tuple[Pass, ...]:
     """The passes for each set of shapes and lengths; the last writes the plan of every loop."""
+    merge = () if "merge" not in target else (Merge(),)
+    constants = (FoldConstants(),) if "constants" in target else ()
+    prune = (MoveInvariant(), ShareParts(), Prune()) if "prune" in target else ()
     checks = (CheckIndices(),) if target.check_index else ()
-    return (*checks, PlanLoops(target))
+    return (*constants, *merge, *prune, *checks, PlanLoops(target))
