@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.open_loop import Given, open_loop
+from loopjax.rewrite.sizes import bytes_of
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, copy_node, toposort
 from loopjax.trace.loop import Scan
 from loopjax.trace.op import Call
-from loopjax.trace.types import KEY, RESIDUAL
+from loopjax.trace.types import RESIDUAL
 
 VIEWS = frozenset(
     ("alloc", "broadcast_to", "dimshuffle", "reshape", "transpose", "identity", "stored", "in_bounds", "specify_shape")
@@ -115,10 +113,5 @@ def _stays(node: Apply) -> bool:
         return False
     if node.op.row in VIEWS:
         return True
-    size = _bytes(node.outputs)
-    return node.op.definition.trait == "pointwise" and size > max(GROWTH, 2 * _bytes(node.inputs))
-
-
-def _bytes(variables: Sequence[Variable]) -> int:
-    types = [variable.type for variable in variables]
-    return sum(math.prod(t.sizes) * np.dtype(t.dtype).itemsize for t in types if t.dtype not in (KEY, RESIDUAL))
+    size = bytes_of(node.outputs)
+    return node.op.definition.trait == "pointwise" and size > max(GROWTH, 2 * bytes_of(node.inputs))

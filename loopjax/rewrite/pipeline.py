@@ -9,6 +9,7 @@ from loopjax.rewrite.constants import FoldConstants
 from loopjax.rewrite.count_first import CountFirst
 from loopjax.rewrite.driver import Pass
 from loopjax.rewrite.fold import FoldSteps
+from loopjax.rewrite.fuse import FuseLoops
 from loopjax.rewrite.gather import Gather
 from loopjax.rewrite.invariant import MoveInvariant
 from loopjax.rewrite.keep import KeepRead
@@ -37,5 +38,6 @@ def sized(target: Target) -> tuple[Pass, ...]:
     merge = () if "merge" not in target else (Merge(),)
     constants = (FoldConstants(),) if "constants" in target else ()
     prune = (MoveInvariant(), ShareParts(), Prune()) if "prune" in target else ()
+    fuse = (FuseLoops(target), *merge, *prune) if "fuse" in target else ()
     checks = (CheckIndices(),) if target.check_index else ()
-    return (*constants, *merge, *prune, *checks, PlanLoops(target))
+    return (*constants, *merge, *prune, *fuse, *checks, PlanLoops(target))
