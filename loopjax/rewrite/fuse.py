@@ -155,13 +155,17 @@ def _share_most(first: Apply, second: Apply) -> bool:
     if _starts(first).isdisjoint(_starts(second)):
         return False
     both, _ = _both(first, second)
-    inputs = dict.fromkeys(variable for variable in both.inputs if not isinstance(variable, Constant))
-    graph = Graph(tuple(inputs), both.outputs)
+    alone = [_work(first), _work(second)]
+    return sum(alone) - _work(both) >= SHARED * min(alone)
+
+
+def _work(node: Apply) -> int:
+    """What a step of a loop reads and writes, once what is in it twice is dropped."""
+    inputs = dict.fromkeys(variable for variable in node.inputs if not isinstance(variable, Constant))
+    graph = Graph(tuple(inputs), node.outputs)
     for step in (ShareParts(), Merge(), Prune()):
         graph = step(graph)
-    merged = sum(work(node.op.body) for node in graph.applies if isinstance(node.op, Scan))
-    alone = [work(first.op.body), work(second.op.body)]
-    return sum(alone) - merged >= SHARED * min(alone)
+    return sum(work(one.op.body) for one in graph.applies if isinstance(one.op, Scan))
 
 
 def _starts(node: Apply) -> set[Hashable]:

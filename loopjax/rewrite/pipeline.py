@@ -14,6 +14,7 @@ from loopjax.rewrite.gather import Gather
 from loopjax.rewrite.invariant import MoveInvariant
 from loopjax.rewrite.keep import KeepRead
 from loopjax.rewrite.merge import Merge
+from loopjax.rewrite.pack import PackStates
 from loopjax.rewrite.plan import PlanLoops
 from loopjax.rewrite.prune import Prune
 from loopjax.rewrite.ranges import CountRanges
@@ -37,7 +38,8 @@ def sized(target: Target) -> tuple[Pass, ...]:
     """The passes for each set of shapes and lengths; the last writes the plan of every loop."""
     merge = () if "merge" not in target else (Merge(),)
     constants = (FoldConstants(),) if "constants" in target else ()
-    prune = (MoveInvariant(), ShareParts(), Prune()) if "prune" in target else ()
+    prune = (ShareParts(), MoveInvariant(), ShareParts(), Prune()) if "prune" in target else ()
     fuse = (FuseLoops(target), *merge, *prune) if "fuse" in target else ()
+    pack = (PackStates(target), Prune()) if "pack" in target else ()
     checks = (CheckIndices(),) if target.check_index else ()
-    return (*constants, *merge, *prune, *fuse, *checks, PlanLoops(target))
+    return (*constants, *merge, *prune, *fuse, *pack, *checks, PlanLoops(target))

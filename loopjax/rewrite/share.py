@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from loopjax.rewrite.driver import map_regions
@@ -147,7 +147,7 @@ def _equal_states(loop: OpenLoop) -> list[list[OpenRecurrence]]:
         for number, group in enumerate(groups):
             for one in group:
                 given.update((past, (number, tap)) for tap, past in zip(one.spec.taps, one.pasts, strict=True))
-        numbers = _numbers(loop.body, given)
+        numbers = Numbers(loop.body, given)
         finer: dict[Hashable, list[OpenRecurrence]] = {}
         for number, group in enumerate(groups):
             for one in group:
@@ -159,11 +159,18 @@ def _equal_states(loop: OpenLoop) -> list[list[OpenRecurrence]]:
     return []
 
 
-class _numbers:  # noqa: N801 - a function with a memory
-    """Equal for variables that are computed alike from what is ``given`` the same name."""
+class Numbers:
+    """Equal for variables that are computed alike from what is ``given`` the same name; ``constant`` names
+    constants."""
 
-    def __init__(self, body: Graph, given: Mapping[Variable, Hashable]) -> None:
+    def __init__(
+        self,
+        body: Graph,
+        given: Mapping[Variable, Hashable],
+        constant: Callable[[Constant], Hashable] = lambda one: (*one.key, one.type.weak),
+    ) -> None:
         self._names: dict[Variable, Hashable] = dict(given)
+        self._constant = constant
         known: dict[Hashable, int] = {}
         for node in body.applies:
             key = (node.op, tuple(self(variable) for variable in node.inputs))
@@ -172,7 +179,7 @@ class _numbers:  # noqa: N801 - a function with a memory
 
     def __call__(self, variable: Variable) -> Hashable:
         if isinstance(variable, Constant):
-            return (*variable.key, variable.type.weak)
+            return self._constant(variable)
         return self._names.get(variable, variable)
 
 

@@ -15,6 +15,7 @@ REWRITES = {
     "constants": "what is known before a program runs is computed when it is rewritten",
     "prune": "equal, fixed and unread parts of loops are dropped, what no step changes moves out",
     "fuse": "independent loops of one length become one",
+    "pack": "many small states that are computed alike become one",
     "vmap": "loops whose steps need no other run all at once",
     "unroll": "several steps an iteration",
     "recompute": "what is cheap is computed again for the gradient, not stored",
