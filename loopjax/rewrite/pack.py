@@ -9,7 +9,7 @@ op on all of them is then one op on an array with one more axis.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -18,7 +18,6 @@ from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.open_loop import Given, OpenLoop, OpenMap, OpenRecurrence, OpenSequence, open_loop
 from loopjax.rewrite.share import Numbers
 from loopjax.rewrite.sizes import bytes_of
-from loopjax.rewrite.target import Target
 from loopjax.trace.graph import Apply, Constant, Graph, Variable
 from loopjax.trace.loop import KEEP_ALL, Keep, MapOutput, Recurrence, Scan, SequenceInput
 from loopjax.trace.op import Call, call
@@ -28,13 +27,22 @@ LEAST_STATES = 4
 """States of one kind from which packing pays."""
 
 LEAST_BYTES = 64
-"""Bytes of all of them from which it does: XLA compiles a smaller loop into one function. 4 and 6 float64 values took 0.9
-to 1.2 times as long packed, 8 and more 0.3 times, their gradient 0.06 to 0.16 times (jax 0.10.2, 1,000 steps of
-``tanh(h * w + 0.1 * other + x)``). On jax 0.12.0 8 to 60 values took 0.5 to 0.9 times as long, their gradient the same."""
+"""Bytes of all of them from which it does: XLA compiles a smaller loop into one function.
+
+Measured on jax 0.10.2 for 1,000 steps of ``tanh(h * w + 0.1 * other + x)``: 4 and 6 float64 values took 0.9 to 1.2
+times as long packed, 8 to 60 took 0.3 to 0.4 times, their gradient 0.05 to 0.16 times. On jax 0.12.0, 8 to 60 values
+without sequences took 0.5 to 0.9 times as long, their gradient as long.
+"""
 
 MOST_BYTES = 128
-"""Bytes of a state up to which it does: 4 to 16 states of 16 values took 0.4 to 0.6 times as long, their gradient 0.2
-times, of 32 values as long, of 64 values 1.2 times: sequences are joined before the loop, and stacks are taken apart."""
+"""Bytes of a state up to which it does where sequences are joined before the loop, or stacks taken apart after it.
+
+States of 16 values took 0.4 to 0.6 times as long, their gradient 0.2 to 0.3 times; of 32 values 1.0 and 1.0 to 1.2; of
+64 values 1.2.
+"""
+
+MOST_BYTES_ALONE = 512
+"""The same where there are neither: 16 states of 64 values took 0.9 times as long, their gradient 0.3 times."""
 
 MOST_RUNS = 3
 """Runs of neighbours that states are read in, at most: each is a slice."""
@@ -47,7 +55,6 @@ class PackStates:
     non-sequences. What reads one of the states reads its row.
     """
 
-    target: Target = field(default_factory=Target)
     name: str = "pack"
 
     def __call__(self, graph: Graph) -> Graph:
@@ -102,7 +109,7 @@ def _alike(loop: OpenLoop) -> list[list[OpenRecurrence]]:
     names: dict[Variable, Hashable] = {}
     for one in loop.recurrences:
         (past, *more), type = one.pasts, one.value.type
-        small = type.dtype not in (KEY, RESIDUAL) and bytes_of([one.value]) <= MOST_BYTES
+        small = type.dtype not in (KEY, RESIDUAL) and bytes_of([one.value]) <= MOST_BYTES_ALONE
         if more or one.spec.taps != (-1,) or id(one) in folded or not small or type.weak or past.type.weak:
             continue
         kinds[past] = names[past] = ("past", type)
@@ -130,6 +137,9 @@ def _pack(loop: OpenLoop, group: list[OpenRecurrence]) -> OpenRecurrence | None:
     lift = _Lift(loop, [one.pasts[0] for one in group], past)
     value = lift([one.value for one in group])
     if value is None or value.type != past.type:
+        return None
+    stacked = any(one.spec.keep.last is None for one in group)
+    if (lift.sequences or stacked) and bytes_of([first.value]) > MOST_BYTES:
         return None
     initials = [_part(one.initial, 0, 0, first.value.owner) if one.spec.windowed else one.initial for one in group]
     keep = _keep(group)

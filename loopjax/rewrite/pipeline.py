@@ -40,6 +40,6 @@ def sized(target: Target) -> tuple[Pass, ...]:
     constants = (FoldConstants(),) if "constants" in target else ()
     prune = (ShareParts(), MoveInvariant(), ShareParts(), Prune()) if "prune" in target else ()
     fuse = (FuseLoops(target), *merge, *prune) if "fuse" in target else ()
-    pack = (PackStates(target), Prune()) if "pack" in target else ()
+    pack = (PackStates(), Prune()) if "pack" in target else ()
     checks = (CheckIndices(),) if target.check_index else ()
     return (*constants, *merge, *prune, *fuse, *pack, *checks, PlanLoops(target))
