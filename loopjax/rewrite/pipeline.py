@@ -7,11 +7,14 @@ from collections.abc import Collection
 from loopjax.rewrite.check_indices import CheckIndices
 from loopjax.rewrite.constants import FoldConstants
 from loopjax.rewrite.count_first import CountFirst
+from loopjax.rewrite.defer import Defer
 from loopjax.rewrite.driver import Pass
 from loopjax.rewrite.fold import FoldSteps
 from loopjax.rewrite.fuse import FuseLoops
 from loopjax.rewrite.gather import Gather
+from loopjax.rewrite.hoist import Hoist
 from loopjax.rewrite.invariant import MoveInvariant
+from loopjax.rewrite.join import JoinProducts
 from loopjax.rewrite.keep import KeepRead
 from loopjax.rewrite.merge import Merge
 from loopjax.rewrite.pack import PackStates
@@ -19,6 +22,7 @@ from loopjax.rewrite.plan import PlanLoops
 from loopjax.rewrite.prune import Prune
 from loopjax.rewrite.ranges import CountRanges
 from loopjax.rewrite.share import ShareParts
+from loopjax.rewrite.sink import Sink
 from loopjax.rewrite.target import Target
 from loopjax.rewrite.trip_count import TripCount
 
@@ -42,4 +46,13 @@ def sized(target: Target) -> tuple[Pass, ...]:
     fuse = (FuseLoops(target), *merge, *prune) if "fuse" in target else ()
     pack = (PackStates(), Prune()) if "pack" in target else ()
     checks = (CheckIndices(),) if target.check_index else ()
-    return (*constants, *merge, *prune, *fuse, *pack, *checks, PlanLoops(target))
+    wanted: list[Pass] = []
+    if "join" in target:
+        wanted.append(JoinProducts(target))
+    if "hoist" in target:
+        wanted.append(Hoist(target))
+    if "sink" in target:
+        wanted.append(Sink(target))
+    if "defer" in target:
+        wanted.append(Defer(target))
+    return (*constants, *merge, *prune, *fuse, *pack, *checks, *wanted, PlanLoops(target))

@@ -131,7 +131,7 @@ def _share_states(loop: OpenLoop) -> None:
             loop.notes.append(f"{one.spec.name or 'a state'} is {first.spec.name or 'another state'}")
     if replaced:
         loop.substitute(replaced)
-        loop.give(Merge()(loop.body).outputs)
+        loop.set_results(Merge()(loop.body).outputs)
 
 
 def _equal_states(loop: OpenLoop) -> list[list[OpenRecurrence]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from loopjax.trace.derivative import Differentiated, Linearize
+
 Derivative = Literal["none", "forward", "reverse", "any"]
 """What JAX may take of a graph, with respect to all of its inputs."""
 
@@ -16,6 +18,10 @@ REWRITES = {
     "prune": "equal, fixed and unread parts of loops are dropped, what no step changes moves out",
     "fuse": "independent loops of one length become one",
     "pack": "many small states that are computed alike become one",
+    "join": "products of a body that share an operand become one",
+    "hoist": "work on sequences alone is done before the loop, for all steps at once",
+    "sink": "work that no later step reads is done behind the loop, for all steps at once",
+    "defer": "the gradient of a matrix is one product behind the backward loop",
     "vmap": "loops whose steps need no other run all at once",
     "unroll": "several steps an iteration",
     "recompute": "what is cheap is computed again for the gradient, not stored",
@@ -42,3 +48,10 @@ class Target:
     def __contains__(self, rewrite: str) -> bool:
         """Whether a rewrite is wanted."""
         return rewrite not in self.without
+
+
+def within(op: Differentiated, derivative: Derivative) -> Derivative:
+    """The derivative that encloses the region of an op which ``derivative`` encloses."""
+    if isinstance(op, Linearize):
+        return "reverse" if derivative in ("none", "reverse") else "any"
+    return "forward" if derivative in ("none", "forward") else "any"
