@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
+from typing import Any
+
+from jax import lax
 
 from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.open_loop import Given, OpenLoop, open_loop
@@ -12,12 +14,29 @@ from loopjax.rewrite.products import Product, product
 from loopjax.rewrite.target import Target
 from loopjax.trace.graph import Apply, Graph, Variable
 from loopjax.trace.loop import Scan
-from loopjax.trace.op import call
+from loopjax.trace.op import call, register
+from loopjax.trace.types import TensorType
 
-WHOLE = ("slice", None, None, None)
+
+def _parts_run(x: Any, sizes: tuple[int, ...], axis: int) -> tuple[Any, ...]:
+    return tuple(lax.split(x, sizes, axis))
+
+
+def _parts_type(type: TensorType, sizes: tuple[int, ...], axis: int) -> tuple[TensorType, ...]:
+    return tuple(TensorType(type.dtype, (*type.shape[:axis], size, *type.shape[axis + 1 :])) for size in sizes)
+
+
+register("parts", _parts_run, _parts_type)
+"""Slices that together are all: what flows back is joined. That of single slices is padded with zeros and added, which
+took 1.5 times as long for the gradient of an LSTM of one vector of 64 units."""
 
 LEAST_STEPS = 4
-"""Steps from which one larger product at each pays for joining the matrices once."""
+"""Steps from which one larger product at each pays for joining the matrices once.
+
+An LSTM's four products with its state, 100 steps in float32, on two cores, one after the other and joined: one vector
+of 64 units 0.35 and 0.27 ms, 16 of 128 7.1 and 7.0, 64 of 256 118 and 80; gradients 1.4 and 1.0, 21 and 20, 307 and
+245.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +54,10 @@ class JoinProducts:
         graph = map_regions(graph, lambda region, op: self(region))
 
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-            if not isinstance(node.op, Scan) or (node.op.n_steps or LEAST_STEPS) < LEAST_STEPS:
+            # A loop that runs all steps at once has large products anyway, and would have to cut large results.
+            if not isinstance(node.op, Scan) or not node.op.recurrences:
+                return None
+            if (node.op.n_steps or LEAST_STEPS) < LEAST_STEPS:
                 return None
             groups = _groups(node.op)
             if not groups:
@@ -73,17 +95,15 @@ class _Joined:
         given = Apply(joined, [outer[one] for one in matrices], group[0].node.sources).outputs[0]
         self._matrix = Variable(given.type)
         loop.non_sequences.append(Given(given, self._matrix))
-        stops = [0, *accumulate(one.type.sizes[axis] for one in matrices)]
-        place = dict(zip(matrices, pairwise(stops), strict=True))
-        self._parts = {one.node: place[one.matrix] for one in group}
-        self._whole: Variable | None = None
+        self._sizes = tuple(one.type.sizes[axis] for one in matrices)
+        self._place = {one.node: matrices.index(one.matrix) for one in group}
+        self._parts: Sequence[Variable] = ()
 
     def part(self, node: Apply, inputs: Sequence[Variable]) -> Sequence[Variable]:
         """What stands for one of the products, on these inputs."""
-        if self._whole is None:
+        if not self._parts:
             pair = (self._matrix, inputs[1]) if self._left else (inputs[0], self._matrix)
-            self._whole = Apply(node.op, pair, node.sources).outputs[0]
-        ndim = self._whole.ndim
-        along = 0 if self._left else ndim - 1
-        pattern = tuple(("slice", 0, 1, None) if axis == along else WHOLE for axis in range(ndim))
-        return Apply(call("index", pattern=pattern, lengths=self._parts[node]), [self._whole], node.sources).outputs
+            (whole,) = Apply(node.op, pair, node.sources).outputs
+            axis = 0 if self._left else whole.ndim - 1
+            self._parts = Apply(call("parts", sizes=self._sizes, axis=axis), [whole], node.sources).outputs
+        return [self._parts[self._place[node]]]

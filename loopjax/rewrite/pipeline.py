@@ -47,12 +47,13 @@ def sized(target: Target) -> tuple[Pass, ...]:
     pack = (PackStates(), Prune()) if "pack" in target else ()
     checks = (CheckIndices(),) if target.check_index else ()
     wanted: list[Pass] = []
-    if "join" in target:
-        wanted.append(JoinProducts(target))
+    # What moves out of a loop is read there as it is: joined, it would be cut at every step.
     if "hoist" in target:
         wanted.append(Hoist(target))
     if "sink" in target:
         wanted.append(Sink(target))
+    if "join" in target:
+        wanted.append(JoinProducts(target))
     if "defer" in target:
         wanted.append(Defer(target))
     return (*constants, *merge, *prune, *fuse, *pack, *checks, *wanted, PlanLoops(target))

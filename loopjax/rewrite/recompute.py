@@ -22,7 +22,19 @@ PRODUCTS = frozenset(("dot", "matmul", "tensordot"))
 MOVES = frozenset(
     (
         *("alloc", "arange", "broadcast_to", "diag", "diagonal", "dim", "dimshuffle", "eye", "inc", "join", "linspace"),
-        *("put_window", "repeat", "reshape", "roll", "set", "shape", "specify_shape", "tile", "transpose", "tril"),
+        *(
+            "parts",
+            "put_window",
+            "repeat",
+            "reshape",
+            "roll",
+            "set",
+            "shape",
+            "specify_shape",
+            "tile",
+            "transpose",
+            "tril",
+        ),
         *("triu", "window", "outer", "cumsum", "cumprod", "softmax", "log_softmax", "advance"),
     )
 )

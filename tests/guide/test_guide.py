@@ -114,8 +114,9 @@ def test_recurrent_runs_five_steps_over_nine_values(results):
     result = results("recurrent")
     assert result.computed["x"].shape == (5, 3)
     assert result.computed["y"].shape == (5, 3)
-    (loop,) = loopjax.explain(result.functions[0]).loops
-    assert loop.n_steps == 5
+    loops = loopjax.explain(result.functions[0]).loops
+    assert {loop.n_steps for loop in loops} == {5}
+    assert [loop.plan.kind for loop in loops] == ["vmap", "scan"]
 
 
 def test_until(results):

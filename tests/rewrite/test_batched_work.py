@@ -197,6 +197,7 @@ def test_the_gates_of_an_lstm_are_one_product():
     assert [products(op) for op in sequential(f)] == [3]
     f, _ = lstm().run(loopjax.Mode(), gradient=False)
     assert [products(op) for op in sequential(f)] == [1]
+    assert [products(op) for op in loops(f.stages[0].programs[-1].graph) if not op.recurrences] == [4, 1]
 
 
 def test_only_what_reverse_mode_alone_encloses_is_deferred():
