@@ -13,7 +13,9 @@ from benchmarks.workloads import (
     ragged,
     rnn_taps,
     small_call,
+    small_states,
     triangular,
+    two_loops,
     until,
     value_and_grad,
     varying_length,
@@ -33,6 +35,8 @@ FAMILIES = (
     varying_length,
     small_call,
     value_and_grad,
+    small_states,
+    two_loops,
 )
 
 WORKLOADS: tuple[Workload, ...] = tuple(workload for family in FAMILIES for workload in family.WORKLOADS)

@@ -15,6 +15,10 @@ Derivative = Literal["none", "forward", "reverse", "any"]
 REWRITES = {
     "merge": "equal nodes become one",
     "ranges": "a range that a loop reads is counted in its carry",
+    "constants": "what is known before a program runs is computed when it is rewritten",
+    "prune": "equal, fixed and unread parts of loops are dropped, what no step changes moves out",
+    "fuse": "independent loops of one length become one",
+    "pack": "many small states that are computed alike become one",
     "join": "products of a body that share an operand become one",
     "hoist": "work on sequences alone is done before the loop, for all steps at once",
     "sink": "work that no later step reads is done behind the loop, for all steps at once",

@@ -1,0 +1,42 @@
+"""How much a step reads and computes, in bytes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from loopjax.trace.graph import Graph, Variable
+from loopjax.trace.loop import Scan
+from loopjax.trace.types import KEY, RESIDUAL
+
+
+def bytes_of(variables: Iterable[Variable]) -> int:
+    """Bytes of values whose shapes are known."""
+    types = [variable.type for variable in variables]
+    return sum(math.prod(t.sizes) * np.dtype(t.dtype).itemsize for t in types if t.dtype not in (KEY, RESIDUAL))
+
+
+def step_bytes(body: Graph) -> int:
+    """Bytes of what a step is given and of all that it computes, loops in it with all of their steps."""
+    return bytes_of(body.inputs) + computed_bytes(body)
+
+
+def computed_bytes(body: Graph) -> int:
+    """Bytes of all that a step computes, loops in it with all of their steps."""
+    total = 0
+    for node in body.applies:
+        steps = (node.op.n_steps or 1) if isinstance(node.op, Scan) else 1
+        total += bytes_of(node.outputs) + steps * sum(step_bytes(region) for region in node.op.regions)
+    return total
+
+
+def work(body: Graph) -> int:
+    """Bytes that the ops of a step read and write, which says how much of one step another is."""
+    total = 0
+    for node in body.applies:
+        steps = (node.op.n_steps or 1) if isinstance(node.op, Scan) else 1
+        inner = steps * sum(work(region) for region in node.op.regions)
+        total += bytes_of(node.outputs) + bytes_of(node.inputs) + inner
+    return total

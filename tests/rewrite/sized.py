@@ -1,0 +1,51 @@
+"""Graphs whose every shape is known, before and after passes."""
+
+import textwrap
+
+import jax
+
+from loopjax.lower import compile  # noqa: F401 - it imports the lowering rules
+from loopjax.lower.interpreter import evaluate
+from loopjax.lower.specialise import specialise
+from loopjax.rewrite.driver import rewrite
+from loopjax.rewrite.pipeline import sized, symbolic
+from loopjax.trace.graph import Graph
+from loopjax.trace.loop import Scan
+from loopjax.trace.pretty import graph_text
+from loopjax.trace.verify import verify
+
+
+def sized_graph(inputs, outputs):
+    """The graph of inputs whose types have sizes, as the passes for a set of shapes get it."""
+    graph = rewrite(Graph(inputs, outputs), symbolic())
+    return specialise(graph, [variable.type for variable in inputs], {})
+
+
+def after(passes, inputs, outputs):
+    graph = rewrite(sized_graph(inputs, outputs), passes)
+    verify(graph)
+    return graph
+
+
+def text(graph):
+    return graph_text(graph)
+
+
+def lines(expected):
+    return textwrap.dedent(expected).strip("\n")
+
+
+def scans(graph):
+    """The loops of a graph, the outer before the inner."""
+    found = []
+    for node in graph.applies:
+        found += [node.op] if isinstance(node.op, Scan) else []
+        for region in node.op.regions:
+            found += scans(region)
+    return found
+
+
+def computed(target, inputs, outputs, values):
+    """What the program gives when it is rewritten for a target, here on the CPU."""
+    with jax.enable_x64(True):
+        return evaluate(rewrite(sized_graph(inputs, outputs), sized(target)), values)
