@@ -13,6 +13,7 @@ REWRITES = {
     "merge": "equal nodes become one",
     "ranges": "a range that a loop reads is counted in its carry",
     "vmap": "loops whose steps need no other run all at once",
+    "linear": "linear recurrences are parallel scans, where steps one after the other are slow: not on a CPU",
     "unroll": "several steps an iteration",
     "recompute": "what is cheap is computed again for the gradient, not stored",
     "blocks": "far taps under a derivative are read in blocks",
