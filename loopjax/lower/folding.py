@@ -25,6 +25,12 @@ def push(fold: Fold, value: Any, new: Any, t: Any) -> Any:
     return jnp.where(t == 0, new, after) if fold.kind in ("max", "min") else after
 
 
+def whole(fold: Fold, stack: Any) -> Any:
+    """The fold over all steps at once."""
+    stack = stack.astype(fold.dtype)
+    return stack[fold.step] if fold.kind == "at" else WHOLE[fold.kind](stack, axis=0)
+
+
 NEUTRAL: dict[str, Callable[[Any], Any]] = {
     "sum": lambda dtype: 0,
     "prod": lambda dtype: 1,
@@ -39,3 +45,6 @@ FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
     "max": jnp.maximum,
     "min": jnp.minimum,
 }
+
+WHOLE: dict[str, Callable[..., Any]] = {"sum": jnp.sum, "prod": jnp.prod, "max": jnp.max, "min": jnp.min}
+"""Of a stack of steps along its first axis."""

@@ -83,9 +83,17 @@ class Loop:
         found = []
         for spec, x in zip(self.op.sequences, self.parts.sequences, strict=True):
             place = x.shape[0] - spec.span - 1 - t if self.op.go_backwards else t
-            rows = [lax.dynamic_index_in_dim(x, place + (tap - spec.low), keepdims=False) for tap in spec.taps]
+            rows = [
+                lax.dynamic_index_in_dim(x, place + (tap - spec.low), keepdims=False, allow_negative_indices=False)
+                for tap in spec.taps
+            ]
             found.append(tuple(rows))
         return tuple(found)
+
+    def keys(self, t: Any) -> tuple[Any, ...]:
+        """What step ``t`` draws with."""
+        number = self.limit() - 1 - t if self.op.counts_down else t
+        return tuple(jax.random.fold_in(key, number) for key in self.parts.keys)
 
     def step(self, carry: Carry, slices: Slices) -> tuple[Carry, StepResult]:
         """One step: the carry after it, and what the body gave."""
@@ -94,9 +102,7 @@ class Loop:
             tuple(taps.read(history, values, tap) for tap in recurrence.taps)
             for recurrence, history, values in zip(self.op.recurrences, self.plan.storage, carry.pasts, strict=False)
         )
-        number = self.limit() - 1 - t if self.op.counts_down else t
-        keys = tuple(jax.random.fold_in(key, number) for key in self.parts.keys)
-        given = BodyInputs(slices.rows, past, carry.states, keys, self.parts.non_sequences)
+        given = BodyInputs(slices.rows, past, carry.states, self.keys(t), self.parts.non_sequences)
         result = self.op.results([as_array(value) for value in evaluate(self.op.body, given.flat())])
         values = (*result.recurrences, *result.maps)
         pasts = tuple(

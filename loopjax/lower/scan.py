@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.lower import blocks, checkpoint, chunk_tree, progress, while_loop
+from loopjax.lower import blocks, checkpoint, chunk_tree, parallel, progress, while_loop
 from loopjax.lower.interpreter import rule
 from loopjax.lower.loop import Carry, Loop, Slices
 from loopjax.trace.graph import Apply
@@ -108,7 +108,9 @@ KINDS: dict[str, Callable[[Loop], list[Any]]] = {
     "inline": _inline,
     "vmap": _vmap,
     "batched": _batched,
+    "parallel": parallel.run,
     "scan": _static,
+    "counted": while_loop.run,
     "while": while_loop.run,
     "tree": chunk_tree.run,
 }

@@ -1,4 +1,5 @@
-"""Loops whose trip count only the run knows: ``until``, or a length that is a value."""
+"""Loops whose trip count only the run knows (``until``, or a length that is a value), and counted loops of which
+iterations of several steps leave a few over."""
 
 from __future__ import annotations
 
@@ -44,7 +45,7 @@ def advance(loop: Loop, state: State, limit: Any) -> State:
     def step(before: State) -> State:
         carry, result = loop.step(before.carry, Slices(before.t, loop.rows_at(before.t)))
         buffers = tuple(
-            lax.dynamic_update_index_in_dim(buffer, value, before.t, 0)
+            lax.dynamic_update_index_in_dim(buffer, value, before.t, 0, allow_negative_indices=False)
             for buffer, value in zip(before.buffers, loop.kept(result), strict=True)
         )
         stopped = result.until[0] if loop.op.until else before.stopped
@@ -54,6 +55,8 @@ def advance(loop: Loop, state: State, limit: Any) -> State:
 
     if loop.plan.unroll > 1:
         state = _several_at_once(step, state, limit, loop.plan.unroll)
+    if not loop.op.until:
+        return lax.while_loop(lambda now: now.t < limit, step, state)
     return lax.while_loop(lambda now: goes_on(now, limit), step, state)
 
 
@@ -70,4 +73,4 @@ def _several_at_once(step: Callable[[State], State], state: State, limit: Any, c
             now = step(now)
         return now
 
-    return lax.while_loop(lambda now: now.t + count <= limit, steps, state)
+    return lax.while_loop(lambda now: now.t <= limit - count, steps, state)

@@ -24,6 +24,7 @@ REWRITES = {
     "sink": "work that no later step reads is done behind the loop, for all steps at once",
     "defer": "the gradient of a matrix is one product behind the backward loop",
     "vmap": "loops whose steps need no other run all at once",
+    "linear": "linear recurrences are parallel scans, where steps one after the other are slow: not on a CPU",
     "unroll": "several steps an iteration",
     "recompute": "what is cheap is computed again for the gradient, not stored",
     "blocks": "far taps under a derivative are read in blocks",

@@ -119,21 +119,40 @@ class History(NamedTuple):
         return tuple(tap for tap in self.taps if -tap > self.near)
 
 
+class Linear(NamedTuple):
+    """A recurrence whose next value is ``factor`` times its last one plus ``term``.
+
+    Of recurrence number ``recurrence``; ``plus`` and ``times`` are rows of the op table, or ``times`` is the side,
+    ``left`` or ``right``, from which a matrix multiplies. ``coefficients`` takes the body's inputs to factor and term,
+    each where it has one. Without ``plus``, the value is the term alone. ``last``: the last value is all that is read.
+    """
+
+    recurrence: int
+    plus: str
+    times: str
+    coefficients: Graph
+    has_factor: bool
+    has_term: bool
+    last: bool = False
+
+
 @dataclass(frozen=True)
 class LoopPlan:
     """How a loop is lowered, decided once by the last sized rewrite.
 
     ``kind``: ``empty``, ``inline`` (one step), ``vmap``, ``batched`` (``vmap`` of ``batch`` steps at a time),
-    ``scan``, ``while``, or ``tree``, whose nodes have as many children as ``levels`` says, from the root down; no
-    derivative flows to the inputs that are ``fixed``. ``unroll``: steps per iteration. ``storage``: how each output's
-    past values are held. ``checkpoint``: how the loop is nested to store few states for the gradient, ``None`` where
-    each step stores what it computes; a state is ``state_bytes`` long. ``frozen``: steps at the beginning that no
-    gradient reaches. ``report``: steps between words to a progress bar, 0 for none. ``derivative``: which one encloses
-    the loop: ``none``, ``forward`` (one that runs along with it), ``reverse`` (of any order) or ``any``. ``block``:
-    steps from one renewal of ``blocks`` to the next, 0 for none. ``reason`` says why, for ``explain``.
+    ``parallel`` (recurrences as the ``linear`` ones say, by parallel scans, and the rest of all steps at once),
+    ``scan``, ``counted`` (a ``while`` of known length, over buffers), ``while``, or ``tree``, whose nodes have as many
+    children as ``levels`` says, from the root down; no derivative flows to the inputs that are ``fixed``. ``unroll``:
+    steps per iteration. ``storage``: how each output's past values are held. ``checkpoint``: how the loop is nested to
+    store few states for the gradient, ``None`` where each step stores what it computes; a state is ``state_bytes``
+    long. ``frozen``: steps at the beginning that no gradient reaches. ``report``: steps between words to a progress
+    bar, 0 for none. ``derivative``: which one encloses the loop: ``none``, ``forward`` (one that runs along with it),
+    ``reverse`` (of any order) or ``any``. ``block``: steps from one renewal of ``blocks`` to the next, 0 for none.
+    ``flops`` and ``bytes`` are an estimate of what a step computes and touches. ``reason`` says why, for ``explain``.
     """
 
-    kind: Literal["empty", "inline", "vmap", "batched", "scan", "while", "tree"]
+    kind: Literal["empty", "inline", "vmap", "batched", "parallel", "scan", "counted", "while", "tree"]
     unroll: int = 1
     storage: tuple[History, ...] = ()
     checkpoint: Nest | None = None
@@ -145,6 +164,9 @@ class LoopPlan:
     levels: tuple[int, ...] = ()
     fixed: tuple[bool, ...] = ()
     block: int = 0
+    linear: tuple[Linear, ...] = ()
+    flops: int = field(default=0, compare=False)
+    bytes: int = field(default=0, compare=False)
     reason: str = field(default="", compare=False)
 
 

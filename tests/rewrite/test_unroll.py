@@ -1,0 +1,121 @@
+"""Steps per iteration: what each body gets, and lengths that they do not divide."""
+
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+
+RNG = np.random.default_rng(1)
+
+
+def plan_of(f, *values):
+    f(*values)
+    return loopjax.explain(f).loops[0].plan
+
+
+def chosen(shape, step, *, read=lambda out: out, row=True, gradient=False, n_steps=64):
+    """Steps an iteration of a float64 loop over rows of this shape."""
+    x, h = at.TensorType("float64", (None, *shape))("x"), at.TensorType("float64", shape)("h")
+    out, _ = loopjax.scan(step, sequences=x if row else None, outputs_info=h, n_steps=None if row else n_steps)
+    read_out = read(out)
+    cost = loopjax.grad(at.sin(read_out).sum(), h) if gradient else read_out
+    f = loopjax.function([x, h], cost, on_unused_input="ignore", lengths="exact")
+    return plan_of(f, RNG.normal(size=(n_steps, *shape)), RNG.normal(size=shape)).unroll
+
+
+def last(out):
+    return out[-1]
+
+
+def add(x, h):
+    return 0.5 * h + x
+
+
+class TestElementwise:
+    def test_scalars(self):
+        assert chosen((), add) == 8
+        assert chosen((), lambda x, h: at.tanh(h) + x) == 8
+        assert chosen((), add, gradient=True) == 4
+
+    def test_many_ops_gain_nothing(self):
+        assert chosen((), lambda x, h: sum((h * k for k in range(1, 20)), x)) == 1
+
+    @pytest.mark.parametrize("count", [10, 1000])
+    def test_values_that_are_stacked_gain_nothing(self, count):
+        assert chosen((count,), add) == 1
+
+    def test_rows_are_read_in_one_function_as_long_as_they_are_small(self):
+        assert chosen((10,), add, read=last) == 8
+        assert chosen((64,), add, read=last) == 1
+        assert chosen((10,), lambda x, h: at.tanh(h) + x, read=last) == 1
+
+    @pytest.mark.parametrize("count", [10, 1000])
+    def test_the_carry_alone(self, count):
+        assert chosen((count,), lambda h: h * 1.01, read=last, row=False) == 32
+        assert chosen((count,), lambda h: at.maximum(h * 1.01 - 0.1 * h * h, 0.0) * 0.9, read=last, row=False) == 8
+        assert chosen((count,), lambda h: at.exp(-h), read=last, row=False) == 1
+
+    def test_several_stacks_no_longer_fit(self):
+        x = at.dvector("x")
+        start = at.constant(0.0, dtype="float64")
+        outs, _ = loopjax.scan(lambda x, *h: [v + x for v in h], sequences=x, outputs_info=[start] * 4)
+        assert plan_of(loopjax.function([x], outs), np.ones(64)).unroll == 2
+
+    def test_a_short_loop_is_written_out(self):
+        assert chosen((), add, n_steps=5) == 5
+
+
+def test_products_gain_nothing():
+    a = at.dmatrix("a")
+    h = at.dvector("h")
+    out, _ = loopjax.scan(lambda h: at.tanh(h @ a), outputs_info=h, n_steps=64)
+    assert plan_of(loopjax.function([a, h], out), np.eye(4), np.ones(4)).unroll == 1
+
+
+@pytest.mark.parametrize(("depth", "steps"), [(1, 1), (2, 2), (3, 4), (4, 4), (5, 1)])
+def test_windows_are_not_moved(depth, steps):
+    a, h = at.dmatrix("a"), at.dmatrix("h")
+    info = {"initial": h, "taps": sorted({-depth, -1})}
+    out, _ = loopjax.scan(lambda *h: at.tanh(h[0] @ a + h[-1]), outputs_info=info, n_steps=64)
+    assert plan_of(loopjax.function([a, h], out), np.eye(4), np.ones((depth, 4))).unroll == steps
+
+
+def test_without_it():
+    h = at.dscalar("h")
+    out, _ = loopjax.scan(lambda h: h * 0.5, outputs_info=h, n_steps=64)
+    f = loopjax.function([h], out, mode=loopjax.Mode().excluding("unroll"))
+    assert plan_of(f, 1.0).unroll == 1
+
+
+@pytest.mark.parametrize("steps", [9, 15, 64, 67])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_what_is_left_over(steps, backwards):
+    """Stacks, last rows, every tap of a sequence and draws, beside a plain Python loop."""
+    x, h = at.dvector("x"), at.dvector("h")
+    (out, half), _ = loopjax.scan(
+        lambda before, after, far, h: (0.5 * h + before - 0.1 * far, after * h),
+        sequences={"input": x, "taps": [-1, 1]},
+        outputs_info=[{"initial": h, "taps": [-2, -1]}, None],
+        go_backwards=backwards,
+    )
+    f = loopjax.function([x, h], [out, half, out[-3:]], lengths="exact")
+    value, start = RNG.normal(size=steps + 2), RNG.normal(size=2)
+    plan = plan_of(f, value, start)
+    assert plan.kind == ("scan" if steps % plan.unroll == 0 else "counted")
+    assert plan.unroll > 1
+    states, halves = list(start), []
+    for t in range(steps):
+        i = steps - 1 - t if backwards else t
+        halves.append(value[i + 2] * states[-1])
+        states.append(0.5 * states[-1] + value[i] - 0.1 * states[-2])
+    found = f(value, start)
+    for one, other in zip(found, [states[2:], halves, states[-3:]], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def test_what_is_left_over_costs_no_copy():
+    x = at.dvector("x")
+    out, _ = loopjax.scan(lambda x, h: h + x, sequences=x, outputs_info=at.constant(0.0, dtype="float64"))
+    f = loopjax.function([x], out, lengths="exact")
+    assert f.lower(np.ones(100_003)).compile().memory_analysis().temp_size_in_bytes < 2000
