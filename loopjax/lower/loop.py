@@ -53,7 +53,7 @@ class Loop:
         for history, type in zip(self.plan.storage[len(pasts) :], self.types[len(pasts) :], strict=True):
             pasts.append(taps.start(history, jnp.zeros((history.size, *type.sizes), type.dtype)))
         types = [self.types[fold.output] for fold in self.op.folds]
-        folds = [folding.start(fold, type.sizes) for fold, type in zip(self.op.folds, types, strict=True)]
+        folds = [folding.start(fold, type.sizes, type.dtype) for fold, type in zip(self.op.folds, types, strict=True)]
         return Carry(tuple(pasts), self.parts.states, tuple(folds))
 
     def limit(self) -> Any:
@@ -136,7 +136,12 @@ class Loop:
                 continue
             found.append(self._last(carry, position, output.keep, n_steps, may_be_short))
         length = [jnp.asarray(n_steps, dtype="int64")] if self.op.until else []
-        return [*found, *carry.states, *carry.folds, *length]
+        return [*found, *carry.states, *self.folded(carry, n_steps), *length]
+
+    def folded(self, carry: Carry, n_steps: Any) -> list[Any]:
+        """What was gathered in the carry over ``n_steps`` steps."""
+        pairs = zip(self.op.folds, carry.folds, strict=True)
+        return [folding.finish(fold, value, n_steps) for fold, value in pairs]
 
     def _last(self, carry: Carry, position: int, keep: Keep, n_steps: Any, may_be_short: bool) -> Any:
         type = self.types[position]

@@ -35,7 +35,7 @@ def _empty(loop: Loop) -> list[Any]:
         for count, type in zip(rows, loop.types, strict=True)
     ]
     length = [jnp.zeros((), "int64")] if loop.op.until else []
-    return [*stacks, *loop.parts.states, *loop.carry().folds, *length]
+    return [*stacks, *loop.parts.states, *loop.folded(loop.carry(), 0), *length]
 
 
 def _inline(loop: Loop) -> list[Any]:

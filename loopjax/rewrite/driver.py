@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from loopjax.config import config
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.op import Op
-from loopjax.trace.verify import verify
+from loopjax.trace.verify import InvalidGraph, verify
 
 
 class Pass(Protocol):
@@ -44,3 +44,14 @@ def map_regions(graph: Graph, change: Callable[[Graph, Op], Graph]) -> Graph:
     if not any(node.op.regions for node in graph.applies):
         return graph
     return graph.rebuilt(transform=transform)
+
+
+def settled(graph: Graph, replaced: Mapping[Variable, Variable]) -> Graph:
+    """The graph with variables replaced, also where what replaces them reads others of them."""
+    if not replaced:
+        return graph
+    for _ in range(len(replaced) + 1):
+        graph = graph.rebuilt(replaced)
+        if not any(variable in replaced for node in graph.applies for variable in node.inputs):
+            return graph
+    raise InvalidGraph("what replaces a variable depends on it, as a differentiated region that would read itself")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from loopjax.errors import UnsupportedError, where
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import map_regions, settled
 from loopjax.trace.derivative import (
     DerivativeParts,
     Jacobian,
@@ -24,7 +24,6 @@ from loopjax.trace.graph import Apply, Constant, Graph, Variable, copy_node, dep
 from loopjax.trace.methods import say
 from loopjax.trace.op import Call, call, register
 from loopjax.trace.types import RESIDUAL, TensorType
-from loopjax.trace.verify import InvalidGraph
 
 
 def _same(type: TensorType, index: int) -> TensorType:
@@ -169,7 +168,7 @@ def _linearized(graph: Graph, group: Sequence[Apply]) -> Graph:
         cotangents = dict(zip(part.wrt, back.outputs, strict=True))
         for variable, output in zip(_parts(gradient).wrt, gradient.outputs, strict=True):
             replaced[output] = cotangents[variable]
-    return _settled(graph, replaced)
+    return settled(graph, replaced)
 
 
 def _pullback(gradient: Apply, part: _Part, node: Apply) -> Apply:
@@ -207,7 +206,7 @@ def _pushed(graph: Graph, tangent: Apply) -> Graph:
     moved = dict(zip(part.costs, node.outputs[len(part.region.outputs) :], strict=True))
     replaced = part.values(node.outputs[: len(part.region.outputs)])
     replaced.update((output, moved[cost]) for output, cost in zip(tangent.outputs, parts.costs, strict=True))
-    return _settled(graph, replaced)
+    return settled(graph, replaced)
 
 
 def _refuse_reverse_rules(path: Iterable[Apply], tangent: Apply) -> None:
@@ -223,15 +222,6 @@ def _refuse_reverse_rules(path: Iterable[Apply], tangent: Apply) -> None:
             )
         for region in () if isinstance(node.op, Linearize) else node.op.regions:
             _refuse_reverse_rules(region.applies, tangent)
-
-
-def _settled(graph: Graph, replaced: dict[Variable, Variable]) -> Graph:
-    """The graph with variables replaced, also where what replaces them (by its seeds) reads others of them."""
-    for _ in range(len(replaced) + 1):
-        graph = graph.rebuilt(replaced)
-        if not any(variable in replaced for node in graph.applies for variable in node.inputs):
-            return graph
-    raise InvalidGraph("a differentiated region depends on itself")
 
 
 def _published(graph: Graph, path: set[Apply], group: set[Apply], inside: set[Variable]) -> list[Variable]:

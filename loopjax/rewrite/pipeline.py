@@ -7,7 +7,7 @@ from collections.abc import Collection
 from loopjax.rewrite.check_indices import CheckIndices
 from loopjax.rewrite.count_first import CountFirst
 from loopjax.rewrite.driver import Pass
-from loopjax.rewrite.fold import FoldSteps
+from loopjax.rewrite.fold import FoldKnown, FoldSteps
 from loopjax.rewrite.gather import Gather
 from loopjax.rewrite.keep import KeepRead
 from loopjax.rewrite.merge import Merge
@@ -31,4 +31,5 @@ FIXED: tuple[Pass, ...] = (TripCount(differentiated=True),)
 def sized(target: Target) -> tuple[Pass, ...]:
     """The passes for each set of shapes and lengths; the last writes the plan of every loop."""
     checks = (CheckIndices(),) if target.check_index else ()
-    return (*checks, PlanLoops(target))
+    fold = (FoldKnown(target.derivative != "none"),) if "fold" in target else ()
+    return (*checks, *fold, KeepRead(), PlanLoops(target))

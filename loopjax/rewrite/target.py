@@ -11,6 +11,7 @@ Derivative = Literal["none", "forward", "reverse", "any"]
 
 REWRITES = {
     "merge": "equal nodes become one",
+    "fold": "reductions over the steps of a loop of known length are gathered in its carry",
     "ranges": "a range that a loop reads is counted in its carry",
     "vmap": "loops whose steps need no other run all at once",
     "unroll": "several steps an iteration",
