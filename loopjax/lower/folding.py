@@ -48,10 +48,12 @@ class Exponentials(NamedTuple):
 
 
 class Best(NamedTuple):
-    """The extreme so far, and the first step that has it."""
+    """The extreme so far, the first step that has it, and the number of steps so far: the scan's own numbers would be
+    a stack."""
 
     value: Any
     step: Any
+    count: Any
 
 
 def _as_it_is(value: Any, n_steps: Any) -> Any:
@@ -123,16 +125,16 @@ def _log_sum(value: Exponentials, n_steps: Any) -> Any:
 def _best(sign: int) -> Kind:
     def push(fold: Fold, value: Best, new: Any, t: Any) -> Best:
         new = lax.stop_gradient(new)
-        better = new > value.value if sign > 0 else new < value.value
-        if jnp.issubdtype(new.dtype, jnp.inexact):
-            better |= jnp.isnan(new) & ~jnp.isnan(value.value)
-        better |= t == 0
-        return Best(jnp.where(better, new, value.value), jnp.where(better, t.astype(fold.dtype), value.step))
+        # The first NaN is the extreme.
+        better = ~(new <= value.value if sign > 0 else new >= value.value) & (value.value == value.value)
+        return Best(jnp.where(better, new, value.value), jnp.where(better, value.count, value.step), value.count + 1)
 
     return Kind(
-        lambda fold, shape, dtype: Best(jnp.zeros(shape, dtype), jnp.zeros(shape, fold.dtype)),
+        lambda fold, shape, dtype: Best(
+            jnp.full(shape, _end(dtype, -sign), dtype), jnp.zeros(shape, "int32"), jnp.zeros((), "int32")
+        ),
         push,
-        lambda value, n_steps: value.step,
+        lambda value, n_steps: value.step.astype("int64"),
     )
 
 
@@ -150,7 +152,5 @@ KINDS: dict[str, Kind] = {
     "logsumexp": Kind(_exponentials, _add_exponential, _log_sum),
     "argmax": _best(1),
     "argmin": _best(-1),
-    "at": Kind(
-        lambda fold, shape, dtype: jnp.full(shape, fill_value(fold.dtype), fold.dtype), _at, _as_it_is
-    ),
+    "at": Kind(lambda fold, shape, dtype: jnp.full(shape, fill_value(fold.dtype), fold.dtype), _at, _as_it_is),
 }

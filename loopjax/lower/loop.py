@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -41,6 +42,7 @@ class Loop:
         self.parts = op.inputs([arg if _is_key(arg) else jnp.asarray(arg) for arg in args])
         step = op.results([variable.type for variable in op.body.outputs])
         self.types = (*step.recurrences, *step.maps)
+        self.stacked = tuple(at for at, output in enumerate(op.outputs) if output.keep.last is None)
 
     def carry(self) -> Carry:
         """The carry before the first step."""
@@ -120,10 +122,16 @@ class Loop:
         op = replace(self.op, plan=replace(self.plan, checkpoint=None))
         return Loop(op, [lax.stop_gradient(value) for value in parts])
 
+    def stacking(self, outputs: Sequence[int]) -> Loop:
+        """The same loop, of whose outputs those at these positions are stacked."""
+        found = copy(self)
+        found.stacked = tuple(outputs)
+        return found
+
     def kept(self, result: StepResult) -> tuple[Any, ...]:
         """Of a step's values those that are stacked: all but those whose last rows alone are read."""
         values = (*result.recurrences, *result.maps)
-        return tuple(v for v, output in zip(values, self.op.outputs, strict=True) if output.keep.last is None)
+        return tuple(values[position] for position in self.stacked)
 
     def outputs(self, carry: Carry, stacks: Sequence[Any], n_steps: Any, may_be_short: bool = False) -> list[Any]:
         """The scan's outputs after ``n_steps`` steps: stacks of the outputs that keep all, and the others' last

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from loopjax.rewrite.check_indices import CheckIndices
 from loopjax.rewrite.count_first import CountFirst
 from loopjax.rewrite.driver import Pass
+from loopjax.rewrite.fewer import FewerSteps
 from loopjax.rewrite.fold import FoldKnown, FoldSteps
 from loopjax.rewrite.gather import Gather
 from loopjax.rewrite.keep import KeepRead
@@ -15,6 +16,7 @@ from loopjax.rewrite.plan import PlanLoops
 from loopjax.rewrite.ranges import CountRanges
 from loopjax.rewrite.target import Target
 from loopjax.rewrite.trip_count import TripCount
+from loopjax.rewrite.windows import KeepWindows
 
 
 def symbolic(without: Collection[str] = ()) -> tuple[Pass, ...]:
@@ -32,4 +34,6 @@ def sized(target: Target) -> tuple[Pass, ...]:
     """The passes for each set of shapes and lengths; the last writes the plan of every loop."""
     checks = (CheckIndices(),) if target.check_index else ()
     fold = (FoldKnown(target.derivative != "none"),) if "fold" in target else ()
-    return (*checks, *fold, KeepRead(), PlanLoops(target))
+    fewer = (FewerSteps(),) if "fewer" in target else ()
+    windows = (KeepWindows(),) if "windows" in target else ()
+    return (*checks, *fewer, *fold, KeepRead(), *windows, PlanLoops(target))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from loopjax.errors import UnsupportedError, where
+from loopjax.rewrite.fold import LINEAR
 from loopjax.rewrite.recompute import LEAST_BYTES, is_cheap, store_products
 from loopjax.rewrite.target import Derivative, Target
 from loopjax.trace.derivative import Differentiated, Linearize
@@ -142,11 +143,12 @@ def _stored(op: Scan, node: Apply, n_steps: int, target: Target, plan: LoopPlan)
 
 
 def _state_bytes(op: Scan, storage: tuple[History, ...]) -> int:
-    """Bytes of all that a step hands to the next."""
+    """Bytes of all that a step hands to the next and that its gradient needs: not what sums have come to."""
     step = op.results([variable.type for variable in op.body.outputs])
     values = [*step.recurrences, *step.maps]
     pasts = [type for type, history in zip(values, storage, strict=True) for _ in range(_rows_held(history))]
-    return _bytes([*pasts, *step.states, *(values[fold.output].with_dtype(fold.dtype) for fold in op.folds)])
+    folds = [values[fold.output].with_dtype(fold.dtype) for fold in op.folds if fold.kind not in LINEAR]
+    return _bytes([*pasts, *step.states, *folds])
 
 
 def _rows_held(history: History) -> int:

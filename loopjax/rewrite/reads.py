@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from loopjax.trace.convert import constant
 from loopjax.trace.graph import Apply, Graph, Variable
-from loopjax.trace.lengths import leaves_of, slice_bounds
+from loopjax.trace.lengths import is_shape, leaves_of, shape_value, slice_bounds
 from loopjax.trace.loop import Scan
-from loopjax.trace.op import Call, Entry
+from loopjax.trace.op import Call, Entry, call
 
 
 def rows_read(stack: Variable, graph: Graph, slices: bool) -> int | None:
@@ -29,7 +30,7 @@ def rows_of(reader: Apply, stack: Variable, slices: bool) -> int | None:
         return 0
     if reader.op.row != "index":
         return None
-    first = first_entry(reader.op)
+    first = _first_entry(reader.op)
     if first[0] == "int" and first[1] < 0:
         return -int(first[1])
     if slices and first[0] == "slice" and first[1] is not None and first[2:] == (None, None):
@@ -40,24 +41,58 @@ def rows_of(reader: Apply, stack: Variable, slices: bool) -> int | None:
 
 
 def steps_of(reader: Apply, stack: Variable) -> range | None:
-    """The steps that one reader needs of a stack whose length is known, the earliest first; ``None`` for all."""
+    """The rows that one reader needs of a stack whose length is known, the earliest first; ``None`` for all."""
     if not isinstance(reader.op, Call) or stack in reader.inputs[1:]:
         return None
-    if reader.op.row == "dim":
+    if is_shape(reader):
         return range(0)
     if reader.op.row != "index":
         return None
-    first, size = first_entry(reader.op), stack.type.sizes[0]
+    first, size = _first_entry(reader.op), stack.type.sizes[0]
     if first[0] == "int" and -size <= first[1] < size:
         return range(first[1] % size, first[1] % size + 1)
     if first[0] != "slice":
         return None
-    steps = range(*slice_bounds(first, reader.op.arguments["lengths"], size))
-    steps = steps if steps.step > 0 else steps[::-1]
-    return range(steps[0], steps[-1] + 1, steps.step if len(steps) > 1 else 1) if steps else range(0)
+    rows = _sliced(reader.op, size)
+    if not rows:
+        return range(0)
+    rows = rows if rows.step > 0 else rows[::-1]
+    return range(rows[0], rows[-1] + 1, rows.step if len(rows) > 1 else 1)
 
 
-def first_entry(op: Call) -> Entry:
+def read_again(reader: Apply, stack: Variable, rows: range) -> Variable:
+    """What ``reader`` reads, from another stack where it is in these ``rows``: as many, the earliest first."""
+    op, size = reader.op, reader.inputs[0].type.sizes[0]
+    assert isinstance(op, Call)
+    if is_shape(reader):
+        return constant(shape_value(reader, reader.inputs[0].type.sizes))
+    pattern, lengths = op.arguments["pattern"], op.arguments["lengths"]
+    place, first = next((place, entry) for place, entry in enumerate(pattern) if entry[0] != "new")
+    entry: Entry = ("int", rows[0]) if first[0] == "int" else ()
+    more: tuple[int, ...] = ()
+    if not entry:
+        entry, more = _slice_of(rows, _sliced(op, size).step > 0, len(lengths))
+    fresh = call("index", pattern=(*pattern[:place], entry, *pattern[place + 1 :]), lengths=(*lengths, *more))
+    return Apply(fresh, [stack, *reader.inputs[1:]], reader.sources).outputs[0]
+
+
+def _slice_of(rows: range, forwards: bool, at: int) -> tuple[Entry, tuple[int, ...]]:
+    """The slice that takes these rows, in this or in the opposite order, with its bounds as lengths from ``at`` on."""
+    if not rows:
+        return ("slice", at, at, None), (0,)
+    if forwards:
+        return ("slice", at, at + 1, at + 2), (rows[0], rows[-1] + 1, rows.step)
+    if rows[0] == 0:
+        return ("slice", at, None, at + 1), (rows[-1], -rows.step)
+    return ("slice", at, at + 1, at + 2), (rows[-1], rows[0] - 1, -rows.step)
+
+
+def _sliced(op: Call, size: int) -> range:
+    """The rows that the slice of the first axis takes, in its order."""
+    return range(*slice_bounds(_first_entry(op), op.arguments["lengths"], size))
+
+
+def _first_entry(op: Call) -> Entry:
     """What an ``index`` takes of the first axis."""
     pattern: tuple[Entry, ...] = op.arguments["pattern"]
     return next(entry for entry in pattern if entry[0] != "new")

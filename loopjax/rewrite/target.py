@@ -12,6 +12,8 @@ Derivative = Literal["none", "forward", "reverse", "any"]
 REWRITES = {
     "merge": "equal nodes become one",
     "fold": "reductions over the steps of a loop of known length are gathered in its carry",
+    "fewer": "steps at the end of a loop that nobody reads are not run",
+    "windows": "of a stack that is read in part, those steps alone are kept",
     "ranges": "a range that a loop reads is counted in its carry",
     "vmap": "loops whose steps need no other run all at once",
     "unroll": "several steps an iteration",
