@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from loopjax.rewrite.driver import map_regions
-from loopjax.rewrite.reads import rows_of, rows_read
+from loopjax.rewrite.reads import may_vary, rows_of, rows_read
 from loopjax.trace.convert import constant
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.loop import Keep, MapOutput, Recurrence, Scan
@@ -18,16 +18,20 @@ from loopjax.trace.op import Call, call
 class KeepRead:
     """``out[-1]``, ``out[-k]`` and ``out[-k:]`` keep so many last rows; ``out.shape[0]`` keeps none.
 
-    XLA does not do this by itself: it stores every step and then picks.
+    XLA does not do this by itself: it stores every step and then picks. ``varying`` leaves out the loops whose length
+    is known or that of a stage: the others could not always be lowered with their stacks. ``inner`` is set inside of
+    bodies.
     """
 
+    varying: bool = False
+    inner: bool = False
     name: str = "keep"
 
     def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, lambda region, op: self(region))
+        graph = map_regions(graph, lambda region, op: replace(self, inner=self.inner or isinstance(op, Scan))(region))
         kept: dict[Apply, Scan] = {}
         for node in graph.applies:
-            if isinstance(node.op, Scan):
+            if isinstance(node.op, Scan) and not (self.varying and not _varies(node, node.op, graph, self.inner)):
                 kept[node] = _trimmed(node, node.op, graph)
         if not kept:
             return graph
@@ -39,6 +43,10 @@ class KeepRead:
             return None if length is None else (length,)
 
         return graph.rebuilt(transform=transform)
+
+
+def _varies(node: Apply, op: Scan, graph: Graph, inner: bool) -> bool:
+    return op.until or may_vary(node, graph, inner)
 
 
 def _trimmed(node: Apply, op: Scan, graph: Graph) -> Scan:

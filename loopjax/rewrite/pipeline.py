@@ -10,6 +10,7 @@ from loopjax.rewrite.driver import Pass
 from loopjax.rewrite.fewer import FewerSteps
 from loopjax.rewrite.fold import FoldKnown, FoldSteps
 from loopjax.rewrite.gather import Gather
+from loopjax.rewrite.inside import ReadInside
 from loopjax.rewrite.keep import KeepRead
 from loopjax.rewrite.merge import Merge
 from loopjax.rewrite.plan import PlanLoops
@@ -23,7 +24,18 @@ def symbolic(without: Collection[str] = ()) -> tuple[Pass, ...]:
     """The passes that run once for each function."""
     merge = () if "merge" in without else (Merge(),)
     ranges = () if "ranges" in without else (CountRanges(),)
-    return (*merge, Gather(), *merge, *ranges, FoldSteps(), KeepRead(), TripCount(), CountFirst())
+    inside = () if "inside" in without else (ReadInside(),)
+    return (
+        *merge,
+        Gather(),
+        *merge,
+        *inside,
+        *ranges,
+        FoldSteps(),
+        KeepRead(varying="keep" in without),
+        TripCount(),
+        CountFirst(),
+    )
 
 
 FIXED: tuple[Pass, ...] = (TripCount(differentiated=True),)
@@ -36,4 +48,5 @@ def sized(target: Target) -> tuple[Pass, ...]:
     fold = (FoldKnown(target.derivative != "none"),) if "fold" in target else ()
     fewer = (FewerSteps(),) if "fewer" in target else ()
     windows = (KeepWindows(),) if "windows" in target else ()
-    return (*checks, *fewer, *fold, KeepRead(), *windows, PlanLoops(target))
+    keep = (KeepRead(),) if "keep" in target else ()
+    return (*checks, *fewer, *fold, *keep, *windows, PlanLoops(target))
