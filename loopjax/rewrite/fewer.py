@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from loopjax.rewrite.driver import map_regions, settled
 from loopjax.rewrite.open_loop import open_loop
-from loopjax.rewrite.reads import read_again, steps_of
+from loopjax.rewrite.reads import last_steps_of, read_again
 from loopjax.trace.graph import Apply, Graph, Variable
-from loopjax.trace.loop import Scan
+from loopjax.trace.loop import KEEP_ALL, Keep, Scan
 from loopjax.trace.op import Call
 
 LEAST = 16
@@ -56,10 +56,10 @@ def _ended(node: Apply, op: Scan, graph: Graph) -> Mapping[Variable, Variable]:
     assert op.n_steps is not None
     reads: dict[Apply, range] = {}
     count = len(op.outputs)
-    for output, stack in zip(op.outputs, node.outputs[:count], strict=True):
+    for stack in node.outputs[:count]:
         for reader in graph.readers.get(stack, []):
-            steps = steps_of(reader, stack)
-            if steps is None or (steps and not output.keep.all):
+            steps = last_steps_of(reader, stack, op.n_steps)
+            if steps is None:
                 return {}
             reads[reader] = steps
     # Final states and folds are of all steps.
@@ -71,6 +71,8 @@ def _ended(node: Apply, op: Scan, graph: Graph) -> Mapping[Variable, Variable]:
         return {}
     loop = open_loop(node)
     loop.op = replace(op, n_steps=n_steps, truncate_gradient=_truncated(op, n_steps))
+    for output in loop.outputs:
+        output.spec = replace(output.spec, keep=KEEP_ALL if output.stack in graph.readers else Keep(last=0))
     loop.notes.append(f"{n_steps} of {op.n_steps} steps, the others are not read")
     scan = loop.close()
     stacks = dict(zip(node.outputs, scan.outputs, strict=True))

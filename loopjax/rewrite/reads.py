@@ -60,6 +60,14 @@ def steps_of(reader: Apply, stack: Variable) -> range | None:
     return range(rows[0], rows[-1] + 1, rows.step if len(rows) > 1 else 1)
 
 
+def last_steps_of(reader: Apply, stack: Variable, n_steps: int) -> range | None:
+    """The steps that one reader needs, the earliest first, of a stack that has the last of ``n_steps``; ``None`` for
+    all."""
+    rows = steps_of(reader, stack)
+    before = n_steps - stack.type.sizes[0]
+    return rows and range(rows.start + before, rows.stop + before, rows.step)
+
+
 def read_again(reader: Apply, stack: Variable, rows: range) -> Variable:
     """What ``reader`` reads, from another stack where it is in these ``rows``: as many, the earliest first."""
     op, size = reader.op, reader.inputs[0].type.sizes[0]
