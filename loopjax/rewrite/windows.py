@@ -26,8 +26,8 @@ half for 1,000 steps of 10 float64 values and less than a 20th for 300 of 20,000
 0.09. Below, there is nothing to gain but for the compiler, to which each loop is one more."""
 
 ROW_BYTES = 64
-"""A step of which every n-th alone is kept: less takes longer in loops within a loop. Every 10th of 1e4 scalars took 1.4
-times as long as all, of 1,000 steps of 10 values 0.65, of 300 of 20,000 0.06 to 0.2."""
+"""A step of which every n-th alone is kept: less takes longer in loops within a loop. Every 10th of 1e4 scalars took
+1.4 times as long as all, of 1,000 steps of 10 values 0.65, of 300 of 20,000 0.06 to 0.2."""
 
 
 @dataclass(frozen=True)
