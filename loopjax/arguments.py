@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -12,6 +12,16 @@ from loopjax.errors import where
 from loopjax.trace.graph import Variable
 from loopjax.trace.shared import SharedVariable, on_device
 from loopjax.trace.types import TensorType
+
+
+class Layout(NamedTuple):
+    """How a call gives its arguments: so many by position, and those of ``names``, the inputs at ``places``; the others
+    have defaults."""
+
+    given: int
+    names: tuple[str, ...]
+    places: tuple[int, ...]
+    defaults: Mapping[int, Any]
 
 
 class In:
@@ -162,7 +172,13 @@ class Signature:
         if _Missing in map(type, values):
             missing = [one.name or f"input {i}" for i, one in enumerate(self.inputs) if type(values[i]) is _Missing]
             raise TypeError(f"{self._label} is missing {missing}; its inputs are {self._names()}")
-        return [value.get_value(borrow=True) if isinstance(value, SharedVariable) else value for value in values]
+        return values
+
+    def layout(self, given: int, names: Sequence[str]) -> Layout:
+        """Where a call finds its inputs that ``placed`` takes, with so many arguments by position and these by name."""
+        places = [self._places[name] for name in names]
+        left = set(range(len(self.inputs))).difference(range(given), places)
+        return Layout(given, tuple(names), tuple(places), {place: self._defaults[place] for place in sorted(left)})
 
     def converted(self, values: Sequence[Any]) -> list[Any]:
         """The arrays that these become, of exactly the inputs' dtypes."""
@@ -176,6 +192,11 @@ class Signature:
 
     def _names(self) -> list[str | None]:
         return [one.name for one in self.inputs]
+
+
+def resolved(values: Sequence[Any]) -> list[Any]:
+    """The values, of shared variables among them what these hold now."""
+    return [value.get_value(borrow=True) if isinstance(value, SharedVariable) else value for value in values]
 
 
 class _Missing:

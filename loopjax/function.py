@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import jax
 import numpy as np
 
-from loopjax.arguments import In, Signature
+from loopjax.arguments import In, Layout, Signature, resolved
 from loopjax.config import LENGTHS, config
 from loopjax.errors import UnsupportedError, about
 from loopjax.executable import CompiledStage
+from loopjax.known import CallOf
 from loopjax.mode import read_mode
 from loopjax.precision import SixtyFourBits, holds_tracers
 from loopjax.program import Options, Program, Unused, collect
-from loopjax.repeated import repeated
+from loopjax.repeated import anew, repeated
 from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.pad import Fallback
+from loopjax.state import owned
 from loopjax.trace.graph import Graph, Variable
 from loopjax.trace.methods import word
 from loopjax.trace.shared import SharedVariable
@@ -132,12 +134,11 @@ class Function:
         state = program.state
         self._variants = Variants(program, program.options.lengths)
         outputs = program.graph.outputs
-        self._own = [
-            output.owner is not None and outputs.count(output) == 1 for output in outputs[: len(state.updated)]
-        ]
+        self._own = owned(outputs, len(state.updated))
         self._lent = [output for output in outputs if isinstance(output, SharedVariable)]
         self._signature = Signature(program.inputs, program.options.allow_downcast, program.options.name)
-        self._repeated = repeated(program, self.variant)
+        self._repeated = repeated(program, self.variant, self._signature)
+        self._run: CallOf = anew
 
     @property
     def variant(self) -> Variant:
@@ -166,18 +167,20 @@ class Function:
         return self.program.graph
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._run(self, args, kwargs)
+
+    def call_anew(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """A call that is the first of its kind, as far as is known."""
         state = self.program.state
         count = len(state.updated)
         wide = SixtyFourBits()
         try:
             with state.locked():
                 given = self._signature.placed(args, kwargs)
-                outputs = self._repeated.run(given, wide) if self._repeated else None
-                if outputs is None and holds_tracers(given):
-                    return self._inlined(given)
-                if outputs is None:
-                    with wide:
-                        outputs = self._first(given)
+                if holds_tracers(given):
+                    return self._inlined(resolved(given))
+                with wide:
+                    outputs = self._first(self._signature.layout(len(args), tuple(kwargs)), given)
                 if count:
                     state.commit(outputs[:count], self._own, wait=not self.program.options.inplace)
                 for variable in self._lent:
@@ -195,7 +198,7 @@ class Function:
         All but the last stage run, since what they compute decides the shapes of the next. No shared variable changes.
         """
         with jax.enable_x64(True), self.program.state.locked():
-            arrays = self._converted(self._signature.placed(args, kwargs))
+            arrays = self._signature.converted(resolved(self._signature.placed(args, kwargs)))
             values = self.variant.values([*arrays, *self.program.state.read()])
             lowered = []
             for stage in self.stages:
@@ -246,13 +249,13 @@ class Function:
     def __repr__(self) -> str:
         return f"<{self.name}({', '.join(one.name or '?' for one in self.program.inputs)})>"
 
-    def _first(self, given: Sequence[Any]) -> list[Any]:
-        """The outputs of a call, the first of its kind as far as is known."""
-        arrays = self._converted(given)
+    def _first(self, layout: Layout, given: Sequence[Any]) -> list[Any]:
+        """The outputs of such a call."""
+        arrays = self._signature.converted(resolved(given))
         variant = self.variant
-        outputs = self._variants.run([*arrays, *self.program.state.read(self._variants.donated)])
+        outputs = self._variants.run([*self._copied(arrays), *self.program.state.read(self._variants.donated)])
         if self._repeated and self._repeated.variant is variant is self.variant:
-            self._repeated.remember(given, arrays, outputs)
+            self._run = self._repeated.remember(layout, given, arrays, outputs) or self._run
         return outputs
 
     def _inlined(self, given: Sequence[Any]) -> Any:
@@ -268,13 +271,12 @@ class Function:
             self._for_jax = Inlined(self.program)
         return self.program.form(self._for_jax(self._signature.checked(given)))
 
-    def _converted(self, given: Sequence[Any]) -> list[Any]:
-        """The inputs' arrays, of exactly their dtypes."""
-        arrays = self._signature.converted(given)
-        if self.program.options.inplace:
-            # Such a call does not wait, and the caller may write to the array before it has been read.
-            arrays = [np.array(array) if isinstance(array, np.ndarray) else array for array in arrays]
-        return arrays
+    def _copied(self, arrays: list[Any]) -> list[Any]:
+        """The arrays, of NumPy's copies where the caller may write to them before they have been read: where a call
+        does not wait."""
+        if not self.program.options.inplace:
+            return arrays
+        return [np.array(array) if isinstance(array, np.ndarray) else array for array in arrays]
 
 
 @word

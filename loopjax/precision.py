@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -30,13 +30,35 @@ class SixtyFourBits:
 
     def restore(self) -> None:
         """Sets the flag to what it was, after an exception."""
-        if self._context is None or x64_is_on() == self._before:
-            return
+        if self._context is not None:
+            _restore(self._context, self._before)
+
+
+def switched(run: Callable[..., Any], wide: bool) -> Callable[..., Any]:
+    """``run`` with JAX's flag on or off, where it is not."""
+    enable = jax.enable_x64
+
+    def under(*arrays: Any) -> Any:
+        context = enable(wide)
         try:
-            self._context.__exit__(None, None, None)
-        except AttributeError:
-            # Interrupted on entry, before it noted what there was: enter the old value and stay.
-            jax.enable_x64(self._before).__enter__()
+            with context:
+                return run(*arrays)
+        except BaseException:
+            _restore(context, not wide)
+            raise
+
+    return under
+
+
+def _restore(context: Any, before: bool) -> None:
+    """Sets the flag to what it was, where an interrupt has left it as it is within the context."""
+    if x64_is_on() == before:
+        return
+    try:
+        context.__exit__(None, None, None)
+    except AttributeError:
+        # Interrupted on entry, before it noted what there was: enter the old value and stay.
+        jax.enable_x64(before).__enter__()
 
 
 def x64_is_on() -> bool:

@@ -3,172 +3,232 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
+from loopjax.arguments import Layout, Signature
 from loopjax.executable import KEPT
-from loopjax.lower.trip_counts import Range, ranges
-from loopjax.precision import SixtyFourBits
+from loopjax.known import NUMBERS, UNKNOWN, CallOf, Failed, Known, Run, Settings, converting, known
+from loopjax.lower.trip_counts import ranges
 from loopjax.program import Program
+from loopjax.settings import default_device, others
+from loopjax.state import State
 from loopjax.trace.shared import SharedVariable
 from loopjax.variants import Variant
 
-Key = tuple[Any, ...]
 
-_settings: Any = jax.config
-
-SETTINGS = (
-    "jax_default_device",
-    "jax_default_matmul_precision",
-    "jax_default_prng_impl",
-    "jax_disable_jit",
-    "jax_threefry_partitionable",
-)
-"""Settings of JAX that programs are compiled for."""
-
-EXACT = 2**24
-"""Up to here floats of 32 bits hold all integers."""
-
-NUMBERS = (int, float)
-"""Python's numbers, which become NumPy's of the input's dtype."""
-
-
-class _Known(NamedTuple):
-    """What a call like one before runs: an executable compiled ahead of time, which needs the x64 flag for NumPy's
-    arrays alone; what becomes of numbers; what must hold of trip counts; and where JAX was in its tracing."""
-
-    executable: Any
-    numbers: tuple[tuple[int, Any], ...]
-    ranges: tuple[Range, ...]
-    wide: bool
-    trace: Any
+def anew(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """A function's call where there was none before."""
+    return function.call_anew(args, kwargs)
 
 
 class Repeated:
-    """The calls that a variant of one stage runs, by what decides how they run: types and shapes of all arrays, values
-    of lengths, and the settings of JAX that a program is compiled for.
+    """The calls that a variant of one stage runs, by what decides how they run: settings of JAX, types of arguments,
+    values of lengths, and of arrays, dtypes and shapes.
 
-    Calls with tracers, with arrays bound to a device, or with arguments that are converted are never of this kind.
+    Of the last an executable checks all itself; they choose among several. Calls with tracers, with arrays bound to a
+    device, or with arguments that are converted are never of this kind.
     """
 
-    def __init__(self, program: Program, variant: Variant) -> None:
-        (stage,) = variant.stages
-        graph, inner = variant.graph, stage.stage.graph
+    def __init__(self, program: Program, variant: Variant, signature: Signature) -> None:
         self.variant = variant
-        self._shared, self._updates = program.state.variables, bool(program.state.updated)
-        self._stage = stage
-        self._reads = [graph.inputs.index(variable) for variable in inner.inputs]
-        self._lengths = [self._reads[position] for position in stage.stage.length_inputs]
-        places = {variable: place for place, variable in enumerate([*graph.inputs, *inner.outputs])}
-        self._picks = [places[variable] for variable in graph.outputs]
-        self._known: dict[Key, _Known | None] = {}
+        self._program = program
+        self._signature = signature
+        self._others = others(variant.graph)
+        (self._stage,) = variant.stages
+        self._reads = [variant.graph.inputs.index(variable) for variable in self._stage.stage.graph.inputs]
+        self._lengths = [self._reads[position] for position in self._stage.stage.length_inputs]
+        self._kinds: dict[Any, _Kind] = {}
         self._lock = threading.Lock()
 
-    def run(self, given: Sequence[Any], wide: SixtyFourBits) -> list[Any] | None:
-        """The function's outputs where such a call is known; else ``None``."""
-        values = [*given, *[variable.value for variable in self._shared]] if self._shared else list(given)
-        try:
-            key = self._key(values)
-            known = self._known.get(key)
-        except (AttributeError, TypeError):
-            return None
-        if known is None:
-            return None
-        for one in known.ranges:
-            if not one.least <= int(np.asarray(values[one.place])) <= one.most:
-                return None
-        if self._updates and known.trace != _trace():
-            return None
-        try:
-            for place, number in known.numbers:
-                converted = number(values[place])
-                if not _holds(converted, values[place]):
-                    return None
-                values[place] = converted
-            arrays = [values[place] for place in self._reads]
-            if known.wide:
-                with wide:
-                    values += known.executable(*arrays)
-            else:
-                values += known.executable(*arrays)
-        except Exception:  # whatever it is, the function's own way says it better, or copes with it
-            self._known[key] = None
-            return None
-        return [values[place] for place in self._picks]
+    @property
+    def known(self) -> list[Known]:
+        """The calls that are known."""
+        return [one for kind in self._kinds.values() for one in kind.calls.values() if one is not None]
 
-    def remember(self, given: Sequence[Any], arrays: Sequence[Any], outputs: Sequence[Any]) -> None:
-        """Notes a call that has succeeded, by what it was given and the arrays that became of this."""
-        values = [*arrays, *[variable.value for variable in self._shared]]
+    def run(self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """A function's call of any kind."""
+        try:
+            given = self._signature.placed(args, kwargs)
+        except TypeError:
+            return function.call_anew(args, kwargs)
+        kind = self._kinds.get((self._settings(), *map(type, given)))
+        result = UNKNOWN if kind is None else kind.run(given)
+        return function.call_anew(args, kwargs) if result is UNKNOWN else result
+
+    def remember(
+        self, layout: Layout, given: Sequence[Any], arrays: Sequence[Any], outputs: Sequence[Any]
+    ) -> CallOf | None:
+        """Notes a call that has succeeded, by what it was given and the arrays that became of this; where it is new,
+        returns how the next one is run."""
+        values = [*arrays, *[variable.value for variable in self._program.state.variables]]
         if any(isinstance(x, jax.core.Tracer) for x in (*values, *outputs)):
-            return
-        try:
-            key = self._key([*given, *values[len(given) :]])
-            if key in self._known:
-                return
-        except (AttributeError, TypeError):
-            return
-        made = self._make(given, values) if all(map(_is_taken, given, arrays)) else None
-        with self._lock:
-            self._known[key] = made
-            if len(self._known) > KEPT:
-                del self._known[next(iter(self._known))]
-
-    def _key(self, values: Sequence[Any]) -> Key:
-        """What decides how a call runs. Raises where an argument is neither an array nor a number, or a tracer."""
-        parts: list[Any] = [getattr(_settings, name) for name in SETTINGS]
-        for value in values:
-            kind = type(value)
-            parts += (kind,) if kind in NUMBERS else (kind, value.dtype, value.shape)
-        for place in self._lengths:
-            parts.append(np.asarray(values[place]).tobytes())
-        return tuple(parts)
-
-    def _make(self, given: Sequence[Any], values: Sequence[Any]) -> _Known | None:
-        arrays = [values[place] for place in self._reads]
-        shapes = {v: array.shape for v, array in zip(self._stage.stage.graph.inputs, arrays, strict=True)}
-        found = ranges(self._stage.stage.checks, shapes)
-        if found is None or any(isinstance(array, jax.Array) and array.committed for array in values):
             return None
-        numbers = [(i, values[i].dtype.type) for i, value in enumerate(given) if type(value) in NUMBERS]
-        return _Known(
-            self._stage.find(arrays).call.lower(*arrays).compile(),
-            tuple(numbers),
-            tuple(Range(self._reads[one.place], one.least, one.most) for one in found),
-            not all(isinstance(array, jax.Array) for array in values),
-            _trace() if self._updates else None,
-        )
+        types = [type(value) for value in given]
+        with self._lock:
+            kind = self._kinds.setdefault((self._settings(), *types), _Kind(self._program, self._lengths))
+            if not self._note(kind, given, arrays, values):
+                return None
+            for kept in (kind.calls, self._kinds):
+                if len(kept) > KEPT:
+                    del kept[next(iter(kept))]
+            some = [one for one in kind.calls.values() if one is not None] if len(self._kinds) == 1 else []
+            if not some:
+                return self.run
+            run = None if kind.only else kind.run
+        return some[0].alike(layout, types, Settings(default_device.value, self._others), self.run, run)
+
+    def _settings(self) -> Any:
+        return default_device.value, None if self._others is None else self._others()
+
+    def _note(self, kind: _Kind, given: Sequence[Any], arrays: Sequence[Any], values: Sequence[Any]) -> bool:
+        try:
+            signature = kind.signature(given)
+        except (AttributeError, TypeError):
+            return False  # neither an array nor a number
+        if signature in kind.calls and (signature not in kind.doubted or kind.calls[signature] is None):
+            return False
+        made = None if signature in kind.doubted else self._known(given, arrays, values, kind, signature)
+        kind.calls[signature] = made
+        kind.run = kind.joined()
+        return True
+
+    def _known(
+        self, given: Sequence[Any], arrays: Sequence[Any], values: Sequence[Any], kind: _Kind, signature: Any
+    ) -> Known | None:
+        taken = [values[place] for place in self._reads]
+        shapes = {v: array.shape for v, array in zip(self._stage.stage.graph.inputs, taken, strict=True)}
+        found = ranges(self._stage.stage.checks, shapes)
+        if found is None or not all(map(_is_taken, given, arrays)):
+            return None
+        if any(isinstance(array, jax.Array) and array.committed for array in values):
+            return None
+        bounds = {self._reads[one.place]: one for one in found}
+        if any(isinstance(given[place], SharedVariable) for place in bounds if place < len(given)):
+            return None
+        convert = converting(given, values, bounds, self._program.options.inplace)
+        execute = self._stage.find(taken).call.lower(*taken).compile()
+        return known(self._program, self.variant, execute, convert, self._failed(kind, signature))
+
+    def _failed(self, kind: _Kind, like: Any) -> Failed:
+        """What a call does when the executable raises that was compiled for calls ``like`` one."""
+        inplace, state = self._program.options.inplace, self._program.state
+        doubted, signature = kind.doubted, kind.signature
+
+        def failed(given: Sequence[Any], error: Exception) -> None:
+            """Whatever it is, the function's own way says it better, or copes with it; unless state is gone."""
+            if inplace and state.lose_overwritten():
+                raise error
+            try:
+                refused = signature(given) == like
+            except AttributeError:
+                return  # a shared variable has lost its value
+            if refused and not jax.config.jax_disable_jit:  # type: ignore[attr-defined]
+                doubted.add(like)
+
+        return failed
 
 
-def repeated(program: Program, variant: Variant) -> Repeated | None:
+class _Kind:
+    """Calls with arguments of the same types, by dtypes and shapes of arrays, and values of lengths; ``None`` for those
+    that need the function's own way. ``doubted``: those that their executable has refused, and so may the next one."""
+
+    def __init__(self, program: Program, lengths: Sequence[int]) -> None:
+        self._state = program.state
+        self._lengths = lengths
+        self.signature = _Signature(program.state.variables, lengths)
+        self.calls: dict[Any, Known | None] = {}
+        self.doubted: set[Any] = set()
+        self.run: Run = _unlike
+
+    @property
+    def only(self) -> Known | None:
+        """The only call, where it is known by the arguments' types alone."""
+        return None if self._lengths or len(self.calls) != 1 else next(iter(self.calls.values()))
+
+    def joined(self) -> Run:
+        """The calls as one: the only one there is, or by dtypes and shapes in those places where they differ."""
+        if self.only:
+            return self.only.call()
+        first, *rest = [parts for parts, _ in self.calls]
+        differ = [place for place, part in enumerate(first) if any(other[place] != part for other in rest)]
+        runs = {
+            (tuple([parts[place] for place in differ]), lengths): one.call()
+            for (parts, lengths), one in self.calls.items()
+            if one is not None
+        }
+        return _choosing(self._state, runs, differ, self._lengths)
+
+
+def _choosing(state: State, runs: Mapping[Any, Run], differ: Sequence[int], lengths: Sequence[int]) -> Run:
+    variables, locked = state.variables, state.locked
+
+    def choose(given: Sequence[Any]) -> Any:
+        if not variables:
+            run = runs.get((_parts(given, differ), _numbers(given, lengths)))
+            return UNKNOWN if run is None else run(given)
+        with locked():
+            values = [*given, *[variable._value for variable in variables]]
+            run = runs.get((_parts(values, differ), _numbers(values, lengths)))
+            return UNKNOWN if run is None else run(given)
+
+    return choose
+
+
+class _Signature:
+    """What tells calls with arguments of the same types apart. Raises where one is neither an array nor a number."""
+
+    def __init__(self, variables: Sequence[SharedVariable], lengths: Sequence[int]) -> None:
+        self._variables = variables
+        self._lengths = lengths
+
+    def __call__(self, given: Sequence[Any]) -> Any:
+        values = [*given, *[variable._value for variable in self._variables]]
+        return _parts(values, range(len(values))), _numbers(values, self._lengths)
+
+
+def repeated(program: Program, variant: Variant, signature: Signature) -> Repeated | None:
     """For calls that run one stage on the arguments and hand on its results as they are; ``None`` for others."""
     options, stages = program.options, variant.stages
-    if len(stages) > 1 or options.inplace or options.check_index or not variant.is_plain:
+    if len(stages) > 1 or options.check_index or not variant.is_plain:
         return None
     computed = all(isinstance(v, SharedVariable) or v.owner is not None for v in variant.graph.outputs)
     # Of one length computed from others, many calls share a program; here each would have its own.
     shares = bool(stages[0].stage.lengths and stages[0].stage.length_inputs)
-    return Repeated(program, variant) if computed and not shares else None
+    return Repeated(program, variant, signature) if computed and not shares else None
+
+
+def _unlike(given: Sequence[Any]) -> Any:
+    return UNKNOWN
+
+
+def _parts(values: Sequence[Any], places: Sequence[int]) -> tuple[Any, ...]:
+    """Dtypes and shapes."""
+    return tuple([None if type(values[i]) in NUMBERS else _part(values[i]) for i in places])
+
+
+def _part(value: Any) -> Any:
+    if type(value) is SharedVariable:
+        value = value._value
+    return value.dtype, value.shape
+
+
+def _numbers(values: Sequence[Any], places: Sequence[int]) -> tuple[Any, ...]:
+    """The values of lengths."""
+    return tuple([values[i] if type(values[i]) is int else _number(values[i]) for i in places]) if places else ()
+
+
+def _number(value: Any) -> bytes:
+    return np.asarray(value._value if type(value) is SharedVariable else value).tobytes()
 
 
 def _is_taken(value: Any, array: Any) -> bool:
     """Whether an argument is passed on as it is, or as a number of NumPy's."""
+    if isinstance(value, SharedVariable):
+        value = value._value
     if type(value) in NUMBERS:
         return not array.ndim
     return value is array or (isinstance(value, np.generic) and value.dtype == array.dtype)
-
-
-def _holds(converted: Any, number: float) -> bool:
-    """Whether a number of NumPy's is the one of Python's that it was made of, but for rounding."""
-    if type(number) is int:
-        return abs(number) <= EXACT and bool(converted == number)
-    return bool(abs(converted) != np.inf or abs(number) == np.inf)
-
-
-def _trace() -> Any:
-    """Where JAX is in its tracing, to be compared: what runs ahead of time does so while JAX traces, too."""
-    from jax.extend.core import get_opaque_trace_state  # a part of the package's import time, and not always needed
-
-    return get_opaque_trace_state(convention="nnx")  # type: ignore[no-untyped-call]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
@@ -16,6 +15,8 @@ from loopjax.trace.shared import SharedVariable
 
 _UNLOCKED: AbstractContextManager[None] = nullcontext()
 
+assign = vars(SharedVariable)["_value"].__set__
+
 
 class State:
     """The shared variables that a function reads or updates; the first ``len(updated)`` outputs of a call are new
@@ -24,8 +25,7 @@ class State:
     def __init__(self, variables: Sequence[SharedVariable], updated: Sequence[SharedVariable]) -> None:
         self.variables = tuple(variables)
         self.updated = tuple(updated)
-        self._assigned = ("_value",) * len(updated) + ("own",) * len(updated)
-        self._locks = [v.lock for v in sorted({*variables, *updated}, key=lambda v: v.order)]
+        self.locks = [v.lock for v in sorted({*variables, *updated}, key=lambda v: v.order)]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return State, (self.variables, self.updated)
@@ -39,14 +39,14 @@ class State:
 
     def locked(self) -> AbstractContextManager[Any]:
         """Holds every variable's lock, taken in one order for all functions."""
-        if not self._locks:
+        if not self.locks:
             return _UNLOCKED
-        return self._locks[0] if len(self._locks) == 1 else self._all_locked()
+        return self.locks[0] if len(self.locks) == 1 else self._all_locked()
 
     @contextmanager
     def _all_locked(self) -> Iterator[None]:
         with ExitStack() as stack:
-            for lock in self._locks:
+            for lock in self.locks:
                 stack.enter_context(lock)
             yield
 
@@ -71,15 +71,24 @@ class State:
                 )
         for value in values if wait else ():
             value.block_until_ready()
-        # One call into C: no interrupt can come between two assignments.
-        deque(map(setattr, self.updated * 2, self._assigned, [*values, *own]), maxlen=0)
+        for variable in self.updated:
+            variable.own = False
+        [*map(assign, self.updated, values)]  # one run of C: no interrupt can come between two assignments
+        for variable, is_own in zip(self.updated, own, strict=True):
+            variable.own = is_own
 
     def overwritable(self, outputs: Sequence[Variable]) -> list[SharedVariable]:
         """The variables whose old values nobody reads after a call."""
         return [variable for variable in self.updated if variable in self.variables and variable not in outputs]
 
-    def lose_overwritten(self) -> None:
-        """After a failed call that was allowed to overwrite values: marks those that are gone."""
-        for variable in self.updated:
-            if variable._value is not None and variable._value.is_deleted():
-                variable._value = None
+    def lose_overwritten(self) -> bool:
+        """After a failed call that was allowed to overwrite values: marks those that are gone; whether some are."""
+        gone = [v for v in self.updated if v._value is not None and v._value.is_deleted()]
+        for variable in gone:
+            variable._value = None
+        return bool(gone)
+
+
+def owned(outputs: Sequence[Variable], updates: int) -> list[bool]:
+    """Of the outputs that are new values, whether nobody but the updated variable holds each."""
+    return [output.owner is not None and outputs.count(output) == 1 for output in outputs[:updates]]

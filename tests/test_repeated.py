@@ -7,11 +7,26 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.errors import UnsupportedError
+from loopjax.function import Function
 
 
 def short(f):
     """The calls that are known to go the short way."""
-    return [known for known in f._repeated._known.values() if known is not None]
+    return f._repeated.known
+
+
+@pytest.fixture
+def anew(monkeypatch):
+    """The calls that went the function's own way."""
+    calls = []
+    original = Function.call_anew
+
+    def noted(self, args, kwargs):
+        calls.append((args, dict(kwargs)))
+        return original(self, args, kwargs)
+
+    monkeypatch.setattr(Function, "call_anew", noted)
+    return calls
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -63,8 +78,8 @@ def test_trip_counts_are_checked_each_time():
             f(np.int32(-1))
         with pytest.raises(IndexError, match="what is read needs 1"):
             f(np.int32(0))
-    ((bounds,),) = [known.ranges for known in short(f)]
-    assert (bounds.place, bounds.least) == (0, 1)
+    (test,) = [known.conversions[0].test for known in short(f)]
+    assert test.startswith("1 <= int({value}) <= ")
 
 
 def test_lengths_that_decide_shapes():
@@ -84,19 +99,25 @@ def test_updates_within_a_caller_s_jit_are_refused_before_and_after_a_call():
         assert f() == calls
 
 
-def test_an_executable_that_refuses_is_not_asked_again():
+def test_an_executable_that_refuses_is_not_asked_again(monkeypatch):
     x = at.fscalar("x")
     f = loopjax.function([x], x + 1)
+    refused = []
+
+    def known(program, variant, execute, *rest):
+        def refuses(*arrays):
+            refused.append(arrays)
+            raise ValueError("sharding")
+
+        return loopjax.known.known(program, variant, refuses, *rest)
+
+    monkeypatch.setattr(loopjax.repeated, "known", known)
     value = np.float32(1)
     f(value)
-    ((key, known),) = f._repeated._known.items()
-
-    def refuses(*args):
-        raise ValueError("sharding")
-
-    f._repeated._known[key] = type(known)(refuses, known.numbers, known.ranges, known.wide, known.trace)
-    assert f(value) == f(value) == 2
-    assert f._repeated._known[key] is None
+    assert short(f)
+    assert f(value) == f(value) == f(value) == 2
+    assert len(refused) == 1
+    assert not short(f)
 
 
 def test_numbers_that_do_not_fit_are_refused_each_time():
@@ -120,3 +141,150 @@ def test_settings_of_jax_that_change_results():
         np.testing.assert_array_equal(f(), g())
     finally:
         jax.config.update("jax_threefry_partitionable", before)
+
+
+class TestTheShortWay:
+    def test_keywords_defaults_and_shared_defaults(self, anew):
+        a, b, c, d = (at.dscalar(name) for name in "abcd")
+        rate = loopjax.shared(3.0, dtype="float64")
+        inputs = [a, b, loopjax.In(c, value=10.0), loopjax.In(d, value=rate)]
+        f = loopjax.function(inputs, {"sum": a + 2 * b + 3 * c + 4 * d, "d": 1 * d})
+        with jax.enable_x64(True):
+            one, two = jax.device_put(1.0), jax.device_put(2.0)
+        for call in range(3):
+            rate.set_value(float(call))
+            assert {k: float(v) for k, v in f(one, c=one, b=two).items()} == {"sum": 8 + 4 * call, "d": call}
+            assert {k: float(v) for k, v in f(one, b=two, c=one).items()} == {"sum": 8 + 4 * call, "d": call}
+        assert len(anew) == 1
+        assert float(f(a=one, b=two)["sum"]) == 5 + 30 + 8
+        assert float(f(one, two, two)["sum"]) == 5 + 6 + 8
+        assert len(anew) == 1
+        for wrong, message in (({"z": one}, "no input 'z'"), ({"a": one}, "by position and by name"), ({}, "missing")):
+            with pytest.raises(TypeError, match=message):
+                f(one, **wrong)
+
+    def test_sizes_in_turn(self, anew):
+        x, y = at.dvector("x"), at.dscalar("y")
+        s = loopjax.shared(np.ones(2))
+        f = loopjax.function([x, y], [x * y, s.sum()], lengths="exact")
+        for _ in range(4):
+            for size in (1, 2, 3):
+                s.set_value(np.ones(size + 1))
+                product, total = f(np.full(size, 2.0), 3)
+                np.testing.assert_array_equal(product, np.full(size, 6.0))
+                assert float(total) == size + 1
+        assert len(anew) == 3
+
+    def test_results_in_the_order_and_form_asked_for(self, anew):
+        x, y = at.dscalar("x"), at.dscalar("y")
+        s = loopjax.shared(1.0, dtype="float64")
+        f = loopjax.function([x, y], [y + s, x * 1, s, x - y], updates={s: s + x})
+        for call in range(3):
+            assert [float(v) for v in f(2.0, 5.0)] == [6 + 2 * call, 2, 1 + 2 * call, -3]
+        nothing = loopjax.function([x], None, updates={s: x}, on_unused_input="ignore")
+        assert [nothing(7.0), nothing(8.0), float(s.get_value())] == [[], [], 8]
+
+    def test_arrays_of_numpy_and_numbers_whatever_the_flag(self, anew):
+        x, k, y = at.dvector("x"), at.iscalar("k"), at.fscalar("y")
+        f = loopjax.function([x, k, y], [x.sum() * k, y * 1])
+        for flag in (False, True, False):
+            with jax.enable_x64(flag):
+                for _ in range(2):
+                    total, same = f(np.array([1e-20, 1.0]), 3, 0.1)
+                    assert (total.dtype, same.dtype) == (np.float64, np.float32)
+                    assert (float(total), float(same)) == ((1.0 + 1e-20) * 3, float(np.float32(0.1)))
+                    assert jax.config.jax_enable_x64 == flag
+        assert len(anew) == 1
+        g = loopjax.function([y], y * 2)
+        for flag in (False, True):
+            with jax.enable_x64(flag):
+                assert g(0.5).dtype == np.float32
+
+    def test_what_does_not_fit_is_refused_after_what_does(self):
+        x, k, v = at.fscalar("x"), at.bscalar("k"), at.fvector("v")
+        f, g, h = (loopjax.function([one], one * 1) for one in (x, k, v))
+        f(1.5), g(3), h(np.ones(2, "float32"))
+        for function, value in ((g, 300), (g, 2.5), (f, np.ones(1, "float32")), (h, np.ones(2)), (h, np.ones((2, 2)))):
+            with pytest.raises(TypeError, match="expected"):
+                function(value)
+        assert float(f(-0.0)) == 0
+        assert np.signbit(np.asarray(f(-0.0)))
+        assert int(g(-128)) == -128
+
+    def test_a_number_of_steps_on_the_device(self, anew):
+        n = at.iscalar("n")
+        h, _ = loopjax.scan(lambda h: h * 2, outputs_info=at.constant(1.0, dtype="float64"), n_steps=n)
+        f = loopjax.function([n], h[-1])
+        for _ in range(2):
+            for steps in (jax.numpy.int32(3), jax.numpy.int32(5)):
+                assert float(f(steps)) == float(f(steps)) == 2.0 ** int(steps)
+            with pytest.raises(IndexError, match="needs 1"):
+                f(jax.numpy.int32(0))
+        assert len(anew) == 3
+
+    def test_tracers_go_the_other_way(self):
+        x = at.fscalar("x")
+        f = loopjax.function([x], x * x)
+        f(jax.numpy.float32(3)), f(jax.numpy.float32(3))
+        assert float(jax.grad(f)(3.0)) == 6
+        np.testing.assert_array_equal(jax.vmap(f)(jax.numpy.arange(3.0)), [0, 1, 4])
+
+    def test_settings(self, anew):
+        x, m = at.fscalar("x"), at.fmatrix("m")
+        f, g = loopjax.function([x], x + 1), loopjax.function([m], at.dot(m, m))
+        one, eye = jax.numpy.float32(1), jax.numpy.eye(2)
+        f(one), g(eye)
+        for _ in range(2):
+            with jax.default_matmul_precision("highest"):
+                f(one)
+                np.testing.assert_array_equal(g(eye), eye)
+            assert len(anew) == 3
+        with jax.default_device(jax.devices()[0]):
+            assert f(one) == f(one) == 2
+        assert len(anew) == 4
+        with jax.disable_jit():
+            assert f(one) == 2
+        assert len(anew) == 5
+        assert f(one) == 2
+        np.testing.assert_array_equal(g(eye), eye)
+        assert len(anew) == 5
+
+
+class TestStateOnTheShortWay:
+    def test_many_variables(self, anew):
+        many = [loopjax.shared(float(i), dtype="float64") for i in range(25)]
+        f = loopjax.function([], many[0], updates=[(a, b + 1) for a, b in zip(many, many[1:] + many[:1], strict=True)])
+        expected = [float(i) for i in range(25)]
+        for _ in range(3):
+            assert float(f()) == expected[0]
+            expected = [value + 1 for value in expected[1:] + expected[:1]]
+            assert [float(one.get_value()) for one in many] == expected
+        assert len(anew) == 1
+
+    def test_overwritten_in_place(self, anew):
+        a, b, x = loopjax.shared(np.zeros(1000)), loopjax.shared(np.zeros(1000)), at.dvector("x")
+        f = loopjax.function([x], b.sum(), updates={a: a + x, b: b + 1}, accept_inplace=True)
+        argument = np.ones(1000)
+        for call in range(4):
+            old = a.value
+            assert float(f(argument)) == 1000 * call
+            assert old.is_deleted() == (call > 0)
+        assert len(anew) == 1
+        held = a.get_value(borrow=True)
+        f(argument)
+        assert not held.is_deleted()
+        np.testing.assert_array_equal(a.get_value(), np.full(1000, 5.0))
+        assert len(anew) == 2
+
+    def test_what_was_lost_says_so(self):
+        a = loopjax.shared(np.zeros(3))
+        f = loopjax.function([], updates={a: a + 1}, accept_inplace=True)
+        f(), f()
+        a.value.delete()
+        with pytest.raises(RuntimeError, match="deleted"):
+            f()
+        with pytest.raises(loopjax.errors.StateLost):
+            f()
+        a.set_value(np.ones(3))
+        f(), f()
+        np.testing.assert_array_equal(a.get_value(), np.full(3, 3.0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from loopjax.trace.graph import Apply, Graph, Variable
@@ -111,13 +111,29 @@ class OpenLoop:
         """Puts other variables of the body in the place of some, wherever they are read."""
         if not replaced:
             return
-        results = iter(self.body.rebuilt(replaced).outputs)
+        self.set_results(self.body.rebuilt(replaced).outputs)
+
+    def transform(self, change: Callable[[Apply, tuple[Variable, ...]], Sequence[Variable] | None]) -> None:
+        """Changes nodes of the body, as ``Graph.rebuilt`` does."""
+        self.set_results(self.body.rebuilt(transform=change).outputs)
+
+    def set_results(self, values: Sequence[Variable]) -> None:
+        """Puts other variables in the place of what a step gives, in the order of the body's outputs."""
+        results = iter(values)
         for output in self.outputs:
             output.value = next(results)
         for state in self.states:
             state.after = next(results)
         if self.until is not None:
             self.until = next(results)
+
+    def drop_unread(self) -> None:
+        """Drops the sequences, keys and non-sequences that the body does not read."""
+        body = self.body
+        read = {variable for node in body.applies for variable in node.inputs}.union(body.outputs)
+        self.sequences = [one for one in self.sequences if not read.isdisjoint(one.rows)]
+        self.keys = [one for one in self.keys if one.inner in read]
+        self.non_sequences = [one for one in self.non_sequences if one.inner in read]
 
     def close(self) -> Apply:
         """The scan of these parts."""

@@ -6,15 +6,19 @@ from collections.abc import Collection
 
 from loopjax.rewrite.check_indices import CheckIndices
 from loopjax.rewrite.count_first import CountFirst
+from loopjax.rewrite.defer import Defer
 from loopjax.rewrite.driver import Pass
 from loopjax.rewrite.fewer import FewerSteps
 from loopjax.rewrite.fold import FoldKnown, FoldSteps
 from loopjax.rewrite.gather import Gather
+from loopjax.rewrite.hoist import Hoist
 from loopjax.rewrite.inside import ReadInside
+from loopjax.rewrite.join import JoinProducts
 from loopjax.rewrite.keep import KeepRead
 from loopjax.rewrite.merge import Merge
 from loopjax.rewrite.plan import PlanLoops
 from loopjax.rewrite.ranges import CountRanges
+from loopjax.rewrite.sink import Sink
 from loopjax.rewrite.target import Target
 from loopjax.rewrite.trip_count import TripCount
 from loopjax.rewrite.windows import KeepWindows
@@ -45,8 +49,23 @@ FIXED: tuple[Pass, ...] = (TripCount(differentiated=True),)
 def sized(target: Target) -> tuple[Pass, ...]:
     """The passes for each set of shapes and lengths; the last writes the plan of every loop."""
     checks = (CheckIndices(),) if target.check_index else ()
-    fold = (FoldKnown(target.derivative != "none"),) if "fold" in target else ()
-    fewer = (FewerSteps(),) if "fewer" in target else ()
-    windows = (KeepWindows(),) if "windows" in target else ()
-    keep = (KeepRead(),) if "keep" in target else ()
-    return (*checks, *fewer, *fold, *keep, *windows, PlanLoops(target))
+    wanted: list[Pass] = []
+    # What is read of a loop is seen before anything stands between it and the loop.
+    if "fewer" in target:
+        wanted.append(FewerSteps())
+    if "fold" in target:
+        wanted.append(FoldKnown(target.derivative != "none"))
+    if "keep" in target:
+        wanted.append(KeepRead())
+    # What moves out of a loop is read there as it is: joined, it would be cut at every step.
+    if "hoist" in target:
+        wanted.append(Hoist(target))
+    if "sink" in target:
+        wanted.append(Sink(target))
+    if "join" in target:
+        wanted.append(JoinProducts(target))
+    if "defer" in target:
+        wanted.append(Defer(target))
+    if "windows" in target:
+        wanted.append(KeepWindows())
+    return (*checks, *wanted, PlanLoops(target))

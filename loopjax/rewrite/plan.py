@@ -11,8 +11,9 @@ import numpy as np
 from loopjax.errors import UnsupportedError, where
 from loopjax.rewrite.fold import LINEAR
 from loopjax.rewrite.recompute import LEAST_BYTES, is_cheap, store_products
-from loopjax.rewrite.target import Derivative, Target
-from loopjax.trace.derivative import Differentiated, Linearize
+from loopjax.rewrite.target import Derivative, Target, within
+from loopjax.trace.deferred import Deferred
+from loopjax.trace.derivative import Differentiated
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node, dependents
 from loopjax.trace.loop import History, LoopPlan, MapOutput, Recurrence, Scan
 from loopjax.trace.op import Call, Op
@@ -61,9 +62,13 @@ def _planned(graph: Graph, target: Target, derivative: Derivative, wrt: Collecti
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
         op: Op = node.op
         if isinstance(op, Differentiated):
-            kind = _within(op, derivative)
-            within = {i for i, o in zip(op.given, node.inputs, strict=False) if o in reached}
-            op = op.with_regions([_planned(op.region, target, kind, within.union(op.differentiated), in_region=True)])
+            kind = within(op, derivative)
+            moving = {i for i, o in zip(op.given, node.inputs, strict=False) if o in reached}
+            op = op.with_regions([_planned(op.region, target, kind, moving.union(op.differentiated), in_region=True)])
+        elif isinstance(op, Deferred):
+            taps = op.region.inputs[len(node.inputs) :]
+            moving = {i for i, o in zip(op.region.inputs, node.inputs, strict=False) if o in reached}
+            op = op.with_regions([_planned(op.region, target, derivative, moving.union(taps), in_region)])
         elif isinstance(op, Scan):
             op = replace(op, body=_planned(op.body, target, derivative, _within_body(op, node, reached), in_region))
             plan = choose(op, node, target, derivative if in_region else _possible(op, derivative))
@@ -81,13 +86,6 @@ def _planned(graph: Graph, target: Target, derivative: Derivative, wrt: Collecti
 def _possible(op: Scan, derivative: Derivative) -> Derivative:
     """What JAX can take of a loop; one that nothing bounds is run forward alone."""
     return "forward" if derivative != "none" and op.dynamic and op.n_steps is None else derivative
-
-
-def _within(op: Differentiated, derivative: Derivative) -> Derivative:
-    """The derivative that encloses the region of an op which ``derivative`` encloses."""
-    if isinstance(op, Linearize):
-        return "reverse" if derivative in ("none", "reverse") else "any"
-    return "forward" if derivative in ("none", "forward") else "any"
 
 
 def _within_body(op: Scan, node: Apply, reached: Collection[Variable]) -> set[Variable]:

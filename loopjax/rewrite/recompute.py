@@ -22,7 +22,19 @@ PRODUCTS = frozenset(("dot", "matmul", "tensordot"))
 MOVES = frozenset(
     (
         *("alloc", "arange", "broadcast_to", "diag", "diagonal", "dim", "dimshuffle", "eye", "inc", "join", "linspace"),
-        *("put_window", "repeat", "reshape", "roll", "set", "shape", "specify_shape", "tile", "transpose", "tril"),
+        *(
+            "parts",
+            "put_window",
+            "repeat",
+            "reshape",
+            "roll",
+            "set",
+            "shape",
+            "specify_shape",
+            "tile",
+            "transpose",
+            "tril",
+        ),
         *("triu", "window", "outer", "cumsum", "cumprod", "softmax", "log_softmax", "advance"),
     )
 )
@@ -38,10 +50,11 @@ register("stored", None, _same, "pointwise")
 
 def is_cheap(body: Graph) -> bool:
     """Whether a step can be computed again, but for its products, for about what storing it costs."""
-    return all(isinstance(node.op, Call) and _is_cheap(node.op) for node in body.applies)
+    return all(isinstance(node.op, Call) and is_cheap_op(node.op) for node in body.applies)
 
 
-def _is_cheap(op: Call) -> bool:
+def is_cheap_op(op: Call) -> bool:
+    """Whether an op is a product or costs about what it costs to write its result."""
     return op.row in PRODUCTS or op.row in MOVES or op.definition.trait in ("pointwise", "reduce", "index")
 
 
@@ -76,4 +89,4 @@ def _sum_of(variable: Variable, body: Graph) -> Variable:
 
 
 def _is_sum(node: Apply) -> bool:
-    return isinstance(node.op, Call) and node.op.row in ("add", "sub")
+    return isinstance(node.op, Call) and node.op.row in ("add", "sub", "tapped")

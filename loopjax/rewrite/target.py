@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from loopjax.trace.derivative import Differentiated, Linearize
+
 Derivative = Literal["none", "forward", "reverse", "any"]
 """What JAX may take of a graph, with respect to all of its inputs."""
 
@@ -17,6 +19,10 @@ REWRITES = {
     "windows": "of a stack that is read in part, those steps alone are kept",
     "inside": "what is read of a stack beside its gradient is read where the loop runs",
     "ranges": "a range that a loop reads is counted in its carry",
+    "join": "products of a body that share an operand become one",
+    "hoist": "work on sequences alone is done before the loop, for all steps at once",
+    "sink": "work that no later step reads is done behind the loop, for all steps at once",
+    "defer": "the gradient of a matrix is one product behind the backward loop",
     "vmap": "loops whose steps need no other run all at once",
     "unroll": "several steps an iteration",
     "recompute": "what is cheap is computed again for the gradient, not stored",
@@ -43,3 +49,10 @@ class Target:
     def __contains__(self, rewrite: str) -> bool:
         """Whether a rewrite is wanted."""
         return rewrite not in self.without
+
+
+def within(op: Differentiated, derivative: Derivative) -> Derivative:
+    """The derivative that encloses the region of an op which ``derivative`` encloses."""
+    if isinstance(op, Linearize):
+        return "reverse" if derivative in ("none", "reverse") else "any"
+    return "forward" if derivative in ("none", "forward") else "any"

@@ -1,0 +1,61 @@
+"""What in a step is dear enough to be done for all steps at once."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from loopjax.rewrite.recompute import PRODUCTS, is_cheap_op
+from loopjax.rewrite.target import Target
+from loopjax.trace.graph import Apply, Variable
+from loopjax.trace.loop import Scan
+from loopjax.trace.op import Call, call
+from loopjax.trace.source import Source
+from loopjax.trace.types import TensorType
+
+LEAST_STEPS = 4
+"""Steps from which a loop is worth a second one beside it."""
+
+MOST_ROWS = 32
+"""On CPU: vectors that a product of a step multiplies, up to which one product for all steps is faster. With more the
+step's own product is as fast, and its result is still in the cache when it is read."""
+
+MOST_BYTES = {"cpu": 2**26, "gpu": 2**30}
+"""Bytes of one value of all steps: it has to be written and read again."""
+
+
+def may_move(op: Scan) -> bool:
+    """Whether a part of a loop may be done apart from it: its steps are known, some need others, and nobody has said
+    what may be stored of them."""
+    varies = op.until or op.dynamic or op.n_steps is None or op.n_steps < LEAST_STEPS
+    return not varies and op.checkpoint is None and bool(op.recurrences or op.n_states)
+
+
+def is_dear(node: Apply) -> bool:
+    """Whether a node is a product, or costs more than to write its result, as a decomposition does."""
+    return isinstance(node.op, Call) and (node.op.row in PRODUCTS or not is_cheap_op(node.op))
+
+
+def pays(target: Target, node: Apply, n_steps: int) -> bool:
+    """Whether a dear node is better done for all steps at once."""
+    on_cpu = target.backend == "cpu"
+    size = n_steps * sum(bytes_of(output.type) for output in node.outputs)
+    if size > MOST_BYTES["cpu" if on_cpu else "gpu"]:
+        return False
+    assert isinstance(node.op, Call)
+    if not on_cpu or node.op.row not in PRODUCTS:
+        return True
+    return math.prod(node.outputs[0].type.sizes[:-1]) <= MOST_ROWS
+
+
+def bytes_of(type: TensorType) -> int:
+    """Bytes of a value of a type whose every dimension is known."""
+    return math.prod(type.sizes) * np.dtype(type.dtype).itemsize
+
+
+def backwards(stack: Variable, sources: tuple[Source, ...]) -> Variable:
+    """The rows of a stack from the last to the first: from the order of the steps of a loop that goes backwards to that
+    of its sequences, and back."""
+    pattern = (("slice", None, None, 0), *[("slice", None, None, None)] * (stack.ndim - 1))
+    return Apply(call("index", pattern=pattern, lengths=(-1,)), [stack], sources).outputs[0]

@@ -1,0 +1,106 @@
+"""Work on a loop's sequences alone moves out in front of it, as one batched operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from loopjax.rewrite.dear import backwards, bytes_of, is_dear, may_move, pays
+from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.open_loop import OpenLoop, OpenMap, OpenSequence, open_loop
+from loopjax.rewrite.sums import apart
+from loopjax.rewrite.target import Target
+from loopjax.trace.graph import Apply, Graph, Variable, dependents
+from loopjax.trace.loop import MapOutput, Scan, SequenceInput
+from loopjax.trace.op import Call
+
+
+@dataclass(frozen=True)
+class Hoist:
+    """What a step computes of its sequences, and of nothing that an earlier step gave, is computed for all steps at
+    once, by a loop without recurrence in front: ``dot(x_t, W)`` is one large product.
+
+    Only where something dear is in it, a product or a decomposition: elementwise work costs less in the loop, where its
+    result need not be stored. The terms of a sum are put together first, so that one sequence takes the place of
+    several.
+    """
+
+    target: Target = field(default_factory=Target)
+    name: str = "hoist"
+
+    def __call__(self, graph: Graph) -> Graph:
+        graph = map_regions(graph, lambda region, op: self(region))
+
+        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+            return self._hoisted(node, node.op, inputs) if isinstance(node.op, Scan) else None
+
+        return graph.rebuilt(transform=transform)
+
+    def _hoisted(self, node: Apply, op: Scan, inputs: Sequence[Variable]) -> Sequence[Variable] | None:
+        """What stands for a loop's outputs; ``None`` where nothing of it moves."""
+        if not may_move(op):
+            return None
+        loop = open_loop(node, inputs)
+        early = self._early(loop)
+        if not early:
+            return None
+        loop.set_results(apart(loop.body, early.__contains__).outputs)
+        moved = _frontier(loop.body, self._early(loop))
+        _move(loop, moved)
+        size = sum(bytes_of(variable.type) for variable in moved) * (op.n_steps or 0)
+        loop.notes.append(f"hoist: what sequences alone decide is computed before the loop, {size} bytes for all steps")
+        return loop.closed(node)
+
+    def _early(self, loop: OpenLoop) -> set[Variable]:
+        """What sequences alone lead to, is dear or leads on from there without growing, and pays to be moved."""
+        body, steps = loop.body, loop.op.n_steps or 0
+        checks = [v for node in body.applies if _row(node) == "in_bounds" for v in node.outputs]
+        bound = dependents(body.applies, [*_carried(loop), *checks])
+        free = dependents(body.applies, [row for one in loop.sequences for row in one.rows]) - bound
+        early: set[Variable] = set()
+        for node in body.applies:
+            if node.outputs[0] not in free or not isinstance(node.op, Call):
+                continue
+            if is_dear(node):
+                moves = pays(self.target, node, steps)
+            else:
+                from_early = [variable for variable in node.inputs if variable in early]
+                grows = bytes_of(node.outputs[0].type) > sum(bytes_of(one.type) for one in from_early)
+                moves = bool(from_early) and node.op.definition.trait == "pointwise" and not grows
+            if moves:
+                early.update(node.outputs)
+        return early
+
+
+def _row(node: Apply) -> str:
+    return node.op.row if isinstance(node.op, Call) else ""
+
+
+def _carried(loop: OpenLoop) -> Iterable[Variable]:
+    """What a step receives that an earlier one decides, or that chance does."""
+    for recurrence in loop.recurrences:
+        yield from recurrence.pasts
+    yield from (state.before for state in loop.states)
+    yield from (key.inner for key in loop.keys)
+
+
+def _frontier(body: Graph, early: set[Variable]) -> list[Variable]:
+    """The early values that something else reads."""
+    read = {v for node in body.applies if node.outputs[0] not in early for v in node.inputs}
+    return [v for node in body.applies for v in node.outputs if v in early and (v in read or v in body.outputs)]
+
+
+def _move(loop: OpenLoop, moved: Sequence[Variable]) -> None:
+    """Takes values out of a loop: they become the outputs of one in front, and sequences of this one."""
+    op = replace(loop.op, truncate_gradient=-1, unroll=None, progress="", counts_down=False, notes=())
+    front = OpenLoop(op, loop.sources, [], list(loop.sequences), [], [], [], [], list(loop.non_sequences), [])
+    front.maps = [OpenMap(MapOutput(name=variable.name or "hoisted"), variable) for variable in moved]
+    front.drop_unread()
+    stacks = front.close().outputs
+    if op.go_backwards:
+        stacks = tuple(backwards(stack, loop.sources) for stack in stacks)
+    rows = [Variable(variable.type, name=variable.name) for variable in moved]
+    loop.substitute(dict(zip(moved, rows, strict=True)))
+    loop.drop_unread()
+    for stack, row in zip(stacks, rows, strict=True):
+        loop.sequences.append(OpenSequence(SequenceInput((0,), row.name or "hoisted"), stack, [row]))
