@@ -11,6 +11,7 @@ from benchmarks.workloads import (
     polynomial,
     power,
     ragged,
+    reads,
     rnn_taps,
     small_call,
     small_states,
@@ -24,6 +25,7 @@ from benchmarks.workloads import (
 FAMILIES = (
     power,
     polynomial,
+    reads,
     triangular,
     rnn_taps,
     deep_taps,

@@ -1,28 +1,145 @@
-"""Sums, extremes and single steps gathered in the carry of a loop."""
+"""Reductions over steps, and single steps, gathered in the carry of a loop."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
 
 from loopjax.trace.loop import Fold
 from loopjax.trace.types import fill_value
 
 
-def start(fold: Fold, shape: tuple[int, ...]) -> Any:
-    """The fold before step 0."""
-    return jnp.full(shape, NEUTRAL[fold.kind](jnp.dtype(fold.dtype)), fold.dtype)
+def start(fold: Fold, shape: tuple[int, ...], dtype: str) -> Any:
+    """The fold before step 0 of an output whose steps have this shape and ``dtype``."""
+    return KINDS[fold.kind].start(fold, shape, dtype)
 
 
 def push(fold: Fold, value: Any, new: Any, t: Any) -> Any:
     """The fold after step ``t`` gave ``new``."""
+    return KINDS[fold.kind].push(fold, value, new, t)
+
+
+def finish(fold: Fold, value: Any, n_steps: Any) -> Any:
+    """What has been gathered after ``n_steps`` steps."""
+    return KINDS[fold.kind].finish(value, n_steps)
+
+
+class Kind(NamedTuple):
+    """How one kind of fold begins, what a step does to it, and what it is in the end."""
+
+    start: Callable[[Fold, tuple[int, ...], str], Any]
+    push: Callable[[Fold, Any, Any, Any], Any]
+    finish: Callable[[Any, Any], Any]
+
+
+class Exponentials(NamedTuple):
+    """The greatest value so far, and the sum of all ``exp(value - most)``: as exact as from a stack.
+
+    Their logarithm does not depend on ``most``, so no derivative flows through it.
+    """
+
+    most: Any
+    sum: Any
+
+
+class Best(NamedTuple):
+    """The extreme so far, the first step that has it, and the number of steps so far: the scan's own numbers would be
+    a stack."""
+
+    value: Any
+    step: Any
+    count: Any
+
+
+def _as_it_is(value: Any, n_steps: Any) -> Any:
+    return value
+
+
+def _accumulation(neutral: int, combine: Callable[[Any, Any], Any]) -> Kind:
+    return Kind(
+        lambda fold, shape, dtype: jnp.full(shape, neutral, fold.dtype),
+        lambda fold, value, new, t: combine(value, new.astype(fold.dtype)),
+        _as_it_is,
+    )
+
+
+def _extreme(sign: int, combine: Callable[[Any, Any], Any]) -> Kind:
+    return Kind(
+        lambda fold, shape, dtype: jnp.full(shape, _end(fold.dtype, -sign), fold.dtype),
+        lambda fold, value, new, t: combine(value, new.astype(fold.dtype)),
+        lambda value, n_steps: _or_fill(value, n_steps),
+    )
+
+
+def _end(dtype: str, sign: int) -> Any:
+    """The greatest value of a dtype, or the least."""
+    if jnp.issubdtype(dtype, jnp.inexact):
+        return sign * jnp.inf
+    if np.dtype(dtype) == np.bool_:
+        return sign > 0
+    return np.iinfo(dtype).max if sign > 0 else np.iinfo(dtype).min
+
+
+def _or_fill(value: Any, n_steps: Any) -> Any:
+    """An extreme of no steps is what a read out of bounds gives."""
+    if isinstance(n_steps, int) and n_steps > 0:
+        return value
+    return jnp.where(n_steps == 0, jnp.asarray(fill_value(value.dtype), value.dtype), value)
+
+
+def _exponentials(fold: Fold, shape: tuple[int, ...], dtype: str) -> Exponentials:
+    return Exponentials(jnp.full(shape, -jnp.inf, fold.dtype), jnp.zeros(shape, fold.dtype))
+
+
+def _add_exponential(fold: Fold, value: Exponentials, new: Any, t: Any) -> Exponentials:
     new = new.astype(fold.dtype)
-    if fold.kind == "at":
-        return jnp.where(t == fold.step, new, value)
-    after = FUNCTIONS[fold.kind](value, new)
-    return jnp.where(t == 0, new, after) if fold.kind in ("max", "min") else after
+    fixed = lax.stop_gradient(new)
+    # Infinities of one sign: their difference is none. Of two, exp(-inf) drops the lesser.
+    apart = jnp.where(fixed == value.most, 0, fixed - value.most)
+    lesser = jnp.exp(-jnp.abs(apart))
+    term = _exponential(new, jnp.where(apart > 0, 1, lesser))
+    return Exponentials(jnp.maximum(value.most, fixed), value.sum * jnp.where(apart > 0, lesser, 1) + term)
+
+
+@jax.custom_jvp
+def _exponential(x: Any, value: Any) -> Any:
+    """``value``, which is that of ``exp(x)`` times a number."""
+    return value
+
+
+@_exponential.defjvp
+def _exponential_tangent(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
+    _, value = primals
+    return value, value * tangents[0]
+
+
+def _log_sum(value: Exponentials, n_steps: Any) -> Any:
+    return value.most + jnp.log(value.sum)
+
+
+def _best(sign: int) -> Kind:
+    def push(fold: Fold, value: Best, new: Any, t: Any) -> Best:
+        new = lax.stop_gradient(new)
+        # The first NaN is the extreme.
+        better = ~(new <= value.value if sign > 0 else new >= value.value) & (value.value == value.value)
+        return Best(jnp.where(better, new, value.value), jnp.where(better, value.count, value.step), value.count + 1)
+
+    return Kind(
+        lambda fold, shape, dtype: Best(
+            jnp.full(shape, _end(dtype, -sign), dtype), jnp.zeros(shape, "int32"), jnp.zeros((), "int32")
+        ),
+        push,
+        lambda value, n_steps: value.step.astype("int64"),
+    )
+
+
+def _at(fold: Fold, value: Any, new: Any, t: Any) -> Any:
+    return jnp.where(t == fold.step, new.astype(fold.dtype), value)
 
 
 def whole(fold: Fold, stack: Any) -> Any:
@@ -31,19 +148,17 @@ def whole(fold: Fold, stack: Any) -> Any:
     return stack[fold.step] if fold.kind == "at" else WHOLE[fold.kind](stack, axis=0)
 
 
-NEUTRAL: dict[str, Callable[[Any], Any]] = {
-    "sum": lambda dtype: 0,
-    "prod": lambda dtype: 1,
-    "max": fill_value,
-    "min": fill_value,
-    "at": fill_value,
-}
-
-FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "sum": jnp.add,
-    "prod": jnp.multiply,
-    "max": jnp.maximum,
-    "min": jnp.minimum,
+KINDS: dict[str, Kind] = {
+    "sum": _accumulation(0, jnp.add),
+    "prod": _accumulation(1, jnp.multiply),
+    "max": _extreme(1, jnp.maximum),
+    "min": _extreme(-1, jnp.minimum),
+    "any": _accumulation(0, jnp.logical_or),
+    "all": _accumulation(1, jnp.logical_and),
+    "logsumexp": Kind(_exponentials, _add_exponential, _log_sum),
+    "argmax": _best(1),
+    "argmin": _best(-1),
+    "at": Kind(lambda fold, shape, dtype: jnp.full(shape, fill_value(fold.dtype), fold.dtype), _at, _as_it_is),
 }
 
 WHOLE: dict[str, Callable[..., Any]] = {"sum": jnp.sum, "prod": jnp.prod, "max": jnp.max, "min": jnp.min}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -41,6 +42,7 @@ class Loop:
         self.parts = op.inputs([arg if _is_key(arg) else jnp.asarray(arg) for arg in args])
         step = op.results([variable.type for variable in op.body.outputs])
         self.types = (*step.recurrences, *step.maps)
+        self.stacked = tuple(at for at, output in enumerate(op.outputs) if output.keep.last is None)
 
     def carry(self) -> Carry:
         """The carry before the first step."""
@@ -53,7 +55,7 @@ class Loop:
         for history, type in zip(self.plan.storage[len(pasts) :], self.types[len(pasts) :], strict=True):
             pasts.append(taps.start(history, jnp.zeros((history.size, *type.sizes), type.dtype)))
         types = [self.types[fold.output] for fold in self.op.folds]
-        folds = [folding.start(fold, type.sizes) for fold, type in zip(self.op.folds, types, strict=True)]
+        folds = [folding.start(fold, type.sizes, type.dtype) for fold, type in zip(self.op.folds, types, strict=True)]
         return Carry(tuple(pasts), self.parts.states, tuple(folds))
 
     def limit(self) -> Any:
@@ -126,10 +128,16 @@ class Loop:
         op = replace(self.op, plan=replace(self.plan, checkpoint=None))
         return Loop(op, [lax.stop_gradient(value) for value in parts])
 
+    def stacking(self, outputs: Sequence[int]) -> Loop:
+        """The same loop, of whose outputs those at these positions are stacked."""
+        found = copy(self)
+        found.stacked = tuple(outputs)
+        return found
+
     def kept(self, result: StepResult) -> tuple[Any, ...]:
         """Of a step's values those that are stacked: all but those whose last rows alone are read."""
         values = (*result.recurrences, *result.maps)
-        return tuple(v for v, output in zip(values, self.op.outputs, strict=True) if output.keep.last is None)
+        return tuple(values[position] for position in self.stacked)
 
     def outputs(self, carry: Carry, stacks: Sequence[Any], n_steps: Any, may_be_short: bool = False) -> list[Any]:
         """The scan's outputs after ``n_steps`` steps: stacks of the outputs that keep all, and the others' last
@@ -142,7 +150,12 @@ class Loop:
                 continue
             found.append(self._last(carry, position, output.keep, n_steps, may_be_short))
         length = [jnp.asarray(n_steps, dtype="int64")] if self.op.until else []
-        return [*found, *carry.states, *carry.folds, *length]
+        return [*found, *carry.states, *self.folded(carry, n_steps), *length]
+
+    def folded(self, carry: Carry, n_steps: Any) -> list[Any]:
+        """What was gathered in the carry over ``n_steps`` steps."""
+        pairs = zip(self.op.folds, carry.folds, strict=True)
+        return [folding.finish(fold, value, n_steps) for fold, value in pairs]
 
     def _last(self, carry: Carry, position: int, keep: Keep, n_steps: Any, may_be_short: bool) -> Any:
         type = self.types[position]

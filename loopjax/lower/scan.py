@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.lower import blocks, checkpoint, chunk_tree, parallel, progress, while_loop
+from loopjax.lower import chunk_tree, parallel, segments, while_loop
 from loopjax.lower.interpreter import rule
 from loopjax.lower.loop import Carry, Loop, Slices
 from loopjax.trace.graph import Apply
-from loopjax.trace.loop import Scan
+from loopjax.trace.loop import Keep, Scan
 from loopjax.trace.types import fill_value
 
 
@@ -35,7 +35,7 @@ def _empty(loop: Loop) -> list[Any]:
         for count, type in zip(rows, loop.types, strict=True)
     ]
     length = [jnp.zeros((), "int64")] if loop.op.until else []
-    return [*stacks, *loop.parts.states, *loop.carry().folds, *length]
+    return [*stacks, *loop.parts.states, *loop.folded(loop.carry(), 0), *length]
 
 
 def _inline(loop: Loop) -> list[Any]:
@@ -54,53 +54,42 @@ def _batched(loop: Loop) -> list[Any]:
 
 
 def _map(loop: Loop, vectorise: Callable[[Callable[[Slices], Any]], Callable[[Slices], Any]]) -> list[Any]:
-    """All steps at once; where only the last are read, those alone."""
+    """All steps at once; where only some are read, those alone, or those between the first of them and the last."""
     n_steps = loop.op.n_steps
     assert n_steps is not None
-    rows = [output.keep.rows(n_steps) or 0 for output in loop.op.outputs]
-    run = max(rows, default=0)
-    slices = jax.tree.map(lambda x: x[n_steps - run :], loop.slices(n_steps))
+    kept = [_steps_kept(output.keep, n_steps) for output in loop.op.outputs]
+    read = [steps for part in kept for steps in part if steps]
+    if not read:
+        return [jnp.zeros((0, *type.sizes), type.dtype) for type in loop.types]
+    ran = read[0] if len(set(read)) == 1 else range(min(s[0] for s in read), max(s[-1] for s in read) + 1)
+    slices = jax.tree.map(lambda x: _rows(x, ran), loop.slices(n_steps))
 
     def step(one: Slices) -> Any:
-        return loop.step(Carry(((),) * len(rows), (), ()), one)[1].maps
+        return loop.step(Carry(((),) * len(kept), (), ()), one)[1].maps
 
-    if not run:
-        return [jnp.zeros((0, *type.sizes), type.dtype) for type in loop.types]
-    return [stack[run - count :] for stack, count in zip(vectorise(step)(slices), rows, strict=True)]
-
-
-def _static(loop: Loop) -> list[Any]:
-    n_steps = loop.op.n_steps
-    assert n_steps is not None
-    slices = loop.slices(n_steps)
-    free = loop.plan.frozen
-    if not free:
-        carry, stacks = _steps(loop, loop.carry(), slices, n_steps)
-        return loop.outputs(carry, stacks, n_steps)
-    first, second = _cut(slices, 0, free), _cut(slices, free, n_steps)
-    frozen = loop.frozen()
-    carry, early = _steps(frozen, frozen.carry(), lax.stop_gradient(first), free)
-    carry, early = lax.stop_gradient((carry, early))
-    carry, late = _steps(loop, carry, second, n_steps - free)
-    stacks = tuple(jnp.concatenate(pair) for pair in zip(early, late, strict=True))
-    return loop.outputs(carry, stacks, n_steps)
+    stacks = vectorise(step)(slices)
+    return [_joined([_rows(stack, _within(ran, s)) for s in part]) for stack, part in zip(stacks, kept, strict=True)]
 
 
-def _cut(slices: Slices, start: int, stop: int) -> Slices:
-    return Slices(slices.t[start:stop], jax.tree.map(lambda x: x[start:stop], slices.rows))
+def _steps_kept(keep: Keep, n_steps: int) -> tuple[range, ...]:
+    if keep.steps is not None:
+        return keep.steps
+    return (range(n_steps - (keep.rows(n_steps) or 0), n_steps),)
 
 
-def _steps(loop: Loop, carry: Carry, slices: Slices, n_steps: int) -> tuple[Carry, tuple[Any, ...]]:
-    """Steps one after the other: the carry after them and the stacks of what is kept."""
-    nest = loop.plan.checkpoint
-    if loop.plan.block:
-        return blocks.run(loop, carry, slices, n_steps)
-    if nest is not None and not (nest.flat and loop.plan.report):
-        return checkpoint.nested(loop, carry, slices, nest)
-    step = loop.scan_step if nest is None else checkpoint.step(loop, nest)
-    if loop.plan.report:
-        return progress.run(loop, step, carry, slices, n_steps)
-    return lax.scan(step, carry, slices, length=n_steps, unroll=loop.plan.unroll)
+def _within(ran: range, steps: range) -> range:
+    """The rows of these steps among those that ran."""
+    first = ran.index(steps[0]) if steps else 0
+    step = steps.step // ran.step
+    return range(first, first + len(steps) * step, step)
+
+
+def _rows(x: Any, rows: range) -> Any:
+    return x[rows.start : rows.stop : rows.step]
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
 
 
 KINDS: dict[str, Callable[[Loop], list[Any]]] = {
@@ -109,7 +98,7 @@ KINDS: dict[str, Callable[[Loop], list[Any]]] = {
     "vmap": _vmap,
     "batched": _batched,
     "parallel": parallel.run,
-    "scan": _static,
+    "scan": segments.run,
     "counted": while_loop.run,
     "while": while_loop.run,
     "tree": chunk_tree.run,

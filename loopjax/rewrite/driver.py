@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from loopjax.config import config
-from loopjax.trace.graph import Apply, Graph, Variable, copy_node
+from loopjax.trace.graph import Apply, Graph, Variable, copy_node, toposort
 from loopjax.trace.op import Op
 from loopjax.trace.verify import verify
 
@@ -44,3 +44,21 @@ def map_regions(graph: Graph, change: Callable[[Graph, Op], Graph]) -> Graph:
     if not any(node.op.regions for node in graph.applies):
         return graph
     return graph.rebuilt(transform=transform)
+
+
+def settled(graph: Graph, replaced: Mapping[Variable, Variable]) -> Graph:
+    """The graph with variables replaced, also where what replaces them reads others of them."""
+
+    def stands(variable: Variable) -> Variable:
+        while variable in replaced:
+            variable = replaced[variable]
+        return variable
+
+    new: dict[Variable, Variable] = {}
+    outputs = [stands(variable) for variable in graph.outputs]
+    for node in toposort(outputs, graph.inputs, reads=lambda node: [stands(variable) for variable in node.inputs]):
+        inputs = [stands(variable) for variable in node.inputs]
+        inputs = [new.get(variable, variable) for variable in inputs]
+        if any(fresh is not old for fresh, old in zip(inputs, node.inputs, strict=True)):
+            new.update(zip(node.outputs, copy_node(node, inputs).outputs, strict=True))
+    return Graph(graph.inputs, [new.get(variable, variable) for variable in outputs])

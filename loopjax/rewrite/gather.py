@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from loopjax.errors import UnsupportedError, where
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import map_regions, settled
 from loopjax.trace.derivative import (
     DerivativeParts,
     Jacobian,
@@ -199,7 +199,7 @@ def _linearized(graph: Graph, groups: Sequence[Sequence[Apply]]) -> Graph:
     replaced: dict[Variable, Variable] = {}
     for group in groups:
         replaced.update(_in_region(graph, group))
-    return _settled(graph, replaced)
+    return settled(graph, replaced)
 
 
 def _in_region(graph: Graph, group: Sequence[Apply]) -> dict[Variable, Variable]:
@@ -252,7 +252,7 @@ def _pushed(graph: Graph, tangent: Apply) -> Graph:
     moved = dict(zip(part.costs, node.outputs[len(part.region.outputs) :], strict=True))
     replaced = part.values(node.outputs[: len(part.region.outputs)])
     replaced.update((output, moved[cost]) for output, cost in zip(tangent.outputs, parts.costs, strict=True))
-    return _settled(graph, replaced)
+    return settled(graph, replaced)
 
 
 def _refuse_reverse_rules(path: Iterable[Apply], tangent: Apply) -> None:
@@ -268,24 +268,6 @@ def _refuse_reverse_rules(path: Iterable[Apply], tangent: Apply) -> None:
             )
         for region in () if isinstance(node.op, Linearize) else node.op.regions:
             _refuse_reverse_rules(region.applies, tangent)
-
-
-def _settled(graph: Graph, replaced: dict[Variable, Variable]) -> Graph:
-    """The graph with variables replaced, also where what replaces them reads others of them."""
-
-    def stands(variable: Variable) -> Variable:
-        while variable in replaced:
-            variable = replaced[variable]
-        return variable
-
-    new: dict[Variable, Variable] = {}
-    outputs = [stands(variable) for variable in graph.outputs]
-    for node in toposort(outputs, graph.inputs, reads=lambda node: [stands(variable) for variable in node.inputs]):
-        inputs = [stands(variable) for variable in node.inputs]
-        inputs = [new.get(variable, variable) for variable in inputs]
-        if any(fresh is not old for fresh, old in zip(inputs, node.inputs, strict=True)):
-            new.update(zip(node.outputs, copy_node(node, inputs).outputs, strict=True))
-    return Graph(graph.inputs, [new.get(variable, variable) for variable in outputs])
 
 
 def _published(graph: Graph, path: set[Apply], group: set[Apply], inside: set[Variable]) -> list[Variable]:

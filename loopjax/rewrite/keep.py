@@ -6,27 +6,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.reads import may_vary, rows_of, rows_read
 from loopjax.trace.convert import constant
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.loop import Keep, MapOutput, Recurrence, Scan
 from loopjax.trace.methods import say
-from loopjax.trace.op import Call, Entry, call
+from loopjax.trace.op import Call, call
 
 
 @dataclass(frozen=True)
 class KeepRead:
     """``out[-1]``, ``out[-k]`` and ``out[-k:]`` keep so many last rows; ``out.shape[0]`` keeps none.
 
-    XLA does not do this by itself: it stores every step and then picks.
+    XLA does not do this by itself: it stores every step and then picks. ``varying`` leaves out the loops whose length
+    is known or that of a stage: the others could not always be lowered with their stacks. ``inner`` is set inside of
+    bodies.
     """
 
+    varying: bool = False
+    inner: bool = False
     name: str = "keep"
 
     def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, lambda region, op: self(region))
+        graph = map_regions(graph, lambda region, op: replace(self, inner=self.inner or isinstance(op, Scan))(region))
         kept: dict[Apply, Scan] = {}
         for node in graph.applies:
-            if isinstance(node.op, Scan):
+            if isinstance(node.op, Scan) and not (self.varying and not _varies(node, node.op, graph, self.inner)):
                 kept[node] = _trimmed(node, node.op, graph)
         if not kept:
             return graph
@@ -38,6 +43,10 @@ class KeepRead:
             return None if length is None else (length,)
 
         return graph.rebuilt(transform=transform)
+
+
+def _varies(node: Apply, op: Scan, graph: Graph, inner: bool) -> bool:
+    return op.until or may_vary(node, graph, inner)
 
 
 def _trimmed(node: Apply, op: Scan, graph: Graph) -> Scan:
@@ -60,39 +69,6 @@ def _last_alone(stack: Variable, graph: Graph) -> bool:
     """Whether all that is read of every n-th step is the last one, as ``[-1]``."""
     readers = graph.readers.get(stack, [])
     return stack not in graph.outputs and bool(readers) and all(rows_of(r, stack, slices=False) == 1 for r in readers)
-
-
-def rows_read(stack: Variable, graph: Graph, slices: bool) -> int | None:
-    """How many of a stack's last rows its readers need; ``None`` for all. ``slices`` admits ``[-k:]``."""
-    if stack in graph.outputs:
-        return None
-    needed = 0
-    for reader in graph.readers.get(stack, []):
-        rows = rows_of(reader, stack, slices)
-        if rows is None:
-            return None
-        needed = max(needed, rows)
-    return needed
-
-
-def rows_of(reader: Apply, stack: Variable, slices: bool) -> int | None:
-    """How many of a stack's last rows one reader needs; ``None`` for all."""
-    if not isinstance(reader.op, Call) or stack in reader.inputs[1:]:
-        return None
-    if reader.op.row == "dim":
-        return 0
-    if reader.op.row != "index":
-        return None
-    arguments = reader.op.arguments
-    pattern: list[Entry] = [entry for entry in arguments["pattern"] if entry[0] != "new"]
-    first = pattern[0]
-    if first[0] == "int" and first[1] < 0:
-        return -int(first[1])
-    if slices and first[0] == "slice" and first[1] is not None and first[2:] == (None, None):
-        start = arguments["lengths"][first[1]]
-        if start is not None and start < 0:
-            return -int(start)
-    return None
 
 
 def _length_read(node: Apply, inputs: tuple[Variable, ...]) -> Variable | None:

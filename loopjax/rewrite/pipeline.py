@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 
 from loopjax.rewrite.check_indices import CheckIndices
 from loopjax.rewrite.constants import FoldConstants
 from loopjax.rewrite.count_first import CountFirst
 from loopjax.rewrite.defer import Defer
 from loopjax.rewrite.driver import Pass
-from loopjax.rewrite.fold import FoldSteps
+from loopjax.rewrite.fewer import FewerSteps
+from loopjax.rewrite.fold import FoldKnown, FoldSteps
 from loopjax.rewrite.fuse import FuseLoops
 from loopjax.rewrite.gather import Gather
 from loopjax.rewrite.hoist import Hoist
+from loopjax.rewrite.inside import ReadInside
 from loopjax.rewrite.invariant import MoveInvariant
 from loopjax.rewrite.join import JoinProducts
 from loopjax.rewrite.keep import KeepRead
@@ -25,13 +27,25 @@ from loopjax.rewrite.share import ShareParts
 from loopjax.rewrite.sink import Sink
 from loopjax.rewrite.target import Target
 from loopjax.rewrite.trip_count import TripCount
+from loopjax.rewrite.windows import KeepWindows
 
 
 def symbolic(without: Collection[str] = ()) -> tuple[Pass, ...]:
     """The passes that run once for each function."""
     merge = () if "merge" in without else (Merge(),)
     ranges = () if "ranges" in without else (CountRanges(),)
-    return (*merge, Gather(), *merge, *ranges, FoldSteps(), KeepRead(), TripCount(), CountFirst())
+    inside = () if "inside" in without else (ReadInside(),)
+    return (
+        *merge,
+        Gather(),
+        *merge,
+        *inside,
+        *ranges,
+        FoldSteps(),
+        KeepRead(varying="keep" in without),
+        TripCount(),
+        CountFirst(),
+    )
 
 
 FIXED: tuple[Pass, ...] = (TripCount(differentiated=True),)
@@ -40,20 +54,34 @@ FIXED: tuple[Pass, ...] = (TripCount(differentiated=True),)
 
 def sized(target: Target) -> tuple[Pass, ...]:
     """The passes for each set of shapes and lengths; the last writes the plan of every loop."""
-    merge = () if "merge" not in target else (Merge(),)
-    constants = (FoldConstants(),) if "constants" in target else ()
-    prune = (ShareParts(), MoveInvariant(), ShareParts(), Prune()) if "prune" in target else ()
-    fuse = (FuseLoops(target), *merge, *prune) if "fuse" in target else ()
-    pack = (PackStates(), Prune()) if "pack" in target else ()
+    merge = ("merge", (Merge(),))
+    prune = ("prune", (ShareParts(), MoveInvariant(), ShareParts(), Prune()))
+    shared: tuple[Named, ...] = (
+        ("constants", (FoldConstants(),)),
+        merge,
+        prune,
+        ("fuse", (FuseLoops(target),)),
+        *((merge, prune) if "fuse" in target else ()),
+        ("pack", (PackStates(), Prune())),
+    )
+    moved: tuple[Named, ...] = (
+        # What is read of a loop is seen before anything stands between it and the loop.
+        ("fewer", (FewerSteps(),)),
+        ("fold", (FoldKnown(target.derivative != "none"),)),
+        ("keep", (KeepRead(),)),
+        ("hoist", (Hoist(target),)),
+        ("sink", (Sink(target),)),
+        # What moves out of a loop is read there as it is: joined, it would be cut at every step.
+        ("join", (JoinProducts(target),)),
+        ("defer", (Defer(target),)),
+        ("windows", (KeepWindows(),)),
+    )
     checks = (CheckIndices(),) if target.check_index else ()
-    wanted: list[Pass] = []
-    # What moves out of a loop is read there as it is: joined, it would be cut at every step.
-    if "hoist" in target:
-        wanted.append(Hoist(target))
-    if "sink" in target:
-        wanted.append(Sink(target))
-    if "join" in target:
-        wanted.append(JoinProducts(target))
-    if "defer" in target:
-        wanted.append(Defer(target))
-    return (*constants, *merge, *prune, *fuse, *pack, *checks, *wanted, PlanLoops(target))
+    return (*_wanted(shared, target), *checks, *_wanted(moved, target), PlanLoops(target))
+
+
+Named = tuple[str, tuple[Pass, ...]]
+
+
+def _wanted(passes: Iterable[Named], target: Target) -> Iterator[Pass]:
+    return (one for name, those in passes if name in target for one in those)

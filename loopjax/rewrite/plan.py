@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from loopjax.errors import UnsupportedError, where
 from loopjax.rewrite.cost import cost, size_bytes
+from loopjax.rewrite.fold import LINEAR
 from loopjax.rewrite.linear import linear_parts, names
 from loopjax.rewrite.recompute import LEAST_BYTES, is_cheap, store_products
 from loopjax.rewrite.target import Derivative, Target, within
@@ -129,7 +130,8 @@ def choose(op: Scan, node: Apply, target: Target, derivative: Derivative) -> Loo
         reason = f"linear recurrences: {names(linear, op.recurrences)}"
         return replace(plan, kind="parallel", linear=linear, storage=storage, reason=reason)
     unroll, reason = _unroll(op, n_steps, target, plan)
-    if derivative == "none" and n_steps % unroll and op.unroll is None and not op.until:
+    windows = any(output.keep.steps is not None or output.keep.every > 1 for output in op.outputs)
+    if derivative == "none" and n_steps % unroll and op.unroll is None and not windows:
         # What is left over of a scan that is written out is a second one, whose stack is copied behind the first's.
         return replace(plan, kind="counted", unroll=unroll, reason=reason)
     frozen = max(n_steps - op.truncate_gradient, 0) if op.truncate_gradient > 0 and derivative != "none" else 0
@@ -158,11 +160,12 @@ def _stored(op: Scan, node: Apply, n_steps: int, target: Target, plan: LoopPlan)
 
 
 def carried_bytes(op: Scan, storage: tuple[History, ...]) -> int:
-    """Bytes of all that a step hands to the next."""
+    """Bytes of all that a step hands to the next and that its gradient needs: not what sums have come to."""
     step = op.results([variable.type for variable in op.body.outputs])
     values = [*step.recurrences, *step.maps]
     pasts = [type for type, history in zip(values, storage, strict=True) for _ in range(_rows_held(history))]
-    return size_bytes([*pasts, *step.states, *(values[fold.output].with_dtype(fold.dtype) for fold in op.folds)])
+    folds = [values[fold.output].with_dtype(fold.dtype) for fold in op.folds if fold.kind not in LINEAR]
+    return size_bytes([*pasts, *step.states, *folds])
 
 
 def _rows_held(history: History) -> int:
@@ -252,7 +255,9 @@ def _linear(op: Scan, n_steps: int, target: Target, plan: LoopPlan) -> tuple[Lin
     steps of 16 values 6 against 1.1 ms).
     """
     truncated = plan.derivative != "none" and op.truncate_gradient > 0
-    plain = all(output.keep.every == 1 for output in op.outputs) and all(fold.kind in WHOLE_FOLDS for fold in op.folds)
+    plain = all(output.keep.every == 1 and output.keep.steps is None for output in op.outputs) and all(
+        fold.kind in WHOLE_FOLDS for fold in op.folds
+    )
     if "linear" not in target or target.backend == "cpu" or n_steps < PARALLEL_STEPS or truncated or not plain:
         return None
     if not op.recurrences or op.n_states or op.checkpoint or op.progress or op.unroll or _has_while(op.body):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.fold import fold_of
-from loopjax.rewrite.keep import rows_of
 from loopjax.rewrite.open_loop import OpenRecurrence, open_loop
+from loopjax.rewrite.reads import rows_of
 from loopjax.trace.derivative import Differentiated
 from loopjax.trace.graph import Apply, Graph, Variable
 from loopjax.trace.loop import Keep, Recurrence, Scan, SequenceInput

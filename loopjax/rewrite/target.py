@@ -14,6 +14,11 @@ Derivative = Literal["none", "forward", "reverse", "any"]
 
 REWRITES = {
     "merge": "equal nodes become one",
+    "fold": "reductions over the steps of a loop of known length are gathered in its carry",
+    "fewer": "steps at the end of a loop that nobody reads are not run",
+    "keep": "of a stack that is read at its end, the last steps alone are kept",
+    "windows": "of a stack that is read in part, those steps alone are kept",
+    "inside": "what is read of a stack beside its gradient is read where the loop runs",
     "ranges": "a range that a loop reads is counted in its carry",
     "constants": "what is known before a program runs is computed when it is rewritten",
     "prune": "equal, fixed and unread parts of loops are dropped, what no step changes moves out",

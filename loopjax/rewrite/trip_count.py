@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from loopjax.rewrite.keep import rows_read
+from loopjax.rewrite.reads import may_vary, rows_read
 from loopjax.trace.derivative import Differentiated, Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node
 from loopjax.trace.lengths import leaves_of
@@ -65,20 +65,6 @@ def _fixed(variable: Variable, graph: Graph, fixed: Collection[Variable]) -> boo
     """Whether a value that the host can compute is the same at each step of the loops around."""
     leaves = leaves_of([variable], stop=graph.inputs)
     return not leaves.opaque and leaves.values.issubset(fixed)
-
-
-def may_vary(node: Apply, graph: Graph, inner: bool) -> bool:
-    """Whether a node is a loop whose length is a value that nothing but its stacked outputs has to know.
-
-    Outside of bodies a value that the host can check before the run: below zero it is an error.
-    """
-    op = node.op
-    if not isinstance(op, Scan) or op.n_steps is not None or op.sequences:
-        return False
-    if any(output.keep.every > 1 for output in op.outputs):
-        return False
-    leaves = leaves_of([node.inputs[0]], stop=graph.inputs)
-    return bool(leaves.values or leaves.opaque) and (inner or not leaves.opaque)
 
 
 def _last_rows_alone(node: Apply, graph: Graph) -> bool:

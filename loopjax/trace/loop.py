@@ -18,17 +18,23 @@ MOST_STEPS = 2**31 - 1
 
 
 class Keep(NamedTuple):
-    """Which steps of an output anyone reads: all, the ``last`` few, or ``every`` n-th and the last."""
+    """Which steps of an output anyone reads: all, the ``last`` few, ``every`` n-th and the last, or those in ``steps``.
+
+    ``steps`` are ranges one after the other, of a loop whose number of steps is known.
+    """
 
     last: int | None = None
     every: int = 1
+    steps: tuple[range, ...] | None = None
 
     @property
     def all(self) -> bool:
-        return self.last is None and self.every == 1
+        return self.last is None and self.every == 1 and self.steps is None
 
     def rows(self, n_steps: int | None) -> int | None:
         """How many rows the output has after ``n_steps`` steps; ``None`` where that is not known."""
+        if self.steps is not None:
+            return sum(len(part) for part in self.steps)
         if n_steps is None:
             return None
         return min(self.last, n_steps) if self.last is not None else -(-n_steps // self.every)
@@ -36,7 +42,13 @@ class Keep(NamedTuple):
     def __str__(self) -> str:
         if self.last is not None:
             return f"last {self.last}"
+        if self.steps is not None:
+            return " and ".join(_slice_text(part) for part in self.steps)
         return "all" if self.every == 1 else f"every {self.every}"
+
+
+def _slice_text(steps: range) -> str:
+    return f"{steps.start}:{steps.stop}" if steps.step == 1 else f"{steps.start}:{steps.stop}:{steps.step}"
 
 
 KEEP_ALL = Keep()
@@ -86,16 +98,19 @@ class MapOutput:
     name: str = field(default="", compare=False)
 
 
+FoldKind = Literal["sum", "prod", "max", "min", "any", "all", "logsumexp", "argmax", "argmin", "at"]
+
+
 class Fold(NamedTuple):
     """A value gathered over the steps in the carry, instead of from a stack: one more output of the scan.
 
-    Of output number ``output``: the ``sum``, ``prod``, ``max`` or ``min`` over all steps in ``dtype``, or the value
-    ``at`` step ``step``, NaN (for integers the least) where the loop ends before. The ``max`` or ``min`` of no steps is
-    that too; where there must be ``some``, it is an error.
+    Of output number ``output``: a reduction over all steps in ``dtype``, ``argmax`` and ``argmin`` the first step that
+    has the extreme; or the value ``at`` step ``step``, NaN (for integers the least) where the loop ends before. The
+    ``max`` or ``min`` of no steps is that too; where there must be ``some``, it is an error.
     """
 
     output: int
-    kind: Literal["sum", "prod", "max", "min", "at"]
+    kind: FoldKind
     dtype: str
     step: int = 0
     some: bool = False
