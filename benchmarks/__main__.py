@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.environment import label
+from benchmarks.measure import FULL, QUICK
+from benchmarks.outside import OTHERS
 from benchmarks.record import Record
 from benchmarks.report import notes, table
 from benchmarks.results import default_path, save
 from benchmarks.run import run
-from benchmarks.workload import Workload
+from benchmarks.workload import Scale, Workload
 from benchmarks.workloads import WORKLOADS
 
 
@@ -27,10 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for workload in WORKLOADS:
             print(f"{workload.name:<{_width()}}  {workload.what}{' (--large)' if workload.large else ''}")
         return 0
+    effort = QUICK if options.quick else FULL
+    if options.repeat:
+        effort = replace(effort, rounds=options.repeat)
+    others = OTHERS if (not options.quick if options.others is None else options.others) else ()
     records: list[Record] = []
     for workload in _chosen(options.names, options.large):
         print(f"{workload.name} ...", file=sys.stderr, flush=True)
-        records.append(run(workload, options.quick, options.repeat))
+        records.append(run(workload, Scale(options.quick), effort, others))
     print(f"{label()}{', quick sizes' if options.quick else ''}; ms of a call, ratios with quartiles\n")
     print(table(records))
     print(f"\n{notes(records)}")
@@ -49,6 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--large", action="store_true", help="the large workloads too")
     parser.add_argument("--list", action="store_true", help="print the workloads and stop")
+    parser.add_argument(
+        "--others",
+        action=argparse.BooleanOptionalAction,
+        help="PyTensor and Aesara beside, where benchmarks.setup made environments; as a rule, but not with --quick",
+    )
     parser.add_argument("--repeat", type=_positive, metavar="N", help="samples of each contender, where time allows")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(

@@ -15,16 +15,19 @@ Kind = Literal["ok", "fails", "differs", "skipped"]
 class Outcome:
     """One contender: how it went, and where it went well the figures.
 
-    ``milliseconds`` is for a call once compiled, ``first_milliseconds`` from nothing to the first result,
-    ``temporaries`` in bytes for each stage that XLA compiled.
+    ``milliseconds`` is for a call once compiled, ``first_milliseconds`` from nothing to the first result, of which
+    ``front`` is the share before XLA compiles: tracing, rewriting and lowering. ``temporaries`` in bytes for each stage
+    that XLA compiled; ``peak`` the bytes by which a process of its own grew.
     """
 
     kind: Kind
     message: str = ""
     milliseconds: Spread | None = None
     first_milliseconds: Spread | None = None
+    front: float | None = None
     compilations: int | None = None
     temporaries: tuple[int, ...] | None = None
+    peak: int | None = None
 
     @property
     def wrong(self) -> bool:
