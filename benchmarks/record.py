@@ -33,6 +33,12 @@ class Outcome:
     def wrong(self) -> bool:
         return self.kind in ("fails", "differs")
 
+    @staticmethod
+    def from_json(saved: Mapping[str, Any]) -> Outcome:
+        spreads = {name: _spread(saved[name]) for name in ("milliseconds", "first_milliseconds")}
+        temporary = saved["temporaries"]
+        return Outcome(**{**saved, **spreads, "temporaries": None if temporary is None else tuple(temporary)})
+
 
 @dataclass(frozen=True)
 class Record:
@@ -52,3 +58,15 @@ class Record:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @staticmethod
+    def from_json(saved: Mapping[str, Any]) -> Record:
+        ratios = {
+            kind: {name: Spread(**one) for name, one in saved[kind].items()} for kind in ("ratios", "first_ratios")
+        }
+        outcomes = {name: Outcome.from_json(one) for name, one in saved["outcomes"].items()}
+        return Record(**{**saved, **ratios, "outcomes": outcomes})
+
+
+def _spread(saved: Mapping[str, Any] | None) -> Spread | None:
+    return None if saved is None else Spread(**saved)

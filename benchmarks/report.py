@@ -10,9 +10,9 @@ from benchmarks.outside import OTHERS
 from benchmarks.record import Outcome, Record
 from benchmarks.run import OURS, OWN
 from benchmarks.spread import Spread
+from benchmarks.table import NOTHING, Layout
 
 RIVALS = ("plain", "tuned", *OTHERS)
-NOTHING = "-"
 
 
 class Column(NamedTuple):
@@ -20,30 +20,20 @@ class Column(NamedTuple):
     cell: Callable[[Record], str]
 
 
-def table(records: Sequence[Record]) -> str:
+def report(records: Sequence[Record], layout: Layout) -> str:
+    """The table and what is to be said of it."""
+    return f"{table(records, layout)}\n\n{notes(records)}"
+
+
+def table(records: Sequence[Record], layout: Layout) -> str:
     """One row a workload; a column that nobody has a number for is left out.
 
-    Several numbers in a cell are LoopJAX's, plain's, tuned's and the others'; a ratio is LoopJAX over the other,
-    with its quartiles. ``before XLA``: the share of LoopJAX's first result that is tracing, rewriting and lowering.
+    Several numbers in a cell are LoopJAX's, plain's, tuned's and the others'; a ratio is LoopJAX over the other, with
+    its quartiles. ``before XLA``: the share of LoopJAX's first result that is tracing, rewriting and lowering.
     """
-    columns = [list(map(column.cell, records)) for column in COLUMNS]
-    shown = [
-        (column.head, cells) for column, cells in zip(COLUMNS, columns, strict=True) if set("".join(cells)) - {*"- /"}
-    ]
-    return aligned([head for head, _ in shown], list(zip(*(cells for _, cells in shown), strict=True)))
-
-
-def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Text in columns."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
-    )
-
-
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same as a table of a page."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+    columns = {column.head: list(map(column.cell, records)) for column in COLUMNS}
+    shown = {head: cells for head, cells in columns.items() if set("".join(cells)) - {*f"{NOTHING} /"}}
+    return layout(list(shown), list(zip(*shown.values(), strict=True)))
 
 
 def notes(records: Sequence[Record]) -> str:

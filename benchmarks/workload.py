@@ -58,7 +58,8 @@ class Workload:
 
     ``make`` takes the scale and returns the contenders. ``compare`` raises ``AssertionError``
     where results differ. ``large`` workloads run where asked for. ``peak``: the memory that the whole process takes is
-    measured, each contender in one of its own.
+    measured, each contender in one of its own. ``grows_to``: the most steps that it is given to see how time grows; 0
+    where it takes no number of steps.
     """
 
     name: str
@@ -68,3 +69,4 @@ class Workload:
     wait: Wait = "call"
     large: bool = False
     peak: bool = False
+    grows_to: int = 1_000_000

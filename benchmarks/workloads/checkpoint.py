@@ -81,9 +81,11 @@ def _tuned(values: jax.Array, start: jax.Array, steps: int) -> Program:
 
 WHAT = "gradient of 2,000 elementwise steps on 20,000 values"
 WORKLOADS = (
-    Workload("checkpoint", WHAT, partial(_make, None), peak=True),
-    Workload("checkpoint-4", f"{WHAT}, the state saved every 4 steps", partial(_make, 4), peak=True),
-    Workload("checkpoint-sqrt", f"{WHAT}, checkpoint='sqrt'", partial(_make, "sqrt"), peak=True),
-    Workload("checkpoint-log", f"{WHAT}, checkpoint='log'", partial(_make, "log"), peak=True),
-    Workload("checkpoint-budget", f"{WHAT}, at most 41 states", partial(_make, Budget(states=41)), peak=True),
+    Workload("checkpoint", WHAT, partial(_make, None), peak=True, grows_to=1_000),
+    Workload("checkpoint-4", f"{WHAT}, the state saved every 4 steps", partial(_make, 4), peak=True, grows_to=1_000),
+    Workload("checkpoint-sqrt", f"{WHAT}, checkpoint='sqrt'", partial(_make, "sqrt"), peak=True, grows_to=1_000),
+    Workload("checkpoint-log", f"{WHAT}, checkpoint='log'", partial(_make, "log"), peak=True, grows_to=1_000),
+    Workload(
+        "checkpoint-budget", f"{WHAT}, at most 41 states", partial(_make, Budget(states=41)), peak=True, grows_to=1_000
+    ),
 )

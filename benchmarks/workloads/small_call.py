@@ -39,6 +39,6 @@ def _counter(scale: Scale) -> Contenders:
 
 
 WORKLOADS = (
-    Workload("small-call", "x + 1 on a scalar", _add_one, wait="sample"),
-    Workload("small-call-shared", "a counter in a shared variable", _counter, wait="sample"),
+    Workload("small-call", "x + 1 on a scalar", _add_one, wait="sample", grows_to=0),
+    Workload("small-call-shared", "a counter in a shared variable", _counter, wait="sample", grows_to=0),
 )
