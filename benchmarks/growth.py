@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from benchmarks.measure import Effort, first_result, repeating, temporaries, timings
+from benchmarks.measure import Effort, built, repeating, temporaries, timings
 from benchmarks.program import Program, waited
 from benchmarks.spread import spread
 from benchmarks.table import NOTHING, Layout
@@ -87,7 +87,7 @@ def _points(
     for name, program in programs.items():
         call = spread(times[name]).median
         sizes = temporaries(program)
-        build = max(0.0, first_result(contenders[name]).seconds - call)
+        build = max(0.0, built(contenders[name]).first.seconds - call)
         points[name] = Point(steps, 1e3 * call, 1e3 * build, max(sizes) if sizes else None)
     return points
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.compilations import counted
 from benchmarks.program import Program, waited
@@ -21,7 +21,8 @@ class Effort:
 
     ``rounds`` samples of each contender, fewer (but at least ``least``) where they take longer than ``budget`` seconds
     together; a sample repeats short calls until it lasts ``sample`` seconds. ``builds`` fresh builds, under the same
-    budget.
+    budget; where it is 0 the first one, which warms up what is slow once, is the only one. ``memory``: temporaries are
+    asked for, which compiles once more, and peaks are measured.
     """
 
     rounds: int
@@ -29,10 +30,11 @@ class Effort:
     budget: float
     builds: int
     least: int = 3
+    memory: bool = True
 
 
 FULL = Effort(rounds=31, sample=0.01, budget=20.0, builds=5)
-QUICK = Effort(rounds=5, sample=0.002, budget=2.0, builds=1)
+QUICK = Effort(rounds=5, sample=0.002, budget=2.0, builds=0, memory=False)
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,22 @@ class First:
     compiling: float | None = None
 
 
-def first_result(contender: Contender) -> First:
+class Built(NamedTuple):
+    """A contender, its first result, and what it took to get there."""
+
+    program: Program
+    result: Any
+    first: First
+
+
+def built(contender: Contender) -> Built:
     """Builds anew and calls once: tracing, rewriting and compiling, and one run."""
     with counted() as compilations, _undisturbed():
         start = perf_counter()
-        waited(contender().call())
+        program = contender()
+        result = waited(program.call())
         seconds = perf_counter() - start
-    return First(seconds, compilations.count, compilations.seconds)
+    return Built(program, result, First(seconds, compilations.count, compilations.seconds))
 
 
 def first_results(contenders: Mapping[str, Contender], effort: Effort) -> dict[str, list[First]]:
@@ -59,7 +70,7 @@ def first_results(contenders: Mapping[str, Contender], effort: Effort) -> dict[s
     start = perf_counter()
     for _ in range(effort.builds):
         for name, contender in contenders.items():
-            found[name].append(first_result(contender))
+            found[name].append(built(contender).first)
         if perf_counter() - start > effort.budget:
             break
     return found

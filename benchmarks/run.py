@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Any, Literal, NamedTuple
 
-from benchmarks.measure import Effort, First, Repeat, first_results, repeating, temporaries, timings
+from benchmarks.measure import Effort, First, Repeat, built, first_results, repeating, temporaries, timings
 from benchmarks.outside import OTHERS, Outside, OutsideError, missing, python
 from benchmarks.peak import peak
-from benchmarks.program import Program, waited
+from benchmarks.program import Program
 from benchmarks.record import Outcome, Record
 from benchmarks.spread import ratio, spread
 from benchmarks.symbolic import Symbolic
@@ -28,8 +28,8 @@ class Ran(NamedTuple):
     """A contender whose result is right: how to call it again, and what is known of it already."""
 
     repeat: Repeat
+    first: First
     program: Program | None = None
-    first: First | None = None
     peak: int | None = None
 
 
@@ -64,15 +64,14 @@ def _checked(workload: Workload, contenders: Mapping[str, Contender]) -> tuple[d
     found: dict[str, Ran | Outcome] = {}
     for name in sorted(contenders, key=lambda name: name != EXPECTED):
         try:
-            program = contenders[name]()
-            result = waited(program.call())
+            program, result, first = built(contenders[name])
         except Exception as error:
             found[name] = Outcome("fails", _line(error))
             continue
         if name == EXPECTED:
             expected = result
         wrong = _differs(workload, result, expected)
-        found[name] = wrong or Ran(repeating(program, workload.wait), program)
+        found[name] = wrong or Ran(repeating(program, workload.wait), first, program)
     return {name: found[name] for name in contenders}, expected
 
 
@@ -85,11 +84,11 @@ def _outside(name: str, contender: Contender, workload: Workload, expected: Any,
         return Outcome("skipped", "no program")
     try:
         process = stack.enter_context(Outside(name, executable))
-        built = process.build(contender)
+        found = process.build(contender)
     except OutsideError as error:
         return Outcome("fails", str(error))
-    wrong = _differs(workload, built.result, expected)
-    return wrong or Ran(process.repeat, first=First(built.seconds), peak=built.peak if workload.peak else None)
+    wrong = _differs(workload, found.result, expected)
+    return wrong or Ran(process.repeat, First(found.seconds), peak=found.peak if workload.peak else None)
 
 
 def _differs(workload: Workload, result: Any, expected: Any) -> Outcome | None:
@@ -152,12 +151,14 @@ def _measured(
     if not fit:
         return _Figures({}, {}, {}, {})
     own = {name: contender for name, contender in contenders.items() if contender is not None}
-    known = {name: [ran.first] for name, ran in fit.items() if ran.first is not None}
+    firsts = {name: [ran.first] for name, ran in fit.items()}
+    if effort.builds:
+        firsts |= first_results(own, effort)
     return _Figures(
         timings({name: ran.repeat for name, ran in fit.items()}, effort),
-        {**first_results(own, effort), **known},
-        {name: None if ran.program is None else temporaries(ran.program) for name, ran in fit.items()},
-        {name: _peak(workload, name, scale, ran) for name, ran in fit.items()},
+        firsts,
+        {name: temporaries(ran.program) if ran.program and effort.memory else None for name, ran in fit.items()},
+        {name: _peak(workload, name, scale, ran) if effort.memory else None for name, ran in fit.items()},
     )
 
 

@@ -43,7 +43,6 @@ def test_measures_compares_and_saves(tmp_path: Path, capsys: pytest.CaptureFixtu
             assert outcome["first_milliseconds"]["median"] > outcome["milliseconds"]["median"]
             assert outcome["compilations"] >= 1
             assert 0 < outcome["front"] < 1
-            assert len(outcome["temporaries"]) >= 1
 
 
 def test_a_second_run_keeps_other_workloads(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ def test_others_are_compared_and_measured(monkeypatch: pytest.MonkeyPatch) -> No
     assert again.kind == "ok"
     assert again.milliseconds.count == record.ratios["loopjax-again"].count == 3
     assert record.first_ratios["loopjax-again"].count == 1
+    ours, plain = record.outcomes["loopjax"], record.outcomes["plain"]
+    assert sum(ours.temporaries or ()) < sum(plain.temporaries or ())
     assert record.outcomes["aesara"].kind == "skipped"
     assert "benchmarks.setup aesara" in record.outcomes["aesara"].message
 
