@@ -1,19 +1,53 @@
-"""``python -m benchmarks``: measures LoopJAX beside JAX written by hand."""
+"""``python -m benchmarks``: measures LoopJAX beside JAX written by hand, PyTensor and Aesara."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from benchmarks import ablation, figures, growth, report
 from benchmarks.environment import label
+from benchmarks.measure import FULL, QUICK, Effort
+from benchmarks.outside import OTHERS
 from benchmarks.record import Record
-from benchmarks.report import notes, table
-from benchmarks.results import default_path, save
+from benchmarks.results import default_path, load, save
 from benchmarks.run import run
-from benchmarks.workload import Workload
+from benchmarks.table import Layout, aligned, markdown
+from benchmarks.workload import Scale, Workload
 from benchmarks.workloads import WORKLOADS
+
+
+class Measurement(NamedTuple):
+    """What may be measured of workloads: how files of it end, how to measure, read and print it."""
+
+    suffix: str
+    what: str
+    measure: Callable[[Workload, Scale, Effort, Sequence[str]], Any]
+    read: Callable[[Mapping[str, Any]], Any]
+    report: Callable[[Sequence[Any], Layout], str]
+
+
+CONTENDERS = Measurement(
+    "", "ms of a call, ratios with quartiles; see benchmarks/report.py", run, Record.from_json, report.report
+)
+ABLATION = Measurement(
+    "-ablation",
+    "time without a rewrite over that with all; empty where the program is the same",
+    lambda workload, scale, effort, others: ablation.ablate(workload, scale, effort),
+    ablation.Ablation.from_json,
+    ablation.report,
+)
+GROWTH = Measurement(
+    "-growth",
+    "time by number of steps",
+    lambda workload, scale, effort, others: growth.grow(workload, scale, effort),
+    growth.Growth.from_json,
+    growth.report,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,33 +61,78 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for workload in WORKLOADS:
             print(f"{workload.name:<{_width()}}  {workload.what}{' (--large)' if workload.large else ''}")
         return 0
-    records: list[Record] = []
+    kind: Measurement = options.kind
+    path = options.json or default_path(kind.suffix, options.quick)
+    found = load(path, kind.read) if options.read else _measured(kind, options)
+    if not options.read and not options.no_save:
+        save(found, path)
+    _print(kind, found, path, options)
+    return 1 if any(getattr(one, "wrong", False) for one in found) else 0
+
+
+def _measured(kind: Measurement, options: argparse.Namespace) -> list[Any]:
+    effort = QUICK if options.quick else FULL
+    if options.repeat:
+        effort = replace(effort, rounds=options.repeat)
+    others = OTHERS if (not options.quick if options.others is None else options.others) else ()
+    found = []
     for workload in _chosen(options.names, options.large):
+        if kind is GROWTH and not workload.grows_to:
+            continue
         print(f"{workload.name} ...", file=sys.stderr, flush=True)
-        records.append(run(workload, options.quick, options.repeat))
-    print(f"{label()}{', quick sizes' if options.quick else ''}; ms of a call, ratios with quartiles\n")
-    print(table(records))
-    print(f"\n{notes(records)}")
+        found.append(kind.measure(workload, Scale(options.quick), effort, others))
+    return found
+
+
+def _print(kind: Measurement, found: Sequence[Any], path: Path, options: argparse.Namespace) -> None:
+    layout = markdown if options.markdown else aligned
+    sections = [f"{label()}{', quick sizes' if options.quick else ''}; {kind.what}"] if not options.read else []
+    sections.append(kind.report(found, layout))
+    if kind is CONTENDERS and not options.quick:
+        every = load(path, kind.read) if path.exists() else found
+        grown = load(path.with_name(path.name.replace(".json", f"{GROWTH.suffix}.json")), GROWTH.read)
+        sections.append(figures.report(every, grown, layout))
+    text = "\n\n".join(sections)
+    if options.markdown:
+        options.markdown.write_text(f"{text}\n")
+    print(text)
     if not options.no_save:
-        path = options.json or default_path(options.quick)
-        save(records, path)
-        print(f"saved in {path}")
-    return 1 if any(record.wrong for record in records) else 0
+        print(f"\nsaved in {path}")
+    if kind is GROWTH and options.plot:
+        growth.plot(found, options.plot)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="workload", help="which; all but the large ones unless given")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--ablation",
+        dest="kind",
+        action="store_const",
+        const=ABLATION,
+        help="LoopJAX alone, with each rewrite left out in turn",
+    )
+    kind.add_argument(
+        "--growth", dest="kind", action="store_const", const=GROWTH, help="1e2 to 1e6 steps, where memory allows"
+    )
+    parser.set_defaults(kind=CONTENDERS)
     parser.add_argument(
         "--quick", action="store_true", help="small sizes and few repetitions: a test, not a measurement"
     )
     parser.add_argument("--large", action="store_true", help="the large workloads too")
     parser.add_argument("--list", action="store_true", help="print the workloads and stop")
-    parser.add_argument("--repeat", type=_positive, metavar="N", help="samples of each contender, where time allows")
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument(
-        "--json", type=Path, metavar="PATH", help="where to save; a file under benchmarks/results unless given"
+    parser.add_argument(
+        "--others",
+        action=argparse.BooleanOptionalAction,
+        help="PyTensor and Aesara beside, where benchmarks.setup made environments; as a rule, but not with --quick",
     )
+    parser.add_argument("--repeat", type=_positive, metavar="N", help="samples of each contender, where time allows")
+    parser.add_argument("--read", action="store_true", help="measure nothing: print what the file holds")
+    parser.add_argument("--markdown", type=Path, metavar="PATH", help="write what is printed there, as a page's tables")
+    parser.add_argument("--plot", type=Path, metavar="PATH", help="with --growth, draw there; needs loopjax[bench]")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--json", type=Path, metavar="PATH", help="the file; one under benchmarks/results unless given")
     where.add_argument("--no-save", action="store_true", help="print only")
     return parser
 

@@ -30,6 +30,17 @@ TIGHT = close()
 """For float64 and integers."""
 
 
+def near(relative: float) -> Compare:
+    """For estimates from draws: one number each, equal up to chance."""
+
+    def compare(result: Any, expected: Any) -> None:
+        (got,), (wanted,) = _arrays(result), _arrays(expected)
+        assert got.shape == wanted.shape, f"shape {got.shape}, expected {wanted.shape}"
+        np.testing.assert_allclose(got, wanted, rtol=relative)
+
+    return compare
+
+
 def same_frequencies(mean: float, rms: float) -> Compare:
     """For draws of 0 and 1, shape ``(batch, units)``: equal in shape, and in frequency up to chance.
 

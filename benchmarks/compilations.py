@@ -1,4 +1,4 @@
-"""How often XLA compiled."""
+"""How often XLA compiled, and for how long."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ EVENT = "/jax/core/compile/backend_compile_duration"
 
 
 class Counter:
-    """Compilations since it was made."""
+    """Compilations since it was made, and the seconds that they took."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.seconds = 0.0
 
     def __call__(self, event: str, duration_secs: float, **kwargs: str | int) -> None:
         if event == EVENT:
             self.count += 1
+            self.seconds += duration_secs
 
 
 @contextmanager

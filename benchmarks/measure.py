@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 from benchmarks.compilations import counted
 from benchmarks.program import Program, waited
-from benchmarks.workload import Contender
+from benchmarks.workload import Contender, Wait
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Effort:
 
     ``rounds`` samples of each contender, fewer (but at least ``least``) where they take longer than ``budget`` seconds
     together; a sample repeats short calls until it lasts ``sample`` seconds. ``builds`` fresh builds, under the same
-    budget.
+    budget; where it is 0 the first one, which warms up what is slow once, is the only one. ``memory``: temporaries are
+    asked for, which compiles once more, and peaks are measured.
     """
 
     rounds: int
@@ -29,27 +30,38 @@ class Effort:
     budget: float
     builds: int
     least: int = 3
+    memory: bool = True
 
 
 FULL = Effort(rounds=31, sample=0.01, budget=20.0, builds=5)
-QUICK = Effort(rounds=5, sample=0.002, budget=2.0, builds=1)
+QUICK = Effort(rounds=5, sample=0.002, budget=2.0, builds=0, memory=False)
 
 
 @dataclass(frozen=True)
 class First:
-    """From nothing to the first result: seconds, and compilations on the way."""
+    """From nothing to the first result: seconds, and XLA's compilations on the way with the seconds of theirs."""
 
     seconds: float
-    compilations: int
+    compilations: int | None = None
+    compiling: float | None = None
 
 
-def first_result(contender: Contender) -> First:
+class Built(NamedTuple):
+    """A contender, its first result, and what it took to get there."""
+
+    program: Program
+    result: Any
+    first: First
+
+
+def built(contender: Contender) -> Built:
     """Builds anew and calls once: tracing, rewriting and compiling, and one run."""
     with counted() as compilations, _undisturbed():
         start = perf_counter()
-        waited(contender().call())
+        program = contender()
+        result = waited(program.call())
         seconds = perf_counter() - start
-    return First(seconds, compilations.count)
+    return Built(program, result, First(seconds, compilations.count, compilations.seconds))
 
 
 def first_results(contenders: Mapping[str, Contender], effort: Effort) -> dict[str, list[First]]:
@@ -58,26 +70,48 @@ def first_results(contenders: Mapping[str, Contender], effort: Effort) -> dict[s
     start = perf_counter()
     for _ in range(effort.builds):
         for name, contender in contenders.items():
-            found[name].append(first_result(contender))
+            found[name].append(built(contender).first)
         if perf_counter() - start > effort.budget:
             break
     return found
 
 
-def timings(programs: Mapping[str, Program], effort: Effort, wait: Literal["call", "sample"]) -> dict[str, list[float]]:
-    """Seconds a call, a list of samples for each program.
+Repeat = Callable[[int], float]
+"""Makes so many calls and gives the seconds that they took."""
 
-    Samples are taken in turn (A B A B ...), each round beginning with another program, so that a machine that slows
-    down slows all.
+
+def repeating(program: Program, wait: Wait) -> Repeat:
+    """Calls of a program in this process."""
+
+    def repeat(times: int) -> float:
+        call = program.call
+        result: Any = None
+        with _undisturbed():
+            start = perf_counter()
+            for _ in range(times):
+                result = call()
+                if wait == "call":
+                    waited(result)
+            waited(result)
+            return perf_counter() - start
+
+    return repeat
+
+
+def timings(repeats: Mapping[str, Repeat], effort: Effort) -> dict[str, list[float]]:
+    """Seconds a call, a list of samples for each.
+
+    Samples are taken in turn (A B A B ...), each round beginning with another, so that a machine that slows down slows
+    all. A sample makes as many calls as fill its time.
     """
-    names = list(programs)
-    samplers = {name: _sampler(program, effort.sample, wait) for name, program in programs.items()}
+    names = list(repeats)
+    calls = {name: max(1, math.ceil(effort.sample / repeat(1))) for name, repeat in repeats.items()}
     found: dict[str, list[float]] = {name: [] for name in names}
     start = perf_counter()
     for turn in range(effort.rounds):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
-            found[name].append(samplers[name].sample())
+            found[name].append(repeats[name](calls[name]) / calls[name])
         if turn + 1 >= effort.least and perf_counter() - start > effort.budget:
             break
     return found
@@ -94,35 +128,6 @@ def temporaries(program: Program) -> list[int] | None:
             return None
         sizes.append(int(analysis.temp_size_in_bytes))
     return sizes
-
-
-@dataclass(frozen=True)
-class _Sampler:
-    program: Program
-    calls: int
-    wait: Literal["call", "sample"]
-
-    def sample(self) -> float:
-        """Seconds a call, over ``calls`` calls."""
-        call = self.program.call
-        with _undisturbed():
-            start = perf_counter()
-            if self.wait == "call":
-                for _ in range(self.calls):
-                    waited(call())
-            else:
-                result: Any = None
-                for _ in range(self.calls):
-                    result = call()
-                waited(result)
-            return (perf_counter() - start) / self.calls
-
-
-def _sampler(program: Program, seconds: float, wait: Literal["call", "sample"]) -> _Sampler:
-    """A sampler that makes as many calls as fill the time; calls once or twice to find out."""
-    once = _Sampler(program, 1, wait)
-    once.sample()
-    return _Sampler(program, max(1, math.ceil(seconds / once.sample())), wait)
 
 
 @contextmanager

@@ -1,17 +1,118 @@
-"""PyTensor and Aesara, each in an environment of its own."""
+"""PyTensor and Aesara, each in an environment of its own: a process that builds programs and times calls on request."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from threading import Timer
+from typing import Any, NamedTuple
 
-from benchmarks.record import Outcome
+import numpy as np
+
+from benchmarks.symbolic import Symbolic
 
 OTHERS = ("pytensor", "aesara")
+FOLDER = Path(__file__).parent / "environments"
+PATIENCE = 900.0
+"""Seconds after which an answer is no longer waited for."""
 
 
-def others() -> dict[str, Outcome]:
-    """Their outcomes for a workload: programs for them belong beside its own contenders, and there are none yet."""
-    return {
-        name: Outcome("skipped", "not installed" if find_spec(name) is None else "no program is written for it")
-        for name in OTHERS
-    }
+class OutsideError(RuntimeError):
+    """What a library said, or how its process ended."""
+
+
+class Built(NamedTuple):
+    """A program's result, as its arrays; the seconds from nothing to it, and the bytes by which the process grew."""
+
+    result: list[np.ndarray[Any, Any]]
+    seconds: float
+    peak: int
+
+
+def python(name: str) -> Path | None:
+    """The Python of a library's environment: ``LOOPJAX_BENCHMARKS_<NAME>``, or what ``benchmarks.setup`` made."""
+    chosen = os.environ.get(f"LOOPJAX_BENCHMARKS_{name.upper()}")
+    path = Path(chosen) if chosen else FOLDER / name / "bin" / "python"
+    return path if path.exists() else None
+
+
+class Outside:
+    """A library's process, for one program: what it has compiled before is not at hand."""
+
+    def __init__(self, name: str, executable: Path) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._log = Path(self._folder.name) / "log"
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [executable, "-m", "benchmarks.worker", name],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=Path(__file__).parent.parent,
+            )
+
+    def build(self, program: Symbolic) -> Built:
+        """Builds and calls; raises ``OutsideError`` where that fails."""
+        arrays, results = (Path(self._folder.name) / name for name in ("arrays.npz", "results.npz"))
+        passes = program.passes
+        given = [*program.shared, *(argument for arguments in passes for argument in arguments)]
+        np.savez(arrays, *(np.asarray(array) for array in given))
+        source = program.source
+        answer = self._ask(
+            do="build",
+            program=f"{source.__module__}:{source.__name__}",
+            arrays=str(arrays),
+            calls=[len(arguments) for arguments in passes],
+            options=dict(program.options),
+            results=str(results),
+        )
+        with np.load(results) as found:
+            return Built(list(found.values()), answer["seconds"], answer["peak"])
+
+    def repeat(self, times: int) -> float:
+        """Seconds that so many calls take."""
+        seconds: float = self._ask(do="repeat", times=times)["seconds"]
+        return seconds
+
+    def __enter__(self) -> Outside:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Ends the process."""
+        with suppress(OSError, subprocess.TimeoutExpired):
+            self._process.communicate(timeout=10)
+        self._process.kill()
+        self._process.wait()
+        self._folder.cleanup()
+
+    def _ask(self, **request: Any) -> Any:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        timer = Timer(PATIENCE, self._process.kill)
+        timer.start()
+        try:
+            print(json.dumps(request), file=stdin, flush=True)
+            line = stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        finally:
+            timer.cancel()
+        if not line:
+            said = self._log.read_text().strip().splitlines() or ["no answer"]
+            raise OutsideError(f"the process ended: {said[-1]}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise OutsideError(answer["error"])
+        return answer
+
+
+def missing(name: str) -> str:
+    """What to do where a library has no environment."""
+    return f"not installed; {Path(sys.executable).name} -m benchmarks.setup {name}"

@@ -15,20 +15,29 @@ Kind = Literal["ok", "fails", "differs", "skipped"]
 class Outcome:
     """One contender: how it went, and where it went well the figures.
 
-    ``milliseconds`` is for a call once compiled, ``first_milliseconds`` from nothing to the first result,
-    ``temporaries`` in bytes for each stage that XLA compiled.
+    ``milliseconds`` is for a call once compiled, ``first_milliseconds`` from nothing to the first result, of which
+    ``front`` is the share before XLA compiles: tracing, rewriting and lowering. ``temporaries`` in bytes for each stage
+    that XLA compiled; ``peak`` the bytes by which a process of its own grew.
     """
 
     kind: Kind
     message: str = ""
     milliseconds: Spread | None = None
     first_milliseconds: Spread | None = None
+    front: float | None = None
     compilations: int | None = None
     temporaries: tuple[int, ...] | None = None
+    peak: int | None = None
 
     @property
     def wrong(self) -> bool:
         return self.kind in ("fails", "differs")
+
+    @staticmethod
+    def from_json(saved: Mapping[str, Any]) -> Outcome:
+        spreads = {name: _spread(saved[name]) for name in ("milliseconds", "first_milliseconds")}
+        temporary = saved["temporaries"]
+        return Outcome(**{**saved, **spreads, "temporaries": None if temporary is None else tuple(temporary)})
 
 
 @dataclass(frozen=True)
@@ -49,3 +58,15 @@ class Record:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @staticmethod
+    def from_json(saved: Mapping[str, Any]) -> Record:
+        ratios = {
+            kind: {name: Spread(**one) for name, one in saved[kind].items()} for kind in ("ratios", "first_ratios")
+        }
+        outcomes = {name: Outcome.from_json(one) for name, one in saved["outcomes"].items()}
+        return Record(**{**saved, **ratios, "outcomes": outcomes})
+
+
+def _spread(saved: Mapping[str, Any] | None) -> Spread | None:
+    return None if saved is None else Spread(**saved)

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from statistics import geometric_mean
+from typing import NamedTuple
 
 from benchmarks.outside import OTHERS
 from benchmarks.record import Outcome, Record
+from benchmarks.run import OURS, OWN
 from benchmarks.spread import Spread
+from benchmarks.table import NOTHING, Layout
 
-OWN = ("loopjax", "plain", "tuned")
-RIVALS = ("plain", "tuned")
-NOTHING = "-"
-
-HEAD = (
-    "workload",
-    *(f"{name} ms" for name in OWN),
-    *(f"/{name}" for name in RIVALS),
-    "first result ms",
-    *(f"first /{name}" for name in RIVALS),
-    "temporaries",
-    "compilations",
-)
+RIVALS = ("plain", "tuned", *OTHERS)
 
 
-def table(records: Sequence[Record]) -> str:
-    """One row a workload; triples are LoopJAX, plain, tuned; a ratio is LoopJAX over the other, with its quartiles."""
-    rows = [HEAD, *(_row(record) for record in records)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+class Column(NamedTuple):
+    head: str
+    cell: Callable[[Record], str]
+
+
+def report(records: Sequence[Record], layout: Layout) -> str:
+    """The table and what is to be said of it."""
+    return f"{table(records, layout)}\n\n{notes(records)}"
+
+
+def table(records: Sequence[Record], layout: Layout) -> str:
+    """One row a workload; a column that nobody has a number for is left out.
+
+    Several numbers in a cell are LoopJAX's, plain's, tuned's and the others'; a ratio is LoopJAX over the other, with
+    its quartiles. ``before XLA``: the share of LoopJAX's first result that is tracing, rewriting and lowering.
+    """
+    columns = {column.head: list(map(column.cell, records)) for column in COLUMNS}
+    shown = {head: cells for head, cells in columns.items() if set("".join(cells)) - {*f"{NOTHING} /"}}
+    return layout(list(shown), list(zip(*shown.values(), strict=True)))
 
 
 def notes(records: Sequence[Record]) -> str:
@@ -39,50 +44,66 @@ def notes(records: Sequence[Record]) -> str:
         for name, outcome in record.outcomes.items()
         if outcome.wrong
     ]
-    skipped = {
-        name: outcome.message for record in records for name, outcome in record.outcomes.items() if name in OTHERS
-    }
-    lines += [f"{name}: skipped, {message}" for name, message in skipped.items()]
+    skipped: dict[str, list[str]] = {}
+    for record in records:
+        for name, outcome in record.outcomes.items():
+            if outcome.kind == "skipped":
+                skipped.setdefault(f"{name}: skipped, {outcome.message}", []).append(record.name)
+    lines += [text if len(names) == len(records) else f"{text}: {', '.join(names)}" for text, names in skipped.items()]
     for name in RIVALS:
         ratios = [record.ratios[name].median for record in records if name in record.ratios]
         if ratios:
-            lines.append(f"geometric mean of loopjax/{name} over {len(ratios)} workloads: {_geometric(ratios):.2f}")
+            lines.append(f"geometric mean of loopjax/{name} over {len(ratios)} workloads: {geometric_mean(ratios):.2f}")
     return "\n".join(lines)
 
 
-def _row(record: Record) -> tuple[str, ...]:
-    own = [record.outcomes.get(name) for name in OWN]
-    return (
-        record.name,
-        *(_time(outcome) for outcome in own),
-        *(_ratio(record.ratios.get(name)) for name in RIVALS),
-        _triple(_milliseconds(o.first_milliseconds) for o in own if o is not None),
-        *(_plain_ratio(record.first_ratios.get(name)) for name in RIVALS),
-        _triple(_bytes(o.temporaries) for o in own if o is not None),
-        _triple(NOTHING if o.compilations is None else str(o.compilations) for o in own if o is not None),
-    )
+def _time(name: str) -> Callable[[Record], str]:
+    def cell(record: Record) -> str:
+        outcome = record.outcomes.get(name)
+        if outcome is None or outcome.kind == "skipped":
+            return NOTHING
+        return _milliseconds(outcome.milliseconds) if outcome.kind == "ok" else outcome.kind
 
-
-def _time(outcome: Outcome | None) -> str:
-    if outcome is None:
-        return NOTHING
-    return _milliseconds(outcome.milliseconds) if outcome.kind == "ok" else outcome.kind
+    return cell
 
 
 def _milliseconds(value: Spread | None) -> str:
     return NOTHING if value is None else f"{value.median:.3g}" if value.median < 100 else f"{value.median:.0f}"
 
 
-def _ratio(value: Spread | None) -> str:
-    return NOTHING if value is None else f"{value.median:.2f} ({value.low:.2f}-{value.high:.2f})"
+def _ratio(name: str) -> Callable[[Record], str]:
+    def cell(record: Record) -> str:
+        value = record.ratios.get(name)
+        return NOTHING if value is None else f"{value.median:.2f} ({value.low:.2f}-{value.high:.2f})"
+
+    return cell
 
 
-def _plain_ratio(value: Spread | None) -> str:
-    return NOTHING if value is None else f"{value.median:.2f}"
+def _first_ratio(name: str) -> Callable[[Record], str]:
+    def cell(record: Record) -> str:
+        value = record.first_ratios.get(name)
+        return NOTHING if value is None else f"{value.median:.2f}"
+
+    return cell
 
 
-def _bytes(sizes: Sequence[int] | None) -> str:
-    """The largest stage's, since stages run one after the other."""
+def _each(cell: Callable[[Outcome], str], names: Sequence[str] = OWN) -> Callable[[Record], str]:
+    def cells(record: Record) -> str:
+        return " / ".join(cell(record.outcomes[name]) for name in names if name in record.outcomes)
+
+    return cells
+
+
+def _front(outcome: Outcome) -> str:
+    return NOTHING if outcome.front is None else f"{outcome.front:.0%}"
+
+
+def _number(value: int | None) -> str:
+    return NOTHING if value is None else str(value)
+
+
+def _bytes(sizes: Iterable[int] | None) -> str:
+    """The largest, since stages run one after the other."""
     if sizes is None:
         return NOTHING
     size = float(max(sizes, default=0))
@@ -93,9 +114,14 @@ def _bytes(sizes: Sequence[int] | None) -> str:
     return f"{size:.3g}GB"
 
 
-def _triple(cells: Iterable[str]) -> str:
-    return " / ".join(cells)
-
-
-def _geometric(values: Sequence[float]) -> float:
-    return math.exp(sum(math.log(value) for value in values) / len(values))
+COLUMNS = (
+    Column("workload", lambda record: record.name),
+    *(Column(f"{name} ms", _time(name)) for name in (*OWN, *OTHERS)),
+    *(Column(f"/{name}", _ratio(name)) for name in RIVALS),
+    Column("first result ms", _each(lambda outcome: _milliseconds(outcome.first_milliseconds), (*OWN, *OTHERS))),
+    *(Column(f"first /{name}", _first_ratio(name)) for name in RIVALS),
+    Column("before XLA", _each(_front, (OURS,))),
+    Column("temporaries", _each(lambda outcome: _bytes(outcome.temporaries))),
+    Column("process grows by", _each(lambda o: _bytes(None if o.peak is None else (o.peak,)), (*OWN, *OTHERS))),
+    Column("compilations", _each(lambda outcome: _number(outcome.compilations))),
+)

@@ -12,37 +12,32 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-import loopjax as aesara
-import loopjax.tensor as at
+import loopjax
 from benchmarks.program import Program, jitted, on_device, symbolic
-from benchmarks.workload import Contenders, Workload
+from benchmarks.programs.checkpoint import elementwise
+from benchmarks.symbolic import Symbolic
+from benchmarks.workload import Contender, Contenders, Scale, Workload
 from loopjax.checkpoint import Budget
 
 TILE = 500
 """Elements whose whole loop ``tuned`` runs before the next ones'."""
 
 
-def _make(checkpoint: Any, quick: bool) -> Contenders:
-    size, steps = (2_000, 200) if quick else (20_000, 2_000)
+def _make(checkpoint: Any, scale: Scale) -> Contenders:
+    size, steps = scale.pick(20_000, quick=2_000), scale.steps(2_000, quick=200)
     rng = np.random.default_rng(0)
     A, h0 = on_device(rng.uniform(0.5, 1.5, size)), on_device(rng.normal(size=size))
     return Contenders(
-        loopjax=lambda: _loopjax(A, h0, steps, checkpoint),
+        loopjax=_symbolic(A, h0, steps, checkpoint),
         plain=lambda: _plain(A, h0, steps),
         tuned=lambda: _tuned(A, h0, steps),
     )
 
 
-def _loopjax(values: jax.Array, start: jax.Array, steps: int, checkpoint: Any) -> Program:
-    A, h0 = at.dvector("A"), at.dvector("h0")
-    h, updates = aesara.scan(
-        fn=lambda h, A: at.tanh(h * A) + 0.1 * at.sin(h),
-        outputs_info=h0,
-        non_sequences=A,
-        n_steps=steps,
-        checkpoint=checkpoint,
-    )
-    return symbolic(aesara.function([A, h0], aesara.grad(h[-1].sum(), [A, h0]), updates=updates), values, start)
+def _symbolic(values: jax.Array, start: jax.Array, steps: int, checkpoint: Any) -> Contender:
+    if checkpoint is None:
+        return Symbolic(elementwise, (values, start), options={"steps": steps})
+    return lambda: symbolic(elementwise(loopjax, steps, checkpoint=checkpoint), values, start)
 
 
 def _plain(values: jax.Array, start: jax.Array, steps: int) -> Program:
@@ -86,9 +81,11 @@ def _tuned(values: jax.Array, start: jax.Array, steps: int) -> Program:
 
 WHAT = "gradient of 2,000 elementwise steps on 20,000 values"
 WORKLOADS = (
-    Workload("checkpoint", WHAT, partial(_make, None)),
-    Workload("checkpoint-4", f"{WHAT}, the state saved every 4 steps", partial(_make, 4)),
-    Workload("checkpoint-sqrt", f"{WHAT}, checkpoint='sqrt'", partial(_make, "sqrt")),
-    Workload("checkpoint-log", f"{WHAT}, checkpoint='log'", partial(_make, "log")),
-    Workload("checkpoint-budget", f"{WHAT}, at most 41 states", partial(_make, Budget(states=41))),
+    Workload("checkpoint", WHAT, partial(_make, None), peak=True, grows_to=1_000),
+    Workload("checkpoint-4", f"{WHAT}, the state saved every 4 steps", partial(_make, 4), peak=True, grows_to=1_000),
+    Workload("checkpoint-sqrt", f"{WHAT}, checkpoint='sqrt'", partial(_make, "sqrt"), peak=True, grows_to=1_000),
+    Workload("checkpoint-log", f"{WHAT}, checkpoint='log'", partial(_make, "log"), peak=True, grows_to=1_000),
+    Workload(
+        "checkpoint-budget", f"{WHAT}, at most 41 states", partial(_make, Budget(states=41)), peak=True, grows_to=1_000
+    ),
 )

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-import loopjax as aesara
-import loopjax.tensor as at
-from benchmarks.program import Program, jitted, on_device, symbolic
-from benchmarks.workload import Contenders, Workload
+from benchmarks.program import Program, jitted, on_device
+from benchmarks.programs.deep_taps import deep_taps
+from benchmarks.symbolic import Symbolic
+from benchmarks.workload import Contenders, Scale, Workload
 
 WIDTH = 64
 
@@ -37,25 +37,15 @@ def _data(depth: int, steps: int) -> Data:
     )
 
 
-def _make(depth: int, gradient: bool, quick: bool) -> Contenders:
-    data = _data(min(depth, 100) if quick else depth, 500 if quick else 5_000)
+def _make(most: int, gradient: bool, scale: Scale) -> Contenders:
+    steps = scale.steps(5_000, quick=500)
+    depth = min(most, 100 if scale.quick else steps)
+    data = _data(depth, steps)
     return Contenders(
-        loopjax=lambda: _loopjax(data, gradient),
+        loopjax=Symbolic(deep_taps, data, options={"depth": depth, "gradient": gradient}),
         plain=lambda: _plain(data, gradient),
         tuned=lambda: jitted(_tuned_grad if gradient else _tuned, *data, wide=True),
     )
-
-
-def _loopjax(data: Data, gradient: bool) -> Program:
-    a, b, u, h0 = at.dvector("a"), at.dvector("b"), at.dmatrix("u"), at.dmatrix("h0")
-    h, updates = aesara.scan(
-        fn=lambda u_t, h_far, h_tm1, a, b: at.tanh(a * h_tm1 + b * h_far + u_t),
-        sequences=u,
-        outputs_info={"initial": h0, "taps": [-len(data.h0), -1]},
-        non_sequences=[a, b],
-    )
-    outputs = aesara.grad((h**2).sum(), [a, b]) if gradient else h
-    return symbolic(aesara.function([a, b, u, h0], outputs, updates=updates), *data)
 
 
 def _plain(data: Data, gradient: bool) -> Program:

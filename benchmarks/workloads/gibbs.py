@@ -1,6 +1,6 @@
 """The guide's Gibbs chain. The order of draws differs, so their frequencies are compared, not the draws."""
 
-# ruff: noqa: N803, N806 - arrays have the names that the guide gives them
+# ruff: noqa: N803 - arrays have the names that the guide gives them
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import jax
 import numpy as np
 from jax import lax
 
-import loopjax as aesara
-import loopjax.tensor as at
 from benchmarks.compare import same_frequencies
-from benchmarks.program import Program, on_device, symbolic
-from benchmarks.workload import Contenders, Workload
+from benchmarks.program import Program, on_device
+from benchmarks.programs.gibbs import gibbs
+from benchmarks.symbolic import Symbolic
+from benchmarks.workload import Contenders, Scale, Workload
 
 AT_ONCE = 10
 """Steps whose draws ``tuned`` makes together."""
@@ -42,30 +42,13 @@ def _data(quick: bool) -> Data:
     return Data(*(on_device(array.astype("float32")) for array in arrays))
 
 
-def _make(steps: int, quick: bool) -> Contenders:
-    data = _data(quick)
+def _make(steps: int, scale: Scale) -> Contenders:
+    data, steps = _data(scale.quick), scale.steps(steps, quick=10)
     return Contenders(
-        loopjax=lambda: _loopjax(data, steps),
+        loopjax=Symbolic(gibbs, (data.sample,), data[1:], {"steps": steps}),
         plain=lambda: _plain(data, steps),
         tuned=lambda: _tuned(data, steps),
     )
-
-
-def _loopjax(data: Data, steps: int) -> Program:
-    W, bvis, bhid = (aesara.shared(value) for value in data[1:])
-    trng = at.random.RandomStream(1234)
-
-    def one_step(vsample: Any, W: Any, bvis: Any, bhid: Any) -> Any:
-        hmean = at.sigmoid(at.dot(vsample, W) + bhid)
-        hsample = trng.binomial(size=hmean.shape, n=1, p=hmean, dtype="float32")
-        vmean = at.sigmoid(at.dot(hsample, W.T) + bvis)
-        return trng.binomial(size=vsample.shape, n=1, p=vmean, dtype="float32")
-
-    sample = at.fmatrix("sample")
-    values, updates = aesara.scan(
-        fn=one_step, outputs_info=sample, non_sequences=[W, bvis, bhid], n_steps=steps, strict=True
-    )
-    return symbolic(aesara.function([sample], values[-1], updates=updates), data.sample)
 
 
 def _chained(chain: Any, data: Data) -> Program:

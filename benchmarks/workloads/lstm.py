@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-import loopjax as aesara
-import loopjax.tensor as at
 from benchmarks.compare import close
-from benchmarks.program import Program, jitted, normal, symbolic
-from benchmarks.workload import Contenders, Workload
+from benchmarks.program import Program, jitted, normal
+from benchmarks.programs.lstm import lstm
+from benchmarks.symbolic import Symbolic
+from benchmarks.workload import Contenders, Scale, Workload
 
 
 class Size(NamedTuple):
@@ -45,34 +45,16 @@ def _data(size: Size) -> Data:
     return Data(array(*size), gates(n, n), gates(n, n), gates(n))
 
 
-def _make(size: Size, gradient: bool, quick: bool) -> Contenders:
-    data = _data(Size(20, 4, 32) if quick else size)
+def _make(size: Size, gradient: bool, scale: Scale) -> Contenders:
+    size = scale.pick(size, quick=Size(20, 4, 32))
+    data = _data(size._replace(steps=scale.steps(size.steps)))
     hoist = gradient and size.units <= 128
     tuned = partial(_tuned_grad, hoist) if gradient else _tuned
     return Contenders(
-        loopjax=lambda: _loopjax(data, gradient),
+        loopjax=Symbolic(lstm, (data.x, *data.W, *data.U, *data.b), options={"gradient": gradient}),
         plain=lambda: _plain(data, gradient),
         tuned=lambda: jitted(tuned, *data),
     )
-
-
-def _loopjax(data: Data, gradient: bool) -> Program:
-    x = at.ftensor3("x")
-    W, U = [at.fmatrix() for _ in range(4)], [at.fmatrix() for _ in range(4)]
-    b = [at.fvector() for _ in range(4)]
-    weights = [*W, *U, *b]
-
-    def one_step(x_t: Any, h_tm1: Any, c_tm1: Any, *weights: Any) -> list[Any]:
-        W, U, b = weights[:4], weights[4:8], weights[8:]
-        i, f, o, g = (at.dot(x_t, W[k]) + at.dot(h_tm1, U[k]) + b[k] for k in range(4))
-        c_t = at.sigmoid(f) * c_tm1 + at.sigmoid(i) * at.tanh(g)
-        return [at.sigmoid(o) * at.tanh(c_t), c_t]
-
-    start = at.zeros((x.shape[1], U[0].shape[0]), dtype="float32")
-    (h, _), updates = aesara.scan(fn=one_step, sequences=x, outputs_info=[start, start], non_sequences=weights)
-    outputs = aesara.grad((h[-1] ** 2).sum(), weights) if gradient else h
-    arrays = (data.x, *data.W, *data.U, *data.b)
-    return symbolic(aesara.function([x, *weights], outputs, updates=updates), *arrays)
 
 
 def _start(x: Any, units: int) -> tuple[Any, Any]:

@@ -9,34 +9,22 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-import loopjax as aesara
-import loopjax.tensor as at
 from benchmarks.compare import close
-from benchmarks.program import Program, jitted, on_device, symbolic
-from benchmarks.workload import Contenders, Workload
+from benchmarks.program import Program, jitted, on_device
+from benchmarks.programs.polynomial import polynomial
+from benchmarks.symbolic import Symbolic
+from benchmarks.workload import Contenders, Scale, Workload
 
 
-def _make(quick: bool) -> Contenders:
-    count = 1_000 if quick else 10_000
+def _make(scale: Scale) -> Contenders:
+    count = scale.steps(10_000, quick=1_000)
     coefficients = on_device(np.random.default_rng(0).normal(size=count).astype("float32"))
     value = on_device(np.float32(0.999))
     return Contenders(
-        loopjax=lambda: _loopjax(coefficients, value),
+        loopjax=Symbolic(polynomial, (coefficients, value), options={"count": count}),
         plain=lambda: _plain(coefficients, value),
         tuned=lambda: _tuned(coefficients, value),
     )
-
-
-def _loopjax(numbers: jax.Array, value: jax.Array) -> Program:
-    coefficients = at.fvector("coefficients")
-    x = at.fscalar("x")
-    components, updates = aesara.scan(
-        fn=lambda coefficient, power, free_variable: coefficient * (free_variable**power),
-        sequences=[coefficients, at.arange(numbers.size, dtype="float32")],
-        outputs_info=None,
-        non_sequences=x,
-    )
-    return symbolic(aesara.function([coefficients, x], components.sum(), updates=updates), numbers, value)
 
 
 def _plain(numbers: jax.Array, value: jax.Array) -> Program:

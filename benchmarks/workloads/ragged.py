@@ -19,7 +19,7 @@ import loopjax as aesara
 import loopjax.tensor as at
 from benchmarks.compare import close
 from benchmarks.program import Program, jitted, normal, on_device, symbolic
-from benchmarks.workload import Contenders, Workload
+from benchmarks.workload import Contenders, Scale, Workload
 
 
 class Size(NamedTuple):
@@ -48,8 +48,9 @@ def _data(size: Size) -> Data:
     return Data(x, W, U, array(4 * n), on_device(lengths.astype("int32")))
 
 
-def _make(size: Size, packed: bool, gradient: bool, quick: bool) -> Contenders:
-    data = _data(Size(20, 4, 32) if quick else size)
+def _make(size: Size, packed: bool, gradient: bool, scale: Scale) -> Contenders:
+    size = scale.pick(size, quick=Size(20, 4, 32))
+    data = _data(size._replace(steps=scale.steps(size.steps)))
     return Contenders(
         loopjax=lambda: _loopjax(data, packed, gradient),
         plain=lambda: _masked(data, gradient),

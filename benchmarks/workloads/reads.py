@@ -1,88 +1,159 @@
-"""A long elementwise loop, ``h = 0.999 * h + 0.01 * sin(h)``, of which a reduction or a part is read."""
+"""A loop of which one step, some steps or a reduction over all steps is read: what nobody reads need not be stored."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-import loopjax as aesara
-import loopjax.tensor as at
-from benchmarks.program import Program, jitted, on_device, symbolic
-from benchmarks.workload import Contenders, Workload
+from benchmarks.compare import close
+from benchmarks.program import Program, jitted, normal, on_device
+from benchmarks.programs.reads import READ, SLICE, STEP, STRIDE, reads
+from benchmarks.symbolic import Symbolic
+from benchmarks.workload import Contenders, Scale, Workload
 
-THIN = 10
-"""Steps from one that is read to the next."""
+UNITS = 64
+WHAT = {
+    "read-step": f"step {STEP} alone",
+    "read-slice": f"steps {SLICE.start:,} to {SLICE.stop:,}",
+    "read-stride": f"every {STRIDE}th step",
+    "reduce-sum": "the sum over steps",
+    "reduce-logsumexp": "logsumexp over steps",
+    "reduce-argmax": "argmax over steps",
+    "reduce-dot": "a weighted sum over steps",
+}
 
-Read = Callable[[Any], Any]
+
+class Data(NamedTuple):
+    """``a (units,)``, ``u (T, units)``, ``weights (T,)``, float32."""
+
+    a: Any
+    u: Any
+    weights: Any
 
 
-def _step(h: Any, sin: Callable[[Any], Any]) -> Any:
-    return 0.999 * h + 0.01 * sin(h)
-
-
-def _make(read: Read, tuned: Callable[[Any, int], Any], quick: bool) -> Contenders:
-    size, steps = (2_000, 200) if quick else (20_000, 1_000)
-    start = on_device(np.random.default_rng(0).normal(size=size))
+def _make(what: str, scale: Scale) -> Contenders:
+    # At least as many as are read, at most the strides' multiple.
+    steps = max(scale.steps(20_000, quick=2_000), SLICE.stop if what == "read-slice" else 2 * STEP)
+    rng = np.random.default_rng(0)
+    data = Data(
+        on_device(rng.uniform(0.1, 0.9, UNITS).astype("float32")), normal(rng, steps, UNITS), normal(rng, steps)
+    )
     return Contenders(
-        loopjax=lambda: _loopjax(start, steps, read),
-        plain=lambda: _plain(start, steps, read),
-        tuned=lambda: jitted(partial(tuned, steps=steps), start, wide=True),
+        loopjax=Symbolic(reads, data, options={"what": what}),
+        plain=lambda: _plain(what, data),
+        tuned=lambda: jitted(TUNED[what], *data),
     )
 
 
-def _loopjax(start: jax.Array, steps: int, read: Read) -> Program:
-    h0 = at.dvector("h0")
-    out, updates = aesara.scan(fn=lambda h: _step(h, at.sin), outputs_info=h0, n_steps=steps)
-    return symbolic(aesara.function([h0], read(out), updates=updates), start)
+def _plain(what: str, data: Data) -> Program:
+    read: Callable[..., Any] = READ[what]
 
+    def network(*arrays: Any) -> Any:
+        d = Data(*arrays)
 
-def _plain(start: jax.Array, steps: int, read: Read) -> Program:
-    def run(h0: Any) -> Any:
-        def step(h: Any, _: None) -> tuple[Any, Any]:
-            h = _step(h, jnp.sin)
+        def step(h: Any, u_t: Any) -> tuple[Any, Any]:
+            h = jnp.tanh(d.a * h + u_t)
             return h, h
 
-        return read(lax.scan(step, h0, None, length=steps)[1])
+        return read(_Words, lax.scan(step, jnp.zeros_like(d.a), d.u)[1], d.weights)
 
-    return jitted(run, start, wide=True)
-
-
-def _ran(h: Any, steps: int) -> Any:
-    return lax.fori_loop(0, steps, lambda _, h: _step(h, jnp.sin), h)
+    return jitted(network, *data, wide=what == "reduce-argmax")
 
 
-def _mean(h0: Any, steps: int) -> Any:
-    """The sum beside the value in the carry."""
+class _Words:
+    """What ``READ`` needs of a tensor module, in JAX."""
 
-    def step(_: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
-        h = _step(carry[0], jnp.sin)
-        return h, carry[1] + h
-
-    return lax.fori_loop(0, steps, step, (h0, jnp.zeros_like(h0)))[1] / steps
+    logsumexp, argmax, dot = staticmethod(jax.nn.logsumexp), staticmethod(jnp.argmax), staticmethod(jnp.dot)
 
 
-def _thinned(h0: Any, steps: int) -> Any:
-    """Loops of so many steps in a loop that stacks what each ends with."""
+def _after(a: Any, h: Any, u: Any) -> Any:
+    """``h`` after the steps of ``u``."""
+    return lax.scan(lambda h, u_t: (jnp.tanh(a * h + u_t), None), h, u, unroll=4)[0]
 
-    def several(h: Any, _: None) -> tuple[Any, Any]:
-        h = _ran(h, THIN)
+
+def _step(a: Any, u: Any, weights: Any) -> Any:
+    """No later step is taken."""
+    return _after(a, jnp.zeros_like(a), u[: STEP + 1])
+
+
+def _slice(a: Any, u: Any, weights: Any) -> Any:
+    """Those before are not stored, those after not taken."""
+
+    def step(h: Any, u_t: Any) -> tuple[Any, Any]:
+        h = jnp.tanh(a * h + u_t)
         return h, h
 
-    return lax.scan(several, _ran(h0, steps // 2), None, length=(steps - steps // 2) // THIN)[1]
+    return lax.scan(step, _after(a, jnp.zeros_like(a), u[: SLICE.start]), u[SLICE], unroll=4)[1]
 
 
-WHAT = "1,000 elementwise steps on 20,000 values"
-WORKLOADS = (
-    Workload("reads-mean", f"{WHAT}, their mean", partial(_make, lambda out: out.mean(0), _mean)),
-    Workload(
-        "reads-thinned",
-        f"{WHAT}, every 10th of the second half",
-        partial(_make, lambda out: out[out.shape[0] // 2 + THIN - 1 :: THIN], _thinned),
+def _stride(a: Any, u: Any, weights: Any) -> Any:
+    """A loop of blocks; of each, its first step is stored."""
+
+    def block(h: Any, u: Any) -> tuple[Any, Any]:
+        first = jnp.tanh(a * h + u[0])
+        return _after(a, first, u[1:]), first
+
+    return lax.scan(block, jnp.zeros_like(a), u.reshape(-1, STRIDE, UNITS))[1]
+
+
+def _reduced(
+    start: Callable[[Any], Any], add: Callable[..., Any], last: Callable[[Any], Any] = lambda total: total
+) -> Any:
+    """A reduction in the carry: from ``start(a)``, ``add(total, h, weight, t)`` at every step."""
+
+    def reduced(a: Any, u: Any, weights: Any) -> Any:
+        def step(carry: Any, inputs: Any) -> tuple[Any, None]:
+            (h, t, total), (u_t, weight) = carry, inputs
+            h = jnp.tanh(a * h + u_t)
+            return (h, t + 1, add(total, h, weight, t)), None
+
+        carry = (jnp.zeros_like(a), jnp.zeros((), "int32"), start(a))
+        (_, _, total), _ = lax.scan(step, carry, (u, weights), unroll=4)
+        return last(total)
+
+    return reduced
+
+
+def _first_largest(total: tuple[Any, Any], h: Any, weight: Any, t: Any) -> tuple[Any, Any]:
+    most, where = total
+    return jnp.maximum(most, h), jnp.where(h > most, t, where)
+
+
+TUNED: dict[str, Callable[..., Any]] = {
+    "read-step": _step,
+    "read-slice": _slice,
+    "read-stride": _stride,
+    "reduce-sum": _reduced(jnp.zeros_like, lambda total, h, weight, t: total + h),
+    # The states are at most 1, so that no running maximum is needed.
+    "reduce-logsumexp": _reduced(jnp.zeros_like, lambda total, h, weight, t: total + jnp.exp(h), jnp.log),
+    "reduce-argmax": _reduced(
+        lambda a: (jnp.full_like(a, -jnp.inf), jnp.zeros(a.shape, "int32")),
+        _first_largest,
+        lambda total: total[1],
     ),
+    "reduce-dot": _reduced(jnp.zeros_like, lambda total, h, weight, t: total + weight * h),
+}
+
+
+def _same_places(result: Any, expected: Any) -> None:
+    """Of integers, whatever their width."""
+    np.testing.assert_array_equal(np.asarray(jax.tree.leaves(result)[0]), np.asarray(expected))
+
+
+WORKLOADS = tuple(
+    Workload(
+        name,
+        f"{text} of 20,000, 64 values",
+        partial(_make, name),
+        compare=_same_places if name == "reduce-argmax" else close(1e-4),
+        # Where few steps are read, the number of the others does not matter.
+        grows_to=0 if name in ("read-step", "read-slice") else 1_000_000,
+    )
+    for name, text in WHAT.items()
 )

@@ -3,8 +3,6 @@
 ``x(t) = tanh(W x(t-1) + W_in_1 u(t) + W_in_2 u(t-4) + W_feedback y(t-1))`` and ``y(t) = W_out x(t-3)``.
 """
 
-# ruff: noqa: N803, N806 - arrays have the names that the guide gives them
-
 from __future__ import annotations
 
 from functools import partial
@@ -15,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-import loopjax as aesara
-import loopjax.tensor as at
 from benchmarks.compare import close
-from benchmarks.program import Program, jitted, normal, symbolic
-from benchmarks.workload import Contenders, Workload
+from benchmarks.program import Program, jitted, normal
+from benchmarks.programs.rnn_taps import rnn_taps
+from benchmarks.symbolic import Symbolic
+from benchmarks.workload import Contenders, Scale, Workload
 
 UNITS = 64
 
@@ -37,50 +35,20 @@ class Data(NamedTuple):
     W_out: Any
 
 
-def _data(quick: bool) -> Data:
+def _data(steps: int) -> Data:
     rng = np.random.default_rng(0)
     array = partial(normal, rng)
-    steps = 100 if quick else 500
     matrices = (array(UNITS, UNITS, scale=0.3 / UNITS**0.5) for _ in range(5))
     return Data(array(steps + 4, UNITS), array(3, UNITS), array(UNITS), *matrices)
 
 
-def _make(gradient: bool, quick: bool) -> Contenders:
-    data = _data(quick)
+def _make(gradient: bool, scale: Scale) -> Contenders:
+    data = _data(scale.steps(500, quick=100))
     return Contenders(
-        loopjax=lambda: _loopjax(data, gradient),
+        loopjax=Symbolic(rnn_taps, data, options={"gradient": gradient}),
         plain=lambda: _plain(data, gradient),
         tuned=lambda: jitted(_tuned_grad if gradient else _tuned, *data),
     )
-
-
-def _loopjax(data: Data, gradient: bool) -> Program:
-    W, W_in_1, W_in_2, W_feedback, W_out = matrices = [at.fmatrix() for _ in range(5)]
-    u, x0, y0 = at.fmatrix("u"), at.fmatrix("x0"), at.fvector("y0")
-
-    def one_step(
-        u_tm4: Any,
-        u_t: Any,
-        x_tm3: Any,
-        x_tm1: Any,
-        y_tm1: Any,
-        W: Any,
-        W_in_1: Any,
-        W_in_2: Any,
-        W_feedback: Any,
-        W_out: Any,
-    ) -> list[Any]:
-        x_t = at.tanh(at.dot(x_tm1, W) + at.dot(u_t, W_in_1) + at.dot(u_tm4, W_in_2) + at.dot(y_tm1, W_feedback))
-        return [x_t, at.dot(x_tm3, W_out)]
-
-    (x_vals, y_vals), updates = aesara.scan(
-        fn=one_step,
-        sequences={"input": u, "taps": [-4, -0]},
-        outputs_info=[{"initial": x0, "taps": [-3, -1]}, y0],
-        non_sequences=[W, W_in_1, W_in_2, W_feedback, W_out],
-    )
-    outputs = aesara.grad((y_vals**2).sum(), matrices) if gradient else [x_vals, y_vals]
-    return symbolic(aesara.function([u, x0, y0, *matrices], outputs, updates=updates), *data)
 
 
 def _plain(data: Data, gradient: bool) -> Program:

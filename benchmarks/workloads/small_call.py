@@ -7,28 +7,19 @@ from typing import Any
 import jax
 import numpy as np
 
-import loopjax as aesara
-import loopjax.tensor as at
-from benchmarks.program import Program, jitted, on_device, symbolic
-from benchmarks.workload import Contenders, Workload
+from benchmarks.program import Program, jitted, on_device
+from benchmarks.programs.small_call import add_one, counter
+from benchmarks.symbolic import Symbolic
+from benchmarks.workload import Contenders, Scale, Workload
 
 
-def _add_one(quick: bool) -> Contenders:
+def _add_one(scale: Scale) -> Contenders:
     value = on_device(np.float32(1.0))
-
-    def loopjax() -> Program:
-        x = at.fscalar("x")
-        return symbolic(aesara.function([x], x + 1), value)
-
-    return Contenders(loopjax, lambda: jitted(lambda x: x + 1, value))
+    return Contenders(Symbolic(add_one, (value,)), lambda: jitted(lambda x: x + 1, value))
 
 
-def _counter(quick: bool) -> Contenders:
+def _counter(scale: Scale) -> Contenders:
     start = np.int32(0)
-
-    def loopjax() -> Program:
-        counter = aesara.shared(start)
-        return symbolic(aesara.function([], counter, updates=[(counter, counter + 1)]))
 
     def plain() -> Program:
         count: Any = on_device(start)
@@ -44,10 +35,10 @@ def _counter(quick: bool) -> Contenders:
 
         return Program(call, lambda: (step.lower(count),))
 
-    return Contenders(loopjax, plain)
+    return Contenders(Symbolic(counter, shared=(start,)), plain)
 
 
 WORKLOADS = (
-    Workload("small-call", "x + 1 on a scalar", _add_one, wait="sample"),
-    Workload("small-call-shared", "a counter in a shared variable", _counter, wait="sample"),
+    Workload("small-call", "x + 1 on a scalar", _add_one, wait="sample", grows_to=0),
+    Workload("small-call-shared", "a counter in a shared variable", _counter, wait="sample", grows_to=0),
 )

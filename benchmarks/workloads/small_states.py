@@ -15,13 +15,13 @@ import loopjax as aesara
 import loopjax.tensor as at
 from benchmarks.compare import close
 from benchmarks.program import Program, jitted, on_device, symbolic
-from benchmarks.workload import Contenders, Workload
+from benchmarks.workload import Contenders, Scale, Workload
 
 STEPS = 1_000
 
 
-def _make(count: int, size: int, gradient: bool, quick: bool) -> Contenders:
-    steps = 20 if quick else STEPS
+def _make(count: int, size: int, gradient: bool, scale: Scale) -> Contenders:
+    steps = scale.steps(STEPS, quick=20)
     rng = np.random.default_rng(0)
     shape = (size,) if size > 1 else ()
     starts = tuple(on_device(rng.normal(size=shape)) for _ in range(count))

@@ -8,22 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-import loopjax as aesara
-import loopjax.tensor as at
-from benchmarks.program import Program, jitted, symbolic
-from benchmarks.workload import Contenders, Workload
-
-
-def guide_sums() -> tuple[Any, Any, Any]:
-    """The guide's program: its input, its running sums and their updates."""
-    up_to = at.iscalar("up_to")
-    seq = at.arange(up_to)
-    sums, updates = aesara.scan(
-        fn=lambda arange_val, sum_to_date: sum_to_date + arange_val,
-        sequences=seq,
-        outputs_info=at.as_tensor_variable(np.asarray(0, seq.dtype)),
-    )
-    return up_to, sums, updates
+from benchmarks.program import Program, jitted
+from benchmarks.programs.triangular import triangular
+from benchmarks.symbolic import Symbolic
+from benchmarks.workload import Contenders, Scale, Workload
 
 
 def plain_sums(n: int) -> Any:
@@ -35,14 +23,9 @@ def plain_sums(n: int) -> Any:
     return lax.scan(step, jnp.zeros((), "int64"), jnp.arange(n, dtype="int64"))[1]
 
 
-def _make(quick: bool) -> Contenders:
-    n = 100_000 if quick else 1_000_000
-    return Contenders(loopjax=lambda: _loopjax(n), plain=lambda: _plain(n), tuned=lambda: _tuned(n))
-
-
-def _loopjax(n: int) -> Program:
-    up_to, sums, updates = guide_sums()
-    return symbolic(aesara.function([up_to], sums, updates=updates), np.int32(n))
+def _make(scale: Scale) -> Contenders:
+    n = scale.steps(1_000_000, quick=100_000)
+    return Contenders(loopjax=Symbolic(triangular, (np.int32(n),)), plain=lambda: _plain(n), tuned=lambda: _tuned(n))
 
 
 def _plain(n: int) -> Program:

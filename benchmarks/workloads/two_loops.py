@@ -15,15 +15,15 @@ import loopjax as aesara
 import loopjax.tensor as at
 from benchmarks.compare import close
 from benchmarks.program import Program, jitted, on_device, symbolic
-from benchmarks.workload import Contenders, Workload
+from benchmarks.workload import Contenders, Scale, Workload
 
 STEPS = 5_000
 
 
-def _make(size: int, quick: bool) -> Contenders:
+def _make(size: int, scale: Scale) -> Contenders:
     rng = np.random.default_rng(0)
     shape = (size,) if size > 1 else ()
-    x = on_device(rng.normal(size=(50 if quick else STEPS, *shape)))
+    x = on_device(rng.normal(size=(scale.steps(STEPS, quick=50), *shape)))
     h0, w = on_device(rng.normal(size=shape)), on_device(rng.uniform(0.5, 1, size=shape))
     return Contenders(
         loopjax=lambda: _loopjax(x, h0, w),
@@ -60,10 +60,10 @@ def _one_loop(x: Any, h0: Any, w: Any) -> list[Any]:
     return list(lax.scan(step, (h0, h0), x)[1])
 
 
-def _make_same(size: int, quick: bool) -> Contenders:
+def _make_same(size: int, scale: Scale) -> Contenders:
     rng = np.random.default_rng(0)
-    n = 16 if quick else size
-    x = on_device(rng.normal(size=(20 if quick else 500, n)))
+    n = scale.pick(size, quick=16)
+    x = on_device(rng.normal(size=(scale.steps(500, quick=20), n)))
     h0, w = on_device(rng.normal(size=n)), on_device(rng.normal(size=(n, n)) / n**0.5)
     return Contenders(
         loopjax=lambda: _same(x, h0, w),

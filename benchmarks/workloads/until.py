@@ -9,32 +9,21 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-import loopjax as aesara
-import loopjax.tensor as at
-from benchmarks.program import Program, jitted, on_device, symbolic
-from benchmarks.workload import Contenders, Workload
+from benchmarks.program import Program, jitted, on_device
+from benchmarks.programs.until import until
+from benchmarks.symbolic import Symbolic
+from benchmarks.workload import Contenders, Scale, Workload
 
 MOST = 1_024
 
 
-def _make(quick: bool) -> Contenders:
-    bound = on_device(np.float64(1e20 if quick else 1e200))
+def _make(scale: Scale) -> Contenders:
+    bound = on_device(np.float64(scale.pick(1e200, quick=1e20)))
     return Contenders(
-        loopjax=lambda: _loopjax(bound),
+        loopjax=Symbolic(until, (bound,), options={"most": MOST}),
         plain=lambda: _by_hand(bound, in_place=False),
         tuned=lambda: _by_hand(bound, in_place=True),
     )
-
-
-def _loopjax(bound: jax.Array) -> Program:
-    max_value = at.dscalar("max_value")
-    values, updates = aesara.scan(
-        fn=lambda previous_power, max_value: (previous_power * 2, aesara.until(previous_power * 2 > max_value)),
-        outputs_info=at.constant(np.float64(1.0)),
-        non_sequences=max_value,
-        n_steps=MOST,
-    )
-    return symbolic(aesara.function([max_value], values, updates=updates), bound)
 
 
 def _by_hand(bound: jax.Array, in_place: bool) -> Program:
@@ -65,4 +54,4 @@ def _by_hand(bound: jax.Array, in_place: bool) -> Program:
     return Program(call, whole.lower)
 
 
-WORKLOADS = (Workload("until", "doubling until 1e200", _make),)
+WORKLOADS = (Workload("until", "doubling until 1e200", _make, grows_to=0),)

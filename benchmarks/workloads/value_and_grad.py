@@ -1,6 +1,6 @@
 """A cost and its gradients from one function, the gradients asked for one by one."""
 
-# ruff: noqa: N803, N806 - arrays have the names that the guide gives them
+# ruff: noqa: N803 - arrays have the names that the guide gives them
 
 from __future__ import annotations
 
@@ -12,39 +12,25 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-import loopjax as aesara
-import loopjax.tensor as at
 from benchmarks.compare import close
-from benchmarks.program import Program, jitted, normal, symbolic
-from benchmarks.workload import Contenders, Workload
+from benchmarks.program import jitted, normal
+from benchmarks.programs.value_and_grad import value_and_grad
+from benchmarks.symbolic import Symbolic
+from benchmarks.workload import Contenders, Scale, Workload
 
 UNITS = 64
 
 
-def _make(quick: bool) -> Contenders:
+def _make(scale: Scale) -> Contenders:
     rng = np.random.default_rng(0)
     array = partial(normal, rng)
-    x = array(50 if quick else 500, 8, UNITS)
+    x = array(scale.steps(500, quick=50), 8, UNITS)
     parameters = (*(array(UNITS, UNITS, scale=0.5 / UNITS**0.5) for _ in range(2)), array(UNITS))
     return Contenders(
-        loopjax=lambda: _loopjax(x, parameters),
+        loopjax=Symbolic(value_and_grad, (x,), parameters),
         plain=lambda: jitted(_plain, x, *parameters),
         tuned=lambda: jitted(_tuned, x, *parameters),
     )
-
-
-def _loopjax(inputs: jax.Array, values: tuple[jax.Array, ...]) -> Program:
-    x = at.ftensor3("x")
-    W_in, W, b = parameters = [aesara.shared(value) for value in values]
-    h, updates = aesara.scan(
-        fn=lambda x_t, h_tm1, W_in, W, b: at.tanh(at.dot(x_t, W_in) + at.dot(h_tm1, W) + b),
-        sequences=x,
-        outputs_info=at.zeros_like(x[0]),
-        non_sequences=[W_in, W, b],
-    )
-    cost = (h**2).mean()
-    gradients = [aesara.grad(cost, parameter) for parameter in parameters]
-    return symbolic(aesara.function([x], [cost, *gradients], updates=updates), inputs)
 
 
 def _cost(x: Any, W_in: Any, W: Any, b: Any) -> Any:

@@ -14,10 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-import loopjax as aesara
 from benchmarks.program import Program
-from benchmarks.workload import Contenders, Workload
-from benchmarks.workloads.triangular import guide_sums, plain_sums
+from benchmarks.programs.triangular import triangular
+from benchmarks.symbolic import Symbolic
+from benchmarks.workload import Contenders, Scale, Workload
+from benchmarks.workloads.triangular import plain_sums
 
 SMALLEST = 1_024
 """The least capacity of a padded buffer."""
@@ -30,10 +31,10 @@ def _lengths(count: int, most: int) -> list[int]:
     return [int(n) for n in np.random.default_rng(0).permutation(chosen)]
 
 
-def _make(count: int, last: bool, quick: bool) -> Contenders:
-    lengths = _lengths(5, 10_000) if quick else _lengths(count, 1_000_000)
+def _make(count: int, last: bool, scale: Scale) -> Contenders:
+    lengths = _lengths(scale.pick(count, quick=5), scale.steps(1_000_000, quick=10_000))
     return Contenders(
-        loopjax=lambda: _through(lengths, _loopjax(last)),
+        loopjax=Symbolic(triangular, options={"last": last}, calls=[(np.int32(n),) for n in lengths]),
         plain=lambda: _through(lengths, _plain(last)),
         tuned=lambda: _through(lengths, _tuned_last() if last else _tuned()),
     )
@@ -41,12 +42,6 @@ def _make(count: int, last: bool, quick: bool) -> Contenders:
 
 def _through(lengths: Sequence[int], one: Callable[[int], Any]) -> Program:
     return Program(lambda: [one(n) for n in lengths])
-
-
-def _loopjax(last: bool) -> Callable[[int], Any]:
-    up_to, sums, updates = guide_sums()
-    function = aesara.function([up_to], sums[-1] if last else sums, updates=updates)
-    return lambda n: function(np.int32(n))
 
 
 def _in_x64(function: Callable[[int], Any]) -> Callable[[int], Any]:

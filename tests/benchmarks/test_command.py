@@ -28,10 +28,7 @@ def _saved(path: Path) -> dict[str, Any]:
 def test_measures_compares_and_saves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "results.json"
     assert command.main(["power-narrow", "triangular", "--quick", "--json", str(path)]) == 0
-
-    printed = capsys.readouterr().out
-    assert "power-narrow" in printed
-    assert "pytensor: skipped" in printed
+    assert "power-narrow" in capsys.readouterr().out
 
     saved = _saved(path)
     assert {"backend", "device", "jax", "python"} <= set(saved["environment"])
@@ -45,7 +42,7 @@ def test_measures_compares_and_saves(tmp_path: Path, capsys: pytest.CaptureFixtu
             assert 0 < outcome["milliseconds"]["low"] <= outcome["milliseconds"]["median"]
             assert outcome["first_milliseconds"]["median"] > outcome["milliseconds"]["median"]
             assert outcome["compilations"] >= 1
-            assert len(outcome["temporaries"]) >= 1
+            assert 0 < outcome["front"] < 1
 
 
 def test_a_second_run_keeps_other_workloads(tmp_path: Path) -> None:
@@ -78,8 +75,8 @@ def test_a_wrong_contender_is_reported_and_the_run_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    wrong = Workload("wrong", "", lambda quick: Contenders(loopjax, lambda: _constant(1.0)))
-    right = replace(wrong, name="right", make=lambda quick: Contenders(*(2 * [lambda: _constant(1.0)])))
+    wrong = Workload("wrong", "", lambda scale: Contenders(loopjax, lambda: _constant(1.0)))
+    right = replace(wrong, name="right", make=lambda scale: Contenders(*(2 * [lambda: _constant(1.0)])))
     monkeypatch.setattr(command, "WORKLOADS", (wrong, right))
     path = tmp_path / "results.json"
 

@@ -1,0 +1,133 @@
+"""How time grows with the number of steps: of a call, and of what comes before the first one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from benchmarks.measure import Effort, built, repeating, temporaries, timings
+from benchmarks.program import Program, waited
+from benchmarks.spread import spread
+from benchmarks.table import NOTHING, Layout
+from benchmarks.workload import Contender, Scale, Workload
+
+SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
+QUICK_SIZES = (100, 1_000)
+LONGEST = 10.0
+"""Seconds of a call; no contender is given more steps after one that took longer."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A contender at a number of steps: of a call, of tracing and compiling, and the largest stage's temporaries."""
+
+    steps: int
+    milliseconds: float
+    build_milliseconds: float
+    temporaries: int | None
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A workload's contenders, by ascending number of steps."""
+
+    name: str
+    size: str
+    points: Mapping[str, Sequence[Point]]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(saved: Mapping[str, Any]) -> Growth:
+        points = {name: [Point(**point) for point in some] for name, some in saved["points"].items()}
+        return Growth(saved["name"], saved["size"], points)
+
+
+def grow(workload: Workload, scale: Scale, effort: Effort) -> Growth:
+    """Measures the contenders in JAX at each size, results compared, until a call takes too long."""
+    found: dict[str, list[Point]] = {}
+    for steps in QUICK_SIZES if scale.quick else SIZES:
+        if steps > workload.grows_to:
+            break
+        made = workload.make(scale._replace(n_steps=steps))
+        contenders = {name: contender for name, contender in made._asdict().items() if contender is not None}
+        start = perf_counter()
+        programs = _agreeing(workload, contenders)
+        for name, point in _points(workload, steps, contenders, programs, effort).items():
+            found.setdefault(name, []).append(point)
+        if perf_counter() - start > LONGEST * 10 or any(found[name][-1].milliseconds > 1e3 * LONGEST for name in found):
+            break
+    return Growth(workload.name, "quick" if scale.quick else "full", found)
+
+
+def _agreeing(workload: Workload, contenders: Mapping[str, Contender]) -> dict[str, Program]:
+    programs = {name: contender() for name, contender in contenders.items()}
+    results = {name: waited(program.call()) for name, program in programs.items()}
+    for result in results.values():
+        workload.compare(result, results["plain"])
+    return programs
+
+
+def _points(
+    workload: Workload,
+    steps: int,
+    contenders: Mapping[str, Contender],
+    programs: Mapping[str, Program],
+    effort: Effort,
+) -> dict[str, Point]:
+    times = timings({name: repeating(program, workload.wait) for name, program in programs.items()}, effort)
+    points = {}
+    for name, program in programs.items():
+        call = spread(times[name]).median
+        sizes = temporaries(program)
+        build = max(0.0, built(contenders[name]).first.seconds - call)
+        points[name] = Point(steps, 1e3 * call, 1e3 * build, max(sizes) if sizes else None)
+    return points
+
+
+def steepest(points: Sequence[Point]) -> float:
+    """The most by which time outgrows the steps from one size to the next; at most 1 where it is linear."""
+    slopes = [(b.milliseconds / a.milliseconds) / (b.steps / a.steps) for a, b in pairwise(points)]
+    return max(slopes, default=math.nan)
+
+
+def report(found: Sequence[Growth], layout: Layout) -> str:
+    """LoopJAX's milliseconds at each number of steps: of a call, and of what comes before."""
+    sizes = sorted({point.steps for one in found for point in one.points["loopjax"]})
+
+    def row(one: Growth) -> list[str]:
+        at = {point.steps: point for point in one.points["loopjax"]}
+        cells = [f"{at[n].milliseconds:.3g} + {at[n].build_milliseconds:.0f}" if n in at else NOTHING for n in sizes]
+        return [one.name, *cells]
+
+    return layout(("workload: ms of a call + before it", *(f"{n:,} steps" for n in sizes)), list(map(row, found)))
+
+
+def plot(found: Sequence[Growth], path: Path) -> None:
+    """One panel a workload: time of a call over steps as lines, of tracing and compiling dashed. Needs matplotlib."""
+    try:
+        matplotlib = import_module("matplotlib.figure")
+    except ImportError as error:
+        raise ImportError("plots need matplotlib: pip install 'loopjax[bench]'") from error
+    columns = min(4, len(found))
+    rows = math.ceil(len(found) / columns)
+    figure = matplotlib.Figure(figsize=(4 * columns, 3 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for one, panel in zip(found, panels, strict=False):
+        for number, (name, points) in enumerate(one.points.items()):
+            steps = [point.steps for point in points]
+            panel.loglog(steps, [point.milliseconds for point in points], f"C{number}o-", label=name)
+            panel.loglog(steps, [point.build_milliseconds for point in points], f"C{number}--")
+        panel.set(title=one.name, xlabel="steps", ylabel="ms")
+    for panel in list(figure.axes)[len(found) :]:
+        panel.remove()
+    figure.axes[0].legend()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)

@@ -1,0 +1,20 @@
+"""The forward pass of a hidden Markov model, in logarithms."""
+
+# ruff: noqa: N803, N806 - matrices have the names that the field gives them
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def hmm(aesara: Any) -> Any:
+    """The log-likelihood of ``seen (T,)``, of it, ``start (n,)``, ``A (n, n)`` and ``B (n, symbols)``, logarithms."""
+    at = aesara.tensor
+    seen, start, A, B = at.ivector("seen"), at.dvector("start"), at.dmatrix("A"), at.dmatrix("B")
+    alpha, updates = aesara.scan(
+        fn=lambda symbol, alpha, A, B: at.logsumexp(alpha.dimshuffle(0, "x") + A, axis=0) + B[:, symbol],
+        sequences=seen[1:],
+        outputs_info=start + B[:, seen[0]],
+        non_sequences=[A, B],
+    )
+    return aesara.function([seen, start, A, B], at.logsumexp(alpha[-1]), updates=updates)

@@ -1,0 +1,61 @@
+"""The forward pass of a hidden Markov model."""
+
+# ruff: noqa: N803, N806 - matrices have the names that the field gives them
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from benchmarks.program import jitted, on_device
+from benchmarks.programs.hmm import hmm
+from benchmarks.symbolic import Symbolic
+from benchmarks.workload import Contenders, Scale, Workload
+
+STATES, SYMBOLS = 32, 16
+
+
+def _make(scale: Scale) -> Contenders:
+    rng = np.random.default_rng(0)
+    start, A, B = (
+        np.log(rng.dirichlet(np.ones(shape[-1]), shape[:-1]))
+        for shape in ((STATES,), (STATES, STATES), (STATES, SYMBOLS))
+    )
+    seen = rng.integers(0, SYMBOLS, scale.steps(1_000, quick=100)).astype("int32")
+    data = tuple(map(on_device, (seen, start, A, B)))
+    return Contenders(
+        loopjax=Symbolic(hmm, data),
+        plain=lambda: jitted(_plain, *data, wide=True),
+        tuned=lambda: jitted(_tuned, *data, wide=True),
+    )
+
+
+def _plain(seen: Any, start: Any, A: Any, B: Any) -> Any:
+    def step(alpha: Any, symbol: Any) -> tuple[Any, None]:
+        return jax.nn.logsumexp(alpha[:, None] + A, axis=0) + B[:, symbol], None
+
+    return jax.nn.logsumexp(lax.scan(step, start + B[:, seen[0]], seen[1:])[0])
+
+
+def _tuned(seen: Any, start: Any, A: Any, B: Any) -> Any:
+    """Exponentials of the matrices are taken once, so that a step is one product; what its sum loses in size, the
+    logarithm of a scale remembers."""
+    steps, chances = jnp.exp(A), jnp.exp(B).T
+
+    def scaled(alpha: Any) -> tuple[Any, Any]:
+        size = alpha.sum()
+        return alpha / size, size
+
+    def step(alpha: Any, symbol: Any) -> tuple[Any, Any]:
+        return scaled((alpha @ steps) * chances[symbol])
+
+    first, size = scaled(jnp.exp(start) * chances[seen[0]])
+    sizes = lax.scan(step, first, seen[1:], unroll=4)[1]
+    return jnp.log(size) + jnp.log(sizes).sum()
+
+
+WORKLOADS = (Workload("hmm", "forward pass, 32 states, T=1,000", _make),)
