@@ -59,7 +59,9 @@ class TestElementwise:
     def test_several_stacks_no_longer_fit(self):
         x = at.dvector("x")
         start = at.constant(0.0, dtype="float64")
-        outs, _ = loopjax.scan(lambda x, *h: [v + x for v in h], sequences=x, outputs_info=[start] * 4)
+        outs, _ = loopjax.scan(
+            lambda x, *h: [v * (k + 2) + x for k, v in enumerate(h)], sequences=x, outputs_info=[start] * 4
+        )
         assert plan_of(loopjax.function([x], outs), np.ones(64)).unroll == 2
 
     def test_a_short_loop_is_written_out(self):
