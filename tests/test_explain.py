@@ -32,7 +32,7 @@ class TestText:
         assert re.fullmatch(
             r"scan 'network' \[test_explain.py:\d+\]: 10 steps -> scan: each step needs the one before", lines[1]
         )
-        assert lines[2] == "  keeps last 1 of h0; differentiated; stacks 32 bytes"
+        assert lines[2] == "  keeps all of h0; differentiated; stacks 320 bytes"
         # 2 * 16 for the product, 4 for the sum and 4 for tanh; each of the three values is stored, and the state.
         assert re.fullmatch(
             r"  a step: about 40 operations on \d+ bytes, 32 bytes handed to the next, up to 128 bytes stored for the "

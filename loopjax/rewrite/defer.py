@@ -76,7 +76,10 @@ def _deferred(node: Apply, inputs: Sequence[Variable], products: Sequence[Produc
     loop.maps += [OpenMap(MapOutput(name="operand"), one.operand, stack) for one, stack in pairs]
     loop.transform(lambda node, inputs: tapped[node].on(inputs) if node in tapped else None)
     loop.drop_unread()
-    loop.notes.append(f"defer: gradients of {len(products)} matrices are one product each, behind the backward loop")
+    whose = (
+        "the gradient of a matrix is" if len(products) == 1 else f"the gradients of {len(products)} matrices are each"
+    )
+    loop.notes.append(f"defer: {whose} one product behind the backward loop")
     inner = loop.close()
     found = loop.replacements(inner)
     apart = {*matrices, *taps}

@@ -62,7 +62,8 @@ def sized(target: Target) -> tuple[Pass, ...]:
         prune,
         ("fuse", (FuseLoops(target),)),
         *((merge, prune) if "fuse" in target else ()),
-        ("pack", (PackStates(), Prune())),
+        ("pack", (PackStates(),)),
+        ("prune", (Prune(),)),
     )
     moved: tuple[Named, ...] = (
         # What is read of a loop is seen before anything stands between it and the loop.

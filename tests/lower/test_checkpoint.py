@@ -143,7 +143,7 @@ def test_the_states_stored_are_those_promised(checkpoint, most):
     states, loop = large(checkpoint)
     assert states <= most + 1  # and what is not a state: counters
     assert loop.plan.checkpoint.states <= most
-    assert f"at most {loop.plan.checkpoint.states} states of 2400 bytes at one time, as loops of" in str(loop)
+    assert f"at most {loop.plan.checkpoint.states} states of 2,400 bytes at one time, as loops of" in str(loop)
 
 
 @pytest.mark.parametrize(("every", "computed"), [(4, 3), (20, 3 - 1)])
