@@ -22,7 +22,7 @@ from loopjax.rewrite.merge import Merge
 from loopjax.rewrite.pack import PackStates
 from loopjax.rewrite.plan import PlanLoops
 from loopjax.rewrite.prune import Prune
-from loopjax.rewrite.ranges import CountRanges
+from loopjax.rewrite.ranges import CountRanges, CountSizedRanges
 from loopjax.rewrite.share import ShareParts
 from loopjax.rewrite.sink import Sink
 from loopjax.rewrite.target import Target
@@ -64,6 +64,7 @@ def sized(target: Target) -> tuple[Pass, ...]:
         *((merge, prune) if "fuse" in target else ()),
         ("pack", (PackStates(),)),
         ("prune", (Prune(),)),
+        ("ranges", (CountSizedRanges(target),)),
     )
     moved: tuple[Named, ...] = (
         # What is read of a loop is seen before anything stands between it and the loop.

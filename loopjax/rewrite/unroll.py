@@ -63,7 +63,7 @@ def steps_per_iteration(op: Scan, storage: Sequence[History], n_steps: int | Non
     stacked = [type for type, output in zip(types, op.outputs, strict=True) if output.keep.last is None]
     count = 1
     if not any(history.kind == "ring" for history in storage):
-        if _is_small(op):
+        if is_small(op):
             count = _of_elementwise(op, types, stacked, derivative)
         if count == 1:
             count = _of_windows(op, types, storage, derivative)
@@ -116,7 +116,8 @@ def _writes_matrix(node: Apply, op: Scan) -> bool:
     return found is not None and [reader.op.name for reader in readers] != ["tapped"]
 
 
-def _is_small(op: Scan) -> bool:
+def is_small(op: Scan) -> bool:
+    """Whether a body is a few elementwise ops."""
     return len(op.body.applies) <= OPS and all(
         isinstance(node.op, Call) and node.op.definition.trait == "pointwise" for node in op.body.applies
     )
