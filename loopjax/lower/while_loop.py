@@ -73,4 +73,6 @@ def _several_at_once(step: Callable[[State], State], state: State, limit: Any, c
             now = step(now)
         return now
 
-    return lax.while_loop(lambda now: now.t <= limit - count, steps, state)
+    # Less than, and of nothing negative: where it knows the limit, XLA runs `t <= -1` once (jaxlib 0.10.2, CPU).
+    last = jnp.maximum(limit - count + 1, 0)
+    return lax.while_loop(lambda now: now.t < last, steps, state)
