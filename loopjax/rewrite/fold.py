@@ -110,26 +110,40 @@ class FoldKnown:
 
     def __call__(self, graph: Graph) -> Graph:
         graph = map_regions(graph, self._within)
-        replaced: dict[Variable, Variable] = {}
-        for node in graph.applies:
-            folds = self._folds(node, graph)
-            if folds:
-                replaced.update(_folded(node, folds))
-        return settled(graph, replaced)
+        while replaced := self._replaced(graph):
+            graph = settled(graph, replaced)
+        return graph
 
     def _within(self, region: Graph, op: Op) -> Graph:
         return replace(self, differentiated=self.differentiated or isinstance(op, Differentiated))(region)
+
+    def _replaced(self, graph: Graph) -> dict[Variable, Variable]:
+        """What stands for readers that are folded. Of loops that take in weights one alone, since it then needs what
+        computes those, and another loop might need this one for that."""
+        found: dict[Variable, Variable] = {}
+        weighted = False
+        for node in graph.applies:
+            folds = self._folds(node, graph)
+            takes = any(one.weights is not None for one in folds)
+            if folds and not (takes and weighted):
+                found.update(_folded(node, folds))
+                weighted |= takes
+        return found
 
     def _folds(self, node: Apply, graph: Graph) -> list[Found]:
         op = node.op
         if not isinstance(op, Scan) or op.until or op.dynamic or not op.recurrences or (op.n_steps or 0) < 2:
             return []
         found: list[Found] = []
-        after = dependents(graph.applies, node.outputs)
+        after: set[Variable] | None = None
         for position, stack in _stacks(node, op, graph):
             readers = graph.readers.get(stack, [])
             folds = [one for reader in readers for one in _found(reader, stack, position, graph)]
-            folds = [one for one in folds if one.weights is None or one.weights not in after]
+            if any(one.weights is not None for one in folds):
+                after = dependents(graph.applies, node.outputs) if after is None else after
+                # Of a loop that is truncated, no gradient flows to weights of early steps, which are sequences then.
+                may = set() if op.truncate_gradient >= 0 else {one.weights for one in folds}.difference(after)
+                folds = [one for one in folds if one.weights is None or one.weights in may]
             folds = [one for one in folds if one.fold.kind != "logsumexp" or _bytes(stack) >= LARGE]
             if self.differentiated and not all(one.fold.kind in LINEAR for one in folds):
                 continue

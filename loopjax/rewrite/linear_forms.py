@@ -129,6 +129,8 @@ class Elementwise:
         factors, terms = [], []
         for branch in (first, second):
             if isinstance(branch, Variable):
+                if branch.type.is_float:
+                    return None  # a state that is NaN would not be forgotten: nothing times NaN is NaN
                 factors.append(zero)
                 terms.append(self._cast(branch))
             else:

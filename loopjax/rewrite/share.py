@@ -48,7 +48,8 @@ def _shared(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | N
     if len(loop.notes) == before:
         return None
     found = loop.replacements(loop.close())
-    for old, read in same:
+    # One that is read from another which is itself read from a third comes before it.
+    for old, read in reversed(same):
         found[old] = read.of(found, loop.op.n_steps, node)
     found.update(outside)
     return [found[old] for old in node.outputs]

@@ -324,3 +324,17 @@ def test_constants_make_states_equal():
     (h, g), _ = loopjax.scan(lambda a, h, g: [h * a, g * a], sequences=X, outputs_info=[ONE + 1.0, ONE * 2.0])
     (loop,) = scans(after([FoldConstants(), ShareParts()], [X], [h, g]))
     assert len(loop.recurrences) == 1
+
+
+def test_outputs_that_are_all_the_same():
+    x = at.dmatrix("x")
+
+    def step(u, h):
+        y = at.tanh(u) + h
+        return [h * 0.5 + u, y, y, y, y]
+
+    outputs, _ = loopjax.scan(step, x, [np.zeros(2), None, None, None, None])
+    found = loopjax.function([x], outputs[1:])(np.ones((5, 2)))
+    for one in found:
+        np.testing.assert_array_equal(one, found[0])
+    assert found[0].shape == (5, 2)

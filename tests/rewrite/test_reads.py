@@ -465,3 +465,30 @@ class TestInside:
             np.testing.assert_allclose(one, other, rtol=1e-12)
         assert found[0][1] < 110
         assert found[1][1] > 190
+
+
+class TestFoundByReview:
+    def test_weights_of_a_truncated_loop_have_their_whole_gradient(self):
+        x, w = at.dvector("x"), at.dvector("w")
+        out, _ = loopjax.scan(
+            lambda u, h: at.tanh(h * 0.5 + u), x, at.constant(0.3, dtype="float64"), truncate_gradient=2
+        )
+        slope, stack = loopjax.function([x, w], [loopjax.grad(at.dot(w, out), w), out])(np.ones(5), np.arange(5.0))
+        np.testing.assert_allclose(slope, stack, rtol=1e-12)
+
+    def test_a_product_of_two_loops_is_folded_into_one_of_them(self):
+        x = at.dvector("x")
+        start = at.constant(0.3, dtype="float64")
+        h, _ = loopjax.scan(lambda u, h: at.tanh(h * 0.5 + u), x, start)
+        g, _ = loopjax.scan(lambda u, h: at.tanh(h * 0.2 + u), x, start, go_backwards=True)
+        value, one, other = loopjax.function([x], [at.dot(h, g), h, g], mode="FAST_COMPILE")(np.arange(7.0))
+        alone = loopjax.function([x], at.dot(h, g))(np.arange(7.0))
+        np.testing.assert_allclose([value, alone], np.dot(one, other), rtol=1e-12)
+
+    def test_many_small_terms_add_up(self):
+        a = at.fscalar("a")
+        h, _ = loopjax.scan(lambda h: h * a, outputs_info=at.constant(np.float32(0.1)), n_steps=3_000_000)
+        f = loopjax.function([a], [h.mean(), h.sum()])
+        mean, total = f(np.float32(1))
+        assert loop(f).folds
+        np.testing.assert_allclose([mean, total], [0.1, 3e5], rtol=1e-6)
