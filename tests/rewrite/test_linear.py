@@ -74,7 +74,7 @@ FLOATS = {
     "masked": (lambda x, h: at.switch(x > 0, 0.5 * h + x, h), [X], [V], ["add and mul"]),
     "max plus": (lambda x, y, h: at.maximum(x + h, y), [X, Y], [V], ["maximum and add"]),
     "min plus": (lambda x, y, h: at.minimum(h - x, at.minimum(y, h)), [X, Y], [V], ["minimum and add"]),
-    "masked max plus": (lambda x, y, h: at.switch(x > 0, at.maximum(x + h, y), y), [X, Y], [V], ["maximum and add"]),
+    "masked max plus": (lambda x, y, h: at.switch(x > 0, at.maximum(x + h, y), h), [X, Y], [V], ["maximum and add"]),
     "log": (lambda x, y, h: at.logaddexp(x + h, y), [X, Y], [V], ["logaddexp and add"]),
     "clip": (lambda x, y, h: at.maximum(at.minimum(h, x), y), [X, Y], [V], ["maximum and minimum"]),
     "matrix": (lambda a, x, h: h @ a + x, [A, X], [V], ["products of matrices"]),
@@ -212,3 +212,13 @@ def test_it_is_no_loop(monkeypatch):
     variables, outputs = program(*FLOATS["average"][:3])
     f = loopjax.function(variables, outputs, mode=REASSOCIATE, lengths="exact")
     assert " while(" not in f.lower(Z, X, V).compile().as_text()
+
+
+def test_a_switch_that_forgets_floats_is_no_linear_recurrence(monkeypatch):
+    """Nothing times NaN is NaN, which the steps one after the other would forget."""
+    x = np.where(np.arange(STEPS) == 10, np.nan, 1.0)[:, None] * np.ones(3)
+    resets = (np.arange(STEPS) % 20 == 0)[:, None] & np.ones(3, bool)
+    variables, outputs = program(lambda x, r, h: at.switch(r, x, at.maximum(h, x)), [x, resets], [V])
+    got, expected, plan = both(monkeypatch, variables, outputs, [x, resets, V])
+    assert plan.kind != "parallel"
+    np.testing.assert_array_equal(got[0], expected[0])
