@@ -12,14 +12,10 @@ import numpy as np
 from loopjax.arguments import In, Layout, Signature, resolved
 from loopjax.config import LENGTHS, config
 from loopjax.errors import UnsupportedError, about
-from loopjax.executable import CompiledStage
-from loopjax.known import CallOf
 from loopjax.mode import read_mode
 from loopjax.precision import SixtyFourBits, holds_tracers
 from loopjax.program import Options, Program, Unused, collect
-from loopjax.repeated import anew, repeated
 from loopjax.rewrite.driver import rewrite
-from loopjax.rewrite.pad import Fallback
 from loopjax.state import owned
 from loopjax.trace.graph import Graph, Variable
 from loopjax.trace.methods import word
@@ -27,10 +23,13 @@ from loopjax.trace.shared import SharedVariable
 from loopjax.trace.source import user_source
 from loopjax.trace.substitute import Replacements
 from loopjax.trace.verify import verify
-from loopjax.variants import Variant, Variants
 
 if TYPE_CHECKING:
+    from loopjax.executable import CompiledStage
     from loopjax.inline import Inlined
+    from loopjax.known import CallOf
+    from loopjax.rewrite.pad import Fallback
+    from loopjax.variants import Variant
 
 
 def function(
@@ -133,6 +132,10 @@ class Function:
     """
 
     def __init__(self, program: Program) -> None:
+        # What compiles and runs is imported when the first function is made: it would be a part of the import time.
+        from loopjax.repeated import anew, repeated
+        from loopjax.variants import Variants
+
         self.program = program
         self._for_jax: Inlined | None = None
         state = program.state

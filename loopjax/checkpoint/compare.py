@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,8 +15,7 @@ PLANS: tuple[Any, ...] = (None, 1, "sqrt", "log")
 """What ``compare`` tries unless told."""
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(NamedTuple):
     """What one plan costs: ``seconds`` of a call (the median), and ``bytes`` of temporaries that XLA allots."""
 
     plan: str
@@ -25,8 +23,7 @@ class Cost:
     bytes: int
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(NamedTuple):
     """A ``Cost`` for each plan; prints as a table."""
 
     costs: tuple[Cost, ...]
@@ -40,7 +37,8 @@ class Comparison:
         ]
         return "\n".join(lines)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
     def plot(self, path: Any = None) -> Any:
         """Time against memory, both logarithmic; the figure of matplotlib, saved where a ``path`` is given.

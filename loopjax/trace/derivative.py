@@ -38,7 +38,6 @@ class Derivative(Op):
         return DerivativeParts(tuple(values[: self.n_costs]), tuple(values[self.n_costs : last]), tuple(values[last:]))
 
 
-@dataclass(frozen=True)
 class Gradient(Derivative):
     """``sum(cotangent * d cost / d wrt)`` for each ``wrt``: what ``grad`` and ``Lop`` record."""
 
@@ -57,7 +56,6 @@ class Jacobian(Derivative):
         return tuple(_jacobian_type(parts.costs[0], type) for type in parts.wrt)
 
 
-@dataclass(frozen=True)
 class Tangent(Derivative):
     """``sum(d cost / d wrt * tangent)`` for each cost: what ``Rop`` records."""
 
@@ -107,7 +105,6 @@ class Differentiated(Op):
                 raise TypeError(f"a differentiated region expects {variable.type}, got {type}")
 
 
-@dataclass(frozen=True)
 class Linearize(Differentiated):
     """Runs a region once: its outputs, and last the residual from which its derivatives are pulled back."""
 
@@ -116,7 +113,6 @@ class Linearize(Differentiated):
         return (*(variable.type for variable in self.region.outputs), TensorType(RESIDUAL))
 
 
-@dataclass(frozen=True)
 class Pushforward(Differentiated):
     """Runs a region together with its derivative along tangents: its outputs, then the tangents of its costs.
 

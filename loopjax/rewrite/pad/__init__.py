@@ -3,21 +3,22 @@ lengths."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from loopjax.config import config
-from loopjax.rewrite.pad import index
-from loopjax.rewrite.pad.derivatives import Linear, padded_pullback, padded_region
-from loopjax.rewrite.pad.level import Axis, Claim, Fallback, Lengths, Level, Requirement
-from loopjax.rewrite.pad.loops import padded_scan
-from loopjax.rewrite.pad.rules import padded_call
-from loopjax.trace.derivative import Differentiated, Pullback
-from loopjax.trace.graph import Apply, Graph, Variable
-from loopjax.trace.loop import Scan
-from loopjax.trace.op import Call
-from loopjax.trace.types import TensorType
+from loopjax.trace.graph import Graph, Variable
+from loopjax.trace.source import Source
+
+if TYPE_CHECKING:
+    from loopjax.rewrite.pad.level import Claim, Requirement
+
+
+class Fallback(NamedTuple):
+    """An op that needs an axis at its exact length; ``stage`` where it ends one, else it is compiled per length."""
+
+    op: str
+    sources: tuple[Source, ...]
+    stage: bool
 
 
 class InputAxis(NamedTuple):
@@ -66,80 +67,7 @@ class Pad:
 
     def padded(self, graph: Graph) -> Padded:
         """The graph with room, and what a call must know of it."""
-        if not (self.values or self.axes or self.device) and not _may_vary(graph):
-            return Padded(graph, (), False, (), frozenset(), (), ())
-        counts = {
-            one: Variable(TensorType("int64"), name=f"rows of {one.variable.name or 'an input'}") for one in self.axes
-        }
-        differentiated = any(isinstance(node.op, Differentiated) for node in graph.applies)
-        # A gradient relies on valid rows past the count: nothing times NaN is NaN.
-        filling = "poison" if config.poison and not differentiated else "row 0"
-        level = Level(
-            Lengths((*self.values, *counts.values()), self.device, filling, fine=differentiated),
-            differentiated=self.differentiated,
-        )
-        for one, count in counts.items():
-            room = level.emit("dim", one.variable, axis=one.axis)
-            level.note(one.variable, {**level.of(one.variable), one.axis: Axis(count, room)})
-        outputs = [level.cut(one) for one in _walk(level, graph, graph.inputs)]
-        needed = level.lengths.exact
-        exact: list[Variable | InputAxis] = [one for one in self.values if one in needed]
-        exact += [one for one, count in counts.items() if count in needed]
-        claims = tuple(level.lengths.claims)
-        padded = Graph([*graph.inputs, *counts.values()], [*outputs, *(claim.holds for claim in claims)])
-        requirements = tuple(level.lengths.requirements)
-        return Padded(
-            padded,
-            self.axes,
-            differentiated,
-            tuple(level.lengths.fallbacks),
-            frozenset(exact),
-            claims,
-            requirements,
-        )
+        # The rules are read at the first use: most of what is imported costs more than it.
+        from loopjax.rewrite.pad.walk import padded
 
-
-__all__ = ["Fallback", "InputAxis", "Pad", "Padded"]
-
-
-def _may_vary(graph: Graph, inner: bool = False) -> bool:
-    """Whether lengths may vary though those of a call do not: what only a run decides, or, in a region (``inner``),
-    anything that is no number."""
-    for node in graph.applies:
-        op = node.op
-        if isinstance(op, Scan) and (op.until or (inner and op.n_steps is None)):
-            return True
-        if isinstance(op, Call) and (op.row == "nonzero" or (inner and op.length_inputs(len(node.inputs)))):
-            return True
-        if any(_may_vary(region, inner=True) for region in op.regions):
-            return True
-    return False
-
-
-def _walk(level: Level, graph: Graph, inputs: Sequence[Variable]) -> list[Variable]:
-    """Rewrites a graph's nodes one after the other; what stands for its outputs."""
-    new: dict[Variable, Variable] = dict(zip(graph.inputs, inputs, strict=True))
-    linear: dict[Variable, Linear] = {}
-    for node in graph.applies:
-        level.sources, level.op = node.sources, node.op.subject
-        given = [new.get(variable, variable) for variable in node.inputs]
-        outputs = _node(level, node, given, linear)
-        for old, made in zip(node.outputs, outputs, strict=True):
-            made.name = made.name or old.name
-            new[old] = made
-    return [new.get(variable, variable) for variable in graph.outputs]
-
-
-def _node(level: Level, node: Apply, given: list[Variable], linear: dict[Variable, Linear]) -> Sequence[Variable]:
-    op = node.op
-    if isinstance(op, Scan):
-        return padded_scan(level, node, op, given, _walk)
-    if isinstance(op, Differentiated):
-        outputs, known = padded_region(level, node, op, given, _walk)
-        linear[outputs[-1]] = known
-        return outputs
-    if isinstance(op, Pullback):
-        return padded_pullback(level, node, op, given, linear[given[0]])
-    if not isinstance(op, Call) or len(node.outputs) > 1:
-        return level.apply(op, *(level.exact(variable) for variable in given))
-    return [padded_call(level, node, given)]
+        return padded(self, graph)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from loopjax.errors import LengthError, where
+from loopjax.rewrite.pad import Fallback
 from loopjax.trace.convert import constant
 from loopjax.trace.graph import Apply, Constant, Variable, toposort
 from loopjax.trace.lengths import compute, is_shape, leaves_of
@@ -37,14 +38,6 @@ Axes = Mapping[int, Axis]
 
 LENGTH, OTHER = "<length>", "<other>"
 """What stands in messages for two lengths that are compared."""
-
-
-class Fallback(NamedTuple):
-    """An op that needs an axis at its exact length; ``stage`` where it ends one, else it is compiled per length."""
-
-    op: str
-    sources: tuple[Source, ...]
-    stage: bool
 
 
 class Claim(NamedTuple):
