@@ -134,14 +134,17 @@ class CompiledStage:
 
 
 def _picked(outputs: Sequence[Any], pick: Pick) -> Any:
-    """One of the outputs; one that is cut as a copy of the rows that count, made on the host, where a view costs
-    nothing and compiles nothing."""
+    """One of the outputs."""
     array = outputs[pick.position]
-    if not pick.counts:
-        return array
+    counts = [(axis, count if isinstance(count, int) else outputs[count.place].item()) for axis, count in pick.counts]
+    return cut(array, counts) if counts else array
+
+
+def cut(array: Any, counts: Sequence[tuple[int, int]]) -> Any:
+    """A copy of so many rows along these axes, made on the host, where a view costs nothing and compiles nothing."""
     rows = [slice(None)] * array.ndim
-    for axis, count in pick.counts:
-        rows[axis] = slice(count if isinstance(count, int) else int(outputs[count.place]))
+    for axis, count in counts:
+        rows[axis] = slice(count)
     part = np.asarray(array)[tuple(rows)]
     if part.shape == array.shape:
         return array

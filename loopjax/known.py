@@ -14,11 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.arguments import Layout
+from loopjax.executable import cut
+from loopjax.lower.stages import Pick
 from loopjax.lower.trip_counts import Range
 from loopjax.precision import NARROW, switched
 from loopjax.program import Program
 from loopjax.settings import default_device
 from loopjax.state import State, assign, owned
+from loopjax.trace.graph import Variable
 from loopjax.trace.shared import SharedVariable
 from loopjax.variants import Variant
 from loopjax.written import Source
@@ -69,14 +72,14 @@ class Known:
     """A call that runs an executable.
 
     ``reads`` are the positions of the executable's arguments among the values of inputs and shared variables, ``picks``
-    those of new state and results among the same values followed by what it returns. ``fresh``: variables of which a
-    call overwrites the value, which nobody else may hold. ``wide``: how JAX's x64 flag must be, ``None`` where it makes
-    no difference. ``failed`` is called where the executable raises.
+    those of new state and results among the same values followed by the ``returned`` arrays, which may say how many
+    rows count. ``fresh``: variables of which a call overwrites the value, which nobody else may hold. ``wide``: how
+    JAX's x64 flag must be, ``None`` where it makes no difference. ``failed`` is called where the executable raises.
     """
 
     program: Program
     reads: tuple[int, ...]
-    picks: tuple[int, ...]
+    picks: tuple[Pick, ...]
     returned: int
     fresh: tuple[SharedVariable, ...]
     execute: Callable[..., Any]
@@ -160,7 +163,7 @@ class Known:
             with source.block("except Exception as error:"):
                 source.line(f"failed({given}, error)")
                 source.line(miss)
-            results = [[*values, *outputs][place] for place in self.picks]
+            results = [self._picked(source, [*values, *outputs], pick) for pick in self.picks]
             self._commit(source, results)
         source.line(f"return {self._form(results[len(state.updated) :])}")
         source.globals.update(failed=self.failed)
@@ -170,12 +173,17 @@ class Known:
 
             source.globals.update(trace=find_top_trace, before=find_top_trace(None))  # type: ignore[no-untyped-call]
 
+    def _picked(self, source: Source, found: Sequence[str], pick: Pick) -> str:
+        """One of what there is, of which some rows count alone."""
+        array = found[pick.position]
+        if not pick.counts:
+            return array
+        outputs = found[-self.returned :]
+        counts = [f"({axis}, {n if isinstance(n, int) else f'{outputs[n.place]}.item()'})," for axis, n in pick.counts]
+        return source.temporary(f"{_under(source, cut, True)}({array}, ({' '.join(counts)}))")
+
     def _run(self, source: Source) -> str:
-        execute = source.name(self.execute)
-        if self.wide is None:
-            return execute
-        source.globals["x64"] = jax.enable_x64
-        return f"({execute} if x64.value is {self.wide} else {source.name(switched(self.execute, self.wide))})"
+        return source.name(self.execute) if self.wide is None else _under(source, self.execute, self.wide)
 
     def _commit(self, source: Source, results: Sequence[str]) -> None:
         """As ``State.commit``."""
@@ -234,6 +242,12 @@ def _losing(source: Source, state: State, inplace: bool) -> Iterator[None]:
         with source.block("except BaseException:"):
             source.line(f"{source.name(state.lose_overwritten)}()")
             source.line("raise")
+
+
+def _under(source: Source, run: Callable[..., Any], wide: bool) -> str:
+    """What runs with JAX's x64 flag on or off."""
+    source.globals["x64"] = jax.enable_x64
+    return f"({source.name(run)} if x64.value is {wide} else {source.name(switched(run, wide))})"
 
 
 def _convert(source: Source, one: Conversion, value: str, miss: str) -> str:
@@ -328,13 +342,22 @@ def known(
     (stage,) = variant.stages
     inner = stage.stage.graph
     places = {v: place for place, v in enumerate([*variant.graph.inputs, *inner.outputs])}
+    given = dict(stage.stage.given)
     return Known(
         program,
         tuple([places[v] for v in inner.inputs]),
-        tuple([places[v] for v in variant.graph.outputs]),
+        tuple([_pick(v, places, given, len(variant.graph.inputs)) for v in variant.graph.outputs]),
         len(inner.outputs),
         tuple(variant.donated),
         execute,
         *converting,
         failed,
     )
+
+
+def _pick(output: Variable, places: Mapping[Variable, int], given: Mapping[Variable, Pick], inputs: int) -> Pick:
+    """Where an output is among the values of inputs and what a stage returns."""
+    if output not in given:
+        return Pick(places[output], ())
+    pick = given[output]
+    return pick._replace(position=inputs + pick.position)

@@ -52,10 +52,9 @@ class Variant:
 
     @property
     def is_plain(self) -> bool:
-        """Whether arguments are passed on as they are, results too, and nothing is checked between."""
+        """Whether arguments are passed on as they are, and nothing is checked between."""
         padded = self.padded
-        cut = any(pick.counts for stage in self.stages for _, pick in stage.stage.given)
-        return not (self.pad.values or padded.axes or padded.claims or padded.requirements or cut)
+        return not (self.pad.values or padded.axes or padded.claims or padded.requirements)
 
     def values(self, arrays: Sequence[Any]) -> dict[Variable, Any]:
         """The inputs' values: arrays with room to spare, and their counts."""

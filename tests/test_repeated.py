@@ -222,6 +222,27 @@ class TestTheShortWay:
                 f(jax.numpy.int32(0))
         assert len(anew) == 3
 
+    @pytest.mark.parametrize("wide", [False, True])
+    def test_results_of_which_some_rows_count(self, anew, wide):
+        limit, last = at.dscalar("limit"), loopjax.shared(np.zeros(0), name="last")
+        (out, _), _ = loopjax.scan(
+            lambda h: ((h * 2, h * np.float32(3)), loopjax.until(h * 2 > limit)),
+            outputs_info=[at.constant(1.0, dtype="float64"), None],
+            n_steps=100,
+        )
+        f = loopjax.function(
+            [limit], {"powers": out, "matrix": at.outer(out, out), "limit": limit * 1}, updates={last: out}
+        )
+        with jax.enable_x64(wide):
+            for value in (5.0, 100.0, 5.0, 1e40):
+                rows = 2.0 ** np.arange(1, np.ceil(np.log2(value)) + 1)[:100]
+                found = f(value)
+                np.testing.assert_array_equal(found["powers"], rows)
+                np.testing.assert_array_equal(found["matrix"], np.outer(rows, rows))
+                assert found["powers"].dtype == found["limit"].dtype == "float64"
+                np.testing.assert_array_equal(last.get_value(), rows)
+        assert len(anew) == len(short(f)) == 1
+
     def test_tracers_go_the_other_way(self):
         x = at.fscalar("x")
         f = loopjax.function([x], x * x)

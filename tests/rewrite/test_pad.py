@@ -373,6 +373,19 @@ class TestPolicy:
         text = f.lower(x, m).as_text()
         assert not any(word in text for word in ("infeed", "outfeed", "callback", "send", "recv"))
 
+    def test_rows_that_are_cut_off_are_not_filled(self):
+        limit = at.dscalar("limit")
+        out = loopjax.scan(
+            lambda h: (h * 2, loopjax.until(h > limit)), outputs_info=at.constant(1.0, dtype="float64"), n_steps=100
+        )[0]
+        alone, filled = loopjax.function([limit], out), loopjax.function([limit], [out, out.sum()])
+        for limits in (5.0, 100.0):
+            rows = 2.0 ** np.arange(1, np.ceil(np.log2(limits)) + 2)
+            np.testing.assert_array_equal(alone(limits), rows)
+            np.testing.assert_array_equal(filled(limits)[0], rows)
+        assert "select" not in alone.lower(5.0).as_text()
+        assert "select" in filled.lower(5.0).as_text()
+
     def test_gradients_of_until_compile_for_capacities(self):
         limit = at.dscalar("limit")
         out = loopjax.scan(
@@ -397,7 +410,7 @@ def test_the_pass_as_text():
         "%4 = fill_rows[axis=0, value=row 0](%3, %0) : int64(?,)",
         "%5 = mask_rows[axis=0, value=zero](%4, %0) : int64(?,)",
         "%6 = sum[axis=(0,), dtype=int64, keepdims=False](%5) : int64()",
-        "%7 = cut[axes=(0,)](%4, %0) : int64(?,)",
+        "%7 = cut[axes=(0,)](%3, %0) : int64(?,)",
         "return %6, %7",
     ]
 

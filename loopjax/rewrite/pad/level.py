@@ -385,7 +385,7 @@ class Level:
         if not along:
             return variable
         rest = {axis: one for axis, one in known.items() if axis not in along}
-        made = self.emit("cut", variable, *(one.count for one in along.values()), axes=tuple(along))
+        made = self.emit("cut", _unfilled(variable, along), *(one.count for one in along.values()), axes=tuple(along))
         return self.note(made, rest)
 
     def agreed(
@@ -441,3 +441,15 @@ def plain(op: Op) -> Any:
 
 def _is_rounded(node: Apply) -> bool:
     return isinstance(node.op, Call) and node.op.row == "steps_of_pairs"
+
+
+def _unfilled(variable: Variable, along: Axes) -> Variable:
+    """What was filled, before it was, where that is cut off."""
+    node = variable.owner
+    while node is not None and isinstance(node.op, Call) and node.op.row == "fill_rows":
+        variable, count = node.inputs
+        axis = along.get(node.op.arguments["axis"])
+        if axis is None or axis.count is not count:
+            return node.outputs[0]
+        node = variable.owner
+    return variable
