@@ -39,7 +39,8 @@ class Repeated:
         self._signature = signature
         self._others = others(variant.graph)
         (self._stage,) = variant.stages
-        self._reads = [variant.graph.inputs.index(variable) for variable in self._stage.stage.graph.inputs]
+        places = {variable: place for place, variable in enumerate(variant.graph.inputs)}
+        self._reads = [places[variable] for variable in self._stage.stage.graph.inputs]
         self._lengths = [self._reads[position] for position in self._stage.stage.length_inputs]
         self._kinds: dict[Any, _Kind] = {}
         self._lock = threading.Lock()
