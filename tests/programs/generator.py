@@ -6,7 +6,7 @@
 
 from the root of the repository. A program that fails is made as small as possible and printed as a script that runs by
 itself, with the seed that finds it again; ``--keep-going`` counts and continues, ``--as-found`` prints
-it as it was found.
+it as it was found. ``--rewrites`` leaves some out: ``alone`` all but one, ``none`` all, ``some`` any.
 
 ``--gradients`` compares gradients with finite differences, which say nothing where a run nearby takes another branch:
 such programs are counted, as are those that rounding decides. Inner loops for a number of steps that differs from step
@@ -23,7 +23,7 @@ import contextlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,6 +33,7 @@ from hypothesis import strategies as st
 
 import loopjax
 from loopjax import variants
+from loopjax.rewrite.target import REWRITES
 from tests.programs.gradients import READINGS, gradient_source, in_double
 from tests.programs.ops import DRAWS, OPS, RANKS, read_dtype, result_dtype
 from tests.programs.program import (
@@ -583,9 +584,32 @@ class Tally:
         return f"{self.ran} programs ran, {self.failed} failed; left out: {reasons or 'none'}"
 
 
+NONE = frozenset(REWRITES)
+LEFT_OUT: dict[str, st.SearchStrategy[frozenset[str]]] = {
+    "all": st.just(frozenset()),
+    "none": st.just(NONE),
+    "alone": st.sampled_from(sorted(NONE)).map(lambda name: NONE - {name}),
+    "some": st.frozensets(st.sampled_from(sorted(NONE))),
+}
+LEFT_OUT["any"] = st.one_of(LEFT_OUT["none"], LEFT_OUT["alone"], LEFT_OUT["some"])
+"""The rewrites that programs run without."""
+
+
+@contextlib.contextmanager
+def without(rewrites: frozenset[str]) -> Iterator[None]:
+    """``config.mode`` without these rewrites."""
+    before = loopjax.config.mode
+    loopjax.config.mode = loopjax.Mode(rewrites)
+    try:
+        yield
+    finally:
+        loopjax.config.mode = before
+
+
 def search(
     seed: int,
     gradients: bool = False,
+    rewrites: str = "all",
     examples: int = CHUNK,
     tally: Tally | None = None,
     stop: float | None = None,
@@ -593,10 +617,11 @@ def search(
 ) -> Tally:
     """Runs a chunk of programs; after ``stop`` no further one starts. Raises ``Failed`` with the smallest that fails.
 
-    Without ``shrink`` it is the first that fails, as large as it is.
+    ``rewrites``: which they run with, of ``LEFT_OUT``. Without ``shrink`` it is the first that fails, as large as it
+    is.
     """
     tally = Tally() if tally is None else tally
-    seen: set[Program] = set()
+    seen: set[tuple[Program, frozenset[str]]] = set()
     failures: list[Failed] = []
     written = gradient_source if gradients else source
 
@@ -610,18 +635,19 @@ def search(
         phases=(hypothesis.Phase.generate, *([hypothesis.Phase.shrink] if shrink else [])),
         report_multiple_bugs=False,
     )
-    @hypothesis.given(programs(gradients))
-    def one(program: Program) -> None:
+    @hypothesis.given(programs(gradients), LEFT_OUT[rewrites])
+    def one(program: Program, left_out: frozenset[str]) -> None:
         if stop is not None and time.monotonic() > stop and not failures:
             return
-        if program in seen and not failures:
+        if (program, left_out) in seen and not failures:
             tally.left_out["came before"] += 1
             return
-        seen.add(program)
+        seen.add((program, left_out))
         try:
-            script = written(program)
-            tally.ran += not failures
-            run(script)
+            with without(left_out):
+                script = written(program)
+                tally.ran += not failures
+                run(script)
         except Undecided as undecided:
             if not failures:
                 tally.left_out[str(undecided)] += 1
@@ -640,11 +666,11 @@ def search(
     return tally
 
 
-def search_until(seconds: float, seed: int, gradients: bool = False) -> Tally:
+def search_until(seconds: float, seed: int, gradients: bool = False, rewrites: str = "all") -> Tally:
     """Runs chunks of programs for so long, the first from ``seed``, the next from the next seed."""
     tally, stop = Tally(), time.monotonic() + seconds
     while time.monotonic() < stop:
-        search(seed, gradients, tally=tally, stop=stop)
+        search(seed, gradients, rewrites, tally=tally, stop=stop)
         seed += 1
     return tally
 
@@ -665,13 +691,14 @@ def main() -> int:
     parser.add_argument("--keep-going", action="store_true")
     parser.add_argument("--as-found", action="store_true", help="print failures as large as they are, at once")
     parser.add_argument("--lengths", choices=("exact", "padded", "auto", "all"), default="auto")
+    parser.add_argument("--rewrites", choices=LEFT_OUT, default="all")
     options = parser.parse_args()
     set_lengths(options.lengths)
     tally, begin, seed = Tally(), time.monotonic(), options.seed
     stop = None if options.seconds is None else begin + options.seconds
     while (tally.ran < options.programs) if stop is None else (time.monotonic() < stop):
         try:
-            search(seed, options.gradients, tally=tally, stop=stop, shrink=not options.as_found)
+            search(seed, options.gradients, options.rewrites, tally=tally, stop=stop, shrink=not options.as_found)
         except Failed as failed:
             print(failed, flush=True)
             if not options.keep_going:

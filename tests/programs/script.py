@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from loopjax.mode import read_mode
 from tests.programs.ops import OPS, READS
 from tests.programs.program import Call, Expression, Input, Let, Loop, Number, Program, Ref, State
 from tests.programs.reference import Array, Reference, Undecided, value_of
@@ -22,6 +23,7 @@ import loopjax
 import loopjax.tensor as at
 
 nan = float("nan")
+SETTINGS
 
 
 def same(found, expected):
@@ -48,8 +50,10 @@ PREFIX = {"float64": "d", "float32": "f", "int64": "l"}
 
 
 def head(rtol: float, atol: float) -> str:
-    """What a script starts with."""
-    return HEAD.replace("RTOL", str(rtol)).replace("ATOL", str(atol))
+    """What a script starts with: of the settings, the rewrites that are left out now."""
+    left_out = sorted(read_mode(None).without)
+    settings = f"loopjax.config.mode = loopjax.Mode({left_out})\n" if left_out else ""
+    return HEAD.replace("RTOL", str(rtol)).replace("ATOL", str(atol)).replace("SETTINGS\n", settings)
 
 
 def source(program: Program) -> str:

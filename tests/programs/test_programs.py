@@ -1,8 +1,8 @@
 """Random programs through the whole pipeline, against plain Python loops over NumPy arrays.
 
-Programs run for ``LOOPJAX_PROGRAM_SECONDS`` (40) from the seed ``LOOPJAX_PROGRAM_SEED`` (a random one), a third of the
-time for gradients, half of it with room to spare for every length. A failure prints its seed and the smallest program
-that fails, as a script. For more of them, ``python -m tests.programs.generator``.
+Programs run for ``LOOPJAX_PROGRAM_SECONDS`` (60) from the seed ``LOOPJAX_PROGRAM_SEED`` (a random one), a third of the
+time for gradients; a third of it with room to spare for every length, a third with any rewrites left out. A failure
+prints its seed and the smallest program that fails, as a script. For more: ``python -m tests.programs.generator``.
 """
 
 import contextlib
@@ -15,8 +15,11 @@ import hypothesis
 import numpy as np
 import pytest
 
+import loopjax
 from loopjax.lower import interpreter, taps
+from loopjax.rewrite.constants import FoldConstants
 from loopjax.trace.derivative import Pullback
+from loopjax.trace.graph import Graph
 from tests.programs.generator import programs, search, search_until, set_lengths
 from tests.programs.gradients import READINGS, gradient_source, in_double
 from tests.programs.program import Block, Call, Input, Let, Loop, Number, Program, Ref, Sequence, State, loops, pruned
@@ -24,19 +27,20 @@ from tests.programs.reference import OtherBranch, Reference, Undecided
 from tests.programs.running import Failed, run
 from tests.programs.script import source
 
-SECONDS = float(os.environ.get("LOOPJAX_PROGRAM_SECONDS", "40"))
+SECONDS = float(os.environ.get("LOOPJAX_PROGRAM_SECONDS", "60"))
 SEED = int(os.environ.get("LOOPJAX_PROGRAM_SEED", secrets.randbits(31)))
 
 
-@pytest.mark.parametrize("lengths", ["auto", "all"])
+@pytest.mark.parametrize(("lengths", "rewrites"), [("auto", "all"), ("all", "all"), ("auto", "any")])
 @pytest.mark.parametrize("gradients", [False, True], ids=["values", "gradients"])
-def test_random_programs(gradients, lengths):
-    """``all`` gives every length and axis room to spare, with NaN in what nobody has written."""
-    share = SECONDS / 6 if gradients else SECONDS / 3
+def test_random_programs(gradients, lengths, rewrites):
+    """``lengths="all"`` gives every length and axis room to spare, with NaN in what nobody has written; with ``any``
+    rewrites there are none, one alone, or some."""
+    share = SECONDS / 9 if gradients else SECONDS * 2 / 9
     print(f"LOOPJAX_PROGRAM_SEED={SEED}")
     try:
         set_lengths(lengths)
-        tally = search_until(share, SEED, gradients)
+        tally = search_until(share, SEED, gradients, rewrites)
     finally:
         set_lengths("auto")
     print(tally)
@@ -234,6 +238,22 @@ def test_a_gradient_a_little_off_is_found(monkeypatch):
     monkeypatch.setitem(interpreter.RULES, Pullback, lambda node, args: [1.001 * one for one in own(node, args)])
     with pytest.raises(Failed, match=r"Not equal to tolerance.*(?s:.*)loopjax\.grad"):
         search(0, gradients=True)
+
+
+def test_a_rewrite_that_is_wrong_is_found_and_named(monkeypatch):
+    own = FoldConstants.__call__
+
+    def off_by_one(self, graph):
+        found = own(self, graph)
+        return Graph(found.inputs, [out + 1 if out.dtype == "float64" else out for out in found.outputs])
+
+    monkeypatch.setattr(FoldConstants, "__call__", off_by_one)
+    monkeypatch.setattr(loopjax.config, "verify", False)
+    search(0, rewrites="none", examples=3)
+    with pytest.raises(Failed, match=r"Not equal to tolerance.*(?s:.*)loopjax\.Mode") as failed:
+        search(0, rewrites="alone", examples=200, shrink=False)
+    assert "'constants'" not in str(failed.value)
+    assert loopjax.config.mode == "FAST_RUN"
 
 
 class TestRegressions:
