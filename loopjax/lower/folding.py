@@ -14,19 +14,26 @@ from loopjax.trace.loop import Fold
 from loopjax.trace.types import fill_value
 
 
-def start(fold: Fold, shape: tuple[int, ...], dtype: str) -> Any:
+class Gathered(NamedTuple):
+    """What is gathered, and the number of steps so far: the scan's own numbers would be a stack."""
+
+    value: Any
+    count: Any
+
+
+def start(fold: Fold, shape: tuple[int, ...], dtype: str) -> Gathered:
     """The fold before step 0 of an output whose steps have this shape and ``dtype``."""
-    return KINDS[fold.kind].start(fold, shape, dtype)
+    return Gathered(KINDS[fold.kind].start(fold, shape, dtype), jnp.zeros((), "int32"))
 
 
-def push(fold: Fold, value: Any, new: Any, t: Any) -> Any:
-    """The fold after step ``t`` gave ``new``."""
-    return KINDS[fold.kind].push(fold, value, new, t)
+def push(fold: Fold, past: Gathered, new: Any) -> Gathered:
+    """The fold after one more step gave ``new``."""
+    return Gathered(KINDS[fold.kind].push(fold, past.value, new, past.count), past.count + 1)
 
 
-def finish(fold: Fold, value: Any, n_steps: Any) -> Any:
+def finish(fold: Fold, past: Gathered, n_steps: Any) -> Any:
     """What has been gathered after ``n_steps`` steps."""
-    return KINDS[fold.kind].finish(value, n_steps)
+    return KINDS[fold.kind].finish(past.value, n_steps).astype(fold.dtype)
 
 
 class Kind(NamedTuple):
@@ -48,12 +55,10 @@ class Exponentials(NamedTuple):
 
 
 class Best(NamedTuple):
-    """The extreme so far, the first step that has it, and the number of steps so far: the scan's own numbers would be
-    a stack."""
+    """The extreme so far, and the first step that has it."""
 
     value: Any
     step: Any
-    count: Any
 
 
 def _as_it_is(value: Any, n_steps: Any) -> Any:
@@ -63,7 +68,7 @@ def _as_it_is(value: Any, n_steps: Any) -> Any:
 def _accumulation(neutral: int, combine: Callable[[Any, Any], Any]) -> Kind:
     return Kind(
         lambda fold, shape, dtype: jnp.full(shape, neutral, fold.dtype),
-        lambda fold, value, new, t: combine(value, new.astype(fold.dtype)),
+        lambda fold, value, new, count: combine(value, new.astype(fold.dtype)),
         _as_it_is,
     )
 
@@ -71,7 +76,7 @@ def _accumulation(neutral: int, combine: Callable[[Any, Any], Any]) -> Kind:
 def _extreme(sign: int, combine: Callable[[Any, Any], Any]) -> Kind:
     return Kind(
         lambda fold, shape, dtype: jnp.full(shape, _end(fold.dtype, -sign), fold.dtype),
-        lambda fold, value, new, t: combine(value, new.astype(fold.dtype)),
+        lambda fold, value, new, count: combine(value, new.astype(fold.dtype)),
         lambda value, n_steps: _or_fill(value, n_steps),
     )
 
@@ -96,7 +101,7 @@ def _exponentials(fold: Fold, shape: tuple[int, ...], dtype: str) -> Exponential
     return Exponentials(jnp.full(shape, -jnp.inf, fold.dtype), jnp.zeros(shape, fold.dtype))
 
 
-def _add_exponential(fold: Fold, value: Exponentials, new: Any, t: Any) -> Exponentials:
+def _add_exponential(fold: Fold, value: Exponentials, new: Any, count: Any) -> Exponentials:
     new = new.astype(fold.dtype)
     fixed = lax.stop_gradient(new)
     # Infinities of one sign: their difference is none. Of two, exp(-inf) drops the lesser.
@@ -123,23 +128,21 @@ def _log_sum(value: Exponentials, n_steps: Any) -> Any:
 
 
 def _best(sign: int) -> Kind:
-    def push(fold: Fold, value: Best, new: Any, t: Any) -> Best:
+    def push(fold: Fold, value: Best, new: Any, count: Any) -> Best:
         new = lax.stop_gradient(new)
         # The first NaN is the extreme.
         better = ~(new <= value.value if sign > 0 else new >= value.value) & (value.value == value.value)
-        return Best(jnp.where(better, new, value.value), jnp.where(better, value.count, value.step), value.count + 1)
+        return Best(jnp.where(better, new, value.value), jnp.where(better, count, value.step))
 
     return Kind(
-        lambda fold, shape, dtype: Best(
-            jnp.full(shape, _end(dtype, -sign), dtype), jnp.zeros(shape, "int32"), jnp.zeros((), "int32")
-        ),
+        lambda fold, shape, dtype: Best(jnp.full(shape, _end(dtype, -sign), dtype), jnp.zeros(shape, "int32")),
         push,
         lambda value, n_steps: value.step.astype("int64"),
     )
 
 
-def _at(fold: Fold, value: Any, new: Any, t: Any) -> Any:
-    return jnp.where(t == fold.step, new.astype(fold.dtype), value)
+def _at(fold: Fold, value: Any, new: Any, count: Any) -> Any:
+    return jnp.where(count == fold.step, new.astype(fold.dtype), value)
 
 
 def whole(fold: Fold, stack: Any) -> Any:
@@ -148,32 +151,20 @@ def whole(fold: Fold, stack: Any) -> Any:
     return stack[fold.step] if fold.kind == "at" else WHOLE[fold.kind](stack, axis=0)
 
 
-class Compensated(NamedTuple):
-    """A sum of 32-bit floats, and what its rounding has added to it so far: as exact as a sum of a stack, which is
-    taken in parts (W. Kahan, Further remarks on reducing truncation errors, 1965). No derivative flows through that."""
-
-    sum: Any
-    added: Any
+WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64", "complex64": "complex128"}
+"""In what sums of floats are taken step by step: those of a stack are taken in parts, which is as exact."""
 
 
 def _sum(fold: Fold, shape: tuple[int, ...], dtype: str) -> Any:
-    zeros = jnp.zeros(shape, fold.dtype)
-    return Compensated(zeros, zeros) if fold.dtype in ("float32", "complex64") else zeros
+    return jnp.zeros(shape, WIDER.get(fold.dtype, fold.dtype))
 
 
-def _add(fold: Fold, value: Any, new: Any, t: Any) -> Any:
-    new = new.astype(fold.dtype)
-    if not isinstance(value, Compensated):
-        return value + new
-    term = new - value.added
-    total = value.sum + term
-    added = lax.stop_gradient((total - value.sum) - term)
-    # A sum that is infinite stays so.
-    return Compensated(total, jnp.where(jnp.isfinite(added), added, 0))
+def _add(fold: Fold, value: Any, new: Any, count: Any) -> Any:
+    return value + new.astype(value.dtype)
 
 
 KINDS: dict[str, Kind] = {
-    "sum": Kind(_sum, _add, lambda value, n_steps: value.sum if isinstance(value, Compensated) else value),
+    "sum": Kind(_sum, _add, _as_it_is),
     "prod": _accumulation(1, jnp.multiply),
     "max": _extreme(1, jnp.maximum),
     "min": _extreme(-1, jnp.minimum),

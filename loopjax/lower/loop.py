@@ -112,8 +112,7 @@ class Loop:
             for history, old, value in zip(self.plan.storage, carry.pasts, values, strict=True)
         )
         folds = tuple(
-            folding.push(fold, old, values[fold.output], t)
-            for fold, old in zip(self.op.folds, carry.folds, strict=True)
+            folding.push(fold, old, values[fold.output]) for fold, old in zip(self.op.folds, carry.folds, strict=True)
         )
         return Carry(pasts, result.states, folds), result
 

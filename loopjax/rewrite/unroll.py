@@ -10,6 +10,10 @@ Measured on a two-core CPU, jax 0.10.2, float64, times as fast as one step an it
 | 64 and 1e5 values, carried, and a row read: multiply and add | 0.5 and 1.5 | 1.6 and 0.15 | 0.6 and 0.1 | |
 | 64, 1,000 and 1e5 values, carried, no row read: multiply | | 4.2, 4.9, 4.8 | 6.0, 5.2, 4.8 | 7.2, -, 5.8 |
 | the same: exp | | 0.9, 0.7, 1.3 | 0.9, 0.7, 2.7 | |
+| 10, 16 and 64 values, carried, and a row read: tanh | 0.5, 1.7, 0.2 | | | |
+| 16, 64, 256 values, carried, a row read, and summed: multiply and add (2: 0.4, 1.9, 2.5) | 0.5, 1.7, 2.6 | | | |
+| the same, float32 (2: 0.4, 0.9, 0.6) | 0.5, 0.9, 0.5 | | | |
+| 16, 64 and 256 values, carried, a row read, and summed: tanh | 0.7, 1.6, 1.6 | -, 0.6, - | | |
 | 10, 64 and 1,000 values, stacked: multiply and add | 0.5, 0.6, 0.9 | 0.5, 0.6, 0.7 | | |
 | vector of 64 times a matrix, stacked | 0.6 | 0.7 | | |
 | gradient of one value: multiply and add; tanh | 2.0; 1.3 | 2.2; - | | |
@@ -27,6 +31,7 @@ vanish where as many steps as it is deep are written out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from loopjax.rewrite.cost import size_bytes
@@ -45,6 +50,9 @@ SMALL = 1024
 
 ROW_BYTES, STACK_BYTES = 32, 44
 """What XLA counts for places: beside its own bytes, of each row that is read, and of each that is written."""
+
+ACCUMULATED, MANY = frozenset(("sum", "prod", "max", "min")), 32
+"""Folds beside which several steps pay, and values from which on."""
 
 CHEAP = frozenset(
     (
@@ -86,11 +94,26 @@ def _of_elementwise(op: Scan, types: list[TensorType], stacked: list[TensorType]
         return _power(min(fits // 2, 4)) if scalars else 1
     if scalars:
         return _power(min(fits, 8 if touched else _written_out(op)))
-    if stacked or not all(_is_cheap(node) for node in op.body.applies):
+    cheap = all(_is_cheap(node) for node in op.body.applies)
+    if stacked:
+        return 1
+    if op.folds:
+        return _of_folds(op, types, cheap)
+    if not cheap:
         return 1
     if rows:
         return _power(min(fits, 8)) if fits >= 4 else 1
     return _written_out(op)
+
+
+def _of_folds(op: Scan, types: list[TensorType], cheap: bool) -> int:
+    """XLA on CPU up to jaxlib 0.10 adds float64 arrays in small parts that go through the stack, and waits for each,
+    unless more is done to them in one kernel (openxla/xla#42432)."""
+    if any(fold.kind not in ACCUMULATED for fold in op.folds) or max(math.prod(one.sizes) for one in types) < MANY:
+        return 1
+    if not cheap:
+        return 4
+    return 2 if any(type.dtype == "float64" for type in types) else 1
 
 
 def _written_out(op: Scan) -> int:

@@ -56,6 +56,17 @@ class TestElementwise:
         assert chosen((count,), lambda h: at.maximum(h * 1.01 - 0.1 * h * h, 0.0) * 0.9, read=last, row=False) == 8
         assert chosen((count,), lambda h: at.exp(-h), read=last, row=False) == 1
 
+    def test_sums_over_steps(self):
+        def tanh(x, h):
+            return at.tanh(h) + x
+
+        assert chosen((64,), tanh, read=lambda out: out.sum(0)) == 4
+        assert chosen((64,), tanh, read=lambda out: out.max(0)) == 4
+        assert chosen((16,), tanh, read=lambda out: out.sum(0)) == 1
+        assert chosen((64,), tanh, read=lambda out: out.argmax(0)) == 1
+        assert chosen((64,), add, read=lambda out: out.sum(0)) == 2
+        assert chosen((16,), add, read=lambda out: out.sum(0)) == 1
+
     def test_several_stacks_no_longer_fit(self):
         x = at.dvector("x")
         start = at.constant(0.0, dtype="float64")
