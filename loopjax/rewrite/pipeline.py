@@ -26,6 +26,7 @@ from loopjax.rewrite.ranges import CountRanges, CountSizedRanges
 from loopjax.rewrite.share import ShareParts
 from loopjax.rewrite.sink import Sink
 from loopjax.rewrite.target import Target
+from loopjax.rewrite.tile import Tile
 from loopjax.rewrite.trip_count import TripCount
 from loopjax.rewrite.windows import KeepWindows
 
@@ -77,6 +78,7 @@ def sized(target: Target) -> tuple[Pass, ...]:
         ("join", (JoinProducts(target),)),
         ("defer", (Defer(target),)),
         ("windows", (KeepWindows(),)),
+        ("tile", (Tile(target),)),
     )
     checks = (CheckIndices(),) if target.check_index else ()
     return (*_wanted(shared, target), *checks, *_wanted(moved, target), PlanLoops(target))

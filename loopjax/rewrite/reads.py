@@ -76,7 +76,9 @@ def read_again(reader: Apply, stack: Variable, rows: range) -> Variable:
         return constant(shape_value(reader, reader.inputs[0].type.sizes))
     pattern, lengths = op.arguments["pattern"], op.arguments["lengths"]
     place, first = next((place, entry) for place, entry in enumerate(pattern) if entry[0] != "new")
-    entry: Entry = ("int", rows[0]) if first[0] == "int" else ()
+    # The last one is read as such, so that it alone is kept.
+    last = bool(rows) and rows[0] == stack.type.sizes[0] - 1
+    entry: Entry = ("int", -1 if last else rows[0]) if first[0] == "int" else ()
     more: tuple[int, ...] = ()
     if not entry:
         entry, more = _slice_of(rows, _sliced(op, size).step > 0, len(lengths))

@@ -1,0 +1,195 @@
+"""Loops over many elements that never meet run for a part of them after the other.
+
+Each element's steps depend on that element alone, so the whole loop may run for some of them, then for the next. A part
+whose values fit the innermost cache is never written out to a further one; and for a gradient, the states of one part
+alone exist at a time (loop tiling, or strip-mining and interchange: M. Wolfe, Iteration space tiling for memory
+hierarchies, 1987). Measured on two cores, jax 0.10.2, float64, times as fast as whole, parts of 1,000 values, as many
+steps as make the whole a second or less:
+
+| values | 2,000 | 4,000 | 8,000 | 20,000 | 100,000 | 1,000,000 |
+|---|---|---|---|---|---|---|
+| multiply and add | 1.1 | 1.4 | 1.6 | 1.5 | 1.8 | 2.1 |
+| tanh and sin | 1.05 | 1.2 | 1.9 | 2.0 | 1.03 | 0.6 |
+| their gradient | 1.07 | 1.1 | 1.7 | 1.9 | 1.4 | 0.9 |
+
+Of many values XLA on CPU gives each core a share of every step, which parts are too small for: with more cores than two
+that pays sooner.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import jax
+import numpy as np
+
+from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.open_loop import Given, OpenLoop, OpenMap, OpenSequence, open_loop
+from loopjax.rewrite.target import Target
+from loopjax.trace.derivative import Differentiated
+from loopjax.trace.graph import Apply, Constant, Graph, Variable
+from loopjax.trace.loop import MapOutput, Scan, SequenceInput
+from loopjax.trace.methods import say
+from loopjax.trace.op import Call
+from loopjax.trace.schedule import Body, PolicySchedule, Schedule
+
+LEAST_BYTES, MOST_BYTES = 2**15, 2**19
+"""A state from which on parts pay, and up to which one core computes a step whatever their number."""
+
+PART_BYTES, LEAST_PART = 2**13, 2**11
+"""A state of a part, and of the least that is worth a loop of its own."""
+
+LEAST_STEPS = 16
+"""Steps from which on it pays to cut the arrays and to put them together again."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A loop whose body is elementwise, of whose states little is read, becomes one over parts of its elements, which
+    runs the steps of each. The gradient of a part is taken of that part alone, from where it begins: what the user
+    asked to be stored (``checkpoint``) is stored of a part, unless all of its states are no more than that."""
+
+    target: Target = field(default_factory=Target)
+    name: str = "tile"
+
+    def __call__(self, graph: Graph) -> Graph:
+        if self.target.backend != "cpu":
+            return graph
+        graph = map_regions(graph, lambda region, op: self(region) if isinstance(op, Differentiated) else region)
+
+        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+            width = _width(node.op) if isinstance(node.op, Scan) else None
+            return None if width is None else _tiled(node, inputs, width)
+
+        return graph.rebuilt(transform=transform)
+
+
+def _width(op: Scan) -> int | None:
+    """Elements of a part; ``None`` where the loop is not to be cut, or cannot be."""
+    shape = _common_shape(op)
+    if shape is None or op.n_steps is None or op.n_steps < LEAST_STEPS:
+        return None
+    size = math.prod(shape)
+    element = sum(np.dtype(value.dtype).itemsize for value in op.body.outputs)
+    if not LEAST_BYTES <= size * element <= MOST_BYTES:
+        return None
+    most = PART_BYTES // element
+    if op.checkpoint is not None:
+        try:
+            states = op.checkpoint.nest(op.n_steps, Body(size * element)).states
+        except ValueError:
+            return None  # which the plan says better
+        # All states of a part, and one to spare, are no more than those asked for of the whole.
+        fitting = (states - 1) * size // op.n_steps
+        most = min(most, fitting) if fitting * element >= LEAST_PART else most
+    parts = -(-size // max(most, 1))
+    return -(-size // parts)
+
+
+def _common_shape(op: Scan) -> tuple[int, ...] | None:
+    """The shape of all that a step computes and that is no scalar, where no element of it meets another."""
+    plain = not (op.n_states or op.n_keys or op.until or op.dynamic or op.progress or op.truncate_gradient >= 0)
+    if not plain or not op.recurrences or any(one.taps != (-1,) or one.windowed for one in op.recurrences):
+        return None
+    if any(one.keep.last is None or one.keep.every > 1 or one.keep.steps is not None for one in op.outputs):
+        return None
+    shape = op.body.outputs[0].type.sizes
+    if not shape or any(value.type.shape != shape for value in op.body.outputs):
+        return None
+    inside = [value for node in op.body.applies for value in (*node.inputs, *node.outputs)]
+    if any(value.ndim and value.type.shape != shape for value in (*op.body.inputs, *inside)):
+        return None
+    rows = [row for group in op.body_inputs(op.body.inputs).slices for row in group]
+    if any(row.ndim for row in rows) or any(isinstance(value, Constant) and value.ndim for value in inside):
+        return None
+    pointwise = all(isinstance(one.op, Call) and one.op.definition.trait == "pointwise" for one in op.body.applies)
+    return shape if pointwise else None
+
+
+def _tiled(node: Apply, inputs: Sequence[Variable], width: int) -> list[Variable]:
+    """What stands for the loop's outputs."""
+    op = node.op
+    assert isinstance(op, Scan)
+    loop = open_loop(node, inputs)
+    size = math.prod(loop.recurrences[0].value.type.sizes)
+    cut: list[OpenSequence] = []
+    whole: list[Given] = []
+
+    def part_of(outer: Variable) -> Variable:
+        """What stands in the outer loop's body for an array that is cut."""
+        parts = _cut(outer, width)
+        row = Variable(parts.type.row(), name=outer.name)
+        cut.append(OpenSequence(SequenceInput((0,), outer.name or ""), parts, [row]))
+        return row
+
+    def as_it_is(outer: Variable) -> Variable:
+        inner = Variable(outer.type, name=outer.name)
+        whole.append(Given(outer, inner))
+        return inner
+
+    small: dict[Variable, Variable] = {}
+    for recurrence in loop.recurrences:
+        recurrence.initial = part_of(recurrence.initial)
+        small[recurrence.pasts[0]] = Variable(recurrence.pasts[0].type.with_shape((width,)))
+    for given in loop.non_sequences:
+        if given.inner.ndim:
+            given.outer = part_of(given.outer)
+            small[given.inner] = Variable(given.inner.type.with_shape((width,)))
+        else:
+            given.outer = as_it_is(given.outer)
+    for sequence in loop.sequences:
+        sequence.outer = as_it_is(sequence.outer)
+    loop.set_results(loop.body.rebuilt(small).outputs)
+    for recurrence in loop.recurrences:
+        recurrence.pasts = [small[recurrence.pasts[0]]]
+    for given in loop.non_sequences:
+        given.inner = small.get(given.inner, given.inner)
+
+    count = -(-size // width)
+    loop.op = replace(loop.op, checkpoint=_within(op, width / size))
+    loop.notes.append(f"tile: {count} parts of {width} of its {size} elements run one after the other")
+    inner = loop.close()
+    parts = Scan(
+        Graph([], []),
+        n_steps=count,
+        checkpoint=PolicySchedule(jax.checkpoint_policies.nothing_saveable),
+        is_sized=True,
+        label=f"parts of {op.label}",
+    )
+    outer = OpenLoop(parts, node.sources, [], cut, [], [], [], [], whole, [])
+    outer.maps = [OpenMap(MapOutput(name=one.name or "a result"), one) for one in inner.outputs]
+    stacks = outer.close().outputs
+    return [_joined(stack, old) for stack, old in zip(stacks, node.outputs, strict=True)]
+
+
+def _within(op: Scan, share: float) -> Schedule | None:
+    """What of a part's states is stored for its gradient: all of them, where they are no more than what was asked for
+    of the whole."""
+    asked = op.checkpoint
+    if asked is None or isinstance(asked, PolicySchedule):
+        return asked
+    assert op.n_steps is not None
+    return None if op.n_steps * share < asked.nest(op.n_steps, Body(1)).states else asked
+
+
+def _cut(x: Variable, width: int) -> Variable:
+    """The elements of an array in rows of ``width``, the last one filled up with its first elements."""
+    flat = say("reshape", x, (-1,))
+    size = math.prod(x.type.sizes)
+    lacking = -size % width
+    if lacking:
+        flat = say("join", 0, flat, flat[:lacking])
+    return say("reshape", flat, ((size + lacking) // width, width))
+
+
+def _joined(stack: Variable, old: Variable) -> Variable:
+    """What an output is in parts, as it is whole."""
+    count, *rows, width = stack.type.sizes
+    across = say("transpose", stack, (*range(1, stack.ndim - 1), 0, stack.ndim - 1))
+    flat = say("reshape", across, (*rows, count * width))
+    size = math.prod(old.type.sizes[len(rows) :])
+    if size < count * width:
+        flat = flat[(*[slice(None)] * len(rows), slice(size))]
+    return say("reshape", flat, old.type.sizes)
