@@ -140,12 +140,19 @@ def _picked(outputs: Sequence[Any], pick: Pick) -> Any:
     return cut(array, counts) if counts else array
 
 
+LARGE = 2**19
+"""Bytes from which on a view of an array costs less than a copy, on a CPU."""
+
+
 def cut(array: Any, counts: Sequence[tuple[int, int]]) -> Any:
-    """A copy of so many rows along these axes, made on the host, where a view costs nothing and compiles nothing."""
+    """So many rows along these axes, taken on the host, where that compiles nothing: a copy; of a large array that is
+    not much larger than what is taken, a view of its memory where the device's is the host's."""
     rows = [slice(None)] * array.ndim
     for axis, count in counts:
         rows[axis] = slice(count)
     part = np.asarray(array)[tuple(rows)]
     if part.shape == array.shape:
         return array
-    return jax.device_put(part, array.sharding) if array.committed else jnp.array(part)
+    if array.committed:
+        return jax.device_put(part, array.sharding)
+    return jax.device_put(part) if part.nbytes >= LARGE and 2 * part.size >= array.size else jnp.array(part)

@@ -131,10 +131,10 @@ class Function:
     a program without shared variables that is compiled in one piece: else ``UnsupportedError``.
     """
 
+    _run: CallOf
+
     def __init__(self, program: Program) -> None:
-        # What compiles and runs is imported when the first function is made: it would be a part of the import time.
-        from loopjax.repeated import anew, repeated
-        from loopjax.variants import Variants
+        from loopjax.variants import Variants  # all that compiles: a part of the package's import time
 
         self.program = program
         self._for_jax: Inlined | None = None
@@ -144,8 +144,7 @@ class Function:
         self._own = owned(outputs, len(state.updated))
         self._lent = [output for output in outputs if isinstance(output, SharedVariable)]
         self._signature = Signature(program.inputs, program.options.allow_downcast, program.options.name)
-        self._repeated = repeated(program, self.variant, self._signature)
-        self._run: CallOf = anew
+        self._follow(self.variant)
 
     @property
     def variant(self) -> Variant:
@@ -259,11 +258,20 @@ class Function:
     def _first(self, layout: Layout, given: Sequence[Any]) -> list[Any]:
         """The outputs of such a call."""
         arrays = self._signature.converted(resolved(given))
-        variant = self.variant
-        outputs = self._variants.run([*self._copied(arrays), *self.program.state.read(self._variants.donated)])
-        if self._repeated and self._repeated.variant is variant is self.variant:
-            self._run = self._repeated.remember(layout, given, arrays, outputs) or self._run
-        return outputs
+        ran = self._variants.run([*self._copied(arrays), *self.program.state.read(self._variants.donated)])
+        if self._followed is not self.variant:
+            self._follow(self.variant)
+        if self._repeated and self._repeated.variant is ran.variant:
+            self._run = self._repeated.remember(layout, given, arrays, ran.outputs) or self._run
+        return ran.outputs
+
+    def _follow(self, variant: Variant) -> None:
+        """From here on, calls are remembered that this variant runs."""
+        from loopjax.repeated import anew, repeated
+
+        self._followed = variant
+        self._repeated = repeated(self.program, variant, self._signature)
+        self._run = anew
 
     def _inlined(self, given: Sequence[Any]) -> Any:
         """What a call by JAX, which traces, gives: the program's code. State would have to be explicit."""

@@ -341,12 +341,15 @@ def known(
     """A call of a variant of one stage that runs an executable."""
     (stage,) = variant.stages
     inner = stage.stage.graph
-    places = {v: place for place, v in enumerate([*variant.graph.inputs, *inner.outputs])}
+    # An input may be an output as well: where it counts rows.
+    inputs = variant.graph.inputs
+    places = {v: len(inputs) + place for place, v in enumerate(inner.outputs)}
+    places.update({v: place for place, v in enumerate(inputs)})
     given = dict(stage.stage.given)
     return Known(
         program,
         tuple([places[v] for v in inner.inputs]),
-        tuple([_pick(v, places, given, len(variant.graph.inputs)) for v in variant.graph.outputs]),
+        tuple([_pick(v, places, given, len(inputs)) for v in variant.graph.outputs]),
         len(inner.outputs),
         tuple(variant.donated),
         execute,

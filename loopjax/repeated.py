@@ -12,10 +12,13 @@ import numpy as np
 from loopjax.arguments import Layout, Signature
 from loopjax.executable import KEPT
 from loopjax.known import NUMBERS, UNKNOWN, CallOf, Failed, Known, Run, Settings, converting, known
-from loopjax.lower.trip_counts import ranges
+from loopjax.lower.stages import Stage
+from loopjax.lower.trip_counts import bounds, ranges
 from loopjax.program import Program
 from loopjax.settings import default_device, others
 from loopjax.state import State
+from loopjax.trace.graph import toposort
+from loopjax.trace.lengths import host_values, is_shape
 from loopjax.trace.shared import SharedVariable
 from loopjax.variants import Variant
 
@@ -41,7 +44,7 @@ class Repeated:
         (self._stage,) = variant.stages
         places = {variable: place for place, variable in enumerate(variant.graph.inputs)}
         self._reads = [places[variable] for variable in self._stage.stage.graph.inputs]
-        self._lengths = [self._reads[position] for position in self._stage.stage.length_inputs]
+        self._numbers = _Numbers(self._stage.stage, self._reads)
         self._kinds: dict[Any, _Kind] = {}
         self._lock = threading.Lock()
 
@@ -70,7 +73,7 @@ class Repeated:
             return None
         types = [type(value) for value in given]
         with self._lock:
-            kind = self._kinds.setdefault((self._settings(), *types), _Kind(self._program, self._lengths))
+            kind = self._kinds.setdefault((self._settings(), *types), _Kind(self._program, self._numbers))
             if not self._note(kind, given, arrays, values):
                 return None
             for kept in (kind.calls, self._kinds):
@@ -100,17 +103,20 @@ class Repeated:
     def _known(
         self, given: Sequence[Any], arrays: Sequence[Any], values: Sequence[Any], kind: _Kind, signature: Any
     ) -> Known | None:
-        taken = [values[place] for place in self._reads]
-        shapes = {v: array.shape for v, array in zip(self._stage.stage.graph.inputs, taken, strict=True)}
-        found = ranges(self._stage.stage.checks, shapes)
-        if found is None or not all(map(_is_taken, given, arrays)):
+        inputs, taken = self.variant.graph.inputs, [values[place] for place in self._reads]
+        shapes = {variable: array.shape for variable, array in zip(inputs, values, strict=True)}
+        of_loops, of_room = bounds(self._stage.stage.checks, shapes), self.variant.bounds(shapes)
+        if of_loops is None or of_room is None or not all(map(_is_taken, given, arrays)):
+            return None
+        found = ranges([*of_loops, *of_room], inputs)
+        if found is None:
             return None
         if any(isinstance(array, jax.Array) and array.committed for array in values):
             return None
-        bounds = {self._reads[one.place]: one for one in found}
-        if any(isinstance(given[place], SharedVariable) for place in bounds if place < len(given)):
+        kept = {one.place: one for one in found}
+        if any(isinstance(given[place], SharedVariable) for place in kept if place < len(given)):
             return None
-        convert = converting(given, values, bounds, self._program.options.inplace)
+        convert = converting(given, values, kept, self._program.options.inplace)
         execute = self._stage.find(taken).call.lower(*taken).compile()
         return known(self._program, self.variant, execute, convert, self._failed(kind, signature))
 
@@ -133,14 +139,51 @@ class Repeated:
         return failed
 
 
+class _Numbers:
+    """From the values of all inputs to those of lengths, which a program is compiled for; where they are computed from
+    others, as those are: many calls share a program. What they came to is remembered."""
+
+    def __init__(self, stage: Stage, reads: Sequence[int]) -> None:
+        self._stage = stage
+        self._places = [reads[position] for position in stage.length_inputs]
+        self._inputs = [stage.graph.inputs[position] for position in stage.length_inputs]
+        self._found: dict[Any, Any] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._places)
+
+    def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        given = tuple([values[i] if type(values[i]) is int else _number(values[i]) for i in self._places])
+        if not self._stage.lengths:
+            return given
+        found = self._found.get(given)
+        if found is None:
+            try:
+                found = self._computed([_value(values[i]) for i in self._places])
+            except OverflowError:
+                return (UNKNOWN,)
+            if len(self._found) >= REMEMBERED:
+                self._found.clear()
+            self._found[given] = found
+        return found
+
+    def _computed(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        known = {v: np.asarray(value, v.dtype) for v, value in zip(self._inputs, values, strict=True)}
+        return tuple([None if one is None else one.tobytes() for one in host_values(self._stage.lengths, known, {})])
+
+
+REMEMBERED = 4096
+"""Values of lengths of which is remembered what is computed from them."""
+
+
 class _Kind:
     """Calls with arguments of the same types, by dtypes and shapes of arrays, and values of lengths; ``None`` for those
     that need the function's own way. ``doubted``: those that their executable has refused, and so may the next one."""
 
-    def __init__(self, program: Program, lengths: Sequence[int]) -> None:
+    def __init__(self, program: Program, numbers: _Numbers) -> None:
         self._state = program.state
-        self._lengths = lengths
-        self.signature = _Signature(program.state.variables, lengths)
+        self._numbers = numbers
+        self.signature = _Signature(program.state.variables, numbers)
         self.calls: dict[Any, Known | None] = {}
         self.doubted: set[Any] = set()
         self.run: Run = _unlike
@@ -148,7 +191,7 @@ class _Kind:
     @property
     def only(self) -> Known | None:
         """The only call, where it is known by the arguments' types alone."""
-        return None if self._lengths or len(self.calls) != 1 else next(iter(self.calls.values()))
+        return None if self._numbers or len(self.calls) != 1 else next(iter(self.calls.values()))
 
     def joined(self) -> Run:
         """The calls as one: the only one there is, or by dtypes and shapes in those places where they differ."""
@@ -161,19 +204,19 @@ class _Kind:
             for (parts, lengths), one in self.calls.items()
             if one is not None
         }
-        return _choosing(self._state, runs, differ, self._lengths)
+        return _choosing(self._state, runs, differ, self._numbers)
 
 
-def _choosing(state: State, runs: Mapping[Any, Run], differ: Sequence[int], lengths: Sequence[int]) -> Run:
+def _choosing(state: State, runs: Mapping[Any, Run], differ: Sequence[int], numbers: _Numbers) -> Run:
     variables, locked = state.variables, state.locked
 
     def choose(given: Sequence[Any]) -> Any:
         if not variables:
-            run = runs.get((_parts(given, differ), _numbers(given, lengths)))
+            run = runs.get((_parts(given, differ), numbers(given) if numbers else ()))
             return UNKNOWN if run is None else run(given)
         with locked():
             values = [*given, *[variable._value for variable in variables]]
-            run = runs.get((_parts(values, differ), _numbers(values, lengths)))
+            run = runs.get((_parts(values, differ), numbers(values) if numbers else ()))
             return UNKNOWN if run is None else run(given)
 
     return choose
@@ -182,13 +225,13 @@ def _choosing(state: State, runs: Mapping[Any, Run], differ: Sequence[int], leng
 class _Signature:
     """What tells calls with arguments of the same types apart. Raises where one is neither an array nor a number."""
 
-    def __init__(self, variables: Sequence[SharedVariable], lengths: Sequence[int]) -> None:
+    def __init__(self, variables: Sequence[SharedVariable], numbers: _Numbers) -> None:
         self._variables = variables
-        self._lengths = lengths
+        self._numbers = numbers
 
     def __call__(self, given: Sequence[Any]) -> Any:
         values = [*given, *[variable._value for variable in self._variables]]
-        return _parts(values, range(len(values))), _numbers(values, self._lengths)
+        return _parts(values, range(len(values))), self._numbers(values)
 
 
 def repeated(program: Program, variant: Variant, signature: Signature) -> Repeated | None:
@@ -197,9 +240,8 @@ def repeated(program: Program, variant: Variant, signature: Signature) -> Repeat
     if len(stages) > 1 or options.check_index or not variant.is_plain:
         return None
     computed = all(isinstance(v, SharedVariable) or v.owner is not None for v in variant.graph.outputs)
-    # Of one length computed from others, many calls share a program; here each would have its own.
-    shares = bool(stages[0].stage.lengths and stages[0].stage.length_inputs)
-    return Repeated(program, variant, signature) if computed and not shares else None
+    of_shapes = any(map(is_shape, toposort(stages[0].stage.lengths)))
+    return Repeated(program, variant, signature) if computed and not of_shapes else None
 
 
 def _unlike(given: Sequence[Any]) -> Any:
@@ -217,13 +259,12 @@ def _part(value: Any) -> Any:
     return value.dtype, value.shape
 
 
-def _numbers(values: Sequence[Any], places: Sequence[int]) -> tuple[Any, ...]:
-    """The values of lengths."""
-    return tuple([values[i] if type(values[i]) is int else _number(values[i]) for i in places]) if places else ()
-
-
 def _number(value: Any) -> bytes:
-    return np.asarray(value._value if type(value) is SharedVariable else value).tobytes()
+    return np.asarray(_value(value)).tobytes()
+
+
+def _value(value: Any) -> Any:
+    return value._value if type(value) is SharedVariable else value
 
 
 def _is_taken(value: Any, array: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from loopjax.errors import LoopJaxError
 from loopjax.executable import CompiledStage, Ready
 from loopjax.lower.stages import split
+from loopjax.lower.trip_counts import Bounds
 from loopjax.program import Program
 from loopjax.rewrite.pad import Fallback, InputAxis, Pad
 from loopjax.trace.demands import is_cut
@@ -52,9 +53,19 @@ class Variant:
 
     @property
     def is_plain(self) -> bool:
-        """Whether arguments are passed on as they are, and nothing is checked between."""
-        padded = self.padded
-        return not (self.pad.values or padded.axes or padded.claims or padded.requirements)
+        """Whether arguments are passed on as they are, and nothing is checked after the run."""
+        return not (self.padded.axes or self.padded.claims)
+
+    def bounds(self, shapes: Mapping[Variable, Sequence[int]]) -> list[Bounds] | None:
+        """What lengths must not leave, for inputs of these shapes; ``None`` where that depends on more."""
+        found = []
+        for one in self.padded.requirements:
+            length, other = host_values([one.length, one.other], {}, shapes)
+            if other is not None and length is None:
+                found.append(Bounds(one.length, *one.bounds(int(other))))
+            elif other is None or length is None:
+                return None
+        return found
 
     def values(self, arrays: Sequence[Any]) -> dict[Variable, Any]:
         """The inputs' values: arrays with room to spare, and their counts."""
@@ -109,6 +120,13 @@ def _with_room(array: Any, axis: int, room: int) -> Any:
     return jax.device_put(padded, array.sharding) if isinstance(array, jax.Array) and array.committed else padded
 
 
+class Ran(NamedTuple):
+    """What a variant has computed."""
+
+    variant: Variant
+    outputs: list[Any]
+
+
 class Variants:
     """The variants of a program, each with room for what was seen to vary when it was made.
 
@@ -140,8 +158,8 @@ class Variants:
         """The shared variables whose old values some variant may overwrite."""
         return frozenset(variable for variant in self._all for variable in variant.donated)
 
-    def run(self, arrays: Sequence[Any]) -> list[Any]:
-        """The program's outputs for these inputs."""
+    def run(self, arrays: Sequence[Any]) -> Ran:
+        """The program's outputs for these inputs, and of which variant they are."""
         for variant in reversed(self._all):
             values = variant.values(arrays)
             ready = variant.stages[0].ready(values)
@@ -151,16 +169,16 @@ class Variants:
             return self.run(arrays)
         return self._run(self.latest, self.latest.values(arrays))
 
-    def _run(self, variant: Variant, values: dict[Variable, Any], ready: Ready | None = None) -> list[Any]:
-        outputs = variant.run(values, ready)
+    def _run(self, variant: Variant, values: dict[Variable, Any], ready: Ready | None = None) -> Ran:
+        ran = Ran(variant, variant.run(values, ready))
         if self._policy == "exact" or variant.pad.device:
-            return outputs
+            return ran
         if any(len(stage.programs) > DISTINCT for stage in variant.stages[1:]):
             with self._lock:
                 if variant is self.latest:
                     pad = variant.pad
                     self._all = [Variant(self._program, Pad(pad.values, pad.axes, device=True))]
-        return outputs
+        return ran
 
     def _first(self, exact: Variant) -> Variant:
         """The variant to begin with."""

@@ -243,6 +243,54 @@ class TestTheShortWay:
                 np.testing.assert_array_equal(last.get_value(), rows)
         assert len(anew) == len(short(f)) == 1
 
+    def test_lengths_that_have_room(self, anew):
+        n = at.iscalar("n")
+        sums, _ = loopjax.scan(
+            lambda i, total: total + i, sequences=at.arange(n), outputs_info=at.constant(0, dtype="int64")
+        )
+        f = loopjax.function([n], sums, lengths="padded")
+        given = [5, 9, 100, 130, 700]
+        for value in given:
+            f(value)
+        programs = len(f.stages[0].programs)
+        before = len(anew)
+        for value in (*given, 7, 6, 120, 999):
+            np.testing.assert_array_equal(f(value), np.cumsum(np.arange(value)))
+        assert len(anew) == before
+        assert len(f.stages[0].programs) == programs == len(short(f)) < len(given)
+        np.testing.assert_array_equal(f(-3), [])
+        with pytest.raises((TypeError, OverflowError)):
+            f(2**40)
+
+    def test_lengths_that_get_room_on_the_way(self, anew):
+        n = at.lscalar("n")
+        f = loopjax.function([n], loopjax.scan(lambda h: h * 2.0, outputs_info=at.constant(1.0), n_steps=n)[0])
+        for value in range(1, 20):
+            np.testing.assert_array_equal(f(value), 2.0 ** np.arange(1, value + 1))
+        before = len(anew)
+        for value in range(3, 20):
+            np.testing.assert_array_equal(f(value), 2.0 ** np.arange(1, value + 1))
+        assert len(anew) == before
+        for _ in range(2):
+            with pytest.raises(ValueError, match="n_steps is negative"):
+                f(-1)
+
+    @pytest.mark.parametrize(
+        ("steps", "most"),
+        [(lambda n: at.maximum(n - 2, 1), None), (lambda n: n + 3, -4), (lambda n: at.minimum(n, 9), -1)],
+    )
+    def test_trip_counts_computed_from_an_input(self, anew, steps, most):
+        n = at.lscalar("n")
+        h, _ = loopjax.scan(lambda h: h * 2, outputs_info=at.constant(1.0, dtype="float64"), n_steps=steps(n))
+        f = loopjax.function([n], h[-1])
+        for value in (4, 12, 5, -2 if most is None else 7):
+            assert float(f(value)) == 2.0 ** int(steps(at.constant(value)).eval())
+        calls = [args for args, _ in anew if args != ()]
+        assert len(calls) == 1
+        for _ in range(2 if most is not None else 0):
+            with pytest.raises(ValueError, match="n_steps is negative"):
+                f(most)
+
     def test_tracers_go_the_other_way(self):
         x = at.fscalar("x")
         f = loopjax.function([x], x * x)

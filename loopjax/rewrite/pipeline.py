@@ -25,6 +25,7 @@ from loopjax.rewrite.prune import Prune
 from loopjax.rewrite.ranges import CountRanges, CountSizedRanges
 from loopjax.rewrite.share import ShareParts
 from loopjax.rewrite.sink import Sink
+from loopjax.rewrite.spell import SpellProducts
 from loopjax.rewrite.target import Target
 from loopjax.rewrite.tile import Tile
 from loopjax.rewrite.trip_count import TripCount
@@ -76,6 +77,7 @@ def sized(target: Target) -> tuple[Pass, ...]:
         ("sink", (Sink(target),)),
         # What moves out of a loop is read there as it is: joined, it would be cut at every step.
         ("join", (JoinProducts(target),)),
+        ("spell", (SpellProducts(target),)),
         ("defer", (Defer(target),)),
         ("windows", (KeepWindows(),)),
         ("tile", (Tile(target),)),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.fold import fold_of
-from loopjax.rewrite.open_loop import OpenLoop, OpenRecurrence, open_loop
+from loopjax.rewrite.open_loop import OpenLoop, OpenRecurrence, OpenSequence, open_loop
 from loopjax.rewrite.reads import rows_of
 from loopjax.rewrite.target import Target
 from loopjax.rewrite.unroll import is_small
@@ -78,7 +78,9 @@ class CountSizedRanges:
 def _is_of_scalars(op: Scan) -> bool:
     """Whether a loop steps through few ops on scalars."""
     values = [variable.type for variable in (*op.body.inputs, *op.body.outputs)]
-    plain = bool(op.recurrences) and bool(op.n_steps) and not (op.dynamic or op.until or op.checkpoint)
+    # Where a loop that goes backwards begins to read depends on the run.
+    backwards = op.dynamic and op.go_backwards
+    plain = bool(op.recurrences) and bool(op.n_steps) and not (backwards or op.until or op.checkpoint)
     return plain and is_small(op) and all(type.ndim == 0 for type in values)
 
 
@@ -124,7 +126,7 @@ def _counted(node: Apply, op: Scan, inputs: tuple[Variable, ...], graph: Graph) 
 def _count(loop: OpenLoop) -> list[tuple[SequenceInput, _Range]]:
     """Counts the ranges among the sequences in the carry, and says which they were."""
     op = loop.op
-    ranges = [(one, found) for one in loop.sequences if (found := _range(one.outer)) is not None]
+    ranges = [(one, found) for one in loop.sequences if (found := _range(_unfilled(one, loop))) is not None]
     rows: dict[Variable, Variable] = {}
     for sequence, found in ranges:
         spec = sequence.spec
@@ -138,6 +140,14 @@ def _count(loop: OpenLoop) -> list[tuple[SequenceInput, _Range]]:
         loop.notes.append(f"{spec.name}, a range, is counted in the carry")
     loop.substitute(rows)
     return [(sequence.spec, found) for sequence, found in ranges]
+
+
+def _unfilled(sequence: OpenSequence, loop: OpenLoop) -> Variable:
+    """What a loop reads of which so many rows count as it has steps, without what was put behind them."""
+    node = sequence.outer.owner
+    if node is None or not isinstance(node.op, Call) or node.op.row != "fill_rows" or sequence.spec.span:
+        return sequence.outer
+    return node.inputs[0] if loop.op.dynamic and node.inputs[1] is loop.n_steps[0] else sequence.outer
 
 
 def _start(op: Scan, spec: SequenceInput, found: _Range) -> Variable:

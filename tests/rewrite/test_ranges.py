@@ -56,3 +56,20 @@ def test_not_under_a_derivative_nor_beside_arrays():
     f = loopjax.function([h], out, mode=COUNTED)
     np.testing.assert_array_equal(f(np.ones(2))[-1], [781.0, 781.0])
     assert "is counted in the carry" not in str(loopjax.explain(f))
+
+
+@pytest.mark.parametrize("go_backwards", [False, True])
+def test_a_range_with_room_to_spare(go_backwards):
+    """Where the last step is not known, a loop that goes backwards reads the range as it is."""
+    n = at.lscalar("n")
+    out, _ = loopjax.scan(
+        lambda i, total: total + i,
+        sequences=at.arange(n),
+        outputs_info=at.constant(0, dtype="int64"),
+        go_backwards=go_backwards,
+    )
+    f = loopjax.function([n], out, lengths="padded")
+    for count in (5, 7, 100, 110):
+        values = np.arange(count)
+        np.testing.assert_array_equal(f(count), np.cumsum(values[::-1] if go_backwards else values))
+    assert ("is counted in the carry" in str(loopjax.explain(f))) is not go_backwards

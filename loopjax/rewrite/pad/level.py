@@ -36,6 +36,9 @@ class Axis:
 
 Axes = Mapping[int, Axis]
 
+UNBOUNDED = 2**62
+"""More than any length."""
+
 LENGTH, OTHER = "<length>", "<other>"
 """What stands in messages for two lengths that are compared."""
 
@@ -57,6 +60,13 @@ class Requirement(NamedTuple):
     error: str
     message: str
     place: str
+
+    def bounds(self, other: int) -> tuple[int, int]:
+        """The least and the greatest length that this admits."""
+        return (
+            -UNBOUNDED if self.relation == "<=" else other,
+            UNBOUNDED if self.relation == ">=" else other,
+        )
 
     def verify(self, length: int, other: int) -> None:
         """Raises ``IndexError`` or ``ValueError`` where it does not hold."""
