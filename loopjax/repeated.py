@@ -154,7 +154,7 @@ class _Numbers:
 
     def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
         given = tuple([values[i] if type(values[i]) is int else _number(values[i]) for i in self._places])
-        if not self._stage.lengths:
+        if not given or not self._stage.lengths:
             return given
         found = self._found.get(given)
         if found is None:
@@ -240,8 +240,10 @@ def repeated(program: Program, variant: Variant, signature: Signature) -> Repeat
     if len(stages) > 1 or options.check_index or not variant.is_plain:
         return None
     computed = all(isinstance(v, SharedVariable) or v.owner is not None for v in variant.graph.outputs)
-    of_shapes = any(map(is_shape, toposort(stages[0].stage.lengths)))
-    return Repeated(program, variant, signature) if computed and not of_shapes else None
+    # Sizes of arguments tell calls apart, and what is computed from them alone; with values among it, it would as well.
+    stage = stages[0].stage
+    mixed = bool(stage.length_inputs) and any(map(is_shape, toposort(stage.lengths)))
+    return Repeated(program, variant, signature) if computed and not mixed else None
 
 
 def _unlike(given: Sequence[Any]) -> Any:

@@ -243,6 +243,13 @@ class TestTheShortWay:
                 np.testing.assert_array_equal(last.get_value(), rows)
         assert len(anew) == len(short(f)) == 1
 
+    def test_lengths_of_arguments(self, anew):
+        x = at.dvector("x")
+        f = loopjax.function([x], at.ones_like(x) * at.arange(x.shape[0] + 1).sum(), lengths="exact")
+        for size in (3, 4, 3, 4, 3):
+            np.testing.assert_array_equal(f(np.zeros(size)), np.full(size, size * (size + 1) / 2))
+        assert len(anew) == 2
+
     def test_lengths_that_have_room(self, anew):
         n = at.iscalar("n")
         sums, _ = loopjax.scan(
