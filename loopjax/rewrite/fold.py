@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -13,6 +13,8 @@ import numpy as np
 from loopjax.rewrite.driver import map_regions, settled
 from loopjax.rewrite.open_loop import OpenFold, OpenLoop, OpenMap, OpenRecurrence, OpenSequence, open_loop
 from loopjax.rewrite.reads import may_vary, rows_of, steps_of
+from loopjax.rewrite.target import Target
+from loopjax.rewrite.unroll import is_small
 from loopjax.trace.derivative import Differentiated, Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, dependents
 from loopjax.trace.loop import Fold, FoldKind, Keep, MapOutput, Scan, SequenceInput
@@ -101,10 +103,11 @@ class FoldSteps:
 class FoldKnown:
     """The same of loops whose length is known, where it saves memory and time.
 
-    A loop whose steps need no other stays a ``vmap``, whose reduction XLA fuses with it. ``differentiated``: the graph
-    has derivatives, which only a sum has at no cost.
+    A loop whose steps need no other stays a ``vmap``, whose reduction XLA fuses with it; but for a few steps of
+    scalars, on a CPU. ``differentiated``: the graph has derivatives, which only a sum has at no cost.
     """
 
+    target: Target = field(default_factory=Target)
     differentiated: bool = False
     name: str = "fold known"
 
@@ -132,7 +135,9 @@ class FoldKnown:
 
     def _folds(self, node: Apply, graph: Graph) -> list[Found]:
         op = node.op
-        if not isinstance(op, Scan) or op.until or op.dynamic or not op.recurrences or (op.n_steps or 0) < 2:
+        if not isinstance(op, Scan) or op.until or op.dynamic or (op.n_steps or 0) < 2:
+            return []
+        if not op.recurrences and not self._is_short(op):
             return []
         found: list[Found] = []
         after: set[Variable] | None = None
@@ -151,6 +156,18 @@ class FoldKnown:
             if folds and all(_reads_few(reader, stack) for reader in readers if reader not in done):
                 found.extend(folds)
         return found
+
+    def _is_short(self, op: Scan) -> bool:
+        """Whether a loop without recurrence is faster step by step: see ``SHORT``."""
+        values = (*op.body.inputs, *op.body.outputs)
+        scalars = all(variable.ndim == 0 for variable in values) and is_small(op)
+        return scalars and self.target.backend == "cpu" and not self.differentiated and 0 < (op.n_steps or 0) <= SHORT
+
+
+SHORT = 10_000
+"""Steps up to which scalars are summed by a loop that XLA on CPU compiles into one function, which runs on the thread
+that calls it; of all at once, a second function is called, on another thread. Measured on two cores for 100, 1,000,
+10,000 and 100,000 steps, times as fast: powers 1.3, 7, 1.4, 0.9; products 1.0, 9, 1.9, 0.5; tanh 1.0, 5, 1.3, 0.5."""
 
 
 class Found(NamedTuple):

@@ -71,7 +71,8 @@ def sized(target: Target) -> tuple[Pass, ...]:
     moved: tuple[Named, ...] = (
         # What is read of a loop is seen before anything stands between it and the loop.
         ("fewer", (FewerSteps(),)),
-        ("fold", (FoldKnown(target.derivative != "none"),)),
+        ("fold", (FoldKnown(target, target.derivative != "none"),)),
+        ("ranges", (CountSizedRanges(target),)),
         ("keep", (KeepRead(),)),
         ("hoist", (Hoist(target),)),
         ("sink", (Sink(target),)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.fold import fold_of
@@ -50,7 +50,7 @@ class CountRanges:
 
 @dataclass(frozen=True)
 class CountSizedRanges:
-    """The same where all steps are kept and the length is known, in loops of scalars that no derivative encloses.
+    """The same where the length is known and whatever is kept, in loops of scalars that no derivative encloses.
 
     A range of a million integers is written and read again for 7 ms; counted in the carry of a loop that XLA compiles
     into one function, it costs nothing. In other loops one more carry is one more kernel at each step.
@@ -80,7 +80,7 @@ def _is_of_scalars(op: Scan) -> bool:
     values = [variable.type for variable in (*op.body.inputs, *op.body.outputs)]
     # Where a loop that goes backwards begins to read depends on the run.
     backwards = op.dynamic and op.go_backwards
-    plain = bool(op.recurrences) and bool(op.n_steps) and not (backwards or op.until or op.checkpoint)
+    plain = bool(op.recurrences or op.folds) and bool(op.n_steps) and not (backwards or op.until or op.checkpoint)
     return plain and is_small(op) and all(type.ndim == 0 for type in values)
 
 
@@ -92,13 +92,15 @@ class _Range(NamedTuple):
 
 
 def _range(variable: Variable) -> _Range | None:
-    """What a range of integers is made of; its step must be a number."""
+    """What a range of integers, or of floats that are integers, is made of; its step must be a number."""
     node = variable.owner
-    if node is None or not isinstance(node.op, Call) or node.op.row != "arange" or not variable.type.is_integer:
+    if node is None or not isinstance(node.op, Call) or node.op.row != "arange":
         return None
     holes = iter(node.inputs)
     start, stop, step = (one if one is not None else next(holes) for one in node.op.arguments["lengths"])
     if not isinstance(step, int) or step == 0:
+        return None
+    if not variable.type.is_integer and not all(_is_exact(one, variable.dtype) for one in (start, stop, step)):
         return None
     first, last = (say("cast", one, "int64") for one in (start, stop))
     span = last if isinstance(start, int) and start == 0 else last - first
@@ -107,6 +109,12 @@ def _range(variable: Variable) -> _Range | None:
     if abs(step) > 1:
         span = (span + (abs(step) - 1)) // abs(step)
     return _Range(first, step, say("maximum", span, 0), variable.dtype)
+
+
+def _is_exact(bound: Any, dtype: str) -> bool:
+    """Whether a float of this dtype holds all integers up to a bound."""
+    most = {"float32": 2**24, "float64": 2**53}.get(dtype, 0)
+    return isinstance(bound, int) and abs(bound) <= most
 
 
 def _counted(node: Apply, op: Scan, inputs: tuple[Variable, ...], graph: Graph) -> Sequence[Variable] | None:

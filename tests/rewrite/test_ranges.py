@@ -73,3 +73,15 @@ def test_a_range_with_room_to_spare(go_backwards):
         values = np.arange(count)
         np.testing.assert_array_equal(f(count), np.cumsum(values[::-1] if go_backwards else values))
     assert ("is counted in the carry" in str(loopjax.explain(f))) is not go_backwards
+
+
+@pytest.mark.parametrize(
+    ("dtype", "start", "counted"), [("float32", 3, True), ("float64", -7, True), ("float32", 2**24, False)]
+)
+def test_ranges_of_floats_that_hold_them(dtype, start, counted):
+    w = at.vector("w", dtype=dtype)
+    terms, _ = loopjax.scan(lambda w, i: w * i, sequences=[w, at.arange(start, start + 50, dtype=dtype)])
+    f, stored = (loopjax.function([w], terms.sum(), mode=mode) for mode in (COUNTED, STORED.excluding("fold")))
+    values = np.linspace(0, 1, 50).astype(dtype)
+    np.testing.assert_allclose(f(values), stored(values), rtol=5e-6)
+    assert ("is counted in the carry" in str(loopjax.explain(f))) is counted

@@ -204,6 +204,21 @@ class TestFold:
         assert str(total.dtype) == dtype
         assert len(loop(f).folds) == 3
 
+    @pytest.mark.parametrize(("steps", "rows", "alone"), [(200, (), True), (20_000, (), False), (200, (3,), False)])
+    def test_a_few_scalars_that_no_step_hands_on(self, steps, rows, alone):
+        x = at.TensorType("float64", (None, *rows))("x")
+        out, _ = loopjax.scan(lambda x: at.tanh(x) * x, sequences=x)
+        f, total = loopjax.function([x], [out.sum(0), out.max(0)]), loopjax.function([x], [out.sum(), out.sum(0)])
+        values = np.random.default_rng(4).normal(size=(steps, *rows))
+        expected = np.tanh(values) * values
+        for one, other in zip(f(values), (expected.sum(0), expected.max(0)), strict=True):
+            np.testing.assert_allclose(one, other)
+        np.testing.assert_allclose(total(values)[0], expected.sum())
+        assert ("in the carry" in str(loopjax.explain(f))) is alone
+        gradient = loopjax.function([x], loopjax.grad(out.sum(), x))
+        gradient(values)
+        assert "in the carry" not in str(loopjax.explain(gradient))
+
     def test_temporaries_do_not_grow_with_steps(self):
         h, w = at.dvector("h"), at.dvector("w")
         sizes = []
