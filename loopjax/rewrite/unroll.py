@@ -9,6 +9,10 @@ Measured on a two-core CPU, jax 0.10.2, float64, times as fast as one step an it
 | 10 values, carried: the same | 1.7; 3.1; 0.6 | 2.2; 3.3; 0.5 | 0.8; -; 0.4 | |
 | 64 and 1e5 values, carried, and a row read: multiply and add | 0.5 and 1.5 | 1.6 and 0.15 | 0.6 and 0.1 | |
 | 64, 1,000 and 1e5 values, carried, no row read: multiply | | 4.2, 4.9, 4.8 | 6.0, 5.2, 4.8 | 7.2, -, 5.8 |
+| the same: 3 ops | 2.7, 1.4, 1.6 | 2.6, 1.3, 0.9 | 2.2, 0.7, 1.0 | |
+| the same: 5 ops (2 steps: 1.6, 1.1, 1.3) | 2.0, 1.1, 1.0 | 2.1, 0.5, 1.0 | | |
+| the same: 8 ops (2 steps: 1.4, 1.0, 1.0) | 1.8, 1.0, 0.8 | 1.6, 0.6, 0.8 | | |
+| the same: 12 ops (2 steps: 1.3, 0.9, 0.7) | 1.1, 0.3, 0.9 | 0.8, 0.5, 0.8 | | |
 | the same: exp | | 0.9, 0.7, 1.3 | 0.9, 0.7, 2.7 | |
 | 10, 16 and 64 values, carried, and a row read: tanh | 0.5, 1.7, 0.2 | | | |
 | 16, 64, 256 values, carried, a row read, and summed: multiply and add (2: 0.4, 1.9, 2.5) | 0.5, 1.7, 2.6 | | | |
@@ -54,6 +58,9 @@ ROW_BYTES, STACK_BYTES = 32, 44
 ACCUMULATED, MANY = frozenset(("sum", "prod", "max", "min")), 32
 """Folds beside which several steps pay, and values from which on."""
 
+FEW = 256
+"""Values up to which steps that read the carry alone are written out as more ops."""
+
 CHEAP = frozenset(
     (
         *("add", "sub", "mul", "neg", "true_div", "reciprocal", "sqr", "abs", "maximum", "minimum", "switch"),
@@ -93,7 +100,7 @@ def _of_elementwise(op: Scan, types: list[TensorType], stacked: list[TensorType]
     if derivative != "none":
         return _power(min(fits // 2, 4)) if scalars else 1
     if scalars:
-        return _power(min(fits, 8 if touched else _written_out(op)))
+        return _power(min(fits, 8 if touched else _written_out(op, 1)))
     cheap = all(_is_cheap(node) for node in op.body.applies)
     if stacked:
         return 1
@@ -103,7 +110,7 @@ def _of_elementwise(op: Scan, types: list[TensorType], stacked: list[TensorType]
         return 1
     if rows:
         return _power(min(fits, 8)) if fits >= 4 else 1
-    return _written_out(op)
+    return _written_out(op, max(math.prod(type.sizes) for type in types))
 
 
 def _of_folds(op: Scan, types: list[TensorType], cheap: bool) -> int:
@@ -116,9 +123,12 @@ def _of_folds(op: Scan, types: list[TensorType], cheap: bool) -> int:
     return 2 if any(type.dtype == "float64" for type in types) else 1
 
 
-def _written_out(op: Scan) -> int:
-    """Steps that read the carry alone: as many as make a few dozen ops."""
-    return _power(min(max(64 // max(len(op.body.applies), 1), 8), 32))
+def _written_out(op: Scan, values: int) -> int:
+    """Steps that read the carry alone: as many as make a number of ops, which is smaller for many values."""
+    ops = max(len(op.body.applies), 1)
+    if values == 1 or ops == 1:
+        return _power(min(max(64 // ops, 8), 32))
+    return _power((32 if values <= FEW else 16) // ops)
 
 
 def _of_windows(op: Scan, types: list[TensorType], storage: Sequence[History], derivative: Derivative) -> int:

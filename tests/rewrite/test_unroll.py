@@ -50,10 +50,10 @@ class TestElementwise:
         assert chosen((64,), add, read=last) == 1
         assert chosen((10,), lambda x, h: at.tanh(h) + x, read=last) == 1
 
-    @pytest.mark.parametrize("count", [10, 1000])
-    def test_the_carry_alone(self, count):
+    @pytest.mark.parametrize(("count", "six"), [(10, 4), (1000, 2)])
+    def test_the_carry_alone(self, count, six):
         assert chosen((count,), lambda h: h * 1.01, read=last, row=False) == 32
-        assert chosen((count,), lambda h: at.maximum(h * 1.01 - 0.1 * h * h, 0.0) * 0.9, read=last, row=False) == 8
+        assert chosen((count,), lambda h: at.maximum(h * 1.01 - 0.1 * h * h, 0.0) * 0.9, read=last, row=False) == six
         assert chosen((count,), lambda h: at.exp(-h), read=last, row=False) == 1
 
     def test_sums_over_steps(self):
