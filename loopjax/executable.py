@@ -140,13 +140,13 @@ def _picked(outputs: Sequence[Any], pick: Pick) -> Any:
     return cut(array, counts) if counts else array
 
 
-LARGE = 2**19
+VIEW_BYTES = 2**19
 """Bytes from which on a view of an array costs less than a copy, on a CPU."""
 
 
 def cut(array: Any, counts: Sequence[tuple[int, int]]) -> Any:
     """So many rows along these axes, taken on the host, where that compiles nothing: a copy; of a large array that is
-    not much larger than what is taken, a view of its memory where the device's is the host's."""
+    not much larger than what is taken, a view where the device's memory is the host's, which keeps all of it alive."""
     rows = [slice(None)] * array.ndim
     for axis, count in counts:
         rows[axis] = slice(count)
@@ -155,4 +155,4 @@ def cut(array: Any, counts: Sequence[tuple[int, int]]) -> Any:
         return array
     if array.committed:
         return jax.device_put(part, array.sharding)
-    return jax.device_put(part) if part.nbytes >= LARGE and 2 * part.size >= array.size else jnp.array(part)
+    return jax.device_put(part) if part.nbytes >= VIEW_BYTES and 2 * part.size >= array.size else jnp.array(part)

@@ -15,8 +15,8 @@ import numpy as np
 
 from loopjax.arguments import Layout
 from loopjax.executable import cut
+from loopjax.lower.bounds import Range
 from loopjax.lower.stages import Pick
-from loopjax.lower.trip_counts import Range
 from loopjax.precision import NARROW, switched
 from loopjax.program import Program
 from loopjax.settings import default_device
@@ -174,7 +174,7 @@ class Known:
             source.globals.update(trace=find_top_trace, before=find_top_trace(None))  # type: ignore[no-untyped-call]
 
     def _picked(self, source: Source, found: Sequence[str], pick: Pick) -> str:
-        """One of what there is, of which some rows count alone."""
+        """One of what there is, of which some rows count alone. What is cut is narrowed unless JAX's flag is on."""
         array = found[pick.position]
         if not pick.counts:
             return array

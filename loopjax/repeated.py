@@ -12,8 +12,8 @@ import numpy as np
 from loopjax.arguments import Layout, Signature
 from loopjax.executable import KEPT
 from loopjax.known import NUMBERS, UNKNOWN, CallOf, Failed, Known, Run, Settings, converting, known
+from loopjax.lower.bounds import bounds, ranges
 from loopjax.lower.stages import Stage
-from loopjax.lower.trip_counts import bounds, ranges
 from loopjax.program import Program
 from loopjax.settings import default_device, others
 from loopjax.state import State
@@ -261,8 +261,9 @@ def _part(value: Any) -> Any:
     return value.dtype, value.shape
 
 
-def _number(value: Any) -> bytes:
-    return np.asarray(_value(value)).tobytes()
+def _number(value: Any) -> tuple[Any, bytes]:
+    array = np.asarray(_value(value))
+    return array.dtype, array.tobytes()
 
 
 def _value(value: Any) -> Any:

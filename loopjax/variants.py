@@ -11,8 +11,8 @@ import numpy as np
 
 from loopjax.errors import LoopJaxError
 from loopjax.executable import CompiledStage, Ready
+from loopjax.lower.bounds import Bounds
 from loopjax.lower.stages import split
-from loopjax.lower.trip_counts import Bounds
 from loopjax.program import Program
 from loopjax.rewrite.pad import Fallback, InputAxis, Pad
 from loopjax.trace.demands import is_cut

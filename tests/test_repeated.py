@@ -1,5 +1,7 @@
 """A call like one before takes the short way, and gives or refuses what the first one did."""
 
+import warnings
+
 import jax
 import numpy as np
 import pytest
@@ -297,6 +299,51 @@ class TestTheShortWay:
         for _ in range(2 if most is not None else 0):
             with pytest.raises(ValueError, match="n_steps is negative"):
                 f(most)
+
+    @pytest.mark.parametrize(
+        ("dtype", "steps", "good", "bad"),
+        [
+            ("uint8", lambda n: n - np.uint8(5), 8, 3),
+            ("int8", lambda n: n + np.int8(100), 8, 50),
+            ("int32", lambda n: n + 5, 3, 2**31 - 3),
+            ("int64", lambda n: n + 2**62, -(2**62) + 3, 2**62 + 2),
+        ],
+    )
+    def test_trip_counts_that_wrap_around(self, dtype, steps, good, bad):
+        n = at.scalar("n", dtype=dtype)
+        h, _ = loopjax.scan(lambda h: h + 1, outputs_info=at.constant(0.0, dtype="float64"), n_steps=steps(n))
+        f = loopjax.function([n], h[-1])
+        for _ in range(2):
+            f(np.dtype(dtype).type(good))
+            if dtype == "uint8":
+                assert float(f(np.uint8(bad))) == 254
+            else:
+                with pytest.raises(ValueError, match="negative"):
+                    f(np.dtype(dtype).type(bad))
+
+    def test_lengths_of_casts_do_not_mix(self):
+        n = at.iscalar("n")
+        f = loopjax.function([n], at.zeros(n + 4), allow_input_downcast=True, lengths="exact")
+        for _ in range(2):
+            assert f(np.int32(3).view(np.float32)).shape == (4,)
+            for value in (3, 0, 3, 0):
+                assert f(np.int32(value)).shape == (value + 4,)
+                assert f(np.asarray(value, "int32").view("float32")[()]).shape == (4,)
+
+    def test_a_view_of_a_large_result_is_as_good_as_a_copy(self, anew):
+        n, last = at.lscalar("n"), loopjax.shared(np.zeros(0), name="last")
+        out, _ = loopjax.scan(lambda h: h + 1, outputs_info=at.constant(0.0, dtype="float64"), n_steps=n)
+        f = loopjax.function([n], out, updates={last: out}, lengths="padded", accept_inplace=True)
+        found = [f(100_000 + i) for i in range(4)]
+        donated = jax.jit(lambda x: x * 2, donate_argnums=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that JAX cannot reuse the memory
+            with jax.enable_x64(True):
+                np.testing.assert_array_equal(donated(found[3]), 2 * np.arange(1.0, 100_004))
+        for i, rows in enumerate(found[:3]):
+            np.testing.assert_array_equal(rows, np.arange(1.0, 100_001 + i))
+        np.testing.assert_array_equal(last.get_value(), np.arange(1.0, 100_004))
+        assert f(100_001).committed is False
 
     def test_tracers_go_the_other_way(self):
         x = at.fscalar("x")

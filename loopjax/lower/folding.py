@@ -151,7 +151,7 @@ def whole(fold: Fold, stack: Any) -> Any:
     return stack[fold.step] if fold.kind == "at" else WHOLE[fold.kind](stack, axis=0)
 
 
-WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64", "complex64": "complex128"}
+WIDER = {"float32": "float64", "complex64": "complex128"}
 """In what sums of floats are taken step by step: those of a stack are taken in parts, which is as exact."""
 
 

@@ -13,6 +13,9 @@ from loopjax.trace.loop import Scan
 from loopjax.trace.op import Call
 from loopjax.trace.types import KEY, RESIDUAL, TensorType
 
+OPS = 12
+"""Elementwise ops up to which a body counts as small: of 32, 8 steps an iteration are 1.05 times as fast."""
+
 
 class Cost(NamedTuple):
     """``flops``: values computed, for a product twice its terms. ``bytes``: what is read and written where what is
@@ -82,3 +85,10 @@ def _size(type: TensorType) -> int:
 
 def _size_of(type: TensorType, axes: Iterable[int]) -> int:
     return math.prod(type.sizes[axis] for axis in axes)
+
+
+def is_small(op: Scan) -> bool:
+    """Whether a body is a few elementwise ops."""
+    return len(op.body.applies) <= OPS and all(
+        isinstance(node.op, Call) and node.op.definition.trait == "pointwise" for node in op.body.applies
+    )

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from loopjax.rewrite.cost import is_small
 from loopjax.rewrite.driver import map_regions, settled
 from loopjax.rewrite.open_loop import OpenFold, OpenLoop, OpenMap, OpenRecurrence, OpenSequence, open_loop
 from loopjax.rewrite.reads import may_vary, rows_of, steps_of
 from loopjax.rewrite.target import Target
-from loopjax.rewrite.unroll import is_small
 from loopjax.trace.derivative import Differentiated, Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, dependents
 from loopjax.trace.loop import Fold, FoldKind, Keep, MapOutput, Scan, SequenceInput

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from loopjax.rewrite.cost import is_small
 from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.fold import fold_of
 from loopjax.rewrite.open_loop import OpenLoop, OpenRecurrence, OpenSequence, open_loop
 from loopjax.rewrite.reads import rows_of
 from loopjax.rewrite.target import Target
-from loopjax.rewrite.unroll import is_small
 from loopjax.trace.derivative import Differentiated
 from loopjax.trace.graph import Apply, Graph, Variable
 from loopjax.trace.loop import Keep, Recurrence, Scan, SequenceInput

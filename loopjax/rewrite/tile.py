@@ -72,13 +72,13 @@ def _width(op: Scan) -> int | None:
     if shape is None or op.n_steps is None or op.n_steps < LEAST_STEPS:
         return None
     size = math.prod(shape)
-    element = sum(np.dtype(value.dtype).itemsize for value in op.body.outputs)
+    element = _element_bytes(op)
     if not LEAST_BYTES <= size * element <= MOST_BYTES:
         return None
     most = PART_BYTES // element
     if op.checkpoint is not None:
         try:
-            states = op.checkpoint.nest(op.n_steps, Body(size * element)).states
+            states = _states_asked(op.checkpoint, op, size)
         except ValueError:
             return None  # which the plan says better
         # All states of a part, and one to spare, are no more than those asked for of the whole.
@@ -108,79 +108,103 @@ def _common_shape(op: Scan) -> tuple[int, ...] | None:
     return shape if pointwise else None
 
 
+class _Parts:
+    """What the loop over parts reads, and what stands for it in its body."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.cut: list[OpenSequence] = []
+        self.whole: list[Given] = []
+
+    def part_of(self, outer: Variable) -> Variable:
+        """What stands for an array that is cut."""
+        parts = _cut(outer, self.width)
+        row = Variable(parts.type.row(), name=outer.name)
+        self.cut.append(OpenSequence(SequenceInput((0,), outer.name or ""), parts, [row]))
+        return row
+
+    def as_it_is(self, outer: Variable) -> Variable:
+        """What stands for anything else."""
+        inner = Variable(outer.type, name=outer.name)
+        self.whole.append(Given(outer, inner))
+        return inner
+
+
 def _tiled(node: Apply, inputs: Sequence[Variable], width: int) -> list[Variable]:
     """What stands for the loop's outputs."""
     op = node.op
     assert isinstance(op, Scan)
-    loop = open_loop(node, inputs)
+    loop, parts = open_loop(node, inputs), _Parts(width)
     size = math.prod(loop.recurrences[0].value.type.sizes)
-    cut: list[OpenSequence] = []
-    whole: list[Given] = []
-
-    def part_of(outer: Variable) -> Variable:
-        """What stands in the outer loop's body for an array that is cut."""
-        parts = _cut(outer, width)
-        row = Variable(parts.type.row(), name=outer.name)
-        cut.append(OpenSequence(SequenceInput((0,), outer.name or ""), parts, [row]))
-        return row
-
-    def as_it_is(outer: Variable) -> Variable:
-        inner = Variable(outer.type, name=outer.name)
-        whole.append(Given(outer, inner))
-        return inner
-
-    small: dict[Variable, Variable] = {}
-    for recurrence in loop.recurrences:
-        recurrence.initial = part_of(recurrence.initial)
-        small[recurrence.pasts[0]] = Variable(recurrence.pasts[0].type.with_shape((width,)))
-    for given in loop.non_sequences:
-        if given.inner.ndim:
-            given.outer = part_of(given.outer)
-            small[given.inner] = Variable(given.inner.type.with_shape((width,)))
-        else:
-            given.outer = as_it_is(given.outer)
-    for sequence in loop.sequences:
-        sequence.outer = as_it_is(sequence.outer)
-    loop.set_results(loop.body.rebuilt(small).outputs)
-    for recurrence in loop.recurrences:
-        recurrence.pasts = [small[recurrence.pasts[0]]]
-    for given in loop.non_sequences:
-        given.inner = small.get(given.inner, given.inner)
-
     count = -(-size // width)
-    loop.op = replace(loop.op, checkpoint=_within(op, width / size))
+    _narrow(loop, parts)
+    loop.op = replace(loop.op, checkpoint=_within(op, width, size))
     loop.notes.append(f"tile: {count} parts of {width} of its {size} elements run one after the other")
     inner = loop.close()
-    parts = Scan(
+    over = Scan(
         Graph([], []),
         n_steps=count,
+        # A loop over parts is no map to be run all at once, and each part is computed again for its gradient.
         checkpoint=PolicySchedule(jax.checkpoint_policies.nothing_saveable),
         is_sized=True,
         label=f"parts of {op.label}",
     )
-    outer = OpenLoop(parts, node.sources, [], cut, [], [], [], [], whole, [])
+    outer = OpenLoop(over, node.sources, [], parts.cut, [], [], [], [], parts.whole, [])
     outer.maps = [OpenMap(MapOutput(name=one.name or "a result"), one) for one in inner.outputs]
     stacks = outer.close().outputs
     return [_joined(stack, old) for stack, old in zip(stacks, node.outputs, strict=True)]
 
 
-def _within(op: Scan, share: float) -> Schedule | None:
+def _narrow(loop: OpenLoop, parts: _Parts) -> None:
+    """Makes the loop one over a part of its elements, in the body of the loop over parts."""
+    small: dict[Variable, Variable] = {}
+
+    def narrowed(inside: Variable) -> Variable:
+        small[inside] = Variable(inside.type.with_shape((parts.width,)), name=inside.name)
+        return small[inside]
+
+    for recurrence in loop.recurrences:
+        recurrence.initial = parts.part_of(recurrence.initial)
+        recurrence.pasts = [narrowed(past) for past in recurrence.pasts]
+    for given in loop.non_sequences:
+        if given.inner.ndim:
+            given.outer, given.inner = parts.part_of(given.outer), narrowed(given.inner)
+        else:
+            given.outer = parts.as_it_is(given.outer)
+    for sequence in loop.sequences:
+        sequence.outer = parts.as_it_is(sequence.outer)
+    loop.substitute(small)
+
+
+def _within(op: Scan, width: int, size: int) -> Schedule | None:
     """What of a part's states is stored for its gradient: all of them, where they are no more than what was asked for
     of the whole."""
     asked = op.checkpoint
     if asked is None or isinstance(asked, PolicySchedule):
         return asked
     assert op.n_steps is not None
-    return None if op.n_steps * share < asked.nest(op.n_steps, Body(1)).states else asked
+    return None if op.n_steps * width < _states_asked(asked, op, size) * size else asked
+
+
+def _states_asked(asked: Schedule, op: Scan, size: int) -> int:
+    """The states that a schedule stores of the whole. Raises ``ValueError`` where there is none, as the plan does."""
+    assert op.n_steps is not None
+    return asked.nest(op.n_steps, Body(size * _element_bytes(op))).states
+
+
+def _element_bytes(op: Scan) -> int:
+    """Bytes that a step gives for one element."""
+    return sum(np.dtype(value.dtype).itemsize for value in op.body.outputs)
 
 
 def _cut(x: Variable, width: int) -> Variable:
-    """The elements of an array in rows of ``width``, the last one filled up with its first elements."""
+    """The elements of an array in rows of ``width``, the last one filled up with its first elements: their gradient is
+    nothing, but what it is computed from may be infinite, and nothing times that is no number."""
     flat = say("reshape", x, (-1,))
     size = math.prod(x.type.sizes)
     lacking = -size % width
     if lacking:
-        flat = say("join", 0, flat, flat[:lacking])
+        flat = say("join", 0, flat, say("disconnected_grad", flat[:lacking]))
     return say("reshape", flat, ((size + lacking) // width, width))
 
 

@@ -154,6 +154,26 @@ class TestWhich:
         assert not cut or "10 parts of 1000 of its 10000 elements" in parts(f)[0]
 
 
+def test_a_gradient_that_is_infinite_stays_so(small):
+    out, _ = loopjax.scan(at.sqrt, outputs_info=H, n_steps=STEPS)
+    values = np.linspace(0, 1, 10)
+    (found,) = agree([H], [loopjax.grad((out[-1] * np.arange(10.0)).sum() + out[-1][0], H)], values)(values)
+    assert np.isposinf(found[0])
+    assert np.isfinite(found[1:]).all()
+
+
+def test_a_budget_of_bytes_is_kept():
+    steps, size, budget = 4_000, 4_096, 2**21
+    out, _ = loopjax.scan(
+        lambda h, a: at.tanh(h * a), outputs_info=H, non_sequences=A, n_steps=steps, checkpoint=Budget(bytes=budget)
+    )
+    f = loopjax.function([H, A], loopjax.grad(out[-1].sum(), H))
+    f(np.ones(size), np.ones(size))
+    assert parts(f)
+    temporaries = f.lower(np.ones(size), np.ones(size)).compile().memory_analysis().temp_size_in_bytes
+    assert temporaries < 1.2 * budget
+
+
 def test_a_gradient_stores_the_states_of_one_part():
     out, _ = loopjax.scan(lambda h, a: at.tanh(h * a) + 0.1 * at.sin(h), outputs_info=H, non_sequences=A, n_steps=500)
     values = RNG.uniform(0.5, 1.5, 10_000), RNG.normal(size=10_000)
