@@ -102,7 +102,9 @@ def timings(repeats: Mapping[str, Repeat], effort: Effort) -> dict[str, list[flo
     """Seconds a call, a list of samples for each.
 
     Samples are taken in turn (A B A B ...), each round beginning with another, so that a machine that slows down slows
-    all. A sample makes as many calls as fill its time.
+    all. A sample makes as many calls as fill its time; where those are several, as many are made before that do not
+    count, so that it does not begin in what another process has left behind: cold caches, and threads that wait in a
+    loop for more.
     """
     names = list(repeats)
     calls = {name: max(1, math.ceil(effort.sample / repeat(1))) for name, repeat in repeats.items()}
@@ -111,6 +113,8 @@ def timings(repeats: Mapping[str, Repeat], effort: Effort) -> dict[str, list[flo
     for turn in range(effort.rounds):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
+            if calls[name] > 1:
+                repeats[name](calls[name])
             found[name].append(repeats[name](calls[name]) / calls[name])
         if turn + 1 >= effort.least and perf_counter() - start > effort.budget:
             break
