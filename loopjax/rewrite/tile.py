@@ -41,6 +41,9 @@ LEAST_BYTES, MOST_BYTES = 2**15, 2**19
 PART_BYTES, LEAST_PART = 2**13, 2**11
 """A state of a part, and of the least that is worth a loop of its own."""
 
+SPARE = 6
+"""States of the whole, at most, that arrays and cotangents take which are cut or joined."""
+
 LEAST_STEPS = 16
 """Steps from which on it pays to cut the arrays and to put them together again."""
 
@@ -81,10 +84,12 @@ def _width(op: Scan) -> int | None:
             states = _states_asked(op.checkpoint, op, size)
         except ValueError:
             return None  # which the plan says better
-        # All states of a part, and one to spare, are no more than those asked for of the whole.
-        fitting = (states - 1) * size // op.n_steps
+        # All states of a part are no more than those asked for of the whole, less what cutting and joining take.
+        fitting = max(states - SPARE, 0) * size // op.n_steps
         most = min(most, fitting) if fitting * element >= LEAST_PART else most
     parts = -(-size // max(most, 1))
+    # Parts of equal size need no filling.
+    parts = next((count for count in range(parts, parts + parts // 4 + 1) if size % count == 0), parts)
     return -(-size // parts)
 
 

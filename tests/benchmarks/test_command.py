@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks.compare import close, same_frequencies
+from benchmarks.measure import Effort, timings
 from benchmarks.program import Program
 from benchmarks.spread import ratio, spread
 from benchmarks.workload import Contenders, Workload
@@ -129,3 +130,17 @@ def test_same_frequencies_sees_one_unit_in_ten() -> None:
 
 def test_ratios_are_of_the_same_round() -> None:
     assert ratio([1.0, 10.0, 4.0], [2.0, 20.0, 8.0]) == spread([0.5, 0.5, 0.5])
+
+
+def test_samples_of_short_calls_begin_warm() -> None:
+    """As many calls as fill the time of a sample, twice; of long calls, one is a sample."""
+    for seconds, expected in ((1e-3, [1, 10, 10, 10, 10]), (1.0, [1, 1, 1])):
+        calls: list[int] = []
+
+        def repeat(times: int, seconds: float = seconds, calls: list[int] = calls) -> float:
+            calls.append(times)
+            return times * seconds
+
+        found = timings({"one": repeat}, Effort(rounds=2, sample=0.01, budget=10.0, builds=0))
+        assert calls == expected
+        assert found == {"one": pytest.approx([seconds, seconds])}
