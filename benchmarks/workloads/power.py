@@ -49,6 +49,12 @@ def _tuned(base: jax.Array, k: int, unroll: int) -> Program:
 
 
 WORKLOADS = (
-    Workload("power-wide", "A**k, 1e5 elements, k=1,000, last only", partial(_make, 100_000, 1_000, 20), peak=True),
+    Workload(
+        "power-wide",
+        "A**k, 1e5 elements, k=1,000, last only",
+        partial(_make, 100_000, 1_000, 20),
+        peak=True,
+        grows_to=10_000,
+    ),
     Workload("power-narrow", "A**k, 10 elements, k=10,000, last only", partial(_make, 10, 10_000, 50)),
 )
