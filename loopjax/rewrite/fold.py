@@ -159,9 +159,9 @@ class FoldKnown:
 
     def _is_short(self, op: Scan) -> bool:
         """Whether a loop without recurrence is faster step by step: see ``SHORT``."""
-        values = (*op.body.inputs, *op.body.outputs)
-        scalars = all(variable.ndim == 0 for variable in values) and is_small(op)
-        return scalars and self.target.backend == "cpu" and not self.differentiated and 0 < (op.n_steps or 0) <= SHORT
+        scalars = all(variable.ndim == 0 for variable in (*op.body.inputs, *op.body.outputs))
+        here = self.target.backend == "cpu" and not self.differentiated
+        return here and scalars and is_small(op) and (op.n_steps or 0) <= SHORT
 
 
 SHORT = 10_000

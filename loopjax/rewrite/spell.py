@@ -64,7 +64,8 @@ def _is_tiny(node: Apply) -> bool:
 
 def _spelled(x: Variable, y: Variable) -> Variable:
     """``x @ y``."""
-    if x.ndim == 2:
-        terms = x * say("dimshuffle", y, "x", 0) if y.ndim == 1 else x.dimshuffle(0, 1, "x") * y.dimshuffle("x", 0, 1)
-        return say("sum", terms, axis=1)
-    return say("sum", x * y if y.ndim == 1 else x.dimshuffle(0, "x") * y, axis=0)
+    if x.ndim == 1:
+        return say("sum", x * y if y.ndim == 1 else x.dimshuffle(0, "x") * y, axis=0)
+    if y.ndim == 1:
+        return say("sum", x * y.dimshuffle("x", 0), axis=1)
+    return say("sum", x.dimshuffle(0, 1, "x") * y.dimshuffle("x", 0, 1), axis=1)

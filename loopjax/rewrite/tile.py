@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -63,32 +64,44 @@ class Tile:
         graph = map_regions(graph, lambda region, op: self(region) if isinstance(op, Differentiated) else region)
 
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-            width = _width(node.op) if isinstance(node.op, Scan) else None
-            return None if width is None else _tiled(node, inputs, width)
+            part = _part(node.op) if isinstance(node.op, Scan) else None
+            return None if part is None else _tiled(node, inputs, part)
 
         return graph.rebuilt(transform=transform)
 
 
-def _width(op: Scan) -> int | None:
-    """Elements of a part; ``None`` where the loop is not to be cut, or cannot be."""
+class _Part(NamedTuple):
+    """How many elements a part has, and what of its states is stored for its gradient."""
+
+    width: int
+    checkpoint: Schedule | None
+
+
+def _part(op: Scan) -> _Part | None:
+    """The part that a loop is cut into; ``None`` where it is not to be cut, or cannot be."""
     shape = _common_shape(op)
     if shape is None or op.n_steps is None or op.n_steps < LEAST_STEPS:
         return None
-    size = math.prod(shape)
-    element = _element_bytes(op)
+    size, asked = math.prod(shape), op.checkpoint
+    element = sum(np.dtype(value.dtype).itemsize for value in op.body.outputs)
     if not LEAST_BYTES <= size * element <= MOST_BYTES:
         return None
     most = PART_BYTES // element
-    if op.checkpoint is not None:
-        try:
-            states = _states_asked(op.checkpoint, op, size)
-        except ValueError:
-            return None  # which the plan says better
-        # All states of a part are no more than those asked for of the whole, less what cutting and joining take.
-        fitting = max(states - SPARE, 0) * size // op.n_steps
-        most = min(most, fitting) if fitting * element >= LEAST_PART else most
+    if asked is None or isinstance(asked, PolicySchedule):
+        return _Part(_equal(size, most), asked)
+    try:
+        states = asked.nest(op.n_steps, Body(size * element)).states
+    except ValueError:
+        return None  # which the plan says better
+    # All states of a part are no more than those asked for of the whole, less what cutting and joining take.
+    fitting = max(states - SPARE, 0) * size // op.n_steps
+    width = _equal(size, min(most, fitting) if fitting * element >= LEAST_PART else most)
+    return _Part(width, None if op.n_steps * width < states * size else asked)
+
+
+def _equal(size: int, most: int) -> int:
+    """At most so many elements; a little fewer where parts of equal size, which need no filling, are near."""
     parts = -(-size // max(most, 1))
-    # Parts of equal size need no filling.
     parts = next((count for count in range(parts, parts + parts // 4 + 1) if size % count == 0), parts)
     return -(-size // parts)
 
@@ -135,15 +148,15 @@ class _Parts:
         return inner
 
 
-def _tiled(node: Apply, inputs: Sequence[Variable], width: int) -> list[Variable]:
+def _tiled(node: Apply, inputs: Sequence[Variable], part: _Part) -> list[Variable]:
     """What stands for the loop's outputs."""
-    op = node.op
+    op, width = node.op, part.width
     assert isinstance(op, Scan)
     loop, parts = open_loop(node, inputs), _Parts(width)
     size = math.prod(loop.recurrences[0].value.type.sizes)
     count = -(-size // width)
     _narrow(loop, parts)
-    loop.op = replace(loop.op, checkpoint=_within(op, width, size))
+    loop.op = replace(loop.op, checkpoint=part.checkpoint)
     loop.notes.append(f"tile: {count} parts of {width} of its {size} elements run one after the other")
     inner = loop.close()
     over = Scan(
@@ -179,27 +192,6 @@ def _narrow(loop: OpenLoop, parts: _Parts) -> None:
     for sequence in loop.sequences:
         sequence.outer = parts.as_it_is(sequence.outer)
     loop.substitute(small)
-
-
-def _within(op: Scan, width: int, size: int) -> Schedule | None:
-    """What of a part's states is stored for its gradient: all of them, where they are no more than what was asked for
-    of the whole."""
-    asked = op.checkpoint
-    if asked is None or isinstance(asked, PolicySchedule):
-        return asked
-    assert op.n_steps is not None
-    return None if op.n_steps * width < _states_asked(asked, op, size) * size else asked
-
-
-def _states_asked(asked: Schedule, op: Scan, size: int) -> int:
-    """The states that a schedule stores of the whole. Raises ``ValueError`` where there is none, as the plan does."""
-    assert op.n_steps is not None
-    return asked.nest(op.n_steps, Body(size * _element_bytes(op))).states
-
-
-def _element_bytes(op: Scan) -> int:
-    """Bytes that a step gives for one element."""
-    return sum(np.dtype(value.dtype).itemsize for value in op.body.outputs)
 
 
 def _cut(x: Variable, width: int) -> Variable:
