@@ -7,8 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 
-def hmm(aesara: Any) -> Any:
-    """The log-likelihood of ``seen (T,)``, of it, ``start (n,)``, ``A (n, n)`` and ``B (n, symbols)``, logarithms."""
+def hmm(aesara: Any, gradient: bool) -> Any:
+    """The log-likelihood of ``seen (T,)``, or its gradient in the other three, of it, ``start (n,)``, ``A (n, n)`` and
+    ``B (n, symbols)``, logarithms."""
     at = aesara.tensor
     seen, start, A, B = at.ivector("seen"), at.dvector("start"), at.dmatrix("A"), at.dmatrix("B")
     alpha, updates = aesara.scan(
@@ -17,4 +18,6 @@ def hmm(aesara: Any) -> Any:
         outputs_info=start + B[:, seen[0]],
         non_sequences=[A, B],
     )
-    return aesara.function([seen, start, A, B], at.logsumexp(alpha[-1]), updates=updates)
+    likelihood = at.logsumexp(alpha[-1])
+    outputs = aesara.grad(likelihood, [start, A, B]) if gradient else likelihood
+    return aesara.function([seen, start, A, B], outputs, updates=updates)

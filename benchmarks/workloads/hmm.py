@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -19,7 +20,7 @@ from benchmarks.workload import Contenders, Scale, Workload
 STATES, SYMBOLS = 32, 16
 
 
-def _make(scale: Scale) -> Contenders:
+def _make(scale: Scale, gradient: bool) -> Contenders:
     rng = np.random.default_rng(0)
     start, A, B = (
         np.log(rng.dirichlet(np.ones(shape[-1]), shape[:-1]))
@@ -27,10 +28,11 @@ def _make(scale: Scale) -> Contenders:
     )
     seen = rng.integers(0, SYMBOLS, scale.steps(1_000, quick=100)).astype("int32")
     data = tuple(map(on_device, (seen, start, A, B)))
+    by_hand = {name: jax.grad(f, (1, 2, 3)) if gradient else f for name, f in (("plain", _plain), ("tuned", _tuned))}
     return Contenders(
-        loopjax=Symbolic(hmm, data),
-        plain=lambda: jitted(_plain, *data, wide=True),
-        tuned=lambda: jitted(_tuned, *data, wide=True),
+        loopjax=Symbolic(hmm, data, options={"gradient": gradient}),
+        plain=lambda: jitted(by_hand["plain"], *data, wide=True),
+        tuned=lambda: jitted(by_hand["tuned"], *data, wide=True),
     )
 
 
@@ -58,4 +60,7 @@ def _tuned(seen: Any, start: Any, A: Any, B: Any) -> Any:
     return jnp.log(size) + jnp.log(sizes).sum()
 
 
-WORKLOADS = (Workload("hmm", "forward pass, 32 states, T=1,000", _make),)
+WORKLOADS = (
+    Workload("hmm", "forward pass, 32 states, T=1,000", partial(_make, gradient=False)),
+    Workload("hmm-grad", "its gradient in three matrices", partial(_make, gradient=True)),
+)

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from loopjax.lower import checkpoint, deferred, grad, indexing, jax_call, scan  # noqa: F401 - they register the lowering rules
+from loopjax.lower import branch, checkpoint, deferred, grad, indexing, jax_call, scan  # noqa: F401 - they register the lowering rules
 from loopjax.lower.check import checked
 from loopjax.lower.interpreter import evaluate
 from loopjax.trace.graph import Graph

@@ -18,6 +18,7 @@ from loopjax.rewrite.inside import ReadInside
 from loopjax.rewrite.invariant import MoveInvariant
 from loopjax.rewrite.join import JoinProducts
 from loopjax.rewrite.keep import KeepRead
+from loopjax.rewrite.logspace import LogProducts
 from loopjax.rewrite.merge import Merge
 from loopjax.rewrite.pack import PackStates
 from loopjax.rewrite.plan import PlanLoops
@@ -74,6 +75,7 @@ def sized(target: Target) -> tuple[Pass, ...]:
         ("fold", (FoldKnown(target, target.derivative != "none"),)),
         ("ranges", (CountSizedRanges(target),)),
         ("keep", (KeepRead(),)),
+        ("logspace", (LogProducts(target),)),
         ("hoist", (Hoist(target),)),
         ("sink", (Sink(target),)),
         # What moves out of a loop is read there as it is: joined, it would be cut at every step.

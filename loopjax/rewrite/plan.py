@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from itertools import compress
 
 from loopjax.errors import UnsupportedError, where
 from loopjax.rewrite.cost import cost, size_bytes
@@ -13,6 +14,7 @@ from loopjax.rewrite.linear import linear_parts, names
 from loopjax.rewrite.recompute import LEAST_BYTES, is_cheap, store_products
 from loopjax.rewrite.target import Derivative, Target, within
 from loopjax.rewrite.unroll import steps_per_iteration
+from loopjax.trace.branch import IfElse
 from loopjax.trace.deferred import Deferred
 from loopjax.trace.derivative import Differentiated
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node, dependents
@@ -73,6 +75,11 @@ def _planned(graph: Graph, target: Target, derivative: Derivative, wrt: Collecti
             taps = op.region.inputs[len(node.inputs) :]
             moving = {i for i, o in zip(op.region.inputs, node.inputs, strict=False) if o in reached}
             op = op.with_regions([_planned(op.region, target, derivative, moving.union(taps), in_region)])
+        elif isinstance(op, IfElse):
+            moves = [variable in reached for variable in node.inputs[1:]]
+            op = op.with_regions(
+                [_planned(one, target, derivative, set(compress(one.inputs, moves)), in_region) for one in op.regions]
+            )
         elif isinstance(op, Scan):
             op = replace(op, body=_planned(op.body, target, derivative, _within_body(op, node, reached), in_region))
             plan = choose(op, node, target, derivative if in_region else _possible(op, derivative))

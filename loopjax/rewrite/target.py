@@ -24,6 +24,7 @@ REWRITES = {
     "prune": "equal, fixed and unread parts of loops are dropped, what no step changes moves out",
     "fuse": "independent loops of one length become one",
     "pack": "many small states that are computed alike become one",
+    "logspace": "sums of exponentials over a matrix that no step changes are products",
     "join": "products of a body that share an operand become one",
     "hoist": "work on sequences alone is done before the loop, for all steps at once",
     "sink": "work that no later step reads is done behind the loop, for all steps at once",

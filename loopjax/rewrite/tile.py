@@ -23,11 +23,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.open_loop import Given, OpenLoop, OpenMap, OpenSequence, open_loop
+from loopjax.rewrite.recompute import STATES_ALONE
 from loopjax.rewrite.target import Target
 from loopjax.trace.derivative import Differentiated
 from loopjax.trace.graph import Apply, Constant, Graph, Variable
@@ -163,7 +163,7 @@ def _tiled(node: Apply, inputs: Sequence[Variable], part: _Part) -> list[Variabl
         Graph([], []),
         n_steps=count,
         # A loop over parts is no map to be run all at once, and each part is computed again for its gradient.
-        checkpoint=PolicySchedule(jax.checkpoint_policies.nothing_saveable),
+        checkpoint=STATES_ALONE,
         is_sized=True,
         label=f"parts of {op.label}",
     )
