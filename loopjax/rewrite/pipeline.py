@@ -21,6 +21,7 @@ from loopjax.rewrite.keep import KeepRead
 from loopjax.rewrite.logspace import LogProducts
 from loopjax.rewrite.merge import Merge
 from loopjax.rewrite.pack import PackStates
+from loopjax.rewrite.pair import PairStates
 from loopjax.rewrite.plan import PlanLoops
 from loopjax.rewrite.prune import Prune
 from loopjax.rewrite.ranges import CountRanges, CountSizedRanges
@@ -83,6 +84,7 @@ def sized(target: Target) -> tuple[Pass, ...]:
         ("spell", (SpellProducts(target),)),
         ("defer", (Defer(target),)),
         ("windows", (KeepWindows(),)),
+        ("pair", (PairStates(target),)),
         ("tile", (Tile(target),)),
     )
     checks = (CheckIndices(),) if target.check_index else ()

@@ -29,6 +29,7 @@ REWRITES = {
     "hoist": "work on sequences alone is done before the loop, for all steps at once",
     "sink": "work that no later step reads is done behind the loop, for all steps at once",
     "spell": "products of tiny matrices in a body are sums of elementwise products",
+    "pair": "two states that share work are the parts of one complex state",
     "tile": "loops over many elements that never meet run for a part of them after the other",
     "defer": "the gradient of a matrix is one product behind the backward loop",
     "vmap": "loops whose steps need no other run all at once",

@@ -39,11 +39,11 @@ import math
 from collections.abc import Sequence
 
 from loopjax.rewrite.cost import is_small, size_bytes
+from loopjax.rewrite.kernels import is_cheap
 from loopjax.rewrite.products import product
 from loopjax.rewrite.target import Derivative
 from loopjax.trace.graph import Apply
 from loopjax.trace.loop import History, Scan
-from loopjax.trace.op import Call
 from loopjax.trace.types import TensorType
 
 SMALL = 1024
@@ -57,15 +57,6 @@ ACCUMULATED, MANY = frozenset(("sum", "prod", "max", "min")), 32
 
 FEW = 256
 """Values up to which steps that read the carry alone are written out as more ops."""
-
-CHEAP = frozenset(
-    (
-        *("add", "sub", "mul", "neg", "true_div", "reciprocal", "sqr", "abs", "maximum", "minimum", "switch"),
-        *("identity", "cast", "sign", "and_", "or_", "xor", "invert", "logical_and", "logical_or", "logical_not"),
-        *("logical_xor", "eq", "neq", "lt", "le", "gt", "ge", "integer_pow", "clip_between", "relu", "second", "sqrt"),
-    )
-)
-"""Elementwise rows that one instruction or two compute."""
 
 
 def steps_per_iteration(op: Scan, storage: Sequence[History], n_steps: int | None, derivative: Derivative) -> int:
@@ -98,7 +89,7 @@ def _of_elementwise(op: Scan, types: list[TensorType], stacked: list[TensorType]
         return _power(min(fits // 2, 4)) if scalars else 1
     if scalars:
         return _power(min(fits, 8 if touched else _written_out(op, 1)))
-    cheap = all(_is_cheap(node) for node in op.body.applies)
+    cheap = all(is_cheap(node) for node in op.body.applies)
     if stacked:
         return 1
     if op.folds:
@@ -144,10 +135,6 @@ def _writes_matrix(node: Apply, op: Scan) -> bool:
     found = product(node, set(op.body_inputs(op.body.inputs).non_sequences))
     readers = [] if found is None else op.body.readers.get(found.output, [])
     return found is not None and [reader.op.name for reader in readers] != ["tapped"]
-
-
-def _is_cheap(node: Apply) -> bool:
-    return isinstance(node.op, Call) and node.op.row in CHEAP
 
 
 def _power(count: int) -> int:

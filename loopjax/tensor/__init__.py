@@ -137,6 +137,9 @@ from loopjax.tensor.elementwise import (
     where,
     xor,
 )
+from loopjax.tensor.elementwise import (
+    complex_ as complex,
+)
 from loopjax.tensor.gradient_flow import (
     consider_constant,
     disconnected_grad,
@@ -323,6 +326,7 @@ __all__ = [
     "ceil",
     "clip",
     "col",
+    "complex",
     "compress",
     "concatenate",
     "conj",

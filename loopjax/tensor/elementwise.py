@@ -93,6 +93,11 @@ def real_dtype(dtype: str) -> str:
     return {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
 
 
+def complex_dtype(dtype: str) -> str:
+    """The dtype of a number whose real part has this one."""
+    return "complex64" if dtype == "float32" else "complex128"
+
+
 def _round_half_away(x: Any) -> Any:
     return jnp.sign(x) * jnp.floor(jnp.abs(x) + 0.5)
 
@@ -176,6 +181,7 @@ real = _unary("real", jnp.real, result=real_dtype)
 imag = _unary("imag", jnp.imag, result=real_dtype)
 conj = _unary("conj", jnp.conj)
 angle = _unary("angle", jnp.angle, "float", real_dtype)
+complex_ = _binary("complex", lax.complex, "float", complex_dtype, kinds=REAL)
 
 switch: Callable[[Any, Any, Any], Variable] = pointwise("switch", direct.where, "branches")
 where = switch

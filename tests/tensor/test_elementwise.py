@@ -408,6 +408,16 @@ def test_complex_numbers():
     assert_close(run(at.mul, z, ALL[:3]), z * ALL[:3])
 
 
+@pytest.mark.parametrize(("dtype", "result"), [("float32", "complex64"), ("float64", "complex128"), ("int32", None)])
+def test_complex_of_two_parts(dtype, result):
+    x, y = np.array([1, -2, 3], dtype), np.array([0, 4, -5], dtype)
+    found = run(at.complex, x, y)
+    assert found.dtype == (result or "complex" + str(2 * int(loopjax.config.floatX[5:])))
+    assert_close(found, x + 1j * y)
+    with pytest.raises(TypeError, match=r"real numbers are expected, got complex128.*\[test_elementwise\.py:\d+\]"):
+        at.complex(at.zvector(), 1.0)
+
+
 def test_isclose_and_allclose_options():
     x, y = np.array([1.0, np.nan]), np.array([1.05, np.nan])
     for options in ({}, {"rtol": 0.1}, {"atol": 0.1}, {"equal_nan": True}, {"rtol": 0.1, "equal_nan": True}):

@@ -1,0 +1,141 @@
+"""Two states whose next values share work become the two parts of a complex one.
+
+XLA on CPU makes a kernel for each state of a loop, and each computes all that its state needs: what position and
+velocity of a mechanical system have in common is computed twice. Of a complex number both parts come out of one kernel.
+Measured for 1,000 steps on two cores, jax 0.10.2, times as fast as apart:
+
+| values | 16 | 64 | 256 | 1,000 | 4,000 | 20,000 |
+|---|---|---|---|---|---|---|
+| float64: Runge-Kutta of fourth, of second order | 3.3, 2.5 | 1.5, 1.4 | 1.3, 1.4 | 2.2, 1.4 | 1.9, 1.4 | 2.0, 2.1 |
+| float32: the same | 1.3, 1.0 | 1.1, 1.2 | 1.5, 1.4 | 0.4, 1.4 | 1.8, 1.1 | 2.0, 1.8 |
+| float64: two that share two ops, that share none | 1.0, 1.0 | 1.3, 1.3 | 1.4, 1.6 | 1.2, 1.3 | 1.1, 1.2 | 1.0, 0.8 |
+| float64: two that share tanh | 0.7 | 0.5 | 0.5 | 0.5 | 0.5 | 0.9 |
+
+Functions such as ``tanh`` are not vectorised beside complex numbers. 0.4 is where the kernel of both is large enough to
+be shared by threads and the two are not. Where states are stacked or folded, it makes no difference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.kernels import is_cheap, kernel
+from loopjax.rewrite.open_loop import OpenLoop, OpenRecurrence, open_loop
+from loopjax.rewrite.target import Target
+from loopjax.trace.derivative import Differentiated
+from loopjax.trace.graph import Apply, Graph, Variable, toposort
+from loopjax.trace.loop import Keep, Scan
+from loopjax.trace.methods import say
+from loopjax.trace.op import Op
+
+LEAST_VALUES = 16
+"""Elements of a state from which it pays."""
+
+LEAST_SHARED = 4
+"""Ops in common from which it pays at every size."""
+
+MOST_STATES = 8
+"""States of a loop up to which all pairs are looked at."""
+
+
+@dataclass(frozen=True)
+class PairStates:
+    """In loops on a CPU of which nobody takes a derivative, whose body is elementwise and cheap, and of whose states
+    the last values alone are read."""
+
+    target: Target = field(default_factory=Target)
+    name: str = "pair"
+
+    def __call__(self, graph: Graph) -> Graph:
+        if self.target.backend != "cpu" or self.target.derivative != "none":
+            return graph
+        graph = map_regions(graph, self._in_region)
+
+        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+            return _paired(node, inputs) if isinstance(node.op, Scan) and _may_pair(node.op) else None
+
+        return graph.rebuilt(transform=transform)
+
+    def _in_region(self, region: Graph, op: Op) -> Graph:
+        return region if isinstance(op, Differentiated) else self(region)
+
+
+def _may_pair(op: Scan) -> bool:
+    plain = not (op.until or op.progress or op.folds or op.maps or op.n_states or op.n_keys)
+    lasts = all(one.keep.last is not None and one.keep.steps is None and one.keep.every == 1 for one in op.outputs)
+    return plain and lasts and 2 <= len(op.recurrences) <= MOST_STATES and all(map(is_cheap, op.body.applies))
+
+
+class _State(NamedTuple):
+    """A state, and the nodes that its next value needs."""
+
+    open: OpenRecurrence
+    nodes: frozenset[Apply]
+
+
+def _paired(node: Apply, inputs: Sequence[Variable]) -> Sequence[Variable] | None:
+    loop = open_loop(node, inputs)
+    states = [
+        _State(one, frozenset(toposort([one.value], stop=loop.body.inputs))) for one in loop.recurrences if _fits(one)
+    ]
+    pairs: list[tuple[_State, _State]] = []
+    while best := max(combinations(states, 2), key=_shared, default=None):
+        if _shared(best) < LEAST_SHARED:
+            break
+        states = [one for one in states if one not in best]
+        if _pays(*best):
+            pairs.append(best)
+    if not pairs:
+        return None
+    joined = [(_join(loop, one.open, other.open), one.open, other.open) for one, other in pairs]
+    found = loop.replacements(loop.close())
+    for whole, *parts in joined:
+        assert whole.stack is not None
+        for row, part in zip(("real", "imag"), parts, strict=True):
+            if part.spec.keep == whole.spec.keep and part.stack is not None:
+                found[part.stack] = say(row, found[whole.stack])
+    return [found.get(old, old) for old in node.outputs]
+
+
+def _fits(one: OpenRecurrence) -> bool:
+    type = one.value.type
+    alone = one.spec.taps == (-1,) and one.pasts[0].type == type and not type.weak
+    return alone and type.dtype in ("float32", "float64") and math.prod(type.sizes) >= LEAST_VALUES
+
+
+def _shared(pair: tuple[_State, _State]) -> int:
+    """How many ops two states have in common; none where they cannot be a pair."""
+    one, other = (state.open for state in pair)
+    keeps = {state.spec.keep.last for state in (one, other)} - {0}
+    alike = one.value.type == other.value.type and one.initial.ndim == other.initial.ndim and len(keeps) <= 1
+    return len(pair[0].nodes & pair[1].nodes) if alike else 0
+
+
+def _pays(one: _State, other: _State) -> bool:
+    """Whether the kernel of both is as few threads' as those of each."""
+    bytes, values = np.dtype(one.open.value.dtype).itemsize, math.prod(one.open.value.type.sizes)
+    both = kernel(one.nodes | other.nodes, 4 * bytes, 2 * bytes)
+    apart = [kernel(state.nodes, 3 * bytes, bytes) for state in (one, other)]
+    return not both.is_shared(values) or all(each.is_shared(values) for each in apart)
+
+
+def _join(loop: OpenLoop, one: OpenRecurrence, other: OpenRecurrence) -> OpenRecurrence:
+    """One state in the place of two."""
+    past, value = Variable(say("complex", *one.pasts, *other.pasts).type), say("complex", one.value, other.value)
+    keep = Keep(last=max(one.spec.keep.last or 0, other.spec.keep.last or 0))
+    name = f"{one.spec.name} and {other.spec.name}"
+    whole = OpenRecurrence(
+        replace(one.spec, keep=keep, name=name), say("complex", one.initial, other.initial), [past], value
+    )
+    whole.stack = Variable(value.type)
+    loop.recurrences = [new for new in loop.recurrences if new not in (one, other)] + [whole]
+    loop.substitute({one.pasts[0]: say("real", past), other.pasts[0]: say("imag", past)})
+    loop.notes.append(f"pair: {name} are the parts of one complex state, computed together")
+    return whole
