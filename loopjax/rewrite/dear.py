@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from loopjax.rewrite.draws import is_draw
 from loopjax.rewrite.recompute import PRODUCTS, is_cheap_op
 from loopjax.rewrite.target import Target
 from loopjax.trace.graph import Apply, Variable
@@ -25,6 +26,10 @@ MOST_BYTES = {"cpu": 2**26, "gpu": 2**30}
 """Bytes of one value of all steps: it has to be written and read again."""
 
 
+MOST_DRAWN = 2**23
+"""The same of a draw, on a CPU, which fills several arrays of its size on its way."""
+
+
 def may_move(op: Scan) -> bool:
     """Whether a part of a loop may be done apart from it: its steps are known, some need others, and nobody has said
     what may be stored of them."""
@@ -41,7 +46,7 @@ def pays(target: Target, node: Apply, n_steps: int) -> bool:
     """Whether a dear node is better done for all steps at once."""
     on_cpu = target.backend == "cpu"
     size = n_steps * sum(bytes_of(output.type) for output in node.outputs)
-    if size > MOST_BYTES["cpu" if on_cpu else "gpu"]:
+    if size > (MOST_DRAWN if on_cpu and is_draw(node) else MOST_BYTES["cpu" if on_cpu else "gpu"]):
         return False
     assert isinstance(node.op, Call)
     if not on_cpu or node.op.row not in PRODUCTS:

