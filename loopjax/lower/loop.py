@@ -26,10 +26,12 @@ class Carry(NamedTuple):
 
 
 class Slices(NamedTuple):
-    """What steps read besides: their numbers, and for each sequence and tap a row for each step."""
+    """What steps read besides: their numbers, for each sequence and tap a row for each step, and what was drawn
+    ahead."""
 
     t: Any
     rows: tuple[tuple[Any, ...], ...]
+    drawn: tuple[Any, ...] = ()
 
 
 class Loop:
@@ -97,6 +99,20 @@ class Loop:
         number = self.limit() - 1 - t if self.op.counts_down else t
         return tuple(jax.random.fold_in(key, number) for key in self.parts.keys)
 
+    def drawn(self, t: Any) -> tuple[Any, ...]:
+        """What the steps of a block draw, of which the first is step ``t``: for each draw, a row for each step."""
+        plan = self.plan.drawn
+        assert plan is not None
+
+        def draw(t: Any) -> tuple[Any, ...]:
+            named = dict(zip(keys, self.keys(t), strict=True))
+            return tuple(evaluate(plan.draws, [named.get(one, given.get(one)) for one in plan.draws.inputs]))
+
+        inputs = self.op.body_inputs(plan.draws.inputs)
+        keys, given = inputs.keys, dict(zip(inputs.non_sequences, self.parts.non_sequences, strict=True))
+        found: tuple[Any, ...] = jax.vmap(draw)(t + jnp.arange(plan.steps, dtype="int32"))
+        return found
+
     def step(self, carry: Carry, slices: Slices) -> tuple[Carry, StepResult]:
         """One step: the carry after it, and what the body gave."""
         t = slices.t
@@ -105,7 +121,8 @@ class Loop:
             for recurrence, history, values in zip(self.op.recurrences, self.plan.storage, carry.pasts, strict=False)
         )
         given = BodyInputs(slices.rows, past, carry.states, self.keys(t), self.parts.non_sequences)
-        result = self.op.results([as_array(value) for value in evaluate(self.op.body, given.flat())])
+        body = self.plan.drawn.body if self.plan.drawn is not None and slices.drawn else self.op.body
+        result = self.op.results([as_array(value) for value in evaluate(body, [*given.flat(), *slices.drawn])])
         values = (*result.recurrences, *result.maps)
         pasts = tuple(
             taps.push(history, old, value, t)

@@ -42,8 +42,8 @@ def advance(loop: Loop, state: State, limit: Any) -> State:
     """From ``state`` until the condition, or until ``limit`` steps were done since the first."""
     bar = progress.Bar(loop.op.progress, loop.plan.report, loop.op.n_steps)
 
-    def step(before: State) -> State:
-        carry, result = loop.step(before.carry, Slices(before.t, loop.rows_at(before.t)))
+    def step(before: State, drawn: tuple[Any, ...]) -> State:
+        carry, result = loop.step(before.carry, Slices(before.t, loop.rows_at(before.t), drawn))
         buffers = tuple(
             lax.dynamic_update_index_in_dim(buffer, value, before.t, 0, allow_negative_indices=False)
             for buffer, value in zip(before.buffers, loop.kept(result), strict=True)
@@ -53,11 +53,26 @@ def advance(loop: Loop, state: State, limit: Any) -> State:
             progress.report(bar, loop.plan.report, before.t + 1)
         return State(before.t + 1, stopped, carry, buffers)
 
-    if loop.plan.unroll > 1:
-        state = _several_at_once(step, state, limit, loop.plan.unroll)
-    if not loop.op.until:
-        return lax.while_loop(lambda now: now.t < limit, step, state)
-    return lax.while_loop(lambda now: goes_on(now, limit), step, state)
+    def steps(state: State, limit: Any, drawn: Callable[[Any], tuple[Any, ...]]) -> State:
+        def one(now: State) -> State:
+            return step(now, drawn(now.t))
+
+        if loop.plan.unroll > 1:
+            state = _several_at_once(one, state, limit, loop.plan.unroll)
+        return lax.while_loop(go_on(limit), one, state)
+
+    def go_on(limit: Any) -> Callable[[State], Any]:
+        return (lambda now: goes_on(now, limit)) if loop.op.until else (lambda now: now.t < limit)
+
+    def block(first: State) -> State:
+        rows = loop.drawn(first.t)
+        drawn = lambda t: tuple(lax.dynamic_index_in_dim(row, t - first.t, keepdims=False) for row in rows)  # noqa: E731
+        return steps(first, jnp.minimum(first.t + size, limit), drawn)
+
+    if loop.plan.drawn is None:
+        return steps(state, limit, lambda t: ())
+    size = loop.plan.drawn.steps
+    return lax.while_loop(go_on(limit), block, state)
 
 
 def goes_on(state: State, limit: Any) -> Any:

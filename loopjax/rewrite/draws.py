@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
 from loopjax.trace.convert import constant
-from loopjax.trace.graph import Apply, Variable
+from loopjax.trace.graph import Apply, Graph, Variable
 from loopjax.trace.methods import say
 from loopjax.trace.op import Call, call
 
@@ -59,7 +59,20 @@ def is_draw(node: Apply) -> bool:
     return isinstance(node.op, Call) and node.op.row.startswith("draw_")
 
 
-def standardised(node: Apply, inputs: Sequence[Variable]) -> Variable:
+def standard_draws(
+    body: Graph, keys: Collection[Variable], bound: set[Variable], wanted: Callable[[Apply], bool] = is_draw
+) -> Graph:
+    """The body with standard draws in the place of those whose parameters are among ``bound``, where they are
+    ``wanted``."""
+
+    def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+        known = isinstance(node.op, Call) and node.op.row in STANDARD and node.inputs[0] in keys
+        return [_apart(node, inputs)] if known and not bound.isdisjoint(node.inputs) and wanted(node) else None
+
+    return body.rebuilt(transform=transform)
+
+
+def _apart(node: Apply, inputs: Sequence[Variable]) -> Variable:
     """A draw from one of the rows of ``STANDARD``, on these inputs, as a standard draw and what its parameters do to
     it."""
     assert isinstance(node.op, Call)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from loopjax.rewrite.dear import backwards, bytes_of, is_dear, may_move, pays
-from loopjax.rewrite.draws import STANDARD, standardised
+from loopjax.rewrite.draws import standard_draws
 from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.open_loop import OpenLoop, OpenMap, OpenSequence, open_loop
 from loopjax.rewrite.sums import apart
@@ -65,15 +65,10 @@ class Hoist:
     def _draw_apart(self, loop: OpenLoop) -> None:
         """Makes standard draws of those whose parameters earlier steps decide."""
         keys = {key.inner for key in loop.keys}
-        bound = dependents(loop.body.applies, _carried(loop)) if keys else set()
-
-        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-            if _row(node) not in STANDARD or inputs[0] not in keys or bound.isdisjoint(node.inputs):
-                return None
-            return [standardised(node, inputs)] if pays(self.target, node, loop.op.n_steps or 0) else None
-
-        if bound:
-            loop.transform(transform)
+        if keys:
+            bound = dependents(loop.body.applies, _carried(loop))
+            pay = lambda node: pays(self.target, node, loop.op.n_steps or 0)  # noqa: E731
+            loop.set_results(standard_draws(loop.body, keys, bound, pay).outputs)
 
     def _early(self, loop: OpenLoop) -> set[Variable]:
         """What sequences and keys alone lead to, is dear or leads on from there without growing, and pays to move."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import compress
 
 from loopjax.errors import UnsupportedError, where
+from loopjax.rewrite.ahead import drawn_ahead
 from loopjax.rewrite.cost import cost, size_bytes
 from loopjax.rewrite.fold import LINEAR
 from loopjax.rewrite.linear import linear_parts, names
@@ -138,6 +139,10 @@ def choose(op: Scan, node: Apply, target: Target, derivative: Derivative) -> Loo
         return replace(plan, kind="parallel", linear=linear, storage=storage, reason=reason)
     unroll, reason = _unroll(op, n_steps, target, plan)
     windows = any(output.keep.steps is not None or output.keep.every > 1 for output in op.outputs)
+    if derivative == "none" and not windows and not op.checkpoint:
+        ahead = _ahead(op, target, replace(plan, kind="counted", unroll=unroll, reason=reason))
+        if ahead.drawn is not None:
+            return ahead
     if derivative == "none" and n_steps % unroll and op.unroll is None and not windows:
         # What is left over of a scan that is written out is a second one, whose stack is copied behind the first's.
         return replace(plan, kind="counted", unroll=unroll, reason=reason)
@@ -188,13 +193,22 @@ def _varying(op: Scan, node: Apply, target: Target, plan: LoopPlan) -> LoopPlan:
         "it stops when until says so" if op.until else "n_steps is a run-time value and only the last steps are read"
     )
     if plan.derivative == "none" or (plan.derivative == "forward" and op.truncate_gradient < 0):
-        return replace(plan, kind="while", unroll=1 if op.until else _unroll(op, None, target, plan)[0], reason=reason)
+        unroll = 1 if op.until else _unroll(op, None, target, plan)[0]
+        return _ahead(op, target, replace(plan, kind="while", unroll=unroll, reason=reason))
     if op.n_steps is None:
         raise UnsupportedError(
             f"{op.subject}: its length varies from step to step of an outer loop, and nothing bounds it for the "
             f"gradient{where(node.sources)}"
         )
     return replace(plan, kind="tree", levels=_levels(op), reason=reason)
+
+
+def _ahead(op: Scan, target: Target, plan: LoopPlan) -> LoopPlan:
+    """The plan of a loop that may draw for several steps at once, where that pays."""
+    drawn = drawn_ahead(op, target)
+    if drawn is None:
+        return plan
+    return replace(plan, drawn=drawn, reason=f"{plan.reason}; draws are made for {drawn.steps} steps at once")
 
 
 def _levels(op: Scan) -> tuple[int, ...]:

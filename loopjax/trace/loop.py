@@ -151,6 +151,18 @@ class Linear(NamedTuple):
     last: bool = False
 
 
+class Drawn(NamedTuple):
+    """What steps draw, for so many ``steps`` at once.
+
+    ``draws`` takes the body's inputs to what one step draws, of its keys and of non-sequences; ``body`` takes them, and
+    behind them what was drawn, to what a step gives.
+    """
+
+    draws: Graph
+    body: Graph
+    steps: int
+
+
 @dataclass(frozen=True)
 class LoopPlan:
     """How a loop is lowered, decided once by the last sized rewrite.
@@ -164,7 +176,8 @@ class LoopPlan:
     long. ``frozen``: steps at the beginning that no gradient reaches. ``report``: steps between words to a progress
     bar, 0 for none. ``derivative``: which one encloses the loop: ``none``, ``forward`` (one that runs along with it),
     ``reverse`` (of any order) or ``any``. ``block``: steps from one renewal of ``blocks`` to the next, 0 for none.
-    ``flops`` and ``bytes`` are an estimate of what a step computes and touches. ``reason`` says why, for ``explain``.
+    ``drawn``: what is drawn for several steps at once. ``flops`` and ``bytes`` are an estimate of what a step computes
+    and touches. ``reason`` says why, for ``explain``.
     """
 
     kind: Literal["empty", "inline", "vmap", "batched", "parallel", "scan", "counted", "while", "tree"]
@@ -182,6 +195,7 @@ class LoopPlan:
     linear: tuple[Linear, ...] = ()
     flops: int = field(default=0, compare=False)
     bytes: int = field(default=0, compare=False)
+    drawn: Drawn | None = None
     reason: str = field(default="", compare=False)
 
 

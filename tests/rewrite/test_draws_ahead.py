@@ -7,8 +7,8 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
+from loopjax.rewrite import ahead, dear
 from loopjax.rewrite.draws import STANDARD
-from loopjax.trace.loop import Scan
 from tests.rewrite.sized import scans
 
 N, STEPS = 3, 7
@@ -129,21 +129,17 @@ class TestTheSameNumbers:
 
 class TestWhich:
     def test_not_more_than_fits(self, monkeypatch):
-        from loopjax.rewrite import dear
-
         step = lambda stream, h: 0.5 * h + stream.normal(h, 1.0, dtype="float64")  # noqa: E731
         monkeypatch.setattr(dear, "MOST_DRAWN", 8 * N * STEPS)
         assert [draws_in(op) for op in loops(both(step, n_steps=STEPS)[2])] == [1, 0]
         monkeypatch.setattr(dear, "MOST_DRAWN", 8 * N * STEPS - 1)
         assert [draws_in(op) for op in loops(both(step, n_steps=STEPS)[2])] == [1]
-
-    def test_not_where_until_decides_how_many(self):
-        ahead, within, f = both(
-            lambda stream, h: (0.5 * h + stream.normal(h, 1.0, dtype="float64"), loopjax.until(h[0] > 100)),
-            n_steps=STEPS,
-        )
-        np.testing.assert_array_equal(ahead, within)
-        assert [isinstance(op, Scan) and draws_in(op) for op in loops(f)] == [1]
+        monkeypatch.setattr(dear, "MOST_DRAWN", 2**23)
+        for file in (dear, ahead):
+            monkeypatch.setattr(file, "MOST_STEP_DRAWN", 8 * N - 1)
+        (op,) = loops(both(step, n_steps=STEPS)[2])
+        assert draws_in(op) == 1
+        assert op.plan.drawn is None
 
     def test_a_distribution_that_is_not_moved_or_stretched_stays(self):
         _, _, f = both(
@@ -151,3 +147,85 @@ class TestWhich:
             n_steps=STEPS,
         )
         assert [draws_in(op) for op in loops(f)] == [1]
+
+
+class TestInBlocks:
+    """Where the length is not known, or the draws of all steps are too many, a block of steps draws at once."""
+
+    def step(self, stream, *values):
+        return 0.5 * values[-1] + stream.normal(values[-1], 1.0, dtype="float64") * stream.uniform(size=(N,))
+
+    @pytest.fixture(autouse=True)
+    def blocks_of_four(self, monkeypatch):
+        monkeypatch.setattr(ahead, "MOST_STEPS", 4)
+        monkeypatch.setattr(ahead, "UNTIL_STEPS", 4)
+        monkeypatch.setattr(dear, "MOST_DRAWN", 0)
+
+    def drawn(self, f):
+        (op,) = loops(f)
+        assert "draws are made for 4 steps at once" in str(loopjax.explain(f))
+        return op.plan
+
+    @pytest.mark.parametrize("n_steps", [4, 5, 7, 8])
+    @pytest.mark.parametrize("read", ["all", "last", "sum"])
+    def test_of_a_loop_of_known_length(self, n_steps, read):
+        def outputs(without):
+            stream = at.random.RandomStream(4)
+            h, updates = loopjax.scan(partial(self.step, stream), outputs_info=H, n_steps=n_steps)
+            out = {"all": h, "last": h[-1], "sum": h.sum(axis=0)}[read]
+            f = loopjax.function([H], out, updates=updates, mode=loopjax.Mode().excluding(*without), lengths="exact")
+            return f, [f(START) for _ in range(2)]
+
+        f, found = outputs(())
+        np.testing.assert_allclose(found, outputs(("hoist",))[1], rtol=1e-13)
+        assert self.drawn(f).kind == "counted"
+
+    def test_backwards_and_of_sequences(self):
+        ahead, within, f = both(self.step, sequences=at.constant(np.arange(STEPS) / STEPS), go_backwards=True)
+        np.testing.assert_allclose(ahead, within, rtol=1e-13)
+        assert self.drawn(f).drawn.steps == 4
+
+    def test_of_several_steps_an_iteration(self):
+        ahead, within, f = both(self.step, n_steps=11, unroll=3)
+        np.testing.assert_allclose(ahead, within, rtol=1e-13)
+        assert self.drawn(f).unroll == 3
+
+    @pytest.mark.parametrize("bound", [0.2, 1.0, 1e9])
+    def test_until_ends_within_a_block(self, bound):
+        def step(stream, h):
+            new = self.step(stream, h)
+            return new, loopjax.until(abs(new).max() > bound)
+
+        ahead, within, f = both(step, n_steps=STEPS, calls=1)
+        np.testing.assert_allclose(ahead, within, rtol=1e-13)
+        assert self.drawn(f).kind == "while"
+
+    @pytest.mark.parametrize("lengths", ["exact", "padded"])
+    def test_of_a_length_that_is_a_value(self, lengths):
+        k = at.iscalar("k")
+
+        def outputs(without):
+            stream = at.random.RandomStream(4)
+            h, updates = loopjax.scan(partial(self.step, stream), outputs_info=H, n_steps=k)
+            f = loopjax.function(
+                [H, k], [h[-1], h], updates=updates, mode=loopjax.Mode().excluding(*without), lengths=lengths
+            )
+            return [one for steps in (1, 3, 4, 9) for one in f(START, steps)]
+
+        for one, other in zip(outputs(()), outputs(("hoist",)), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-13)
+
+    def test_not_under_a_derivative(self):
+        stream = at.random.RandomStream(4)
+        h, _ = loopjax.scan(partial(self.step, stream), outputs_info=H, n_steps=STEPS)
+        f = loopjax.function([H], loopjax.grad((h**2).sum(), H))
+        f(START)
+        assert all(op.plan.drawn is None for op in loops(f))
+
+    def test_rejection_in_blocks(self):
+        ahead, within, f = both(
+            lambda stream, h: 0.5 * h + stream.gamma(2.0, size=(N,), dtype="float64") - stream.poisson(3.0),
+            n_steps=STEPS,
+        )
+        np.testing.assert_allclose(ahead, within, rtol=1e-13)
+        self.drawn(f)
