@@ -28,6 +28,7 @@ from benchmarks.workloads import (
     until,
     value_and_grad,
     varying_length,
+    walk,
 )
 
 FAMILIES = (
@@ -50,6 +51,7 @@ FAMILIES = (
     kalman,
     hmm,
     ode,
+    walk,
     particles,
     gibbs,
     checkpoint,

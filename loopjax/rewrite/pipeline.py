@@ -29,6 +29,7 @@ from loopjax.rewrite.share import ShareParts
 from loopjax.rewrite.sink import Sink
 from loopjax.rewrite.spell import SpellProducts
 from loopjax.rewrite.target import Target
+from loopjax.rewrite.terms import StepTerms
 from loopjax.rewrite.tile import Tile
 from loopjax.rewrite.trip_count import TripCount
 from loopjax.rewrite.windows import KeepWindows
@@ -39,12 +40,14 @@ def symbolic(without: Collection[str] = ()) -> tuple[Pass, ...]:
     merge = () if "merge" in without else (Merge(),)
     ranges = () if "ranges" in without else (CountRanges(),)
     inside = () if "inside" in without else (ReadInside(),)
+    terms = () if "terms" in without else (StepTerms(),)
     return (
         *merge,
         Gather(),
         *merge,
         *inside,
         *ranges,
+        *terms,
         FoldSteps(),
         KeepRead(varying="keep" in without),
         TripCount(),
@@ -73,6 +76,7 @@ def sized(target: Target) -> tuple[Pass, ...]:
     moved: tuple[Named, ...] = (
         # What is read of a loop is seen before anything stands between it and the loop.
         ("fewer", (FewerSteps(),)),
+        ("terms", (StepTerms(known=True, target=target),)),
         ("fold", (FoldKnown(target, target.derivative != "none"),)),
         ("ranges", (CountSizedRanges(target),)),
         ("keep", (KeepRead(),)),

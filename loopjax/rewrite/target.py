@@ -14,6 +14,7 @@ Derivative = Literal["none", "forward", "reverse", "any"]
 
 REWRITES = {
     "merge": "equal nodes become one",
+    "terms": "what reductions over steps read elementwise of a loop is computed in it",
     "fold": "reductions over the steps of a loop of known length are gathered in its carry",
     "fewer": "steps at the end of a loop that nobody reads are not run",
     "keep": "of a stack that is read at its end, the last steps alone are kept",
