@@ -95,7 +95,7 @@ class TestParts:
             outputs_info={"initial": start, "taps": [-3, -1]},
             non_sequences=2 * x[0],
         )
-        f = loopjax.function([x, start], out, updates=updates)
+        f = loopjax.function([x, start], out, updates=updates, mode=loopjax.Mode().excluding("hoist"))
         f(np.ones(8), np.ones(3))
         (loop,) = loopjax.explain(f).loops
         assert [tuple(part) for part in loop.enters] == [
