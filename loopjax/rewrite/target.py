@@ -27,7 +27,7 @@ REWRITES = {
     "pack": "many small states that are computed alike become one",
     "logspace": "sums of exponentials over a matrix that no step changes are products",
     "join": "products of a body that share an operand become one",
-    "hoist": "work on sequences alone is done before the loop, for all steps at once",
+    "hoist": "work that no step decides, draws too, is done for all steps at once, or for many",
     "sink": "work that no later step reads is done behind the loop, for all steps at once",
     "spell": "products of tiny matrices in a body are sums of elementwise products",
     "pair": "two states that share work are the parts of one complex state",
