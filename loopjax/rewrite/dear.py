@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from loopjax.rewrite.draws import is_draw
 from loopjax.rewrite.recompute import PRODUCTS, is_cheap_op
+from loopjax.rewrite.sizes import bytes_of
 from loopjax.rewrite.target import Target
 from loopjax.trace.graph import Apply, Variable
 from loopjax.trace.loop import Scan
 from loopjax.trace.op import Call, call
 from loopjax.trace.source import Source
-from loopjax.trace.types import TensorType
 
 LEAST_STEPS = 4
 """Steps from which a loop is worth a second one beside it."""
@@ -47,7 +45,7 @@ def is_dear(node: Apply) -> bool:
 def pays(target: Target, node: Apply, n_steps: int) -> bool:
     """Whether a dear node is better done for all steps at once."""
     on_cpu = target.backend == "cpu"
-    step = sum(bytes_of(output.type) for output in node.outputs)
+    step = bytes_of(node.outputs)
     if on_cpu and is_draw(node) and (step > MOST_STEP_DRAWN or step * n_steps > MOST_DRAWN):
         return False
     if step * n_steps > MOST_BYTES["cpu" if on_cpu else "gpu"]:
@@ -56,11 +54,6 @@ def pays(target: Target, node: Apply, n_steps: int) -> bool:
     if not on_cpu or node.op.row not in PRODUCTS:
         return True
     return math.prod(node.outputs[0].type.sizes[:-1]) <= MOST_ROWS
-
-
-def bytes_of(type: TensorType) -> int:
-    """Bytes of a value of a type whose every dimension is known."""
-    return math.prod(type.sizes) * np.dtype(type.dtype).itemsize
 
 
 def backwards(stack: Variable, sources: tuple[Source, ...]) -> Variable:

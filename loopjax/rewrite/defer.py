@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from loopjax.rewrite.dear import backwards, may_move
 from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.open_loop import Given, OpenLoop, OpenMap, OpenSequence, open_loop
 from loopjax.rewrite.products import Product, product
-from loopjax.rewrite.target import Derivative, Target, within
+from loopjax.rewrite.target import Target
 from loopjax.trace.deferred import Deferred
-from loopjax.trace.derivative import Differentiated
 from loopjax.trace.graph import Apply, Constant, Graph, Variable
 from loopjax.trace.loop import MapOutput, Scan, SequenceInput
 from loopjax.trace.op import call
@@ -35,16 +34,8 @@ class Defer:
     name: str = "defer"
 
     def __call__(self, graph: Graph) -> Graph:
-        return self._rewritten(graph, self.target.derivative)
-
-    def _rewritten(self, graph: Graph, derivative: Derivative) -> Graph:
-        graph = map_regions(
-            graph,
-            lambda region, op: self._rewritten(
-                region, within(op, derivative) if isinstance(op, Differentiated) else derivative
-            ),
-        )
-        if derivative != "reverse":
+        graph = map_regions(graph, lambda region, op: replace(self, target=self.target.around(op))(region))
+        if self.target.derivative != "reverse":
             return graph
 
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:

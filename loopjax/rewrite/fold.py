@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 
 from loopjax.rewrite.cost import is_small
 from loopjax.rewrite.driver import map_regions, settled
@@ -104,21 +102,17 @@ class FoldKnown:
     """The same of loops whose length is known, where it saves memory and time.
 
     A loop whose steps need no other stays a ``vmap``, whose reduction XLA fuses with it; but for a few steps of
-    scalars, on a CPU. ``differentiated``: the graph has derivatives, which only a sum has at no cost.
+    scalars, on a CPU. Under a derivative, sums alone cost nothing.
     """
 
     target: Target = field(default_factory=Target)
-    differentiated: bool = False
     name: str = "fold known"
 
     def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, self._within)
+        graph = map_regions(graph, lambda region, op: replace(self, target=self.target.around(op))(region))
         while replaced := self._replaced(graph):
             graph = settled(graph, replaced)
         return graph
-
-    def _within(self, region: Graph, op: Op) -> Graph:
-        return replace(self, differentiated=self.differentiated or isinstance(op, Differentiated))(region)
 
     def _replaced(self, graph: Graph) -> dict[Variable, Variable]:
         """What stands for readers that are folded. Of loops that take in weights one alone, since it then needs what
@@ -149,18 +143,22 @@ class FoldKnown:
                 # Of a loop that is truncated, no gradient flows to weights of early steps, which are sequences then.
                 may = set() if op.truncate_gradient >= 0 else {one.weights for one in folds}.difference(after)
                 folds = [one for one in folds if one.weights is None or one.weights in may]
-            folds = [one for one in folds if one.fold.kind != "logsumexp" or _bytes(stack) >= LARGE]
-            if self.differentiated and not all(one.fold.kind in LINEAR for one in folds):
+            folds = [one for one in folds if one.fold.kind != "logsumexp" or stack.type.bytes >= LARGE]
+            if self._differentiated and not all(one.fold.kind in LINEAR for one in folds):
                 continue
             done = {one.through or one.reader for one in folds}
             if folds and all(_reads_few(reader, stack) for reader in readers if reader not in done):
                 found.extend(folds)
         return found
 
+    @property
+    def _differentiated(self) -> bool:
+        return self.target.derivative != "none"
+
     def _is_short(self, op: Scan) -> bool:
         """Whether a loop without recurrence is faster step by step: see ``SHORT``."""
         scalars = all(variable.ndim == 0 for variable in (*op.body.inputs, *op.body.outputs))
-        here = self.target.backend == "cpu" and not self.differentiated
+        here = self.target.backend == "cpu" and not self._differentiated
         return here and scalars and is_small(op) and (op.n_steps or 0) <= SHORT
 
 
@@ -184,10 +182,6 @@ def _stacks(node: Apply, op: Scan, graph: Graph) -> list[tuple[int, Variable]]:
     """The outputs of which all steps are kept, and that nothing outside of the graph reads, with their positions."""
     pairs = enumerate(zip(op.outputs, node.outputs, strict=False))
     return [(p, stack) for p, (output, stack) in pairs if output.keep.all and stack not in graph.outputs]
-
-
-def _bytes(stack: Variable) -> int:
-    return math.prod(stack.type.sizes) * np.dtype(stack.dtype).itemsize
 
 
 def _reads_few(reader: Apply, stack: Variable) -> bool:

@@ -29,11 +29,9 @@ from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.kernels import is_cheap, kernel
 from loopjax.rewrite.open_loop import OpenLoop, OpenRecurrence, open_loop
 from loopjax.rewrite.target import Target
-from loopjax.trace.derivative import Differentiated
 from loopjax.trace.graph import Apply, Graph, Variable, toposort
 from loopjax.trace.loop import Keep, Scan
 from loopjax.trace.methods import say
-from loopjax.trace.op import Op
 
 LEAST_VALUES = 16
 """Elements of a state from which it pays."""
@@ -56,15 +54,12 @@ class PairStates:
     def __call__(self, graph: Graph) -> Graph:
         if self.target.backend != "cpu" or self.target.derivative != "none":
             return graph
-        graph = map_regions(graph, self._in_region)
+        graph = map_regions(graph, lambda region, op: replace(self, target=self.target.around(op))(region))
 
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
             return _paired(node, inputs) if isinstance(node.op, Scan) and _may_pair(node.op) else None
 
         return graph.rebuilt(transform=transform)
-
-    def _in_region(self, region: Graph, op: Op) -> Graph:
-        return region if isinstance(op, Differentiated) else self(region)
 
 
 def _may_pair(op: Scan) -> bool:

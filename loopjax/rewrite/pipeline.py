@@ -76,8 +76,8 @@ def sized(target: Target) -> tuple[Pass, ...]:
     moved: tuple[Named, ...] = (
         # What is read of a loop is seen before anything stands between it and the loop.
         ("fewer", (FewerSteps(),)),
-        ("terms", (StepTerms(known=True, target=target),)),
-        ("fold", (FoldKnown(target, target.derivative != "none"),)),
+        ("terms", (StepTerms(target, known=True),)),
+        ("fold", (FoldKnown(target),)),
         ("ranges", (CountSizedRanges(target),)),
         ("keep", (KeepRead(),)),
         ("logspace", (LogProducts(target),)),

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
-
-import numpy as np
 
 from loopjax.trace.graph import Graph, Variable
 from loopjax.trace.loop import Scan
-from loopjax.trace.types import KEY, RESIDUAL
 
 
 def bytes_of(variables: Iterable[Variable]) -> int:
     """Bytes of values whose shapes are known."""
-    types = [variable.type for variable in variables]
-    return sum(math.prod(t.sizes) * np.dtype(t.dtype).itemsize for t in types if t.dtype not in (KEY, RESIDUAL))
+    return sum(variable.type.bytes for variable in variables)
 
 
 def step_bytes(body: Graph) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, TypeVar
 
 from loopjax.trace.derivative import Differentiated, Linearize
+from loopjax.trace.op import Op
 
 Derivative = Literal["none", "forward", "reverse", "any"]
 """What JAX may take of a graph, with respect to all of its inputs."""
@@ -76,6 +77,10 @@ class Target:
     def __contains__(self, rewrite: str) -> bool:
         """Whether a rewrite is wanted."""
         return rewrite not in self.without
+
+    def around(self, op: Op) -> Target:
+        """That of the regions of an op."""
+        return replace(self, derivative=within(op, self.derivative)) if isinstance(op, Differentiated) else self
 
     def choice(self, name: str, by_size: V, others: Sequence[V] | None = None, subject: str = "") -> V:
         """What a rewrite decides by size, unless it is forced to one of the ``others``: yes or no unless given.

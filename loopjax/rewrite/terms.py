@@ -24,7 +24,6 @@ from loopjax.rewrite.kernels import is_cheap
 from loopjax.rewrite.open_loop import Given, OpenLoop, OpenMap, OpenSequence, open_loop
 from loopjax.rewrite.reads import may_vary, rows_of, steps_of
 from loopjax.rewrite.target import Target
-from loopjax.trace.derivative import Differentiated
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, copy_node, dependents
 from loopjax.trace.loop import MapOutput, Scan, SequenceInput
 from loopjax.trace.methods import say
@@ -39,8 +38,8 @@ class StepTerms:
     """Of loops whose length is not known, whose reductions are folded in any case; and with ``known`` of the others,
     with recurrences, on shapes that are."""
 
-    known: bool = False
     target: Target = field(default_factory=Target)
+    known: bool = False
     inner: bool = False
     name: str = "terms"
 
@@ -53,9 +52,8 @@ class StepTerms:
         return graph
 
     def _within(self, region: Graph, op: Op) -> Graph:
-        if isinstance(op, Differentiated):
-            return region
-        return replace(self, inner=self.inner or isinstance(op, Scan))(region)
+        inner = self.inner or isinstance(op, Scan)
+        return replace(self, target=self.target.around(op), inner=inner)(region)
 
     def _replaced(self, graph: Graph) -> dict[Variable, Variable]:
         """What stands for the outputs of one loop, and for terms of them."""

@@ -67,14 +67,13 @@ class Tile:
     asked to be stored (``checkpoint``) is stored of a part, unless all of its states are no more than that."""
 
     target: Target = field(default_factory=Target)
-    differentiated: bool = False
     name: str = "tile"
 
     def __call__(self, graph: Graph) -> Graph:
         if self.target.backend != "cpu":
             return graph
         graph = map_regions(graph, self._in_region)
-        differentiated = self.differentiated or self.target.derivative != "none"
+        differentiated = self.target.derivative != "none"
 
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
             part = _part(node.op, differentiated) if isinstance(node.op, Scan) else None
@@ -83,7 +82,7 @@ class Tile:
         return graph.rebuilt(transform=transform)
 
     def _in_region(self, region: Graph, op: Op) -> Graph:
-        return replace(self, differentiated=True)(region) if isinstance(op, Differentiated) else region
+        return replace(self, target=self.target.around(op))(region) if isinstance(op, Differentiated) else region
 
 
 class _Part(NamedTuple):

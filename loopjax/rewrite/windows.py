@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from loopjax.rewrite.driver import map_regions, settled
 from loopjax.rewrite.open_loop import open_loop
 from loopjax.rewrite.reads import last_steps_of, read_again
@@ -95,7 +93,7 @@ def _kept(node: Apply, op: Scan, graph: Graph) -> dict[Variable, tuple[range, ..
         if None in reads:
             continue
         windows = _windows([steps for steps in reads if steps])
-        if _row_bytes(stack) < ROW_BYTES:
+        if stack.type.row().bytes < ROW_BYTES:
             windows = tuple(range(window.start, window.stop) for window in windows)
         if _pays(stack, windows, op.n_steps):
             found[stack] = windows
@@ -105,11 +103,7 @@ def _kept(node: Apply, op: Scan, graph: Graph) -> dict[Variable, tuple[range, ..
 
 def _pays(stack: Variable, windows: tuple[range, ...], n_steps: int) -> bool:
     rows = sum(len(window) for window in windows)
-    return 2 * rows <= n_steps and (n_steps - rows) * _row_bytes(stack) >= LEAST_BYTES
-
-
-def _row_bytes(stack: Variable) -> int:
-    return math.prod(stack.type.sizes[1:]) * np.dtype(stack.dtype).itemsize
+    return 2 * rows <= n_steps and (n_steps - rows) * stack.type.row().bytes >= LEAST_BYTES
 
 
 def _few_loops(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -56,6 +57,11 @@ class TensorType:
         if len(sizes) != len(self.shape):
             raise ValueError(f"{self} has an unknown dimension")
         return sizes
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of a value of a type whose every dimension is known; none of keys and residuals."""
+        return 0 if self.dtype in (KEY, RESIDUAL) else math.prod(self.sizes) * np.dtype(self.dtype).itemsize
 
     @property
     def is_float(self) -> bool:
