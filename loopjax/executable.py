@@ -113,16 +113,22 @@ class CompiledStage:
             planned = rewrite(known, sized(target))
             return Compiled(planned, self._options.name, self._donate, self._options.check_index)
 
+        target = self._target(arrays)
         if not self._options.mode.tune:
-            return compiled(self._target())
+            return compiled(target)
         from loopjax.tune import tuned  # rarely needed
 
-        return tuned(known, self._target(), compiled, arrays)
+        return tuned(known, target, compiled, arrays)
 
-    def _target(self) -> Target:
+    def _target(self, arrays: Sequence[Any]) -> Target:
         mode = self._options.mode
         return Target(
-            jax.default_backend(), self._derivative, self._options.check_index, mode.reassociate, mode.without
+            jax.default_backend(),
+            self._derivative,
+            self._options.check_index,
+            mode.reassociate,
+            mode.without,
+            all(map(_draws_apart, arrays)),
         )
 
     def run(self, values: Mapping[Variable, Any], ready: Ready | None = None) -> list[tuple[Variable, Any]]:
@@ -131,6 +137,12 @@ class CompiledStage:
         program = self.find(arrays) if ready is None else ready.program
         outputs = program.call(*arrays)
         return [(variable, _picked(outputs, pick)) for variable, pick in self.stage.given]
+
+
+def _draws_apart(array: Any) -> bool:
+    """Whether an array is no key, or one that draws the same whatever others draw beside it."""
+    is_key = jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
+    return not is_key or str(jax.random.key_impl(array)) == "threefry2x32"
 
 
 def _picked(outputs: Sequence[Any], pick: Pick) -> Any:

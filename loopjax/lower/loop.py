@@ -104,12 +104,13 @@ class Loop:
         plan = self.plan.drawn
         assert plan is not None
 
-        def draw(t: Any) -> tuple[Any, ...]:
-            named = dict(zip(keys, self.keys(t), strict=True))
-            return tuple(evaluate(plan.draws, [named.get(one, given.get(one)) for one in plan.draws.inputs]))
-
         inputs = self.op.body_inputs(plan.draws.inputs)
-        keys, given = inputs.keys, dict(zip(inputs.non_sequences, self.parts.non_sequences, strict=True))
+        fixed = dict(zip(inputs.non_sequences, self.parts.non_sequences, strict=True))
+
+        def draw(t: Any) -> tuple[Any, ...]:
+            known = fixed | dict(zip(inputs.keys, self.keys(t), strict=True))
+            return tuple(evaluate(plan.draws, [known.get(one) for one in plan.draws.inputs]))
+
         found: tuple[Any, ...] = jax.vmap(draw)(t + jnp.arange(plan.steps, dtype="int32"))
         return found
 
@@ -121,7 +122,7 @@ class Loop:
             for recurrence, history, values in zip(self.op.recurrences, self.plan.storage, carry.pasts, strict=False)
         )
         given = BodyInputs(slices.rows, past, carry.states, self.keys(t), self.parts.non_sequences)
-        body = self.plan.drawn.body if self.plan.drawn is not None and slices.drawn else self.op.body
+        body = self.op.body if self.plan.drawn is None else self.plan.drawn.body
         result = self.op.results([as_array(value) for value in evaluate(body, [*given.flat(), *slices.drawn])])
         values = (*result.recurrences, *result.maps)
         pasts = tuple(

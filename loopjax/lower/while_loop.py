@@ -42,7 +42,7 @@ def advance(loop: Loop, state: State, limit: Any) -> State:
     """From ``state`` until the condition, or until ``limit`` steps were done since the first."""
     bar = progress.Bar(loop.op.progress, loop.plan.report, loop.op.n_steps)
 
-    def step(before: State, drawn: tuple[Any, ...]) -> State:
+    def step(before: State, drawn: tuple[Any, ...] = ()) -> State:
         carry, result = loop.step(before.carry, Slices(before.t, loop.rows_at(before.t), drawn))
         buffers = tuple(
             lax.dynamic_update_index_in_dim(buffer, value, before.t, 0, allow_negative_indices=False)
@@ -53,26 +53,37 @@ def advance(loop: Loop, state: State, limit: Any) -> State:
             progress.report(bar, loop.plan.report, before.t + 1)
         return State(before.t + 1, stopped, carry, buffers)
 
-    def steps(state: State, limit: Any, drawn: Callable[[Any], tuple[Any, ...]]) -> State:
-        def one(now: State) -> State:
-            return step(now, drawn(now.t))
+    if loop.plan.drawn is None:
+        return _steps(loop, step, state, limit)
+    return _in_blocks(loop, step, state, limit, loop.plan.drawn.steps)
 
-        if loop.plan.unroll > 1:
-            state = _several_at_once(one, state, limit, loop.plan.unroll)
-        return lax.while_loop(go_on(limit), one, state)
 
-    def go_on(limit: Any) -> Callable[[State], Any]:
-        return (lambda now: goes_on(now, limit)) if loop.op.until else (lambda now: now.t < limit)
+def _in_blocks(
+    loop: Loop, step: Callable[[State, tuple[Any, ...]], State], state: State, limit: Any, size: int
+) -> State:
+    """The same, of a ``step`` that takes what it draws, which is drawn for so many steps at once."""
 
     def block(first: State) -> State:
         rows = loop.drawn(first.t)
-        drawn = lambda t: tuple(lax.dynamic_index_in_dim(row, t - first.t, keepdims=False) for row in rows)  # noqa: E731
-        return steps(first, jnp.minimum(first.t + size, limit), drawn)
 
-    if loop.plan.drawn is None:
-        return steps(state, limit, lambda t: ())
-    size = loop.plan.drawn.steps
-    return lax.while_loop(go_on(limit), block, state)
+        def drawing(now: State) -> State:
+            place = now.t - first.t
+            return step(now, tuple(lax.dynamic_index_in_dim(row, place, keepdims=False) for row in rows))
+
+        return _steps(loop, drawing, first, jnp.minimum(first.t + size, limit))
+
+    return lax.while_loop(_goes_on(loop, limit), block, state)
+
+
+def _steps(loop: Loop, step: Callable[[State], State], state: State, limit: Any) -> State:
+    """Steps one after the other, several in an iteration where the plan says so."""
+    if loop.plan.unroll > 1:
+        state = _several_at_once(step, state, limit, loop.plan.unroll)
+    return lax.while_loop(_goes_on(loop, limit), step, state)
+
+
+def _goes_on(loop: Loop, limit: Any) -> Callable[[State], Any]:
+    return (lambda now: goes_on(now, limit)) if loop.op.until else (lambda now: now.t < limit)
 
 
 def goes_on(state: State, limit: Any) -> Any:

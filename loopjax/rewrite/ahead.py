@@ -34,7 +34,7 @@ LEAST_STEPS = 4
 def drawn_ahead(op: Scan, target: Target) -> Drawn | None:
     """How a sized loop draws for several steps at once, where it is one of which that pays."""
     inputs = op.body_inputs(op.body.inputs)
-    if not inputs.keys or "hoist" not in target:
+    if not inputs.keys or not target.draws_apart or "hoist" not in target:
         return None
     given = [*(v for group in (*inputs.slices, *inputs.taps) for v in group), *inputs.states]
     body = standard_draws(op.body, set(inputs.keys), dependents(op.body.applies, given))
@@ -49,6 +49,9 @@ def drawn_ahead(op: Scan, target: Target) -> Drawn | None:
     steps = min(most, room[backend] // max(size, 1), op.n_steps or most)
     if steps < LEAST_STEPS or (backend == "cpu" and size > MOST_STEP_DRAWN):
         return None
+    if op.n_steps is not None and not op.until:
+        blocks = -(-op.n_steps // steps)
+        steps = -(-op.n_steps // blocks)  # as few as possible are drawn for no step
     rows = {value: Variable(value.type) for value in values}
     return Drawn(Graph(body.inputs, values), body.rebuilt(rows, inputs=[*body.inputs, *rows.values()]), steps)
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from loopjax.rewrite.draws import is_draw
 from loopjax.trace.graph import Apply, Constant, Graph
 from loopjax.trace.loop import Scan
 from loopjax.trace.op import Call
@@ -57,7 +58,7 @@ def _flops(node: Apply) -> int:
         return values * _size_of(node.inputs[0].type, [-1])
     if op.definition.trait == "reduce":
         return sum(_size(variable.type) for variable in node.inputs)
-    return inside + (values if op.definition.trait == "pointwise" or op.row.startswith("draw_") else 0)
+    return inside + (values if op.definition.trait == "pointwise" or is_draw(node) else 0)
 
 
 DECOMPOSITIONS = frozenset(

@@ -25,9 +25,9 @@ MOST_BYTES = {"cpu": 2**26, "gpu": 2**30}
 
 
 MOST_DRAWN, MOST_STEP_DRAWN = 2**23, 2**16
-"""The same of a draw, on a CPU, which fills several arrays of its size on its way; and the most of one step. Of larger
-ones, such as the 50,000 numbers of a Gibbs sampler's step, several at once take 0.9 of the time, and 200 ms more to
-compile."""
+"""On a CPU: bytes of what is drawn for all steps, and of what one step draws. A draw fills several arrays of its size
+on its way; and of large ones, such as the 50,000 numbers of a Gibbs sampler's step, several at once take 0.9 of the
+time, and 200 ms more to compile."""
 
 
 def may_move(op: Scan) -> bool:

@@ -67,7 +67,7 @@ class Hoist:
     def _draw_apart(self, loop: OpenLoop) -> None:
         """Makes standard draws of those whose parameters earlier steps decide."""
         keys = {key.inner for key in loop.keys}
-        if keys:
+        if keys and self.target.draws_apart:
             bound = dependents(loop.body.applies, _carried(loop))
             pay = lambda node: pays(self.target, node, loop.op.n_steps or 0)  # noqa: E731
             loop.set_results(standard_draws(loop.body, keys, bound, pay).outputs)
@@ -76,9 +76,10 @@ class Hoist:
         """What sequences and keys alone lead to, is dear or leads on from there without growing, and pays to move."""
         body, steps = loop.body, loop.op.n_steps or 0
         checks = [v for node in body.applies if _row(node) == "in_bounds" for v in node.outputs]
-        bound = dependents(body.applies, [*_carried(loop), *checks])
-        given = [*(row for one in loop.sequences for row in one.rows), *(key.inner for key in loop.keys)]
-        free = dependents(body.applies, given) - bound
+        rows, keys = [row for one in loop.sequences for row in one.rows], [key.inner for key in loop.keys]
+        stay = [] if self.target.draws_apart else keys
+        bound = dependents(body.applies, [*_carried(loop), *checks, *stay])
+        free = dependents(body.applies, [*rows, *keys]) - bound
         early: set[Variable] = set()
         for node in body.applies:
             if node.outputs[0] not in free or not isinstance(node.op, Call):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.open_loop import Given, open_loop
 from loopjax.rewrite.sizes import bytes_of
-from loopjax.trace.graph import Apply, Constant, Graph, Variable, copy_node, toposort
+from loopjax.trace.graph import Apply, Constant, Graph, Variable
 from loopjax.trace.loop import Scan
 from loopjax.trace.op import Call
 from loopjax.trace.types import RESIDUAL
@@ -52,16 +52,13 @@ def _moved(node: Apply, op: Scan, inputs: tuple[Variable, ...]) -> Sequence[Vari
     if not fixed:
         return None
     loop = open_loop(node, inputs)
-    outers = {one.inner: one.outer for one in loop.non_sequences}
     border = _border(op.body, fixed)
     if not border:
         return None
-    for made in toposort(border, stop=outers):
-        outside = copy_node(made, [outers.get(variable, variable) for variable in made.inputs])
-        outers.update(zip(made.outputs, outside.outputs, strict=True))
+    moved = loop.outside(border)
     fresh = {variable: Variable(variable.type, name=variable.name) for variable in border}
     loop.substitute(fresh)
-    loop.non_sequences.extend(Given(outers[variable], inner) for variable, inner in fresh.items())
+    loop.non_sequences.extend(map(Given, moved, fresh.values()))
     names = ", ".join(dict.fromkeys(variable.owner.op.name for variable in border if variable.owner is not None))
     loop.notes.append(f"{names}, the same at every step, moved out")
     return loop.closed(node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from loopjax.trace.graph import Apply, Graph, Variable
+from loopjax.trace.graph import Apply, Graph, Variable, copy_node, toposort
 from loopjax.trace.loop import BodyInputs, Fold, MapOutput, Recurrence, Scan, SequenceInput
 from loopjax.trace.source import Source
 
@@ -126,6 +126,14 @@ class OpenLoop:
             state.after = next(results)
         if self.until is not None:
             self.until = next(results)
+
+    def outside(self, fixed: Sequence[Variable]) -> list[Variable]:
+        """What the body computes of non-sequences alone, computed in front of the loop."""
+        outers = {one.inner: one.outer for one in self.non_sequences}
+        for made in toposort(fixed, stop=outers):
+            copy = copy_node(made, [outers.get(variable, variable) for variable in made.inputs])
+            outers.update(zip(made.outputs, copy.outputs, strict=True))
+        return [outers.get(one, one) for one in fixed]
 
     def drop_unread(self) -> None:
         """Drops the sequences, keys and non-sequences that the body does not read."""

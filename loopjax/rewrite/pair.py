@@ -39,6 +39,9 @@ LEAST_VALUES = 16
 LEAST_SHARED = 4
 """Ops in common from which it pays at every size."""
 
+LEAST_STEPS = 16
+"""Steps from which it pays to put states together and to take them apart again."""
+
 MOST_STATES = 8
 """States of a loop up to which all pairs are looked at."""
 
@@ -65,7 +68,8 @@ class PairStates:
 def _may_pair(op: Scan) -> bool:
     plain = not (op.until or op.progress or op.folds or op.maps or op.n_states or op.n_keys)
     lasts = all(one.keep.last is not None and one.keep.steps is None and one.keep.every == 1 for one in op.outputs)
-    return plain and lasts and 2 <= len(op.recurrences) <= MOST_STATES and all(map(is_cheap, op.body.applies))
+    many = (op.n_steps is None or op.n_steps >= LEAST_STEPS) and 2 <= len(op.recurrences) <= MOST_STATES
+    return plain and lasts and many and all(map(is_cheap, op.body.applies))
 
 
 class _State(NamedTuple):
@@ -80,13 +84,7 @@ def _paired(node: Apply, inputs: Sequence[Variable]) -> Sequence[Variable] | Non
     states = [
         _State(one, frozenset(toposort([one.value], stop=loop.body.inputs))) for one in loop.recurrences if _fits(one)
     ]
-    pairs: list[tuple[_State, _State]] = []
-    while best := max(combinations(states, 2), key=_shared, default=None):
-        if _shared(best) < LEAST_SHARED:
-            break
-        states = [one for one in states if one not in best]
-        if _pays(*best):
-            pairs.append(best)
+    pairs = _pairs(states)
     if not pairs:
         return None
     joined = [(_join(loop, one.open, other.open), one.open, other.open) for one, other in pairs]
@@ -97,6 +95,16 @@ def _paired(node: Apply, inputs: Sequence[Variable]) -> Sequence[Variable] | Non
             if part.spec.keep == whole.spec.keep and part.stack is not None:
                 found[part.stack] = say(row, found[whole.stack])
     return [found.get(old, old) for old in node.outputs]
+
+
+def _pairs(states: Sequence[_State]) -> list[tuple[_State, _State]]:
+    """Pairs of states, each of which shares most of those that are left."""
+    found: list[tuple[_State, _State]] = []
+    for pair in sorted(combinations(states, 2), key=_shared, reverse=True):
+        taken = [state for other in found for state in other]
+        if _shared(pair) >= LEAST_SHARED and _pays(*pair) and not any(state in taken for state in pair):
+            found.append(pair)
+    return found
 
 
 def _fits(one: OpenRecurrence) -> bool:
@@ -114,7 +122,7 @@ def _shared(pair: tuple[_State, _State]) -> int:
 
 
 def _pays(one: _State, other: _State) -> bool:
-    """Whether the kernel of both is as few threads' as those of each."""
+    """False where threads would share the kernel of both, but not both of those apart."""
     bytes, values = np.dtype(one.open.value.dtype).itemsize, math.prod(one.open.value.type.sizes)
     both = kernel(one.nodes | other.nodes, 4 * bytes, 2 * bytes)
     apart = [kernel(state.nodes, 3 * bytes, bytes) for state in (one, other)]

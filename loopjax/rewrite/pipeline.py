@@ -80,12 +80,13 @@ def sized(target: Target) -> tuple[Pass, ...]:
         ("fold", (FoldKnown(target),)),
         ("ranges", (CountSizedRanges(target),)),
         ("keep", (KeepRead(),)),
-        ("logspace", (LogProducts(target),)),
         ("hoist", (Hoist(target),)),
         ("sink", (Sink(target),)),
         # What moves out of a loop is read there as it is: joined, it would be cut at every step.
         ("join", (JoinProducts(target),)),
         ("spell", (SpellProducts(target),)),
+        # Behind what moves out of a loop, since it makes two of it; and its matrix may be deferred.
+        ("logspace", (LogProducts(target),)),
         ("defer", (Defer(target),)),
         ("windows", (KeepWindows(),)),
         ("pair", (PairStates(target),)),

@@ -62,8 +62,9 @@ class Target:
 
     ``derivative`` may be taken of all of it by JAX. ``check_index``: an index out of bounds must be noticed.
     ``reassociate``: sums and products over steps may be taken in another order. ``without``: the rewrites that are left
-    out, by name. ``forced``: what choices come to, whatever the sizes. ``made``: the choices of one run of the passes,
-    which note them here by name and number.
+    out, by name. ``draws_apart``: a key draws the same whatever others draw beside it, as JAX promises of threefry
+    alone. ``forced``: what choices come to, whatever the sizes. ``made``: the choices of one run of the passes, which
+    note them here by name and number.
     """
 
     backend: str = "cpu"
@@ -71,6 +72,7 @@ class Target:
     check_index: bool = False
     reassociate: bool = False
     without: frozenset[str] = frozenset()
+    draws_apart: bool = True
     forced: tuple[tuple[str, Value], ...] = ()
     made: dict[str, Made] = field(default_factory=dict, compare=False, repr=False)
 

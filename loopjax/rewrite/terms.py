@@ -165,32 +165,32 @@ def _needs_few(reader: Apply, stack: Variable) -> bool:
 def _computed_inside(node: Apply, terms: list[_Term]) -> dict[Variable, Variable]:
     loop = open_loop(node)
     values = {one.stack: one.value for one in loop.outputs if one.stack is not None}
-    inner: dict[Variable, Variable] = {}
+    read: dict[tuple[Variable, bool], Variable] = {}
+    added: dict[Variable, Variable] = {}
     for term in terms:
-        for stack in term.stacks:
-            inner[stack] = say("cast", values[stack], stack.dtype)
+        inner = {stack: say("cast", values[stack], stack.dtype) for stack in term.stacks}
         for other in term.others:
-            if other not in inner:
-                inner[other] = other if isinstance(other, Constant) and other.ndim == 0 else _inside(loop, other, term)
-    for term in terms:
+            # What is a row to one term is the same at each step to another, of more axes.
+            role = (other, other.ndim == term.value.ndim)
+            if role not in read:
+                read[role] = _inside(loop, *role)
+            inner[other] = read[role]
         for made in term.nodes:
-            if made.outputs[0] not in inner:
-                fresh = copy_node(made, [inner[variable] for variable in made.inputs])
-                inner.update(zip(made.outputs, fresh.outputs, strict=True))
-        name = term.value.name or "term"
-        loop.maps.append(OpenMap(MapOutput(name=name), inner[term.value], Variable(term.value.type)))
+            fresh = copy_node(made, [inner[variable] for variable in made.inputs])
+            inner.update(zip(made.outputs, fresh.outputs, strict=True))
+        added[term.value] = Variable(term.value.type)
+        loop.maps.append(OpenMap(MapOutput(name=term.value.name or "term"), inner[term.value], added[term.value]))
     loop.notes.append("terms: what reductions over steps read is computed at each step")
-    added = loop.maps[-len(terms) :]
     found = loop.replacements(loop.close())
-    for one, term in zip(added, terms, strict=True):
-        assert one.stack is not None
-        found[term.value] = found.pop(one.stack)
+    found.update((value, found.pop(stack)) for value, stack in added.items())
     return found
 
 
-def _inside(loop: OpenLoop, other: Variable, term: _Term) -> Variable:
-    """What stands in the body for something else that a term reads."""
-    if other.ndim < term.value.ndim:
+def _inside(loop: OpenLoop, other: Variable, has_rows: bool) -> Variable:
+    """What stands in the body for something else that a term reads, whole or a row at each step."""
+    if isinstance(other, Constant) and not other.ndim:
+        return other
+    if not has_rows:
         inner = Variable(other.type, name=other.name)
         loop.non_sequences.append(Given(other, inner))
         return inner

@@ -142,7 +142,7 @@ def _common_shape(op: Scan) -> tuple[int, ...] | None:
     if any(one.keep.last is None or one.keep.every > 1 or one.keep.steps is not None for one in op.outputs):
         return None
     shape = op.body.outputs[0].type.sizes
-    if not shape or any(value.type.shape != shape for value in op.body.outputs):
+    if not math.prod(shape) > 1 or any(value.type.shape != shape for value in op.body.outputs):
         return None
     inside = [value for node in op.body.applies for value in (*node.inputs, *node.outputs)]
     if any(value.ndim and value.type.shape != shape for value in (*op.body.inputs, *inside)):

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import jax
 import numpy as np
 import pytest
 
@@ -33,12 +34,12 @@ def draws_in(op):
     return sum(node.op.name.startswith("draw_") for node in op.body.applies)
 
 
-def both(step, mode=(), calls=2, **options):
+def both(step, calls=2, **options):
     """Results of a few calls, with draws ahead and within, and the program with draws ahead."""
     found = []
     for without in ((), ("hoist",)):
         h, updates = loopjax.scan(partial(step, at.random.RandomStream(4)), outputs_info=H, **options)
-        f = loopjax.function([H], h, updates=updates, mode=loopjax.Mode().excluding(*without, *mode), lengths="exact")
+        f = loopjax.function([H], h, updates=updates, mode=loopjax.Mode().excluding(*without), lengths="exact")
         found.append((np.array([f(START) for _ in range(calls)]), f))
     (ahead, f), (within, other) = found
     assert draws_in(loops(other)[-1]) > 0
@@ -120,6 +121,7 @@ class TestTheSameNumbers:
         )
         f = loopjax.function([H], h[5], updates=updates, lengths="exact")
         np.testing.assert_allclose(f(START), ahead[0, 5], rtol=1e-13)
+        assert [(op.n_steps, draws_in(op)) for op in loops(f)] == [(6, 1), (6, 0)]
 
     def test_in_an_inner_loop(self):
         def outer(stream, h):
@@ -128,8 +130,9 @@ class TestTheSameNumbers:
             )
             return inner[-1], updates
 
-        ahead, within, _ = both(outer, n_steps=4)
+        ahead, within, f = both(outer, n_steps=4)
         np.testing.assert_allclose(ahead, within, rtol=1e-13)
+        assert [draws_in(op) for op in loops(f)] == [0, 1, 0]
 
     def test_and_gradients(self):
         def program(without):
@@ -144,7 +147,9 @@ class TestTheSameNumbers:
             f = loopjax.function(
                 [H, sigma], [h, *loopjax.grad((h**2).sum(), [H, sigma])], mode=loopjax.Mode().excluding(*without)
             )
-            return f(START, 0.7)
+            found = f(START, 0.7)
+            assert [draws_in(op) for op in loops(f)] == ([1] if without else [1, 0])
+            return found
 
         for one, other in zip(program(()), program(("hoist",)), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-12)
@@ -172,6 +177,23 @@ class TestWhich:
         assert [draws_in(op) for op in loops(f)] == [1]
 
 
+@pytest.mark.parametrize("n_steps", [STEPS, at.iscalar("k")], ids=["known", "a value"])
+def test_not_with_keys_that_draw_otherwise_beside_others(n_steps):
+    """JAX promises of threefry's keys alone that they draw the same under ``vmap``."""
+
+    def program(without):
+        with jax.default_prng_impl("rbg"):
+            stream = at.random.RandomStream(4)
+            h, updates = loopjax.scan(
+                lambda h: 0.5 * h + stream.normal(h, 1.0, dtype="float64"), outputs_info=H, n_steps=n_steps
+            )
+            inputs = [H] if n_steps == STEPS else [H, n_steps]
+            f = loopjax.function(inputs, h[-1], updates=updates, mode=loopjax.Mode().excluding(*without))
+            return f(START, *([STEPS] if len(inputs) > 1 else []))
+
+    np.testing.assert_array_equal(program(()), program(("hoist",)))
+
+
 class TestInBlocks:
     """Where the length is not known, or the draws of all steps are too many, a block of steps draws at once."""
 
@@ -186,7 +208,7 @@ class TestInBlocks:
 
     def drawn(self, f):
         (op,) = loops(f)
-        assert "draws are made for 4 steps at once" in str(loopjax.explain(f))
+        assert f"draws are made for {op.plan.drawn.steps} steps at once" in str(loopjax.explain(f))
         return op.plan
 
     @pytest.mark.parametrize("n_steps", [4, 5, 7, 8])
@@ -201,7 +223,9 @@ class TestInBlocks:
 
         f, found = outputs(())
         np.testing.assert_allclose(found, outputs(("hoist",))[1], rtol=1e-13)
-        assert self.drawn(f).kind == "counted"
+        plan = self.drawn(f)
+        assert plan.kind == "counted"
+        assert plan.drawn.steps == {4: 4, 5: 3, 7: 4, 8: 4}[n_steps]
 
     def test_backwards_and_of_sequences(self):
         ahead, within, f = both(self.step, sequences=at.constant(np.arange(STEPS) / STEPS), go_backwards=True)
@@ -233,7 +257,10 @@ class TestInBlocks:
             f = loopjax.function(
                 [H, k], [h[-1], h], updates=updates, mode=loopjax.Mode().excluding(*without), lengths=lengths
             )
-            return [one for steps in (1, 3, 4, 9) for one in f(START, steps)]
+            found = [one for steps in (1, 3, 4, 9) for one in f(START, steps)]
+            drawn = [op.plan.drawn for op in loops(f)]
+            assert all(one is None for one in drawn) if without else any(one is not None for one in drawn)
+            return found
 
         for one, other in zip(outputs(()), outputs(("hoist",)), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-13)

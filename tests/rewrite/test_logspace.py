@@ -63,7 +63,10 @@ def both(inputs, outputs, *values):
     """What a function gives, with the rewrite and without."""
     f = loopjax.function(inputs, outputs)
     without = loopjax.function(inputs, outputs, mode=loopjax.Mode().excluding("logspace"))
-    return f, f(*values), without(*values)
+    found, expected = f(*values), without(*values)
+    assert sums(f)
+    assert not sums(without)
+    return f, found, expected
 
 
 class TestValues:
@@ -112,15 +115,24 @@ class TestValues:
         _, found, expected = both([Y, H, A], loopjax.Rop(h, A, A), SEEN, START, MATRIX)
         np.testing.assert_allclose(found, expected, rtol=1e-10)
 
-    def test_within_a_vmap_of_the_caller(self):
+    def test_in_programs_for_jax_where_it_takes_no_derivative(self):
+        """JAX batches the choice by running both, and does not take the transpose of that."""
         run = loopjax.to_jax([Y, H, A], loop(forward)[-1])
-        starts = logs(4, N)
+        without = loopjax.to_jax([Y, H, A], loop(forward)[-1], mode=loopjax.Mode().excluding("logspace"))
         with jax.enable_x64(True):
-            many = jax.vmap(lambda h: run(SEEN, h, MATRIX))(jnp.asarray(starts))
-            matrices = jax.vmap(lambda a: run(SEEN, START, a))(jnp.stack([MATRIX, 2 * MATRIX]))
-        f = loopjax.function([Y, H, A], loop(forward)[-1])
-        np.testing.assert_allclose(many[2], f(SEEN, starts[2], MATRIX), rtol=1e-12)
-        np.testing.assert_allclose(matrices[1], f(SEEN, START, 2 * MATRIX), rtol=1e-12)
+            matrices = jnp.stack([MATRIX, 2 * MATRIX])
+            for f in (
+                lambda run: jax.vmap(lambda a: run(SEEN, START, a))(matrices),
+                lambda run: jax.vmap(lambda h: run(SEEN, h, MATRIX))(jnp.asarray(logs(4, N))),
+                lambda run: jax.grad(lambda a: jax.vmap(lambda a: run(SEEN, START, a))(a).sum())(matrices),
+                lambda run: jax.vmap(jax.grad(lambda a: run(SEEN, START, a).sum()))(matrices),
+            ):
+                RNG.bit_generator.state = np.random.default_rng(6).bit_generator.state
+                found = f(run)
+                RNG.bit_generator.state = np.random.default_rng(6).bit_generator.state
+                np.testing.assert_allclose(found, f(without), rtol=1e-10, atol=1e-13)
+            assert "exp" in str(jax.make_jaxpr(run)(SEEN, START, MATRIX))
+            assert "cond" in str(jax.make_jaxpr(run)(SEEN, START, MATRIX))
 
 
 class TestRange:
@@ -156,6 +168,14 @@ class TestRange:
             np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-300)
         assert np.isfinite(found[1]).all()
 
+    def test_no_gradient_of_what_is_not_used(self):
+        """A column that nothing leads to, of a loop from which nothing flows back."""
+        matrix = np.where(np.arange(N) == 4, -np.inf, MATRIX)
+        slope = loopjax.grad(loop(forward, truncate_gradient=0)[-1].sum(), A)
+        _, found, expected = both([Y, H, A], slope, SEEN, START, matrix)
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(found, 0)
+
     def test_float32_has_a_smaller_one(self):
         h, a, y = at.fvector("h"), at.fmatrix("a"), at.fmatrix("y")
         out, _ = loopjax.scan(forward, sequences=y, outputs_info=h, non_sequences=a)
@@ -177,6 +197,7 @@ class TestWhich:
         assert self.chosen(forward, 32) == 1
         assert self.chosen(forward, 31) == 0
         assert self.chosen(forward, steps=31) == 0
+        assert self.chosen(forward, steps=0) == 0
 
     def test_with_until(self):
         step = lambda y, h, a: (forward(y, h, a), loopjax.until(h[0] > 0))  # noqa: E731
@@ -202,6 +223,6 @@ class TestWhich:
         i = at.lvector("i")
         out, _ = loopjax.scan(step, sequences=i, outputs_info=H, non_sequences=A)
         f = loopjax.function([i, H, A], out, check="index")
-        f(np.zeros(STEPS, int), START, MATRIX)
+        assert np.isfinite(f(np.zeros(STEPS, int), START, MATRIX)).all()
         with pytest.raises(IndexError):
             f(np.full(STEPS, N), START, MATRIX)

@@ -33,8 +33,8 @@ def complex_states(f):
     return sum(value.dtype.startswith("complex") for op in ops for value in op.body.outputs)
 
 
-def program(step, read=lambda x, v: [x[-1], v[-1]], states=(X, V), values=None, **options):
-    out, _ = loopjax.scan(step, outputs_info=list(states), n_steps=STEPS, **options)
+def program(step, read=lambda x, v: [x[-1], v[-1]], states=(X, V), values=None, n_steps=STEPS):
+    out, _ = loopjax.scan(step, outputs_info=list(states), n_steps=n_steps)
     f = loopjax.function(list(states), read(*out))
     return f, f(*(VALUES if values is None else values))
 
@@ -108,11 +108,35 @@ class TestValues:
             np.testing.assert_allclose(one, expected[-1], rtol=1e-13)
         assert complex_states(f) == 2
 
+    def test_a_length_that_is_a_value(self):
+        k = at.iscalar("k")
+        out, _ = loopjax.scan(step, outputs_info=[X, V], n_steps=k)
+        f = loopjax.function([X, V, k], [one[-1] for one in out])
+        for steps in (1, 2, 30):
+            for one, expected in zip(f(*VALUES, steps), reference(step, *VALUES, steps=steps), strict=True):
+                np.testing.assert_allclose(one, expected[-1], rtol=1e-13)
+        assert complex_states(f) == 1
+
+    def test_in_an_inner_loop_beside_a_state_that_nobody_reads(self):
+        def outer(h):
+            states, _ = loopjax.scan(step, outputs_info=[h, 0.5 * h], n_steps=STEPS)
+            return states[1][-1]
+
+        h, _ = loopjax.scan(outer, outputs_info=X, n_steps=2)
+        f = loopjax.function([X], h[-1])
+        now = VALUES[0]
+        for _ in range(2):
+            now = reference(step, now, 0.5 * now)[1][-1]
+        np.testing.assert_allclose(f(VALUES[0]), now, rtol=1e-12)
+        assert complex_states(f) == 1
+
 
 class TestWhich:
     def test_by_size(self):
         assert complex_states(program(step, values=[one[:16] for one in VALUES])[0]) == 1
         assert complex_states(program(step, values=[one[:15] for one in VALUES])[0]) == 0
+        assert complex_states(program(step, n_steps=16)[0]) == 1
+        assert complex_states(program(step, n_steps=15)[0]) == 0
 
     def test_not_where_little_is_shared(self):
         f, _ = program(lambda x, v: (x - 0.1 * (w := v + 0.1 * x), w))

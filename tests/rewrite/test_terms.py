@@ -106,6 +106,29 @@ class TestValues:
         found = f(*VALUES)
         np.testing.assert_allclose(found[0], ((H_ALL - other) ** 2).sum(axis=0), rtol=1e-12)
         np.testing.assert_allclose(found[1], (H_ALL * other).sum(), rtol=1e-12)
+        assert stacks(f) == 0  # which are one
+        apart = loopjax.function(
+            [X, H, Y], [((h - g) ** 2).sum(axis=0)], lengths="exact", mode=loopjax.Mode().excluding("fuse")
+        )
+        np.testing.assert_allclose(apart(*VALUES)[0], found[0], rtol=1e-12)
+        assert stacks(apart) == 1
+
+    def test_a_vector_that_is_a_row_to_one_term_and_whole_to_another(self):
+        x, y, s = at.dmatrix("x"), at.dvector("y"), at.dscalar("s")
+        (h, t), _ = loopjax.scan(lambda x, h, s: (0.5 * h + x, 0.5 * s + x.sum()), sequences=x, outputs_info=[H, s])
+        values = VALUES[0][:N], VALUES[1], RNG.normal(size=N), 0.3
+        rows, sums, now, total = [], [], values[1], 0.3
+        for row in values[0]:
+            now, total = 0.5 * now + row, 0.5 * total + row.sum()
+            rows.append(now)
+            sums.append(total)
+        expected = [((np.array(rows) * values[2]) ** 2).sum(axis=0), ((np.array(sums) * values[2]) ** 2).sum()]
+        outputs = [((h * y) ** 2).sum(axis=0), ((t * y) ** 2).sum()]
+        for order in (slice(None), slice(None, None, -1)):
+            f = loopjax.function([x, H, y, s], outputs[order], lengths="exact")
+            for one, other in zip(f(*values), expected[order], strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-12)
+            assert stacks(f) == 0
 
     def test_in_an_inner_loop(self):
         def outer(h):
@@ -130,6 +153,7 @@ class TestValues:
         found = f(np.arange(4, dtype="float32"))
         assert found == 20
         assert found.dtype == "float32"
+        assert stacks(f) == 0
 
 
 class TestWhich:
@@ -155,8 +179,9 @@ class TestWhich:
         assert self.kept(lambda h: (h**2).sum(axis=1)) == 1
 
     def test_not_of_terms_shifted_against_each_other(self):
-        _, found = run(lambda h: ((h[1:] - h[:-1]) ** 2).sum(axis=0))
+        f, found = run(lambda h: ((h[1:] - h[:-1]) ** 2).sum(axis=0))
         np.testing.assert_allclose(found, (np.diff(H_ALL, axis=0) ** 2).sum(axis=0), rtol=1e-12)
+        assert stacks(f) == 1
 
     def test_not_under_a_derivative(self):
         f, found = run(lambda h: loopjax.grad(((h - Y) ** 2).sum(), H))

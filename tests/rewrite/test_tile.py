@@ -183,3 +183,8 @@ def test_a_gradient_stores_the_states_of_one_part():
         sizes[name] = f.lower(*values).compile().memory_analysis().temp_size_in_bytes
     assert sizes["whole"] > 500 * 80_000
     assert sizes["parts"] < 500 * 80_000 / 4
+
+
+def test_not_of_no_elements():
+    out, _ = loopjax.scan(lambda h: 0.5 * h + 1, outputs_info=H, n_steps=STEPS)
+    assert loopjax.function([H], out[-1])(np.zeros(0)).shape == (0,)
