@@ -24,7 +24,7 @@ from loopjax.trace.loop import Drawn, Scan
 BLOCK_BYTES, MOST_STEPS = {"cpu": 2**20, "gpu": 2**26}, 1024
 """Draws of a block, at most."""
 
-UNTIL_BYTES, UNTIL_STEPS = {"cpu": 2**16, "gpu": 2**22}, 64
+UNTIL_BYTES, UNTIL_STEPS = {"cpu": 2**16, "gpu": 2**22}, 256
 """The same where ``until`` may end the loop at any step, and the rest of the block was for nothing."""
 
 LEAST_STEPS = 4
