@@ -14,7 +14,7 @@ derivative, which needs the stack anyway.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -29,8 +29,8 @@ from loopjax.trace.loop import MapOutput, Scan, SequenceInput
 from loopjax.trace.methods import say
 from loopjax.trace.op import Call, Op
 
-MOST_NODES = 16
-"""Ops of a term, at most."""
+MOST_NODES, MOST_REACHED = 16, 256
+"""Ops of a term, and values that are looked at for terms, at most."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,19 @@ class StepTerms:
         return replace(self, target=self.target.around(op), inner=inner)(region)
 
     def _replaced(self, graph: Graph) -> dict[Variable, Variable]:
-        """What stands for the outputs of one loop, and for terms of them."""
+        """What stands for the outputs of loops, and for terms of them. Of loops whose terms read what is computed
+        elsewhere one alone, since another might be what computes it."""
+        found: dict[Variable, Variable] = {}
+        taken = False
         for node in graph.applies:
-            if isinstance(node.op, Scan) and self._may(node, node.op, graph):
-                terms = _terms(node, node.op, graph)
-                if terms:
-                    return _computed_inside(node, terms)
-        return {}
+            if not isinstance(node.op, Scan) or not self._may(node, node.op, graph):
+                continue
+            terms = _terms(node, node.op, graph)
+            takes = any(other.owner is not None for term in terms for other in term.others)
+            if terms and not (takes and taken):
+                found.update(_computed_inside(node, terms))
+                taken |= takes
+        return found
 
     def _may(self, node: Apply, op: Scan, graph: Graph) -> bool:
         if self.known:
@@ -83,16 +89,12 @@ def _terms(node: Apply, op: Scan, graph: Graph) -> list[_Term]:
     """The terms that can be computed inside, where then nothing reads the whole of a stack that they are of."""
     outputs = zip(op.outputs, node.outputs, strict=False)
     stacks = {stack for output, stack in outputs if output.keep.all and stack not in graph.outputs}
-    read = {variable for stack in stacks for reader in graph.readers.get(stack, []) for variable in reader.outputs}
-    if not read:
-        return []
-    after = dependents(graph.applies, node.outputs)
-    found: list[_Term] = []
-    for reducer in graph.applies:
-        if _is_reduction(reducer) and reducer.inputs[0] in after and reducer.inputs[0].owner is not node:
-            term = _term(reducer.inputs[0], stacks, after, graph, op)
-            found += [term] if term is not None else []
-    found = list({one.value: one for one in found}.values())
+    reached = _reached(stacks, graph)
+    values = [v for v in reached if v not in stacks and any(map(_is_reduction, graph.readers.get(v, [])))]
+    found = [term for value in values if (term := _term(value, stacks, reached, graph, op)) is not None]
+    if any(other.owner is not None for term in found for other in term.others):
+        after = dependents(graph.applies, node.outputs)
+        found = [term for term in found if after.isdisjoint(term.others)]
     while True:
         inside = {made for one in found for made in one.nodes}
         whole = {stack for stack in stacks if not _is_read_little(stack, inside, graph)}
@@ -100,6 +102,18 @@ def _terms(node: Apply, op: Scan, graph: Graph) -> list[_Term]:
         if len(kept) == len(found):
             return found
         found = kept
+
+
+def _reached(stacks: Iterable[Variable], graph: Graph) -> dict[Variable, None]:
+    """Stacks and what cheap nodes make of them, a few steps on."""
+    found = dict.fromkeys(stacks)
+    pending = list(found)
+    while pending and len(found) < MOST_REACHED:
+        for reader in graph.readers.get(pending.pop(), []):
+            if is_cheap(reader) and reader.outputs[0] not in found:
+                found.update(dict.fromkeys(reader.outputs))
+                pending += reader.outputs
+    return found
 
 
 def _is_reduction(node: Apply) -> bool:
@@ -110,14 +124,16 @@ def _is_reduction(node: Apply) -> bool:
     return axis == 0 or (isinstance(axis, tuple) and 0 in axis)
 
 
-def _term(value: Variable, stacks: set[Variable], after: set[Variable], graph: Graph, op: Scan) -> _Term | None:
+def _term(
+    value: Variable, stacks: set[Variable], reached: Collection[Variable], graph: Graph, op: Scan
+) -> _Term | None:
     nodes: dict[Apply, None] = {}
     leaves: dict[Variable, None] = {}
     pending = [value]
     while pending:
         variable = pending.pop()
         made = variable.owner
-        if variable in stacks or variable not in after:
+        if variable in stacks or variable not in reached:
             leaves[variable] = None
             continue
         if made is None or not is_cheap(made) or variable.ndim != value.ndim or len(nodes) >= MOST_NODES:
@@ -132,8 +148,7 @@ def _term(value: Variable, stacks: set[Variable], after: set[Variable], graph: G
     others = tuple(one for one in leaves if one not in mine)
     if any(one.ndim != value.ndim for one in mine) or not all(_fits(one, value, op) for one in others):
         return None
-    ordered = tuple(made for made in graph.applies if made in nodes)
-    return _Term(value, ordered, mine, others)
+    return _Term(value, tuple(sorted(nodes, key=graph.places.__getitem__)), mine, others)
 
 
 def _fits(other: Variable, value: Variable, op: Scan) -> bool:
