@@ -1,18 +1,26 @@
 """Draws of several steps at once, in loops whose length only the run knows, or whose draws are too many to be made for
 all steps in front of them (see ``hoist``).
 
-A block of steps draws together, then its steps run one after the other. Measured for states ``h = 0.9 * h + draw`` in
-float32 on two cores, jax 0.10.2, blocks of so many steps, times as fast as a draw at each:
+A block of steps draws together, then its steps run one after the other. Measured for states ``h = 0.3 * h + draw`` with
+normal draws in float32 on two cores, jax 0.10.2, blocks of so many numbers, times as fast as a draw at each step:
 
-| values | 1 | 10 | 100 | 1,000 | 10,000 |
-|---|---|---|---|---|---|
-| normal: 10, 40 steps | 4.4, 13 | 2.2, 3.0 | 2.2, 1.8 | 1.7, 3.0 | 1.3, 2.2 |
-| uniform: the same | 5.1, 14 | 2.8, 4.3 | 2.3, 1.2 | 1.3, 2.5 | 1.7, 2.5 |
+| values of a state | 32 | 128 | 256 | 1,024 | 4,096 | 16,384 | 65,536 |
+|---|---|---|---|---|---|---|---|
+| 1 | 5 | 13 | 6 | 6 | 10 | 10 | 4 |
+| 4 | 4 | 6 | 4 | 8 | 8 | 10 | 9 |
+| 10 | 0.9 | 1.5 | 1.3 | 1.7 | 2.3 | 2.9 | 2.3 |
+| 32 | | 2.4 | 1.4 | 3.2 | 3.4 | 4.4 | 5.0 |
+| 100 | | | 0.5 | 1.4 | 1.3 | 2.0 | 1.3 |
+| 1,000 | | | | | 1.1 | 2.2 | 2.8 |
+
+XLA on CPU shares the work of more than about 150 numbers among two threads, and of more than 1,500 that of more of its
+kernels, which pays for many more alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Sequence
 
 from loopjax.rewrite.dear import MOST_STEP_DRAWN
 from loopjax.rewrite.draws import is_draw, standard_draws
@@ -21,11 +29,15 @@ from loopjax.rewrite.target import Target
 from loopjax.trace.graph import Apply, Graph, Variable, dependents
 from loopjax.trace.loop import Drawn, Scan
 
-BLOCK_BYTES, MOST_STEPS = {"cpu": 2**20, "gpu": 2**26}, 1024
-"""Draws of a block, at most."""
+BLOCK, BLOCK_STEPS, BLOCK_BYTES = 2**15, 64, 2**20
+"""Numbers that a draw gives for a block, or steps of it where those are more; and bytes of all draws, at most."""
 
-UNTIL_BYTES, UNTIL_STEPS = {"cpu": 2**16, "gpu": 2**22}, 256
-"""The same where ``until`` may end the loop at any step, and the rest of the block was for nothing."""
+SMALL_BLOCKS = ((128, 32), (1_200, 8))
+"""The same where only the run knows how many steps there are, and the rest of the last block is drawn for nothing: so
+many numbers, where they are enough for so many steps. In between threads share what one would do sooner."""
+
+FEW_STEPS = 16
+"""Steps of a block then, where neither is enough."""
 
 LEAST_STEPS = 4
 """Steps from which a block pays."""
@@ -43,17 +55,25 @@ def drawn_ahead(op: Scan, target: Target) -> Drawn | None:
     if not draws:
         return None
     values = [node.outputs[0] for node in draws]
-    backend = "cpu" if target.backend == "cpu" else "gpu"
-    most, room = (UNTIL_STEPS, UNTIL_BYTES) if op.until else (MOST_STEPS, BLOCK_BYTES)
-    size = bytes_of(values)
-    steps = min(most, room[backend] // max(size, 1), op.n_steps or most)
-    if steps < LEAST_STEPS or (backend == "cpu" and size > MOST_STEP_DRAWN):
+    steps = _steps(op, values)
+    if steps < LEAST_STEPS or (target.backend == "cpu" and bytes_of(values) > MOST_STEP_DRAWN):
         return None
-    if op.n_steps is not None and not op.until:
-        blocks = -(-op.n_steps // steps)
-        steps = -(-op.n_steps // blocks)  # as few as possible are drawn for no step
     rows = {value: Variable(value.type) for value in values}
     return Drawn(Graph(body.inputs, values), body.rebuilt(rows, inputs=[*body.inputs, *rows.values()]), steps)
+
+
+def _steps(op: Scan, values: Sequence[Variable]) -> int:
+    """How many steps draw at once."""
+    largest = max(math.prod(value.type.sizes) for value in values) or 1
+    most = BLOCK_BYTES // (bytes_of(values) or 1)
+    if op.until or op.n_steps is None:
+        enough = (numbers // largest for numbers, steps in SMALL_BLOCKS if numbers // largest >= steps)
+        return min(next(enough, FEW_STEPS), most, op.n_steps or most)
+    steps = min(max(BLOCK // largest, BLOCK_STEPS), most, op.n_steps)
+    if not steps:
+        return 0
+    blocks = -(-op.n_steps // steps)
+    return -(-op.n_steps // blocks)  # as few as possible are drawn for no step
 
 
 def _is_free(node: Apply, keys: Collection[Variable], bound: set[Variable]) -> bool:

@@ -202,8 +202,8 @@ class TestInBlocks:
 
     @pytest.fixture(autouse=True)
     def blocks_of_four(self, monkeypatch):
-        monkeypatch.setattr(ahead, "MOST_STEPS", 4)
-        monkeypatch.setattr(ahead, "UNTIL_STEPS", 4)
+        for name, value in {"BLOCK": 0, "BLOCK_STEPS": 4, "SMALL_BLOCKS": (), "FEW_STEPS": 4, "LEAST_STEPS": 2}.items():
+            monkeypatch.setattr(ahead, name, value)
         monkeypatch.setattr(dear, "MOST_DRAWN", 0)
 
     def drawn(self, f):
