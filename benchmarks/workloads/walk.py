@@ -102,7 +102,12 @@ def _tuned_until(steps: int, key: Any, x0: Any) -> Any:
     return total / t
 
 
+def _workload(name: str, what: str, until: bool) -> Workload:
+    # Of fewer steps, the mean squares of equally good walks are too far apart to be compared.
+    return Workload(name, what, partial(_make, until), compare=near(0.25), grows_to=0)
+
+
 WORKLOADS = (
-    Workload("walk", "an autoregression driven by chance, T=10,000", partial(_make, False), compare=near(0.25)),
-    Workload("walk-until", "the same until a bound that it does not reach", partial(_make, True), compare=near(0.25)),
+    _workload("walk", "an autoregression driven by chance, T=10,000", until=False),
+    _workload("walk-until", "the same until a bound that it does not reach", until=True),
 )
