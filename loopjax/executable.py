@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -141,8 +142,12 @@ class CompiledStage:
 
 def _draws_apart(array: Any) -> bool:
     """Whether an array is no key, or one that draws the same whatever others draw beside it."""
-    is_key = jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
-    return not is_key or str(jax.random.key_impl(array)) == "threefry2x32"
+    return not jnp.issubdtype(array.dtype, jax.dtypes.prng_key) or array.dtype == _threefry()
+
+
+@cache
+def _threefry() -> Any:
+    return jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32")).dtype
 
 
 def _picked(outputs: Sequence[Any], pick: Pick) -> Any:

@@ -18,7 +18,7 @@ RNG = np.random.default_rng(0)
 def compiled_for(monkeypatch, backend):
     """As on another backend, though it runs here."""
 
-    def target(stage):
+    def target(stage, arrays):
         mode, options = stage._options.mode, stage._options
         return Target(backend, stage._derivative, options.check_index, mode.reassociate, mode.without)
 
