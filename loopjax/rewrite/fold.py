@@ -10,12 +10,12 @@ import jax.numpy as jnp
 
 from loopjax.rewrite.cost import is_small
 from loopjax.rewrite.driver import map_regions, settled
-from loopjax.rewrite.open_loop import OpenFold, OpenLoop, OpenMap, OpenRecurrence, OpenSequence, open_loop
-from loopjax.rewrite.reads import may_vary, rows_of, steps_of
+from loopjax.rewrite.open_loop import OpenFold, OpenLoop, OpenMap, OpenRecurrence, open_loop
+from loopjax.rewrite.reads import may_vary, reads_few, rows_of
 from loopjax.rewrite.target import Target
 from loopjax.trace.derivative import Differentiated, Linearize
 from loopjax.trace.graph import Apply, Graph, Variable, dependents
-from loopjax.trace.loop import Fold, FoldKind, Keep, MapOutput, Scan, SequenceInput
+from loopjax.trace.loop import Fold, FoldKind, Keep, MapOutput, Scan
 from loopjax.trace.methods import say
 from loopjax.trace.op import Call, Entry, Op, call
 
@@ -147,7 +147,7 @@ class FoldKnown:
             if self._differentiated and not all(one.fold.kind in LINEAR for one in folds):
                 continue
             done = {one.through or one.reader for one in folds}
-            if folds and all(_reads_few(reader, stack) for reader in readers if reader not in done):
+            if folds and all(reads_few(reader, stack) for reader in readers if reader not in done):
                 found.extend(folds)
         return found
 
@@ -182,12 +182,6 @@ def _stacks(node: Apply, op: Scan, graph: Graph) -> list[tuple[int, Variable]]:
     """The outputs of which all steps are kept, and that nothing outside of the graph reads, with their positions."""
     pairs = enumerate(zip(op.outputs, node.outputs, strict=False))
     return [(p, stack) for p, (output, stack) in pairs if output.keep.all and stack not in graph.outputs]
-
-
-def _reads_few(reader: Apply, stack: Variable) -> bool:
-    """Whether a reader needs no more than half of the steps."""
-    steps = steps_of(reader, stack)
-    return steps is not None and 2 * len(steps) <= stack.type.sizes[0]
 
 
 def fold_of(reader: Apply, stack: Variable, position: int) -> Fold | None:
@@ -311,10 +305,7 @@ def _kind(one: Found) -> str:
 
 def _weighted(loop: OpenLoop, of: OpenRecurrence | OpenMap, weights: Variable, dtype: str) -> OpenMap:
     """One more value of each step: that of an output times that of a vector."""
-    if loop.op.go_backwards:
-        weights = say("index", weights, slice(None, None, -1))
-    row = Variable(weights.type.row())
-    loop.sequences.append(OpenSequence(SequenceInput((0,), "weights"), weights, [row]))
+    row = loop.row_of(weights, "weights")
     value = say("mul", say("cast", row, dtype), say("cast", of.value, dtype))
     weighted = OpenMap(MapOutput(Keep(last=0), f"weighted {of.spec.name}"), value)
     loop.maps.append(weighted)

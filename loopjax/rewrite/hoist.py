@@ -68,9 +68,9 @@ class Hoist:
         """Makes standard draws of those whose parameters earlier steps decide."""
         keys = {key.inner for key in loop.keys}
         if keys and self.target.draws_apart:
-            bound = dependents(loop.body.applies, _carried(loop))
-            pay = lambda node: pays(self.target, node, loop.op.n_steps or 0)  # noqa: E731
-            loop.set_results(standard_draws(loop.body, keys, bound, pay).outputs)
+            bound, steps = dependents(loop.body.applies, _carried(loop)), loop.op.n_steps or 0
+            body = standard_draws(loop.body, keys, bound, lambda node: pays(self.target, node, steps))
+            loop.set_results(body.outputs)
 
     def _early(self, loop: OpenLoop) -> set[Variable]:
         """What sequences and keys alone lead to, is dear or leads on from there without growing, and pays to move."""

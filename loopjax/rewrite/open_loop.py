@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node, toposort
 from loopjax.trace.loop import BodyInputs, Fold, MapOutput, Recurrence, Scan, SequenceInput
+from loopjax.trace.methods import say
 from loopjax.trace.source import Source
 
 
@@ -134,6 +135,14 @@ class OpenLoop:
             copy = copy_node(made, [outers.get(variable, variable) for variable in made.inputs])
             outers.update(zip(made.outputs, copy.outputs, strict=True))
         return [outers.get(one, one) for one in fixed]
+
+    def row_of(self, x: Variable, name: str) -> Variable:
+        """A row of ``x`` in the body, by a new sequence of that name: at each step the one that stands where the step's
+        own rows are stacked."""
+        in_order = say("index", x, slice(None, None, -1)) if self.op.go_backwards else x
+        row = Variable(x.type.row())
+        self.sequences.append(OpenSequence(SequenceInput((0,), name), in_order, [row]))
+        return row
 
     def drop_unread(self) -> None:
         """Drops the sequences, keys and non-sequences that the body does not read."""

@@ -60,6 +60,12 @@ def steps_of(reader: Apply, stack: Variable) -> range | None:
     return range(rows[0], rows[-1] + 1, rows.step if len(rows) > 1 else 1)
 
 
+def reads_few(reader: Apply, stack: Variable) -> bool:
+    """Whether one reader needs no more than half of the steps of a stack whose length is known."""
+    steps = steps_of(reader, stack)
+    return steps is not None and 2 * len(steps) <= stack.type.sizes[0]
+
+
 def last_steps_of(reader: Apply, stack: Variable, n_steps: int) -> range | None:
     """The steps that one reader needs, the earliest first, of a stack that has the last of ``n_steps``; ``None`` for
     all."""

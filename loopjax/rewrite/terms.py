@@ -21,11 +21,11 @@ from typing import NamedTuple
 from loopjax.rewrite.driver import map_regions, settled
 from loopjax.rewrite.fold import KINDS
 from loopjax.rewrite.kernels import is_cheap
-from loopjax.rewrite.open_loop import Given, OpenLoop, OpenMap, OpenSequence, open_loop
-from loopjax.rewrite.reads import may_vary, rows_of, steps_of
+from loopjax.rewrite.open_loop import Given, OpenLoop, OpenMap, open_loop
+from loopjax.rewrite.reads import may_vary, reads_few, rows_of
 from loopjax.rewrite.target import Target
 from loopjax.trace.graph import Apply, Constant, Graph, Variable, copy_node, dependents
-from loopjax.trace.loop import MapOutput, Scan, SequenceInput
+from loopjax.trace.loop import MapOutput, Scan
 from loopjax.trace.methods import say
 from loopjax.trace.op import Call, Op
 
@@ -171,10 +171,7 @@ def _is_folded(reader: Apply, stack: Variable) -> bool:
 def _needs_few(reader: Apply, stack: Variable) -> bool:
     if rows_of(reader, stack, slices=False) is not None:
         return True
-    if stack.type.shape[0] is None:
-        return False
-    steps = steps_of(reader, stack)
-    return steps is not None and 2 * len(steps) <= stack.type.shape[0]
+    return stack.type.shape[0] is not None and reads_few(reader, stack)
 
 
 def _computed_inside(node: Apply, terms: list[_Term]) -> dict[Variable, Variable]:
@@ -209,7 +206,4 @@ def _inside(loop: OpenLoop, other: Variable, has_rows: bool) -> Variable:
         inner = Variable(other.type, name=other.name)
         loop.non_sequences.append(Given(other, inner))
         return inner
-    row = Variable(other.type.row(), name=other.name)
-    rows = say("index", other, slice(None, None, -1)) if loop.op.go_backwards else other
-    loop.sequences.append(OpenSequence(SequenceInput((0,), other.name or "of a term"), rows, [row]))
-    return row
+    return loop.row_of(other, other.name or "of a term")
