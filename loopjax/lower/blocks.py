@@ -39,7 +39,7 @@ def _block(loop: Loop, carry: Carry, slices: Slices) -> tuple[Carry, Stacks]:
 
     within = _with(carry.pasts, blocked, [_past(carry, position)._replace(rows=None) for position in blocked])
     run = step if loop.plan.checkpoint is None else checkpoint.again(step, loop.plan.checkpoint)
-    after, (stacks, values) = lax.scan(run, carry._replace(pasts=within), (slices, ahead))
+    after, (stacks, values) = lax.scan(run, carry._replace(pasts=within), (slices, ahead), unroll=loop.plan.unroll)
     renewed = [jnp.concatenate([old, new])[-old.shape[0] :] for old, new in zip(rows, values, strict=True)]
     pasts = [_past(after, position)._replace(rows=new) for position, new in zip(blocked, renewed, strict=True)]
     return after._replace(pasts=_with(after.pasts, blocked, pasts)), stacks

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.lower import blocks, checkpoint, progress
+from loopjax.lower import blocks, checkpoint, groups, progress
 from loopjax.lower.chunks import Stacks
 from loopjax.lower.loop import Carry, Loop, Slices
 from loopjax.trace.loop import Scan
@@ -101,6 +101,8 @@ def _steps(loop: Loop, carry: Carry, slices: Slices, segment: Segment) -> tuple[
         return checkpoint.nested(loop, carry, slices, _nest(nest, count))
     if plan.report:
         return progress.run(loop, step, carry, slices, count)
+    if plan.grouped:
+        return groups.run(loop, step, carry, slices, count)
     unroll = plan.unroll if not segment.outputs or count % plan.unroll == 0 else 1
     return lax.scan(step, carry, slices, length=count, unroll=unroll)
 

@@ -56,7 +56,7 @@ def drawn_ahead(op: Scan, target: Target) -> Drawn | None:
         return None
     values = [node.outputs[0] for node in draws]
     steps = _steps(op, values)
-    if steps < LEAST_STEPS or (target.backend == "cpu" and bytes_of(values) > MOST_STEP_DRAWN):
+    if steps < LEAST_STEPS or (target.on_cpu and bytes_of(values) > MOST_STEP_DRAWN):
         return None
     rows = {value: Variable(value.type) for value in values}
     return Drawn(Graph(body.inputs, values), body.rebuilt(rows, inputs=[*body.inputs, *rows.values()]), steps)

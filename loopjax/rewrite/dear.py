@@ -44,14 +44,13 @@ def is_dear(node: Apply) -> bool:
 
 def pays(target: Target, node: Apply, n_steps: int) -> bool:
     """Whether a dear node is better done for all steps at once."""
-    on_cpu = target.backend == "cpu"
     step = bytes_of(node.outputs)
-    if on_cpu and is_draw(node) and (step > MOST_STEP_DRAWN or step * n_steps > MOST_DRAWN):
+    if target.on_cpu and is_draw(node) and (step > MOST_STEP_DRAWN or step * n_steps > MOST_DRAWN):
         return False
-    if step * n_steps > MOST_BYTES["cpu" if on_cpu else "gpu"]:
+    if step * n_steps > MOST_BYTES["cpu" if target.on_cpu else "gpu"]:
         return False
     assert isinstance(node.op, Call)
-    if not on_cpu or node.op.row not in PRODUCTS:
+    if not target.on_cpu or node.op.row not in PRODUCTS:
         return True
     return math.prod(node.outputs[0].type.sizes[:-1]) <= MOST_ROWS
 

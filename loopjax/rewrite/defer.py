@@ -52,7 +52,7 @@ class Defer:
             return []
         matrices = set(op.body_inputs(op.body.inputs).non_sequences)
         found = [one for node in op.body.applies if (one := product(node, matrices)) is not None]
-        return [one for one in found if self.target.backend != "cpu" or one.rows <= MOST_ROWS]
+        return [one for one in found if not self.target.on_cpu or one.rows <= MOST_ROWS]
 
 
 def _deferred(node: Apply, inputs: Sequence[Variable], products: Sequence[Product]) -> Sequence[Variable]:

@@ -158,7 +158,7 @@ class FoldKnown:
     def _is_short(self, op: Scan) -> bool:
         """Whether a loop without recurrence is faster step by step: see ``SHORT``."""
         scalars = all(variable.ndim == 0 for variable in (*op.body.inputs, *op.body.outputs))
-        here = self.target.backend == "cpu" and not self._differentiated
+        here = self.target.on_cpu and not self._differentiated
         return here and scalars and is_small(op) and (op.n_steps or 0) <= SHORT
 
 

@@ -80,7 +80,7 @@ class FuseLoops:
     def _pays(self, first: Apply, second: Apply) -> bool:
         assert isinstance(first.op, Scan)
         assert isinstance(second.op, Scan)
-        if self.target.backend != "cpu":
+        if not self.target.on_cpu:
             return min(step_bytes(first.op.body), step_bytes(second.op.body)) <= GPU_BYTES
         most = CPU_BYTES_DIFFERENTIATED if self.differentiated else CPU_BYTES
         if step_bytes(first.op.body) + step_bytes(second.op.body) <= most:

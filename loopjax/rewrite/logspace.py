@@ -61,7 +61,7 @@ class LogProducts:
 
 
 def _is_wanted(target: Target) -> bool:
-    return target.backend == "cpu" and target.derivative == "none"
+    return target.on_cpu and target.derivative == "none"
 
 
 def _rewritten(graph: Graph, target: Target) -> Graph:

@@ -55,7 +55,7 @@ class PairStates:
     name: str = "pair"
 
     def __call__(self, graph: Graph) -> Graph:
-        if self.target.backend != "cpu" or self.target.derivative != "none":
+        if not self.target.on_cpu or self.target.derivative != "none":
             return graph
         graph = map_regions(graph, lambda region, op: replace(self, target=self.target.around(op))(region))
 

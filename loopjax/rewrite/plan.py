@@ -11,6 +11,7 @@ from loopjax.errors import UnsupportedError, where
 from loopjax.rewrite.ahead import drawn_ahead
 from loopjax.rewrite.cost import cost, size_bytes
 from loopjax.rewrite.fold import LINEAR
+from loopjax.rewrite.launches import steps_per_launch
 from loopjax.rewrite.linear import linear_parts, names
 from loopjax.rewrite.recompute import LEAST_BYTES, is_cheap, store_products
 from loopjax.rewrite.target import Derivative, Target, within
@@ -23,8 +24,9 @@ from loopjax.trace.loop import History, Linear, LoopPlan, MapOutput, Recurrence,
 from loopjax.trace.op import Op
 from loopjax.trace.schedule import Body, Box, Nest
 
-WINDOW = 4
-"""Past values up to which plain carries beat a ring buffer."""
+WINDOW = {"cpu": 4, "gpu": 16}
+"""Past values up to which plain carries beat a ring buffer: on a GPU as many as the steps of an iteration, which so
+move none."""
 
 VMAP_BYTES = 2**28
 """Intermediate values of a loop without recurrence up to which all of its steps run at once."""
@@ -42,7 +44,7 @@ WHOLE_FOLDS = frozenset(("sum", "prod", "max", "min", "at"))
 CHILDREN = 16
 """Children of a node, at most: more make skipping and storing a level dearer, fewer make more levels."""
 
-UNROLLS = (1, 2, 4, 8, 16)
+UNROLLS = (1, 2, 4, 8, 16, 64)
 """Steps per iteration that tuning tries."""
 
 
@@ -117,7 +119,7 @@ def choose(op: Scan, node: Apply, target: Target, derivative: Derivative) -> Loo
     plan = LoopPlan(
         "scan",
         report=report,
-        storage=tuple(_history(output) for output in op.outputs),
+        storage=tuple(_history(output, target) for output in op.outputs),
         derivative=derivative,
         flops=once.flops,
         bytes=once.bytes,
@@ -137,19 +139,20 @@ def choose(op: Scan, node: Apply, target: Target, derivative: Derivative) -> Loo
         storage = (*(History("window", 1, (-1,)) for _ in op.recurrences), *(History("window", 0, ()) for _ in op.maps))
         reason = f"linear recurrences: {names(linear, op.recurrences)}"
         return replace(plan, kind="parallel", linear=linear, storage=storage, reason=reason)
-    unroll, reason = _unroll(op, n_steps, target, plan)
+    plan = _iterations(op, n_steps, target, plan)
     windows = any(output.keep.steps is not None or output.keep.every > 1 for output in op.outputs)
     if derivative == "none" and not windows and not op.checkpoint:
-        ahead = _ahead(op, target, replace(plan, kind="counted", unroll=unroll, reason=reason))
+        ahead = _ahead(op, target, replace(plan, kind="counted"))
         if ahead.drawn is not None:
             return ahead
-    if derivative == "none" and n_steps % unroll and op.unroll is None and not windows:
+    if target.on_cpu and derivative == "none" and n_steps % plan.unroll and op.unroll is None and not windows:
         # What is left over of a scan that is written out is a second one, whose stack is copied behind the first's.
-        return replace(plan, kind="counted", unroll=unroll, reason=reason)
+        return replace(plan, kind="counted")
     frozen = max(n_steps - op.truncate_gradient, 0) if op.truncate_gradient > 0 and derivative != "none" else 0
-    plan = replace(plan, unroll=unroll, reason=reason, frozen=frozen)
-    if "blocks" in target and derivative in ("reverse", "any") and op.checkpoint is None and not op.progress:
-        plan = _in_blocks(op, n_steps, plan)
+    plan = replace(plan, frozen=frozen)
+    far = derivative in ("reverse", "any") or not target.on_cpu
+    if "blocks" in target and far and op.checkpoint is None and not op.progress:
+        plan = _in_blocks(op, n_steps, target, plan)
     return _stored(op, node, n_steps - frozen, target, plan) if op.truncate_gradient else plan
 
 
@@ -193,8 +196,9 @@ def _varying(op: Scan, node: Apply, target: Target, plan: LoopPlan) -> LoopPlan:
         "it stops when until says so" if op.until else "n_steps is a run-time value and only the last steps are read"
     )
     if plan.derivative == "none" or (plan.derivative == "forward" and op.truncate_gradient < 0):
-        unroll = 1 if op.until else _unroll(op, None, target, plan)[0]
-        return _ahead(op, target, replace(plan, kind="while", unroll=unroll, reason=reason))
+        if not (op.until and target.on_cpu):
+            plan = _iterations(op, None, target, plan)
+        return _ahead(op, target, replace(plan, kind="while", reason=reason))
     if op.n_steps is None:
         raise UnsupportedError(
             f"{op.subject}: its length varies from step to step of an outer loop, and nothing bounds it for the "
@@ -221,14 +225,22 @@ def _levels(op: Scan) -> tuple[int, ...]:
     return (-(-n_steps // rest), *[width] * (depth - 1))
 
 
-def _history(output: Recurrence | MapOutput) -> History:
+def _history(output: Recurrence | MapOutput, target: Target) -> History:
     size = max(output.depth, output.keep.last or 0)
-    return History("window" if size <= WINDOW else "ring", size, output.taps)
+    return History("window" if size <= _window(target) else "ring", size, output.taps)
 
 
-def _in_blocks(op: Scan, n_steps: int, plan: LoopPlan) -> LoopPlan:
+def _window(target: Target) -> int:
+    return WINDOW["cpu" if target.on_cpu else "gpu"]
+
+
+def _in_blocks(op: Scan, n_steps: int, target: Target, plan: LoopPlan) -> LoopPlan:
     """The plan with far taps read in blocks of as many steps as none of them reaches into, where there are any."""
-    storage = tuple(_blocks(output) if output.depth > WINDOW else _history(output) for output in op.outputs)
+    most = _window(target)
+    storage = tuple(
+        _blocks(output, history, most) if output.depth > most else history
+        for output, history in zip(op.outputs, plan.storage, strict=True)
+    )
     reach = [-tap for history in storage if history.kind == "blocks" for tap in history.far]
     if not reach:
         return plan
@@ -236,9 +248,9 @@ def _in_blocks(op: Scan, n_steps: int, plan: LoopPlan) -> LoopPlan:
     return replace(plan, storage=storage, block=min(*reach, n_steps), reason=reason)
 
 
-def _blocks(output: Recurrence | MapOutput) -> History:
-    near = max((-tap for tap in output.taps if -tap <= WINDOW), default=0)
-    return History("blocks", _history(output).size, output.taps, near)
+def _blocks(output: Recurrence | MapOutput, history: History, most: int) -> History:
+    near = max((-tap for tap in output.taps if -tap <= most), default=0)
+    return History("blocks", history.size, output.taps, near)
 
 
 def _is_map(op: Scan, derivative: Derivative) -> bool:
@@ -279,7 +291,7 @@ def _linear(op: Scan, n_steps: int, target: Target, plan: LoopPlan) -> tuple[Lin
     plain = all(output.keep.every == 1 and output.keep.steps is None for output in op.outputs) and all(
         fold.kind in WHOLE_FOLDS for fold in op.folds
     )
-    if "linear" not in target or target.backend == "cpu" or n_steps < PARALLEL_STEPS or truncated or not plain:
+    if "linear" not in target or target.on_cpu or n_steps < PARALLEL_STEPS or truncated or not plain:
         return None
     if not op.recurrences or op.n_states or op.checkpoint or op.progress or op.unroll or _has_while(op.body):
         return None
@@ -307,16 +319,23 @@ def _last_alone(op: Scan, parts: tuple[Linear, ...]) -> tuple[Linear, ...]:
     return (*before, last._replace(last=alone and bool(last.plus) and reads is not None and reads <= 1))
 
 
-def _unroll(op: Scan, n_steps: int | None, target: Target, plan: LoopPlan) -> tuple[int, str]:
-    """Steps per iteration: the user's, or as many as the body asks for; and why."""
-    if op.unroll is not None:
-        return op.unroll, "unroll as asked"
+def _iterations(op: Scan, n_steps: int | None, target: Target, plan: LoopPlan) -> LoopPlan:
+    """The plan with the steps of an iteration: as many as the user says, or as the body asks for; and why."""
     reason = "each step needs the one before"
-    if "unroll" not in target or op.progress:
-        return 1, reason
-    by_size = steps_per_iteration(op, plan.storage, n_steps, plan.derivative)
-    others = [count for count in UNROLLS if n_steps is None or count <= n_steps]
-    count = target.choice("unroll", by_size, others, op.subject)
-    if count != by_size:
-        return count, f"{reason}; {count} at a time as measured"
-    return count, f"{reason}; a small body" if count > 1 else reason
+    if op.unroll is not None:
+        count, reason = op.unroll, "unroll as asked"
+    elif "unroll" not in target or op.progress:
+        count = 1
+    else:
+        by_size = (
+            steps_per_iteration(op, plan.storage, n_steps, plan.derivative)
+            if target.on_cpu
+            else steps_per_launch(op, n_steps, plan.derivative)
+        )
+        others = [count for count in UNROLLS if n_steps is None or count <= n_steps]
+        count = target.choice("unroll", by_size, others, op.subject)
+        if count != by_size:
+            reason = f"{reason}; {count} at a time as measured"
+        elif count > 1:
+            reason = f"{reason}; a small body" if target.on_cpu else f"{reason}; kernels are launched for several"
+    return replace(plan, unroll=count, grouped=count > 1 and not target.on_cpu, reason=reason)

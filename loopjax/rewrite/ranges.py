@@ -60,7 +60,7 @@ class CountSizedRanges:
     name: str = "ranges"
 
     def __call__(self, graph: Graph) -> Graph:
-        if self.target.backend != "cpu" or self.target.derivative != "none":
+        if not self.target.on_cpu or self.target.derivative != "none":
             return graph
         graph = map_regions(graph, lambda region, op: region if isinstance(op, Differentiated) else self(region))
 

@@ -38,7 +38,7 @@ class SpellProducts:
     name: str = "spell"
 
     def __call__(self, graph: Graph) -> Graph:
-        return graph if self.target.backend != "cpu" else map_regions(graph, self._in_region)
+        return graph if not self.target.on_cpu else map_regions(graph, self._in_region)
 
     def _in_region(self, region: Graph, op: Op) -> Graph:
         region = map_regions(region, self._in_region)

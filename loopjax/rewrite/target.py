@@ -80,6 +80,11 @@ class Target:
         """Whether a rewrite is wanted."""
         return rewrite not in self.without
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether steps cost what they compute: elsewhere it is what their kernels take to launch."""
+        return self.backend == "cpu"
+
     def around(self, op: Op) -> Target:
         """That of the regions of an op."""
         return replace(self, derivative=within(op, self.derivative)) if isinstance(op, Differentiated) else self

@@ -70,7 +70,7 @@ class Tile:
     name: str = "tile"
 
     def __call__(self, graph: Graph) -> Graph:
-        if self.target.backend != "cpu":
+        if not self.target.on_cpu:
             return graph
         graph = map_regions(graph, self._in_region)
         differentiated = self.target.derivative != "none"

@@ -6,7 +6,8 @@
 
 from the root of the repository. A program that fails is made as small as possible and printed as a script that runs by
 itself, with the seed that finds it again; ``--keep-going`` counts and continues, ``--as-found`` prints
-it as it was found. ``--rewrites`` leaves some out: ``alone`` all but one, ``none`` all, ``some`` any.
+it as it was found. ``--rewrites`` leaves some out: ``alone`` all but one, ``none`` all, ``some`` any. ``--backend gpu``
+plans loops as on a GPU, where there is none too.
 
 ``--gradients`` compares gradients with finite differences, which say nothing where a run nearby takes another branch:
 such programs are counted, as are those that rounding decides. Inner loops for a number of steps that differs from step
@@ -34,6 +35,7 @@ from hypothesis import strategies as st
 import loopjax
 from loopjax import variants
 from loopjax.rewrite.target import REWRITES
+from tests.planned import planned_for
 from tests.programs.gradients import READINGS, gradient_source, in_double
 from tests.programs.ops import DRAWS, OPS, RANKS, read_dtype, result_dtype
 from tests.programs.program import (
@@ -692,8 +694,14 @@ def main() -> int:
     parser.add_argument("--as-found", action="store_true", help="print failures as large as they are, at once")
     parser.add_argument("--lengths", choices=("exact", "padded", "auto", "all"), default="auto")
     parser.add_argument("--rewrites", choices=LEFT_OUT, default="all")
+    parser.add_argument("--backend", choices=("cpu", "gpu"), help="plan as on that one, wherever it runs")
     options = parser.parse_args()
     set_lengths(options.lengths)
+    with planned_for(options.backend) if options.backend else contextlib.nullcontext():
+        return _searched(options)
+
+
+def _searched(options: argparse.Namespace) -> int:
     tally, begin, seed = Tally(), time.monotonic(), options.seed
     stop = None if options.seconds is None else begin + options.seconds
     while (tally.ran < options.programs) if stop is None else (time.monotonic() < stop):

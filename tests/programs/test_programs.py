@@ -1,7 +1,8 @@
 """Random programs through the whole pipeline, against plain Python loops over NumPy arrays.
 
 Programs run for ``LOOPJAX_PROGRAM_SECONDS`` (60) from the seed ``LOOPJAX_PROGRAM_SEED`` (a random one), a third of the
-time for gradients; a third of it with room to spare for every length, a third with any rewrites left out. A failure
+time for gradients; a quarter of it with room to spare for every length, one with any rewrites left out, one with loops
+planned as on a GPU. A failure
 prints its seed and the smallest program that fails, as a script. For more: ``python -m tests.programs.generator``.
 """
 
@@ -20,6 +21,7 @@ from loopjax.lower import interpreter, taps
 from loopjax.rewrite.constants import FoldConstants
 from loopjax.trace.derivative import Pullback
 from loopjax.trace.graph import Graph
+from tests.planned import planned_for
 from tests.programs.generator import programs, search, search_until, set_lengths
 from tests.programs.gradients import READINGS, gradient_source, in_double
 from tests.programs.program import Block, Call, Input, Let, Loop, Number, Program, Ref, Sequence, State, loops, pruned
@@ -31,16 +33,20 @@ SECONDS = float(os.environ.get("LOOPJAX_PROGRAM_SECONDS", "60"))
 SEED = int(os.environ.get("LOOPJAX_PROGRAM_SEED", secrets.randbits(31)))
 
 
-@pytest.mark.parametrize(("lengths", "rewrites"), [("auto", "all"), ("all", "all"), ("auto", "any")])
+@pytest.mark.parametrize(
+    ("lengths", "rewrites", "backend"),
+    [("auto", "all", "cpu"), ("all", "all", "cpu"), ("auto", "any", "cpu"), ("auto", "all", "gpu")],
+)
 @pytest.mark.parametrize("gradients", [False, True], ids=["values", "gradients"])
-def test_random_programs(gradients, lengths, rewrites):
+def test_random_programs(gradients, lengths, rewrites, backend):
     """``lengths="all"`` gives every length and axis room to spare, with NaN in what nobody has written; with ``any``
-    rewrites there are none, one alone, or some."""
-    share = SECONDS / 9 if gradients else SECONDS * 2 / 9
+    rewrites there are none, one alone, or some; for ``gpu`` loops are planned as there."""
+    share = SECONDS / 12 if gradients else SECONDS / 6
     print(f"LOOPJAX_PROGRAM_SEED={SEED}")
     try:
         set_lengths(lengths)
-        tally = search_until(share, SEED, gradients, rewrites)
+        with planned_for(backend):
+            tally = search_until(share, SEED, gradients, rewrites)
     finally:
         set_lengths("auto")
     print(tally)

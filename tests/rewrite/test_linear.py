@@ -5,24 +5,13 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
-from loopjax.executable import CompiledStage
 from loopjax.rewrite.linear import kind
-from loopjax.rewrite.target import Target
 from loopjax.trace.types import TensorType
+from tests.planned import planned_for
 
 STEPS = 41
 REASSOCIATE = loopjax.Mode(reassociate=True)
 RNG = np.random.default_rng(0)
-
-
-def compiled_for(monkeypatch, backend):
-    """As on another backend, though it runs here."""
-
-    def target(stage, arrays):
-        mode, options = stage._options.mode, stage._options
-        return Target(backend, stage._derivative, options.check_index, mode.reassociate, mode.without)
-
-    monkeypatch.setattr(CompiledStage, "_target", target)
 
 
 def normal(*shape):
@@ -48,12 +37,12 @@ def plans(f, *values):
     return found, [loop.plan for loop in loopjax.explain(f).loops]
 
 
-def both(monkeypatch, variables, outputs, values, mode=REASSOCIATE):
+def both(variables, outputs, values, mode=REASSOCIATE):
     """Results step by step and in parallel, and the plan of the latter's last loop."""
     found = []
     for backend in ("cpu", "gpu"):
-        compiled_for(monkeypatch, backend)
-        found.append(plans(loopjax.function(variables, outputs, mode=mode, lengths="exact"), *values))
+        with planned_for(backend):
+            found.append(plans(loopjax.function(variables, outputs, mode=mode, lengths="exact"), *values))
     (expected, (*_, before)), (got, (*_, plan)) = found
     assert before.kind != "parallel"
     return got, expected, plan
@@ -111,13 +100,13 @@ NOT = {
 
 
 @pytest.mark.parametrize("name", FLOATS)
-def test_floats_where_rounding_may_change(monkeypatch, name):
+def test_floats_where_rounding_may_change(name):
     step, sequences, initials, kinds = FLOATS[name]
     variables, outputs = program(step, sequences, initials)
     cost = sum(at.sin(output).sum() for output in outputs)
     outputs = [*outputs, *loopjax.grad(cost, variables)] if name not in ("max plus", "min plus") else outputs
     mode = REASSOCIATE.excluding("prune")  # which would make a state whose past nobody reads none
-    got, expected, plan = both(monkeypatch, variables, outputs, [*sequences, *initials], mode)
+    got, expected, plan = both(variables, outputs, [*sequences, *initials], mode)
     assert plan.kind == "parallel"
     assert [kind(part) for part in plan.linear] == kinds
     for one, other in zip(got, expected, strict=True):
@@ -125,19 +114,18 @@ def test_floats_where_rounding_may_change(monkeypatch, name):
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_what_is_exact_always(monkeypatch, name):
+def test_what_is_exact_always(name):
     step, sequences, initials, kinds = EXACT[name]
     variables, outputs = program(step, sequences, initials)
-    got, expected, plan = both(monkeypatch, variables, outputs, [*sequences, *initials], loopjax.Mode())
+    got, expected, plan = both(variables, outputs, [*sequences, *initials], loopjax.Mode())
     assert plan.kind == "parallel"
     assert kinds is None or [kind(part) for part in plan.linear] == kinds
     np.testing.assert_array_equal(got, expected)
 
 
 @pytest.mark.parametrize("name", NOT)
-def test_what_is_not_linear(monkeypatch, name):
+def test_what_is_not_linear(name):
     step, sequences, initials = NOT[name]
-    compiled_for(monkeypatch, "gpu")
     if initials is None:
         x, start = at.dmatrix("x"), at.dmatrix("start")
         out, _ = loopjax.scan(step, sequences=x, outputs_info={"initial": start, "taps": [-2]})
@@ -145,30 +133,31 @@ def test_what_is_not_linear(monkeypatch, name):
     else:
         variables, outputs = program(step, sequences, initials)
         f, values = loopjax.function(variables, outputs, mode=REASSOCIATE), [*sequences, *initials]
-    assert plans(f, *values)[1][0].kind != "parallel"
+    with planned_for("gpu"):
+        assert plans(f, *values)[1][0].kind != "parallel"
 
 
-def kind_on(monkeypatch, backend, mode, steps=STEPS, gradient=False, step=None):
-    compiled_for(monkeypatch, backend)
+def kind_on(backend, mode, steps=STEPS, gradient=False, step=None):
     variables, (out,) = program(step or (lambda x, h: h + x), [X], [V])
     outputs = loopjax.grad(out[-1].sum(), variables) if gradient else [out]
-    return plans(loopjax.function(variables, outputs, mode=mode, lengths="exact"), X[:steps], V)[1][0].kind
+    with planned_for(backend):
+        return plans(loopjax.function(variables, outputs, mode=mode, lengths="exact"), X[:steps], V)[1][0].kind
 
 
-def test_where_it_is_done(monkeypatch):
-    assert kind_on(monkeypatch, "gpu", REASSOCIATE) == "parallel"
-    assert kind_on(monkeypatch, "cpu", REASSOCIATE) == "scan"
-    assert kind_on(monkeypatch, "gpu", loopjax.Mode()) == "scan"
-    assert kind_on(monkeypatch, "gpu", REASSOCIATE.excluding("linear")) == "scan"
-    assert kind_on(monkeypatch, "gpu", REASSOCIATE, steps=8) == "scan"
+def test_where_it_is_done():
+    assert kind_on("gpu", REASSOCIATE) == "parallel"
+    assert kind_on("cpu", REASSOCIATE) == "scan"
+    assert kind_on("gpu", loopjax.Mode()) == "scan"
+    assert kind_on("gpu", REASSOCIATE.excluding("linear")) == "scan"
+    assert kind_on("gpu", REASSOCIATE, steps=8) == "scan"
 
 
-def test_equal_extremes_share_their_gradient_in_order(monkeypatch):
+def test_equal_extremes_share_their_gradient_in_order():
     def greatest(x, h):
         return at.maximum(h, x)
 
-    assert kind_on(monkeypatch, "gpu", loopjax.Mode(), step=greatest) == "parallel"
-    assert kind_on(monkeypatch, "gpu", loopjax.Mode(), step=greatest, gradient=True) == "scan"
+    assert kind_on("gpu", loopjax.Mode(), step=greatest) == "parallel"
+    assert kind_on("gpu", loopjax.Mode(), step=greatest, gradient=True) == "scan"
 
 
 READS = {
@@ -182,43 +171,43 @@ READS = {
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize("steps", [32, 41])
 @pytest.mark.parametrize("n_maps", [0, 1])
-def test_what_is_read(monkeypatch, read, steps, n_maps):
+def test_what_is_read(read, steps, n_maps):
     def step(a, x, h):
         after = h @ a + x
         return [after, at.tanh(h) * x] if n_maps else after
 
     variables, outputs = program(step, [A, X], [V], n_maps, READS[read])
     mode = REASSOCIATE.excluding("fewer", "windows")  # which would leave too few steps
-    got, expected, plan = both(monkeypatch, variables, outputs, [A[:steps], X[:steps], V], mode)
+    got, expected, plan = both(variables, outputs, [A[:steps], X[:steps], V], mode)
     assert plan.kind == "parallel"
     assert plan.linear[0].last == (read == "last" and not n_maps)
     for one, other in zip(got, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
-def test_draws_and_directions_are_the_same(monkeypatch):
+def test_draws_and_directions_are_the_same():
     stream = at.random.RandomStream(3)
     x, h = at.dmatrix("x"), at.dvector("h")
     out, _ = loopjax.scan(
         lambda x, h: 0.5 * h + x * stream.normal(size=(3,)), sequences=x, outputs_info=h, go_backwards=True
     )
-    got, expected, plan = both(monkeypatch, [x, h], [out], [X, V])
+    got, expected, plan = both([x, h], [out], [X, V])
     assert plan.kind == "parallel"
     np.testing.assert_allclose(got[0], expected[0], rtol=1e-12)
 
 
-def test_it_is_no_loop(monkeypatch):
-    compiled_for(monkeypatch, "gpu")
+def test_it_is_no_loop():
     variables, outputs = program(*FLOATS["average"][:3])
     f = loopjax.function(variables, outputs, mode=REASSOCIATE, lengths="exact")
-    assert " while(" not in f.lower(Z, X, V).compile().as_text()
+    with planned_for("gpu"):
+        assert " while(" not in f.lower(Z, X, V).compile().as_text()
 
 
-def test_a_switch_that_forgets_floats_is_no_linear_recurrence(monkeypatch):
+def test_a_switch_that_forgets_floats_is_no_linear_recurrence():
     """Nothing times NaN is NaN, which the steps one after the other would forget."""
     x = np.where(np.arange(STEPS) == 10, np.nan, 1.0)[:, None] * np.ones(3)
     resets = (np.arange(STEPS) % 20 == 0)[:, None] & np.ones(3, bool)
     variables, outputs = program(lambda x, r, h: at.switch(r, x, at.maximum(h, x)), [x, resets], [V])
-    got, expected, plan = both(monkeypatch, variables, outputs, [x, resets, V])
+    got, expected, plan = both(variables, outputs, [x, resets, V])
     assert plan.kind != "parallel"
     np.testing.assert_array_equal(got[0], expected[0])
