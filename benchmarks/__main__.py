@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import ablation, figures, growth, report
-from benchmarks.environment import label
-from benchmarks.measure import FULL, QUICK, Effort
+from benchmarks.environment import comparable, label
+from benchmarks.measure import BRIEF, FULL, QUICK, Effort
 from benchmarks.outside import OTHERS
 from benchmarks.record import Record
 from benchmarks.results import default_path, load, save
@@ -63,15 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     kind: Measurement = options.kind
     path = options.json or default_path(kind.suffix, options.quick)
-    found = load(path, kind.read) if options.read else _measured(kind, options)
-    if not options.read and not options.no_save:
-        save(found, path)
+    found = load(path, kind.read) if options.read else _measured(kind, options, None if options.no_save else path)
     _print(kind, found, path, options)
     return 1 if any(getattr(one, "wrong", False) for one in found) else 0
 
 
-def _measured(kind: Measurement, options: argparse.Namespace) -> list[Any]:
-    effort = QUICK if options.quick else FULL
+def _measured(kind: Measurement, options: argparse.Namespace, path: Path | None) -> list[Any]:
+    """What was measured, each workload saved when it is done: what is stopped keeps what it has."""
+    comparable()
+    effort = QUICK if options.quick else BRIEF if options.brief else FULL
     if options.repeat:
         effort = replace(effort, rounds=options.repeat)
     others = OTHERS if (not options.quick if options.others is None else options.others) else ()
@@ -81,6 +81,8 @@ def _measured(kind: Measurement, options: argparse.Namespace) -> list[Any]:
             continue
         print(f"{workload.name} ...", file=sys.stderr, flush=True)
         found.append(kind.measure(workload, Scale(options.quick), effort, others))
+        if path is not None:
+            save(found[-1:], path)
     return found
 
 
@@ -117,8 +119,10 @@ def _parser() -> argparse.ArgumentParser:
         "--growth", dest="kind", action="store_const", const=GROWTH, help="1e2 to 1e6 steps, where memory allows"
     )
     parser.set_defaults(kind=CONTENDERS)
-    parser.add_argument(
-        "--quick", action="store_true", help="small sizes and few repetitions: a test, not a measurement"
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="small sizes and few repetitions: a test, not a measurement")
+    size.add_argument(
+        "--brief", action="store_true", help="some seconds for each workload, for a machine that is there for minutes"
     )
     parser.add_argument("--large", action="store_true", help="the large workloads too")
     parser.add_argument("--list", action="store_true", help="print the workloads and stop")

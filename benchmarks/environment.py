@@ -27,6 +27,13 @@ def environment() -> dict[str, str | int]:
     }
 
 
+def comparable() -> None:
+    """Sets what results need to be compared: on a GPU, JAX rounds the factors of float32 products to few digits unless
+    it is told not to."""
+    if jax.default_backend() != "cpu":
+        jax.config.update("jax_default_matmul_precision", "highest")
+
+
 def label() -> str:
     """A name for files: the device's kind and JAX's version, such as ``cpu-jax0.10.2``."""
     kind = re.sub(r"[^a-z0-9]+", "-", jax.devices()[0].device_kind.lower()).strip("-")

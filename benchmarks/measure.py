@@ -34,6 +34,7 @@ class Effort:
 
 
 FULL = Effort(rounds=31, sample=0.01, budget=20.0, builds=5)
+BRIEF = Effort(rounds=9, sample=0.005, budget=1.0, builds=1, memory=False)
 QUICK = Effort(rounds=5, sample=0.002, budget=2.0, builds=0, memory=False)
 
 

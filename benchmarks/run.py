@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Any, Literal, NamedTuple
 
+import jax
+
 from benchmarks.measure import Effort, First, Repeat, built, first_results, repeating, temporaries, timings
 from benchmarks.outside import OTHERS, Outside, OutsideError, missing, python
 from benchmarks.peak import peak
@@ -163,4 +165,6 @@ def _measured(
 
 
 def _peak(workload: Workload, name: str, scale: Scale, ran: Ran) -> int | None:
-    return peak(workload.name, name, scale) if workload.peak and ran.program is not None else ran.peak
+    """Of a process of its own, whose memory is the CPU's."""
+    measured = workload.peak and ran.program is not None and jax.default_backend() == "cpu"
+    return peak(workload.name, name, scale) if measured else ran.peak

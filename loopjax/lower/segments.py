@@ -101,7 +101,7 @@ def _steps(loop: Loop, carry: Carry, slices: Slices, segment: Segment) -> tuple[
         return checkpoint.nested(loop, carry, slices, _nest(nest, count))
     if plan.report:
         return progress.run(loop, step, carry, slices, count)
-    if plan.grouped:
+    if plan.rows != "apart":
         return groups.run(loop, step, carry, slices, count)
     unroll = plan.unroll if not segment.outputs or count % plan.unroll == 0 else 1
     return lax.scan(step, carry, slices, length=count, unroll=unroll)
@@ -121,7 +121,11 @@ def _every(
     quiet = silent.scan_step if loop.plan.checkpoint is None else checkpoint.step(silent, loop.plan.checkpoint)
 
     def chunk(carry: Carry, part: Slices) -> tuple[Carry, Stacks]:
-        carry, _ = lax.scan(quiet, carry, jax.tree.map(lambda x: x[:-1], part), length=size - 1)
+        before = jax.tree.map(lambda x: x[:-1], part)
+        if silent.plan.rows == "apart":
+            carry, _ = lax.scan(quiet, carry, before, length=size - 1)
+        else:
+            carry, _ = groups.run(silent, quiet, carry, before, size - 1)
         return step(carry, jax.tree.map(lambda x: x[-1], part))
 
     grouped = jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), slices)

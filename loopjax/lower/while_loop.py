@@ -35,7 +35,7 @@ def run(loop: Loop) -> list[Any]:
     """Runs until the condition or the most steps there can be."""
     state = advance(loop, start(loop), loop.limit())
     may_be_short = loop.op.dynamic or any((output.keep.last or 0) > 1 for output in loop.op.outputs)
-    stacks = [buffer[: loop.op.n_steps] for buffer in state.buffers] if loop.plan.grouped else state.buffers
+    stacks = [buffer[: loop.op.n_steps] for buffer in state.buffers] if _is_grouped(loop) else state.buffers
     return loop.outputs(state.carry, stacks, state.t, may_be_short)
 
 
@@ -43,7 +43,7 @@ def start(loop: Loop) -> State:
     """Before the first step. A group of steps may be written beyond the last one, to rows that are cut off."""
     outputs = zip(loop.types, loop.op.outputs, strict=True)
     kept = [type for type, output in outputs if output.keep.last is None]
-    rows = (loop.op.n_steps or 0) + (loop.plan.unroll - 1 if loop.plan.grouped else 0)
+    rows = (loop.op.n_steps or 0) + (loop.plan.unroll - 1 if _is_grouped(loop) else 0)
     buffers = tuple(unwritten((rows, *type.sizes), type.dtype) for type in kept)
     return State(jnp.zeros((), "int32"), jnp.zeros((), "bool"), loop.carry(), buffers)
 
@@ -83,7 +83,7 @@ def _in_blocks(
 
 def _steps(loop: Loop, step: Step, state: State, limit: Any) -> State:
     """Steps one after the other, several in an iteration where the plan says so."""
-    if loop.plan.grouped:
+    if _is_grouped(loop):
         return _in_groups(step, state, limit, loop.plan.unroll)
 
     def written(now: State) -> State:
@@ -124,6 +124,10 @@ def _several_at_once(step: Callable[[State], State], state: State, limit: Any, c
     # Less than, and of nothing negative: where it knows the limit, XLA runs `t <= -1` once (jaxlib 0.10.2, CPU).
     last = jnp.maximum(limit - count + 1, 0)
     return lax.while_loop(lambda now: now.t < last, steps, state)
+
+
+def _is_grouped(loop: Loop) -> bool:
+    return loop.plan.rows != "apart"
 
 
 def _in_groups(step: Step, state: State, limit: Any, count: int) -> State:

@@ -25,7 +25,7 @@ from loopjax.trace.graph import Graph
 from loopjax.trace.loop import Scan
 from loopjax.trace.op import Call
 
-CARRIED, STACKED, PRODUCTS = 64, 16, 4
+CARRIED, STACKED, PRODUCTS = 64, 16, 8
 """Steps of an iteration at most: where nothing is stacked, where rows are, and where a body has products."""
 
 OPS = 512
@@ -47,13 +47,14 @@ def steps_per_launch(op: Scan, n_steps: int | None, derivative: Derivative) -> i
 def _most(op: Scan, derivative: Derivative) -> int:
     if op.until:
         return UNTIL
-    if not _is_pointwise(op.body):
+    if not is_pointwise(op.body):
         return PRODUCTS
     stacks = derivative != "none" or any(output.keep.last is None for output in op.outputs)
     return STACKED if stacks else CARRIED
 
 
-def _is_pointwise(body: Graph) -> bool:
+def is_pointwise(body: Graph) -> bool:
+    """Whether all that a step does is elementwise, so that XLA makes one kernel of several."""
     return all(isinstance(node.op, Call) and node.op.definition.trait == "pointwise" for node in body.applies)
 
 

@@ -6,12 +6,13 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from itertools import compress
+from typing import Literal
 
 from loopjax.errors import UnsupportedError, where
 from loopjax.rewrite.ahead import drawn_ahead
 from loopjax.rewrite.cost import cost, size_bytes
 from loopjax.rewrite.fold import LINEAR
-from loopjax.rewrite.launches import steps_per_launch
+from loopjax.rewrite.launches import is_pointwise, steps_per_launch
 from loopjax.rewrite.linear import linear_parts, names
 from loopjax.rewrite.recompute import LEAST_BYTES, is_cheap, store_products
 from loopjax.rewrite.target import Derivative, Target, within
@@ -338,4 +339,7 @@ def _iterations(op: Scan, n_steps: int | None, target: Target, plan: LoopPlan) -
             reason = f"{reason}; {count} at a time as measured"
         elif count > 1:
             reason = f"{reason}; a small body" if target.on_cpu else f"{reason}; kernels are launched for several"
-    return replace(plan, unroll=count, grouped=count > 1 and not target.on_cpu, reason=reason)
+    rows: Literal["apart", "grouped", "finished"] = "apart"
+    if count > 1 and not target.on_cpu:
+        rows = "finished" if plan.derivative == "none" and is_pointwise(op.body) else "grouped"
+    return replace(plan, unroll=count, rows=rows, reason=reason)

