@@ -16,6 +16,7 @@ from loopjax.lower.interpreter import as_array, evaluate
 from loopjax.lower.loop import Carry, Loop, Slices
 from loopjax.trace.loop import BodyInputs, Linear
 from loopjax.trace.op import ROWS
+from loopjax.trace.types import unwritten
 
 Steps = tuple[Any, ...]
 """The factor and the term of each step, or of several in a row, each where it has one: ``(n_steps, *state)``."""
@@ -40,6 +41,9 @@ def run(loop: Loop) -> list[Any]:
         stack[stack.shape[0] - count :] if (count := output.keep.rows(n_steps)) is not None else stack
         for output, stack in zip(loop.op.outputs, stacks, strict=True)
     ]
+    if loop.op.dynamic:
+        ran = slices.t < loop.limit()
+        rows = [jnp.where(ran.reshape(-1, *[1] * (row.ndim - 1)), row, unwritten(row.shape, row.dtype)) for row in rows]
     return [*rows, *(folding.whole(fold, stacks[fold.output]) for fold in loop.op.folds)]
 
 

@@ -84,7 +84,7 @@ def sized(target: Target) -> tuple[Pass, ...]:
         ("sink", (Sink(target),)),
         # What moves out of a loop is read there as it is: joined, it would be cut at every step.
         ("join", (JoinProducts(target),)),
-        ("spell", (SpellProducts(),)),
+        ("spell", (SpellProducts(target),)),
         # Behind what moves out of a loop, since it makes two of it; and its matrix may be deferred.
         ("logspace", (LogProducts(target),)),
         ("defer", (Defer(target),)),

@@ -137,9 +137,7 @@ def choose(op: Scan, node: Apply, target: Target, derivative: Derivative) -> Loo
         return _map_plan(op, n_steps, plan)
     linear = _linear(op, n_steps, target, plan)
     if linear is not None:
-        storage = (*(History("window", 1, (-1,)) for _ in op.recurrences), *(History("window", 0, ()) for _ in op.maps))
-        reason = f"linear recurrences: {names(linear, op.recurrences)}"
-        return replace(plan, kind="parallel", linear=linear, storage=storage, reason=reason)
+        return linear
     plan = _iterations(op, n_steps, target, plan)
     windows = any(output.keep.steps is not None or output.keep.every > 1 for output in op.outputs)
     if derivative == "none" and not windows and not op.checkpoint:
@@ -197,6 +195,9 @@ def _varying(op: Scan, node: Apply, target: Target, plan: LoopPlan) -> LoopPlan:
         "it stops when until says so" if op.until else "n_steps is a run-time value and only the last steps are read"
     )
     if plan.derivative == "none" or (plan.derivative == "forward" and op.truncate_gradient < 0):
+        linear = None if op.until or op.n_steps is None else _linear(op, op.n_steps, target, plan)
+        if linear is not None:
+            return linear
         if not (op.until and target.on_cpu):
             plan = _iterations(op, None, target, plan)
         return _ahead(op, target, replace(plan, kind="while", reason=reason))
@@ -282,8 +283,9 @@ def _has_while(body: Graph) -> bool:
     return False
 
 
-def _linear(op: Scan, n_steps: int, target: Target, plan: LoopPlan) -> tuple[Linear, ...] | None:
-    """The recurrences as linear ones, where they are and running them in parallel pays.
+def _linear(op: Scan, n_steps: int, target: Target, plan: LoopPlan) -> LoopPlan | None:
+    """The plan of linear recurrences, where all are and running them in parallel pays. Of fewer steps than ``n_steps``,
+    where only the run knows how many, all are computed, and whole stacks alone may be read.
 
     Not on a CPU: there it computes the same values with more work (1e6 sums of integers 5.9 against 3.8 ms; 65,536
     steps of 16 values 6 against 1.1 ms).
@@ -296,6 +298,8 @@ def _linear(op: Scan, n_steps: int, target: Target, plan: LoopPlan) -> tuple[Lin
         return None
     if not op.recurrences or op.n_states or op.checkpoint or op.progress or op.unroll or _has_while(op.body):
         return None
+    if op.dynamic and (op.folds or op.go_backwards or not all(output.keep.all for output in op.outputs)):
+        return None
     if n_steps * plan.bytes > VMAP_BYTES:
         return None
     parts = linear_parts(op, target.reassociate, plan.derivative != "none")
@@ -304,7 +308,10 @@ def _linear(op: Scan, n_steps: int, target: Target, plan: LoopPlan) -> tuple[Lin
     matrices = sum(_matrix_bytes(op, part) for part in parts)
     if n_steps * matrices > VMAP_BYTES:
         return None
-    return _last_alone(op, parts)
+    parts = _last_alone(op, parts)
+    storage = (*(History("window", 1, (-1,)) for _ in op.recurrences), *(History("window", 0, ()) for _ in op.maps))
+    reason = f"linear recurrences: {names(parts, op.recurrences)}"
+    return replace(plan, kind="parallel", linear=parts, storage=storage, reason=reason)
 
 
 def _matrix_bytes(op: Scan, part: Linear) -> int:

@@ -17,10 +17,11 @@ On an H200 (jax 0.11.2) a Kalman filter of four states takes 0.8 times as long: 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.products import ROWS
+from loopjax.rewrite.target import Target
 from loopjax.trace.graph import Apply, Graph, Variable
 from loopjax.trace.loop import Scan
 from loopjax.trace.methods import say
@@ -33,12 +34,15 @@ MOST_ROWS = 12
 @dataclass(frozen=True)
 class SpellProducts:
     """In the bodies of loops that run step by step, products of vectors and of matrices, where some matrix is
-    multiplied by another: where there are vectors alone, it makes no difference."""
+    multiplied by another: where there are vectors alone, it makes no difference. Elsewhere than on a CPU not where sums
+    may be taken in another order, since products may be a linear recurrence then."""
 
+    target: Target = field(default_factory=Target)
     name: str = "spell"
 
     def __call__(self, graph: Graph) -> Graph:
-        return map_regions(graph, self._in_region)
+        wanted = self.target.on_cpu or not self.target.reassociate
+        return map_regions(graph, self._in_region) if wanted else graph
 
     def _in_region(self, region: Graph, op: Op) -> Graph:
         region = map_regions(region, self._in_region)

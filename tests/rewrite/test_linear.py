@@ -211,3 +211,17 @@ def test_a_switch_that_forgets_floats_is_no_linear_recurrence():
     got, expected, plan = both(variables, outputs, [x, resets, V])
     assert plan.kind != "parallel"
     np.testing.assert_array_equal(got[0], expected[0])
+
+
+@pytest.mark.parametrize("count", [0, 1, 40, 64])
+def test_a_number_of_steps_that_is_a_value(count):
+    """All steps that there is room for are computed; what is read is that of those that there are."""
+    n = at.iscalar("n")
+    out, _ = loopjax.scan(lambda k, h: h + k, sequences=at.arange(n), outputs_info=at.constant(np.int64(3)))
+    f = loopjax.function([n], [out, out.sum()], lengths="padded")
+    with planned_for("gpu"):
+        found = f(np.int32(count))
+    expected = 3 + np.cumsum(np.arange(count))
+    np.testing.assert_array_equal(found[0], expected)
+    assert int(found[1]) == expected.sum()
+    assert count < 2 or "parallel" in [loop.plan.kind for loop in loopjax.explain(f).loops]
