@@ -43,6 +43,16 @@ def jitted(function: Callable[..., Any], *args: Any, wide: bool = False) -> Prog
     return Program(call, lower)
 
 
+def on_gpu() -> bool:
+    """Whether programs run on an accelerator."""
+    return jax.default_backend() != "cpu"
+
+
+def unroll(cpu: int, gpu: int) -> int:
+    """Steps of an iteration of a loop that is written by hand for speed: on a GPU it pays to launch fewer kernels."""
+    return gpu if on_gpu() else cpu
+
+
 def symbolic(function: Function, *args: Any) -> Program:
     """A LoopJAX function on these arguments."""
 

@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 
 import loopjax
-from benchmarks.program import Program, jitted, on_device, symbolic
+from benchmarks.program import Program, jitted, on_device, on_gpu, symbolic, unroll
 from benchmarks.programs.checkpoint import elementwise
 from benchmarks.symbolic import Symbolic
 from benchmarks.workload import Contender, Contenders, Scale, Workload
@@ -68,11 +68,14 @@ def _tuned(values: jax.Array, start: jax.Array, steps: int) -> Program:
             into = of_h * (1 - jnp.tanh(h * A) ** 2)
             return (into * A + of_h * 0.1 * jnp.cos(h), of_A + into * h), None
 
-        _, states = lax.scan(forward, h0, None, length=steps)
-        (of_h0, of_A), _ = lax.scan(reverse, (jnp.ones_like(h0), jnp.zeros_like(A)), states, reverse=True)
+        _, states = lax.scan(forward, h0, None, length=steps, unroll=unroll(1, 16))
+        start = jnp.ones_like(h0), jnp.zeros_like(A)
+        (of_h0, of_A), _ = lax.scan(reverse, start, states, reverse=True, unroll=unroll(1, 16))
         return of_A, of_h0
 
     def gradient(A: Any, h0: Any) -> list[Any]:
+        if on_gpu():
+            return list(tile((A, h0)))
         tiles = lax.map(tile, (A.reshape(-1, TILE), h0.reshape(-1, TILE)))
         return [of.reshape(-1) for of in tiles]
 

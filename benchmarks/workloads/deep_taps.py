@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from benchmarks.program import Program, jitted, on_device
+from benchmarks.program import Program, jitted, on_device, unroll
 from benchmarks.programs.deep_taps import deep_taps
 from benchmarks.symbolic import Symbolic
 from benchmarks.workload import Contenders, Scale, Workload
@@ -70,7 +70,7 @@ def _blocks(x: Any, depth: int) -> Any:
 
 def _unroll(depth: int) -> int:
     """A short block as a whole, else a few of its steps in an iteration."""
-    return depth if depth <= 16 else 4
+    return depth if depth <= 16 else unroll(4, 16)
 
 
 def _tuned(*arrays: Any) -> Any:
@@ -93,7 +93,7 @@ def _tuned_grad(*arrays: Any) -> list[Any]:
     """The reverse loop by hand, in the same blocks; the sums over steps are taken after it."""
     d = Data(*arrays)
     h = _tuned(*arrays)
-    unroll = _unroll(len(d.h0))
+    several = _unroll(len(d.h0))
     slopes, into = _blocks(1 - h * h, len(d.h0)), _blocks(2 * h, len(d.h0))
 
     def block(carry: tuple[Any, Any], inputs: tuple[Any, Any]) -> tuple[tuple[Any, Any], Any]:
@@ -105,7 +105,7 @@ def _tuned_grad(*arrays: Any) -> list[Any]:
             z_t = (d.a * z_tp1 + into_t) * slope_t
             return z_t, z_t
 
-        z, block_z = lax.scan(step, z, (slope, from_cost + d.b * later), reverse=True, unroll=unroll)
+        z, block_z = lax.scan(step, z, (slope, from_cost + d.b * later), reverse=True, unroll=several)
         return (block_z, z), block_z
 
     _, z = lax.scan(block, (jnp.zeros_like(d.h0), jnp.zeros_like(d.a)), (slopes, into), reverse=True)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from benchmarks.program import jitted, on_device
+from benchmarks.program import jitted, on_device, unroll
 from benchmarks.programs.hmm import hmm
 from benchmarks.symbolic import Symbolic
 from benchmarks.workload import Contenders, Scale, Workload
@@ -56,7 +56,7 @@ def _tuned(seen: Any, start: Any, A: Any, B: Any) -> Any:
         return scaled((alpha @ steps) * chances[symbol])
 
     first, size = scaled(jnp.exp(start) * chances[seen[0]])
-    sizes = lax.scan(step, first, seen[1:], unroll=4)[1]
+    sizes = lax.scan(step, first, seen[1:], unroll=unroll(4, 8))[1]
     return jnp.log(size) + jnp.log(sizes).sum()
 
 

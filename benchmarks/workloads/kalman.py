@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from benchmarks.program import jitted, on_device
+from benchmarks.program import jitted, on_device, unroll
 from benchmarks.programs.kalman import kalman
 from benchmarks.symbolic import Symbolic
 from benchmarks.workload import Contenders, Scale, Workload
@@ -71,7 +71,8 @@ def _tuned(z: Any, F: Any, Q: Any, H: Any, r: Any) -> tuple[Any, Any]:
         m, P = m + gain * error, P - gain[:, None] * seen
         return (m, P), (error, variance, m)
 
-    error, variance, m = lax.scan(step, (jnp.zeros_like(H), jnp.eye(len(H), dtype=H.dtype)), z)[1]
+    start = jnp.zeros_like(H), jnp.eye(len(H), dtype=H.dtype)
+    error, variance, m = lax.scan(step, start, z, unroll=unroll(1, 8))[1]
     return -0.5 * (error**2 / variance + jnp.log(variance)).sum(), m
 
 
@@ -88,7 +89,8 @@ def _tuned_grad(z: Any, F: Any, Q: Any, H: Any, r: Any) -> tuple[Any, Any]:
         gain = seen / variance
         return (m + gain * error, P - gain[:, None] * seen), (error, variance)
 
-    error, variance = lax.scan(step, (jnp.zeros_like(H), jnp.eye(len(H), dtype=H.dtype)), z)[1]
+    start = jnp.zeros_like(H), jnp.eye(len(H), dtype=H.dtype)
+    error, variance = lax.scan(step, start, z, unroll=unroll(1, 8))[1]
     return -0.5 * (error**2 / variance + jnp.log(variance)).sum(), None
 
 

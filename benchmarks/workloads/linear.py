@@ -14,7 +14,7 @@ from jax import lax
 
 import loopjax
 from benchmarks.compare import close
-from benchmarks.program import Program, jitted, normal, on_device, symbolic
+from benchmarks.program import Program, jitted, normal, on_device, symbolic, unroll
 from benchmarks.programs.linear import linear
 from benchmarks.symbolic import Symbolic
 from benchmarks.workload import Contenders, Scale, Workload
@@ -37,14 +37,14 @@ def _make(parallel: bool, scale: Scale) -> Contenders:
     )
 
 
-def _in_order(unroll: int) -> Callable[..., Any]:
+def _in_order(several: int) -> Callable[..., Any]:
     def loop(a: Any, b: Any) -> Any:
         def step(h: Any, inputs: tuple[Any, Any]) -> tuple[Any, Any]:
             a_t, b_t = inputs
             h = a_t * h + b_t
             return h, h
 
-        return lax.scan(step, jnp.zeros_like(b[0]), (a, b), unroll=unroll)[1]
+        return lax.scan(step, jnp.zeros_like(b[0]), (a, b), unroll=several)[1]
 
     return loop
 
@@ -52,7 +52,7 @@ def _in_order(unroll: int) -> Callable[..., Any]:
 def _tuned(parallel: bool) -> Callable[..., Any]:
     """In parallel on an accelerator, where a step costs more than its work; on a CPU eight steps in an iteration."""
     if not parallel or jax.default_backend() == "cpu":
-        return _in_order(8)
+        return _in_order(unroll(8, 16))
 
     def combine(first: tuple[Any, Any], then: tuple[Any, Any]) -> tuple[Any, Any]:
         return first[0] * then[0], then[0] * first[1] + then[1]

@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.program import Program, jitted, normal
+from benchmarks.program import Program, jitted, normal, unroll
 from benchmarks.programs.lstm import lstm
 from benchmarks.symbolic import Symbolic
 from benchmarks.workload import Contenders, Scale, Workload
@@ -90,7 +90,7 @@ def _tuned(x: Any, W: Any, U: Any, b: Any) -> Any:
         h = jax.nn.sigmoid(o) * jnp.tanh(c)
         return (h, c), h
 
-    return lax.scan(step, _start(x, len(b[0])), x, unroll=4)[1]
+    return lax.scan(step, _start(x, len(b[0])), x, unroll=unroll(4, 8))[1]
 
 
 class Saved(NamedTuple):
@@ -123,7 +123,7 @@ def _tuned_grad(hoist: bool, x: Any, W: Any, U: Any, b: Any) -> Any:
         return (o * tanh_c, after), Saved(h, c, i, f, o, g, tanh_c)
 
     start = _start(x, n)
-    (last, _), saved = lax.scan(forward, start, x @ W_all + b_all if hoist else x)
+    (last, _), saved = lax.scan(forward, start, x @ W_all + b_all if hoist else x, unroll=unroll(1, 8))
     back = U_all.T
 
     def reverse(carry: tuple[Any, Any], s: Saved) -> tuple[tuple[Any, Any], Any]:
@@ -138,7 +138,7 @@ def _tuned_grad(hoist: bool, x: Any, W: Any, U: Any, b: Any) -> Any:
         dz = jnp.concatenate(into, 1)
         return (dz @ back, dc * s.f), dz
 
-    _, dz = lax.scan(reverse, (2 * last, start[1]), saved, reverse=True)
+    _, dz = lax.scan(reverse, (2 * last, start[1]), saved, reverse=True, unroll=unroll(1, 8))
     flat = dz.reshape(-1, 4 * n)
     dW, dU = x.reshape(-1, x.shape[-1]).T @ flat, saved.h.reshape(-1, n).T @ flat
     return jnp.split(dW, 4, 1), jnp.split(dU, 4, 1), jnp.split(flat.sum(0), 4)

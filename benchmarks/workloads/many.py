@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.program import jitted, normal
+from benchmarks.program import jitted, normal, unroll
 from benchmarks.programs.many import averages, ring
 from benchmarks.symbolic import Symbolic
 from benchmarks.workload import Contenders, Scale, Workload
@@ -41,7 +41,7 @@ def _averages(scale: Scale) -> Contenders:
             mean = mean + rates * (x_t - mean)
             return mean, mean
 
-        found = lax.scan(step, jnp.zeros((len(RATES), x.shape[1]), x.dtype), x, unroll=4)[1]
+        found = lax.scan(step, jnp.zeros((len(RATES), x.shape[1]), x.dtype), x, unroll=unroll(4, 16))[1]
         return [found[:, k] for k in range(len(RATES))]
 
     return Contenders(
@@ -69,7 +69,7 @@ def _ring(scale: Scale) -> Contenders:
         def step(states: Any, _: None) -> tuple[Any, None]:
             return jnp.tanh(states + 0.1 * (jnp.roll(states, -1) - states)), None
 
-        return (lax.scan(step, start, None, length=steps)[0] ** 2).sum()
+        return (lax.scan(step, start, None, length=steps, unroll=unroll(1, 16))[0] ** 2).sum()
 
     return Contenders(
         loopjax=Symbolic(ring, (start,), options={"count": COUNT, "steps": steps}),

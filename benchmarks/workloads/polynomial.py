@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.program import Program, jitted, on_device
+from benchmarks.program import Program, jitted, on_device, on_gpu
 from benchmarks.programs.polynomial import polynomial
 from benchmarks.symbolic import Symbolic
 from benchmarks.workload import Contenders, Scale, Workload
@@ -40,12 +40,15 @@ def _plain(numbers: jax.Array, value: jax.Array) -> Program:
 
 
 def _tuned(numbers: jax.Array, value: jax.Array) -> Program:
-    """Adds up as it goes: on CPU one fused loop, faster than storing all terms and faster than all at once."""
+    """Adds up as it goes: on CPU one fused loop, faster than storing all terms and faster than all at once, which a GPU
+    does."""
 
     def polynomial(coefficients: Any, x: Any) -> Any:
         def step(i: Any, total: Any) -> Any:
             return total + coefficients[i] * x ** i.astype("float32")
 
+        if on_gpu():
+            return (coefficients * x ** jnp.arange(coefficients.size, dtype="float32")).sum()
         return lax.fori_loop(0, coefficients.size, step, jnp.zeros((), "float32"), unroll=8)
 
     return jitted(polynomial, numbers, value)

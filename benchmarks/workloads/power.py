@@ -12,19 +12,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from benchmarks.program import Program, jitted, on_device
+from benchmarks.program import Program, jitted, on_device, unroll
 from benchmarks.programs.power import power
 from benchmarks.symbolic import Symbolic
 from benchmarks.workload import Contenders, Scale, Workload
 
 
-def _make(size: int, most: int, unroll: int, scale: Scale) -> Contenders:
+def _make(size: int, most: int, steps: int, scale: Scale) -> Contenders:
     k = scale.steps(most, quick=most // 10)
     base = on_device(np.random.default_rng(0).uniform(0.9999, 1.0001, size))
     return Contenders(
         loopjax=Symbolic(power, (base, np.int32(k))),
         plain=lambda: _plain(base, k),
-        tuned=lambda: _tuned(base, k, unroll),
+        tuned=lambda: _tuned(base, k, steps),
     )
 
 
@@ -39,11 +39,11 @@ def _plain(base: jax.Array, k: int) -> Program:
     return jitted(power, base, wide=True)
 
 
-def _tuned(base: jax.Array, k: int, unroll: int) -> Program:
+def _tuned(base: jax.Array, k: int, steps: int) -> Program:
     """The value alone in the carry; enough steps in an iteration that they, not the loop, take the time."""
 
     def power(A: Any) -> Any:
-        return lax.fori_loop(0, k, lambda _, prior: prior * A, jnp.ones_like(A), unroll=unroll)
+        return lax.fori_loop(0, k, lambda _, prior: prior * A, jnp.ones_like(A), unroll=unroll(steps, 64))
 
     return jitted(power, base, wide=True)
 

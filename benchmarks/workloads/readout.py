@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.program import jitted, normal
+from benchmarks.program import jitted, normal, unroll
 from benchmarks.programs.readout import readout
 from benchmarks.symbolic import Symbolic
 from benchmarks.workload import Contenders, Scale, Workload
@@ -50,7 +50,7 @@ def _tuned(x: Any, W_in: Any, W: Any, W_out: Any) -> Any:
         h_t = jnp.tanh(h_tm1 @ W + into)
         return h_t, h_t
 
-    return lax.scan(step, jnp.zeros_like(W[0]), x @ W_in, unroll=4)[1] @ W_out
+    return lax.scan(step, jnp.zeros_like(W[0]), x @ W_in, unroll=unroll(4, 8))[1] @ W_out
 
 
 WORKLOADS = (Workload("readout", "a network with 64 units, 256 read, T=1,000", _make, compare=close(1e-4)),)

@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.program import Program, jitted, normal, on_device
+from benchmarks.program import Program, jitted, normal, on_device, unroll
 from benchmarks.programs.reads import READ, SLICE, STEP, STRIDE, reads
 from benchmarks.symbolic import Symbolic
 from benchmarks.workload import Contenders, Scale, Workload
@@ -74,7 +74,7 @@ class _Words:
 
 def _after(a: Any, h: Any, u: Any) -> Any:
     """``h`` after the steps of ``u``."""
-    return lax.scan(lambda h, u_t: (jnp.tanh(a * h + u_t), None), h, u, unroll=4)[0]
+    return lax.scan(lambda h, u_t: (jnp.tanh(a * h + u_t), None), h, u, unroll=unroll(4, 64))[0]
 
 
 def _step(a: Any, u: Any, weights: Any) -> Any:
@@ -89,7 +89,7 @@ def _slice(a: Any, u: Any, weights: Any) -> Any:
         h = jnp.tanh(a * h + u_t)
         return h, h
 
-    return lax.scan(step, _after(a, jnp.zeros_like(a), u[: SLICE.start]), u[SLICE], unroll=4)[1]
+    return lax.scan(step, _after(a, jnp.zeros_like(a), u[: SLICE.start]), u[SLICE], unroll=unroll(4, 16))[1]
 
 
 def _stride(a: Any, u: Any, weights: Any) -> Any:
@@ -114,7 +114,7 @@ def _reduced(
             return (h, t + 1, add(total, h, weight, t)), None
 
         carry = (jnp.zeros_like(a), jnp.zeros((), "int32"), start(a))
-        (_, _, total), _ = lax.scan(step, carry, (u, weights), unroll=4)
+        (_, _, total), _ = lax.scan(step, carry, (u, weights), unroll=unroll(4, 32))
         return last(total)
 
     return reduced

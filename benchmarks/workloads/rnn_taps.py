@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.program import Program, jitted, normal
+from benchmarks.program import Program, jitted, normal, unroll
 from benchmarks.programs.rnn_taps import rnn_taps
 from benchmarks.symbolic import Symbolic
 from benchmarks.workload import Contenders, Scale, Workload
@@ -81,7 +81,7 @@ def _tuned(*arrays: Any) -> list[Any]:
         x_t = jnp.tanh(x_tm1 @ d.W + x_tm4 @ both + driven_t)
         return (x_tm3, x_tm2, x_tm1, x_t), x_t
 
-    _, x = lax.scan(step, (jnp.zeros_like(d.y0), *d.x0), driven, unroll=4)
+    _, x = lax.scan(step, (jnp.zeros_like(d.y0), *d.x0), driven, unroll=unroll(4, 8))
     return [x, jnp.concatenate([d.x0, x[:-3]]) @ d.W_out]
 
 
@@ -100,7 +100,7 @@ def _tuned_grad(*arrays: Any) -> list[Any]:
         z_t = (z_tp1 @ back_1 + z_tp4 @ back_4 + into_t) * slope
         return (z_tp3, z_tp2, z_tp1, z_t), z_t
 
-    _, z = lax.scan(step, (none,) * 4, (into_x, 1 - x * x), reverse=True, unroll=4)
+    _, z = lax.scan(step, (none,) * 4, (into_x, 1 - x * x), reverse=True, unroll=unroll(4, 8))
     into_y = from_cost + jnp.concatenate([z[1:] @ d.W_feedback.T, none[None]])
     x_tm1, x_tm3 = jnp.concatenate([d.x0[-1:], x[:-1]]), jnp.concatenate([d.x0, x[:-3]])
     y_tm1 = jnp.concatenate([d.y0[None], y[:-1]])

@@ -14,7 +14,7 @@ from jax import lax
 import loopjax as aesara
 import loopjax.tensor as at
 from benchmarks.compare import close
-from benchmarks.program import Program, jitted, on_device, symbolic
+from benchmarks.program import Program, jitted, on_device, symbolic, unroll
 from benchmarks.workload import Contenders, Scale, Workload
 
 STEPS = 1_000
@@ -65,7 +65,7 @@ def _tuned(steps: int, *values: Any) -> Any:
     def step(h: Any, _: None) -> tuple[Any, None]:
         return jnp.tanh(h * w + 0.1 * jnp.concatenate([h[1:], h[:1]])), None
 
-    return lax.scan(step, jnp.stack(values[:count]), None, length=steps)[0].sum()
+    return lax.scan(step, jnp.stack(values[:count]), None, length=steps, unroll=unroll(1, 16))[0].sum()
 
 
 def _jax(run: Any, values: tuple[jax.Array, ...], steps: int, gradient: bool) -> Program:

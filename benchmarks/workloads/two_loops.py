@@ -14,7 +14,7 @@ from jax import lax
 import loopjax as aesara
 import loopjax.tensor as at
 from benchmarks.compare import close
-from benchmarks.program import Program, jitted, on_device, symbolic
+from benchmarks.program import Program, jitted, on_device, on_gpu, symbolic, unroll
 from benchmarks.workload import Contenders, Scale, Workload
 
 STEPS = 5_000
@@ -28,7 +28,7 @@ def _make(size: int, scale: Scale) -> Contenders:
     return Contenders(
         loopjax=lambda: _loopjax(x, h0, w),
         plain=lambda: jitted(_plain, x, h0, w, wide=True),
-        tuned=lambda: jitted(_one_loop if size == 1 else _plain, x, h0, w, wide=True),
+        tuned=lambda: jitted(_one_loop if size == 1 or on_gpu() else _plain, x, h0, w, wide=True),
     )
 
 
@@ -57,7 +57,7 @@ def _one_loop(x: Any, h0: Any, w: Any) -> list[Any]:
         carry = jnp.tanh(h * w + row), jnp.sin(g * w - row)
         return carry, carry
 
-    return list(lax.scan(step, (h0, h0), x)[1])
+    return list(lax.scan(step, (h0, h0), x, unroll=unroll(1, 16))[1])
 
 
 def _make_same(size: int, scale: Scale) -> Contenders:
@@ -103,7 +103,7 @@ def _tuned_same(x: Any, h0: Any, w: Any) -> list[Any]:
         new = jnp.tanh(w @ h + row)
         return new, (new, (h**2).sum())
 
-    return list(lax.scan(step, h0, x)[1])
+    return list(lax.scan(step, h0, x, unroll=unroll(1, 8))[1])
 
 
 WORKLOADS = (

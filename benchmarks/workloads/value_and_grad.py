@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.program import jitted, normal
+from benchmarks.program import jitted, normal, unroll
 from benchmarks.programs.value_and_grad import value_and_grad
 from benchmarks.symbolic import Symbolic
 from benchmarks.workload import Contenders, Scale, Workload
@@ -55,7 +55,7 @@ def _tuned(x: Any, W_in: Any, W: Any, b: Any) -> list[Any]:
         return h_t, h_t
 
     start = jnp.zeros_like(x[0])
-    _, h = lax.scan(forward, start, x @ W_in + b)
+    _, h = lax.scan(forward, start, x @ W_in + b, unroll=unroll(1, 8))
     back = W.T
 
     def reverse(z_tp1: Any, inputs: tuple[Any, Any]) -> tuple[Any, Any]:
@@ -63,7 +63,7 @@ def _tuned(x: Any, W_in: Any, W: Any, b: Any) -> list[Any]:
         z_t = (z_tp1 @ back + into) * slope
         return z_t, z_t
 
-    _, z = lax.scan(reverse, start, (h * (2 / h.size), 1 - h * h), reverse=True)
+    _, z = lax.scan(reverse, start, (h * (2 / h.size), 1 - h * h), reverse=True, unroll=unroll(1, 8))
     flat = z.reshape(-1, z.shape[-1])
     before = jnp.concatenate([start[None], h[:-1]]).reshape(flat.shape)
     return [(h**2).mean(), x.reshape(flat.shape).T @ flat, before.T @ flat, flat.sum(0)]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from benchmarks.compare import near
-from benchmarks.program import Program, on_device
+from benchmarks.program import Program, on_device, unroll
 from benchmarks.programs.walk import BOUND, KEPT, walk
 from benchmarks.symbolic import Symbolic
 from benchmarks.workload import Contenders, Scale, Workload
@@ -62,7 +62,7 @@ def _tuned(steps: int, key: Any, x0: Any) -> Any:
         x = KEPT * x + e
         return (x, total + x * x), None
 
-    return lax.scan(step, (x0, jnp.float32(0)), jax.random.normal(key, (steps,)), unroll=8)[0][1] / steps
+    return lax.scan(step, (x0, jnp.float32(0)), jax.random.normal(key, (steps,)), unroll=unroll(8, 64))[0][1] / steps
 
 
 def _plain_until(steps: int, key: Any, x0: Any) -> Any:
