@@ -2,55 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from loopjax.random.distributions import REQUIRED, Synonym, distribution
+from loopjax.random.distributions import REQUIRED, Synonym, distribution, standard
 from loopjax.random.rejection import accepted
 from loopjax.tensor.elementwise import reciprocal
+from loopjax.trace.op import Moved
 
 Sizes = tuple[int, ...]
+Do = Callable[..., Any]
+
+UNIFORM = standard("standard_uniform", jax.random.uniform)
+LAPLACE = standard("standard_laplace", jax.random.laplace)
+LOGISTIC = standard("standard_logistic", jax.random.logistic)
+GUMBEL = standard("standard_gumbel", jax.random.gumbel)
+MAXWELL = standard("standard_maxwell", jax.random.maxwell)
+NORMAL, EXPONENTIAL, CAUCHY = "draw_standard_normal", "draw_standard_exponential", "draw_standard_cauchy"
+"""Rows that draw without parameters; the last three are distributions of their own, which NumPy has as well."""
 
 
-def _uniform(key: Any, low: Any, high: Any, shape: Sizes, dtype: str) -> Any:
-    return jax.random.uniform(key, shape, dtype) * (high - low).astype(dtype) + low.astype(dtype)
-
-
-def _placed(draws: Any, loc: Any, scale: Any) -> Any:
+def _placed(do: Do, draws: Any, loc: Any, scale: Any) -> Any:
     """Standard draws moved and stretched."""
     return draws * scale.astype(draws.dtype) + loc.astype(draws.dtype)
 
 
-def _normal(key: Any, loc: Any, scale: Any, shape: Sizes, dtype: str) -> Any:
-    return _placed(jax.random.normal(key, shape, dtype), loc, scale)
+def _scaled(do: Do, draws: Any, scale: Any) -> Any:
+    return draws * scale.astype(draws.dtype)
 
 
-def _standard_normal(key: Any, shape: Sizes, dtype: str) -> Any:
-    return jax.random.normal(key, shape, dtype)
+def _between(do: Do, draws: Any, low: Any, high: Any) -> Any:
+    return _placed(do, draws, low, high - low)
 
 
-def _halfnormal(key: Any, loc: Any, scale: Any, shape: Sizes, dtype: str) -> Any:
-    return _placed(jnp.abs(jax.random.normal(key, shape, dtype)), loc, scale)
+def _folded(do: Do, draws: Any, loc: Any, scale: Any) -> Any:
+    return _placed(do, do("abs", draws), loc, scale)
 
 
-def _lognormal(key: Any, mean: Any, sigma: Any, shape: Sizes, dtype: str) -> Any:
-    return jnp.exp(_normal(key, mean, sigma, shape, dtype))
+def _lognormal(do: Do, draws: Any, mean: Any, sigma: Any) -> Any:
+    return do("exp", _placed(do, draws, mean, sigma))
 
 
-def _exponential(key: Any, scale: Any, shape: Sizes, dtype: str) -> Any:
-    return jax.random.exponential(key, shape, dtype) * scale.astype(dtype)
-
-
-def _standard_exponential(key: Any, shape: Sizes, dtype: str) -> Any:
-    return jax.random.exponential(key, shape, dtype)
-
-
-def _truncexpon(key: Any, b: Any, loc: Any, scale: Any, shape: Sizes, dtype: str) -> Any:
+def _truncexpon(do: Do, draws: Any, b: Any, loc: Any, scale: Any) -> Any:
     """By the inverse of its distribution function."""
-    u = jax.random.uniform(key, shape, dtype)
-    return _placed(-jnp.log1p(u * jnp.expm1(-b.astype(dtype))), loc, scale)
+    return _placed(do, -do("log1p", draws * do("expm1", -b.astype(draws.dtype))), loc, scale)
+
+
+def _pareto(do: Do, draws: Any, b: Any, scale: Any) -> Any:
+    return do("exp", draws / b.astype(draws.dtype)) * scale.astype(draws.dtype)
+
+
+def _power(do: Do, draws: Any, a: Any) -> Any:
+    return do("exp", -draws / a.astype(draws.dtype))
+
+
+def _rayleigh(do: Do, draws: Any, scale: Any) -> Any:
+    return do("sqrt", 2 * draws) * scale.astype(draws.dtype)
+
+
+def _weibull(do: Do, draws: Any, a: Any) -> Any:
+    return draws ** (1 / a.astype(draws.dtype))
 
 
 def _gamma(key: Any, concentration: Any, scale: Any, shape: Sizes, dtype: str) -> Any:
@@ -100,51 +114,11 @@ def _noncentral_f(key: Any, dfnum: Any, dfden: Any, nonc: Any, shape: Sizes, dty
 
 
 def _t(key: Any, df: Any, loc: Any, scale: Any, shape: Sizes, dtype: str) -> Any:
-    return _placed(jax.random.t(key, df.astype(dtype), shape, dtype), loc, scale)
+    return jax.random.t(key, df.astype(dtype), shape, dtype) * scale.astype(dtype) + loc.astype(dtype)
 
 
 def _standard_t(key: Any, df: Any, shape: Sizes, dtype: str) -> Any:
     return jax.random.t(key, df.astype(dtype), shape, dtype)
-
-
-def _cauchy(key: Any, loc: Any, scale: Any, shape: Sizes, dtype: str) -> Any:
-    return _placed(jax.random.cauchy(key, shape, dtype), loc, scale)
-
-
-def _standard_cauchy(key: Any, shape: Sizes, dtype: str) -> Any:
-    return jax.random.cauchy(key, shape, dtype)
-
-
-def _halfcauchy(key: Any, loc: Any, scale: Any, shape: Sizes, dtype: str) -> Any:
-    return _placed(jnp.abs(jax.random.cauchy(key, shape, dtype)), loc, scale)
-
-
-def _laplace(key: Any, loc: Any, scale: Any, shape: Sizes, dtype: str) -> Any:
-    return _placed(jax.random.laplace(key, shape, dtype), loc, scale)
-
-
-def _logistic(key: Any, loc: Any, scale: Any, shape: Sizes, dtype: str) -> Any:
-    return _placed(jax.random.logistic(key, shape, dtype), loc, scale)
-
-
-def _gumbel(key: Any, loc: Any, scale: Any, shape: Sizes, dtype: str) -> Any:
-    return _placed(jax.random.gumbel(key, shape, dtype), loc, scale)
-
-
-def _pareto(key: Any, b: Any, scale: Any, shape: Sizes, dtype: str) -> Any:
-    return jnp.exp(jax.random.exponential(key, shape, dtype) / b.astype(dtype)) * scale.astype(dtype)
-
-
-def _power(key: Any, a: Any, shape: Sizes, dtype: str) -> Any:
-    return jnp.exp(-jax.random.exponential(key, shape, dtype) / a.astype(dtype))
-
-
-def _rayleigh(key: Any, scale: Any, shape: Sizes, dtype: str) -> Any:
-    return jnp.sqrt(2 * jax.random.exponential(key, shape, dtype)) * scale.astype(dtype)
-
-
-def _weibull(key: Any, a: Any, shape: Sizes, dtype: str) -> Any:
-    return jax.random.exponential(key, shape, dtype) ** (1 / a.astype(dtype))
 
 
 def _triangular(key: Any, left: Any, mode: Any, right: Any, shape: Sizes, dtype: str) -> Any:
@@ -155,10 +129,6 @@ def _wald(key: Any, mean: Any, scale: Any, shape: Sizes, dtype: str) -> Any:
     """``c * IG(mean, scale)`` is ``IG(c * mean, c * scale)``."""
     scale = scale.astype(dtype)
     return jax.random.wald(key, mean.astype(dtype) / scale, shape, dtype) * scale
-
-
-def _maxwell(key: Any, loc: Any, scale: Any, shape: Sizes, dtype: str) -> Any:
-    return _placed(jax.random.maxwell(key, shape, dtype), loc, scale)
 
 
 def _vonmises(key: Any, mu: Any, kappa: Any, shape: Sizes, dtype: str) -> Any:
@@ -215,14 +185,14 @@ def _polyagamma(key: Any, b: Any, c: Any, shape: Sizes, dtype: str) -> Any:
 
 PLACED: dict[str, Any] = {"loc": 0.0, "scale": 1.0}
 
-distribution("uniform", _uniform, {"low": 0.0, "high": 1.0})
-distribution("normal", _normal, PLACED)
-distribution("standard_normal", _standard_normal, {})
-distribution("halfnormal", _halfnormal, PLACED)
-distribution("lognormal", _lognormal, {"mean": 0.0, "sigma": 1.0})
-distribution("exponential", _exponential, {"scale": 1.0})
-distribution("standard_exponential", _standard_exponential, {})
-distribution("truncexpon", _truncexpon, {"b": REQUIRED, **PLACED})
+distribution("uniform", Moved(UNIFORM, _between), {"low": 0.0, "high": 1.0})
+distribution("normal", Moved(NORMAL, _placed), PLACED)
+distribution("standard_normal", jax.random.normal, {})
+distribution("halfnormal", Moved(NORMAL, _folded), PLACED)
+distribution("lognormal", Moved(NORMAL, _lognormal), {"mean": 0.0, "sigma": 1.0})
+distribution("exponential", Moved(EXPONENTIAL, _scaled), {"scale": 1.0})
+distribution("standard_exponential", jax.random.exponential, {})
+distribution("truncexpon", Moved(UNIFORM, _truncexpon), {"b": REQUIRED, **PLACED})
 distribution("gamma", _gamma, {"shape": REQUIRED, "scale": 1.0}, synonyms={"rate": Synonym("scale", reciprocal)})
 distribution("standard_gamma", _standard_gamma, {"shape": REQUIRED})
 distribution("invgamma", _invgamma, {"shape": REQUIRED, "scale": 1.0})
@@ -234,17 +204,17 @@ distribution("f", _f, {"dfnum": REQUIRED, "dfden": REQUIRED})
 distribution("noncentral_f", _noncentral_f, {"dfnum": REQUIRED, "dfden": REQUIRED, "nonc": REQUIRED})
 distribution("t", _t, {"df": REQUIRED, **PLACED})
 distribution("standard_t", _standard_t, {"df": REQUIRED})
-distribution("cauchy", _cauchy, PLACED)
-distribution("standard_cauchy", _standard_cauchy, {})
-distribution("halfcauchy", _halfcauchy, PLACED)
-distribution("laplace", _laplace, PLACED)
-distribution("logistic", _logistic, PLACED)
-distribution("gumbel", _gumbel, PLACED)
-distribution("pareto", _pareto, {"b": REQUIRED, "scale": 1.0})
-distribution("power", _power, {"a": REQUIRED})
-distribution("rayleigh", _rayleigh, {"scale": 1.0})
-distribution("maxwell", _maxwell, PLACED)
-distribution("weibull", _weibull, {"a": REQUIRED}, synonyms={"shape": Synonym("a")})
+distribution("cauchy", Moved(CAUCHY, _placed), PLACED)
+distribution("standard_cauchy", jax.random.cauchy, {})
+distribution("halfcauchy", Moved(CAUCHY, _folded), PLACED)
+distribution("laplace", Moved(LAPLACE, _placed), PLACED)
+distribution("logistic", Moved(LOGISTIC, _placed), PLACED)
+distribution("gumbel", Moved(GUMBEL, _placed), PLACED)
+distribution("pareto", Moved(EXPONENTIAL, _pareto), {"b": REQUIRED, "scale": 1.0})
+distribution("power", Moved(EXPONENTIAL, _power), {"a": REQUIRED})
+distribution("rayleigh", Moved(EXPONENTIAL, _rayleigh), {"scale": 1.0})
+distribution("maxwell", Moved(MAXWELL, _placed), PLACED)
+distribution("weibull", Moved(EXPONENTIAL, _weibull), {"a": REQUIRED}, synonyms={"shape": Synonym("a")})
 distribution("triangular", _triangular, {"left": REQUIRED, "mode": REQUIRED, "right": REQUIRED})
 distribution("wald", _wald, {"mean": REQUIRED, "scale": 1.0})
 distribution("vonmises", _vonmises, {"mu": REQUIRED, "kappa": REQUIRED})

@@ -9,12 +9,13 @@ import jax.numpy as jnp
 
 from loopjax.random.distributions import REQUIRED, distribution
 from loopjax.random.rejection import accepted
+from loopjax.trace.op import Moved
 
 Sizes = tuple[int, ...]
 
 
-def _bernoulli(key: Any, p: Any, shape: Sizes, dtype: str) -> Any:
-    return jax.random.bernoulli(key, p, shape).astype(dtype)
+def _below(do: Any, draws: Any, p: Any) -> Any:
+    return draws < p
 
 
 def _binomial(key: Any, n: Any, p: Any, shape: Sizes, dtype: str) -> Any:
@@ -125,7 +126,7 @@ def hypergeometric(key: Any, good: Any, bad: Any, taken: Any, shape: Sizes, dtyp
     return _whole(accepted(key, propose, shape, "float64"), allowed, dtype)
 
 
-distribution("bernoulli", _bernoulli, {"p": 0.5}, discrete=True)
+distribution("bernoulli", Moved("draw_standard_uniform", _below, as_parameters=True), {"p": 0.5}, discrete=True)
 distribution("binomial", _binomial, {"n": int, "p": REQUIRED}, discrete=True)
 distribution("betabinom", _betabinom, {"n": int, "a": REQUIRED, "b": REQUIRED}, discrete=True)
 distribution("negative_binomial", _negative_binomial, {"n": REQUIRED, "p": REQUIRED}, "nbinom", discrete=True)

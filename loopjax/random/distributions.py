@@ -14,7 +14,7 @@ from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Constant, Variable, apply
 from loopjax.trace.methods import word
-from loopjax.trace.op import call, register
+from loopjax.trace.op import ROWS, Moved, call, register
 from loopjax.trace.types import KEY, Shape, TensorType, broadcast_shapes, dtype_name
 
 LAST_STEP = 2**32 - 1
@@ -47,7 +47,7 @@ REQUIRED = object()
 
 def distribution(
     name: str,
-    sample: Callable[..., Any],
+    sample: Callable[..., Any] | Moved,
     parameters: dict[str, Any],
     *aliases: str,
     discrete: bool = False,
@@ -58,9 +58,10 @@ def distribution(
     """Registers a distribution.
 
     ``sample(key, *parameters, shape=, dtype=)`` gets parameters of dtype floatX (or int64, where a default is an int)
-    and the shape of the result without that of one draw, which ``event_shape(*types)`` gives. ``events`` are the
-    numbers of axes of each parameter for one draw, 0 unless given. ``aliases`` are further names of it,
-    ``synonyms`` names of its parameters that Aesara has and NumPy has not, or the other way round.
+    and the shape of the result without that of one draw, which ``event_shape(*types)`` gives; or it says from which
+    numbers without parameters these are ``Moved``, so that those may be drawn apart. ``events`` are the numbers of axes
+    of each parameter for one draw, 0 unless given. ``aliases`` are further names of it, ``synonyms`` names of its
+    parameters that Aesara has and NumPy has not, or the other way round.
     """
     axes = events or (0,) * len(parameters)
 
@@ -83,15 +84,43 @@ def distribution(
         return TensorType(dtype, (*lengths, *inner))
 
     def run(key: Any, *values: Any, lengths: tuple[int, ...] | None, dtype: str) -> Any:
-        shape = broadcast_shapes(*batches(jnp.shape(value) for value in values)) if lengths is None else lengths
+        shape: Any = broadcast_shapes(*batches(jnp.shape(value) for value in values)) if lengths is None else lengths
+        if isinstance(sample, Moved):
+            return _moved(sample, key, values, shape, dtype)
         return sample(key, *values, shape=shape, dtype=dtype)
 
     def broadcasts(key: TensorType, *types: TensorType, lengths: Shape | None, dtype: str) -> list[list[Shape]]:
         return [[*batches(type.shape for type in types), *(() if lengths is None else (lengths,))]]
 
-    register(f"draw_{name}", run, infer, broadcasts=broadcasts)
+    register(f"draw_{name}", run, infer, broadcasts=broadcasts, moved=sample if isinstance(sample, Moved) else None)
     for label in (name, *aliases):
         DISTRIBUTIONS[label] = Distribution(name, parameters, synonyms or {}, discrete)
+
+
+def standard(name: str, sample: Callable[..., Any]) -> str:
+    """Registers draws without parameters, ``sample(key, shape, dtype)``, and gives the name of their row."""
+
+    def infer(key: TensorType, lengths: Shape, dtype: str) -> TensorType:
+        return TensorType(dtype, lengths)
+
+    def run(key: Any, lengths: tuple[int, ...], dtype: str) -> Any:
+        return sample(key, lengths, dtype)
+
+    register(f"draw_{name}", run, infer)
+    return f"draw_{name}"
+
+
+def _moved(moved: Moved, key: Any, values: tuple[Any, ...], shape: tuple[int, ...], dtype: str) -> Any:
+    of = ROWS[moved.of].run
+    assert of is not None
+    draws = of(key, lengths=shape, dtype=moved.dtype(dtype, values[0].dtype.name))
+    return moved.by(_do, draws, *values).astype(dtype)
+
+
+def _do(name: str, x: Any) -> Any:
+    run = ROWS[name].run
+    assert run is not None
+    return run(x)
 
 
 def draw(name: str, key: Variable, values: dict[str, Any], size: Any, dtype: Any = None) -> Variable:

@@ -4,54 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-import numpy as np
-
-from loopjax.trace.convert import constant
 from loopjax.trace.graph import Apply, Graph, Variable
 from loopjax.trace.methods import say
-from loopjax.trace.op import Call, call
-
-UNIT = (constant(np.float32(0)), constant(np.float32(1)))
-"""The parameters of a uniform draw between 0 and 1."""
-
-Standard = Callable[..., Variable]
-"""Draws from a distribution, by name and parameters, of the shape of the whole draw, and of its dtype unless
-another is given."""
-
-
-def _normal(standard: Standard, loc: Variable, scale: Variable) -> Variable:
-    return _placed(standard("standard_normal"), loc, scale)
-
-
-def _uniform(standard: Standard, low: Variable, high: Variable) -> Variable:
-    return _placed(standard("uniform", *UNIT), low, high - low)
-
-
-def _exponential(standard: Standard, scale: Variable) -> Variable:
-    draws = standard("standard_exponential")
-    return draws * scale.astype(draws.dtype)
-
-
-def _lognormal(standard: Standard, mean: Variable, sigma: Variable) -> Variable:
-    return say("exp", _normal(standard, mean, sigma))
-
-
-def _bernoulli(standard: Standard, p: Variable) -> Variable:
-    return standard("uniform", *UNIT, dtype=p.dtype) < p
-
-
-def _placed(draws: Variable, loc: Variable, scale: Variable) -> Variable:
-    return draws * scale.astype(draws.dtype) + loc.astype(draws.dtype)
-
-
-STANDARD: dict[str, Callable[..., Variable]] = {
-    "draw_normal": _normal,
-    "draw_uniform": _uniform,
-    "draw_exponential": _exponential,
-    "draw_lognormal": _lognormal,
-    "draw_bernoulli": _bernoulli,
-}
-"""How rows draw, with the same numbers: of a function that makes standard draws, and of their parameters."""
+from loopjax.trace.op import Call, Moved, call
 
 
 def is_draw(node: Apply) -> bool:
@@ -66,22 +21,19 @@ def standard_draws(
     ``wanted``."""
 
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-        known = isinstance(node.op, Call) and node.op.row in STANDARD and node.inputs[0] in keys
-        return [_apart(node, inputs)] if known and not bound.isdisjoint(node.inputs) and wanted(node) else None
+        moved = node.op.definition.moved if isinstance(node.op, Call) else None
+        if moved is None or node.inputs[0] not in keys or bound.isdisjoint(node.inputs) or not wanted(node):
+            return None
+        return [_apart(node, moved, inputs)]
 
     return body.rebuilt(transform=transform)
 
 
-def _apart(node: Apply, inputs: Sequence[Variable]) -> Variable:
-    """A draw from one of the rows of ``STANDARD``, on these inputs, as a standard draw and what its parameters do to
-    it."""
-    assert isinstance(node.op, Call)
+def _apart(node: Apply, moved: Moved, inputs: Sequence[Variable]) -> Variable:
+    """A draw on these inputs as draws without parameters, and what its parameters do to them."""
     key, *parameters = inputs
     (drawn,) = node.outputs
-    own: str = drawn.dtype
-
-    def standard(name: str, *given: Variable, dtype: str | None = None) -> Variable:
-        op = call(f"draw_{name}", lengths=drawn.type.sizes, dtype=dtype or own)
-        return Apply(op, [key, *given], node.sources).outputs[0]
-
-    return STANDARD[node.op.row](standard, *parameters).astype(own)
+    dtype = moved.dtype(drawn.dtype, parameters[0].dtype)
+    draws = Apply(call(moved.of, lengths=drawn.type.sizes, dtype=dtype), [key], node.sources).outputs[0]
+    found: Variable = moved.by(say, draws, *parameters).astype(drawn.dtype)
+    return found

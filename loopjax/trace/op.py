@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from loopjax.trace.types import Shape, TensorType
 
@@ -70,6 +70,23 @@ def whole_shapes(*types: TensorType, **params: Any) -> Sequence[Sequence[Shape]]
     return ([type.shape for type in types],)
 
 
+class Moved(NamedTuple):
+    """How numbers of one distribution are made of those of another, which has no parameters.
+
+    ``of`` names the row that draws those, in the dtype of the result or, ``as_parameters``, in theirs.
+    ``by(do, draws, *parameters)`` is what becomes of them: elementwise, of arrays and of variables alike, by operators
+    and by ``do(name, x)`` for a row of the table.
+    """
+
+    of: str
+    by: Callable[..., Any]
+    as_parameters: bool = False
+
+    def dtype(self, own: str, parameter: str) -> str:
+        """That in which is drawn, for a result of dtype ``own`` and a first parameter of that dtype."""
+        return parameter if self.as_parameters else own
+
+
 @dataclass(frozen=True)
 class Row:
     """A row of the op table.
@@ -79,7 +96,8 @@ class Row:
     left ``as is``, brought to their ``common`` dtype, to the common ``float`` dtype, or common but for the first
     (``branches``). A parameter called ``lengths``, a tuple, may hold ``None``: each such hole is filled by one more
     input, an integer scalar, from the end of the inputs, which must be known before compiling. ``broadcasts`` says
-    which shapes stretch to one another: only a size known to be 1 when the graph is built may.
+    which shapes stretch to one another: only a size known to be 1 when the graph is built may. ``moved``, of a row that
+    draws random numbers: how it does so, where that is from numbers of another row.
     """
 
     name: str
@@ -88,6 +106,7 @@ class Row:
     trait: Trait = "opaque"
     operands: Operands = "as is"
     broadcasts: Broadcasts = no_shapes
+    moved: Moved | None = None
 
 
 ROWS: dict[str, Row] = {}
@@ -101,13 +120,14 @@ def register(
     trait: Trait = "opaque",
     operands: Operands = "as is",
     broadcasts: Broadcasts | None = None,
+    moved: Moved | None = None,
 ) -> None:
     """Adds a row to the op table; all inputs of a pointwise op broadcast. Raises ``ValueError`` where the name is
     taken."""
     if name in ROWS:
         raise ValueError(f"op {name!r} is registered already")
     together = broadcasts or (whole_shapes if trait == "pointwise" else no_shapes)
-    ROWS[name] = Row(name, run, infer, trait, operands, together)
+    ROWS[name] = Row(name, run, infer, trait, operands, together, moved)
 
 
 @dataclass(frozen=True)
