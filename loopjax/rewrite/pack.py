@@ -8,7 +8,7 @@ op on all of them is then one op on an array with one more axis.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -44,6 +44,9 @@ States of 16 values took 0.4 to 0.6 times as long, their gradient 0.2 to 0.3 tim
 MOST_BYTES_ALONE = 512
 """The same where there are neither: 16 states of 64 values took 0.9 times as long, their gradient 0.3 times."""
 
+WHOLE = ("slice", None, None, None)
+"""All of an axis, in the pattern of an index."""
+
 MOST_RUNS = 3
 """Runs of neighbours that states are read in, at most: each is a slice."""
 
@@ -62,10 +65,22 @@ class PackStates:
             return graph
         graph = map_regions(graph, lambda region, op: self(region))
 
+        parts: dict[Variable, tuple[Variable, int]] = {}
+        rows: dict[tuple[Variable, int], Variable] = {}
+
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+            row = _part_read(node.outputs[0], 0) if node.inputs and inputs[0] in parts else None
+            if row is not None:
+                # Of one of the states, read of that row of all, which the others' rows are read of as well.
+                stack, place = parts[inputs[0]]
+                if (stack, row[1]) not in rows:
+                    rows[stack, row[1]] = _part(stack, 0, row[1], node)
+                return [_part(rows[stack, row[1]], 0, place, node)]
             if not isinstance(node.op, Scan) or len(node.op.recurrences) < LEAST_STATES or node.op.n_steps in (0, 1):
                 return None
-            return _packed(node, inputs)
+            found = _packed(node, inputs)
+            parts.update((one, part) for one in found or () if (part := _part_read(one, 1)) is not None)
+            return found
 
         return graph.rebuilt(transform=transform)
 
@@ -291,13 +306,37 @@ def _padded(value: Variable, missing: int) -> Variable:
     return Apply(call("dimshuffle", pattern=pattern), [value], ()).outputs[0]
 
 
-def _joined(values: Iterable[Variable], axis: int) -> Variable:
+def _joined(values: Sequence[Variable], axis: int) -> Variable:
     """Values next to one another along a new axis."""
+    whole = _taken_apart(values) if axis == 0 else None
+    if whole is not None:
+        return whole
     parts = []
     for value in values:
         pattern = (*range(axis), None, *range(axis, value.ndim))
         parts.append(Apply(call("dimshuffle", pattern=pattern), [value], ()).outputs[0])
     return Apply(call("join", axis=axis), parts, ()).outputs[0]
+
+
+def _taken_apart(values: Sequence[Variable]) -> Variable | None:
+    """The array whose rows, all of them and in order, values are."""
+    found = [_part_read(value, 0) for value in values]
+    first = found[0]
+    if first is None or found != [(first[0], place) for place in range(first[0].type.sizes[0])]:
+        return None
+    return first[0]
+
+
+def _part_read(value: Variable, axis: int) -> tuple[Variable, int] | None:
+    """The array of which a value is one place of this axis, and the place."""
+    node = value.owner
+    if node is None or not isinstance(node.op, Call) or node.op.row != "index" or len(node.inputs) > 1:
+        return None
+    pattern, x = node.op.arguments["pattern"], node.inputs[0]
+    others = [*pattern[:axis], *pattern[axis + 1 :]]
+    if len(pattern) <= axis or pattern[axis][0] != "int" or any(one != WHOLE for one in others):
+        return None
+    return x, pattern[axis][1]
 
 
 def _between(x: Variable, start: int, stop: int) -> Variable:
@@ -309,6 +348,5 @@ def _between(x: Variable, start: int, stop: int) -> Variable:
 
 def _part(x: Variable, axis: int, place: int, node: Apply | None) -> Variable:
     """``x`` at ``place`` of an axis."""
-    whole = ("slice", None, None, None)
-    pattern = (*[whole] * axis, ("int", place), *[whole] * (x.ndim - axis - 1))
+    pattern = (*[WHOLE] * axis, ("int", place), *[WHOLE] * (x.ndim - axis - 1))
     return Apply(call("index", pattern=pattern, lengths=()), [x], node.sources if node is not None else ()).outputs[0]

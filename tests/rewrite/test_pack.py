@@ -8,6 +8,7 @@ import loopjax.tensor as at
 from loopjax.rewrite import pack
 from loopjax.rewrite.pack import PackStates
 from loopjax.rewrite.prune import Prune
+from loopjax.trace.loop import Scan
 from tests.differences import differences
 from tests.rewrite.sized import after, lines, scans, text
 
@@ -65,8 +66,8 @@ def test_before_and_after():
             %15.6 = add(%15.5, 15.x0[t]) : float64(4,)
             %15.7 = tanh(%15.6) : float64(4,)
             return %15.7
-        %16 = index[lengths=(), pattern=(('slice', None, None, None), ('int', 2))](%15) : float64(1,)
-        %17 = index[lengths=(), pattern=(('int', -1),)](%16) : float64()
+        %16 = index[lengths=(), pattern=(('int', -1), ('slice', None, None, None))](%15) : float64(4,)
+        %17 = index[lengths=(), pattern=(('int', 2),)](%16) : float64()
         return %17""")
     assert any("4 states that are computed alike are one" in note for note in scans(graph)[0].notes)
 
@@ -178,3 +179,32 @@ def test_in_a_body():
     for _ in range(6):
         state = np.sin(state) * 2
     np.testing.assert_allclose([one[-1] for one in results[:4]], state, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("order", "joins"),
+    [((0, 1, 2, 3, 4, 5), 0), ((1, 0, 2, 3, 4, 5), 1), ((0, 1, 2, 3, 4), 1)],
+    ids=["all", "in another order", "some"],
+)
+def test_parts_of_an_array_are_put_together_as_it_is(order, joins):
+    """And rows of states are read of one row of all."""
+    start, count = at.tensor("float64", shape=(6,), name="start"), len(order)
+
+    def step(*h):
+        return [at.tanh(0.9 * one) for one in h]
+
+    outs, _ = loopjax.scan(step, outputs_info=[start[i] for i in order], n_steps=5)
+    outputs = [at.stack([out[-1] for out in outs[:-1]]), outs[-1][-1]]
+    graph = after([PackStates(), Prune()], [start], outputs)
+    (loop,) = (place for place, node in enumerate(graph.applies) if isinstance(node.op, Scan))
+    before, behind = graph.applies[:loop], graph.applies[loop + 1 :]
+    assert sum(node.op.name == "join" for node in before) == joins
+    reads = [node.op.arguments["pattern"] for node in behind if node.op.name == "index"]
+    assert len(reads) == count + 1
+    values = RNG.normal(size=6)
+    found = loopjax.function([start], outputs)(values)
+    expected = values[list(order)]
+    for _ in range(5):
+        expected = np.tanh(0.9 * expected)
+    np.testing.assert_allclose(found[0], expected[:-1], rtol=1e-12)
+    np.testing.assert_allclose(found[1], expected[-1], rtol=1e-12)
