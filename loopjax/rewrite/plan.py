@@ -195,11 +195,13 @@ def _varying(op: Scan, node: Apply, target: Target, plan: LoopPlan) -> LoopPlan:
         "it stops when until says so" if op.until else "n_steps is a run-time value and only the last steps are read"
     )
     if plan.derivative == "none" or (plan.derivative == "forward" and op.truncate_gradient < 0):
-        linear = None if op.until or op.n_steps is None else _linear(op, op.n_steps, target, plan)
+        # Elsewhere than on a CPU steps behind the end are computed too, and what they read would be checked.
+        several = not op.until if target.on_cpu else not target.check_index
+        bounded = several and not op.until and op.n_steps is not None
+        linear = _linear(op, op.n_steps or 0, target, plan) if bounded else None
         if linear is not None:
             return linear
-        if not (op.until and target.on_cpu):
-            plan = _iterations(op, None, target, plan)
+        plan = _iterations(op, None, target, plan) if several else plan
         return _ahead(op, target, replace(plan, kind="while", reason=reason))
     if op.n_steps is None:
         raise UnsupportedError(

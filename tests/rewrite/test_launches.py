@@ -190,3 +190,24 @@ def test_as_many_as_asked_for_and_none_where_they_are_left_out():
     out, _ = loopjax.scan(lambda x, h: at.tanh(h + x), sequences=xs, outputs_info=h)
     g = loopjax.function([xs, h], [out], mode=mode)
     assert on("gpu", g, XS, H)[1][0].rows == "apart"
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_what_steps_behind_the_end_would_read_is_not_checked(stops):
+    x, n = at.dvector("x"), at.iscalar("n")
+
+    def step(t, h, x, n):
+        after = h + x[t]
+        return ([after], {}, loopjax.until(t + 1 >= n)) if stops else after
+
+    out, _ = loopjax.scan(
+        step,
+        sequences=at.arange(50 if stops else n),
+        outputs_info=[at.constant(0.0, dtype="float64")],
+        non_sequences=[x, n],
+    )
+    f = loopjax.function([x, n], out, check="index", lengths="padded", on_unused_input="ignore")
+    with planned_for("gpu"):
+        np.testing.assert_array_equal(f(np.ones(6), np.int32(6)), np.arange(1.0, 7.0))
+        with pytest.raises(IndexError, match="out of bounds for an axis of size"):
+            f(np.ones(6), np.int32(40))
