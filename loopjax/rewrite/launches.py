@@ -20,8 +20,9 @@ for 16 stacked ones with ``tanh``, 2.3 s for 32 and 4 s for 64; for 480 ops that
 
 from __future__ import annotations
 
+from loopjax.rewrite.draws import is_draw
 from loopjax.rewrite.target import Derivative
-from loopjax.trace.graph import Graph
+from loopjax.trace.graph import Apply, Graph
 from loopjax.trace.loop import Scan
 from loopjax.trace.op import Call
 
@@ -38,10 +39,17 @@ computed for nothing."""
 
 def steps_per_launch(op: Scan, n_steps: int | None, derivative: Derivative) -> int:
     """For a sized loop of ``n_steps``, ``None`` where only the run knows."""
-    if any(node.op.regions for node in op.body.applies):
+    if any(_has_loop(node) for node in op.body.applies):
         return 1
     most = min(_most(op, derivative), max(OPS // max(len(op.body.applies), 1), 1))
     return most if n_steps is None else _divisor(n_steps, most)
+
+
+def _has_loop(node: Apply) -> bool:
+    """Whether a node runs a loop of its own, as JAX does to draw from most distributions that are no numbers of another
+    one moved: to write it out several times takes XLA as many times as long."""
+    draws = isinstance(node.op, Call) and is_draw(node) and node.op.definition.moved is None and len(node.inputs) > 1
+    return bool(node.op.regions) or draws
 
 
 def _most(op: Scan, derivative: Derivative) -> int:

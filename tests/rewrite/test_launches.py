@@ -162,6 +162,19 @@ def test_draws_are_the_same():
     same(make, H, 2.0)
 
 
+def test_draws_by_rejection_are_not_written_out():
+    def make(draw):
+        stream = at.random.RandomStream(1)
+        h = at.dvector("h")
+        out, _ = loopjax.scan(lambda h: 0.5 * h + draw(stream, h), outputs_info=h, n_steps=32)
+        return lambda lengths: loopjax.function([h], [out], lengths=lengths)
+
+    (*_, plan) = same(make(lambda stream, h: stream.gamma(1 + h**2)), H)
+    assert plan.unroll == 1
+    (*_, plan) = same(make(lambda stream, h: stream.normal(h, 1 + h**2)), H)
+    assert plan.unroll == 16
+
+
 def test_none_with_loops_in_their_bodies():
     def make(lengths):
         xs, h = at.dmatrix("xs"), at.dvector("h")
