@@ -1,4 +1,5 @@
-"""Loops with far taps under a derivative: two nested loops, the inner one as long as no far tap reads its own steps."""
+"""Loops with far taps under a derivative, and on GPUs: two nested loops, the inner one as long as no far tap reads its
+own steps."""
 
 from __future__ import annotations
 

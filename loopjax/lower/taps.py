@@ -5,8 +5,9 @@ whose source is a shifted slice of its target (openxla/xla#49176). Few values ar
 A step writes its row first and then reads what the next step needs, so that no read of the old ring and write of the
 new one cross: where they do, XLA copies the ring at every step.
 
-The transpose of a ring cannot be kept from that, so under a derivative the far past is in blocks: for as many steps as
-the nearest far tap reaches back, all that far taps read was there before the first of them, and is a sequence.
+The transpose of a ring cannot be kept from that, and on a GPU a ring takes several kernels a step. So under a
+derivative, and there, the far past is in blocks: for as many steps as the nearest far tap reaches back, all that far
+taps read was there before the first of them, and is a sequence.
 """
 
 from __future__ import annotations

@@ -35,15 +35,16 @@ def run(loop: Loop) -> list[Any]:
     """Runs until the condition or the most steps there can be."""
     state = advance(loop, start(loop), loop.limit())
     may_be_short = loop.op.dynamic or any((output.keep.last or 0) > 1 for output in loop.op.outputs)
-    stacks = [buffer[: loop.op.n_steps] for buffer in state.buffers] if _is_grouped(loop) else state.buffers
+    stacks = [lax.slice_in_dim(buffer, 0, loop.op.n_steps) for buffer in state.buffers]
     return loop.outputs(state.carry, stacks, state.t, may_be_short)
 
 
 def start(loop: Loop) -> State:
-    """Before the first step. A group of steps may be written beyond the last one, to rows that are cut off."""
+    """Before the first step. Where groups of steps are written, there are rows for whole ones."""
     outputs = zip(loop.types, loop.op.outputs, strict=True)
     kept = [type for type, output in outputs if output.keep.last is None]
-    rows = (loop.op.n_steps or 0) + (loop.plan.unroll - 1 if _is_grouped(loop) else 0)
+    n_steps, size = loop.op.n_steps or 0, loop.plan.unroll if _is_grouped(loop) else 1
+    rows = -(-n_steps // size) * size
     buffers = tuple(unwritten((rows, *type.sizes), type.dtype) for type in kept)
     return State(jnp.zeros((), "int32"), jnp.zeros((), "bool"), loop.carry(), buffers)
 

@@ -22,12 +22,16 @@ LOGISTIC = standard("standard_logistic", jax.random.logistic)
 GUMBEL = standard("standard_gumbel", jax.random.gumbel)
 MAXWELL = standard("standard_maxwell", jax.random.maxwell)
 NORMAL, EXPONENTIAL, CAUCHY = "draw_standard_normal", "draw_standard_exponential", "draw_standard_cauchy"
-"""Rows that draw without parameters; the last three are distributions of their own, which NumPy has as well."""
+"""Those of distributions below, which NumPy has as well."""
+
+
+def _stretched(draws: Any, loc: Any, scale: Any) -> Any:
+    """Draws stretched and moved."""
+    return draws * scale.astype(draws.dtype) + loc.astype(draws.dtype)
 
 
 def _placed(do: Do, draws: Any, loc: Any, scale: Any) -> Any:
-    """Standard draws moved and stretched."""
-    return draws * scale.astype(draws.dtype) + loc.astype(draws.dtype)
+    return _stretched(draws, loc, scale)
 
 
 def _scaled(do: Do, draws: Any, scale: Any) -> Any:
@@ -35,20 +39,20 @@ def _scaled(do: Do, draws: Any, scale: Any) -> Any:
 
 
 def _between(do: Do, draws: Any, low: Any, high: Any) -> Any:
-    return _placed(do, draws, low, high - low)
+    return _stretched(draws, low, high - low)
 
 
 def _folded(do: Do, draws: Any, loc: Any, scale: Any) -> Any:
-    return _placed(do, do("abs", draws), loc, scale)
+    return _stretched(do("abs", draws), loc, scale)
 
 
 def _lognormal(do: Do, draws: Any, mean: Any, sigma: Any) -> Any:
-    return do("exp", _placed(do, draws, mean, sigma))
+    return do("exp", _stretched(draws, mean, sigma))
 
 
 def _truncexpon(do: Do, draws: Any, b: Any, loc: Any, scale: Any) -> Any:
     """By the inverse of its distribution function."""
-    return _placed(do, -do("log1p", draws * do("expm1", -b.astype(draws.dtype))), loc, scale)
+    return _stretched(-do("log1p", draws * do("expm1", -b.astype(draws.dtype))), loc, scale)
 
 
 def _pareto(do: Do, draws: Any, b: Any, scale: Any) -> Any:
@@ -114,7 +118,7 @@ def _noncentral_f(key: Any, dfnum: Any, dfden: Any, nonc: Any, shape: Sizes, dty
 
 
 def _t(key: Any, df: Any, loc: Any, scale: Any, shape: Sizes, dtype: str) -> Any:
-    return jax.random.t(key, df.astype(dtype), shape, dtype) * scale.astype(dtype) + loc.astype(dtype)
+    return _stretched(jax.random.t(key, df.astype(dtype), shape, dtype), loc, scale)
 
 
 def _standard_t(key: Any, df: Any, shape: Sizes, dtype: str) -> Any:
@@ -193,17 +197,21 @@ distribution("lognormal", Moved(NORMAL, _lognormal), {"mean": 0.0, "sigma": 1.0}
 distribution("exponential", Moved(EXPONENTIAL, _scaled), {"scale": 1.0})
 distribution("standard_exponential", jax.random.exponential, {})
 distribution("truncexpon", Moved(UNIFORM, _truncexpon), {"b": REQUIRED, **PLACED})
-distribution("gamma", _gamma, {"shape": REQUIRED, "scale": 1.0}, synonyms={"rate": Synonym("scale", reciprocal)})
-distribution("standard_gamma", _standard_gamma, {"shape": REQUIRED})
-distribution("invgamma", _invgamma, {"shape": REQUIRED, "scale": 1.0})
-distribution("gengamma", _gengamma, {"alpha": 1.0, "p": 1.0, "lambd": 1.0})
-distribution("chisquare", _chisquare, {"df": REQUIRED})
-distribution("noncentral_chisquare", _noncentral_chisquare, {"df": REQUIRED, "nonc": REQUIRED})
-distribution("beta", _beta, {"a": REQUIRED, "b": REQUIRED}, synonyms={"alpha": Synonym("a"), "beta": Synonym("b")})
-distribution("f", _f, {"dfnum": REQUIRED, "dfden": REQUIRED})
-distribution("noncentral_f", _noncentral_f, {"dfnum": REQUIRED, "dfden": REQUIRED, "nonc": REQUIRED})
-distribution("t", _t, {"df": REQUIRED, **PLACED})
-distribution("standard_t", _standard_t, {"df": REQUIRED})
+distribution(
+    "gamma", _gamma, {"shape": REQUIRED, "scale": 1.0}, synonyms={"rate": Synonym("scale", reciprocal)}, loops=True
+)
+distribution("standard_gamma", _standard_gamma, {"shape": REQUIRED}, loops=True)
+distribution("invgamma", _invgamma, {"shape": REQUIRED, "scale": 1.0}, loops=True)
+distribution("gengamma", _gengamma, {"alpha": 1.0, "p": 1.0, "lambd": 1.0}, loops=True)
+distribution("chisquare", _chisquare, {"df": REQUIRED}, loops=True)
+distribution("noncentral_chisquare", _noncentral_chisquare, {"df": REQUIRED, "nonc": REQUIRED}, loops=True)
+distribution(
+    "beta", _beta, {"a": REQUIRED, "b": REQUIRED}, synonyms={"alpha": Synonym("a"), "beta": Synonym("b")}, loops=True
+)
+distribution("f", _f, {"dfnum": REQUIRED, "dfden": REQUIRED}, loops=True)
+distribution("noncentral_f", _noncentral_f, {"dfnum": REQUIRED, "dfden": REQUIRED, "nonc": REQUIRED}, loops=True)
+distribution("t", _t, {"df": REQUIRED, **PLACED}, loops=True)
+distribution("standard_t", _standard_t, {"df": REQUIRED}, loops=True)
 distribution("cauchy", Moved(CAUCHY, _placed), PLACED)
 distribution("standard_cauchy", jax.random.cauchy, {})
 distribution("halfcauchy", Moved(CAUCHY, _folded), PLACED)
@@ -217,5 +225,5 @@ distribution("maxwell", Moved(MAXWELL, _placed), PLACED)
 distribution("weibull", Moved(EXPONENTIAL, _weibull), {"a": REQUIRED}, synonyms={"shape": Synonym("a")})
 distribution("triangular", _triangular, {"left": REQUIRED, "mode": REQUIRED, "right": REQUIRED})
 distribution("wald", _wald, {"mean": REQUIRED, "scale": 1.0})
-distribution("vonmises", _vonmises, {"mu": REQUIRED, "kappa": REQUIRED})
-distribution("polyagamma", _polyagamma, {"b": REQUIRED, "c": REQUIRED})
+distribution("vonmises", _vonmises, {"mu": REQUIRED, "kappa": REQUIRED}, loops=True)
+distribution("polyagamma", _polyagamma, {"b": REQUIRED, "c": REQUIRED}, loops=True)

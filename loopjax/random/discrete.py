@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from loopjax.random.continuous import UNIFORM
 from loopjax.random.distributions import REQUIRED, distribution
 from loopjax.random.rejection import accepted
 from loopjax.trace.op import Moved
@@ -126,14 +127,16 @@ def hypergeometric(key: Any, good: Any, bad: Any, taken: Any, shape: Sizes, dtyp
     return _whole(accepted(key, propose, shape, "float64"), allowed, dtype)
 
 
-distribution("bernoulli", Moved("draw_standard_uniform", _below, as_parameters=True), {"p": 0.5}, discrete=True)
-distribution("binomial", _binomial, {"n": int, "p": REQUIRED}, discrete=True)
-distribution("betabinom", _betabinom, {"n": int, "a": REQUIRED, "b": REQUIRED}, discrete=True)
-distribution("negative_binomial", _negative_binomial, {"n": REQUIRED, "p": REQUIRED}, "nbinom", discrete=True)
+distribution("bernoulli", Moved(UNIFORM, _below, as_parameters=True), {"p": 0.5}, discrete=True)
+distribution("binomial", _binomial, {"n": int, "p": REQUIRED}, discrete=True, loops=True)
+distribution("betabinom", _betabinom, {"n": int, "a": REQUIRED, "b": REQUIRED}, discrete=True, loops=True)
+distribution(
+    "negative_binomial", _negative_binomial, {"n": REQUIRED, "p": REQUIRED}, "nbinom", discrete=True, loops=True
+)
 distribution("integers", _integers, {"low": int, "high": int}, "randint", discrete=True)
 distribution("geometric", _geometric, {"p": REQUIRED}, discrete=True)
-distribution("poisson", _poisson, {"lam": 1.0}, discrete=True)
+distribution("poisson", _poisson, {"lam": 1.0}, discrete=True, loops=True)
 distribution("categorical", _categorical, {"p": REQUIRED}, discrete=True, events=(1,))
-distribution("zipf", _zipf, {"a": REQUIRED}, discrete=True)
+distribution("zipf", _zipf, {"a": REQUIRED}, discrete=True, loops=True)
 distribution("logseries", _logseries, {"p": REQUIRED}, discrete=True)
-distribution("hypergeometric", hypergeometric, {"ngood": int, "nbad": int, "nsample": int}, discrete=True)
+distribution("hypergeometric", hypergeometric, {"ngood": int, "nbad": int, "nsample": int}, discrete=True, loops=True)

@@ -54,6 +54,7 @@ def distribution(
     events: tuple[int, ...] = (),
     event_shape: Callable[..., Shape] | None = None,
     synonyms: dict[str, Synonym] | None = None,
+    loops: bool = False,
 ) -> None:
     """Registers a distribution.
 
@@ -61,7 +62,8 @@ def distribution(
     and the shape of the result without that of one draw, which ``event_shape(*types)`` gives; or it says from which
     numbers without parameters these are ``Moved``, so that those may be drawn apart. ``events`` are the numbers of axes
     of each parameter for one draw, 0 unless given. ``aliases`` are further names of it, ``synonyms`` names of its
-    parameters that Aesara has and NumPy has not, or the other way round.
+    parameters that Aesara has and NumPy has not, or the other way round. ``loops``: whether JAX draws in a loop, as it
+    does by rejection.
     """
     axes = events or (0,) * len(parameters)
 
@@ -92,7 +94,8 @@ def distribution(
     def broadcasts(key: TensorType, *types: TensorType, lengths: Shape | None, dtype: str) -> list[list[Shape]]:
         return [[*batches(type.shape for type in types), *(() if lengths is None else (lengths,))]]
 
-    register(f"draw_{name}", run, infer, broadcasts=broadcasts, moved=sample if isinstance(sample, Moved) else None)
+    moved = sample if isinstance(sample, Moved) else None
+    register(f"draw_{name}", run, infer, broadcasts=broadcasts, moved=moved, loops=loops)
     for label in (name, *aliases):
         DISTRIBUTIONS[label] = Distribution(name, parameters, synonyms or {}, discrete)
 

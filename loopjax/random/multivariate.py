@@ -68,6 +68,7 @@ distribution(
     events=(0, 1),
     event_shape=lambda n, p: p.shape[-1:],
     synonyms={"pvals": Synonym("p")},
+    loops=True,
 )
 distribution(
     "multivariate_hypergeometric",
@@ -76,6 +77,7 @@ distribution(
     discrete=True,
     events=(1, 0),
     event_shape=lambda colors, taken: colors.shape[-1:],
+    loops=True,
 )
 distribution(
     "dirichlet",
@@ -84,6 +86,7 @@ distribution(
     events=(1,),
     event_shape=lambda alpha: alpha.shape[-1:],
     synonyms={"alphas": Synonym("alpha")},
+    loops=True,
 )
 distribution(
     "multivariate_normal",

@@ -31,7 +31,8 @@ CPU_BYTES_DIFFERENTIATED = 200
 at 290."""
 
 GPU_BYTES = 2**24
-"""Bytes of the smaller of two loops up to which they are merged on a GPU: what it moves in the 8 us of a step."""
+"""Bytes of the smaller of two loops up to which they are merged on a GPU: what it moves in the 8 us of a step that is
+an iteration."""
 
 SHARED = 0.5
 """The part of the smaller loop that the other computes as well, from which merging pays whatever their size."""

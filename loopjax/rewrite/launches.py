@@ -1,7 +1,7 @@
 """Steps per iteration on a GPU, where an iteration costs what it takes to launch its kernels.
 
-Measured on an H200, jax 0.11.2, float32, milliseconds for 1,000 steps (512 of the network) and so many steps an
-iteration:
+Measured on an H200, jax 0.11.2, float32, milliseconds for 1,000 steps of elementwise bodies and 500 of the network,
+with so many steps an iteration:
 
 | body | 1 | 4 | 8 | 16 | 32 | 64 |
 |---|---|---|---|---|---|---|
@@ -10,8 +10,8 @@ iteration:
 | 64 values, stacked, and a row read: tanh | 12 | | | 0.98 | | |
 | the same, written as one block (see ``lower/groups.py``) | 12 | | 0.97 | 0.40 | 0.34 | 0.25 |
 | its gradient | 16 | 5.8 | | 1.6 | | |
-| 64 values times a matrix, stacked | 2.7 | 1.3 | 1.2 | 1.3 (500 steps) | | |
-| its gradient (500 steps) | 11 | 2.9 | | 2.1 | | |
+| 64 values times a matrix, stacked | 2.7 | 1.3 | 1.2 | 1.3 | | |
+| its gradient | 11 | 2.9 | | 2.1 | | |
 | until, carried, one value | 29 | 7.8 | 3.7 | 1.3 | 0.76 | 0.67 |
 
 A step of a loop whose end the host has to ask for costs 20 to 30 us more. XLA takes 0.1 s for a body of one step, 0.4 s
@@ -20,25 +20,30 @@ for 16 stacked ones with ``tanh``, 2.3 s for 32 and 4 s for 64; for 480 ops that
 
 from __future__ import annotations
 
-from loopjax.rewrite.draws import is_draw
 from loopjax.rewrite.target import Derivative
 from loopjax.trace.graph import Apply, Graph
+from loopjax.trace.jax_call import JaxCall
 from loopjax.trace.loop import Scan
 from loopjax.trace.op import Call
 
-CARRIED, STACKED, PRODUCTS = 64, 16, 8
-"""Steps of an iteration at most: where nothing is stacked, where rows are, and where a body has products."""
+CARRIED, STACKED, MIXED = 64, 16, 8
+"""Steps of an iteration at most: of elementwise bodies of which nothing is stacked, of those of which rows are, and of
+bodies that do more, such as products and sums."""
 
 OPS = 512
 """Ops of an iteration, at most."""
 
 UNTIL = 16
-"""Steps of an iteration of a loop that ``until`` may end, whatever they do: to ask the host costs more. As many may be
-computed for nothing."""
+"""The same of a loop that ``until`` may end: to ask the host costs more than steps do, of which 15 may be computed for
+nothing."""
 
 
 def steps_per_launch(op: Scan, n_steps: int | None, derivative: Derivative) -> int:
-    """For a sized loop of ``n_steps``, ``None`` where only the run knows."""
+    """How many steps of a sized loop of at most ``n_steps``, ``None`` where only the run knows, make an iteration.
+
+    One where a step runs a loop of its own. Else the most that leave none over, since what is left over is compiled
+    again and copied behind the other rows.
+    """
     if any(_has_loop(node) for node in op.body.applies):
         return 1
     most = min(_most(op, derivative), max(OPS // max(len(op.body.applies), 1), 1))
@@ -46,17 +51,19 @@ def steps_per_launch(op: Scan, n_steps: int | None, derivative: Derivative) -> i
 
 
 def _has_loop(node: Apply) -> bool:
-    """Whether a node runs a loop of its own, as JAX does to draw from most distributions that are no numbers of another
-    one moved: to write it out several times takes XLA as many times as long."""
-    draws = isinstance(node.op, Call) and is_draw(node) and node.op.definition.moved is None and len(node.inputs) > 1
-    return bool(node.op.regions) or draws
+    """Whether a node runs a loop of its own, which takes XLA as many times as long where it is written out."""
+    return (
+        bool(node.op.regions)
+        or isinstance(node.op, JaxCall)
+        or (isinstance(node.op, Call) and node.op.definition.loops)
+    )
 
 
 def _most(op: Scan, derivative: Derivative) -> int:
     if op.until:
         return UNTIL
     if not is_pointwise(op.body):
-        return PRODUCTS
+        return MIXED
     stacks = derivative != "none" or any(output.keep.last is None for output in op.outputs)
     return STACKED if stacks else CARRIED
 

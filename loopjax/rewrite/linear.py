@@ -20,7 +20,8 @@ from loopjax.trace.loop import Linear, Recurrence, Scan
 from loopjax.trace.types import TensorType
 
 MATRIX_UNITS = 64
-"""Rows of a square matrix up to which a product of two is no dearer than a step of a loop on a GPU, about 8 us."""
+"""Rows of a square matrix up to which a product of two is no dearer than a step of a loop on a GPU: about 8 us, where
+each is an iteration."""
 
 
 def linear_parts(op: Scan, reassociate: bool, differentiated: bool) -> tuple[Linear, ...] | None:

@@ -25,6 +25,7 @@ from loopjax.rewrite.pair import PairStates
 from loopjax.rewrite.plan import PlanLoops
 from loopjax.rewrite.prune import Prune
 from loopjax.rewrite.ranges import CountRanges, CountSizedRanges
+from loopjax.rewrite.search import SearchAtOnce
 from loopjax.rewrite.share import ShareParts
 from loopjax.rewrite.sink import Sink
 from loopjax.rewrite.spell import SpellProducts
@@ -91,6 +92,7 @@ def sized(target: Target) -> tuple[Pass, ...]:
         ("windows", (KeepWindows(),)),
         ("pair", (PairStates(target),)),
         ("tile", (Tile(target),)),
+        ("search", (SearchAtOnce(target),)),
     )
     checks = (CheckIndices(),) if target.check_index else ()
     return (*_wanted(shared, target), *checks, *_wanted(moved, target), PlanLoops(target))

@@ -6,13 +6,12 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from itertools import compress
-from typing import Literal
 
 from loopjax.errors import UnsupportedError, where
 from loopjax.rewrite.ahead import drawn_ahead
 from loopjax.rewrite.cost import cost, size_bytes
 from loopjax.rewrite.fold import LINEAR
-from loopjax.rewrite.launches import is_pointwise, steps_per_launch
+from loopjax.rewrite.launches import CARRIED, is_pointwise, steps_per_launch
 from loopjax.rewrite.linear import linear_parts, names
 from loopjax.rewrite.recompute import LEAST_BYTES, is_cheap, store_products
 from loopjax.rewrite.target import Derivative, Target, within
@@ -21,6 +20,7 @@ from loopjax.trace.branch import IfElse
 from loopjax.trace.deferred import Deferred
 from loopjax.trace.derivative import Differentiated
 from loopjax.trace.graph import Apply, Graph, Variable, copy_node, dependents
+from loopjax.trace.jax_call import JaxCall
 from loopjax.trace.loop import History, Linear, LoopPlan, MapOutput, Recurrence, Scan
 from loopjax.trace.op import Op
 from loopjax.trace.schedule import Body, Box, Nest
@@ -34,7 +34,7 @@ VMAP_BYTES = 2**28
 
 PARALLEL_STEPS = 32
 """Steps from which a parallel scan, of a few kernels for each doubling of the steps, should beat as many steps of a
-loop on a GPU, at about 8 us each."""
+loop on a GPU: at 8 us each, as they took before several were one iteration."""
 
 REPORTS = 100
 """Words to a progress bar in a whole loop; where its length is not known, steps from one to the next."""
@@ -45,7 +45,7 @@ WHOLE_FOLDS = frozenset(("sum", "prod", "max", "min", "at"))
 CHILDREN = 16
 """Children of a node, at most: more make skipping and storing a level dearer, fewer make more levels."""
 
-UNROLLS = (1, 2, 4, 8, 16, 64)
+UNROLLS = (1, 2, 4, 8, 16)
 """Steps per iteration that tuning tries."""
 
 
@@ -141,7 +141,7 @@ def choose(op: Scan, node: Apply, target: Target, derivative: Derivative) -> Loo
     plan = _iterations(op, n_steps, target, plan)
     windows = any(output.keep.steps is not None or output.keep.every > 1 for output in op.outputs)
     if derivative == "none" and not windows and not op.checkpoint:
-        ahead = _ahead(op, target, replace(plan, kind="counted"))
+        ahead = _ahead(op, target, _with_rows(op, target, replace(plan, kind="counted")))
         if ahead.drawn is not None:
             return ahead
     if target.on_cpu and derivative == "none" and n_steps % plan.unroll and op.unroll is None and not windows:
@@ -152,7 +152,9 @@ def choose(op: Scan, node: Apply, target: Target, derivative: Derivative) -> Loo
     far = derivative in ("reverse", "any") or not target.on_cpu
     if "blocks" in target and far and op.checkpoint is None and not op.progress:
         plan = _in_blocks(op, n_steps, target, plan)
-    return _stored(op, node, n_steps - frozen, target, plan) if op.truncate_gradient else plan
+    plan = _stored(op, node, n_steps - frozen, target, plan) if op.truncate_gradient else plan
+    alone = plan.block or plan.report or plan.checkpoint
+    return plan if alone else _with_rows(op, target, plan)
 
 
 def _stored(op: Scan, node: Apply, n_steps: int, target: Target, plan: LoopPlan) -> LoopPlan:
@@ -195,13 +197,12 @@ def _varying(op: Scan, node: Apply, target: Target, plan: LoopPlan) -> LoopPlan:
         "it stops when until says so" if op.until else "n_steps is a run-time value and only the last steps are read"
     )
     if plan.derivative == "none" or (plan.derivative == "forward" and op.truncate_gradient < 0):
-        # Elsewhere than on a CPU steps behind the end are computed too, and what they read would be checked.
-        several = not op.until if target.on_cpu else not target.check_index
-        bounded = several and not op.until and op.n_steps is not None
-        linear = _linear(op, op.n_steps or 0, target, plan) if bounded else None
+        several = not op.until if target.on_cpu else not target.check_index and _may_run_more(op)
+        linear = _linear(op, op.n_steps, target, plan) if several and not op.until and op.n_steps is not None else None
         if linear is not None:
             return linear
-        plan = _iterations(op, None, target, plan) if several else plan
+        if several:
+            plan = _with_rows(op, target, _iterations(op, None if target.on_cpu else op.n_steps, target, plan))
         return _ahead(op, target, replace(plan, kind="while", reason=reason))
     if op.n_steps is None:
         raise UnsupportedError(
@@ -211,11 +212,23 @@ def _varying(op: Scan, node: Apply, target: Target, plan: LoopPlan) -> LoopPlan:
     return replace(plan, kind="tree", levels=_levels(op), reason=reason)
 
 
+def _may_run_more(op: Scan) -> bool:
+    """Whether steps behind the end may be computed, as they are elsewhere than on a CPU: neither a progress bar nor a
+    function of the user's is to hear of them, which might not even end; nor are the indices of their reads checked."""
+    return not op.progress and not _calls_out(op.body)
+
+
+def _calls_out(graph: Graph) -> bool:
+    return any(isinstance(node.op, JaxCall) or any(map(_calls_out, node.op.regions)) for node in graph.applies)
+
+
 def _ahead(op: Scan, target: Target, plan: LoopPlan) -> LoopPlan:
-    """The plan of a loop that may draw for several steps at once, where that pays."""
+    """The plan of a loop that may draw for several steps at once, where that pays: for whole iterations."""
     drawn = drawn_ahead(op, target)
     if drawn is None:
         return plan
+    if plan.rows != "apart":
+        drawn = drawn._replace(steps=max(drawn.steps // plan.unroll, 1) * plan.unroll)
     return replace(plan, drawn=drawn, reason=f"{plan.reason}; draws are made for {drawn.steps} steps at once")
 
 
@@ -342,13 +355,19 @@ def _iterations(op: Scan, n_steps: int | None, target: Target, plan: LoopPlan) -
             if target.on_cpu
             else steps_per_launch(op, n_steps, plan.derivative)
         )
-        others = [count for count in UNROLLS if n_steps is None or count <= n_steps]
+        tried = UNROLLS if target.on_cpu else (*UNROLLS, CARRIED)
+        others = [count for count in tried if n_steps is None or count <= n_steps]
         count = target.choice("unroll", by_size, others, op.subject)
         if count != by_size:
             reason = f"{reason}; {count} at a time as measured"
         elif count > 1:
             reason = f"{reason}; a small body" if target.on_cpu else f"{reason}; kernels are launched for several"
-    rows: Literal["apart", "grouped", "finished"] = "apart"
-    if count > 1 and not target.on_cpu:
-        rows = "finished" if plan.derivative == "none" and is_pointwise(op.body) else "grouped"
-    return replace(plan, unroll=count, rows=rows, reason=reason)
+    return replace(plan, unroll=count, reason=reason)
+
+
+def _with_rows(op: Scan, target: Target, plan: LoopPlan) -> LoopPlan:
+    """The plan with how the rows of an iteration's steps are written."""
+    if target.on_cpu or plan.unroll == 1:
+        return plan
+    finished = plan.kind == "scan" and plan.derivative == "none" and is_pointwise(op.body)
+    return replace(plan, rows="finished" if finished else "grouped")

@@ -33,6 +33,7 @@ REWRITES = {
     "spell": "products of tiny matrices in a body are sums of elementwise products",
     "pair": "two states that share work are the parts of one complex state",
     "tile": "loops over many elements that never meet run for a part of them after the other",
+    "search": "sorted vectors are searched without a loop, on a GPU",
     "defer": "the gradient of a matrix is one product behind the backward loop",
     "vmap": "loops whose steps need no other run all at once",
     "linear": "linear recurrences are parallel scans, where steps one after the other are slow: not on a CPU",
@@ -82,7 +83,7 @@ class Target:
 
     @property
     def on_cpu(self) -> bool:
-        """Whether steps cost what they compute: elsewhere it is what their kernels take to launch."""
+        """Whether the backend is the CPU. Elsewhere what a step costs is to launch its kernels, not what they do."""
         return self.backend == "cpu"
 
     def around(self, op: Op) -> Target:

@@ -38,12 +38,17 @@ Result = str | Callable[[str], str] | None
 
 
 def pointwise(
-    name: str, run: Callable[..., Any], operands: Operands = "common", result: Result = None, kinds: str = ANY
+    name: str,
+    run: Callable[..., Any],
+    operands: Operands = "common",
+    result: Result = None,
+    kinds: str = ANY,
+    loops: bool = False,
 ) -> Callable[..., Variable]:
     """Registers an elementwise op and returns the function that records it.
 
-    ``operands`` as in ``Row``; ``result`` is the dtype of the output, or gives it from that of the operands, where the
-    two differ; ``kinds`` are the kinds of dtype that the operands may meet in.
+    ``operands`` and ``loops`` as in ``Row``; ``result`` is the dtype of the output, or gives it from that of the
+    operands, where the two differ; ``kinds`` are the kinds of dtype that the operands may meet in.
     """
 
     def infer(*types: TensorType) -> TensorType:
@@ -57,7 +62,7 @@ def pointwise(
             dtype = result(dtype) if callable(result) else result
         return TensorType(dtype, shape, weak)
 
-    register(name, run, infer, "pointwise", operands)
+    register(name, run, infer, "pointwise", operands, loops=loops)
     op = call(name)
 
     def record(*values: Any) -> Variable:

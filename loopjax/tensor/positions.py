@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from loopjax.config import config
@@ -19,9 +18,6 @@ from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Constant, Variable, apply
 from loopjax.trace.op import call, register
 from loopjax.trace.types import TensorType
-
-MOST_COMPARED = 2**24
-"""Pairs up to which a value is compared with every element of a vector on a GPU."""
 
 
 def to_one_hot(y: Any, nb_class: Any, dtype: Any = None) -> Variable:
@@ -56,19 +52,13 @@ def _integers(x: Any, name: str) -> Variable:
     return variable
 
 
-def _searchsorted_type(x: TensorType, v: TensorType, side: str) -> TensorType:
+def _searchsorted_type(x: TensorType, v: TensorType, side: str, method: str) -> TensorType:
     return TensorType("int64", v.shape)
 
 
-def _searchsorted_run(x: Any, v: Any, side: str) -> Any:
-    return jnp.searchsorted(x, v, side=side, method=_search(x.size, v.size)).astype("int64")
-
-
-def _search(size: int, count: int) -> str:
-    """How JAX searches a vector of this ``size`` for ``count`` values: on a GPU no loop pays, as JAX says."""
-    if jax.default_backend() == "cpu":
-        return "scan"
-    return "compare_all" if size * count <= MOST_COMPARED else "sort"
+def _searchsorted_run(x: Any, v: Any, side: str, method: str) -> Any:
+    """``method`` is JAX's, by halves until a rewrite says otherwise."""
+    return jnp.searchsorted(x, v, side=side, method=method).astype("int64")
 
 
 register("searchsorted", _searchsorted_run, _searchsorted_type, operands="common")
@@ -82,7 +72,7 @@ def searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Vari
         raise ValueError(f"searchsorted takes a sorted vector, got {x!r}{here()}")
     if side not in ("left", "right"):
         raise ValueError(f"searchsorted side is 'left' or 'right', not {side!r}{here()}")
-    return apply(call("searchsorted", side=side), x if sorter is None else x[sorter], as_variable(v))[0]
+    return apply(call("searchsorted", side=side, method="scan"), x if sorter is None else x[sorter], as_variable(v))[0]
 
 
 def fill_diagonal(a: Any, val: Any) -> Variable:

@@ -22,8 +22,8 @@ def _unary(name: str, run: Callable[..., Any]) -> Unary:
     return pointwise(name, run, "float", kinds=REAL)
 
 
-def _binary(name: str, run: Callable[..., Any]) -> Binary:
-    return pointwise(name, run, "float", kinds=REAL)
+def _looping(name: str, run: Callable[..., Any]) -> Callable[..., Variable]:
+    return pointwise(name, run, "float", kinds=REAL, loops=True)
 
 
 def _log1mexp(x: Any) -> Any:
@@ -46,9 +46,9 @@ i0 = _unary("i0", jax.scipy.special.i0)
 i1 = _unary("i1", jax.scipy.special.i1)
 logit = _unary("logit", jax.scipy.special.logit)
 log1mexp = _unary("log1mexp", _log1mexp)
-gammainc = _binary("gammainc", jax.scipy.special.gammainc)
-gammaincc = _binary("gammaincc", jax.scipy.special.gammaincc)
-betainc: Callable[[Any, Any, Any], Variable] = pointwise("betainc", jax.scipy.special.betainc, "float", kinds=REAL)
+gammainc: Binary = _looping("gammainc", jax.scipy.special.gammainc)
+gammaincc: Binary = _looping("gammaincc", jax.scipy.special.gammaincc)
+betainc: Callable[[Any, Any, Any], Variable] = _looping("betainc", jax.scipy.special.betainc)
 expit = sigmoid
 log1pexp = softplus
 

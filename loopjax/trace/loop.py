@@ -171,14 +171,14 @@ class LoopPlan:
     ``parallel`` (recurrences as the ``linear`` ones say, by parallel scans, and the rest of all steps at once),
     ``scan``, ``counted`` (a ``while`` of known length, over buffers), ``while``, or ``tree``, whose nodes have as many
     children as ``levels`` says, from the root down; no derivative flows to the inputs that are ``fixed``. ``unroll``:
-    steps per iteration. ``rows``: whether each writes its own, or they are written together (``grouped``), those of a
-    ``scan`` all ``finished`` before, as pays on a GPU. ``storage``: how each output's past values are held.
-    ``checkpoint``: how the loop is nested to store few states for the gradient, ``None`` where each step stores what it
-    computes; a state is ``state_bytes`` long. ``frozen``: steps at the beginning that no gradient reaches. ``report``:
-    steps between words to a progress bar, 0 for none. ``derivative``: which one encloses the loop: ``none``,
-    ``forward`` (one that runs along with it), ``reverse`` (of any order) or ``any``. ``block``: steps from one renewal
-    of ``blocks`` to the next, 0 for none. ``drawn``: what is drawn for several steps at once. ``flops`` and ``bytes``
-    are an estimate of what a step computes and touches. ``reason`` says why, for ``explain``.
+    steps per iteration. ``rows``: how these write to stacks: each for itself (``apart``); one block for all
+    (``grouped``); or one block when all rows are computed (``finished``). ``storage``: how each output's past values
+    are held. ``checkpoint``: how the loop is nested to store few states for the gradient, ``None`` where each step
+    stores what it computes; a state is ``state_bytes`` long. ``frozen``: steps at the beginning that no gradient
+    reaches. ``report``: steps between words to a progress bar, 0 for none. ``derivative``: which one encloses the loop:
+    ``none``, ``forward`` (one that runs along with it), ``reverse`` (of any order) or ``any``. ``block``: steps from
+    one renewal of ``blocks`` to the next, 0 for none. ``drawn``: what is drawn for several steps at once. ``flops`` and
+    ``bytes`` are an estimate of what a step computes and touches. ``reason`` says why, for ``explain``.
     """
 
     kind: Literal["empty", "inline", "vmap", "batched", "parallel", "scan", "counted", "while", "tree"]

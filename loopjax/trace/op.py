@@ -97,7 +97,8 @@ class Row:
     (``branches``). A parameter called ``lengths``, a tuple, may hold ``None``: each such hole is filled by one more
     input, an integer scalar, from the end of the inputs, which must be known before compiling. ``broadcasts`` says
     which shapes stretch to one another: only a size known to be 1 when the graph is built may. ``moved``, of a row that
-    draws random numbers: how it does so, where that is from numbers of another row.
+    draws random numbers: how it does so, where that is from numbers of another row. ``loops``: whether JAX runs a loop
+    for it, so that XLA compiles each occurrence for long.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Row:
     operands: Operands = "as is"
     broadcasts: Broadcasts = no_shapes
     moved: Moved | None = None
+    loops: bool = False
 
 
 ROWS: dict[str, Row] = {}
@@ -121,13 +123,14 @@ def register(
     operands: Operands = "as is",
     broadcasts: Broadcasts | None = None,
     moved: Moved | None = None,
+    loops: bool = False,
 ) -> None:
     """Adds a row to the op table; all inputs of a pointwise op broadcast. Raises ``ValueError`` where the name is
     taken."""
     if name in ROWS:
         raise ValueError(f"op {name!r} is registered already")
     together = broadcasts or (whole_shapes if trait == "pointwise" else no_shapes)
-    ROWS[name] = Row(name, run, infer, trait, operands, together, moved)
+    ROWS[name] = Row(name, run, infer, trait, operands, together, moved, loops)
 
 
 @dataclass(frozen=True)

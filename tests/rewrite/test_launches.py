@@ -1,10 +1,15 @@
 """Steps per iteration on a GPU: how many, and that loops planned so compute the same. It needs no GPU."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import loopjax
 import loopjax.tensor as at
+from loopjax.rewrite import search
+from loopjax.trace.loop import Scan
+from loopjax.trace.op import ROWS
 from tests.planned import planned_for
 
 RNG = np.random.default_rng(0)
@@ -224,3 +229,95 @@ def test_what_steps_behind_the_end_would_read_is_not_checked(stops):
         np.testing.assert_array_equal(f(np.ones(6), np.int32(6)), np.arange(1.0, 7.0))
         with pytest.raises(IndexError, match="out of bounds for an axis of size"):
             f(np.ones(6), np.int32(40))
+
+
+@pytest.mark.parametrize("most", [2**24, 10], ids=["by comparing", "by sorting"])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_sorted_vectors_are_searched_without_a_loop(monkeypatch, most, side):
+    monkeypatch.setattr(search, "MOST_COMPARED", most)
+    values = np.sort(RNG.integers(0, 9, size=20)).astype("float64")
+
+    def make(lengths):
+        x, h = at.dvector("x"), at.dvector("h")
+        out, _ = loopjax.scan(
+            lambda h, x: 0.3 * h + at.searchsorted(x, h, side=side), outputs_info=h, non_sequences=x, n_steps=9
+        )
+        return loopjax.function([x, h], [out], lengths=lengths)
+
+    same(make, values, np.array([0.0, 2.0, 5.5, 9.0, 20.0]))
+    with planned_for("gpu"):
+        f = make("exact")
+        f(values, H)
+    (loop,) = [node.op for node in f.stages[-1].programs[-1].graph.applies if isinstance(node.op, Scan)]
+    (method,) = [node.op.arguments["method"] for node in loop.body.applies if node.op.name == "searchsorted"]
+    assert method == ("compare_all" if most > 100 else "sort")
+
+
+@pytest.mark.parametrize("name", sorted(name for name, row in ROWS.items() if row.trait == "pointwise" and row.run))
+def test_elementwise_rows_say_whether_jax_runs_a_loop_for_them(name):
+    row = ROWS[name]
+    for count in (1, 2, 3):
+        try:
+            text = jax.jit(row.run).lower(*[np.full(2, 0.4)] * count).as_text()
+        except (TypeError, ValueError):
+            continue  # of another number of operands, of other ones, or with parameters
+        assert row.loops == ("stablehlo.while" in text)
+
+
+def test_rows_that_run_a_loop_are_not_written_out():
+    def make(lengths):
+        h = at.dvector("h")
+        out, _ = loopjax.scan(lambda h: at.gammainc(1 + h**2, 2.0), outputs_info=h, n_steps=32)
+        return loopjax.function([h], [out], lengths=lengths)
+
+    (plan,) = same(make, H)
+    assert plan.unroll == 1
+
+
+def test_functions_of_the_users_are_not_called_behind_the_end():
+    """This one would not end there."""
+    steps = loopjax.wrap_jax(
+        lambda n: jax.lax.while_loop(
+            lambda now: now[0] != 1,
+            lambda now: (jnp.where(now[0] % 2 == 0, now[0] // 2, 3 * now[0] + 1), now[1] + 1),
+            (n, jnp.zeros_like(n)),
+        )[1]
+    )
+
+    def make(lengths):
+        n = at.lscalar("n")
+        (k, counts), _ = loopjax.scan(
+            lambda k: ([k - 1, steps(k)], {}, loopjax.until(k <= 1)), outputs_info=[n, None], n_steps=40
+        )
+        return loopjax.function([n], [k, counts], lengths=lengths)
+
+    (plan,) = same(make, 7)
+    assert plan.unroll == 1
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 3, 15, 16, 17, 32])
+def test_no_more_steps_than_there_may_be(n_steps):
+    def make(lengths):
+        h, most = at.dvector("h"), at.dscalar("most")
+        out, _ = loopjax.scan(lambda h: ([h + 1], {}, loopjax.until(h.max() > most)), outputs_info=[h], n_steps=n_steps)
+        return loopjax.function([h, most], [out], lengths=lengths)
+
+    for most in (-9.0, 4.0, 1e9):
+        (*_, plan) = same(make, H, most)
+        assert plan.unroll <= n_steps
+
+
+def test_progress_is_told_of_steps_that_run_alone():
+    def make(lengths):
+        h, most = at.dvector("h"), at.dscalar("most")
+        out, _ = loopjax.scan(
+            lambda h: ([h + 1], {}, loopjax.until(h.max() > most)),
+            outputs_info=[h],
+            n_steps=300,
+            progress=True,
+            unroll=4,
+        )
+        return loopjax.function([h, most], [out], lengths=lengths)
+
+    (plan,) = same(make, H, 8.0)
+    assert plan.rows == "apart"
