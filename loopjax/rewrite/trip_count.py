@@ -58,7 +58,7 @@ class TripCount:
     def _varies(self, node: Apply, graph: Graph, fixed: Collection[Variable]) -> bool:
         if not may_vary(node, graph, self.inner) or not _last_rows_alone(node, graph):
             return False
-        return not self.differentiated or not _fixed(node.inputs[0], graph, fixed)
+        return not self.differentiated or (self.inner and not _fixed(node.inputs[0], graph, fixed))
 
 
 def _fixed(variable: Variable, graph: Graph, fixed: Collection[Variable]) -> bool:

@@ -115,3 +115,16 @@ def test_an_index_out_of_bounds_is_found_under_a_gradient_through_until():
     assert f(np.ones(3), 1).shape == (3,)
     with pytest.raises(IndexError, match="out of bounds for an axis of size 3"):
         f(np.ones(3), 30)
+
+
+def test_a_length_that_floats_decide_of_a_loop_of_shared_variables_alone():
+    """Nothing but its last values is read, and it is compiled for its length all the same."""
+    x, total = at.dscalar("x"), loopjax.shared(np.array(3.0), name="total")
+    count = at.floor(x * x).astype("int64")
+    _, updates = loopjax.scan(lambda: {total: total * x}, n_steps=count)
+    last = updates[total]
+    f = loopjax.function([x], [last, *loopjax.grad(last, [total, x])])
+    value, slope, other = f(1.5)
+    assert value == pytest.approx(3 * 1.5**2)
+    assert slope == pytest.approx(1.5**2)
+    assert other == pytest.approx(3 * 2 * 1.5)
