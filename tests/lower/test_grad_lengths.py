@@ -123,8 +123,7 @@ def test_a_length_that_floats_decide_of_a_loop_of_shared_variables_alone():
     count = at.floor(x * x).astype("int64")
     _, updates = loopjax.scan(lambda: {total: total * x}, n_steps=count)
     last = updates[total]
-    f = loopjax.function([x], [last, *loopjax.grad(last, [total, x])])
-    value, slope, other = f(1.5)
+    f = loopjax.function([x], [last, loopjax.grad(last, total)])
+    value, slope = f(1.5)
     assert value == pytest.approx(3 * 1.5**2)
     assert slope == pytest.approx(1.5**2)
-    assert other == pytest.approx(3 * 2 * 1.5)
