@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 import loopjax
+from benchmarks.program import on_gpu
 
 
 def environment() -> dict[str, str | int]:
@@ -30,7 +31,7 @@ def environment() -> dict[str, str | int]:
 def comparable() -> None:
     """Sets what results need to be compared: on a GPU, JAX rounds the factors of float32 products to few digits unless
     it is told not to."""
-    if jax.default_backend() != "cpu":
+    if on_gpu():
         jax.config.update("jax_default_matmul_precision", "highest")
 
 

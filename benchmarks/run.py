@@ -9,12 +9,10 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Any, Literal, NamedTuple
 
-import jax
-
 from benchmarks.measure import Effort, First, Repeat, built, first_results, repeating, temporaries, timings
 from benchmarks.outside import OTHERS, Outside, OutsideError, missing, python
 from benchmarks.peak import peak
-from benchmarks.program import Program
+from benchmarks.program import Program, on_gpu
 from benchmarks.record import Outcome, Record
 from benchmarks.spread import ratio, spread
 from benchmarks.symbolic import Symbolic
@@ -166,5 +164,5 @@ def _measured(
 
 def _peak(workload: Workload, name: str, scale: Scale, ran: Ran) -> int | None:
     """Of a process of its own, whose memory is the CPU's."""
-    measured = workload.peak and ran.program is not None and jax.default_backend() == "cpu"
+    measured = workload.peak and ran.program is not None and not on_gpu()
     return peak(workload.name, name, scale) if measured else ran.peak

@@ -7,14 +7,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 import loopjax
 from benchmarks.compare import close
-from benchmarks.program import Program, jitted, normal, on_device, symbolic, unroll
+from benchmarks.program import Program, jitted, normal, on_device, on_gpu, symbolic, unroll
 from benchmarks.programs.linear import linear
 from benchmarks.symbolic import Symbolic
 from benchmarks.workload import Contenders, Scale, Workload
@@ -51,7 +50,7 @@ def _in_order(several: int) -> Callable[..., Any]:
 
 def _tuned(parallel: bool) -> Callable[..., Any]:
     """In parallel on an accelerator, where a step costs more than its work; on a CPU eight steps in an iteration."""
-    if not parallel or jax.default_backend() == "cpu":
+    if not parallel or not on_gpu():
         return _in_order(unroll(8, 16))
 
     def combine(first: tuple[Any, Any], then: tuple[Any, Any]) -> tuple[Any, Any]:

@@ -27,10 +27,7 @@ def _in_bounds(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
 
 def holds_checks(graph: Graph) -> bool:
     """Whether an index is checked in a graph or its regions."""
-    return any(
-        (isinstance(node.op, Call) and node.op.row == "in_bounds") or any(map(holds_checks, node.op.regions))
-        for node in graph.applies
-    )
+    return graph.holds(lambda node: node.op.name == "in_bounds")
 
 
 def functionalized(region: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]]:

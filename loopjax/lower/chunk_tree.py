@@ -23,7 +23,7 @@ from jax import lax
 
 from loopjax.lower.check import holds_checks
 from loopjax.lower.loop import Loop, Slices
-from loopjax.lower.while_loop import State, advance, goes_on, start
+from loopjax.lower.while_loop import State, advance, chosen, goes_on, start
 
 Rows = tuple[tuple[Any, ...], ...]
 Leaves = tuple[Any, ...]
@@ -51,8 +51,7 @@ def _before_the_last(loop: Loop, state: State, count: int) -> State:
     held = lax.stop_gradient(state)
     first = advance(loop, held, loop.limit()).t - count
     there = lax.stop_gradient(advance(loop, held, first))
-    chosen: State = jax.tree.map(lambda early, late: jnp.where(first > 0, late, early), state, there)
-    return chosen
+    return chosen(first > 0, there, state)
 
 
 class _Tree:

@@ -46,9 +46,9 @@ def _pushforward(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
 
 
 def _holds_tree(graph: Graph) -> bool:
-    plans = [node.op.plan for node in graph.applies if isinstance(node.op, Scan)]
-    within = (region for node in graph.applies for region in node.op.regions)
-    return any(plan is not None and plan.kind == "tree" for plan in plans) or any(map(_holds_tree, within))
+    return graph.holds(
+        lambda node: isinstance(node.op, Scan) and node.op.plan is not None and node.op.plan.kind == "tree"
+    )
 
 
 def _region(op: Differentiated, args: Sequence[Any]) -> tuple[Region, list[Any]]:

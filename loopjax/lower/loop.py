@@ -183,7 +183,12 @@ class Loop:
         if not may_be_short:
             return rows
         ran = jnp.arange(count, 0, -1) <= n_steps
-        return jnp.where(ran.reshape(-1, *[1] * (rows.ndim - 1)), rows, jnp.asarray(fill_value(rows.dtype), rows.dtype))
+        return only(ran, rows, jnp.asarray(fill_value(rows.dtype), rows.dtype))
+
+
+def only(ran: Any, rows: Any, others: Any) -> Any:
+    """The rows of steps that ``ran``, and ``others`` in the place of the rest."""
+    return jnp.where(ran.reshape(-1, *[1] * (rows.ndim - 1)), rows, others)
 
 
 def _is_key(value: Any) -> bool:

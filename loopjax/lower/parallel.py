@@ -13,9 +13,9 @@ from jax import lax
 
 from loopjax.lower import folding
 from loopjax.lower.interpreter import as_array, evaluate
-from loopjax.lower.loop import Carry, Loop, Slices
+from loopjax.lower.loop import Carry, Loop, Slices, only
 from loopjax.trace.loop import BodyInputs, Linear
-from loopjax.trace.op import ROWS
+from loopjax.trace.op import ROWS, computed
 from loopjax.trace.types import unwritten
 
 Steps = tuple[Any, ...]
@@ -43,7 +43,7 @@ def run(loop: Loop) -> list[Any]:
     ]
     if loop.op.dynamic:
         ran = slices.t < loop.limit()
-        rows = [jnp.where(ran.reshape(-1, *[1] * (row.ndim - 1)), row, unwritten(row.shape, row.dtype)) for row in rows]
+        rows = [only(ran, row, unwritten(row.shape, row.dtype)) for row in rows]
     return [*rows, *(folding.whole(fold, stacks[fold.output]) for fold in loop.op.folds)]
 
 
@@ -104,7 +104,7 @@ def _product(part: Linear, first: Any, second: Any) -> Any:
         return first @ second
     if part.times == "left":
         return second @ first
-    return _run(part.times, second, first)
+    return computed(part.times, second, first)
 
 
 def _applied(part: Linear, step: Steps, state: Any) -> Any:
@@ -116,8 +116,8 @@ def _applied(part: Linear, step: Steps, state: Any) -> Any:
         elif part.times == "left":
             state = factor @ state
         else:
-            state = _run(part.times, factor, state)
-    return _run(part.plus, state, step[-1]) if part.has_term else state
+            state = computed(part.times, factor, state)
+    return computed(part.plus, state, step[-1]) if part.has_term else state
 
 
 def _reduced(combine: Callable[[Steps, Steps], Steps], steps: Steps, count: int) -> Steps:
@@ -131,9 +131,3 @@ def _reduced(combine: Callable[[Steps, Steps], Steps], steps: Steps, count: int)
         )
         count = half + odd
     return steps
-
-
-def _run(row: str, first: Any, second: Any) -> Any:
-    run = ROWS[row].run
-    assert run is not None
-    return run(first, second)

@@ -17,6 +17,8 @@ from loopjax.lower.loop import Carry, Loop, Slices
 from loopjax.trace.loop import Scan
 from loopjax.trace.schedule import Box, Nest
 
+Step = Callable[[Carry, Slices], tuple[Carry, Stacks]]
+
 
 class Segment(NamedTuple):
     """Steps from ``start`` to ``stop``, and the positions of the outputs of which one of ``every`` so many is
@@ -101,9 +103,13 @@ def _steps(loop: Loop, carry: Carry, slices: Slices, segment: Segment) -> tuple[
         return checkpoint.nested(loop, carry, slices, _nest(nest, count))
     if plan.report:
         return progress.run(loop, step, carry, slices, count)
-    if plan.rows != "apart":
+    return _run(loop, step, carry, slices, count, plan.unroll if not segment.outputs or count % plan.unroll == 0 else 1)
+
+
+def _run(loop: Loop, step: Step, carry: Carry, slices: Slices, count: int, unroll: int = 1) -> tuple[Carry, Stacks]:
+    """The steps by a scan, ``unroll`` in an iteration where their rows are not written in groups."""
+    if loop.plan.rows != "apart":
         return groups.run(loop, step, carry, slices, count)
-    unroll = plan.unroll if not segment.outputs or count % plan.unroll == 0 else 1
     return lax.scan(step, carry, slices, length=count, unroll=unroll)
 
 
@@ -112,20 +118,14 @@ def _nest(nest: Nest, n_steps: int) -> Nest:
     return nest if nest.n_steps == n_steps else replace(nest, boxes=(Box((n_steps,)),))
 
 
-def _every(
-    loop: Loop, step: Callable[[Carry, Slices], tuple[Carry, Stacks]], carry: Carry, slices: Slices, segment: Segment
-) -> tuple[Carry, Stacks]:
+def _every(loop: Loop, step: Step, carry: Carry, slices: Slices, segment: Segment) -> tuple[Carry, Stacks]:
     """Chunks of steps that stack their last one."""
     size = segment.every
     silent = loop.stacking(())
     quiet = silent.scan_step if loop.plan.checkpoint is None else checkpoint.step(silent, loop.plan.checkpoint)
 
     def chunk(carry: Carry, part: Slices) -> tuple[Carry, Stacks]:
-        before = jax.tree.map(lambda x: x[:-1], part)
-        if silent.plan.rows == "apart":
-            carry, _ = lax.scan(quiet, carry, before, length=size - 1)
-        else:
-            carry, _ = groups.run(silent, quiet, carry, before, size - 1)
+        carry, _ = _run(silent, quiet, carry, jax.tree.map(lambda x: x[:-1], part), size - 1)
         return step(carry, jax.tree.map(lambda x: x[-1], part))
 
     grouped = jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), slices)

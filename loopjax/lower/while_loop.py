@@ -141,7 +141,8 @@ def _in_groups(step: Step, state: State, limit: Any, count: int) -> State:
             after, rows = step(now)
             if at:
                 goes = goes_on(now, limit)
-                after, rows = _if(goes, after, now), _if(goes, rows, tuple(_nothing(row) for row in rows))
+                nothing = tuple(unwritten(row.shape, row.dtype) for row in rows)
+                after, rows = chosen(goes, after, now), chosen(goes, rows, nothing)
             now = after
             found.append(rows)
         return _written(now, first.t, [jnp.stack(rows) for rows in zip(*found, strict=True)])
@@ -149,13 +150,9 @@ def _in_groups(step: Step, state: State, limit: Any, count: int) -> State:
     return lax.while_loop(lambda now: goes_on(now, limit), group, state)
 
 
-def _if(condition: Any, values: T, others: T) -> T:
+def chosen(condition: Any, values: T, others: T) -> T:
     """One tree of arrays or the other, of which some may be the same."""
-    chosen: T = jax.tree.map(
+    found: T = jax.tree.map(
         lambda one, other: one if one is other else jnp.where(condition, one, other), values, others
     )
-    return chosen
-
-
-def _nothing(row: Any) -> Any:
-    return unwritten(row.shape, row.dtype)
+    return found

@@ -14,7 +14,7 @@ from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
 from loopjax.trace.graph import Constant, Variable, apply
 from loopjax.trace.methods import word
-from loopjax.trace.op import ROWS, Moved, call, register
+from loopjax.trace.op import Moved, call, computed, register
 from loopjax.trace.types import KEY, Shape, TensorType, broadcast_shapes, dtype_name
 
 LAST_STEP = 2**32 - 1
@@ -114,16 +114,8 @@ def standard(name: str, sample: Callable[..., Any]) -> str:
 
 
 def _moved(moved: Moved, key: Any, values: tuple[Any, ...], shape: tuple[int, ...], dtype: str) -> Any:
-    of = ROWS[moved.of].run
-    assert of is not None
-    draws = of(key, lengths=shape, dtype=moved.dtype(dtype, values[0].dtype.name))
-    return moved.by(_do, draws, *values).astype(dtype)
-
-
-def _do(name: str, x: Any) -> Any:
-    run = ROWS[name].run
-    assert run is not None
-    return run(x)
+    draws = computed(moved.of, key, lengths=shape, dtype=moved.dtype(dtype, values[0].dtype.name))
+    return moved.by(computed, draws, *values).astype(dtype)
 
 
 def draw(name: str, key: Variable, values: dict[str, Any], size: Any, dtype: Any = None) -> Variable:

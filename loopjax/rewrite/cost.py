@@ -84,6 +84,9 @@ def _size_of(type: TensorType, axes: Iterable[int]) -> int:
 
 def is_small(op: Scan) -> bool:
     """Whether a body is a few elementwise ops."""
-    return len(op.body.applies) <= OPS and all(
-        isinstance(node.op, Call) and node.op.definition.trait == "pointwise" for node in op.body.applies
-    )
+    return len(op.body.applies) <= OPS and is_pointwise(op.body)
+
+
+def is_pointwise(body: Graph) -> bool:
+    """Whether all that a step does is elementwise."""
+    return all(map(_is_fused, body.applies))

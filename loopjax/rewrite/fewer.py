@@ -10,7 +10,6 @@ from loopjax.rewrite.open_loop import open_loop
 from loopjax.rewrite.reads import last_steps_of, read_again
 from loopjax.trace.graph import Apply, Graph, Variable
 from loopjax.trace.loop import KEEP_ALL, Keep, Scan
-from loopjax.trace.op import Call
 
 LEAST = 16
 """The share of steps, one of so many, that must be left out: fewer would gain less than what a number of steps that the
@@ -40,15 +39,7 @@ class FewerSteps:
 def _may_end_early(op: Scan) -> bool:
     plain = not (op.until or op.dynamic or op.counts_down or op.progress)
     kept = all(output.keep.all or output.keep.last is not None for output in op.outputs)
-    return plain and kept and (op.n_steps or 0) > 1 and not holds_checks(op.body)
-
-
-def holds_checks(graph: Graph) -> bool:
-    """Whether an index is checked in a graph or its regions."""
-    return any(
-        (isinstance(node.op, Call) and node.op.row == "in_bounds") or any(map(holds_checks, node.op.regions))
-        for node in graph.applies
-    )
+    return plain and kept and (op.n_steps or 0) > 1 and not op.body.holds(lambda node: node.op.name == "in_bounds")
 
 
 def _ended(node: Apply, op: Scan, graph: Graph) -> Mapping[Variable, Variable]:

@@ -20,8 +20,9 @@ for 16 stacked ones with ``tanh``, 2.3 s for 32 and 4 s for 64; for 480 ops that
 
 from __future__ import annotations
 
+from loopjax.rewrite.cost import is_pointwise
 from loopjax.rewrite.target import Derivative
-from loopjax.trace.graph import Apply, Graph
+from loopjax.trace.graph import Apply
 from loopjax.trace.jax_call import JaxCall
 from loopjax.trace.loop import Scan
 from loopjax.trace.op import Call
@@ -66,11 +67,6 @@ def _most(op: Scan, derivative: Derivative) -> int:
         return MIXED
     stacks = derivative != "none" or any(output.keep.last is None for output in op.outputs)
     return STACKED if stacks else CARRIED
-
-
-def is_pointwise(body: Graph) -> bool:
-    """Whether all that a step does is elementwise, so that XLA makes one kernel of several."""
-    return all(isinstance(node.op, Call) and node.op.definition.trait == "pointwise" for node in body.applies)
 
 
 def _divisor(n_steps: int, most: int) -> int:

@@ -9,9 +9,9 @@ from itertools import compress
 
 from loopjax.errors import UnsupportedError, where
 from loopjax.rewrite.ahead import drawn_ahead
-from loopjax.rewrite.cost import cost, size_bytes
+from loopjax.rewrite.cost import cost, is_pointwise, size_bytes
 from loopjax.rewrite.fold import LINEAR
-from loopjax.rewrite.launches import CARRIED, is_pointwise, steps_per_launch
+from loopjax.rewrite.launches import CARRIED, steps_per_launch
 from loopjax.rewrite.linear import linear_parts, names
 from loopjax.rewrite.recompute import LEAST_BYTES, is_cheap, store_products
 from loopjax.rewrite.target import Derivative, Target, within
@@ -197,7 +197,7 @@ def _varying(op: Scan, node: Apply, target: Target, plan: LoopPlan) -> LoopPlan:
         "it stops when until says so" if op.until else "n_steps is a run-time value and only the last steps are read"
     )
     if plan.derivative == "none" or (plan.derivative == "forward" and op.truncate_gradient < 0):
-        several = not op.until if target.on_cpu else not target.check_index and _may_run_more(op)
+        several = not op.until if target.on_cpu else _may_run_more(op, target)
         linear = _linear(op, op.n_steps, target, plan) if several and not op.until and op.n_steps is not None else None
         if linear is not None:
             return linear
@@ -212,14 +212,11 @@ def _varying(op: Scan, node: Apply, target: Target, plan: LoopPlan) -> LoopPlan:
     return replace(plan, kind="tree", levels=_levels(op), reason=reason)
 
 
-def _may_run_more(op: Scan) -> bool:
+def _may_run_more(op: Scan, target: Target) -> bool:
     """Whether steps behind the end may be computed, as they are elsewhere than on a CPU: neither a progress bar nor a
     function of the user's is to hear of them, which might not even end; nor are the indices of their reads checked."""
-    return not op.progress and not _calls_out(op.body)
-
-
-def _calls_out(graph: Graph) -> bool:
-    return any(isinstance(node.op, JaxCall) or any(map(_calls_out, node.op.regions)) for node in graph.applies)
+    heard = target.check_index or op.progress or op.body.holds(lambda node: isinstance(node.op, JaxCall))
+    return not heard
 
 
 def _ahead(op: Scan, target: Target, plan: LoopPlan) -> LoopPlan:
@@ -290,12 +287,9 @@ def _map_plan(op: Scan, n_steps: int, plan: LoopPlan) -> LoopPlan:
 
 
 def _has_while(body: Graph) -> bool:
-    for node in body.applies:
-        if isinstance(node.op, Scan) and node.op.plan is not None and node.op.plan.kind in ("while", "tree"):
-            return True
-        if any(_has_while(region) for region in node.op.regions):
-            return True
-    return False
+    return body.holds(
+        lambda node: isinstance(node.op, Scan) and node.op.plan is not None and node.op.plan.kind in ("while", "tree")
+    )
 
 
 def _linear(op: Scan, n_steps: int, target: Target, plan: LoopPlan) -> LoopPlan | None:

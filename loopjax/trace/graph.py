@@ -194,6 +194,10 @@ class Graph:
                 found.setdefault(variable, []).append(node)
         return found
 
+    def holds(self, wanted: Callable[[Apply], bool]) -> bool:
+        """Whether a node of the graph, or of its regions, is wanted."""
+        return any(wanted(node) or any(region.holds(wanted) for region in node.op.regions) for node in self.applies)
+
     @cached_property
     def places(self) -> dict[Apply, int]:
         """The position of each node in the order of ``applies``."""

@@ -133,6 +133,13 @@ def register(
     ROWS[name] = Row(name, run, infer, trait, operands, together, moved, loops)
 
 
+def computed(name: str, *arrays: Any, **params: Any) -> Any:
+    """What a row of the table that runs by a function of its own makes of arrays, as they are."""
+    run = ROWS[name].run
+    assert run is not None
+    return run(*arrays, **params)
+
+
 @dataclass(frozen=True)
 class Call(Op):
     """A row of the table with its parameters."""

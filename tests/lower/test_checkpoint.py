@@ -161,7 +161,8 @@ def test_a_step_is_computed_again_unless_it_is_small_or_dear(monkeypatch):
     assert "is computed again" in loop.plan.reason
     assert large(None, size=63)[1].plan.checkpoint is None
     monkeypatch.setattr(planning, "LEAST_BYTES", 10**9)
-    assert large(None)[0] > 2 * 404
+    # Each step stores four values and more; JAX 0.11 three, of 400 steps.
+    assert large(None)[0] > (1500 if jax.__version_info__ < (0, 11) else 1200)
 
 
 def test_products_are_stored_and_not_computed_again():

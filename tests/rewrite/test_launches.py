@@ -82,36 +82,31 @@ def test_what_is_read(read, gradient):
     assert any(plan.rows != "apart" for plan in same(scanned(pointwise, read, gradient), XS, H, W))
 
 
-@pytest.mark.parametrize("backwards", [False, True])
-def test_past_values(backwards):
+def tapped(taps, gradient=False, **options):
     def make(lengths):
         xs, start = at.dmatrix("xs"), at.dmatrix("start")
         out, _ = loopjax.scan(
             lambda x, far, near: at.tanh(far - 0.5 * near + x),
             sequences=xs,
-            outputs_info={"initial": start, "taps": [-7, -2]},
-            go_backwards=backwards,
+            outputs_info={"initial": start, "taps": taps},
+            **options,
         )
-        return loopjax.function([xs, start], [out], lengths=lengths)
+        outputs = loopjax.grad((out**2).sum(), [xs, start]) if gradient else [out]
+        return loopjax.function([xs, start], outputs, lengths=lengths)
 
-    (plan,) = same(make, XS, RNG.normal(size=(7, 5)))
+    return make
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_past_values(backwards):
+    (plan,) = same(tapped([-7, -2], go_backwards=backwards), XS, RNG.normal(size=(7, 5)))
     assert plan.rows != "apart"
     assert [history.kind for history in plan.storage] == ["window"]
 
 
 @pytest.mark.parametrize("gradient", [False, True])
 def test_far_past_values_are_read_in_blocks(gradient):
-    def make(lengths):
-        xs, start = at.dmatrix("xs"), at.dmatrix("start")
-        out, _ = loopjax.scan(
-            lambda x, far, near: at.tanh(far - 0.5 * near + x),
-            sequences=xs,
-            outputs_info={"initial": start, "taps": [-20, -1]},
-        )
-        outputs = loopjax.grad((out**2).sum(), [xs, start]) if gradient else [out]
-        return loopjax.function([xs, start], outputs, lengths=lengths)
-
-    (*_, plan) = same(make, XS, RNG.normal(size=(20, 5)))
+    (*_, plan) = same(tapped([-20, -1], gradient), XS, RNG.normal(size=(20, 5)))
     assert plan.block == 20
     assert plan.unroll == 16
 
