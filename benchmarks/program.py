@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from loopjax.function import Function
+from loopjax.runtime.function import Function
 
 Lowered = Callable[[], tuple[jax.stages.Lowered, ...]]
 

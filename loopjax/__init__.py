@@ -1,25 +1,25 @@
 """LoopJAX: loops for XLA, written the Theano way. See the README for a first program."""
 
 from loopjax import random, tensor
-from loopjax.aliases import compile, gradient, printing, sandbox, scan_module, updates
-from loopjax.arguments import In, Out
 from loopjax.checkpoint.scan_checkpoints import scan_checkpoints
+from loopjax.compat.aliases import compile, gradient, printing, sandbox, scan_module, updates
 from loopjax.config import config
-from loopjax.explain import explain
-from loopjax.function import Function, function
-from loopjax.mode import Mode
-from loopjax.to_jax import to_jax
-from loopjax.trace.arguments import until
+from loopjax.interop.to_jax import to_jax
+from loopjax.interop.wrap_jax import wrap_jax
+from loopjax.ir.printing import dprint, pp
+from loopjax.report.explain import explain
+from loopjax.runtime.function import Function, function
+from loopjax.runtime.mode import Mode
+from loopjax.runtime.signature import In, Out
+from loopjax.testing.verify_grad import verify_grad
 from loopjax.trace.grad import grad
 from loopjax.trace.jacobian import Lop, Rop, hessian, jacobian
-from loopjax.trace.jax_call import wrap_jax
-from loopjax.trace.pretty import dprint, pp
 from loopjax.trace.ragged import Packed
 from loopjax.trace.scan import scan
+from loopjax.trace.scan_arguments import until
 from loopjax.trace.shared import shared
 from loopjax.trace.substitute import clone_replace
 from loopjax.trace.views import foldl, foldr, map, reduce
-from loopjax.verify_grad import verify_grad
 
 __version__ = "0.1.0"
 

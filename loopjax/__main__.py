@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.explain import explain
-from loopjax.guide import PROGRAMS, Program, Result, Value
+from loopjax.guide.programs import PROGRAMS, Program, Result, Value
+from loopjax.report.explain import explain
 
 
 def main(argv: Sequence[str] | None = None) -> int:

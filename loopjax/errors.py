@@ -2,13 +2,50 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from loopjax.trace.source import Source
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_GUIDE = os.path.join(_PACKAGE, "guide") + os.sep
+
+
+@cache
+def _is_own(file: str) -> bool:
+    """Whether a file is LoopJAX's; the programs of its guide stand for a user's."""
+    return file.startswith(_PACKAGE) and not file.startswith(_GUIDE)
+
+
+class Source(NamedTuple):
+    """A line of the user's program."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{os.path.basename(self.file)}:{self.line}"
+
+
+def user_source() -> Source | None:
+    """The innermost frame that is not LoopJAX's own."""
+    frame = sys._getframe(1)
+    while _is_own(frame.f_code.co_filename):
+        back = frame.f_back
+        if back is None:
+            return None
+        frame = back
+    return Source(frame.f_code.co_filename, frame.f_lineno)
+
+
+def source_of(fn: Any) -> str:
+    """``' [model.py:12]'``, the line on which a Python function is defined, if it has one."""
+    code = getattr(inspect.unwrap(fn), "__code__", None)
+    return f" [{Source(code.co_filename, code.co_firstlineno)}]" if code is not None else ""
 
 
 class LoopJaxError(Exception):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from unittest.mock import patch
 
-from loopjax.executable import CompiledStage
+from loopjax.runtime.compiler import CompiledStage
 
 
 @contextmanager

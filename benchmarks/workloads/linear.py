@@ -17,7 +17,7 @@ from benchmarks.program import Program, jitted, normal, on_device, on_gpu, symbo
 from benchmarks.programs.linear import linear
 from benchmarks.symbolic import Symbolic
 from benchmarks.workload import Contenders, Scale, Workload
-from loopjax.mode import read_mode
+from loopjax.runtime.mode import read_mode
 
 
 def _make(parallel: bool, scale: Scale) -> Contenders:

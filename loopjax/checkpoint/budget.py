@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loopjax.checkpoint.nesting import least_recomputation, least_states
-from loopjax.trace.schedule import Body, Nest, Schedule
+from loopjax.ir.schedule import Body, Nest, Schedule
 
 
 @dataclass(frozen=True, kw_only=True)

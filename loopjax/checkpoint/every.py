@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loopjax.trace.schedule import Body, Box, Nest, Schedule, named
+from loopjax.ir.schedule import Body, Box, Nest, Schedule, named
 
 APART = 8
 """Steps of a stretch up to which its last one is compiled apart, which saves computing that one in N of them again."""

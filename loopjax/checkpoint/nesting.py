@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterator
 from functools import lru_cache
 
-from loopjax.trace.schedule import Box, Nest
+from loopjax.ir.schedule import Box, Nest
 
 CANDIDATES = 64
 """Sizes of an outer level that are tried where there are many, and several levels within it."""

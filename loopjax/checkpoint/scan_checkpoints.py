@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from loopjax.checkpoint.every import Every
-from loopjax.errors import about
-from loopjax.trace.arguments import default_label
-from loopjax.trace.graph import Graph
-from loopjax.trace.loop import Keep, Scan
+from loopjax.errors import about, user_source
+from loopjax.ir.graph import Graph
+from loopjax.ir.scan import SavedSteps, Scan
 from loopjax.trace.scan import record
-from loopjax.trace.source import user_source
+from loopjax.trace.scan_arguments import default_label
 
 
 def scan_checkpoints(
@@ -40,6 +39,6 @@ def scan_checkpoints(
             raise ValueError(f"save_every_N is an int of at least 1, got {save_every_N!r}")
     options = Scan(body=Graph((), ()), checkpoint=Every(save_every_N), label=label)
     outputs, updates = record(
-        fn, sequences, outputs_info, non_sequences, n_steps, options, keep=Keep(every=save_every_N)
+        fn, sequences, outputs_info, non_sequences, n_steps, options, keep=SavedSteps(every=save_every_N)
     )
     return outputs if len(outputs) > 1 else outputs[0] if outputs else None, updates

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from loopjax.checkpoint.nesting import least_recomputation
-from loopjax.trace.schedule import Body, Nest, Schedule, named
+from loopjax.ir.schedule import Body, Nest, Schedule, named
 
 
 @named("sqrt")

@@ -8,11 +8,11 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
+from loopjax.ir.graph import Apply
+from loopjax.ir.lengths import slice_bounds
+from loopjax.ir.op import Entry, TableOp
+from loopjax.ir.types import fill_value
 from loopjax.lower.interpreter import rule
-from loopjax.trace.graph import Apply
-from loopjax.trace.lengths import slice_bounds
-from loopjax.trace.op import Call, Entry
-from loopjax.trace.types import fill_value
 
 
 class _Window:
@@ -86,7 +86,7 @@ def _is_basic(node: Apply, first: int) -> bool:
 
 
 def _arguments(node: Apply) -> tuple[Sequence[Entry], Sequence[int]]:
-    assert isinstance(node.op, Call)
+    assert isinstance(node.op, TableOp)
     arguments = node.op.arguments
     return arguments["pattern"], arguments["lengths"]
 

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from loopjax.errors import located, where
-from loopjax.trace.graph import Apply, Constant, Graph, Variable
-from loopjax.trace.op import Call, Op
+from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable
+from loopjax.ir.op import TableOp
+from loopjax.ir.types import KEY, RESIDUAL
 from loopjax.trace.promotion import operand_dtypes
-from loopjax.trace.types import KEY, RESIDUAL
 
 Rule = Callable[[Apply, Sequence[Any]], Sequence[Any]]
 
@@ -46,7 +46,7 @@ def evaluate(graph: Graph, inputs: Sequence[Any], calls: Rule | None = None) -> 
         return variable.data if isinstance(variable, Constant) else values[variable]
 
     for node in graph.applies:
-        found = calls if calls is not None and isinstance(node.op, Call) else rule_of(node)
+        found = calls if calls is not None and isinstance(node.op, TableOp) else rule_of(node)
         outputs = found(node, [read(variable) for variable in node.inputs])
         values.update(zip(node.outputs, outputs, strict=True))
     return [read(variable) for variable in graph.outputs]
@@ -60,10 +60,10 @@ def rule_of(node: Apply) -> Rule:
     return found
 
 
-@rule(Call)
+@rule(TableOp)
 def _call(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     op = node.op
-    assert isinstance(op, Call)
+    assert isinstance(op, TableOp)
     row = op.definition
     if row.run is None:
         own = ROW_RULES.get(op.row)
@@ -76,7 +76,7 @@ def _call(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
 def run_row(node: Apply, args: Sequence[Any], run: Callable[..., Any]) -> Sequence[Any]:
     """The outputs of a row of the table by its function, ``run``, of arrays brought to the dtype that it wants."""
     op = node.op
-    assert isinstance(op, Call)
+    assert isinstance(op, TableOp)
     row = op.definition
     dtypes = operand_dtypes(row.operands, [variable.type for variable in node.inputs])
     cast = [_cast(value, dtype) for value, dtype in zip(args, dtypes, strict=True)]

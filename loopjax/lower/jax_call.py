@@ -7,9 +7,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from loopjax.ir.graph import Apply
+from loopjax.ir.jax_call import JaxCall
 from loopjax.lower.interpreter import as_array, rule
-from loopjax.trace.graph import Apply
-from loopjax.trace.jax_call import JaxCall
 
 
 @rule(JaxCall)

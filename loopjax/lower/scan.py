@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.lower import chunk_tree, parallel, segments, while_loop
+from loopjax.ir.graph import Apply
+from loopjax.ir.scan import SavedSteps, Scan
+from loopjax.ir.types import fill_value
 from loopjax.lower.interpreter import rule
-from loopjax.lower.loop import Carry, Loop, Slices
-from loopjax.trace.graph import Apply
-from loopjax.trace.loop import Keep, Scan
-from loopjax.trace.types import fill_value
+from loopjax.lower.loops import associative, bounded_while, segments, while_loop
+from loopjax.lower.loops.step import Carry, Loop, Slices
 
 
 @rule(Scan)
@@ -71,7 +71,7 @@ def _map(loop: Loop, vectorise: Callable[[Callable[[Slices], Any]], Callable[[Sl
     return [_joined([_rows(stack, _within(ran, s)) for s in part]) for stack, part in zip(stacks, kept, strict=True)]
 
 
-def _steps_kept(keep: Keep, n_steps: int) -> tuple[range, ...]:
+def _steps_kept(keep: SavedSteps, n_steps: int) -> tuple[range, ...]:
     if keep.steps is not None:
         return keep.steps
     return (range(n_steps - (keep.rows(n_steps) or 0), n_steps),)
@@ -97,10 +97,10 @@ KINDS: dict[str, Callable[[Loop], list[Any]]] = {
     "inline": _inline,
     "vmap": _vmap,
     "batched": _batched,
-    "parallel": parallel.run,
+    "parallel": associative.run,
     "scan": segments.run,
     "counted": while_loop.run,
     "while": while_loop.run,
-    "tree": chunk_tree.run,
+    "tree": bounded_while.run,
 }
 """How each kind of plan runs."""

@@ -8,10 +8,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from loopjax.ir.op import Reparametrization
 from loopjax.random.distributions import REQUIRED, Synonym, distribution, standard
 from loopjax.random.rejection import accepted
 from loopjax.tensor.elementwise import reciprocal
-from loopjax.trace.op import Moved
 
 Sizes = tuple[int, ...]
 Do = Callable[..., Any]
@@ -189,14 +189,14 @@ def _polyagamma(key: Any, b: Any, c: Any, shape: Sizes, dtype: str) -> Any:
 
 PLACED: dict[str, Any] = {"loc": 0.0, "scale": 1.0}
 
-distribution("uniform", Moved(UNIFORM, _between), {"low": 0.0, "high": 1.0})
-distribution("normal", Moved(NORMAL, _placed), PLACED)
+distribution("uniform", Reparametrization(UNIFORM, _between), {"low": 0.0, "high": 1.0})
+distribution("normal", Reparametrization(NORMAL, _placed), PLACED)
 distribution("standard_normal", jax.random.normal, {})
-distribution("halfnormal", Moved(NORMAL, _folded), PLACED)
-distribution("lognormal", Moved(NORMAL, _lognormal), {"mean": 0.0, "sigma": 1.0})
-distribution("exponential", Moved(EXPONENTIAL, _scaled), {"scale": 1.0})
+distribution("halfnormal", Reparametrization(NORMAL, _folded), PLACED)
+distribution("lognormal", Reparametrization(NORMAL, _lognormal), {"mean": 0.0, "sigma": 1.0})
+distribution("exponential", Reparametrization(EXPONENTIAL, _scaled), {"scale": 1.0})
 distribution("standard_exponential", jax.random.exponential, {})
-distribution("truncexpon", Moved(UNIFORM, _truncexpon), {"b": REQUIRED, **PLACED})
+distribution("truncexpon", Reparametrization(UNIFORM, _truncexpon), {"b": REQUIRED, **PLACED})
 distribution(
     "gamma", _gamma, {"shape": REQUIRED, "scale": 1.0}, synonyms={"rate": Synonym("scale", reciprocal)}, loops=True
 )
@@ -212,17 +212,17 @@ distribution("f", _f, {"dfnum": REQUIRED, "dfden": REQUIRED}, loops=True)
 distribution("noncentral_f", _noncentral_f, {"dfnum": REQUIRED, "dfden": REQUIRED, "nonc": REQUIRED}, loops=True)
 distribution("t", _t, {"df": REQUIRED, **PLACED}, loops=True)
 distribution("standard_t", _standard_t, {"df": REQUIRED}, loops=True)
-distribution("cauchy", Moved(CAUCHY, _placed), PLACED)
+distribution("cauchy", Reparametrization(CAUCHY, _placed), PLACED)
 distribution("standard_cauchy", jax.random.cauchy, {})
-distribution("halfcauchy", Moved(CAUCHY, _folded), PLACED)
-distribution("laplace", Moved(LAPLACE, _placed), PLACED)
-distribution("logistic", Moved(LOGISTIC, _placed), PLACED)
-distribution("gumbel", Moved(GUMBEL, _placed), PLACED)
-distribution("pareto", Moved(EXPONENTIAL, _pareto), {"b": REQUIRED, "scale": 1.0})
-distribution("power", Moved(EXPONENTIAL, _power), {"a": REQUIRED})
-distribution("rayleigh", Moved(EXPONENTIAL, _rayleigh), {"scale": 1.0})
-distribution("maxwell", Moved(MAXWELL, _placed), PLACED)
-distribution("weibull", Moved(EXPONENTIAL, _weibull), {"a": REQUIRED}, synonyms={"shape": Synonym("a")})
+distribution("halfcauchy", Reparametrization(CAUCHY, _folded), PLACED)
+distribution("laplace", Reparametrization(LAPLACE, _placed), PLACED)
+distribution("logistic", Reparametrization(LOGISTIC, _placed), PLACED)
+distribution("gumbel", Reparametrization(GUMBEL, _placed), PLACED)
+distribution("pareto", Reparametrization(EXPONENTIAL, _pareto), {"b": REQUIRED, "scale": 1.0})
+distribution("power", Reparametrization(EXPONENTIAL, _power), {"a": REQUIRED})
+distribution("rayleigh", Reparametrization(EXPONENTIAL, _rayleigh), {"scale": 1.0})
+distribution("maxwell", Reparametrization(MAXWELL, _placed), PLACED)
+distribution("weibull", Reparametrization(EXPONENTIAL, _weibull), {"a": REQUIRED}, synonyms={"shape": Synonym("a")})
 distribution("triangular", _triangular, {"left": REQUIRED, "mode": REQUIRED, "right": REQUIRED})
 distribution("wald", _wald, {"mean": REQUIRED, "scale": 1.0})
 distribution("vonmises", _vonmises, {"mu": REQUIRED, "kappa": REQUIRED}, loops=True)

@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from loopjax.ir.op import Reparametrization
 from loopjax.random.continuous import UNIFORM
 from loopjax.random.distributions import REQUIRED, distribution
 from loopjax.random.rejection import accepted
-from loopjax.trace.op import Moved
 
 Sizes = tuple[int, ...]
 
@@ -127,7 +127,7 @@ def hypergeometric(key: Any, good: Any, bad: Any, taken: Any, shape: Sizes, dtyp
     return _whole(accepted(key, propose, shape, "float64"), allowed, dtype)
 
 
-distribution("bernoulli", Moved(UNIFORM, _below, as_parameters=True), {"p": 0.5}, discrete=True)
+distribution("bernoulli", Reparametrization(UNIFORM, _below, as_parameters=True), {"p": 0.5}, discrete=True)
 distribution("binomial", _binomial, {"n": int, "p": REQUIRED}, discrete=True, loops=True)
 distribution("betabinom", _betabinom, {"n": int, "a": REQUIRED, "b": REQUIRED}, discrete=True, loops=True)
 distribution(

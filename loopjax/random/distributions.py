@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 
 from loopjax.config import config
+from loopjax.ir.graph import Constant, Variable, apply
+from loopjax.ir.op import Reparametrization, computed, register, table_op
+from loopjax.ir.public_ops import public_op
+from loopjax.ir.types import KEY, Shape, TensorType, broadcast_shapes, dtype_name
 from loopjax.tensor.lengths import holes, size_list
 from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Constant, Variable, apply
-from loopjax.trace.methods import word
-from loopjax.trace.op import Moved, call, computed, register
-from loopjax.trace.types import KEY, Shape, TensorType, broadcast_shapes, dtype_name
 
 LAST_STEP = 2**32 - 1
 """What a key is folded with when the call or the loop that drew from it ends; no step has this number."""
@@ -47,7 +47,7 @@ REQUIRED = object()
 
 def distribution(
     name: str,
-    sample: Callable[..., Any] | Moved,
+    sample: Callable[..., Any] | Reparametrization,
     parameters: dict[str, Any],
     *aliases: str,
     discrete: bool = False,
@@ -87,14 +87,14 @@ def distribution(
 
     def run(key: Any, *values: Any, lengths: tuple[int, ...] | None, dtype: str) -> Any:
         shape: Any = broadcast_shapes(*batches(jnp.shape(value) for value in values)) if lengths is None else lengths
-        if isinstance(sample, Moved):
+        if isinstance(sample, Reparametrization):
             return _moved(sample, key, values, shape, dtype)
         return sample(key, *values, shape=shape, dtype=dtype)
 
     def broadcasts(key: TensorType, *types: TensorType, lengths: Shape | None, dtype: str) -> list[list[Shape]]:
         return [[*batches(type.shape for type in types), *(() if lengths is None else (lengths,))]]
 
-    moved = sample if isinstance(sample, Moved) else None
+    moved = sample if isinstance(sample, Reparametrization) else None
     register(f"draw_{name}", run, infer, broadcasts=broadcasts, moved=moved, loops=loops)
     for label in (name, *aliases):
         DISTRIBUTIONS[label] = Distribution(name, parameters, synonyms or {}, discrete)
@@ -113,7 +113,7 @@ def standard(name: str, sample: Callable[..., Any]) -> str:
     return f"draw_{name}"
 
 
-def _moved(moved: Moved, key: Any, values: tuple[Any, ...], shape: tuple[int, ...], dtype: str) -> Any:
+def _moved(moved: Reparametrization, key: Any, values: tuple[Any, ...], shape: tuple[int, ...], dtype: str) -> Any:
     draws = computed(moved.of, key, lengths=shape, dtype=moved.dtype(dtype, values[0].dtype.name))
     return moved.by(computed, draws, *values).astype(dtype)
 
@@ -124,9 +124,9 @@ def draw(name: str, key: Variable, values: dict[str, Any], size: Any, dtype: Any
     to = dtype_name(dtype) if dtype is not None else "int64" if spec.discrete else config.floatX
     given = [_parameter(parameter, values[parameter], default) for parameter, default in spec.parameters.items()]
     if size is None:
-        return apply(call(f"draw_{spec.name}", lengths=None, dtype=to), key, *given)[0]
+        return apply(table_op(f"draw_{spec.name}", lengths=None, dtype=to), key, *given)[0]
     static, symbolic = holes(size_list(size, "size"), "size")
-    return apply(call(f"draw_{spec.name}", lengths=static, dtype=to), key, *given, *symbolic)[0]
+    return apply(table_op(f"draw_{spec.name}", lengths=static, dtype=to), key, *given, *symbolic)[0]
 
 
 def _parameter(name: str, value: Any, default: Any) -> Variable:
@@ -148,7 +148,7 @@ def _advance_type(key: TensorType) -> TensorType:
 register("advance", lambda key: jax.random.fold_in(key, LAST_STEP), _advance_type)
 
 
-@word
+@public_op
 def advance(key: Variable) -> Variable:
     """The key that a stream goes on with after a call or a loop that drew with ``key``."""
-    return apply(call("advance"), key)[0]
+    return apply(table_op("advance"), key)[0]

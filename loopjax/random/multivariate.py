@@ -9,15 +9,15 @@ import jax
 import jax.numpy as jnp
 
 from loopjax.config import config
+from loopjax.ir.graph import Variable, apply
+from loopjax.ir.op import register, table_op
+from loopjax.ir.types import Shape, TensorType
 from loopjax.random.discrete import hypergeometric
 from loopjax.random.distributions import REQUIRED, Synonym, distribution
 from loopjax.tensor.creation import arange
 from loopjax.tensor.lengths import holes, size_list
 from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Variable, apply
-from loopjax.trace.op import call, register
-from loopjax.trace.types import Shape, TensorType
 
 Sizes = tuple[int, ...]
 
@@ -120,7 +120,7 @@ def choice(key: Variable, a: Any, size: Any, replace: bool, p: Any) -> Variable:
     if weights and weights[0].ndim != 1:
         raise ValueError(f"p is a vector, a probability for each element, got {weights[0]!r}{here()}")
     static, symbolic = holes(size_list(() if size is None else size, "size"), "size")
-    op = call("draw_choice", lengths=static, replace=bool(replace))
+    op = table_op("draw_choice", lengths=static, replace=bool(replace))
     return apply(op, key, _elements(a), *weights, *symbolic)[0]
 
 
@@ -133,7 +133,7 @@ register("draw_permutation", lambda key, x: jax.random.permutation(key, x), _per
 
 def permutation(key: Variable, x: Any) -> Variable:
     """Records a draw of the rows of ``x`` in another order."""
-    return apply(call("draw_permutation"), key, _elements(x))[0]
+    return apply(table_op("draw_permutation"), key, _elements(x))[0]
 
 
 def _elements(a: Any) -> Variable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from loopjax.ir.graph import Variable
 from loopjax.random.stream import RandomStream
 from loopjax.tensor.creation import arange
 from loopjax.tensor.elementwise import cast
@@ -12,7 +13,6 @@ from loopjax.tensor.place import here
 from loopjax.tensor.shape import dim, reshape
 from loopjax.tensor.sort import argsort
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Variable
 from loopjax.trace.shared import SharedVariable
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loopjax.errors import where
+from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
+from loopjax.ir.op import TableOp, register, table_op
+from loopjax.ir.types import TensorType
 from loopjax.rewrite.driver import map_regions
-from loopjax.trace.graph import Apply, Constant, Graph, Variable, copy_node
-from loopjax.trace.op import Call, call, register
-from loopjax.trace.types import TensorType
 
 
 def _same(type: TensorType, size: int, place: str) -> TensorType:
@@ -23,11 +23,11 @@ class CheckIndices:
     """Puts ``in_bounds`` before the symbolic indices of reads and writes, with the size of their axis and the user's
     line."""
 
-    name: str = "check indices"
+    name: str = "check_indices"
 
     def __call__(self, graph: Graph) -> Graph:
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
-            if not isinstance(node.op, Call) or node.op.row not in ("index", "set", "inc"):
+            if not isinstance(node.op, TableOp) or node.op.row not in ("index", "set", "inc"):
                 return None
             first = 1 if node.op.row == "index" else 2
             checked = list(inputs)
@@ -40,11 +40,11 @@ class CheckIndices:
         return map_regions(graph, lambda region, op: self(region)).rebuilt(transform=transform)
 
 
-def _axes(op: Call) -> list[int]:
+def _axes(op: TableOp) -> list[int]:
     """The axis that each symbolic index picks from."""
     entries = [entry for entry in op.arguments["pattern"] if entry[0] != "new"]
     return [axis for axis, entry in enumerate(entries) if entry[0] == "at"]
 
 
 def _checked(index: Variable, size: int, node: Apply) -> Variable:
-    return Apply(call("in_bounds", size=size, place=where(node.sources)), [index], node.sources).outputs[0]
+    return Apply(table_op("in_bounds", size=size, place=where(node.sources)), [index], node.sources).outputs[0]

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from loopjax.config import config
-from loopjax.trace.graph import Apply, Graph, Variable, copy_node, toposort
-from loopjax.trace.op import Op
-from loopjax.trace.verify import verify
+from loopjax.ir.graph import Apply, Graph, Op, Variable, copy_node, toposort
+from loopjax.ir.verify import verify
 
 
 class Pass(Protocol):

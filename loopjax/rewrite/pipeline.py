@@ -5,101 +5,93 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from loopjax.rewrite.check_indices import CheckIndices
-from loopjax.rewrite.constants import FoldConstants
-from loopjax.rewrite.count_first import CountFirst
-from loopjax.rewrite.defer import Defer
+from loopjax.rewrite.complex_states import PairComplexStates
+from loopjax.rewrite.constant_folding import FoldConstants
+from loopjax.rewrite.cse import EliminateCommonSubexpressions
+from loopjax.rewrite.dce import EliminateDeadCode
+from loopjax.rewrite.dead_iterations import EliminateDeadIterations
+from loopjax.rewrite.differentiate import FormDifferentiatedRegions
 from loopjax.rewrite.driver import Pass
-from loopjax.rewrite.fewer import FewerSteps
-from loopjax.rewrite.fold import FoldKnown, FoldSteps
-from loopjax.rewrite.fuse import FuseLoops
-from loopjax.rewrite.gather import Gather
-from loopjax.rewrite.hoist import Hoist
-from loopjax.rewrite.inside import ReadInside
-from loopjax.rewrite.invariant import MoveInvariant
-from loopjax.rewrite.join import JoinProducts
-from loopjax.rewrite.keep import KeepRead
-from loopjax.rewrite.logspace import LogProducts
-from loopjax.rewrite.merge import Merge
-from loopjax.rewrite.pack import PackStates
-from loopjax.rewrite.pair import PairStates
+from loopjax.rewrite.dynamic_trip_count import DynamicTripCount
+from loopjax.rewrite.expand_products import ExpandProducts
+from loopjax.rewrite.fuse_products import FuseProducts
+from loopjax.rewrite.induction_variables import ComputeInductionVariables, ComputeSizedInductionVariables
+from loopjax.rewrite.licm import HoistInvariants
+from loopjax.rewrite.logsumexp import MultiplyExponentials
+from loopjax.rewrite.loop_epilogue import DistributeEpilogue
+from loopjax.rewrite.loop_fusion import FuseLoops
+from loopjax.rewrite.loop_prologue import DistributePrologue
 from loopjax.rewrite.plan import PlanLoops
-from loopjax.rewrite.prune import Prune
-from loopjax.rewrite.ranges import CountRanges, CountSizedRanges
-from loopjax.rewrite.search import SearchAtOnce
-from loopjax.rewrite.share import ShareParts
-from loopjax.rewrite.sink import Sink
-from loopjax.rewrite.spell import SpellProducts
+from loopjax.rewrite.producer_fusion import FuseProducers
+from loopjax.rewrite.reduction_fusion import FuseReductions, FuseSizedReductions
+from loopjax.rewrite.saved_steps import SaveReadSteps
+from loopjax.rewrite.saved_windows import SaveReadWindows
+from loopjax.rewrite.scan_cse import EliminateCommonLoopParts
+from loopjax.rewrite.searchsorted import ExpandSearches
+from loopjax.rewrite.slice_sinking import SinkSlices
 from loopjax.rewrite.target import Target
-from loopjax.rewrite.terms import StepTerms
-from loopjax.rewrite.tile import Tile
-from loopjax.rewrite.trip_count import TripCount
-from loopjax.rewrite.windows import KeepWindows
+from loopjax.rewrite.tiling import Tile
+from loopjax.rewrite.vectorize_states import VectorizeStates
+from loopjax.rewrite.weight_gradients import BatchWeightGradients
+from loopjax.shapes.inspector import InspectLengths
 
 
 def symbolic(without: Collection[str] = ()) -> tuple[Pass, ...]:
-    """The passes that run once for each function."""
-    merge = () if "merge" in without else (Merge(),)
-    ranges = () if "ranges" in without else (CountRanges(),)
-    inside = () if "inside" in without else (ReadInside(),)
-    terms = () if "terms" in without else (StepTerms(),)
-    return (
-        *merge,
-        Gather(),
-        *merge,
-        *inside,
-        *ranges,
-        *terms,
-        FoldSteps(),
-        KeepRead(varying="keep" in without),
-        TripCount(),
-        CountFirst(),
+    """Passes that run once for each function, before shapes are known."""
+    optional = (
+        EliminateCommonSubexpressions(),
+        FormDifferentiatedRegions(),
+        EliminateCommonSubexpressions(),
+        SinkSlices(),
+        ComputeInductionVariables(),
+        FuseProducers(),
     )
+    # Loops whose length only the run knows can be lowered only where no reader needs the whole stack.
+    required = (FuseReductions(), SaveReadSteps(varying="saved_steps" in without), DynamicTripCount(), InspectLengths())
+    return (*_enabled(optional, without), *required)
 
 
-FIXED: tuple[Pass, ...] = (TripCount(differentiated=True),)
-"""After those, for a program that JAX may differentiate: with the lengths that are known when it traces."""
+FIXED: tuple[Pass, ...] = (DynamicTripCount(differentiated=True),)
+"""Passes after ``symbolic`` for a program that JAX may differentiate: lengths are known when it traces."""
 
 
 def sized(target: Target) -> tuple[Pass, ...]:
-    """The passes for each set of shapes and lengths; the last writes the plan of every loop."""
-    merge = ("merge", (Merge(),))
-    prune = ("prune", (ShareParts(), MoveInvariant(), ShareParts(), Prune()))
-    shared: tuple[Named, ...] = (
-        ("constants", (FoldConstants(),)),
-        merge,
-        prune,
-        ("fuse", (FuseLoops(target),)),
-        *((merge, prune) if "fuse" in target else ()),
-        ("pack", (PackStates(),)),
-        ("prune", (Prune(),)),
-        ("ranges", (CountSizedRanges(target),)),
-    )
-    moved: tuple[Named, ...] = (
-        # What is read of a loop is seen before anything stands between it and the loop.
-        ("fewer", (FewerSteps(),)),
-        ("terms", (StepTerms(target, known=True),)),
-        ("fold", (FoldKnown(target),)),
-        ("ranges", (CountSizedRanges(target),)),
-        ("keep", (KeepRead(),)),
-        ("hoist", (Hoist(target),)),
-        ("sink", (Sink(target),)),
-        # What moves out of a loop is read there as it is: joined, it would be cut at every step.
-        ("join", (JoinProducts(target),)),
-        ("spell", (SpellProducts(target),)),
-        # Behind what moves out of a loop, since it makes two of it; and its matrix may be deferred.
-        ("logspace", (LogProducts(target),)),
-        ("defer", (Defer(target),)),
-        ("windows", (KeepWindows(),)),
-        ("pair", (PairStates(target),)),
-        ("tile", (Tile(target),)),
-        ("search", (SearchAtOnce(target),)),
-    )
+    """Passes for each set of shapes and lengths; the last writes the plan of every loop."""
+    cse = EliminateCommonSubexpressions()
+    clean = (EliminateCommonLoopParts(), HoistInvariants(), EliminateCommonLoopParts(), EliminateDeadCode())
     checks = (CheckIndices(),) if target.check_index else ()
-    return (*_wanted(shared, target), *checks, *_wanted(moved, target), PlanLoops(target))
+    passes = (
+        FoldConstants(),
+        cse,
+        *clean,
+        FuseLoops(target),
+        *((cse, *clean) if "loop_fusion" in target else ()),
+        VectorizeStates(),
+        EliminateDeadCode(),
+        ComputeSizedInductionVariables(target),
+        *checks,
+        # Demand of a stack is seen before anything stands between the loop and its readers.
+        EliminateDeadIterations(),
+        FuseProducers(target, known=True),
+        FuseSizedReductions(target),
+        ComputeSizedInductionVariables(target),
+        SaveReadSteps(),
+        DistributePrologue(target),
+        DistributeEpilogue(target),
+        # After loop distribution: a fused product would be sliced again at every step.
+        FuseProducts(target),
+        ExpandProducts(target),
+        # After loop distribution, since it duplicates the loop; before weight gradients, which may take its matrix.
+        MultiplyExponentials(target),
+        BatchWeightGradients(target),
+        SaveReadWindows(),
+        PairComplexStates(target),
+        Tile(target),
+        ExpandSearches(target),
+        PlanLoops(target),
+    )
+    return tuple(_enabled(passes, target.without))
 
 
-Named = tuple[str, tuple[Pass, ...]]
-
-
-def _wanted(passes: Iterable[Named], target: Target) -> Iterator[Pass]:
-    return (one for name, those in passes if name in target for one in those)
+def _enabled(passes: Iterable[Pass], without: Collection[str]) -> Iterator[Pass]:
+    return (one for one in passes if one.name not in without)

@@ -8,22 +8,21 @@ from dataclasses import dataclass, field, replace
 from itertools import compress
 
 from loopjax.errors import UnsupportedError, where
-from loopjax.rewrite.ahead import drawn_ahead
-from loopjax.rewrite.cost import cost, is_pointwise, size_bytes
-from loopjax.rewrite.fold import LINEAR
-from loopjax.rewrite.launches import CARRIED, steps_per_launch
-from loopjax.rewrite.linear import linear_parts, names
-from loopjax.rewrite.recompute import LEAST_BYTES, is_cheap, store_products
+from loopjax.ir.autodiff import Differentiated
+from loopjax.ir.cond import IfElse
+from loopjax.ir.graph import Apply, Graph, Op, Variable, copy_node, dependents
+from loopjax.ir.jax_call import JaxCall
+from loopjax.ir.scan import History, Linear, LoopPlan, MapOutput, Recurrence, Scan
+from loopjax.ir.schedule import Body, Box, Nest
+from loopjax.ir.weight_gradients import BatchedWeightGradients
+from loopjax.rewrite.block_sampling import drawn_ahead
+from loopjax.rewrite.cost_model import cost, is_pointwise, size_bytes
+from loopjax.rewrite.gpu_unroll import CARRIED, steps_per_launch
+from loopjax.rewrite.linear_recurrence import linear_parts, names
+from loopjax.rewrite.reduction_fusion import LINEAR
+from loopjax.rewrite.remat import LEAST_BYTES, is_cheap, store_products
 from loopjax.rewrite.target import Derivative, Target, within
 from loopjax.rewrite.unroll import steps_per_iteration
-from loopjax.trace.branch import IfElse
-from loopjax.trace.deferred import Deferred
-from loopjax.trace.derivative import Differentiated
-from loopjax.trace.graph import Apply, Graph, Variable, copy_node, dependents
-from loopjax.trace.jax_call import JaxCall
-from loopjax.trace.loop import History, Linear, LoopPlan, MapOutput, Recurrence, Scan
-from loopjax.trace.op import Op
-from loopjax.trace.schedule import Body, Box, Nest
 
 WINDOW = {"cpu": 4, "gpu": 16}
 """Past values up to which plain carries beat a ring buffer: on a GPU as many as the steps of an iteration, which so
@@ -75,7 +74,7 @@ def _planned(graph: Graph, target: Target, derivative: Derivative, wrt: Collecti
             kind = within(op, derivative)
             moving = {i for i, o in zip(op.given, node.inputs, strict=False) if o in reached}
             op = op.with_regions([_planned(op.region, target, kind, moving.union(op.differentiated), in_region=True)])
-        elif isinstance(op, Deferred):
+        elif isinstance(op, BatchedWeightGradients):
             taps = op.region.inputs[len(node.inputs) :]
             moving = {i for i, o in zip(op.region.inputs, node.inputs, strict=False) if o in reached}
             op = op.with_regions([_planned(op.region, target, derivative, moving.union(taps), in_region)])
@@ -150,7 +149,7 @@ def choose(op: Scan, node: Apply, target: Target, derivative: Derivative) -> Loo
     frozen = max(n_steps - op.truncate_gradient, 0) if op.truncate_gradient > 0 and derivative != "none" else 0
     plan = replace(plan, frozen=frozen)
     far = derivative in ("reverse", "any") or not target.on_cpu
-    if "blocks" in target and far and op.checkpoint is None and not op.progress:
+    if "far_taps" in target and far and op.checkpoint is None and not op.progress:
         plan = _in_blocks(op, n_steps, target, plan)
     plan = _stored(op, node, n_steps - frozen, target, plan) if op.truncate_gradient else plan
     alone = plan.block or plan.report or plan.checkpoint
@@ -162,7 +161,7 @@ def _stored(op: Scan, node: Apply, n_steps: int, target: Target, plan: LoopPlan)
     state = carried_bytes(op, plan.storage)
     cheap = is_cheap(op.body)
     if op.checkpoint is None:
-        if plan.derivative == "none" or "recompute" not in target or not cheap or state < LEAST_BYTES:
+        if plan.derivative == "none" or "remat" not in target or not cheap or state < LEAST_BYTES:
             return plan
         reason = f"{plan.reason}; all but states and products is computed again, which is cheaper than to store it"
         return replace(plan, checkpoint=Nest((Box((n_steps,)),), "products"), state_bytes=state, reason=reason)
@@ -180,8 +179,8 @@ def carried_bytes(op: Scan, storage: tuple[History, ...]) -> int:
     step = op.results([variable.type for variable in op.body.outputs])
     values = [*step.recurrences, *step.maps]
     pasts = [type for type, history in zip(values, storage, strict=True) for _ in range(_rows_held(history))]
-    folds = [values[fold.output].with_dtype(fold.dtype) for fold in op.folds if fold.kind not in LINEAR]
-    return size_bytes([*pasts, *step.states, *folds])
+    accumulators = [values[fold.output].with_dtype(fold.dtype) for fold in op.accumulators if fold.kind not in LINEAR]
+    return size_bytes([*pasts, *step.states, *accumulators])
 
 
 def _rows_held(history: History) -> int:
@@ -269,7 +268,7 @@ def _blocks(output: Recurrence | MapOutput, history: History, most: int) -> Hist
 
 def _is_map(op: Scan, derivative: Derivative) -> bool:
     truncated = derivative != "none" and op.truncate_gradient > 0
-    special = op.n_states or op.folds or op.checkpoint or op.progress or truncated
+    special = op.n_states or op.accumulators or op.checkpoint or op.progress or truncated
     return not op.recurrences and not special
 
 
@@ -301,13 +300,13 @@ def _linear(op: Scan, n_steps: int, target: Target, plan: LoopPlan) -> LoopPlan 
     """
     truncated = plan.derivative != "none" and op.truncate_gradient > 0
     plain = all(output.keep.every == 1 and output.keep.steps is None for output in op.outputs) and all(
-        fold.kind in WHOLE_FOLDS for fold in op.folds
+        fold.kind in WHOLE_FOLDS for fold in op.accumulators
     )
-    if "linear" not in target or target.on_cpu or n_steps < PARALLEL_STEPS or truncated or not plain:
+    if "linear_recurrence" not in target or target.on_cpu or n_steps < PARALLEL_STEPS or truncated or not plain:
         return None
     if not op.recurrences or op.n_states or op.checkpoint or op.progress or op.unroll or _has_while(op.body):
         return None
-    if op.dynamic and (op.folds or op.go_backwards or not all(output.keep.all for output in op.outputs)):
+    if op.dynamic and (op.accumulators or op.go_backwards or not all(output.keep.all for output in op.outputs)):
         return None
     if n_steps * plan.bytes > VMAP_BYTES:
         return None
@@ -332,7 +331,7 @@ def _last_alone(op: Scan, parts: tuple[Linear, ...]) -> tuple[Linear, ...]:
     """The parts, the last one as a reduction where nothing but its last value is read."""
     *before, last = parts
     reads = op.recurrences[last.recurrence].keep.last
-    alone = not op.maps and not any(fold.output == last.recurrence for fold in op.folds)
+    alone = not op.maps and not any(fold.output == last.recurrence for fold in op.accumulators)
     return (*before, last._replace(last=alone and bool(last.plus) and reads is not None and reads <= 1))
 
 

@@ -6,42 +6,45 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, TypeVar
 
-from loopjax.trace.derivative import Differentiated, Linearize
-from loopjax.trace.op import Op
+from loopjax.ir.autodiff import Differentiated, Linearize
+from loopjax.ir.graph import Op
 
 Derivative = Literal["none", "forward", "reverse", "any"]
 """What JAX may take of a graph, with respect to all of its inputs."""
 
 
 REWRITES = {
-    "merge": "equal nodes become one",
-    "terms": "what reductions over steps read elementwise of a loop is computed in it",
-    "fold": "reductions over the steps of a loop of known length are gathered in its carry",
-    "fewer": "steps at the end of a loop that nobody reads are not run",
-    "keep": "of a stack that is read at its end, the last steps alone are kept",
-    "windows": "of a stack that is read in part, those steps alone are kept",
-    "inside": "what is read of a stack beside its gradient is read where the loop runs",
-    "ranges": "a range that a loop reads is counted in its carry",
-    "constants": "what is known before a program runs is computed when it is rewritten",
-    "prune": "equal, fixed and unread parts of loops are dropped, what no step changes moves out",
-    "fuse": "independent loops of one length become one",
-    "pack": "many small states that are computed alike become one",
-    "logspace": "sums of exponentials over a matrix that no step changes are products",
-    "join": "products of a body that share an operand become one",
-    "hoist": "work that no step decides, draws too, is done for all steps at once, or for many",
-    "sink": "work that no later step reads is done behind the loop, for all steps at once",
-    "spell": "products of tiny matrices in a body are sums of elementwise products",
-    "pair": "two states that share work are the parts of one complex state",
-    "tile": "loops over many elements that never meet run for a part of them after the other",
-    "search": "sorted vectors are searched without a loop, on a GPU",
-    "defer": "the gradient of a matrix is one product behind the backward loop",
-    "vmap": "loops whose steps need no other run all at once",
-    "linear": "linear recurrences are parallel scans, where steps one after the other are slow: not on a CPU",
+    "cse": "common-subexpression elimination",
+    "producer_fusion": "elementwise producers of a reduction over steps are computed inside the loop",
+    "reduction_fusion": "reductions over the steps of a loop become accumulators in its carry",
+    "dead_iterations": "trailing steps that nobody reads are not run",
+    "saved_steps": "only the last steps are stacked, where only those are read",
+    "saved_windows": "only the steps that slices and strides read are stacked",
+    "slice_sinking": "reads of a stack that a differentiated region publishes move into the region",
+    "induction_variables": "a range that a loop reads becomes a counter in its carry",
+    "constant_folding": "operations on constants are evaluated, identities are removed",
+    "scan_cse": "equal sequences, states and outputs of a loop become one",
+    "licm": "loop-invariant code motion",
+    "dce": "dead code elimination, in loops and differentiated regions too",
+    "loop_fusion": "independent loops of equal length become one",
+    "vectorize_states": "many small states that are computed alike become one array",
+    "logsumexp": "logsumexp over a matrix that is the same at every step becomes a matrix product",
+    "fuse_products": "horizontal GEMM fusion: products of a body that share an operand become one",
+    "loop_prologue": "loop distribution: work on sequences and random keys becomes one batched op before the loop",
+    "block_sampling": "random draws of several steps are made at once",
+    "loop_epilogue": "loop distribution: work that no later step reads becomes one batched op after the loop",
+    "expand_products": "products of tiny matrices become sums of elementwise products",
+    "complex_states": "two states that share work become one complex state",
+    "tiling": "a loop over independent elements runs tile by tile",
+    "searchsorted": "a sorted vector is searched without a loop, on a GPU",
+    "weight_gradients": "the gradient of a matrix is one product after the backward loop",
+    "vmap": "a loop without recurrence runs all steps at once",
+    "linear_recurrence": "a linear recurrence runs as a parallel scan, on a GPU",
     "unroll": "several steps an iteration",
-    "recompute": "what is cheap is computed again for the gradient, not stored",
-    "blocks": "far taps under a derivative are read in blocks",
+    "remat": "cheap values are recomputed for the gradient instead of stored",
+    "far_taps": "far taps under a derivative are read in blocks",
 }
-"""What may be left out, and what it does. The other passes are what a program needs to run."""
+"""Optional rewrites by name, each with a summary. All other passes are required to run a program."""
 
 Value = bool | int
 """What a choice comes to: whether to do a thing, or how many."""

@@ -39,13 +39,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from loopjax.rewrite.cost import is_small, size_bytes
-from loopjax.rewrite.kernels import is_cheap
-from loopjax.rewrite.products import product
+from loopjax.ir.graph import Apply
+from loopjax.ir.scan import History, Scan
+from loopjax.ir.types import TensorType
+from loopjax.rewrite.cost_model import is_small, size_bytes
+from loopjax.rewrite.cpu_kernels import is_cheap
+from loopjax.rewrite.loop_products import product
 from loopjax.rewrite.target import Derivative
-from loopjax.trace.graph import Apply
-from loopjax.trace.loop import History, Scan
-from loopjax.trace.types import TensorType
 
 SMALL = 1024
 """Bytes up to which XLA on CPU compiles a loop into one function."""
@@ -94,7 +94,7 @@ def _of_elementwise(op: Scan, types: list[TensorType], stacked: list[TensorType]
         return _power(min(fits, most if cheap or len(types) == 1 else 2))
     if stacked:
         return 1
-    if op.folds:
+    if op.accumulators:
         return _of_folds(op, types, cheap)
     if not cheap:
         return 1
@@ -106,7 +106,10 @@ def _of_elementwise(op: Scan, types: list[TensorType], stacked: list[TensorType]
 def _of_folds(op: Scan, types: list[TensorType], cheap: bool) -> int:
     """XLA on CPU up to jaxlib 0.10 adds float64 arrays in small parts that go through the stack, and waits for each,
     unless more is done to them in one kernel (openxla/xla#42432)."""
-    if any(fold.kind not in ACCUMULATED for fold in op.folds) or max(math.prod(one.sizes) for one in types) < MANY:
+    if (
+        any(fold.kind not in ACCUMULATED for fold in op.accumulators)
+        or max(math.prod(one.sizes) for one in types) < MANY
+    ):
         return 1
     if not cheap:
         return 4

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loopjax import random
+from loopjax.ir.graph import Constant, Variable
+from loopjax.ir.types import TensorType
 from loopjax.tensor import constructors, examples, linalg, nnet, padding
 from loopjax.tensor.constructors import (
     CONSTRUCTORS,
@@ -260,9 +262,7 @@ from loopjax.tensor.special import (
 )
 from loopjax.trace.convert import as_variable, constant
 from loopjax.trace.grad import grad
-from loopjax.trace.graph import Constant, Variable
 from loopjax.trace.jacobian import Lop, Rop, hessian, jacobian
-from loopjax.trace.types import TensorType
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.config import config
+from loopjax.ir.graph import Variable, apply
+from loopjax.ir.op import register, table_op
+from loopjax.ir.public_ops import public_op
+from loopjax.ir.types import Shape, TensorType, broadcast_shapes, dtype_name
 from loopjax.tensor import direct
 from loopjax.tensor.elementwise import ge
 from loopjax.tensor.lengths import holes, size_list
 from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable, constant
-from loopjax.trace.graph import Variable, apply
-from loopjax.trace.methods import word
-from loopjax.trace.op import call, register
-from loopjax.trace.types import Shape, TensorType, broadcast_shapes, dtype_name
 
 
 def _check_sizes(lengths: Shape) -> None:
@@ -40,14 +40,14 @@ register(
 )
 
 
-@word
+@public_op
 def alloc(value: Any, *shape: Any) -> Variable:
     """An array of this shape, filled with ``value`` (broadcast). Sizes are ints or integer scalars."""
     static, symbolic = holes(shape, "shape")
     filled = as_variable(value)
     if filled.type.weak:
         filled = filled.astype(filled.dtype)
-    return apply(call("alloc", lengths=static), filled, *symbolic)[0]
+    return apply(table_op("alloc", lengths=static), filled, *symbolic)[0]
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Variable:
@@ -76,19 +76,19 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Variable:
     return alloc(value, *(model.shape[axis] for axis in range(model.ndim)))
 
 
-@word
+@public_op
 def zeros_like(x: Any, dtype: Any = None) -> Variable:
     """Zeros in the shape of ``x``, and in its dtype unless given."""
     return full_like(x, 0, dtype)
 
 
-@word
+@public_op
 def ones_like(x: Any, dtype: Any = None) -> Variable:
     """Ones in the shape of ``x``, and in its dtype unless given."""
     return full_like(x, 1, dtype)
 
 
-@word
+@public_op
 def fill(x: Any, value: Any) -> Variable:
     """``value`` in the shape and dtype of ``x``."""
     return full_like(x, value)
@@ -111,7 +111,7 @@ def _arange_run(lengths: tuple[int, int, int], dtype: str) -> Any:
 register("arange", _arange_run, _arange_type)
 
 
-@word
+@public_op
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Variable:
     """Integers from ``start`` (0) up to, not including, ``stop``, as a vector; int64 unless given.
 
@@ -125,7 +125,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Va
             raise TypeError(f"arange of floats takes no variables; write start + step * arange(n){here()}")
         return constant(np.arange(*given), dtype=dtype or config.floatX)
     static, symbolic = holes(given, "arange")
-    return apply(call("arange", lengths=static, dtype=dtype_name(dtype or "int64")), *symbolic)[0]
+    return apply(table_op("arange", lengths=static, dtype=dtype_name(dtype or "int64")), *symbolic)[0]
 
 
 def _eye_type(lengths: Shape, k: int, dtype: str) -> TensorType:
@@ -143,7 +143,7 @@ register("eye", _eye_run, _eye_type)
 def eye(n: Any, m: Any = None, k: int = 0, dtype: Any = None) -> Variable:
     """Ones on diagonal ``k`` of an ``(n, m)`` matrix of zeros; dtype floatX unless given."""
     static, symbolic = holes([n, n if m is None else m], "eye")
-    return apply(call("eye", lengths=static, k=k, dtype=dtype_name(dtype or config.floatX)), *symbolic)[0]
+    return apply(table_op("eye", lengths=static, k=k, dtype=dtype_name(dtype or config.floatX)), *symbolic)[0]
 
 
 def identity_like(x: Any, dtype: Any = None) -> Variable:
@@ -176,7 +176,7 @@ def linspace(start: Any, stop: Any, num: Any = 50, dtype: Any = None) -> Variabl
     static, symbolic = holes([num], "num")
     between = to if jnp.issubdtype(to, jnp.inexact) else config.floatX
     ends = [as_variable(end).astype(between) for end in (start, stop)]
-    return apply(call("linspace", lengths=static, dtype=to), *ends, *symbolic)[0]
+    return apply(table_op("linspace", lengths=static, dtype=to), *ends, *symbolic)[0]
 
 
 empty_like = zeros_like

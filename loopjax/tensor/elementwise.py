@@ -11,16 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from loopjax.ir.graph import Constant, Variable, apply
+from loopjax.ir.op import Operands, register, table_op
+from loopjax.ir.public_ops import public_op
+from loopjax.ir.types import TensorType, broadcast_shapes, dtype_name
 from loopjax.tensor import direct
 from loopjax.tensor.direct import compared, elementwise, logical
 from loopjax.tensor.operands import brought
 from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Constant, Variable, apply
-from loopjax.trace.methods import word
-from loopjax.trace.op import Operands, call, register
 from loopjax.trace.promotion import operand_dtypes
-from loopjax.trace.types import TensorType, broadcast_shapes, dtype_name
 
 
 class Unary(Protocol):
@@ -63,14 +63,14 @@ def pointwise(
         return TensorType(dtype, shape, weak)
 
     register(name, run, infer, "pointwise", operands, loops=loops)
-    op = call(name)
+    op = table_op(name)
 
     def record(*values: Any) -> Variable:
         return apply(op, *brought(operands, values))[0]
 
     record.__name__ = record.__qualname__ = name
     record.__doc__ = f"``{name}`` of each element. Inputs broadcast and are brought to one dtype."
-    return word(record)
+    return public_op(record)
 
 
 _KINDS = {NUMBER: "numbers", REAL: "real numbers", WHOLE: "integers", LOGICAL: "integers or booleans"}
@@ -202,7 +202,7 @@ acos, asin, atan, atan2 = arccos, arcsin, arctan, arctan2
 acosh, asinh, atanh = arccosh, arcsinh, arctanh
 
 
-@word
+@public_op
 def pow(x: Any, y: Any) -> Variable:
     """``x ** y``. A whole exponent, given as a number, multiplies, so that derivatives of any order are exact.
 
@@ -214,7 +214,7 @@ def pow(x: Any, y: Any) -> Variable:
         return _power(x, y)
     if exponent < 0 and x.type.is_integer:
         raise ValueError(f"integers have no negative powers; cast x to a float dtype, or write 1 / x ** n{here()}")
-    return apply(call("integer_pow", exponent=exponent), x)[0]
+    return apply(table_op("integer_pow", exponent=exponent), x)[0]
 
 
 def _whole(exponent: Variable, x: Variable) -> int | None:
@@ -234,7 +234,7 @@ def _integer_pow_type(type: TensorType, exponent: int) -> TensorType:
 register("integer_pow", lambda x, exponent: lax.integer_pow(x, exponent), _integer_pow_type, "pointwise")
 
 
-@word
+@public_op
 def cast(x: Any, dtype: Any) -> Variable:
     """``x`` as another dtype; floats become integers by truncation."""
     variable, name = as_variable(x), dtype_name(dtype)
@@ -245,7 +245,7 @@ def cast(x: Any, dtype: Any) -> Variable:
         if value.dtype.kind == "c" and _kind(name) != "c":
             value = value.real
         return Constant(value.astype(jnp.dtype(name)), variable.name)
-    return apply(call("cast", dtype=name), variable)[0]
+    return apply(table_op("cast", dtype=name), variable)[0]
 
 
 def _cast_type(type: TensorType, dtype: str) -> TensorType:
@@ -262,7 +262,7 @@ def _cast_run(x: Any, dtype: str) -> Any:
 register("cast", _cast_run, _cast_type, "pointwise")
 
 
-@word
+@public_op
 def clip(x: Any, min: Any, max: Any) -> Variable:
     """``x`` limited to the range from ``min`` to ``max``, of which one may be ``None``."""
     if min is None:
@@ -270,7 +270,7 @@ def clip(x: Any, min: Any, max: Any) -> Variable:
     return maximum(x, min) if max is None else _clip(x, min, max)
 
 
-@word
+@public_op
 def round(x: Any, mode: str = "half_to_even") -> Variable:
     """``x`` rounded to whole numbers; ``mode`` is ``half_to_even`` or ``half_away_from_zero``."""
     if mode == "half_to_even":
@@ -291,8 +291,8 @@ def _isclose_run(x: Any, y: Any, rtol: float, atol: float, equal_nan: bool) -> A
 register("isclose", _isclose_run, _isclose_type, "pointwise", "common")
 
 
-@word
+@public_op
 def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Variable:
     """Where ``abs(x - y) <= atol + rtol * abs(y)``; ``equal_nan`` counts two NaNs as close."""
-    op = call("isclose", rtol=float(rtol), atol=float(atol), equal_nan=bool(equal_nan))
+    op = table_op("isclose", rtol=float(rtol), atol=float(atol), equal_nan=bool(equal_nan))
     return apply(op, *brought("common", [x, y]))[0]

@@ -6,11 +6,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from loopjax.trace.graph import Variable, apply
-from loopjax.trace.lengths import steps_of_pairs
-from loopjax.trace.methods import word
-from loopjax.trace.op import call, register
-from loopjax.trace.types import TensorType
+from loopjax.ir.graph import Variable, apply
+from loopjax.ir.lengths import steps_of_pairs
+from loopjax.ir.op import register, table_op
+from loopjax.ir.public_ops import public_op
+from loopjax.ir.types import TensorType
 
 
 def _vector(type: TensorType, *rest: TensorType, **parameters: Any) -> TensorType:
@@ -35,7 +35,7 @@ register(
 )
 
 
-@word
+@public_op
 def example_lengths(
     lengths: Variable, most: list[tuple[Any, str, int]], label: str, n_steps: Variable | None = None
 ) -> Variable:
@@ -46,17 +46,17 @@ def example_lengths(
     """
     rows = [size for size, _, _ in most] + ([] if n_steps is None else [n_steps])
     needs = tuple((name, span) for _, name, span in most)
-    return apply(call("example_lengths", scan=label, needs=needs), lengths, *rows)[0]
+    return apply(table_op("example_lengths", scan=label, needs=needs), lengths, *rows)[0]
 
 
-@word
+@public_op
 def of_batch(x: Variable, lengths: Variable, axis: int, what: str) -> Variable:
     """``x``, whose ``axis`` has as many elements as ``lengths``: an error that says ``what`` it is otherwise."""
-    return apply(call("of_batch", axis=axis, what=what), x, lengths)[0]
+    return apply(table_op("of_batch", axis=axis, what=what), x, lengths)[0]
 
 
-@word
+@public_op
 def lane_steps(lengths: Variable, most: Variable) -> Variable:
     """How many steps two examples after one another take at most, the longest with the shortest; see
     ``steps_of_pairs``."""
-    return apply(call("steps_of_pairs"), lengths, most)[0]
+    return apply(table_op("steps_of_pairs"), lengths, most)[0]

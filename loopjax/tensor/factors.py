@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 
 from loopjax.errors import UnsupportedError
+from loopjax.ir.graph import Variable, apply
+from loopjax.ir.op import register, table_op
+from loopjax.ir.types import Shape, TensorType, broadcast_shapes, merge_dims
 from loopjax.tensor.elementwise import real_dtype
 from loopjax.tensor.matrix_types import rows_and_columns, shorter, side, solvable_dtype
 from loopjax.tensor.operands import brought
 from loopjax.tensor.place import here
-from loopjax.trace.graph import Variable, apply
-from loopjax.trace.op import call, register
-from loopjax.trace.types import Shape, TensorType, broadcast_shapes, merge_dims
 
 
 def mirrored(x: Any, lower: bool) -> Any:
@@ -56,7 +56,7 @@ def cholesky(x: Any, lower: bool = True, on_error: str = "nan", check_finite: bo
             f"cholesky gives NaN for a matrix that is not positive definite; write on_error='nan' and test the result "
             f"with isnan, got on_error={on_error!r}{here()}"
         )
-    return apply(call("cholesky", lower=bool(lower)), *brought("float", [x]))[0]
+    return apply(table_op("cholesky", lower=bool(lower)), *brought("float", [x]))[0]
 
 
 def _eigh_type(type: TensorType, lower: bool) -> tuple[TensorType, TensorType]:
@@ -80,7 +80,7 @@ def eigh(a: Any, UPLO: str = "L") -> tuple[Variable, ...]:  # noqa: N803 - NumPy
     """
     if UPLO not in ("L", "U"):
         raise ValueError(f"eigh reads the triangle UPLO='L' or 'U', not {UPLO!r}{here()}")
-    return apply(call("eigh", lower=UPLO == "L"), *brought("float", [a]))
+    return apply(table_op("eigh", lower=UPLO == "L"), *brought("float", [a]))
 
 
 def _batches(types: tuple[TensorType, ...]) -> list[Shape]:
@@ -125,7 +125,7 @@ def eigvalsh(a: Any, b: Any = None, lower: bool = True) -> Variable:
     """The eigenvalues in ascending order of symmetric matrices ``a``: each ``w`` of ``a x = w x``, or of
     ``a x = w b x`` with positive definite ``b``. Reads one triangle of each."""
     given = [a] if b is None else [a, b]
-    return apply(call("eigvalsh", lower=bool(lower)), *brought("float", given))[0]
+    return apply(table_op("eigvalsh", lower=bool(lower)), *brought("float", given))[0]
 
 
 def _svd_type(type: TensorType, full_matrices: bool, compute_uv: bool) -> TensorType | tuple[TensorType, ...]:
@@ -159,7 +159,9 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     ``full_matrices=False``, ``k`` the lesser of both. The gradient needs those, or square matrices; that of vectors is
     infinite or NaN where two values are equal.
     """
-    outputs = apply(call("svd", full_matrices=bool(full_matrices), compute_uv=bool(compute_uv)), *brought("float", [a]))
+    outputs = apply(
+        table_op("svd", full_matrices=bool(full_matrices), compute_uv=bool(compute_uv)), *brought("float", [a])
+    )
     return outputs if compute_uv else outputs[0]
 
 
@@ -186,5 +188,5 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     """
     if mode not in ("reduced", "complete", "r"):
         raise ValueError(f"qr takes mode 'reduced', 'complete' or 'r', not {mode!r}{here()}")
-    outputs = apply(call("qr", mode=mode), *brought("float", [a]))
+    outputs = apply(table_op("qr", mode=mode), *brought("float", [a]))
     return outputs[0] if mode == "r" else outputs

@@ -8,12 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from loopjax.ir.graph import Variable, apply
+from loopjax.ir.op import TableOp, register, table_op
+from loopjax.ir.public_ops import public_op
+from loopjax.ir.types import TensorType
 from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Variable, apply
-from loopjax.trace.methods import word
-from loopjax.trace.op import Call, call, register
-from loopjax.trace.types import TensorType
 
 
 def _same(type: TensorType, **parameters: Any) -> TensorType:
@@ -52,36 +52,36 @@ register("grad_scale", lambda x, multiplier: _scaling(multiplier)(x), _same, "po
 register("grad_clip", lambda x, lower, upper: _clipping(lower, upper)(x), _same, "pointwise")
 
 
-@word
+@public_op
 def disconnected_grad(x: Any) -> Variable:
     """``x``, of which the result does not count as depending: ``grad`` raises where there is no other way to ``x``."""
-    return apply(call("disconnected_grad"), as_variable(x))[0]
+    return apply(table_op("disconnected_grad"), as_variable(x))[0]
 
 
-@word
+@public_op
 def zero_grad(x: Any) -> Variable:
     """``x``, with derivatives of zero. The result depends on ``x``, so that ``grad`` gives zeros and does not raise."""
-    return apply(call("zero_grad"), as_variable(x))[0]
+    return apply(table_op("zero_grad"), as_variable(x))[0]
 
 
-@word
+@public_op
 def consider_constant(x: Any) -> Variable:
     """The same as ``zero_grad``; Aesara has both."""
     return zero_grad(x)
 
 
-@word
+@public_op
 def grad_scale(x: Any, multiplier: float) -> Variable:
     """``x``, of shape and dtype as it is, with derivatives of both modes multiplied by the number ``multiplier``.
 
     Second derivatives are those of the first ones as they are; Aesara multiplies them once more.
     Source: Ganin and Lempitsky (2015), Unsupervised Domain Adaptation by Backpropagation, section 3, where it is -1.
     """
-    op = call("grad_scale", multiplier=_number(multiplier, "multiplier"))
+    op = table_op("grad_scale", multiplier=_number(multiplier, "multiplier"))
     return _of_floats(op, x)
 
 
-@word
+@public_op
 def grad_clip(x: Any, lower_bound: float, upper_bound: float) -> Variable:
     """``x``, of shape and dtype as it is; each element of the gradient that flows back is limited to the range between
     two numbers.
@@ -94,13 +94,13 @@ def grad_clip(x: Any, lower_bound: float, upper_bound: float) -> Variable:
     lower, upper = _number(lower_bound, "lower_bound"), _number(upper_bound, "upper_bound")
     if not lower <= upper:
         raise ValueError(f"grad_clip: lower_bound {lower} is above upper_bound {upper}{here()}")
-    return _of_floats(call("grad_clip", lower=lower, upper=upper), x)
+    return _of_floats(table_op("grad_clip", lower=lower, upper=upper), x)
 
 
-def _of_floats(op: Call, x: Any) -> Variable:
+def _of_floats(op: TableOp, x: Any) -> Variable:
     """What is not float has no gradient to change."""
     variable = as_variable(x)
-    return apply(op if variable.type.is_float else call("zero_grad"), variable)[0]
+    return apply(op if variable.type.is_float else table_op("zero_grad"), variable)[0]
 
 
 def _number(value: Any, argument: str) -> float:

@@ -8,6 +8,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from loopjax.ir.graph import Constant, Variable, apply
+from loopjax.ir.op import Entry, TableOp, register, table_op
+from loopjax.ir.public_ops import public_op
+from loopjax.ir.types import Shape, TensorType, broadcast_shapes
 from loopjax.tensor.axes import normal_axis
 from loopjax.tensor.creation import alloc
 from loopjax.tensor.elementwise import clip, mod, neq, second
@@ -16,11 +20,7 @@ from loopjax.tensor.place import here
 from loopjax.tensor.shape import dim, reshape, stack
 from loopjax.tensor.windows import Bounds, bounds, is_window, put_back, slides, window
 from loopjax.trace.convert import as_variable, constant
-from loopjax.trace.graph import Constant, Variable, apply
-from loopjax.trace.methods import word
-from loopjax.trace.op import Call, Entry, call, register
 from loopjax.trace.promotion import common_dtype
-from loopjax.trace.types import Shape, TensorType, broadcast_shapes
 
 
 class _Key(NamedTuple):
@@ -209,7 +209,7 @@ register("set", None, _write_type, broadcasts=_value_and_part)
 register("inc", None, _write_type, broadcasts=_value_and_part)
 
 
-@word
+@public_op
 def index(x: Any, key: Any) -> Variable:
     """``x[key]``: ints, slices, ``None``, ``...``, integer arrays and symbolic integers, as in NumPy.
 
@@ -218,7 +218,7 @@ def index(x: Any, key: Any) -> Variable:
     """
     variable = as_variable(x)
     owner = variable.owner
-    if owner is not None and isinstance(owner.op, Call) and owner.op.row == "shape" and isinstance(key, int):
+    if owner is not None and isinstance(owner.op, TableOp) and owner.op.row == "shape" and isinstance(key, int):
         return dim(owner.inputs[0], _axis(key, owner.inputs[0]))
     entries = _entries(variable, key)
     if any(slides(entry) for entry in entries):
@@ -228,7 +228,7 @@ def index(x: Any, key: Any) -> Variable:
         if not inner:
             return variable
     read = _read_key(entries)
-    op = call("index", pattern=read.pattern, lengths=read.lengths)
+    op = table_op("index", pattern=read.pattern, lengths=read.lengths)
     return apply(op, variable, *read.arrays, *read.symbolic)[0]
 
 
@@ -244,7 +244,7 @@ def _axis(key: int, x: Variable) -> int:
     return key
 
 
-@word
+@public_op
 def rows(x: Variable) -> Iterator[Variable]:
     """``x[0]``, ``x[1]``, ... where the length is known. Raises ``TypeError`` where it is not."""
     if x.ndim == 0:
@@ -255,13 +255,13 @@ def rows(x: Variable) -> Iterator[Variable]:
     return iter([index(x, position) for position in range(count)])
 
 
-@word
+@public_op
 def set_subtensor(part: Any, value: Any) -> Variable:
     """``set_subtensor(x[key], value)``: ``x`` with that part replaced; writes out of bounds are dropped."""
     return _write("set", part, value)
 
 
-@word
+@public_op
 def inc_subtensor(part: Any, value: Any) -> Variable:
     """``inc_subtensor(x[key], value)``: ``x`` with ``value`` added to that part, repeated indices adding up."""
     return _write("inc", part, value)
@@ -271,7 +271,7 @@ def _write(row: str, part: Any, value: Any) -> Variable:
     node = part.owner if isinstance(part, Variable) else None
     if isinstance(part, Variable) and is_window(part, inner=False):
         return put_back(part, _write(row, index(part, ...), value))
-    if node is None or not isinstance(node.op, Call) or node.op.row != "index":
+    if node is None or not isinstance(node.op, TableOp) or node.op.row != "index":
         raise TypeError(f"{row}_subtensor takes an indexed variable such as x[i], got {part!r:.80}{here()}")
     x, *rest = node.inputs
     new = as_variable(value)
@@ -280,11 +280,11 @@ def _write(row: str, part: Any, value: Any) -> Variable:
             f"{row}_subtensor puts {new.type} into {x.type}, which loses precision; "
             f"cast it with .astype({x.dtype!r}){here()}"
         )
-    written = apply(Call(row, node.op.params), x, new.astype(x.dtype), *rest)[0]
+    written = apply(TableOp(row, node.op.params), x, new.astype(x.dtype), *rest)[0]
     return put_back(x, written) if is_window(x, inner=True) else written
 
 
-@word
+@public_op
 def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Variable:
     """``x[indices]`` along ``axis``, or of the flattened array.
 
@@ -326,7 +326,7 @@ register(
 )
 
 
-@word
+@public_op
 def nonzero(x: Any, return_matrix: bool = False) -> Any:
     """Where ``x`` is not zero: for each axis an int64 vector of positions, in C order; with ``return_matrix`` a matrix
     with a row for each axis.
@@ -338,7 +338,7 @@ def nonzero(x: Any, return_matrix: bool = False) -> Any:
     if variable.ndim == 0:
         raise ValueError(f"nonzero takes an array, got the scalar {variable!r}{here()}")
     mask = variable if variable.dtype == "bool" else neq(variable, 0)
-    flat = apply(call("nonzero"), mask if mask.ndim == 1 else reshape(mask, (-1,)))[0]
+    flat = apply(table_op("nonzero"), mask if mask.ndim == 1 else reshape(mask, (-1,)))[0]
     places = (flat,) if mask.ndim == 1 else _unraveled(flat, mask)
     return stack(*places) if return_matrix else places
 
@@ -358,7 +358,7 @@ def flatnonzero(x: Any) -> Variable:
     return places
 
 
-@word
+@public_op
 def nonzero_values(x: Any) -> Variable:
     """The elements of ``x`` that are not zero, in C order."""
     flat = reshape(x, (-1,))

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from loopjax.ir.graph import Constant, Variable
 from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Constant, Variable
 
 
 def size_list(shape: Any, argument: str = "shape", count: int | None = None) -> list[Any]:

@@ -9,6 +9,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from loopjax.ir.graph import Variable, apply
+from loopjax.ir.op import register, table_op
+from loopjax.ir.types import TensorType
 from loopjax.tensor.axes import Axis, normal_axis
 from loopjax.tensor.elementwise import real_dtype
 from loopjax.tensor.matrix_types import side, solvable_dtype
@@ -16,9 +19,6 @@ from loopjax.tensor.operands import brought
 from loopjax.tensor.place import here
 from loopjax.tensor.systems import matrix_inverse
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Variable, apply
-from loopjax.trace.op import call, register
-from loopjax.trace.types import TensorType
 
 
 def _det_type(type: TensorType) -> TensorType:
@@ -37,12 +37,12 @@ register("slogdet", lambda x: tuple(jnp.linalg.slogdet(x)), _slogdet_type, opera
 
 def det(x: Any) -> Variable:
     """The determinants of square matrices ``(..., n, n)``."""
-    return apply(call("det"), *brought("float", [x]))[0]
+    return apply(table_op("det"), *brought("float", [x]))[0]
 
 
 def slogdet(x: Any) -> tuple[Variable, ...]:
     """The signs of the determinants, and the logarithms of their absolute values, where ``det`` would overflow."""
-    return apply(call("slogdet"), *brought("float", [x]))
+    return apply(table_op("slogdet"), *brought("float", [x]))
 
 
 def _same_square(type: TensorType) -> TensorType:
@@ -64,7 +64,7 @@ def expm(x: Any) -> Variable:
 
     NaN where more than 16 squarings are needed, at norms of about 3e5.
     """
-    return apply(call("expm"), *brought("float", [x]))[0]
+    return apply(table_op("expm"), *brought("float", [x]))[0]
 
 
 def matrix_power(M: Any, n: int) -> Variable:  # noqa: N803 - NumPy's name
@@ -76,7 +76,7 @@ def matrix_power(M: Any, n: int) -> Variable:  # noqa: N803 - NumPy's name
             f"matrix_power takes an int, got {n!r}; use scan for a power that is a value{here()}"
         ) from error
     matrix = as_variable(M) if count >= 0 else matrix_inverse(M)
-    return apply(call("matrix_power", n=abs(count)), matrix)[0]
+    return apply(table_op("matrix_power", n=abs(count)), matrix)[0]
 
 
 Order = float | str | None
@@ -112,4 +112,4 @@ def norm(x: Any, ord: Order = None, axis: Axis = None, keepdims: bool = False) -
     allowed = order in _MATRIX_ORDERS if len(axes) == 2 else not isinstance(order, str)
     if not allowed:
         raise ValueError(f"norm of {'matrices' if len(axes) == 2 else 'vectors'} takes no ord={ord!r}{here()}")
-    return apply(call("norm", ord=order, axis=axes, keepdims=bool(keepdims)), variable)[0]
+    return apply(table_op("norm", ord=order, axis=axes, keepdims=bool(keepdims)), variable)[0]

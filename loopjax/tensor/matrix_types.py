@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from loopjax.ir.types import TensorType, merge_dims
 from loopjax.trace.promotion import float_dtype
-from loopjax.trace.types import TensorType, merge_dims
 
 _HALF = ("float16", "bfloat16")
 

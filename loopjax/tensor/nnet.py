@@ -7,6 +7,10 @@ from typing import Any
 
 import jax
 
+from loopjax.ir.graph import Variable, apply
+from loopjax.ir.op import TableOp, register, table_op
+from loopjax.ir.public_ops import public_op
+from loopjax.ir.types import Shape, TensorType
 from loopjax.tensor.creation import arange
 from loopjax.tensor.elementwise import REAL, Unary, add, clip, log, mul, neg, pointwise, sigmoid, softplus, switch
 from loopjax.tensor.elementwise import relu as _plain_relu
@@ -14,11 +18,7 @@ from loopjax.tensor.operands import brought
 from loopjax.tensor.place import here
 from loopjax.tensor.special import log_softmax, softmax
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Variable, apply
-from loopjax.trace.methods import word
-from loopjax.trace.op import Call, call, register
 from loopjax.trace.promotion import common_dtype
-from loopjax.trace.types import Shape, TensorType
 
 __all__ = [
     "binary_crossentropy",
@@ -68,10 +68,10 @@ def softmax_with_bias(x: Any, b: Any) -> Variable:
     return softmax(as_variable(x) + b)
 
 
-def _made_by(variable: Variable, row: str) -> tuple[Call, Variable] | None:
+def _made_by(variable: Variable, row: str) -> tuple[TableOp, Variable] | None:
     """The op that computes a variable and what it is of, if it is this one."""
     node = variable.owner
-    if node is None or not isinstance(node.op, Call) or node.op.row != row:
+    if node is None or not isinstance(node.op, TableOp) or node.op.row != row:
         return None
     return node.op, node.inputs[0]
 
@@ -116,7 +116,7 @@ def _log_rows(coding: Variable) -> Variable:
     if (made := _made_by(coding, "softmax")) is None:
         return log(coding)
     op, inside = made
-    return apply(Call("log_softmax", op.params), inside)[0]
+    return apply(TableOp("log_softmax", op.params), inside)[0]
 
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
@@ -186,7 +186,7 @@ def _conv2d_run(
 register("conv2d", _conv2d_run, _conv2d_type, operands="float")
 
 
-@word
+@public_op
 def conv2d(
     input: Any,
     filters: Any,
@@ -208,7 +208,7 @@ def conv2d(
     images, weights = brought("float", [input, filters])
     if images.ndim != 4 or weights.ndim != 4:
         raise ValueError(f"conv2d takes images and filters of 4 dimensions, got {images!r} and {weights!r}{here()}")
-    op = call(
+    op = table_op(
         "conv2d",
         border=_border(border_mode),
         stride=_pair(subsample, "subsample"),

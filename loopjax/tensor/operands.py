@@ -8,12 +8,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from loopjax.ir.graph import Constant, Variable, apply
+from loopjax.ir.op import Operands, register, table_op
+from loopjax.ir.types import TensorType, is_inexact
 from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Constant, Variable, apply
-from loopjax.trace.op import Operands, call, register
 from loopjax.trace.promotion import fold_weak, operand_dtypes
-from loopjax.trace.types import TensorType, is_inexact
 
 
 def brought(operands: Operands, values: Sequence[Any]) -> list[Variable]:
@@ -36,7 +36,7 @@ def _becomes_float(variable: Variable, dtype: str) -> bool:
 def _as_float(variable: Variable, dtype: str) -> Variable:
     """An integer variable as the float that it meets, weak where it is weak."""
     if not isinstance(variable, Constant):
-        return apply(call("as_float", dtype=dtype), variable)[0]
+        return apply(table_op("as_float", dtype=dtype), variable)[0]
     number = variable.data if variable.exact is None else variable.exact
     made = Constant(np.asarray(number).astype(jnp.dtype(dtype)), variable.name, weak=variable.type.weak)
     made.exact = variable.exact

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from loopjax.trace.lengths import capacity
-from loopjax.trace.op import register
-from loopjax.trace.types import Shape, TensorType, fill_value, unwritten
+from loopjax.ir.lengths import capacity
+from loopjax.ir.op import register
+from loopjax.ir.types import Shape, TensorType, fill_value, unwritten
 
 Filling = Literal["zero", "one", "least", "greatest"]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from loopjax.errors import where
-from loopjax.trace.source import user_source
+from loopjax.errors import user_source, where
 
 
 def here() -> str:

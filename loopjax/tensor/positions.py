@@ -7,6 +7,9 @@ from typing import Any
 import jax.numpy as jnp
 
 from loopjax.config import config
+from loopjax.ir.graph import Constant, Variable, apply
+from loopjax.ir.op import register, table_op
+from loopjax.ir.types import TensorType
 from loopjax.tensor.creation import arange, zeros
 from loopjax.tensor.elementwise import clip, eq, lt, maximum, minimum, switch
 from loopjax.tensor.indexing import inc_subtensor, set_subtensor
@@ -15,9 +18,6 @@ from loopjax.tensor.place import here
 from loopjax.tensor.reduction import max
 from loopjax.tensor.shape import dim, shape_padright
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Constant, Variable, apply
-from loopjax.trace.op import call, register
-from loopjax.trace.types import TensorType
 
 
 def to_one_hot(y: Any, nb_class: Any, dtype: Any = None) -> Variable:
@@ -72,7 +72,9 @@ def searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Vari
         raise ValueError(f"searchsorted takes a sorted vector, got {x!r}{here()}")
     if side not in ("left", "right"):
         raise ValueError(f"searchsorted side is 'left' or 'right', not {side!r}{here()}")
-    return apply(call("searchsorted", side=side, method="scan"), x if sorter is None else x[sorter], as_variable(v))[0]
+    return apply(
+        table_op("searchsorted", side=side, method="scan"), x if sorter is None else x[sorter], as_variable(v)
+    )[0]
 
 
 def fill_diagonal(a: Any, val: Any) -> Variable:

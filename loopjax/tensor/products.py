@@ -8,6 +8,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from loopjax.ir.graph import Variable, apply
+from loopjax.ir.op import register, table_op
+from loopjax.ir.public_ops import public_op
+from loopjax.ir.types import Shape, TensorType, broadcast_shapes, merge_dims
 from loopjax.tensor.axes import normal_axis
 from loopjax.tensor.elementwise import conj, mul
 from loopjax.tensor.operands import brought
@@ -15,11 +19,7 @@ from loopjax.tensor.place import here
 from loopjax.tensor.reduction import sum
 from loopjax.tensor.shape import flatten, moveaxis
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Variable, apply
-from loopjax.trace.methods import word
-from loopjax.trace.op import call, register
 from loopjax.trace.promotion import common_dtype
-from loopjax.trace.types import Shape, TensorType, broadcast_shapes, merge_dims
 
 
 def _contract(a: int | None, b: int | None, x: TensorType, y: TensorType) -> None:
@@ -65,24 +65,24 @@ register("matmul", jnp.matmul, _matmul_type, operands="common", broadcasts=lambd
 register("outer", jnp.outer, _outer_type, operands="common")
 
 
-@word
+@public_op
 def dot(x: Any, y: Any) -> Variable:
     """The product over the last axis of ``x`` and the last but one (or only) of ``y``."""
     left, right = brought("common", [x, y])
     if left.ndim == 0 or right.ndim == 0:
         return left * right
-    return apply(call("dot"), left, right)[0]
+    return apply(table_op("dot"), left, right)[0]
 
 
-@word
+@public_op
 def matmul(x: Any, y: Any) -> Variable:
     """The matrix product, batched over leading axes, which broadcast."""
-    return apply(call("matmul"), *brought("common", [x, y]))[0]
+    return apply(table_op("matmul"), *brought("common", [x, y]))[0]
 
 
 def outer(x: Any, y: Any) -> Variable:
     """Every product of an element of the vector ``x`` with one of ``y``."""
-    return apply(call("outer"), *brought("common", [flatten(x), flatten(y)]))[0]
+    return apply(table_op("outer"), *brought("common", [flatten(x), flatten(y)]))[0]
 
 
 def _kron_type(x: TensorType, y: TensorType) -> TensorType:
@@ -98,7 +98,7 @@ register("kron", jnp.kron, _kron_type, operands="common")
 def kron(a: Any, b: Any) -> Variable:
     """The Kronecker product: ``a`` with each element replaced by its product with ``b``. The array of fewer axes
     gets axes of size 1 before its own, as in NumPy."""
-    return apply(call("kron"), *brought("common", [a, b]))[0]
+    return apply(table_op("kron"), *brought("common", [a, b]))[0]
 
 
 def matrix_dot(*args: Any) -> Variable:
@@ -120,7 +120,7 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Variable:
     left, right = (tuple(normal_axis(a, v.ndim) for a in one) for one, v in zip(pair, (x, y), strict=True))
     if len(left) != len(right):
         raise ValueError(f"tensordot sums over {len(left)} axes of one operand and {len(right)} of the other{here()}")
-    return apply(call("tensordot", left=left, right=right), *brought("common", [x, y]))[0]
+    return apply(table_op("tensordot", left=left, right=right), *brought("common", [x, y]))[0]
 
 
 def inner(x: Any, y: Any) -> Variable:
@@ -151,7 +151,7 @@ def _tensordot_run(x: Any, y: Any, left: tuple[int, ...], right: tuple[int, ...]
 register("tensordot", _tensordot_run, _tensordot_type, operands="common")
 
 
-@word
+@public_op
 def batched_dot(x: Any, y: Any) -> Variable:
     """``dot`` of each element of ``x`` with that of ``y``, along their first axes."""
     x, y = as_variable(x), as_variable(y)
@@ -183,14 +183,14 @@ def _diagonal_run(x: Any, offset: int, axis1: int, axis2: int) -> Any:
 register("diagonal", _diagonal_run, _diagonal_type)
 
 
-@word
+@public_op
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
     """The diagonal ``offset`` places above the main one of each matrix along two axes, as the last axis."""
     variable = as_variable(x)
     first, second = normal_axis(axis1, variable.ndim), normal_axis(axis2, variable.ndim)
     if first == second:
         raise ValueError(f"a diagonal runs along two axes, got {axis1} and {axis2}{here()}")
-    return apply(call("diagonal", offset=int(offset), axis1=first, axis2=second), variable)[0]
+    return apply(table_op("diagonal", offset=int(offset), axis1=first, axis2=second), variable)[0]
 
 
 extract_diag = diagonal
@@ -216,20 +216,20 @@ def alloc_diag(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Varia
     variable = as_variable(x)
     if variable.ndim == 0:
         raise ValueError(f"alloc_diag takes vectors, got {variable!r}{here()}")
-    matrices = apply(call("diag", k=int(offset)), variable)[0]
+    matrices = apply(table_op("diag", k=int(offset)), variable)[0]
     return matrices if variable.ndim == 1 and axis1 < axis2 else moveaxis(matrices, (-2, -1), (axis1, axis2))
 
 
-@word
+@public_op
 def diag(x: Any, k: int = 0) -> Variable:
     """Diagonal ``k`` of a matrix, or the matrix of zeros with the vector ``x`` on diagonal ``k``."""
     variable = as_variable(x)
     if variable.ndim not in (1, 2):
         raise ValueError(f"diag takes a vector or a matrix, got {variable!r}{here()}")
-    return diagonal(variable, k) if variable.ndim == 2 else apply(call("diag", k=int(k)), variable)[0]
+    return diagonal(variable, k) if variable.ndim == 2 else apply(table_op("diag", k=int(k)), variable)[0]
 
 
-@word
+@public_op
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
     """The sum of ``diagonal(x, offset, axis1, axis2)``."""
     return sum(diagonal(x, offset, axis1, axis2), axis=-1)
@@ -243,13 +243,13 @@ register("tril", lambda x, k: jnp.tril(x, k), _triangle_type)
 register("triu", lambda x, k: jnp.triu(x, k), _triangle_type)
 
 
-@word
+@public_op
 def tril(x: Any, k: int = 0) -> Variable:
     """The matrices of the last two axes, with zeros above diagonal ``k``."""
     return _triangle("tril", x, k)
 
 
-@word
+@public_op
 def triu(x: Any, k: int = 0) -> Variable:
     """The matrices of the last two axes, with zeros below diagonal ``k``."""
     return _triangle("triu", x, k)
@@ -259,4 +259,4 @@ def _triangle(row: str, x: Any, k: int) -> Variable:
     variable = as_variable(x)
     if variable.ndim < 2:
         raise ValueError(f"{row} takes matrices, got {variable!r}{here()}")
-    return apply(call(row, k=int(k)), variable)[0]
+    return apply(table_op(row, k=int(k)), variable)[0]

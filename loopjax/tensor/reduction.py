@@ -12,16 +12,16 @@ import numpy as np
 from jax import lax
 
 from loopjax.config import config
+from loopjax.ir.graph import Variable, apply
+from loopjax.ir.op import register, table_op
+from loopjax.ir.public_ops import public_op
+from loopjax.ir.types import TensorType, dtype_name
 from loopjax.tensor import direct
 from loopjax.tensor.axes import Axis, normal_axes, normal_axis
 from loopjax.tensor.direct import reduction
 from loopjax.tensor.elementwise import absolute, isclose, sqr, sqrt
 from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Variable, apply
-from loopjax.trace.methods import word
-from loopjax.trace.op import call, register
-from loopjax.trace.types import TensorType, dtype_name
 
 
 def _reduced(type: TensorType, axis: tuple[int, ...], keepdims: bool, dtype: str | None) -> TensorType:
@@ -59,7 +59,7 @@ def _check_some(type: TensorType, axis: tuple[int, ...]) -> None:
 
 def _record(name: str, variable: Variable, axis: Axis, keepdims: bool, dtype: str) -> Variable:
     axes = normal_axes(axis, variable.ndim)
-    return apply(call(name, axis=axes, keepdims=bool(keepdims), dtype=dtype), variable)[0]
+    return apply(table_op(name, axis=axes, keepdims=bool(keepdims), dtype=dtype), variable)[0]
 
 
 def _register(name: str, run: Callable[..., Any], cast: bool, some: bool) -> None:
@@ -93,7 +93,7 @@ def _accumulation(name: str, run: Callable[..., Any], result: Callable[[str], st
         f"``{name}`` along ``axis`` (an int, several, or all by default); ``keepdims`` leaves them with size 1. "
         f"``dtype`` is that of the result."
     )
-    return word(record)
+    return public_op(record)
 
 
 def _choice(
@@ -110,7 +110,7 @@ def _choice(
     record.__doc__ = (
         f"``{name}`` along ``axis`` (an int, several, or all by default); ``keepdims`` leaves them with size 1."
     )
-    return word(record)
+    return public_op(record)
 
 
 sum = _accumulation("sum", reduction(lax.reduce_sum, jnp.sum), _sum_of)
@@ -124,25 +124,25 @@ logsumexp = _choice("logsumexp", jax.scipy.special.logsumexp, _float_of, cast=Tr
 amax, amin = max, min
 
 
-@word
+@public_op
 def max_and_argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> tuple[Variable, Variable]:
     """The largest elements along ``axis``, and where they are."""
     return max(x, axis, keepdims), argmax(x, axis, keepdims)
 
 
-@word
+@public_op
 def allclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Variable:
     """Whether all of ``isclose(x, y)`` hold, a bool scalar."""
     return all(isclose(x, y, rtol, atol, equal_nan))
 
 
-@word
+@public_op
 def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Variable:
     """The variance along ``axis``; divides by the count less ``ddof``."""
     variable = as_variable(x)
     axes = normal_axes(axis, variable.ndim)
     to = _real_of(variable.dtype)
-    return apply(call("var", axis=axes, ddof=ddof, keepdims=bool(keepdims), dtype=to), variable)[0]
+    return apply(table_op("var", axis=axes, ddof=ddof, keepdims=bool(keepdims), dtype=to), variable)[0]
 
 
 def _var_type(type: TensorType, axis: tuple[int, ...], ddof: int, keepdims: bool, dtype: str) -> TensorType:
@@ -157,7 +157,7 @@ def _var_run(x: Any, axis: tuple[int, ...], ddof: int, keepdims: bool, dtype: st
 register("var", _var_run, _var_type, "reduce")
 
 
-@word
+@public_op
 def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Variable:
     """The standard deviation along ``axis``."""
     return sqrt(var(x, axis, ddof, keepdims))
@@ -180,11 +180,11 @@ def _picker(name: str, run: Callable[..., Any]) -> Callable[..., Variable]:
         variable = as_variable(x)
         if axis is not None:
             axis = normal_axis(axis, variable.ndim)
-        return apply(call(name, axis=axis, keepdims=bool(keepdims)), variable)[0]
+        return apply(table_op(name, axis=axis, keepdims=bool(keepdims)), variable)[0]
 
     record.__name__ = record.__qualname__ = name
     record.__doc__ = f"``{name}``: int64 positions along ``axis``, or in the flattened array."
-    return word(record)
+    return public_op(record)
 
 
 argmax = _picker("argmax", jnp.argmax)
@@ -207,18 +207,18 @@ def _cumulative(name: str, run: Callable[..., Any]) -> Callable[..., Variable]:
         if axis is None:
             variable, axis = variable.flatten(), 0
         axis = normal_axis(axis, variable.ndim)
-        return apply(call(name, axis=axis), variable)[0]
+        return apply(table_op(name, axis=axis), variable)[0]
 
     record.__name__ = record.__qualname__ = name
     record.__doc__ = f"``{name}`` along ``axis``, or of the flattened array."
-    return word(record)
+    return public_op(record)
 
 
 cumsum = _cumulative("cumsum", jnp.cumsum)
 cumprod = _cumulative("cumprod", jnp.cumprod)
 
 
-@word
+@public_op
 def diff(x: Any, n: int = 1, axis: int = -1) -> Variable:
     """Each element along ``axis`` less the one before it, ``n`` times over."""
     variable = as_variable(x)
@@ -230,13 +230,13 @@ def diff(x: Any, n: int = 1, axis: int = -1) -> Variable:
     return variable
 
 
-@word
+@public_op
 def ptp(x: Any, axis: Axis = None) -> Variable:
     """The largest less the smallest element along ``axis``."""
     return max(x, axis=axis) - min(x, axis=axis)
 
 
-@word
+@public_op
 def norm(x: Any, ord: float | None = 2, axis: Axis = None, keepdims: bool = False) -> Variable:
     """The vector norm of order 1, 2 (also ``None``) or infinity of the elements along ``axis``."""
     lengths = absolute(x)

@@ -11,16 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from loopjax.ir.graph import Constant, Variable, apply
+from loopjax.ir.op import register, table_op
+from loopjax.ir.public_ops import public_op
+from loopjax.ir.types import Shape, TensorType
 from loopjax.tensor.axes import normal_axes, normal_axis
 from loopjax.tensor.lengths import holes, size_list
 from loopjax.tensor.operands import brought
 from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable, constant
-from loopjax.trace.graph import Constant, Variable, apply
-from loopjax.trace.methods import word
-from loopjax.trace.op import call, register
 from loopjax.trace.promotion import common_dtype
-from loopjax.trace.types import Shape, TensorType
 
 
 def _shape_type(type: TensorType) -> TensorType:
@@ -40,13 +40,13 @@ register(
 register("dim", lambda x, axis: jnp.asarray(x.shape[axis], dtype="int64"), _dim_type)
 
 
-@word
+@public_op
 def shape(x: Any) -> Variable:
     """The sizes of ``x``, an int64 vector of known length."""
-    return apply(call("shape"), as_variable(x))[0]
+    return apply(table_op("shape"), as_variable(x))[0]
 
 
-@word
+@public_op
 def dim(x: Any, axis: int) -> Variable:
     """``x.shape[axis]``, an int64 scalar; a constant where it is known."""
     variable = as_variable(x)
@@ -54,10 +54,10 @@ def dim(x: Any, axis: int) -> Variable:
     known = variable.type.shape[axis]
     if known is not None:
         return constant(known)
-    return apply(call("dim", axis=axis), variable)[0]
+    return apply(table_op("dim", axis=axis), variable)[0]
 
 
-@word
+@public_op
 def size(x: Any) -> Variable:
     """The number of elements, an int64 scalar."""
     variable = as_variable(x)
@@ -89,7 +89,7 @@ def _reshape_run(x: Any, lengths: tuple[int, ...]) -> Any:
 register("reshape", _reshape_run, _reshape_type)
 
 
-@word
+@public_op
 def reshape(x: Any, *newshape: Any, ndim: int | None = None) -> Variable:
     """The elements of ``x`` in C order in another shape: ints and integer scalars, one of them -1 at most.
 
@@ -99,10 +99,10 @@ def reshape(x: Any, *newshape: Any, ndim: int | None = None) -> Variable:
     if ndim is not None and len(target) != ndim:
         raise ValueError(f"reshape to {len(target)} dimensions, where ndim={ndim} are expected{here()}")
     static, symbolic = holes(target, "newshape")
-    return apply(call("reshape", lengths=static), as_variable(x), *symbolic)[0]
+    return apply(table_op("reshape", lengths=static), as_variable(x), *symbolic)[0]
 
 
-@word
+@public_op
 def flatten(x: Any, ndim: int = 1) -> Variable:
     """The last axes joined so that ``ndim`` are left."""
     variable = as_variable(x)
@@ -120,7 +120,7 @@ def _transpose_type(type: TensorType, axes: tuple[int, ...]) -> TensorType:
 register("transpose", lambda x, axes: jnp.transpose(x, axes), _transpose_type)
 
 
-@word
+@public_op
 def transpose(x: Any, *axes: Any) -> Variable:
     """The axes in another order, reversed by default."""
     variable = as_variable(x)
@@ -129,10 +129,10 @@ def transpose(x: Any, *axes: Any) -> Variable:
     order = tuple(range(variable.ndim))[::-1] if not axes else tuple(normal_axis(axis, variable.ndim) for axis in axes)
     if sorted(order) != list(range(variable.ndim)):
         raise ValueError(f"transpose of {variable.ndim} axes cannot take the order {axes}{here()}")
-    return apply(call("transpose", axes=order), variable)[0]
+    return apply(table_op("transpose", axes=order), variable)[0]
 
 
-@word
+@public_op
 def swapaxes(x: Any, axis1: int, axis2: int) -> Variable:
     """Two axes exchanged."""
     variable = as_variable(x)
@@ -142,7 +142,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Variable:
     return transpose(variable, order)
 
 
-@word
+@public_op
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Variable:
     """The axes ``source`` moved to the places ``destination``, the others in their order."""
     variable = as_variable(x)
@@ -182,7 +182,7 @@ def _ranks(axes: Sequence[int]) -> list[int]:
 register("dimshuffle", _dimshuffle_run, _dimshuffle_type)
 
 
-@word
+@public_op
 def dimshuffle(x: Any, *pattern: Any) -> Variable:
     """Axes in the order of ``pattern``, a new axis of size 1 for each ``'x'``; dropped axes must have size 1."""
     variable = as_variable(x)
@@ -194,10 +194,10 @@ def dimshuffle(x: Any, *pattern: Any) -> Variable:
     kept = [axis for axis in axes if axis is not None]
     if len(set(kept)) != len(kept):
         raise ValueError(f"dimshuffle{pattern} repeats an axis{here()}")
-    return apply(call("dimshuffle", pattern=axes), variable)[0]
+    return apply(table_op("dimshuffle", pattern=axes), variable)[0]
 
 
-@word
+@public_op
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Variable:
     """Without the axes of size 1: those named, or all whose size is known to be 1."""
     variable = as_variable(x)
@@ -279,7 +279,7 @@ def _join_type(*types: TensorType, axis: int) -> TensorType:
 register("join", lambda *xs, axis: jnp.concatenate(xs, axis), _join_type, operands="common")
 
 
-@word
+@public_op
 def join(axis: int, *tensors: Any) -> Variable:
     """Arrays one after the other along ``axis``."""
     variables = brought("common", tensors)
@@ -288,7 +288,7 @@ def join(axis: int, *tensors: Any) -> Variable:
     axis = normal_axis(axis, variables[0].ndim)
     if len(variables) == 1:
         return variables[0]
-    return apply(call("join", axis=axis), *variables)[0]
+    return apply(table_op("join", axis=axis), *variables)[0]
 
 
 def concatenate(tensors: Sequence[Any], axis: int = 0) -> Variable:
@@ -296,7 +296,7 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Variable:
     return join(axis, *tensors)
 
 
-@word
+@public_op
 def stack(*tensors: Any, axis: int = 0) -> Variable:
     """Arrays of one shape along a new axis; takes a list, or the arrays one by one."""
     given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
@@ -319,7 +319,7 @@ register("broadcast_to", lambda x, lengths: jnp.broadcast_to(x, lengths), _broad
 def broadcast_to(x: Any, shape: Any) -> Variable:
     """``x`` repeated along axes of size 1 and new leading ones to give ``shape``."""
     static, symbolic = holes(size_list(shape), "shape")
-    return apply(call("broadcast_to", lengths=static), as_variable(x), *symbolic)[0]
+    return apply(table_op("broadcast_to", lengths=static), as_variable(x), *symbolic)[0]
 
 
 def _repeat_type(type: TensorType, lengths: Shape, axis: int) -> TensorType:
@@ -333,7 +333,7 @@ def _repeat_type(type: TensorType, lengths: Shape, axis: int) -> TensorType:
 register("repeat", lambda x, lengths, axis: jnp.repeat(x, lengths[0], axis), _repeat_type)
 
 
-@word
+@public_op
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
     """Each element ``repeats`` times along ``axis``, or of the flattened array.
 
@@ -346,7 +346,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
     times = as_variable(repeats)
     if times.ndim == 0:
         static, symbolic = holes([times], "repeats")
-        return apply(call("repeat", lengths=static, axis=axis), variable, *symbolic)[0]
+        return apply(table_op("repeat", lengths=static, axis=axis), variable, *symbolic)[0]
     if not isinstance(times, Constant) or times.ndim != 1:
         raise ValueError(f"repeats is an integer scalar or a list of numbers, got {times!r}{here()}")
     if variable.type.shape[axis] not in (None, times.data.size) or not times.type.is_integer or (times.data < 0).any():
@@ -366,7 +366,7 @@ def _tile_type(type: TensorType, lengths: Shape) -> TensorType:
 register("tile", lambda x, lengths: jnp.tile(x, lengths), _tile_type)
 
 
-@word
+@public_op
 def tile(x: Any, reps: Any, ndim: int | None = None) -> Variable:
     """``x`` laid side by side ``reps`` times along each axis: ints and integer scalars, the last for the last axis.
 
@@ -378,7 +378,7 @@ def tile(x: Any, reps: Any, ndim: int | None = None) -> Variable:
         raise ValueError(f"tile of {variable!r} by {len(times)} numbers has more than ndim={ndim} axes{here()}")
     times = [1] * (max(variable.ndim, ndim or 0) - len(times)) + times
     static, symbolic = holes(times, "reps")
-    return apply(call("tile", lengths=static), variable, *symbolic)[0]
+    return apply(table_op("tile", lengths=static), variable, *symbolic)[0]
 
 
 def _roll_type(type: TensorType, *shift: TensorType, axis: int) -> TensorType:
@@ -400,7 +400,7 @@ def roll(x: Any, shift: Any, axis: int | None = None) -> Variable:
     places = as_variable(shift)
     if places.ndim != 0 or not places.type.is_integer:
         raise TypeError(f"shift is an integer scalar, got {places!r}{here()}")
-    return apply(call("roll", axis=normal_axis(axis, variable.ndim)), variable, places)[0]
+    return apply(table_op("roll", axis=normal_axis(axis, variable.ndim)), variable, places)[0]
 
 
 ANY_SIZE = -1
@@ -423,7 +423,7 @@ def _specify_type(type: TensorType, lengths: Shape) -> TensorType:
 register("specify_shape", lambda x, lengths: x, _specify_type)
 
 
-@word
+@public_op
 def specify_shape(x: Any, shape: Any) -> Variable:
     """``x`` with promised sizes: ints and integer scalars, ``None`` for any. A call that breaks the promise fails.
 
@@ -432,7 +432,7 @@ def specify_shape(x: Any, shape: Any) -> Variable:
     variable = as_variable(x)
     wanted = [ANY_SIZE if size is None else size for size in size_list(shape, "shape", variable.ndim)]
     static, symbolic = holes(wanted, "shape")
-    return apply(call("specify_shape", lengths=static), variable, *symbolic)[0]
+    return apply(table_op("specify_shape", lengths=static), variable, *symbolic)[0]
 
 
 def specify_broadcastable(x: Any, *axes: int) -> Variable:
@@ -457,7 +457,7 @@ def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Variable:
     return specify_broadcastable(x, *(axis for axis, one in enumerate(broadcastable) if one))
 
 
-@word
+@public_op
 def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) -> list[Variable]:
     """``x`` cut along ``axis`` into parts of these sizes, ints and integer scalars, which must add up to its own.
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from loopjax.ir.graph import Variable, apply
+from loopjax.ir.op import register, table_op
+from loopjax.ir.public_ops import public_op
+from loopjax.ir.types import TensorType
 from loopjax.tensor.axes import normal_axis
 from loopjax.tensor.shape import reshape
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Variable, apply
-from loopjax.trace.methods import word
-from loopjax.trace.op import call, register
-from loopjax.trace.types import TensorType
 
 
 def _sort_type(type: TensorType, axis: int) -> TensorType:
@@ -27,7 +27,7 @@ register("sort", lambda x, axis: jnp.sort(x, axis), _sort_type)
 register("argsort", lambda x, axis: jnp.argsort(x, axis).astype("int64"), _argsort_type)
 
 
-@word
+@public_op
 def sort(x: Any, axis: int | None = -1, kind: str | None = None) -> Variable:
     """The elements along ``axis``, or of the flattened array with ``None``, from the least to the greatest.
 
@@ -36,7 +36,7 @@ def sort(x: Any, axis: int | None = -1, kind: str | None = None) -> Variable:
     return _sorted("sort", x, axis)
 
 
-@word
+@public_op
 def argsort(x: Any, axis: int | None = -1, kind: str | None = None) -> Variable:
     """Where the elements of ``sort(x, axis)`` come from, int64."""
     return _sorted("argsort", x, axis)
@@ -46,4 +46,4 @@ def _sorted(row: str, x: Any, axis: int | None) -> Variable:
     variable = as_variable(x)
     if axis is None:
         variable, axis = reshape(variable, (-1,)), 0
-    return apply(call(row, axis=normal_axis(axis, variable.ndim)), variable)[0]
+    return apply(table_op(row, axis=normal_axis(axis, variable.ndim)), variable)[0]

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 
 from loopjax.config import config
+from loopjax.ir.graph import Variable, apply
+from loopjax.ir.op import register, table_op
+from loopjax.ir.public_ops import public_op
+from loopjax.ir.types import TensorType
 from loopjax.tensor.axes import Axis, normal_axes
 from loopjax.tensor.elementwise import REAL, Binary, Unary, pointwise, sigmoid, softplus
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Variable, apply
-from loopjax.trace.methods import word
-from loopjax.trace.op import call, register
-from loopjax.trace.types import TensorType
 
 
 def _unary(name: str, run: Callable[..., Any]) -> Unary:
@@ -68,11 +68,11 @@ def _along(name: str, run: Callable[..., Any]) -> Callable[..., Variable]:
         variable = as_variable(x)
         axes = normal_axes(axis, variable.ndim)
         dtype = variable.dtype if variable.type.is_float else config.floatX
-        return apply(call(name, axis=axes, dtype=dtype), variable)[0]
+        return apply(table_op(name, axis=axes, dtype=dtype), variable)[0]
 
     record.__name__ = record.__qualname__ = name
     record.__doc__ = f"``{name}`` along ``axis``, the last by default, or of all elements together with ``None``."
-    return word(record)
+    return public_op(record)
 
 
 softmax = _along("softmax", jax.nn.softmax)

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import lax
 
+from loopjax.ir.graph import Constant, Variable, apply
+from loopjax.ir.op import TableOp, register, table_op
+from loopjax.ir.types import Shape, TensorType
 from loopjax.tensor.elementwise import add, cast, lt, maximum, minimum, sub, switch
 from loopjax.tensor.lengths import holes
 from loopjax.tensor.shape import dim
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Constant, Variable, apply
-from loopjax.trace.op import Call, call, register
-from loopjax.trace.types import Shape, TensorType
 
 
 class Bounds(NamedTuple):
@@ -83,7 +83,7 @@ def _clipped(bound: Any, length: Variable) -> Variable:
 def window(x: Variable, along: Sequence[Bounds], inner: bool) -> Variable:
     """The part of ``x`` inside of these bounds; ``inner`` where more of the same index is still to be read from it."""
     static, symbolic = holes([one.size for one in along], "a slice")
-    op = call("window", axes=tuple(one.axis for one in along), lengths=static, inner=inner)
+    op = table_op("window", axes=tuple(one.axis for one in along), lengths=static, inner=inner)
     return apply(op, x, *(one.start for one in along), *symbolic)[0]
 
 
@@ -91,14 +91,14 @@ def put_back(part: Variable, value: Variable) -> Variable:
     """The array that ``part`` is a window of, with ``value`` in its place."""
     node = part.owner
     assert node is not None
-    assert isinstance(node.op, Call)
+    assert isinstance(node.op, TableOp)
     x, *rest = node.inputs
-    return apply(Call("put_window", node.op.params), x, value, *rest)[0]
+    return apply(TableOp("put_window", node.op.params), x, value, *rest)[0]
 
 
 def is_window(variable: Variable, inner: bool) -> bool:
     """Whether a variable is what ``window`` gives, as a step on the way to what an index reads or as all of it."""
     node = variable.owner
-    if node is None or not isinstance(node.op, Call) or node.op.row != "window":
+    if node is None or not isinstance(node.op, TableOp) or node.op.row != "window":
         return False
     return bool(node.op.arguments["inner"]) == inner

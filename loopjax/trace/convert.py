@@ -8,11 +8,10 @@ import jax
 import numpy as np
 
 from loopjax.config import config
-from loopjax.errors import where
-from loopjax.trace.graph import Constant, Variable
-from loopjax.trace.methods import VOCABULARY
-from loopjax.trace.source import user_source
-from loopjax.trace.types import dtype_name
+from loopjax.errors import user_source, where
+from loopjax.ir.graph import Constant, Variable
+from loopjax.ir.public_ops import ops
+from loopjax.ir.types import dtype_name
 
 Number = bool | int | float | complex
 
@@ -35,7 +34,7 @@ def as_variable(value: Any, name: str | None = None) -> Variable:
         return _number(value, name)
     if isinstance(value, (list, tuple)):
         if _holds_variables(value):
-            stacked: Variable = VOCABULARY["stack"](list(value))
+            stacked: Variable = ops["stack"](list(value))
             return stacked
         return Constant(_canonical(np.asarray(value)), name)
     if isinstance(value, (np.ndarray, jax.Array)):

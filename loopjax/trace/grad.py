@@ -9,11 +9,11 @@ from typing import Any, Literal
 import jax.numpy as jnp
 
 from loopjax.errors import DisconnectedInputError, where
+from loopjax.ir.autodiff import Gradient
+from loopjax.ir.graph import Apply, Graph, Variable, apply, toposort
+from loopjax.ir.op import TableOp
+from loopjax.ir.public_ops import ops
 from loopjax.trace.convert import as_variable
-from loopjax.trace.derivative import Gradient
-from loopjax.trace.graph import Apply, Graph, Variable, apply, toposort
-from loopjax.trace.methods import say
-from loopjax.trace.op import Call
 from loopjax.trace.promotion import settle_weak
 
 Policy = Literal["raise", "warn", "ignore"]
@@ -71,7 +71,7 @@ def reverse(
     record: Callable[[list[Variable]], Sequence[Variable]],
     disconnected_inputs: Policy = "raise",
     return_disconnected: Absent = "zero",
-    zero: Callable[[Variable], Variable] = lambda variable: say("zeros_like", variable),
+    zero: Callable[[Variable], Variable] = lambda variable: ops.zeros_like(variable),
 ) -> list[Any]:
     """What ``record`` gives for each of the ``wanted`` that some cost depends on; ``zero`` or ``None`` for the
     others."""
@@ -93,7 +93,7 @@ def reverse(
 
 def blocked(node: Apply) -> bool:
     """Whether no derivative passes a node."""
-    return isinstance(node.op, Call) and node.op.row in BLOCKS
+    return isinstance(node.op, TableOp) and node.op.row in BLOCKS
 
 
 def _upstream(costs: Sequence[Variable]) -> set[Variable]:
@@ -130,7 +130,7 @@ def read_seed(value: Any, variable: Variable, argument: str) -> Variable:
     """A cotangent or tangent of a variable, of exactly its dtype; a narrower one is cast. Raises ``TypeError``."""
     given = settle_weak(as_variable(value), variable.dtype)
     fits = given.type.ndim == variable.ndim and str(jnp.promote_types(given.dtype, variable.dtype)) == variable.dtype
-    seed = say("cast", given, variable.dtype) if fits else given
+    seed = ops.cast(given, variable.dtype) if fits else given
     if not variable.type.accepts(seed.type):
         raise TypeError(
             f"{argument} gives {given.type}{where(given.sources)} for {variable!r}; expected {variable.type}"
@@ -165,7 +165,7 @@ def hold_constant(
 
 def _held(variables: Iterable[Variable]) -> dict[Variable, Variable]:
     """Variables with stand-ins of the same value that nothing flows back through."""
-    return {variable: say("disconnected_grad", variable) for variable in variables}
+    return {variable: ops.disconnected_grad(variable) for variable in variables}
 
 
 def _starts(cost: Variable | None, known_grads: Mapping[Variable, Any] | None) -> tuple[list[Variable], list[Variable]]:
@@ -183,7 +183,7 @@ def _starts(cost: Variable | None, known_grads: Mapping[Variable, Any] | None) -
         if not cost.type.is_float:
             raise TypeError(f"cost must be a float, got {cost!r}{where(cost.sources)}; cast it to a float dtype")
         costs.append(cost)
-        cotangents.append(say("cast", 1.0, cost.dtype))
+        cotangents.append(ops.cast(1.0, cost.dtype))
     for variable, value in (known_grads or {}).items():
         costs.append(variable)
         cotangents.append(read_seed(value, variable, "known_grads"))

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from loopjax.errors import where
-from loopjax.trace.derivative import Gradient, Jacobian, Tangent
+from loopjax.ir.autodiff import Gradient, Jacobian, Tangent
+from loopjax.ir.graph import Variable, apply, toposort
+from loopjax.ir.public_ops import ops
 from loopjax.trace.grad import (
     Absent,
     Policy,
@@ -20,8 +22,6 @@ from loopjax.trace.grad import (
     read_seed,
     reverse,
 )
-from loopjax.trace.graph import Variable, apply, toposort
-from loopjax.trace.methods import say
 
 
 def jacobian(
@@ -58,8 +58,8 @@ def jacobian(
         return apply(Jacobian(1, len(reached), together=bool(vectorize)), *costs, *reached)
 
     def zero(variable: Variable) -> Variable:
-        sizes = [say("dim", one, axis) for one in (cost, variable) for axis in range(one.ndim)]
-        return say("alloc", say("cast", 0.0, variable.dtype), *sizes)
+        sizes = [ops.dim(one, axis) for one in (cost, variable) for axis in range(one.ndim)]
+        return ops.alloc(ops.cast(0.0, variable.dtype), *sizes)
 
     return in_form(wrt, reverse(costs, wanted, record, disconnected_inputs, zero=zero))
 
@@ -174,7 +174,7 @@ def Rop(  # noqa: N802 - Aesara's name
         if output in depending:
             results.append(next(found))
         else:
-            results.append(say("zeros_like", output) if return_disconnected == "zero" else None)
+            results.append(ops.zeros_like(output) if return_disconnected == "zero" else None)
     return in_form(f, results)
 
 
@@ -192,7 +192,7 @@ def _summed(variables: list[Variable], tangents: list[Variable]) -> dict[Variabl
     """The tangent of each variable, also of one that is named twice."""
     found: dict[Variable, Variable] = {}
     for variable, tangent in zip(variables, tangents, strict=True):
-        found[variable] = say("add", found[variable], tangent) if variable in found else tangent
+        found[variable] = ops.add(found[variable], tangent) if variable in found else tangent
     return found
 
 

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.config import config
+from loopjax.ir.graph import Constant, Variable
+from loopjax.ir.op import Operands
+from loopjax.ir.public_ops import ops
+from loopjax.ir.types import KEY, RESIDUAL, TensorType, is_whole
 from loopjax.trace.convert import as_variable
-from loopjax.trace.graph import Constant, Variable
-from loopjax.trace.methods import say
-from loopjax.trace.op import Operands
-from loopjax.trace.types import KEY, RESIDUAL, TensorType, is_whole
 
 _RANK = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2, "c": 3}
 
@@ -102,7 +102,7 @@ def settle_weak(variable: Variable, dtype: str) -> Variable:
     """A weak variable as ``dtype`` where that is wide enough in kind; any other as it is."""
     if not variable.type.weak or not is_as_wide(dtype, variable.dtype):
         return variable
-    settled: Variable = say("cast", variable, dtype)
+    settled: Variable = ops.cast(variable, dtype)
     return settled
 
 

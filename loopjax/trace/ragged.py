@@ -14,8 +14,15 @@ from functools import update_wrapper
 from itertools import islice
 from typing import Any, NamedTuple
 
-from loopjax.errors import UnsupportedError, about
-from loopjax.trace.arguments import (
+from loopjax.errors import UnsupportedError, about, source_of, user_source
+from loopjax.ir.graph import Variable
+from loopjax.ir.public_ops import ops
+from loopjax.ir.scan import SequenceInput
+from loopjax.ir.types import KEY
+from loopjax.trace.convert import as_variable, constant
+from loopjax.trace.promotion import settle_weak
+from loopjax.trace.recording import current_body
+from loopjax.trace.scan_arguments import (
     InitialArgument,
     Returned,
     SequenceArgument,
@@ -27,14 +34,6 @@ from loopjax.trace.arguments import (
     read_sequences,
     shortest,
 )
-from loopjax.trace.convert import as_variable, constant
-from loopjax.trace.graph import Variable
-from loopjax.trace.loop import SequenceInput
-from loopjax.trace.methods import say
-from loopjax.trace.promotion import settle_weak
-from loopjax.trace.recording import current_body
-from loopjax.trace.source import source_of, user_source
-from loopjax.trace.types import KEY
 
 
 class Packed:
@@ -100,14 +99,14 @@ class Ragged(ABC):
         self._states = [initial for initial in self._info or () if initial is not None]
         most = read_n_steps(asked.n_steps)
         self.lengths = self._checked(read_lengths(asked.lengths), most)
-        self._batch = say("dim", self.lengths, 0)
-        self._longest = say("max", self.lengths)
+        self._batch = ops.dim(self.lengths, 0)
+        self._longest = ops.max(self.lengths)
         self._most = self._longest if most is None else most
         self._initials = [self._initial(one) for one in self._states]
 
     def _checked(self, lengths: Variable, most: Variable | int | None) -> Variable:
-        rows = [(say("dim", one.variable, 0), one.name, SequenceInput(one.taps).span) for one in self._read]
-        return say("example_lengths", lengths, rows, self.asked.label, None if most is None else as_variable(most))
+        rows = [(ops.dim(one.variable, 0), one.name, SequenceInput(one.taps).span) for one in self._read]
+        return ops.example_lengths(lengths, rows, self.asked.label, None if most is None else as_variable(most))
 
     def _initial(self, state: InitialArgument) -> Variable:
         """A state's initial value; nothing flows back to it where the last steps that count do not begin there."""
@@ -115,13 +114,13 @@ class Ragged(ABC):
         if self.asked.truncate_gradient <= 0:
             return x
         before = (self.lengths > self.asked.truncate_gradient).dimshuffle(*["x"] * state.windowed, 0)
-        return _named(x, _select(before, say("zero_grad", x), x))
+        return _named(x, _select(before, ops.zero_grad(x), x))
 
     def _of_batch(self, x: Variable, axis: int, name: str) -> Variable:
         """An argument that has an axis for examples."""
         if x.ndim <= axis:
             raise ValueError(f"{name} is {x.type}; with lengths its axis {axis} is that of examples")
-        return _named(x, say("of_batch", x, self.lengths, axis, f"{self._subject}: {name}"))
+        return _named(x, ops.of_batch(x, self.lengths, axis, f"{self._subject}: {name}"))
 
     @property
     def outputs_info(self) -> list[Any] | None:
@@ -226,7 +225,7 @@ class Ragged(ABC):
             )
         if self.truncate_gradient < 0 < self.asked.truncate_gradient:
             flows = now.step >= now.length - self.asked.truncate_gradient
-            value = _select(flows, value, say("zero_grad", value))
+            value = _select(flows, value, ops.zero_grad(value))
         return self._kept(now, value, before)
 
     @abstractmethod
@@ -236,7 +235,7 @@ class Ragged(ABC):
     def _last(self, position: int) -> Variable:
         """The last value of a state before the first step."""
         state, initial = self._states[position], self._initials[position]
-        return say("index", initial, -min(state.taps) - 1) if state.windowed else initial
+        return ops.index(initial, -min(state.taps) - 1) if state.windowed else initial
 
 
 class Apart(Ragged):
@@ -249,10 +248,10 @@ class Apart(Ragged):
         # Backwards, the last steps of the loop are the last ones of each example.
         self.truncate_gradient = asked.truncate_gradient if asked.go_backwards or not asked.truncate_gradient else -1
         # Where no example has a step, the last value of a state is the initial one: one step carries it there.
-        self.n_steps = self._most if not asked.last else say("maximum", self._most, 1)
+        self.n_steps = self._most if not asked.last else ops.maximum(self._most, 1)
         sequences = [{"input": self._sequence(one), "taps": list(one.taps)} for one in self._read]
         rows = shortest(self._read) if self._read and not self.go_backwards else self.n_steps
-        self.sequences = [*sequences, {"input": say("arange", rows)}]
+        self.sequences = [*sequences, {"input": ops.arange(rows)}]
 
     @property
     def _holds_last(self) -> bool:
@@ -262,12 +261,12 @@ class Apart(Ragged):
         """The sequence; backwards, from the first time at which an example runs."""
         x = sequence.variable if sequence.variable.ndim == 1 else self._of_batch(sequence.variable, 1, sequence.name)
         stop = self.n_steps + SequenceInput(sequence.taps).span
-        return _named(x, say("index", x, slice(None, stop))) if self.go_backwards else x
+        return _named(x, ops.index(x, slice(None, stop))) if self.go_backwards else x
 
     def now(self, time: Variable) -> Now:
         running = time < self.lengths
         step = self.lengths - 1 - time if self.go_backwards else time
-        return Now(running, say("switch", running, step, 0), self.lengths)
+        return Now(running, ops.switch(running, step, 0), self.lengths)
 
     def slices(self, now: Now, read: Sequence[Variable]) -> list[Variable]:
         taps = [(sequence, tap) for sequence in self._read for tap in sequence.taps]
@@ -278,26 +277,26 @@ class Apart(Ragged):
 
     def _first(self, sequence: SequenceArgument, tap: int) -> Variable:
         """What the first step of each example reads; nothing flows back from there a second time."""
-        first = say("maximum", self.lengths - 1, 0) if self.go_backwards else self.lengths * 0
+        first = ops.maximum(self.lengths - 1, 0) if self.go_backwards else self.lengths * 0
         rows = first + (tap - SequenceInput(sequence.taps).low)
-        return say("zero_grad", self._some(say("index", sequence.variable, (rows, say("arange", self._batch)))))
+        return ops.zero_grad(self._some(ops.index(sequence.variable, (rows, ops.arange(self._batch)))))
 
     def _some(self, values: Variable) -> Variable:
         """The values of the examples, and that of the longest one for those that have no step: theirs may be
         anything."""
-        longest = say("index", values, say("argmax", self.lengths))
-        longest = say("switch", self._longest > 0, longest, _zero(values))
+        longest = ops.index(values, ops.argmax(self.lengths))
+        longest = ops.switch(self._longest > 0, longest, _zero(values))
         return _select(self.lengths > 0, values, longest)
 
     def past(self, now: Now, position: int, tap: int, value: Variable) -> Variable:
         state, initial = self._states[position], self._initials[position]
         depth = -min(state.taps)
         if not self.go_backwards:
-            first = say("index", initial, depth + tap) if state.windowed else initial
-            return _select(now.running, value, say("zero_grad", self._some(first)))
+            first = ops.index(initial, depth + tap) if state.windowed else initial
+            return _select(now.running, value, ops.zero_grad(self._some(first)))
         if state.windowed:
-            row = say("minimum", now.step + (depth + tap), depth - 1)
-            initial = say("index", initial, (row, say("arange", self._batch)))
+            row = ops.minimum(now.step + (depth + tap), depth - 1)
+            initial = ops.index(initial, (row, ops.arange(self._batch)))
         return _select(now.step + tap >= 0, value, self._some(initial))
 
     def _kept(self, now: Now, value: Variable, before: Variable | None) -> Variable:
@@ -305,7 +304,7 @@ class Apart(Ragged):
         return _select(now.running, value, held)
 
     def results(self, stacks: Sequence[Variable]) -> list[Variable]:
-        return [say("index", stack, -1) for stack in stacks] if self.asked.last else list(stacks)
+        return [ops.index(stack, -1) for stack in stacks] if self.asked.last else list(stacks)
 
 
 class Paired(Ragged):
@@ -317,49 +316,49 @@ class Paired(Ragged):
         super().__init__(asked)
         self.truncate_gradient = 0 if asked.truncate_gradient == 0 else -1
         count = (self._batch + 1) // 2
-        order = say("argsort", -self.lengths)
-        self._one = say("index", order, slice(None, count))
-        self._other = say("index", say("index", order, slice(None, None, -1)), slice(None, count))
-        self._ends = say("index", self.lengths, self._one)
+        order = ops.argsort(-self.lengths)
+        self._one = ops.index(order, slice(None, count))
+        self._other = ops.index(ops.index(order, slice(None, None, -1)), slice(None, count))
+        self._ends = ops.index(self.lengths, self._one)
         # Of an odd number of examples the one in the middle is behind itself, and only its first run is read.
-        self._length = say("index", self.lengths, self._other)
+        self._length = ops.index(self.lengths, self._other)
         # A lane without steps repeats the first of the longest example.
-        self._idle = say("switch", self._ends > 0, self._one, say("index", order, 0))
-        rank = say("argsort", order)
-        self._lane = say("switch", rank < count, rank, self._batch - 1 - rank)
-        self._start = say("switch", rank < count, 0, say("index", self._ends, self._lane))
+        self._idle = ops.switch(self._ends > 0, self._one, ops.index(order, 0))
+        rank = ops.argsort(order)
+        self._lane = ops.switch(rank < count, rank, self._batch - 1 - rank)
+        self._start = ops.switch(rank < count, 0, ops.index(self._ends, self._lane))
         most = self._most if asked.n_steps is not None or not self._read else shortest(self._read)
-        self.n_steps = say("lane_steps", self.lengths, as_variable(most))
-        time = say("arange", self.n_steps)
+        self.n_steps = ops.lane_steps(self.lengths, as_variable(most))
+        time = ops.arange(self.n_steps)
         self.sequences = [*self._laid_out(time), {"input": time}]
 
     def _laid_out(self, time: Variable) -> list[dict[str, Any]]:
         """What each lane reads of the sequences at each time, a sequence for each tap."""
         now = self.now(time.dimshuffle(0, "x"))
         example = self._example(now)
-        step = say("index", self.lengths, example) - 1 - now.step if self.asked.go_backwards else now.step
+        step = ops.index(self.lengths, example) - 1 - now.step if self.asked.go_backwards else now.step
         found: list[dict[str, Any]] = []
         for sequence in self._read:
             x, low = self._of_batch(sequence.variable, 1, sequence.name), SequenceInput(sequence.taps).low
             for tap in sequence.taps:
-                found.append({"input": _named(x, say("index", x, (step + (tap - low), example)))})
+                found.append({"input": _named(x, ops.index(x, (step + (tap - low), example)))})
         return found
 
     def _starts(self) -> list[Variable]:
         """Of the right shapes: a step reads initial values itself, for two examples in turn."""
         lanes = [(*[slice(None)] * state.windowed, self._idle) for state in self._states]
-        found = [say("zero_grad", say("index", x, key)) for x, key in zip(self._initials, lanes, strict=True)]
+        found = [ops.zero_grad(ops.index(x, key)) for x, key in zip(self._initials, lanes, strict=True)]
         return [_named(x, one) for x, one in zip(self._initials, found, strict=True)]
 
     def _example(self, now: Now) -> Variable:
         """The example in each lane."""
-        return say("switch", now.second, self._other, self._idle)
+        return ops.switch(now.second, self._other, self._idle)
 
     def now(self, time: Variable) -> Now:
         running = time < self._ends + self._length
-        second = say("and_", running, time >= self._ends)
-        step = say("switch", second, time - self._ends, say("switch", running, time, 0))
-        return Now(running, step, say("switch", second, self._length, self._ends), second)
+        second = ops.and_(running, time >= self._ends)
+        step = ops.switch(second, time - self._ends, ops.switch(running, time, 0))
+        return Now(running, step, ops.switch(second, self._length, self._ends), second)
 
     def slices(self, now: Now, read: Sequence[Variable]) -> list[Variable]:
         return list(read)
@@ -368,11 +367,11 @@ class Paired(Ragged):
         state, initial = self._states[position], self._initials[position]
         depth = -min(state.taps)
         if state.windowed:
-            row = say("minimum", now.step + (depth + tap), depth - 1)
-            start = say("index", initial, (row, self._example(now)))
+            row = ops.minimum(now.step + (depth + tap), depth - 1)
+            start = ops.index(initial, (row, self._example(now)))
         else:
             assert now.second is not None
-            start = _select(now.second, say("index", initial, self._other), say("index", initial, self._idle))
+            start = _select(now.second, ops.index(initial, self._other), ops.index(initial, self._idle))
         return _select(now.step + tap >= 0, value, start)
 
     def _check(self, returned: Returned) -> None:
@@ -390,7 +389,7 @@ class Paired(Ragged):
     def results(self, stacks: Sequence[Variable]) -> list[Variable]:
         if self.asked.last:
             return [self._last_of(stack, position) for position, stack in enumerate(stacks)]
-        time = say("arange", self._most).dimshuffle(0, "x")
+        time = ops.arange(self._most).dimshuffle(0, "x")
         if self.asked.go_backwards:
             time = self._most - 1 - time
         runs = time < self.lengths
@@ -402,8 +401,8 @@ class Paired(Ragged):
 
     def _read_back(self, stack: Variable, runs: Variable, step: Variable, rest: Variable) -> Variable:
         """The rows of a stack that hold these steps of the examples, ``rest`` where there is none."""
-        rows = say("switch", runs, self._start + step, 0)
-        return _select(runs, say("index", stack, (rows, self._lane)), rest)
+        rows = ops.switch(runs, self._start + step, 0)
+        return _select(runs, ops.index(stack, (rows, self._lane)), rest)
 
 
 def ragged(asked: Request) -> Ragged:
@@ -421,7 +420,7 @@ def _named(like: Variable, variable: Variable) -> Variable:
 def _select(where: Variable, value: Variable, other: Variable) -> Variable:
     """``value`` where the examples say so, along its first axes."""
     over = where.dimshuffle(*range(where.ndim), *["x"] * (value.ndim - where.ndim))
-    return say("switch", over, value, other)
+    return ops.switch(over, value, other)
 
 
 def _zero(like: Variable) -> Variable:

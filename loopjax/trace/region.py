@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from loopjax.trace.derivative import derivatives
-from loopjax.trace.graph import Apply, Constant, Graph, Variable, dependents, toposort
+from loopjax.ir.autodiff import derivatives
+from loopjax.ir.graph import Apply, Constant, Graph, Variable, dependents, toposort
 
 
 class Closed(NamedTuple):
@@ -16,7 +16,7 @@ class Closed(NamedTuple):
     captured: tuple[Variable, ...]
 
 
-def close(outputs: Sequence[Variable], inputs: Sequence[Variable]) -> Closed:
+def close_region(outputs: Sequence[Variable], inputs: Sequence[Variable]) -> Closed:
     """The region from ``inputs`` to ``outputs``.
 
     What does not depend on ``inputs`` stays outside, in the largest expressions possible, and is captured as further

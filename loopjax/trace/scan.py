@@ -8,8 +8,18 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from loopjax.config import config
-from loopjax.errors import MissingInputError, about, where
-from loopjax.trace.arguments import (
+from loopjax.errors import MissingInputError, Source, about, source_of, user_source, where
+from loopjax.ir.graph import Apply, Constant, Graph, Variable, apply, copy_node
+from loopjax.ir.op import TableOp, table_op
+from loopjax.ir.public_ops import ops
+from loopjax.ir.scan import SAVE_ALL, MapOutput, Recurrence, SavedSteps, Scan, SequenceInput, StepResult
+from loopjax.ir.schedule import Policy, Schedule, read_checkpoint
+from loopjax.ir.types import KEY, TensorType
+from loopjax.trace.promotion import exactly, fold_weak, is_as_wide, settle_weak, unfolded
+from loopjax.trace.ragged import Request, ragged
+from loopjax.trace.recording import current_body, recording
+from loopjax.trace.region import close_region
+from loopjax.trace.scan_arguments import (
     InitialArgument,
     Returned,
     SequenceArgument,
@@ -23,18 +33,7 @@ from loopjax.trace.arguments import (
     shortest,
     step_type,
 )
-from loopjax.trace.graph import Apply, Constant, Graph, Variable, apply, copy_node
-from loopjax.trace.loop import KEEP_ALL, Keep, MapOutput, Recurrence, Scan, SequenceInput, StepResult
-from loopjax.trace.methods import say
-from loopjax.trace.op import Call, call
-from loopjax.trace.promotion import exactly, fold_weak, is_as_wide, settle_weak, unfolded
-from loopjax.trace.ragged import Request, ragged
-from loopjax.trace.recording import current_body, recording
-from loopjax.trace.region import close
-from loopjax.trace.schedule import Policy, Schedule, read_checkpoint
 from loopjax.trace.shared import SharedVariable
-from loopjax.trace.source import Source, source_of, user_source
-from loopjax.trace.types import KEY, TensorType
 from loopjax.trace.updates import OrderedUpdates
 
 Updates = dict[SharedVariable, Variable]
@@ -166,7 +165,7 @@ def record(
     options: Scan,
     *,
     strict: bool = False,
-    keep: Keep = KEEP_ALL,
+    keep: SavedSteps = SAVE_ALL,
 ) -> tuple[list[Variable], Updates]:
     """Records a loop with the options of a ``Scan`` that has no body yet; ``keep`` says which steps its outputs
     have."""
@@ -226,7 +225,7 @@ class _Trace(NamedTuple):
     slices: list[list[Variable]]
     pasts: list[list[Variable]]
     keys: list[SharedVariable]
-    keep: Keep
+    keep: SavedSteps
 
     @property
     def initials(self) -> list[InitialArgument]:
@@ -300,7 +299,7 @@ def _node(
     returned = traced.returned
     inputs = [variable for group in (*traced.slices, *traced.pasts) for variable in group]
     carried = [*returned.updates, *traced.keys]
-    closed = close(_body_outputs(traced), [*inputs, *carried])
+    closed = close_region(_body_outputs(traced), [*inputs, *carried])
     if strict_arguments is not None:
         _check_strict(closed.captured, strict_arguments, traced)
     inner: dict[Variable, Variable] = {shared: Variable(shared.type, name=shared.name) for shared in carried}
@@ -335,7 +334,7 @@ def _body_outputs(traced: _Trace) -> list[Variable]:
         tuple(value for value, initial in paired if initial is not None),
         tuple(value for value, initial in paired if initial is None),
         tuple(_state_update(shared, new, traced.label) for shared, new in returned.updates.items()),
-        () if returned.condition is None else (say("cast", returned.condition, "bool"),),
+        () if returned.condition is None else (ops.cast(returned.condition, "bool"),),
     ).flat()
 
 
@@ -390,7 +389,7 @@ def _state_mismatch(initial: InitialArgument, step: TensorType, output: Variable
 def _retyped_constant(variable: Variable, dtype: str) -> Variable:
     if isinstance(variable, Constant):
         return Constant(exactly(variable, dtype), variable.name)
-    cast: Variable = say("cast", variable, dtype)
+    cast: Variable = ops.cast(variable, dtype)
     return cast
 
 
@@ -400,20 +399,20 @@ def _repromoted(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable]
         return None
     if isinstance(node.op, Scan):
         return copy_node(node, inputs, _with_inputs_of(node.op, inputs)).outputs
-    if not isinstance(node.op, Call):
+    if not isinstance(node.op, TableOp):
         return None
     op = _with_dtype_of(node.op, node.inputs[0].type, inputs[0].type) if inputs else node.op
     numbers = [unfolded(variable) for variable in inputs]
     return copy_node(node, fold_weak(op.definition.operands, numbers), op).outputs
 
 
-def _with_dtype_of(op: Call, old: TensorType, new: TensorType) -> Call:
+def _with_dtype_of(op: TableOp, old: TensorType, new: TensorType) -> TableOp:
     """A reduction whose dtype followed from its input's, following the new one; a cast says what it says."""
     dtype = op.arguments.get("dtype")
     followed = dtype == old.dtype or (dtype == config.floatX and not old.is_float and new.is_float)
     if op.row == "cast" or not followed:
         return op
-    return call(op.row, **{**op.arguments, "dtype": new.dtype})
+    return table_op(op.row, **{**op.arguments, "dtype": new.dtype})
 
 
 def _with_inputs_of(op: Scan, inputs: Sequence[Variable]) -> Scan:
@@ -461,4 +460,4 @@ def advance_keys(keys: Sequence[SharedVariable]) -> Updates:
     enclosing = current_body()
     if enclosing is not None:
         enclosing.keys.update(dict.fromkeys(keys))
-    return {key: say("advance", key) for key in keys}
+    return {key: ops.advance(key) for key in keys}

@@ -11,11 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from loopjax.errors import StateLost, where
+from loopjax.errors import StateLost, user_source, where
+from loopjax.ir.graph import Graph, Variable
+from loopjax.ir.types import KEY, TensorType, dtype_name
 from loopjax.trace.convert import constant
-from loopjax.trace.graph import Graph, Variable
-from loopjax.trace.source import user_source
-from loopjax.trace.types import KEY, TensorType, dtype_name
 
 _order = itertools.count()
 

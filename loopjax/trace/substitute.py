@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from loopjax.errors import UnsupportedError, where
+from loopjax.ir.autodiff import derivatives
+from loopjax.ir.graph import Apply, Graph, Variable, copy_node, dependents, toposort
+from loopjax.ir.op import register, table_op
+from loopjax.ir.public_ops import ops
+from loopjax.ir.types import TensorType
 from loopjax.trace.convert import as_variable
-from loopjax.trace.derivative import derivatives
-from loopjax.trace.graph import Apply, Graph, Variable, copy_node, dependents, toposort
-from loopjax.trace.methods import say
-from loopjax.trace.op import call, register
 from loopjax.trace.promotion import settle_weak
-from loopjax.trace.types import TensorType
 
 Replacements = Mapping[Variable, Any] | Iterable[tuple[Variable, Any]]
 
@@ -41,7 +41,7 @@ def substitute(outputs: Sequence[Variable], replacements: Mapping[Variable, Vari
     if not replacements:
         return list(outputs)
     # Each replacement gets a node of its own, so that two variables replaced by one stay two for gradients.
-    return given(outputs, {old: say("identity", new) for old, new in replacements.items()})
+    return given(outputs, {old: ops.identity(new) for old, new in replacements.items()})
 
 
 def given(outputs: Sequence[Variable], values: Mapping[Variable, Variable]) -> list[Variable]:
@@ -61,7 +61,7 @@ def given(outputs: Sequence[Variable], values: Mapping[Variable, Variable]) -> l
             return None
         fresh = copy_node(node, inputs).outputs
         return [
-            Apply(call("with_value"), [new, values[old]], node.sources).outputs[0] if old in passed else new
+            Apply(table_op("with_value"), [new, values[old]], node.sources).outputs[0] if old in passed else new
             for old, new in zip(node.outputs, fresh, strict=True)
         ]
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from loopjax.errors import where
-from loopjax.trace.graph import Variable
+from loopjax.errors import user_source, where
+from loopjax.ir.graph import Variable
 from loopjax.trace.shared import SharedVariable
-from loopjax.trace.source import user_source
 
 Pairs = Mapping[SharedVariable, Any] | Iterable[tuple[SharedVariable, Any]]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from loopjax.trace.arguments import default_label
-from loopjax.trace.graph import Graph
-from loopjax.trace.loop import Scan
+from loopjax.ir.graph import Graph
+from loopjax.ir.scan import Scan
 from loopjax.trace.ragged import Request
 from loopjax.trace.scan import record_ragged, scan
+from loopjax.trace.scan_arguments import default_label
 
 
 def map(

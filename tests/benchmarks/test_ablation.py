@@ -27,7 +27,7 @@ def test_measures_where_the_program_differs_and_writes_a_page(tmp_path: Path) ->
     assert command.main(["triangular", "--ablation", "--quick", "--json", str(path)]) == 0
     (saved,) = json.loads(path.read_text())["workloads"]
     assert {"unroll", NONE} <= set(saved["without"])
-    assert "blocks" not in saved["without"]  # no far taps here: the program is the same
+    assert "far_taps" not in saved["without"]  # no far taps here: the program is the same
     assert saved["without"]["unroll"]["time"]["median"] > 0
 
     command.main(["--ablation", "--quick", "--read", "--json", str(path), "--markdown", str(page)])
@@ -38,8 +38,8 @@ def test_measures_where_the_program_differs_and_writes_a_page(tmp_path: Path) ->
 
 def test_the_mode_is_set_for_the_build_alone() -> None:
     before = loopjax.config.mode
-    with mode(MODES["merge"]):
-        assert loopjax.config.mode.without == {"merge"}
+    with mode(MODES["cse"]):
+        assert loopjax.config.mode.without == {"cse"}
     assert loopjax.config.mode is before
 
 
@@ -56,7 +56,7 @@ def _workload(wrong: str) -> Workload:
 def test_a_result_that_differs_is_told() -> None:
     found = ablate(_workload("unroll"), Scale(), LEAST)
     assert "Not equal to tolerance" in found.without["unroll"].message
-    assert found.without["merge"].time is not None
+    assert found.without["cse"].time is not None
     assert "| fails |" in report([found], markdown)
 
 
@@ -72,4 +72,4 @@ def test_reads_what_it_saved() -> None:
     found = ablate(_workload("unroll"), Scale(), LEAST)
     assert Ablation.from_json(json.loads(json.dumps(found.as_json()))) == found
     assert DEFAULT not in found.without
-    assert isinstance(found.without["merge"].time, Spread)
+    assert isinstance(found.without["cse"].time, Spread)

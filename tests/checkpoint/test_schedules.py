@@ -10,7 +10,7 @@ import loopjax
 import loopjax.tensor as at
 from loopjax.checkpoint import Budget, Every, Log, Sqrt
 from loopjax.checkpoint.nesting import least_recomputation, least_states
-from loopjax.trace.schedule import Body, Box, Nest, PolicySchedule, read_checkpoint
+from loopjax.ir.schedule import Body, Box, Nest, PolicySchedule, read_checkpoint
 
 BODY = Body(state=8)
 LENGTHS = (*range(1, 130), 500, 503, 2000, 2003, 65_537, 10**6, 2**31 - 1)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import loopjax
-from loopjax import guide
-from loopjax.guide import PROGRAMS, Result, Value
+from loopjax.guide import programs
+from loopjax.guide.programs import PROGRAMS, Result, Value
 
 
 @pytest.fixture(scope="module")
@@ -83,18 +83,18 @@ def test_gibbs_draws_afresh_with_updates_alone(results):
 
 @pytest.mark.parametrize("name", ["gibbs", "gibbs-explicit", "strict"])
 def test_gibbs_frequencies_are_those_of_a_chain_in_numpy(name, results):
-    weights, rng, count = guide.machine(), np.random.default_rng(7), 20_000
+    weights, rng, count = programs.machine(), np.random.default_rng(7), 20_000
     visible = np.zeros((count, 2))
-    for _ in range(guide.CHAIN):
+    for _ in range(programs.CHAIN):
         hidden = rng.random((count, 2)) < 1 / (1 + np.exp(-(visible @ weights.W + weights.bhid)))
         visible = rng.random((count, 2)) < 1 / (1 + np.exp(-(hidden @ weights.W.T + weights.bvis)))
     simulated = np.bincount((2 * visible[:, 0] + visible[:, 1]).astype(int), minlength=4) / count
-    exact = guide.chain_probabilities(weights)
+    exact = programs.chain_probabilities(weights)
     error = np.sqrt(exact * (1 - exact))
     assert np.all(np.abs(simulated - exact) < 5 * error / np.sqrt(count))
     computed = results(name).computed["frequencies"]
     assert computed.sum() == pytest.approx(1)
-    assert np.all(np.abs(computed - simulated) < 5 * error * np.sqrt(1 / count + 1 / guide.DRAWS))
+    assert np.all(np.abs(computed - simulated) < 5 * error * np.sqrt(1 / count + 1 / programs.DRAWS))
 
 
 def test_strict_refuses_a_shared_variable_that_is_not_passed(results):

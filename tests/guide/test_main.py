@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from loopjax import __main__ as command
-from loopjax.guide import PROGRAMS, Value
+from loopjax.guide.programs import PROGRAMS, Value
 
 
 def programs_called(*names):

@@ -8,7 +8,8 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
-from loopjax import function, grad, scan, until
+from loopjax import grad, scan, until
+from loopjax.runtime import function
 
 
 @pytest.fixture(autouse=True)

@@ -33,8 +33,8 @@ import jax
 from hypothesis import strategies as st
 
 import loopjax
-from loopjax import variants
 from loopjax.rewrite.target import REWRITES
+from loopjax.runtime import buckets
 from tests.planned import planned_for
 from tests.programs.gradients import READINGS, gradient_source, in_double
 from tests.programs.ops import DRAWS, OPS, RANKS, read_dtype, result_dtype
@@ -679,7 +679,7 @@ def search_until(seconds: float, seed: int, gradients: bool = False, rewrites: s
 
 def set_lengths(policy: str) -> None:
     """What functions do about lengths; ``all`` pads every length and axis from the first call, with NaN past them."""
-    variants.AT_ONCE = loopjax.config.poison = policy == "all"
+    buckets.AT_ONCE = loopjax.config.poison = policy == "all"
     loopjax.config.lengths = "padded" if policy == "all" else policy
 
 

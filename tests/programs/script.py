@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.mode import read_mode
+from loopjax.runtime.mode import read_mode
 from tests.programs.ops import OPS, READS
 from tests.programs.program import Call, Expression, Input, Let, Loop, Number, Program, Ref, State
 from tests.programs.reference import Array, Reference, Undecided, value_of

@@ -17,14 +17,28 @@ import numpy as np
 import pytest
 
 import loopjax
-from loopjax.lower import interpreter, taps
-from loopjax.rewrite.constants import FoldConstants
-from loopjax.trace.derivative import Pullback
-from loopjax.trace.graph import Graph
+from loopjax.ir.autodiff import Pullback
+from loopjax.ir.graph import Graph
+from loopjax.lower import interpreter
+from loopjax.lower.loops import history
+from loopjax.rewrite.constant_folding import FoldConstants
 from tests.planned import planned_for
 from tests.programs.generator import programs, search, search_until, set_lengths
 from tests.programs.gradients import READINGS, gradient_source, in_double
-from tests.programs.program import Block, Call, Input, Let, Loop, Number, Program, Ref, Sequence, State, loops, pruned
+from tests.programs.program import (
+    Block,
+    Call,
+    Input,
+    Let,
+    Loop,
+    Number,
+    Program,
+    Ref,
+    Sequence,
+    State,
+    loops,
+    pruned,
+)
 from tests.programs.reference import OtherBranch, Reference, Undecided
 from tests.programs.running import Failed, run
 from tests.programs.script import source
@@ -229,12 +243,12 @@ def test_pruned_keeps_what_is_needed():
 
 
 def test_a_tap_off_by_one_is_found(monkeypatch):
-    own = taps.read
+    own = history.read
 
     def read(history, past, tap):
         return own(history, past, min(tap + 1, -1) if history.kind == "window" else tap)
 
-    monkeypatch.setattr(taps, "read", read)
+    monkeypatch.setattr(history, "read", read)
     with pytest.raises(Failed, match=r"Not equal to tolerance.*(?s:.*)import loopjax"):
         search(0, shrink=False)
 

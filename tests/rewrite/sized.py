@@ -4,21 +4,21 @@ import textwrap
 
 import jax
 
-from loopjax.lower import compile  # noqa: F401 - it imports the lowering rules
+from loopjax.ir.graph import Graph
+from loopjax.ir.printing import graph_text
+from loopjax.ir.scan import Scan
+from loopjax.ir.verify import verify
+from loopjax.lower import jit  # noqa: F401 - it imports the lowering rules
 from loopjax.lower.interpreter import evaluate
-from loopjax.lower.specialise import specialise
 from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.pipeline import sized, symbolic
-from loopjax.trace.graph import Graph
-from loopjax.trace.loop import Scan
-from loopjax.trace.pretty import graph_text
-from loopjax.trace.verify import verify
+from loopjax.shapes.specialize import specialize
 
 
 def sized_graph(inputs, outputs):
     """The graph of inputs whose types have sizes, as the passes for a set of shapes get it."""
     graph = rewrite(Graph(inputs, outputs), symbolic())
-    return specialise(graph, [variable.type for variable in inputs], {})
+    return specialize(graph, [variable.type for variable in inputs], {})
 
 
 def after(passes, inputs, outputs):

@@ -7,14 +7,14 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
+from loopjax.ir.scan import Scan
+from loopjax.ir.weight_gradients import BatchedWeightGradients
 from loopjax.rewrite.target import REWRITES
-from loopjax.trace.deferred import Deferred
-from loopjax.trace.loop import Scan
 from tests.differences import differences
 
 RNG = np.random.default_rng(5)
 START = RNG.bit_generator.state
-OURS = ("join", "hoist", "sink", "defer")
+OURS = ("fuse_products", "loop_prologue", "loop_epilogue", "weight_gradients")
 STEPS, UNITS = 9, 4
 
 
@@ -189,11 +189,17 @@ def test_what_each_does_to_the_guides_network():
     for name in ("FAST_COMPILE", *OURS):
         f, _ = guide().run("FAST_COMPILE" if name == "FAST_COMPILE" else only(name), gradient=False)
         counts[name] = [products(op) for op in sequential(f)]
-    assert counts == {"FAST_COMPILE": [6], "join": [6], "hoist": [4], "sink": [5], "defer": [6]}
+    assert counts == {
+        "FAST_COMPILE": [6],
+        "fuse_products": [6],
+        "loop_prologue": [4],
+        "loop_epilogue": [5],
+        "weight_gradients": [6],
+    }
 
 
 def test_the_gates_of_an_lstm_are_one_product():
-    f, _ = lstm().run(only("join"), gradient=False)
+    f, _ = lstm().run(only("fuse_products"), gradient=False)
     assert [products(op) for op in sequential(f)] == [3]
     f, _ = lstm().run(loopjax.Mode(), gradient=False)
     assert [products(op) for op in sequential(f)] == [1]
@@ -202,7 +208,7 @@ def test_the_gates_of_an_lstm_are_one_product():
 
 def test_only_what_reverse_mode_alone_encloses_is_deferred():
     def deferred(graph):
-        return any(isinstance(n.op, Deferred) or any(map(deferred, n.op.regions)) for n in graph.applies)
+        return any(isinstance(n.op, BatchedWeightGradients) or any(map(deferred, n.op.regions)) for n in graph.applies)
 
     x, W = at.dvector("x"), at.dmatrix("W")
     h, _ = loopjax.scan(lambda h: at.tanh(h @ W), None, x, n_steps=STEPS)
@@ -237,8 +243,8 @@ def test_a_deferred_gradient_adds_no_product_to_the_backward_loop():
             jaxpr = jax.make_jaxpr(f.stages[0].programs[-1].call)(*values)
         return [str(eqn.params["jaxpr"]).count("dot_general") for eqn in scans(jaxpr.jaxpr)]
 
-    assert in_loops(only("vmap", "hoist", "defer")) == [1, 1]
-    assert in_loops(only("vmap", "hoist")) == [1, 2]
+    assert in_loops(only("vmap", "loop_prologue", "weight_gradients")) == [1, 1]
+    assert in_loops(only("vmap", "loop_prologue")) == [1, 2]
 
 
 def scans(jaxpr):

@@ -8,15 +8,15 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
+from loopjax.ir.graph import Graph
+from loopjax.ir.printing import graph_text
+from loopjax.ir.verify import InvalidGraph, verify
+from loopjax.rewrite.cse import EliminateCommonSubexpressions
+from loopjax.rewrite.differentiate import FormDifferentiatedRegions
 from loopjax.rewrite.driver import rewrite
-from loopjax.rewrite.gather import Gather
-from loopjax.rewrite.keep import KeepRead
-from loopjax.rewrite.merge import Merge
+from loopjax.rewrite.dynamic_trip_count import DynamicTripCount
 from loopjax.rewrite.pipeline import symbolic
-from loopjax.rewrite.trip_count import TripCount
-from loopjax.trace.graph import Graph
-from loopjax.trace.pretty import graph_text
-from loopjax.trace.verify import InvalidGraph, verify
+from loopjax.rewrite.saved_steps import SaveReadSteps
 
 
 def after(steps, inputs, outputs):
@@ -34,7 +34,7 @@ class TestMerge:
         x = at.dvector("x")
         y = at.exp(x)
         z = at.exp(x)
-        graph = Merge()(Graph([x], [y * 2 + z]))
+        graph = EliminateCommonSubexpressions()(Graph([x], [y * 2 + z]))
         assert graph_text(graph) == lines("""
             input x : float64(?,)
             %0 = exp(x) : float64(?,)
@@ -47,7 +47,7 @@ class TestMerge:
         values = [np.int64(1), 1.0, True, 0.0, -0.0]
         different = [at.constant(value).copy() for value in values]
         same = [at.constant(value).copy() for value in values]
-        graph = Merge()(Graph([], different + same))
+        graph = EliminateCommonSubexpressions()(Graph([], different + same))
         assert len(graph.applies) == len(values)
 
     def test_bodies_up_to_renaming(self):
@@ -55,18 +55,18 @@ class TestMerge:
         first, _ = loopjax.scan(lambda a, h: h * a + 1, sequences=x, outputs_info=at.constant(0.0, dtype="float64"))
         other, _ = loopjax.scan(lambda b, g: g * b + 1, sequences=x, outputs_info=at.constant(0.0, dtype="float64"))
         unlike, _ = loopjax.scan(lambda b, g: g * b + 2, sequences=x, outputs_info=at.constant(0.0, dtype="float64"))
-        assert after([Merge()], [x], [first, other, unlike]).count("scan '") == 2
+        assert after([EliminateCommonSubexpressions()], [x], [first, other, unlike]).count("scan '") == 2
 
     def test_what_a_gradient_is_taken_of_stays_itself(self):
         x = at.dvector("x")
         y, z = x * 2, x * 2
-        text = after([Merge()], [x], [loopjax.grad((y + z).sum(), y)])
+        text = after([EliminateCommonSubexpressions()], [x], [loopjax.grad((y + z).sum(), y)])
         assert text.count("mul(") == 2
 
     def test_draws_of_one_key_are_equal_and_of_two_keys_are_not(self):
         stream = at.random.RandomStream(1)
         a, b = stream.normal(size=(2,)), stream.normal(size=(2,))
-        graph = Merge()(Graph([a.owner.inputs[0], b.owner.inputs[0]], [a, b]))
+        graph = EliminateCommonSubexpressions()(Graph([a.owner.inputs[0], b.owner.inputs[0]], [a, b]))
         assert len(graph.applies) == 2
 
 
@@ -76,7 +76,11 @@ class TestGather:
         y = at.exp(x) * h
         cost = y.sum()
         outputs = [cost, y, loopjax.grad(cost, x), loopjax.grad(cost, h)]
-        assert after([Merge(), Gather(), Merge()], [x, h], outputs) == lines("""
+        assert after(
+            [EliminateCommonSubexpressions(), FormDifferentiatedRegions(), EliminateCommonSubexpressions()],
+            [x, h],
+            outputs,
+        ) == lines("""
             input x : float64(?,)
             input h : float64()
             %0 = linearize[wrt=2, costs=1](x, h) : float64(), float64(?,), residual()
@@ -93,7 +97,7 @@ class TestGather:
         x = at.dvector("x")
         y = at.exp(x)
         cost = (y**2).sum()
-        text = after([Gather()], [x], [loopjax.grad(cost, x), loopjax.grad(cost, y)])
+        text = after([FormDifferentiatedRegions()], [x], [loopjax.grad(cost, x), loopjax.grad(cost, y)])
         assert "perturb[index=0]" in text
         assert text.count("linearize[") == 1
 
@@ -101,14 +105,19 @@ class TestGather:
         x, w = at.dvector("x"), at.dvector("w")
         y = at.exp(x)
         shared = [loopjax.grad(y.sum(), x), loopjax.grad((y**2).sum(), x)]
-        assert after([Merge(), Gather()], [x], shared).count("linearize[") == 1
+        assert (
+            after([EliminateCommonSubexpressions(), FormDifferentiatedRegions()], [x], shared).count("linearize[") == 1
+        )
         apart = [loopjax.grad(y.sum(), x), loopjax.grad(at.sin(w).sum(), w)]
-        assert after([Merge(), Gather()], [x, w], apart).count("linearize[") == 2
+        assert (
+            after([EliminateCommonSubexpressions(), FormDifferentiatedRegions()], [x, w], apart).count("linearize[")
+            == 2
+        )
 
     def test_a_gradient_of_a_gradient_nests(self):
         x = at.dscalar("x")
         second = loopjax.grad(loopjax.grad(at.sin(x), x), x)
-        text = after([Gather()], [x], [second])
+        text = after([FormDifferentiatedRegions()], [x], [second])
         assert text.count("linearize[") == 2
         assert "gradient(" not in text
 
@@ -137,7 +146,7 @@ class TestKeep:
     def test_what_is_read_is_kept(self, reads, kept):
         k = at.lscalar("k")
         h, outputs = power(k, reads)
-        graph = KeepRead()(Graph([h, k], outputs))
+        graph = SaveReadSteps()(Graph([h, k], outputs))
         verify(graph)
         scans = re.findall(r"keeps ([^\]]*)\]", graph_text(graph))
         assert scans == ([kept] if "shape" not in kept and scans else [])
@@ -147,26 +156,26 @@ class TestKeep:
     def test_until_does_not_cut_slices_that_may_be_longer_than_the_run(self):
         h = at.dscalar("h")
         out, _ = loopjax.scan(lambda h: (h * 2, loopjax.until(h > 9)), outputs_info=h, n_steps=50)
-        assert "keeps all" in after([KeepRead()], [h], [out[-3:]])
-        assert "keeps last 3" in after([KeepRead()], [h], [out[-3]])
+        assert "keeps all" in after([SaveReadSteps()], [h], [out[-3:]])
+        assert "keeps last 3" in after([SaveReadSteps()], [h], [out[-3]])
 
 
 class TestTripCount:
     def test_a_value_stays_one(self):
         k = at.lscalar("k")
         h, outputs = power(k, [lambda o: o[-2]])
-        assert "steps=value" in after([KeepRead(), TripCount()], [h, k], outputs)
+        assert "steps=value" in after([SaveReadSteps(), DynamicTripCount()], [h, k], outputs)
 
     @pytest.mark.parametrize("reads", [[lambda o: o], [lambda o: o[-2:]]])
     def test_not_where_a_shape_depends_on_it(self, reads):
         k = at.lscalar("k")
         h, outputs = power(k, reads)
-        assert "steps=length" in after([KeepRead(), TripCount()], [h, k], outputs)
+        assert "steps=length" in after([SaveReadSteps(), DynamicTripCount()], [h, k], outputs)
 
     def test_not_where_it_follows_from_shapes(self):
         x = at.dvector("x")
         h, outputs = power(x.shape[0], [lambda o: o[-1]])
-        assert "steps=length" in after([KeepRead(), TripCount()], [h, x], outputs)
+        assert "steps=length" in after([SaveReadSteps(), DynamicTripCount()], [h, x], outputs)
 
     def test_not_under_a_gradient(self):
         k = at.lscalar("k")

@@ -58,7 +58,7 @@ class TestConnection:
         from loopjax.trace import grad as module
 
         walks = []
-        monkeypatch.setattr(module, "toposort", lambda *args: walks.append(1) or loopjax.trace.graph.toposort(*args))
+        monkeypatch.setattr(module, "toposort", lambda *args: walks.append(1) or loopjax.ir.graph.toposort(*args))
         inputs = [at.dscalar() for _ in range(50)]
         loopjax.grad(sum(at.sin(x) for x in inputs), inputs)
         assert len(walks) == 1

@@ -471,5 +471,5 @@ class TestDerivativesOfDerivatives:
         again = pickle.loads(pickle.dumps(run))
         for one, other in zip(run(*values), again(*values), strict=True):
             np.testing.assert_array_equal(one, other)
-        assert "pushforward[wrt=1, costs=1]" in loopjax.trace.pretty.graph_text(run.stages[0].stage.graph)
+        assert "pushforward[wrt=1, costs=1]" in loopjax.ir.printing.graph_text(run.stages[0].stage.graph)
         assert "differentiated" in str(loopjax.explain(run))

@@ -1,0 +1,1 @@
+"""Import paths of Theano and Aesara, as aliases of LoopJAX's own names."""

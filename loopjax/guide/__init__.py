@@ -1,0 +1,1 @@
+"""The example programs that ``python -m loopjax`` runs."""

@@ -1,0 +1,195 @@
+"""``to_jax``: from variables to a pure function for JAX's transformations."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from loopjax.errors import about, user_source, where
+from loopjax.ir.graph import Variable
+from loopjax.ir.types import KEY
+from loopjax.ir.verify import verify
+from loopjax.rewrite.driver import rewrite
+from loopjax.rewrite.target import Derivative
+from loopjax.runtime.mode import read_mode
+from loopjax.runtime.program import Options, Program, Unused, collect
+from loopjax.runtime.signature import In, Signature
+from loopjax.runtime.x64 import NARROW, narrowed, x64_is_on
+from loopjax.trace.grad import check_choice
+from loopjax.trace.shared import SharedVariable
+from loopjax.trace.substitute import Replacements
+
+
+def to_jax(
+    inputs: Sequence[Variable | In] = (),
+    outputs: Any = None,
+    updates: Mapping[SharedVariable, Any] | Iterable[tuple[SharedVariable, Any]] | None = None,
+    givens: Replacements | None = None,
+    *,
+    no_default_updates: bool | Sequence[SharedVariable] = False,
+    name: str | None = None,
+    rebuild_strict: bool = True,
+    allow_input_downcast: bool | None = None,
+    on_unused_input: Unused = "raise",
+    derivatives: Derivative = "any",
+    keep_x64: bool = False,
+    mode: Any = None,
+) -> JaxFunction:
+    """Makes a pure JAX function of symbolic variables, for ``jax.jit``, ``grad``, ``jvp``, ``vmap``, ``lax.scan``,
+    ``jax.checkpoint`` and ``shard_map`` (with ``check_vma=False``).
+
+    ``f(*args)`` gives the outputs in the form that ``outputs`` has. Where the program reads or updates shared variables
+    (random streams are such), their values are explicit: ``f(state, *args)`` gives ``(outputs, new_state)``, where the
+    state is a dict of arrays by name, of the same keys before and after, and ``f.init()`` the values now. None of them
+    is baked in, and a call changes none; ``f.store(state)`` does.
+
+    Parameters
+    ----------
+    inputs, outputs, updates, givens, no_default_updates, name, rebuild_strict, allow_input_downcast, on_unused_input
+        As those of ``function``.
+    derivatives
+        What JAX will take of the result: ``"any"``; ``"reverse"`` for one reverse pass alone, ``"forward"`` or
+        ``"none"``, which let loops be run in ways that are faster and have no other derivatives.
+    keep_x64
+        Where JAX's x64 is off, outputs and state of 64 bits are cast to 32 unless this is set. The arithmetic is as
+        wide as the program says in any case.
+    mode
+        As that of ``function``; nothing is tuned, since JAX compiles the result as a part of its own.
+
+    Lengths must be concrete when JAX traces: numbers, or arguments named by ``static_argnums``; a traced one may set
+    how often a loop runs of which the last steps, single steps or sums alone are read, and has no reverse mode then.
+    Raises ``UnsupportedError`` for a program that must run in part to know a length, and at the call for a length that
+    is traced; else what ``function`` raises.
+    """
+    label = name or "to_jax"
+    with about(label, user_source()):
+        chosen = read_mode(mode)
+        check_choice("derivatives", derivatives, ("any", "reverse", "forward", "none"))
+        program = collect(
+            inputs,
+            outputs,
+            updates,
+            givens,
+            Options(label, allow_input_downcast, mode=chosen),
+            no_default_updates=no_default_updates,
+            rebuild_strict=rebuild_strict,
+            on_unused_input=on_unused_input,
+        )
+    from loopjax.rewrite.pipeline import symbolic  # all passes, a part of the package's import time
+
+    verify(program.graph)
+    return JaxFunction(replace(program, graph=rewrite(program.graph, symbolic(chosen.without))), derivatives, keep_x64)
+
+
+class JaxFunction:
+    """A program as a pure function on arrays and tracers: see ``to_jax``.
+
+    ``variables`` are its shared variables by their keys in the state: their names, with a number where two have the
+    same, or ``shared`` and a number.
+    """
+
+    def __init__(self, program: Program, derivatives: Derivative, keep_x64: bool) -> None:
+        self._program = program
+        self._signature = Signature(program.inputs, program.options.allow_downcast, program.options.name)
+        self._narrow = not keep_x64
+        from loopjax.runtime.inline import Inlined  # a part of the package's import time, and not always needed
+
+        self._inlined = Inlined(program, derivatives, keep_x64)
+        self.variables = _named(dict.fromkeys([*program.state.variables, *program.state.updated]))
+        self.__name__ = self.__qualname__ = program.options.name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        program, state = self._program, dict[str, Any]()
+        if self.variables:
+            state, args = self._read_state(args), args[1:]
+        arrays = self._signature.checked(self._signature.placed(args, kwargs))
+        keys = {variable: key for key, variable in self.variables.items()}
+        found = self._inlined([*arrays, *(state[keys[variable]] for variable in program.state.variables)])
+        updated = program.state.updated
+        outputs = program.form(found[len(updated) :])
+        if not self.variables:
+            return outputs
+        return outputs, {**state, **{keys[variable]: new for variable, new in zip(updated, found, strict=False)}}
+
+    def init(self) -> dict[str, jax.Array]:
+        """The state as the shared variables hold it now."""
+        with jax.ensure_compile_time_eval():
+            return {key: self._cast(variable.get_value(borrow=True)) for key, variable in self.variables.items()}
+
+    def store(self, state: Mapping[str, Any]) -> None:
+        """Gives the shared variables the values of a state, for functions that read them."""
+        for key, value in self._checked_state(state).items():
+            variable = self.variables[key]
+            wide = np.asarray(value).astype(variable.dtype) if str(value.dtype) in NARROW.values() else value
+            variable.set_value(wide)
+
+    def __repr__(self) -> str:
+        names = [one.name or "?" for one in self._program.inputs]
+        return f"<{self.__name__}({', '.join(['state', *names] if self.variables else names)}) for JAX>"
+
+    def _cast(self, array: Any) -> Any:
+        """An array of a shared variable, as wide as the state has it."""
+        if x64_is_on() or not self._narrow or _is_key(array):
+            return array
+        with jax.enable_x64(True):
+            return narrowed(array)
+
+    def _read_state(self, args: Sequence[Any]) -> dict[str, Any]:
+        if not args or not isinstance(args[0], Mapping):
+            got = f"{type(args[0]).__name__} {args[0]!r:.80}" if args else "nothing"
+            raise TypeError(
+                f"{self.__name__} has shared variables: its first argument is the state, a dict with the keys "
+                f"{list(self.variables)}, as {self.__name__}.init() gives it; got {got}"
+            )
+        return self._checked_state(args[0])
+
+    def _checked_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The state's values as arrays that fit the shared variables."""
+        missing = [key for key in self.variables if key not in state]
+        unknown = [key for key in state if key not in self.variables]
+        if missing or unknown:
+            raise TypeError(
+                f"{self.__name__}: the state has the keys {list(self.variables)}, as {self.__name__}.init() gives it; "
+                f"missing {missing}, unknown {unknown}"
+            )
+        return {key: self._fitted(key, state[key]) for key in self.variables}
+
+    def _fitted(self, key: str, value: Any) -> Any:
+        variable = self.variables[key]
+        array = value if isinstance(value, jax.Array) else np.asarray(value)
+        dtypes = {variable.dtype, NARROW.get(variable.dtype, variable.dtype)}
+        if _is_key(array):
+            fits = variable.dtype == KEY
+        else:
+            fits = str(array.dtype) in dtypes and array.ndim == variable.ndim
+            fits = fits and all(want in (None, got) for want, got in zip(variable.type.shape, array.shape, strict=True))
+        if not fits:
+            raise TypeError(
+                f"{self.__name__}: state {key!r}{where(variable.sources)} is {array.dtype}{tuple(array.shape)}; "
+                f"expected {variable.type}"
+            )
+        return array
+
+
+def _is_key(array: Any) -> bool:
+    return bool(jnp.issubdtype(array.dtype, jax.dtypes.prng_key))
+
+
+def _named(variables: Iterable[SharedVariable]) -> dict[str, SharedVariable]:
+    """Shared variables by names that differ."""
+    given = list(variables)
+    often = Counter(variable.name for variable in given)
+    named: dict[str, SharedVariable] = {}
+    for number, variable in enumerate(given):
+        alone = variable.name is not None and often[variable.name] == 1
+        key = variable.name if alone and variable.name else f"{variable.name or 'shared'} {number}"
+        while key in named:
+            key += "'"
+        named[key] = variable
+    return named

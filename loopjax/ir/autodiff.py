@@ -1,0 +1,183 @@
+"""The ops of derivatives: as they are recorded, and as the pass ``gather`` makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeVar
+
+from loopjax.ir.graph import Apply, Graph, Op, Variable
+from loopjax.ir.types import RESIDUAL, TensorType
+
+D = TypeVar("D", bound="Differentiated")
+
+
+class DerivativeParts(NamedTuple):
+    """The inputs of a ``Derivative`` by role. ``seeds`` are a cotangent for each cost, or a tangent for each
+    ``wrt``."""
+
+    costs: tuple[Any, ...]
+    wrt: tuple[Any, ...]
+    seeds: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Derivative(Op):
+    """A derivative of ``costs`` with respect to ``wrt`` as it was asked for, by the identity of the variables.
+
+    The path from ``wrt`` to the costs must stay in one graph with it, until ``gather`` makes a region of it.
+    """
+
+    n_costs: int
+    n_wrt: int
+
+    def parts(self, values: Sequence[Any]) -> DerivativeParts:
+        """The op's inputs by role."""
+        last = self.n_costs + self.n_wrt
+        return DerivativeParts(tuple(values[: self.n_costs]), tuple(values[self.n_costs : last]), tuple(values[last:]))
+
+
+class Gradient(Derivative):
+    """``sum(cotangent * d cost / d wrt)`` for each ``wrt``: what ``grad`` and ``Lop`` record."""
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return tuple(type.strong() for type in self.parts(types).wrt)
+
+
+@dataclass(frozen=True)
+class Jacobian(Derivative):
+    """``d cost / d wrt`` of one cost, with the cost's axes first; ``together`` computes all rows at once."""
+
+    together: bool = False
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        parts = self.parts(types)
+        return tuple(_jacobian_type(parts.costs[0], type) for type in parts.wrt)
+
+
+class Tangent(Derivative):
+    """``sum(d cost / d wrt * tangent)`` for each cost: what ``Rop`` records."""
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return tuple(type.strong() for type in self.parts(types).costs)
+
+
+def derivatives(nodes: Iterable[Apply]) -> list[tuple[Apply, DerivativeParts]]:
+    """The recorded derivatives among nodes, with their inputs by role."""
+    return [(node, node.op.parts(node.inputs)) for node in nodes if isinstance(node.op, Derivative)]
+
+
+@dataclass(frozen=True)
+class Differentiated(Op):
+    """A region that is run together with its derivative.
+
+    The first ``n_wrt`` inputs are those that are differentiated. The first ``n_costs`` outputs have derivatives; the
+    others are values that the region publishes. Once sized, the region has ``n_deltas`` further inputs behind those
+    that are differentiated, zeros added to intermediate values; they are not inputs of the op.
+    """
+
+    region: Graph
+    n_wrt: int
+    n_costs: int
+    n_deltas: int = 0
+
+    @property
+    def regions(self) -> tuple[Graph, ...]:
+        return (self.region,)
+
+    def with_regions(self: D, regions: Sequence[Graph]) -> D:
+        return replace(self, region=regions[0])
+
+    @property
+    def differentiated(self) -> tuple[Variable, ...]:
+        """The region's inputs that are differentiated, once it is sized."""
+        return self.region.inputs[: self.n_wrt + self.n_deltas]
+
+    @property
+    def given(self) -> tuple[Variable, ...]:
+        """The region's inputs that the op's first inputs stand for."""
+        return (*self.region.inputs[: self.n_wrt], *self.region.inputs[self.n_wrt + self.n_deltas :])
+
+    def _check(self, types: Sequence[TensorType]) -> None:
+        for variable, type in zip(self.given, types, strict=True):
+            if not variable.type.accepts(type):
+                raise TypeError(f"a differentiated region expects {variable.type}, got {type}")
+
+
+class Linearize(Differentiated):
+    """Runs a region once: its outputs, and last the residual from which its derivatives are pulled back."""
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        self._check(types)
+        return (*(variable.type for variable in self.region.outputs), TensorType(RESIDUAL))
+
+
+class Pushforward(Differentiated):
+    """Runs a region together with its derivative along tangents: its outputs, then the tangents of its costs.
+
+    The op's last inputs are the tangents: of the inputs that are differentiated, then of the marked intermediate
+    values.
+    """
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        count = len(self.given)
+        self._check(types[:count])
+        for variable, type in zip(self.differentiated, types[count:], strict=False):
+            if not variable.type.accepts(type):
+                raise ValueError(f"a point to evaluate at (eval_points) is {type}; its wrt is {variable.type}")
+        costs = self.region.outputs[: self.n_costs]
+        return (
+            *(variable.type for variable in self.region.outputs),
+            *(variable.type.strong() for variable in costs),
+        )
+
+
+P = TypeVar("P", bound="Pullback")
+
+
+@dataclass(frozen=True)
+class Pullback(Op):
+    """From a residual and the costs' cotangents to the cotangents of the differentiated inputs.
+
+    ``types`` are those of the differentiated inputs, ``costs`` those of the region's costs.
+    """
+
+    types: tuple[TensorType, ...]
+    costs: tuple[TensorType, ...]
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        _check_residual(types[0])
+        for cost, type in zip(self.costs, types[1:], strict=True):
+            if not cost.accepts(type):
+                raise ValueError(f"a gradient that is given is {type}; what it is the gradient of is {cost}")
+        return self.types
+
+    def of(self: P, region: Differentiated) -> P:
+        """The same of a sized region."""
+        return replace(
+            self,
+            types=tuple(variable.type for variable in region.differentiated),
+            costs=tuple(variable.type for variable in region.region.outputs[: region.n_costs]),
+        )
+
+
+@dataclass(frozen=True)
+class PullbackRows(Pullback):
+    """From a residual to the Jacobians of cost number ``cost``: each of its elements is pulled back, ``together`` or
+    one after the other."""
+
+    cost: int = 0
+    together: bool = False
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        _check_residual(types[0])
+        return tuple(_jacobian_type(self.costs[self.cost], type) for type in self.types)
+
+
+def _jacobian_type(cost: TensorType, wrt: TensorType) -> TensorType:
+    return TensorType(wrt.dtype, (*cost.shape, *wrt.shape))
+
+
+def _check_residual(type: TensorType) -> None:
+    if type.dtype != RESIDUAL:
+        raise TypeError(f"a pullback reads a residual, got {type}")

@@ -1,0 +1,375 @@
+"""The graph: variables, the nodes that compute them, and closed subgraphs."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from loopjax.errors import Source, located, user_source, where
+from loopjax.ir.methods import Methods
+from loopjax.ir.public_ops import public_op
+from loopjax.ir.types import TensorType, dtype_name
+
+
+@dataclass(frozen=True)
+class Op:
+    """One kind of node: frozen static parameters and ``infer``. How it runs is a rule in ``lower/``."""
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__.lower()
+
+    @property
+    def subject(self) -> str:
+        """What errors call the node."""
+        return self.name
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        """The types of the outputs; raises ``TypeError`` or ``ValueError`` for inputs that do not fit."""
+        raise NotImplementedError
+
+    def length_inputs(self, count: int) -> tuple[int, ...]:
+        """Which of ``count`` inputs are lengths: they must be numbers before the node can be compiled."""
+        return ()
+
+    def sized(self, lengths: Sequence[int]) -> Op:
+        """The same op with those inputs turned into static parameters."""
+        return self
+
+    @property
+    def regions(self) -> tuple[Graph, ...]:
+        return ()
+
+    def with_regions(self, regions: Sequence[Graph]) -> Op:
+        return self
+
+
+class Variable(Methods["Variable"]):
+    """A typed symbolic value. Its identity is what it is: two variables are equal only if they are one.
+
+    ``owner`` is the node that computes it, ``None`` for an input.
+    """
+
+    __slots__ = ("index", "name", "owner", "source", "tag", "type")
+
+    def __init__(self, type: TensorType, owner: Apply | None = None, index: int = 0, name: str | None = None) -> None:
+        self.type = type
+        self.owner = owner
+        self.index = index
+        self.name = name
+        self.source = owner.sources[0] if owner is not None and owner.sources else None
+        self.tag: Any = None
+
+    @property
+    def dtype(self) -> str:
+        return self.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.type.ndim
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        if self.owner is not None:
+            return self.owner.sources
+        return (self.source,) if self.source is not None else ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.owner is None:
+            return _leaf, (self.type, self.name, self.source)
+        return _output, (Graph(_leaves([self]), [self]),)
+
+    def __repr__(self) -> str:
+        label = self.name or (self.owner.op.name if self.owner is not None else "variable")
+        return f"<{label}: {self.type}>"
+
+
+@public_op
+def input_variable(type: TensorType, name: str | None = None) -> Variable:
+    """An input that remembers the user's line."""
+    variable = Variable(type, name=name)
+    variable.source = user_source()
+    return variable
+
+
+class Constant(Variable):
+    """A value known when the graph is built. ``exact`` is the Python number that it was made of, where that
+    was given or met what decided its dtype."""
+
+    __slots__ = ("_key", "data", "exact")
+
+    def __init__(self, data: np.ndarray[Any, Any], name: str | None = None, weak: bool = False) -> None:
+        super().__init__(TensorType(dtype_name(data.dtype), data.shape, weak), name=name)
+        data = data.copy() if data.flags.writeable or data.base is not None else data
+        data.flags.writeable = False
+        self.data = data
+        self.exact: Any = None
+        self._key: tuple[str, tuple[int, ...], bytes] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _constant, (self.data, self.name, self.type.weak, self.exact)
+
+    @property
+    def key(self) -> tuple[str, tuple[int, ...], bytes]:
+        """Equal constants have equal keys; 1, 1.0, True, 0.0 and -0.0 are all different."""
+        if self._key is None:
+            raw = self.data.tobytes()
+            self._key = self.dtype, self.data.shape, raw if len(raw) <= 64 else hashlib.sha256(raw).digest()
+        return self._key
+
+    def __repr__(self) -> str:
+        return f"<constant {np.array2string(self.data, threshold=6)}: {self.type}>"
+
+
+class Apply:
+    """A node: an op, its inputs, the variables it computes, and the user's lines that asked for it."""
+
+    __slots__ = ("inputs", "op", "outputs", "sources")
+
+    def __init__(self, op: Op, inputs: Sequence[Variable], sources: tuple[Source, ...]) -> None:
+        self.op = op
+        self.inputs = tuple(inputs)
+        self.sources = sources
+        try:
+            types = op.infer(*[variable.type for variable in self.inputs])
+        except (TypeError, ValueError, IndexError) as error:
+            raise located(error, f"{op.subject}: {error}", sources) from error
+        self.outputs = tuple([Variable(type, self, index) for index, type in enumerate(types)])
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name} of {len(self.inputs)} inputs{where(self.sources)}>"
+
+
+def apply(op: Op, *inputs: Variable, name: str | None = None) -> tuple[Variable, ...]:
+    """Records a node at the user's line and returns its outputs."""
+    source = user_source()
+    outputs = Apply(op, inputs, (source,) if source is not None else ()).outputs
+    for output in outputs:
+        output.name = name
+    return outputs
+
+
+class Graph:
+    """A closed subgraph: what is computed from ``inputs`` to give ``outputs``.
+
+    The program of a ``function`` is one, and so is a region: a scan's body, or the part of a program that is
+    differentiated. Immutable; a rewrite makes a new one. Two graphs are equal when they are the
+    same up to the names of their variables.
+    """
+
+    def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> None:
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+
+    @cached_property
+    def applies(self) -> tuple[Apply, ...]:
+        """The nodes, each after those that it reads."""
+        return tuple(toposort(self.outputs, stop=self.inputs))
+
+    @cached_property
+    def key(self) -> tuple[object, ...]:
+        """What makes two graphs equal: types, ops and wiring, not names."""
+        number: dict[Variable, object] = {variable: index for index, variable in enumerate(self.inputs)}
+        nodes: list[object] = []
+
+        def ref(variable: Variable) -> object:
+            if variable in number:
+                return number[variable]
+            if isinstance(variable, Constant):
+                return variable.key, variable.type.weak
+            return ("free", id(variable))
+
+        for node_index, node in enumerate(self.applies):
+            nodes.append((node.op, tuple(ref(variable) for variable in node.inputs)))
+            for output in node.outputs:
+                number.setdefault(output, (node_index, output.index))
+        types = tuple((variable.type, variable.type.weak) for variable in self.inputs)
+        return (types, tuple(nodes), tuple(ref(variable) for variable in self.outputs))
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Graph) and self._hash == other._hash and self.key == other.key
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Flat, node by node: pickling does not recurse along the depth either."""
+        number: dict[Variable, tuple[int, int]] = {v: (-1, i) for i, v in enumerate(self.inputs)}
+        nodes = []
+        for position, node in enumerate(self.applies):
+            reads = [number.get(variable, variable) for variable in node.inputs]
+            nodes.append((node.op, reads, node.sources, [output.name for output in node.outputs]))
+            for output in node.outputs:
+                number.setdefault(output, (position, output.index))
+        inputs = [v if v.owner is None else _leaf(v.type, v.name, v.source) for v in self.inputs]
+        return _rebuild, (inputs, nodes, [number.get(variable, variable) for variable in self.outputs])
+
+    def __repr__(self) -> str:
+        return f"<graph of {len(self.applies)} nodes>"
+
+    @cached_property
+    def readers(self) -> dict[Variable, list[Apply]]:
+        """The nodes of this graph that read each variable."""
+        found: dict[Variable, list[Apply]] = {}
+        for node in self.applies:
+            for variable in dict.fromkeys(node.inputs):
+                found.setdefault(variable, []).append(node)
+        return found
+
+    def holds(self, wanted: Callable[[Apply], bool]) -> bool:
+        """Whether a node of the graph, or of its regions, is wanted."""
+        return any(wanted(node) or any(region.holds(wanted) for region in node.op.regions) for node in self.applies)
+
+    @cached_property
+    def places(self) -> dict[Apply, int]:
+        """The position of each node in the order of ``applies``."""
+        return {node: place for place, node in enumerate(self.applies)}
+
+    def rebuilt(
+        self,
+        replace: Mapping[Variable, Variable] | None = None,
+        transform: Callable[[Apply, tuple[Variable, ...]], Sequence[Variable] | None] | None = None,
+        inputs: Sequence[Variable] | None = None,
+    ) -> Graph:
+        """The graph with some variables replaced and some nodes transformed.
+
+        ``transform(node, new_inputs)`` gives variables to stand for the node's outputs, or ``None`` to keep
+        its op. ``inputs`` are the new graph's inputs, those of this one that ``replace`` names replaced unless given.
+        Where nothing changes it is this graph itself.
+        """
+        replace = replace or {}
+        new: dict[Variable, Variable] = dict(replace)
+        nodes = toposort(self.outputs, stop=itertools.chain(self.inputs, replace)) if replace else self.applies
+        for node in nodes:
+            node_inputs = node.inputs
+            if new and not new.keys().isdisjoint(node_inputs):
+                node_inputs = tuple([new.get(variable, variable) for variable in node_inputs])
+            outputs = transform(node, node_inputs) if transform is not None else None
+            if outputs is None:
+                if node_inputs is node.inputs:
+                    continue
+                outputs = copy_node(node, node_inputs).outputs
+            for old, fresh in zip(node.outputs, outputs, strict=True):
+                if old is not fresh and old not in replace:
+                    new[old] = fresh
+        if inputs is None:
+            inputs = [new.get(variable, variable) for variable in self.inputs]
+        made = Graph(inputs, [new.get(variable, variable) for variable in self.outputs])
+        return self if (made.inputs, made.outputs) == (self.inputs, self.outputs) else made
+
+
+def copy_node(node: Apply, inputs: Sequence[Variable], op: Op | None = None) -> Apply:
+    """The node on other inputs (or with another op), with its source lines and names."""
+    fresh = Apply(op if op is not None else node.op, inputs, node.sources)
+    for old, new in zip(node.outputs, fresh.outputs, strict=False):
+        new.name = old.name
+    return fresh
+
+
+def toposort(
+    outputs: Iterable[Variable],
+    stop: Iterable[Variable] = (),
+    reads: Callable[[Apply], Sequence[Variable]] | None = None,
+) -> list[Apply]:
+    """The nodes that compute ``outputs``, in an order in which each comes after what it reads.
+
+    ``stop`` are variables taken as given; ``reads`` says what a node reads, its inputs by default. No recursion, so
+    depth is bounded by memory alone.
+    """
+    stopped = set(stop)
+    order: list[Apply] = []
+    done: set[Apply] = set()
+    stack: list[tuple[Apply, int]] = []
+    for output in outputs:
+        if output.owner is None or output in stopped or output.owner in done:
+            continue
+        stack.append((output.owner, 0))
+        while stack:
+            node, position = stack.pop()
+            if node in done:
+                continue
+            inputs = node.inputs if reads is None else reads(node)
+            while position < len(inputs):
+                variable = inputs[position]
+                position += 1
+                owner = variable.owner
+                if owner is not None and owner not in done and variable not in stopped:
+                    stack.append((node, position))
+                    stack.append((owner, 0))
+                    break
+            else:
+                done.add(node)
+                order.append(node)
+    return order
+
+
+def ancestors(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> list[Variable]:
+    """What ``outputs`` are computed from: variables without an owner, and those of ``stop``, in order of first use."""
+    outputs = tuple(outputs)
+    stopped = set(stop)
+    found: dict[Variable, None] = {}
+    reads = [variable for node in toposort(outputs, stopped) for variable in node.inputs]
+    for variable in (*reads, *outputs):
+        if variable.owner is None or variable in stopped:
+            found[variable] = None
+    return list(found)
+
+
+def dependents(nodes: Iterable[Apply], roots: Iterable[Variable]) -> set[Variable]:
+    """Of variables computed by ``nodes`` (given in order), those that depend on ``roots``, and the roots."""
+    found = set(roots)
+    for node in nodes:
+        if any(variable in found for variable in node.inputs):
+            found.update(node.outputs)
+    return found
+
+
+def _leaves(outputs: Iterable[Variable]) -> list[Variable]:
+    return [variable for variable in ancestors(outputs) if not isinstance(variable, Constant)]
+
+
+def _leaf(type: TensorType, name: str | None, source: Source | None) -> Variable:
+    made = Variable(type, name=name)
+    made.source = source
+    return made
+
+
+def _constant(data: np.ndarray[Any, Any], name: str | None, weak: bool, exact: Any) -> Constant:
+    made = Constant(data, name, weak)
+    made.exact = exact
+    return made
+
+
+def _output(graph: Graph) -> Variable:
+    return graph.outputs[0]
+
+
+def _rebuild(inputs: Sequence[Variable], nodes: Sequence[Any], outputs: Sequence[Any]) -> Graph:
+    """The graph that ``Graph.__reduce__`` took apart."""
+    computed: list[tuple[Variable, ...]] = []
+
+    def read(reference: Any) -> Variable:
+        if isinstance(reference, Variable):
+            return reference
+        position, index = reference
+        found: Variable = inputs[index] if position < 0 else computed[position][index]
+        return found
+
+    for op, reads, sources, names in nodes:
+        node = Apply(op, [read(reference) for reference in reads], sources)
+        for output, name in zip(node.outputs, names, strict=True):
+            output.name = name
+        computed.append(node.outputs)
+    return Graph(inputs, [read(reference) for reference in outputs])

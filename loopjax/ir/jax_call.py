@@ -1,0 +1,138 @@
+"""The op of a call to a JAX function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice, product
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from loopjax.errors import source_of
+from loopjax.ir.graph import Op
+from loopjax.ir.types import KEY, RESIDUAL, TensorType, dtype_name
+
+PROBE = 8
+"""The size tried first for what is not known, where a function does not take symbolic sizes."""
+
+PROBES = 256
+"""The most ways that are tried to give sizes to what is not known."""
+
+
+@dataclass(frozen=True)
+class Static:
+    """An argument that is no array. ``text`` tells apart what Python calls equal: 1, 1.0 and True."""
+
+    value: Hashable
+    text: str
+
+
+class Traced(NamedTuple):
+    """What a function gives: types, and the pytree that they are of."""
+
+    types: tuple[TensorType, ...]
+    tree: Any
+
+
+@dataclass(frozen=True)
+class JaxCall(Op):
+    """A call of a JAX function. ``tree`` is that of its arguments; ``statics`` has a leaf of it for each that is no
+    array, ``None`` for each that is an input of the node."""
+
+    fn: Callable[..., Any]
+    tree: Any
+    statics: tuple[Static | None, ...]
+    label: str
+
+    @property
+    def name(self) -> str:
+        return self.label
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return self.traced(*types).types
+
+    def traced(self, *types: TensorType) -> Traced:
+        """The types of the results and their pytree."""
+        if any(type.dtype in (KEY, RESIDUAL) for type in types):
+            raise TypeError("a random key cannot be handed to a JAX function; draw with it, and hand over the draw")
+        return _traced(self, types)
+
+    def run(self, arrays: Sequence[Any]) -> list[Any]:
+        """The function's results, flat."""
+        return jax.tree.leaves(self.call(*arrays))
+
+    def call(self, *arrays: Any) -> Any:
+        """The function of its arrays alone."""
+        given = iter(arrays)
+        leaves = [next(given) if static is None else static.value for static in self.statics]
+        args, kwargs = jax.tree.unflatten(self.tree, leaves)
+        return self.fn(*args, **kwargs)
+
+
+@lru_cache(4096)
+def _traced(op: JaxCall, types: tuple[TensorType, ...]) -> Traced:
+    """By JAX, without running."""
+    with jax.enable_x64(True):
+        try:
+            return _with_sizes(op, types) if all(type.concrete for type in types) else _without_sizes(op, types)
+        except Exception as error:
+            kind = next((kind for kind in (IndexError, TypeError) if isinstance(error, kind)), ValueError)
+            text = str(error).strip().split("\n")[0]
+            shown = ", ".join(map(str, types))
+            known = all(type.concrete for type in types)
+            remedy = "" if known else "; if that is for sizes not known yet (?), give them with specify_shape"
+            raise kind(
+                f"the function{source_of(op.fn)} raised {type(error).__name__} on ({shown}): {text}{remedy}"
+            ) from error
+
+
+def _with_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
+    return _result(jax.eval_shape(op.call, *(_struct(type.dtype, type.sizes) for type in types)))
+
+
+def _without_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
+    """With a symbol for each size that is not known. A function that compares or divides such sizes is tried with
+    numbers, which tells the dtypes and numbers of dimensions of what it gives."""
+    from jax import export  # a twentieth of the package's import time, and rarely needed
+
+    scope = export.SymbolicScope()
+    structs = []
+    for place, type in enumerate(types):
+        sizes = ", ".join(f"n{place}_{axis}" if size is None else str(size) for axis, size in enumerate(type.shape))
+        structs.append(_struct(type.dtype, export.symbolic_shape(sizes, scope=scope)))
+    try:
+        return _result(jax.eval_shape(op.call, *structs))
+    except Exception:
+        found = _with_some_sizes(op, types)
+        return Traced(tuple(type.with_shape((None,) * type.ndim) for type in found.types), found.tree)
+
+
+def _with_some_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
+    """With the first sizes that fit: one for all that is not known, or those that are known beside it."""
+    known = dict.fromkeys(size for type in types for size in type.shape if size is not None)
+    unknown = sum(type.shape.count(None) for type in types)
+    failure: Exception | None = None
+    for tried in islice(product((PROBE, *known), repeat=unknown), PROBES):
+        sizes = iter(tried)
+        whole = [type.with_shape([next(sizes) if size is None else size for size in type.shape]) for type in types]
+        try:
+            return _with_sizes(op, whole)
+        except Exception as error:
+            failure = failure or error
+    assert failure is not None
+    raise failure
+
+
+def _struct(dtype: str, shape: Sequence[Any]) -> Any:
+    return jax.ShapeDtypeStruct(tuple(shape), np.dtype(dtype))  # type: ignore[no-untyped-call]
+
+
+def _result(results: Any) -> Traced:
+    leaves, tree = jax.tree.flatten(results)
+    shapes = [tuple(size if isinstance(size, int) else None for size in leaf.shape) for leaf in leaves]
+    return Traced(
+        tuple(TensorType(dtype_name(leaf.dtype), shape) for leaf, shape in zip(leaves, shapes, strict=True)), tree
+    )

@@ -1,0 +1,156 @@
+"""Ops: what a node of a graph computes, as static parameters and type inference; and the table of plain ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+from loopjax.ir.graph import Op
+from loopjax.ir.types import Shape, TensorType
+
+Entry = tuple[Any, ...]
+"""One entry of an index pattern: ``("int", i)``, ``("slice", a, b, c)`` with ``None`` or positions in
+``lengths``, ``("new",)``, or ``("at",)``, which takes the next index input, an integer scalar or array."""
+
+
+Trait = Literal["pointwise", "reduce", "index", "opaque"]
+"""How an op treats its axes: one value for one value; folding some; picking; or anything else."""
+
+Operands = Literal["as is", "common", "float", "branches"]
+
+Broadcasts = Callable[..., Sequence[Sequence[Shape]]]
+"""Groups of shapes that stretch to one another, from what ``infer`` takes."""
+
+
+def no_shapes(*types: TensorType, **params: Any) -> Sequence[Sequence[Shape]]:
+    """No input stretches to another."""
+    return ()
+
+
+def whole_shapes(*types: TensorType, **params: Any) -> Sequence[Sequence[Shape]]:
+    """Each input stretches to all others."""
+    return ([type.shape for type in types],)
+
+
+class Reparametrization(NamedTuple):
+    """How numbers of one distribution are made of those of another, which has no parameters.
+
+    ``of`` names the row that draws those, in the dtype of the result or, ``as_parameters``, in theirs.
+    ``by(do, draws, *parameters)`` is what becomes of them: elementwise, of arrays and of variables alike, by operators
+    and by ``do(name, x)`` for a row of the table.
+    """
+
+    of: str
+    by: Callable[..., Any]
+    as_parameters: bool = False
+
+    def dtype(self, own: str, parameter: str) -> str:
+        """That in which is drawn, for a result of dtype ``own`` and a first parameter of that dtype."""
+        return parameter if self.as_parameters else own
+
+
+@dataclass(frozen=True)
+class OpDef:
+    """A row of the op table.
+
+    ``run`` takes arrays and then the parameters by keyword; ``None`` where ``lower/`` has a rule of its own.
+    ``infer`` takes types and the same keywords. ``operands`` says to what dtype the inputs are cast before ``run``:
+    left ``as is``, brought to their ``common`` dtype, to the common ``float`` dtype, or common but for the first
+    (``branches``). A parameter called ``lengths``, a tuple, may hold ``None``: each such hole is filled by one more
+    input, an integer scalar, from the end of the inputs, which must be known before compiling. ``broadcasts`` says
+    which shapes stretch to one another: only a size known to be 1 when the graph is built may. ``moved``, of a row that
+    draws random numbers: how it does so, where that is from numbers of another row. ``loops``: whether JAX runs a loop
+    for it, so that XLA compiles each occurrence for long.
+    """
+
+    name: str
+    run: Callable[..., Any] | None
+    infer: Callable[..., TensorType | tuple[TensorType, ...]]
+    trait: Trait = "opaque"
+    operands: Operands = "as is"
+    broadcasts: Broadcasts = no_shapes
+    moved: Reparametrization | None = None
+    loops: bool = False
+
+
+OP_TABLE: dict[str, OpDef] = {}
+"""Every plain op, by name."""
+
+
+def register(
+    name: str,
+    run: Callable[..., Any] | None,
+    infer: Callable[..., TensorType | tuple[TensorType, ...]],
+    trait: Trait = "opaque",
+    operands: Operands = "as is",
+    broadcasts: Broadcasts | None = None,
+    moved: Reparametrization | None = None,
+    loops: bool = False,
+) -> None:
+    """Adds a row to the op table; all inputs of a pointwise op broadcast. Raises ``ValueError`` where the name is
+    taken."""
+    if name in OP_TABLE:
+        raise ValueError(f"op {name!r} is registered already")
+    together = broadcasts or (whole_shapes if trait == "pointwise" else no_shapes)
+    OP_TABLE[name] = OpDef(name, run, infer, trait, operands, together, moved, loops)
+
+
+def computed(name: str, *arrays: Any, **params: Any) -> Any:
+    """What a row of the table that runs by a function of its own makes of arrays, as they are."""
+    run = OP_TABLE[name].run
+    assert run is not None
+    return run(*arrays, **params)
+
+
+@dataclass(frozen=True)
+class TableOp(Op):
+    """A row of the table with its parameters."""
+
+    row: str
+    params: tuple[tuple[str, Hashable], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.row
+
+    @cached_property
+    def arguments(self) -> Mapping[str, Any]:
+        return dict(self.params)
+
+    @property
+    def definition(self) -> OpDef:
+        return OP_TABLE[self.row]
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        given = len(types) - self._holes
+        out = OP_TABLE[self.row].infer(*types[:given], **self.arguments)
+        return (out,) if isinstance(out, TensorType) else out
+
+    def broadcasts(self, *types: TensorType) -> Sequence[Sequence[Shape]]:
+        """The groups of shapes that stretch to one another, for inputs of these types."""
+        return self.definition.broadcasts(*types[: len(types) - self._holes], **self.arguments)
+
+    def length_inputs(self, count: int) -> tuple[int, ...]:
+        return tuple(range(count - self._holes, count)) if self._holes else ()
+
+    def sized(self, lengths: Sequence[int]) -> Op:
+        if not self._holes:
+            return self
+        fill = iter(lengths)
+        filled = tuple(next(fill) if hole is None else hole for hole in self.arguments["lengths"])
+        params = tuple((key, filled if key == "lengths" else value) for key, value in self.params)
+        return replace(self, params=params)
+
+    @cached_property
+    def _holes(self) -> int:
+        for key, value in self.params:
+            if key == "lengths" and isinstance(value, tuple):
+                return value.count(None)
+        return 0
+
+
+def table_op(row: str, /, **params: Hashable) -> TableOp:
+    """The op of a row of the table."""
+    return TableOp(row, tuple(sorted(params.items())) if params else ())

@@ -1,0 +1,146 @@
+"""Graphs as text: a line for each node, regions indented; and variables as expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from loopjax.ir.autodiff import Differentiated
+from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, ancestors
+from loopjax.ir.op import TableOp
+from loopjax.ir.scan import Scan
+
+INFIX = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "true_div": "/",
+    "floor_div": "//",
+    "mod": "%",
+    "power": "**",
+    "matmul": "@",
+    "lt": "<",
+    "le": "<=",
+    "gt": ">",
+    "ge": ">=",
+    "and_": "&",
+    "or_": "|",
+    "xor": "^",
+}
+
+
+def graph_text(graph: Graph, sources: bool = False) -> str:
+    """A graph as text, one node a line in the order of computation, the same for equal graphs."""
+    return "\n".join(_lines(graph, "", "", sources))
+
+
+def _lines(graph: Graph, indent: str, prefix: str, sources: bool) -> Iterator[str]:
+    names: dict[Variable, str] = {}
+    for position, variable in enumerate(graph.inputs):
+        names[variable] = f"{prefix}{variable.name or f'in{position}'}"
+        names[variable] = _unused(names, names[variable], variable)
+        yield f"{indent}input {names[variable]} : {variable.type}"
+    for number, node in enumerate(graph.applies):
+        label = f"%{prefix}{number}"
+        for output in node.outputs:
+            names[output] = label if len(node.outputs) == 1 else f"{label}:{output.index}"
+        types = ", ".join(str(output.type) for output in node.outputs)
+        lines = f"  # {', '.join(map(str, node.sources))}" if sources and node.sources else ""
+        arguments = ", ".join(_name(names, variable) for variable in node.inputs)
+        yield f"{indent}{label} = {_op_text(node.op)}({arguments}) : {types}{lines}"
+        for region in node.op.regions:
+            yield from _lines(region, indent + "    ", f"{prefix}{number}.", sources)
+    yield f"{indent}return {', '.join(_name(names, variable) for variable in graph.outputs)}"
+
+
+def _unused(names: Mapping[Variable, str], name: str, variable: Variable) -> str:
+    taken = {other for key, other in names.items() if key is not variable}
+    return name if name not in taken else f"{name}'{len(taken)}"
+
+
+def _name(names: Mapping[Variable, str], variable: Variable) -> str:
+    if isinstance(variable, Constant):
+        shown = np.array2string(variable.data, threshold=4, edgeitems=1, separator=", ")
+        return shown if variable.ndim == 0 else f"{variable.dtype}{shown}"
+    return names.get(variable, f"?{variable.name}")
+
+
+def _op_text(op: Op) -> str:
+    """The op with its parameters."""
+    if isinstance(op, Scan):
+        return _scan_text(op)
+    if isinstance(op, Differentiated):
+        return f"{op.name}[wrt={op.n_wrt + op.n_deltas}, costs={op.n_costs}]"
+    if not isinstance(op, TableOp) or not op.params:
+        return op.name
+    return f"{op.name}[{', '.join(f'{key}={value}' for key, value in op.params)}]"
+
+
+def _scan_text(op: Scan) -> str:
+    parts = [f"steps={'value' if op.dynamic else 'length' if op.n_steps is None else op.n_steps}"]
+    parts += [f"sequence{list(spec.taps)}" for spec in op.sequences]
+    parts += [f"recurrence{list(spec.taps)} keeps {spec.keep}" for spec in op.recurrences]
+    parts += [f"map keeps {spec.keep}" for spec in op.maps]
+    parts += [f"{fold.kind} of {fold.output}" for fold in op.accumulators]
+    parts += [f"states={op.n_states}"] * bool(op.n_states) + [f"keys={op.n_keys}"] * bool(op.n_keys)
+    parts += ["until"] * op.until + ["backwards"] * op.go_backwards
+    parts += [f"plan={op.plan.kind}"] if op.plan is not None else []
+    return f"scan {op.label!r}[{', '.join(parts)}]"
+
+
+def pp(variable: Variable) -> str:
+    """A variable as an expression, such as ``(x + 1).sum()`` written ``sum((x + 1))``; shared parts are written each
+    time."""
+    texts: dict[Variable, str] = {}
+
+    def text(one: Variable) -> str:
+        if isinstance(one, Constant):
+            return _name({}, one)
+        return texts.get(one) or one.name or f"<{one.type}>"
+
+    for node in Graph((), (variable,)).applies:
+        for output in node.outputs:
+            texts[output] = _expression(node, output, [text(one) for one in node.inputs])
+    return text(variable)
+
+
+def _expression(node: Apply, output: Variable, inputs: list[str]) -> str:
+    name = node.op.name
+    if name in INFIX and len(inputs) == 2:
+        return f"({inputs[0]} {INFIX[name]} {inputs[1]})"
+    if name == "index" and isinstance(node.op, TableOp):
+        return f"{inputs[0]}[{', '.join(_index_parts(node.op, inputs[1:]))}]"
+    label = node.op.label if isinstance(node.op, Scan) else name
+    which = f".{output.index}" if len(node.outputs) > 1 else ""
+    return f"{label}({', '.join(inputs)}){which}"
+
+
+def _index_parts(op: TableOp, rest: list[str]) -> Iterator[str]:
+    given = iter(rest)
+    arguments = op.arguments
+    for entry in arguments["pattern"]:
+        if entry[0] == "int":
+            yield str(entry[1])
+        elif entry[0] == "at":
+            yield next(given)
+        elif entry[0] == "new":
+            yield "None"
+        else:
+            bounds = ["" if p is None else _bound(arguments["lengths"][p]) for p in entry[1:]]
+            yield ":".join(bounds[:2] if not bounds[2] else bounds)
+
+
+def _bound(length: int | None) -> str:
+    return "?" if length is None else str(length)
+
+
+def dprint(what: Any, file: Any = None) -> None:
+    """Prints the graph of a variable, of a list of them, of a ``Graph`` or of a compiled function, with the user's
+    lines."""
+    graph = what if isinstance(what, Graph) else getattr(what, "graph", None)
+    if not isinstance(graph, Graph):
+        outputs = [what] if isinstance(what, Variable) else list(what)
+        graph = Graph([variable for variable in ancestors(outputs) if not isinstance(variable, Constant)], outputs)
+    print(graph_text(graph, sources=True), file=file)

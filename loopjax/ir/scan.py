@@ -1,0 +1,411 @@
+"""The Scan op: a loop as a body region and a specification with named parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from loopjax.ir.graph import Graph, Op
+from loopjax.ir.schedule import Nest, Schedule
+from loopjax.ir.types import TensorType
+
+T = TypeVar("T")
+
+MOST_STEPS = 2**31 - 1
+"""Steps that a loop can count."""
+
+
+class SavedSteps(NamedTuple):
+    """Which steps of an output anyone reads: all, the ``last`` few, ``every`` n-th and the last, or those in ``steps``.
+
+    ``steps`` are ranges one after the other, of a loop whose number of steps is known.
+    """
+
+    last: int | None = None
+    every: int = 1
+    steps: tuple[range, ...] | None = None
+
+    @property
+    def all(self) -> bool:
+        return self.last is None and self.every == 1 and self.steps is None
+
+    def rows(self, n_steps: int | None) -> int | None:
+        """How many rows the output has after ``n_steps`` steps; ``None`` where that is not known."""
+        if self.steps is not None:
+            return sum(len(part) for part in self.steps)
+        if n_steps is None:
+            return None
+        return min(self.last, n_steps) if self.last is not None else -(-n_steps // self.every)
+
+    def __str__(self) -> str:
+        if self.last is not None:
+            return f"last {self.last}"
+        if self.steps is not None:
+            return " and ".join(_slice_text(part) for part in self.steps)
+        return "all" if self.every == 1 else f"every {self.every}"
+
+
+def _slice_text(steps: range) -> str:
+    return f"{steps.start}:{steps.stop}" if steps.step == 1 else f"{steps.start}:{steps.stop}:{steps.step}"
+
+
+SAVE_ALL = SavedSteps()
+
+
+@dataclass(frozen=True)
+class SequenceInput:
+    """What is read along its first axis: tap k at step t reads ``x[t + k - min(taps, 0)]``."""
+
+    taps: tuple[int, ...]
+    name: str = field(default="", compare=False)
+
+    @property
+    def low(self) -> int:
+        return min(*self.taps, 0)
+
+    @property
+    def span(self) -> int:
+        """How many rows more than steps the sequence must have."""
+        return max(*self.taps, 0) - self.low
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """A state: its past values at ``taps`` (negative) enter the body, which returns the next one."""
+
+    taps: tuple[int, ...]
+    keep: SavedSteps = SAVE_ALL
+    name: str = field(default="", compare=False)
+    windowed: bool = True
+    """Whether the initial value has a leading time axis."""
+
+    @property
+    def depth(self) -> int:
+        """How many past steps are reached."""
+        return -min(self.taps)
+
+
+@dataclass(frozen=True)
+class MapOutput:
+    """A value of each step that no later step reads."""
+
+    depth = 0
+    taps = ()
+
+    keep: SavedSteps = SAVE_ALL
+    name: str = field(default="", compare=False)
+
+
+AccumulatorKind = Literal["sum", "prod", "max", "min", "any", "all", "logsumexp", "argmax", "argmin", "at"]
+
+
+class Accumulator(NamedTuple):
+    """A value gathered over the steps in the carry, instead of from a stack: one more output of the scan.
+
+    Of output number ``output``: a reduction over all steps in ``dtype``, ``argmax`` and ``argmin`` the first step that
+    has the extreme; or the value ``at`` step ``step``, NaN (for integers the least) where the loop ends before. The
+    ``max`` or ``min`` of no steps is that too; where there must be ``some``, it is an error.
+    """
+
+    output: int
+    kind: AccumulatorKind
+    dtype: str
+    step: int = 0
+    some: bool = False
+
+
+class History(NamedTuple):
+    """The last ``size`` values of an output, which are read at ``taps``.
+
+    In plain carries (``window``), in a ``ring``, or in ``blocks``: the last ``near`` of them in plain carries and all
+    as rows that are read and renewed once for so many steps as no further tap reaches into.
+    """
+
+    kind: Literal["window", "ring", "blocks"]
+    size: int
+    taps: tuple[int, ...]
+    near: int = 0
+
+    @property
+    def far(self) -> tuple[int, ...]:
+        """The taps behind the plain carries of ``blocks``."""
+        return tuple(tap for tap in self.taps if -tap > self.near)
+
+
+class Linear(NamedTuple):
+    """A recurrence whose next value is ``factor`` times its last one plus ``term``.
+
+    Of recurrence number ``recurrence``; ``plus`` and ``times`` are rows of the op table, or ``times`` is the side,
+    ``left`` or ``right``, from which a matrix multiplies. ``coefficients`` takes the body's inputs to factor and term,
+    each where it has one. Without ``plus``, the value is the term alone. ``last``: the last value is all that is read.
+    """
+
+    recurrence: int
+    plus: str
+    times: str
+    coefficients: Graph
+    has_factor: bool
+    has_term: bool
+    last: bool = False
+
+
+class BlockSamples(NamedTuple):
+    """What steps draw, for so many ``steps`` at once.
+
+    ``draws`` takes the body's inputs to what one step draws, of its keys and of non-sequences; ``body`` takes them, and
+    behind them what was drawn, to what a step gives.
+    """
+
+    draws: Graph
+    body: Graph
+    steps: int
+
+
+@dataclass(frozen=True)
+class LoopPlan:
+    """How a loop is lowered, decided once by the last sized rewrite.
+
+    ``kind``: ``empty``, ``inline`` (one step), ``vmap``, ``batched`` (``vmap`` of ``batch`` steps at a time),
+    ``parallel`` (recurrences as the ``linear`` ones say, by parallel scans, and the rest of all steps at once),
+    ``scan``, ``counted`` (a ``while`` of known length, over buffers), ``while``, or ``tree``, whose nodes have as many
+    children as ``levels`` says, from the root down; no derivative flows to the inputs that are ``fixed``. ``unroll``:
+    steps per iteration. ``rows``: how these write to stacks: each for itself (``apart``); one block for all
+    (``grouped``); or one block when all rows are computed (``finished``). ``storage``: how each output's past values
+    are held. ``checkpoint``: how the loop is nested to store few states for the gradient, ``None`` where each step
+    stores what it computes; a state is ``state_bytes`` long. ``frozen``: steps at the beginning that no gradient
+    reaches. ``report``: steps between words to a progress bar, 0 for none. ``derivative``: which one encloses the loop:
+    ``none``, ``forward`` (one that runs along with it), ``reverse`` (of any order) or ``any``. ``block``: steps from
+    one renewal of ``blocks`` to the next, 0 for none. ``drawn``: what is drawn for several steps at once. ``flops`` and
+    ``bytes`` are an estimate of what a step computes and touches. ``reason`` says why, for ``explain``.
+    """
+
+    kind: Literal["empty", "inline", "vmap", "batched", "parallel", "scan", "counted", "while", "tree"]
+    unroll: int = 1
+    rows: Literal["apart", "grouped", "finished"] = "apart"
+    storage: tuple[History, ...] = ()
+    checkpoint: Nest | None = None
+    state_bytes: int = 0
+    frozen: int = 0
+    derivative: Literal["none", "forward", "reverse", "any"] = "none"
+    batch: int = 0
+    report: int = 0
+    levels: tuple[int, ...] = ()
+    fixed: tuple[bool, ...] = ()
+    block: int = 0
+    linear: tuple[Linear, ...] = ()
+    flops: int = field(default=0, compare=False)
+    bytes: int = field(default=0, compare=False)
+    drawn: BlockSamples | None = None
+    reason: str = field(default="", compare=False)
+
+
+class Parts(NamedTuple):
+    """Values of a scan by their role: for its inputs, ``n_steps`` holds the trip count where it is a run-time value,
+    and the length (or ``capacity``) where that is not known yet."""
+
+    n_steps: tuple[Any, ...]
+    sequences: tuple[Any, ...]
+    initials: tuple[Any, ...]
+    states: tuple[Any, ...]
+    keys: tuple[Any, ...]
+    non_sequences: tuple[Any, ...]
+
+
+class BodyInputs(NamedTuple):
+    """What a step receives: a tuple for each sequence and each recurrence, one entry a tap."""
+
+    slices: tuple[tuple[Any, ...], ...]
+    taps: tuple[tuple[Any, ...], ...]
+    states: tuple[Any, ...]
+    keys: tuple[Any, ...]
+    non_sequences: tuple[Any, ...]
+
+    def flat(self) -> list[Any]:
+        return [
+            *(item for group in self.slices for item in group),
+            *(item for group in self.taps for item in group),
+            *self.states,
+            *self.keys,
+            *self.non_sequences,
+        ]
+
+
+class StepResult(NamedTuple):
+    """What a step gives, and what a scan gives: there ``until`` is the number of steps that ran."""
+
+    recurrences: tuple[Any, ...]
+    maps: tuple[Any, ...]
+    states: tuple[Any, ...]
+    until: tuple[Any, ...]
+
+    def flat(self) -> list[Any]:
+        return [*self.recurrences, *self.maps, *self.states, *self.until]
+
+
+@dataclass(frozen=True)
+class Scan(Op):
+    """A loop.
+
+    Inputs, in order: see ``Parts``. The body's: see ``BodyInputs`` and ``StepResult``. Outputs: the kept
+    rows of each recurrence and map output, the final states, the folds, and with ``until`` the steps that ran.
+
+    ``n_steps`` is the length, or ``None`` where it is the first input. ``dynamic``: that input stays a run-time
+    value, and one compiled loop serves every length; where it is ``bounded``, every length up to ``n_steps``, which is
+    the second input until it is known. ``sized``: outputs of an ``until`` loop are buffers
+    of ``n_steps`` rows of which the first so-many count (before, their length is unknown). ``counts_down``: steps draw
+    with numbers from ``n_steps - 1`` down to 0. ``notes``: what rewrites did to the loop, for ``explain``.
+    """
+
+    body: Graph
+    sequences: tuple[SequenceInput, ...] = ()
+    recurrences: tuple[Recurrence, ...] = ()
+    maps: tuple[MapOutput, ...] = ()
+    accumulators: tuple[Accumulator, ...] = ()
+    n_states: int = 0
+    n_keys: int = 0
+    until: bool = False
+    n_steps: int | None = None
+    go_backwards: bool = False
+    counts_down: bool = False
+    truncate_gradient: int = -1
+    checkpoint: Schedule | None = None
+    unroll: int | None = None
+    progress: str = ""
+    dynamic: bool = False
+    bounded: bool = False
+    is_sized: bool = False
+    plan: LoopPlan | None = None
+    label: str = field(default="scan", compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def subject(self) -> str:
+        return f"scan {self.label!r}"
+
+    @property
+    def outputs(self) -> tuple[Recurrence | MapOutput, ...]:
+        """Recurrences and map outputs, in the order of the op's outputs."""
+        return (*self.recurrences, *self.maps)
+
+    @property
+    def regions(self) -> tuple[Graph, ...]:
+        return (self.body,)
+
+    def with_regions(self, regions: Sequence[Graph]) -> Scan:
+        return replace(self, body=regions[0])
+
+    def length_inputs(self, count: int) -> tuple[int, ...]:
+        return (int(self.dynamic),) if self._has_length_input else ()
+
+    @property
+    def _has_length_input(self) -> bool:
+        return self.n_steps is None and (self.bounded or not self.dynamic)
+
+    def sized(self, lengths: Sequence[int]) -> Scan:
+        """With the length as a static parameter; outputs become buffers."""
+        n_steps = lengths[0] if lengths else self.n_steps
+        return replace(self, n_steps=n_steps, is_sized=True)
+
+    def inputs(self, values: Sequence[T]) -> Parts:
+        """The op's inputs by role."""
+        take = _take(values)
+        return Parts(
+            take(self.dynamic + self._has_length_input),
+            take(len(self.sequences)),
+            take(len(self.recurrences)),
+            take(self.n_states),
+            take(self.n_keys),
+            take(None),
+        )
+
+    def body_inputs(self, values: Sequence[T]) -> BodyInputs:
+        """The body's inputs by role."""
+        take = _take(values)
+        return BodyInputs(
+            tuple(take(len(sequence.taps)) for sequence in self.sequences),
+            tuple(take(len(recurrence.taps)) for recurrence in self.recurrences),
+            take(self.n_states),
+            take(self.n_keys),
+            take(None),
+        )
+
+    def results(self, values: Sequence[T]) -> StepResult:
+        """The body's outputs, or the op's, by role."""
+        take = _take(values)
+        return StepResult(take(len(self.recurrences)), take(len(self.maps)), take(self.n_states), take(None))
+
+    def body_types(self, types: Sequence[TensorType]) -> list[TensorType]:
+        """The types of the body's inputs for these types of the op's inputs."""
+        parts = self.inputs(types)
+        rows = [
+            initial.row() if recurrence.windowed else initial
+            for recurrence, initial in zip(self.recurrences, parts.initials, strict=True)
+        ]
+        return BodyInputs(
+            tuple((s.row(),) * len(spec.taps) for spec, s in zip(self.sequences, parts.sequences, strict=True)),
+            tuple((row,) * len(spec.taps) for spec, row in zip(self.recurrences, rows, strict=True)),
+            parts.states,
+            parts.keys,
+            parts.non_sequences,
+        ).flat()
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        parts = self.inputs(types)
+        self._check_sequences(parts.sequences)
+        self._check_initials(parts.initials)
+        step = self.results([variable.type for variable in self.body.outputs])
+        values = [*step.recurrences, *step.maps]
+        known = None if self.until and not self.is_sized else self.n_steps
+        stacks = [
+            value.stacked(
+                output.keep.last if self.dynamic and output.keep.last is not None else output.keep.rows(known)
+            )
+            for output, value in zip(self.outputs, values, strict=True)
+        ]
+        self._check_folds(known)
+        accumulators = [values[fold.output].with_dtype(fold.dtype) for fold in self.accumulators]
+        length = (TensorType("int64"),) if self.until else ()
+        states = [old.with_shape(new.shape) for old, new in zip(parts.states, step.states, strict=True)]
+        return (*stacks, *states, *accumulators, *length)
+
+    def _check_folds(self, n_steps: int | None) -> None:
+        for fold in self.accumulators:
+            if fold.some and n_steps == 0:
+                raise ValueError(f"no steps ran, so the output has no {fold.kind}")
+            if self.until or self.dynamic or fold.kind != "at" or n_steps is None:
+                continue
+            if fold.step >= n_steps:
+                raise IndexError(f"{n_steps} steps ran, and the output is read at index {fold.step}")
+
+    def _check_sequences(self, types: Sequence[TensorType]) -> None:
+        for sequence, type in zip(self.sequences, types, strict=True):
+            rows = type.shape[0]
+            if rows is None or not self.n_steps or rows >= self.n_steps + sequence.span:
+                continue
+            raise ValueError(
+                f"sequence {sequence.name!r} has {rows} rows; {self.n_steps} steps "
+                f"with taps {list(sequence.taps)} need {self.n_steps + sequence.span}"
+            )
+
+    def _check_initials(self, types: Sequence[TensorType]) -> None:
+        for recurrence, type in zip(self.recurrences, types, strict=True):
+            rows = type.shape[0] if recurrence.windowed else recurrence.depth
+            if rows is None or rows >= recurrence.depth:
+                continue
+            raise ValueError(
+                f"the initial value of {recurrence.name!r} has {rows} rows; "
+                f"taps {list(recurrence.taps)} need at least {recurrence.depth}, row 0 the oldest"
+            )
+
+
+def _take(values: Sequence[T]) -> Any:
+    """Takes groups off the front, one after the other; ``None`` takes the rest."""
+    rest: Iterator[T] = iter(values)
+
+    def take(count: int | None) -> tuple[T, ...]:
+        if count is None:
+            return tuple(rest)
+        return tuple(next(rest) for _ in range(count))
+
+    return take

@@ -1,0 +1,185 @@
+"""What is known of a value while a program is recorded: its dtype and as much of its shape as can be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from loopjax.ir.public_ops import ops
+
+Shape = tuple[int | None, ...]
+
+KEY = "key"
+"""The dtype name of a random key, a scalar that only draws may read."""
+
+RESIDUAL = "residual"
+"""The dtype name of what ``Linearize`` leaves for ``Pullback``; it never leaves a compiled program."""
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """The dtype and shape of a variable; ``None`` is a dimension that is not known yet.
+
+    ``weak`` marks a Python number (or what was computed from such numbers alone): it takes the dtype of
+    what it meets, as in JAX. Two types that differ only in it are equal.
+    """
+
+    dtype: str
+    shape: Shape = ()
+    weak: bool = field(default=False, compare=False)
+
+    def __call__(self, name: str | None = None) -> Any:
+        """An input of this type."""
+        return ops.input_variable(self, name)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def concrete(self) -> bool:
+        """Whether every dimension is known."""
+        return None not in self.shape
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The shape of a type whose every dimension is known."""
+        sizes = tuple(dim for dim in self.shape if dim is not None)
+        if len(sizes) != len(self.shape):
+            raise ValueError(f"{self} has an unknown dimension")
+        return sizes
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of a value of a type whose every dimension is known; none of keys and residuals."""
+        return 0 if self.dtype in (KEY, RESIDUAL) else math.prod(self.sizes) * np.dtype(self.dtype).itemsize
+
+    @property
+    def is_float(self) -> bool:
+        return is_inexact(self.dtype)
+
+    @property
+    def is_integer(self) -> bool:
+        return is_whole(self.dtype)
+
+    def with_shape(self, shape: Sequence[int | None]) -> TensorType:
+        return TensorType(self.dtype, tuple(shape), self.weak)
+
+    def with_dtype(self, dtype: str) -> TensorType:
+        return TensorType(dtype, self.shape)
+
+    def strong(self) -> TensorType:
+        return replace(self, weak=False) if self.weak else self
+
+    def row(self) -> TensorType:
+        """The type of ``x[i]``."""
+        return TensorType(self.dtype, self.shape[1:], self.weak)
+
+    def stacked(self, length: int | None) -> TensorType:
+        """The type of ``length`` such values, one after the other."""
+        return TensorType(self.dtype, (length, *self.shape))
+
+    def accepts(self, other: TensorType) -> bool:
+        """Whether a value of type ``other`` may stand where this type is asked for."""
+        return (
+            self.dtype == other.dtype
+            and self.ndim == other.ndim
+            and all(a is None or b is None or a == b for a, b in zip(self.shape, other.shape, strict=True))
+        )
+
+    def remedy(self, other: TensorType) -> str:
+        """What to write where a value of type ``other`` was given and one of this type is expected."""
+        fits = TensorType(self.dtype, other.shape)
+        shape = "" if self.accepts(fits) else f"Give a value of {self.ndim} dimensions, {self}"
+        cast = "" if self.dtype == other.dtype else f"Cast it with .astype({self.dtype!r})"
+        return ". ".join(part for part in (shape, cast) if part)
+
+    def __str__(self) -> str:
+        dims = ", ".join("?" if dim is None else str(dim) for dim in self.shape)
+        return f"{self.dtype}({dims}{',' if self.ndim == 1 else ''})"
+
+
+@cache
+def is_inexact(dtype: str) -> bool:
+    """Whether a dtype is one of floats or complex numbers."""
+    return dtype not in (KEY, RESIDUAL) and bool(jnp.issubdtype(dtype, jnp.inexact))
+
+
+@cache
+def is_whole(dtype: str) -> bool:
+    """Whether a dtype is one of integers."""
+    return dtype not in (KEY, RESIDUAL) and bool(jnp.issubdtype(dtype, jnp.integer))
+
+
+def dtype_name(dtype: object) -> str:
+    """The one spelling of a dtype, ``'float32'``, from any way of writing it."""
+    if isinstance(dtype, str):
+        if dtype == "floatX":
+            from loopjax.config import config
+
+            return config.floatX
+        return _spelled(dtype)
+    return _spelled(dtype) if isinstance(dtype, np.dtype) else _spelling(dtype)
+
+
+@cache
+def _spelled(dtype: str | np.dtype[Any]) -> str:
+    return dtype if isinstance(dtype, str) and dtype in (KEY, RESIDUAL) else _spelling(dtype)
+
+
+def _spelling(dtype: object) -> str:
+    try:
+        return str(np.dtype(dtype).name)  # type: ignore[call-overload]
+    except TypeError as error:
+        raise TypeError(f"{dtype!r} is not a dtype; write for example 'float32'") from error
+
+
+def merge_dims(a: int | None, b: int | None) -> int | None:
+    """The dimension of two values that must agree; raises where they cannot."""
+    if a is None:
+        return b
+    if b is None or a == b:
+        return a
+    raise ValueError(f"dimensions {a} and {b} differ")
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """NumPy's broadcasting of shapes. A dimension that is not known counts as equal to the others.
+
+    Only a dimension known to be 1 stretches: one that turns out to be 1 when the program is called does
+    not, and the call fails.
+    """
+    different = {shape for shape in shapes if shape}
+    if len(different) < 2:
+        return different.pop() if different else ()
+    ndim = max(len(shape) for shape in different)
+    out: list[int | None] = []
+    for axis in range(-ndim, 0):
+        dims = {shape[axis] for shape in shapes if len(shape) >= -axis} - {1}
+        known = dims - {None}
+        if len(known) > 1:
+            shown = " and ".join(TensorType("", shape).__str__() for shape in shapes)
+            raise ValueError(f"shapes {shown} do not broadcast (axis {axis})")
+        out.append(next(iter(known)) if known else None if dims else 1)
+    return tuple(out)
+
+
+def unwritten(shape: Sequence[int], dtype: str) -> Any:
+    """An array whose elements nobody may read before they are written: zeros, or NaN (integers: the least) with
+    ``config.poison``."""
+    from loopjax.config import config
+
+    return jnp.full(shape, fill_value(dtype) if config.poison else 0, dtype)
+
+
+def fill_value(dtype: Any) -> Any:
+    """What a read out of bounds gives: NaN, or the least integer."""
+    if jnp.issubdtype(dtype, jnp.inexact):
+        return jnp.nan
+    return False if np.dtype(dtype) == np.bool_ else np.iinfo(dtype).min

@@ -1,0 +1,107 @@
+"""Lowering derivatives: one ``jax.vjp`` or ``jax.jvp`` for each differentiated region."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from loopjax.ir.autodiff import Differentiated, Linearize, Pullback, PullbackRows, Pushforward
+from loopjax.ir.graph import Apply, Graph
+from loopjax.ir.scan import Scan
+from loopjax.lower.index_checks import functionalized, holds_checks, raise_again
+from loopjax.lower.interpreter import as_array, evaluate, rule
+from loopjax.lower.outline import Repeats
+
+Region = Callable[..., tuple[tuple[Any, ...], tuple[Any, ...]]]
+
+
+@rule(Linearize)
+def _linearize(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+    op = node.op
+    assert isinstance(op, Linearize)
+    region, wrt = _region(op, args)
+    if not holds_checks(op.region) or _holds_tree(op.region):
+        # checkify refuses the conditions of a tree within jax.checkpoint; of them, though, jax.vjp drops no checks.
+        costs, pullback, published = jax.vjp(region, *wrt, has_aux=True)
+        return [*costs, *published, pullback]
+    costs, pullback, (error, published) = jax.vjp(functionalized(region), *wrt, has_aux=True)
+    raise_again(error)
+    return [*costs, *published, pullback]
+
+
+@rule(Pushforward)
+def _pushforward(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+    op = node.op
+    assert isinstance(op, Pushforward)
+    count = len(op.given)
+    region, wrt = _region(op, args[:count])
+    tangents = [jnp.asarray(tangent) for tangent in args[count:]]
+    costs, moved, published = jax.jvp(region, wrt, tangents, has_aux=True)
+    return [*costs, *published, *moved]
+
+
+def _holds_tree(graph: Graph) -> bool:
+    return graph.holds(
+        lambda node: isinstance(node.op, Scan) and node.op.plan is not None and node.op.plan.kind == "tree"
+    )
+
+
+def _region(op: Differentiated, args: Sequence[Any]) -> tuple[Region, list[Any]]:
+    """The region as a function of what is differentiated, to costs and published values; and where to take it."""
+    deltas = [jnp.zeros(variable.type.sizes, variable.dtype) for variable in op.differentiated[op.n_wrt :]]
+    rest = args[op.n_wrt :]
+    calls = Repeats(op.region)
+
+    def region(*differentiated: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        outputs = [as_array(value) for value in evaluate(op.region, [*differentiated, *rest], calls)]
+        return tuple(outputs[: op.n_costs]), tuple(outputs[op.n_costs :])
+
+    return region, [*(jnp.asarray(arg) for arg in args[: op.n_wrt]), *deltas]
+
+
+@rule(Pullback)
+def _pullback(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+    pullback, *cotangents = args
+    found: Sequence[Any] = pullback(tuple(jnp.asarray(cotangent) for cotangent in cotangents))
+    return found
+
+
+@rule(PullbackRows)
+def _pullback_rows(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+    op = node.op
+    assert isinstance(op, PullbackRows)
+    (pullback,) = args
+    cost = op.costs[op.cost]
+    size = math.prod(cost.sizes)
+
+    def row(element: Any) -> Sequence[Any]:
+        cotangents = [jnp.zeros(type.sizes, type.dtype) for type in op.costs]
+        one = jnp.arange(size, dtype="int32") == element
+        cotangents[op.cost] = one.astype(cost.dtype).reshape(cost.sizes)
+        found: Sequence[Any] = pullback(tuple(cotangents))
+        return found
+
+    elements = jnp.arange(size, dtype="int32")
+    rows = jax.vmap(row)(elements) if op.together else lax.map(row, elements)
+    return [stack.reshape(*cost.sizes, *stack.shape[1:]) for stack in rows]
+
+
+@jax.custom_jvp
+def _with_value(variable: Any, value: Any) -> Any:
+    return value
+
+
+@_with_value.defjvp
+def _with_value_tangent(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
+    return _with_value(*primals), tangents[0]
+
+
+@rule("with_value")
+def _given_value(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+    """The value of one, the derivative of the other."""
+    return (_with_value(*(as_array(arg) for arg in args)),)

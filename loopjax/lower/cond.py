@@ -1,0 +1,24 @@
+"""Lowering a choice between two regions: ``lax.cond``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from jax import lax
+
+from loopjax.ir.cond import IfElse
+from loopjax.ir.graph import Apply, Graph
+from loopjax.lower.interpreter import as_array, evaluate, rule
+
+
+@rule(IfElse)
+def _if_else(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+    op = node.op
+    assert isinstance(op, IfElse)
+
+    def branch(region: Graph) -> Callable[..., list[Any]]:
+        return lambda *given: [as_array(value) for value in evaluate(region, given)]
+
+    found: Sequence[Any] = lax.cond(args[0], branch(op.then), branch(op.otherwise), *args[1:])
+    return found

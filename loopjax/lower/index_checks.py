@@ -1,0 +1,73 @@
+"""Indices checked on the device, for ``function(..., check="index")``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from loopjax.ir.graph import Apply, Graph
+from loopjax.ir.op import TableOp
+from loopjax.lower.interpreter import rule
+
+
+@rule("in_bounds")
+def _in_bounds(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+    from jax.experimental import checkify
+
+    assert isinstance(node.op, TableOp)
+    index = jnp.asarray(args[0])
+    size, place = node.op.arguments["size"], node.op.arguments["place"]
+    inside = jnp.all((index >= -size) & (index < size))
+    checkify.check(inside, f"an index is out of bounds for an axis of size {size}{place}")
+    return (index,)
+
+
+def holds_checks(graph: Graph) -> bool:
+    """Whether an index is checked in a graph or its regions."""
+    return graph.holds(lambda node: node.op.name == "in_bounds")
+
+
+def functionalized(region: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]]:
+    """A region for ``jax.vjp``, which drops the checks inside of loops: its second result begins with what they
+    found."""
+    from jax.experimental import checkify
+
+    def run(*arrays: Any) -> tuple[Any, Any]:
+        error, (costs, published) = checkify.checkify(region, errors=checkify.user_checks)(*arrays)
+        return costs, (error, published)
+
+    return run
+
+
+def raise_again(error: Any) -> None:
+    """What a functionalized region found, as checks of the program around it."""
+    from jax.experimental import checkify
+
+    checkify.check_error(error)
+
+
+class checked:  # noqa: N801 - a function that also lowers, as ``jax.jit`` gives one
+    """A jitted function that raises ``IndexError`` after a call in which an index was out of bounds."""
+
+    def __init__(self, run: Callable[..., Any]) -> None:
+        from jax.experimental import checkify  # a tenth of the package's import time, and rarely needed
+
+        self._jitted = jax.jit(checkify.checkify(run, errors=checkify.user_checks))
+
+    def __call__(self, *arrays: Any) -> Any:
+        error, outputs = self._jitted(*arrays)
+        message = error.get()
+        if message is not None:
+            raise IndexError(message.split(" (`check` failed)")[0])
+        return outputs
+
+    def trace(self, *arrays: Any) -> Any:
+        """As ``jax.jit(run).trace``."""
+        return self._jitted.trace(*arrays)
+
+    def lower(self, *arrays: Any) -> Any:
+        """As ``jax.jit(run).lower``."""
+        return self._jitted.lower(*arrays)

@@ -1,0 +1,30 @@
+"""From a sized graph to a jitted function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+from loopjax.ir.graph import Graph
+from loopjax.lower import autodiff, cond, indexing, jax_call, scan, weight_gradients  # noqa: F401 - register rules
+from loopjax.lower.index_checks import checked
+from loopjax.lower.interpreter import evaluate
+from loopjax.lower.loops import checkpointed  # noqa: F401 - registers rules
+
+
+class Compiled:
+    """A sized graph and its jitted function, which may overwrite the inputs at ``donated``; ``tuning`` says how it was
+    chosen, where it was measured."""
+
+    def __init__(self, graph: Graph, name: str, donate: Sequence[int], check_index: bool) -> None:
+        self.graph = graph
+        self.donated = frozenset(() if check_index else donate)
+        self.tuning: tuple[str, ...] = ()
+
+        def run(*arrays: Any) -> list[Any]:
+            return evaluate(graph, arrays)
+
+        run.__name__ = run.__qualname__ = name
+        self.call: Any = checked(run) if check_index else jax.jit(run, donate_argnums=tuple(self.donated))

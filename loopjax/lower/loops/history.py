@@ -1,0 +1,88 @@
+"""The past values of a loop's outputs, in the carry.
+
+Never by shifting a buffer: its cost grows with the deepest tap, and XLA on CPU can compute wrong values for an update
+whose source is a shifted slice of its target (openxla/xla#49176). Few values are plain carries; many are a ring.
+A step writes its row first and then reads what the next step needs, so that no read of the old ring and write of the
+new one cross: where they do, XLA copies the ring at every step.
+
+The transpose of a ring cannot be kept from that, and on a GPU a ring takes several kernels a step. So under a
+derivative, and there, the far past is in blocks: for as many steps as the nearest far tap reaches back, all that far
+taps read was there before the first of them, and is a sequence.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from loopjax.ir.scan import History
+
+
+class RingBuffer(NamedTuple):
+    """Row ``s % size`` of ``rows`` holds the value of step ``s``; ``ahead`` holds what the next step reads, tap by
+    tap."""
+
+    rows: Any
+    ahead: tuple[Any, ...]
+
+
+class Blocks(NamedTuple):
+    """``near``: the latest values. ``rows``: all, as they were when the block began, ``None`` within it. ``ahead``:
+    what the step reads of them, tap by tap."""
+
+    near: tuple[Any, ...]
+    rows: Any
+    ahead: tuple[Any, ...] = ()
+
+
+def start(history: History, rows: Any) -> Any:
+    """The past before step 0: ``rows`` of shape ``(size, *state)``, the oldest first."""
+    if history.kind == "window":
+        return tuple(rows[position] for position in range(history.size))
+    if history.kind == "blocks":
+        return Blocks(tuple(rows[position] for position in range(history.size - history.near, history.size)), rows)
+    return RingBuffer(rows, tuple(rows[history.size + tap] for tap in history.taps))
+
+
+def read(history: History, past: Any, tap: int) -> Any:
+    """The value ``-tap`` steps before the step that is to run."""
+    if history.kind == "window":
+        return past[history.size + tap]
+    if history.kind == "blocks":
+        return past.near[history.near + tap] if -tap <= history.near else past.ahead[history.far.index(tap)]
+    return past.ahead[history.taps.index(tap)]
+
+
+def push(history: History, past: Any, value: Any, t: Any) -> Any:
+    """The past after step ``t`` gave ``value``."""
+    if history.size == 0:
+        return past
+    if history.kind == "window":
+        return (*past[1:], value)
+    if history.kind == "blocks":
+        return Blocks((*past.near[1:], value) if history.near else (), None)
+    rows = lax.dynamic_update_index_in_dim(past.rows, value, _slot(history, t, 0), 0)
+    ahead = tuple(
+        value if tap == -1 else lax.dynamic_index_in_dim(rows, _slot(history, t + 1, tap), keepdims=False)
+        for tap in history.taps
+    )
+    return RingBuffer(rows, ahead)
+
+
+def last(history: History, past: Any, count: int, t: Any) -> Any:
+    """The values of the last ``count`` of ``t`` steps, shape ``(count, *state)``, the oldest first."""
+    if history.kind == "window":
+        return jnp.stack(past[history.size - count :])
+    if history.kind == "blocks":
+        return past.rows[history.size - count :]
+    slots = (t + jnp.arange(history.size - count, history.size, dtype="int32")) % history.size
+    return past.rows[slots]
+
+
+def _slot(history: History, t: Any, tap: int) -> Any:
+    """The row of step ``t + tap``; both are int32."""
+    size = np.int32(history.size)
+    return lax.rem(t + (size + np.int32(tap)), size)

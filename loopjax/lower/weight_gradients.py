@@ -1,0 +1,83 @@
+"""Lowering loops whose matrices get their gradients behind the backward loop: a reverse rule around JAX's own.
+
+What JAX pulls back are the taps, stacks of zeros that nothing reads: to them flows, step by step, what flows back to
+each product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from loopjax.ir.graph import Apply
+from loopjax.ir.weight_gradients import BatchedWeightGradients
+from loopjax.lower.interpreter import as_array, evaluate, rule
+
+Arrays = tuple[Any, ...]
+Pull = Callable[[Arrays], tuple[Arrays, Arrays]]
+
+
+@rule(BatchedWeightGradients)
+def _deferred(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+    op = node.op
+    assert isinstance(op, BatchedWeightGradients)
+    count = len(op.products)
+    arrays = [arg if jnp.issubdtype(arg.dtype, jax.dtypes.extended) else as_array(arg) for arg in args]
+    given, matrices = arrays[:-count], tuple(arrays[-count:])
+    moves = [bool(jnp.issubdtype(value.dtype, jnp.inexact)) for value in given]
+    types = [variable.type for variable in op.region.inputs[len(args) :]]
+
+    def region(moving: Arrays, held: Arrays, matrices: Arrays, taps: Arrays) -> tuple[Arrays, Arrays]:
+        first, second = iter(moving), iter(held)
+        values = [next(first if one else second) for one in moves]
+        found = [as_array(value) for value in evaluate(op.region, [*values, *matrices, *taps])]
+        return tuple(found[:-count]), tuple(found[-count:])
+
+    def zeros() -> Arrays:
+        return tuple(jnp.zeros(type.sizes, type.dtype) for type in types)
+
+    @jax.custom_vjp
+    def run(moving: Arrays, held: Arrays, matrices: Arrays) -> Arrays:
+        return region(moving, held, matrices, zeros())[0]
+
+    def forward(moving: Arrays, held: Arrays, matrices: Arrays) -> tuple[Arrays, tuple[Pull, Arrays]]:
+        results, pull, operands = jax.vjp(
+            lambda moving, taps: region(moving, held, matrices, taps), moving, zeros(), has_aux=True
+        )
+        return results, (pull, operands)
+
+    def backward(stored: tuple[Pull, Arrays], cotangents: Arrays) -> tuple[Arrays, None, Arrays]:
+        pull, operands = stored
+        moved, flows = pull(cotangents)
+        slopes = [_slope(left, operand, flow) for left, operand, flow in zip(op.products, operands, flows, strict=True)]
+        return moved, None, tuple(slopes)
+
+    run.defvjp(forward, backward)
+    moving = tuple(value for value, one in zip(given, moves, strict=True) if one)
+    held = tuple(value for value, one in zip(given, moves, strict=True) if not one)
+    return run(moving, held, matrices)
+
+
+def _slope(left: bool, operand: Any, flow: Any) -> Any:
+    """The gradient of a matrix, from its operands and what flows back to the products, both stacked."""
+    if not left:
+        axes = tuple(range(operand.ndim - 1))
+        return jnp.tensordot(operand, flow, (axes, axes))
+    axes = (0, *range(2, operand.ndim))
+    return jnp.tensordot(flow, operand, (axes, axes))
+
+
+@jax.custom_vjp
+def _tap(value: Any, tap: Any) -> Any:
+    return value
+
+
+_tap.defvjp(lambda value, tap: (value, None), lambda stored, cotangent: (cotangent, cotangent))
+
+
+@rule("tapped")
+def _tapped(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+    return (_tap(as_array(args[0]), as_array(args[1])),)

@@ -1,0 +1,165 @@
+"""``explain``: what became of each loop of a function, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from loopjax.errors import where
+from loopjax.ir.autodiff import Differentiated
+from loopjax.ir.graph import Apply, Constant, Graph, Variable
+from loopjax.ir.scan import Accumulator, Scan
+from loopjax.report.report import LoopReport, Part, Report, StepReport
+from loopjax.runtime.function import Function
+from loopjax.shapes.padding import Fallback, Pad
+
+
+def explain(function: Function) -> Report:
+    """How each loop of a function is lowered and why, for the shapes that it was called with last.
+
+    A function that has not been called yet has no plans: they depend on shapes.
+    """
+    if not isinstance(function, Function):
+        raise TypeError(f"explain() takes what function() returns, got {type(function).__name__}")
+    stages, tuning = [], []
+    for stage in function.stages:
+        programs = stage.programs
+        graph = programs[-1].graph if programs else stage.stage.graph
+        stages.append(tuple(_loops(graph, 0, False, {})))
+        tuning.append(programs[-1].tuning if programs else ())
+    room, exact = _room(function.variant.pad), tuple(map(_needed, function.fallbacks))
+    return Report(function.name, tuple(stages), room, exact, tuple(tuning))
+
+
+def _room(pad: Pad) -> str:
+    """The lengths that have room."""
+    found = [f"the input {_name(variable)}" for variable in pad.values]
+    found += [f"axis {one.axis} of {_name(one.variable)}" for one in pad.axes]
+    return ", ".join(found)
+
+
+def _name(variable: Variable) -> str:
+    return repr(variable.name) if variable.name else str(variable)
+
+
+def _needed(one: Fallback) -> str:
+    cost = "a stage ends before it, and what follows" if one.stage else "the program"
+    return f"{one.op}{where(one.sources)} needs a length as it is: {cost} is compiled for each"
+
+
+Names = Mapping[Variable, str]
+"""What a region's inputs are called, by what they stand for outside of it."""
+
+
+def _loops(graph: Graph, depth: int, differentiated: bool, names: Names) -> Iterator[LoopReport]:
+    for node in graph.applies:
+        op = node.op
+        if isinstance(op, Scan):
+            yield _report(node, op, depth, differentiated, names)
+            yield from _loops(op.body, depth + 1, differentiated, _body_names(node, op, names))
+        elif isinstance(op, Differentiated):
+            inner = {inside: _label(outside, names) for inside, outside in zip(op.given, node.inputs, strict=False)}
+            yield from _loops(op.region, depth, True, inner)
+        else:
+            for region in op.regions:
+                yield from _loops(region, depth, differentiated, names)
+
+
+def _body_names(node: Apply, op: Scan, names: Names) -> Names:
+    """What a step's inputs are called."""
+    outer, inner = op.inputs(node.inputs), op.body_inputs(op.body.inputs)
+    found: dict[Variable, str] = {}
+    for x, sequence, rows in zip(outer.sequences, op.sequences, inner.slices, strict=True):
+        found |= {row: f"{_label(x, names)}[{_at(tap)}]" for row, tap in zip(rows, sequence.taps, strict=True)}
+    for recurrence, pasts in zip(op.recurrences, inner.taps, strict=True):
+        found |= {past: f"{recurrence.name}[{_at(tap)}]" for past, tap in zip(pasts, recurrence.taps, strict=True)}
+    for one, same in zip(outer.non_sequences, inner.non_sequences, strict=True):
+        found[same] = _label(one, names)
+    return found
+
+
+def _at(tap: int) -> str:
+    return f"t{tap:+d}" if tap else "t"
+
+
+def _label(variable: Variable, names: Names) -> str:
+    """A variable's name, or what it is computed with."""
+    if variable.name or variable in names:
+        return variable.name or names[variable]
+    if isinstance(variable, Constant):
+        return str(variable.data) if variable.ndim == 0 else "a constant"
+    if variable.owner is None:
+        return "an input"
+    name = variable.owner.op.name
+    return _label(variable.owner.inputs[0], names) if name == "cast" else f"{name}(...)"
+
+
+def _report(node: Apply, op: Scan, depth: int, differentiated: bool, names: Names) -> LoopReport:
+    from loopjax.rewrite.cost_model import size_bytes  # passes are a part of the package's import time
+
+    stacks = [output.type for output in node.outputs[: len(op.outputs)]]
+    return LoopReport(
+        op.label,
+        where(node.sources),
+        depth,
+        differentiated,
+        op.n_steps,
+        op.until or op.dynamic,
+        tuple(_enters(node, op, names)),
+        tuple(_leaves(node, op)),
+        tuple(_kept(op)),
+        op.notes,
+        size_bytes(stacks) if all(type.concrete for type in stacks) else None,
+        op.plan,
+        None if op.plan is None else _step(op),
+    )
+
+
+def _step(op: Scan) -> StepReport:
+    """What a step costs."""
+    from loopjax.rewrite.cost_model import cost, size_bytes
+    from loopjax.rewrite.plan import carried_bytes
+
+    plan = op.plan
+    assert plan is not None
+    once, carried = cost(op.body), carried_bytes(op, plan.storage)
+    stored = None
+    if plan.derivative in ("reverse", "any") and plan.checkpoint is None and plan.kind in ("scan", "vmap", "batched"):
+        stored = carried + size_bytes(output.type for node in op.body.applies for output in node.outputs)
+    return StepReport(once.flops, once.bytes, carried, stored)
+
+
+def _kept(op: Scan) -> Iterator[str]:
+    """What is kept of the outputs, as stacks and as what is gathered over the steps."""
+    yield from (f"{output.keep} of {output.name}" for output in op.outputs if output.keep.last != 0)
+    yield from (f"{_gathered(fold)} of {op.outputs[fold.output].name}" for fold in op.accumulators)
+
+
+def _gathered(fold: Accumulator) -> str:
+    return f"step {fold.step}" if fold.kind == "at" else f"the {fold.kind}"
+
+
+def _enters(node: Apply, op: Scan, names: Names) -> Iterator[Part]:
+    """What a loop reads."""
+    outer = op.inputs(node.inputs)
+    roles = [f"a row a step{_taps(spec.taps, (0,))}" for spec in op.sequences]
+    roles += [f"where {one.name} starts{_taps(one.taps, (-1,))}" for one in op.recurrences]
+    roles += ["shared state"] * len(outer.states) + ["random key"] * len(outer.keys)
+    roles += ["the same at every step"] * len(outer.non_sequences)
+    read = [*outer.sequences, *outer.initials, *outer.states, *outer.keys, *outer.non_sequences]
+    for variable, role in zip(read, roles, strict=True):
+        yield Part(_label(variable, names), role, str(variable.type))
+
+
+def _taps(taps: tuple[int, ...], usual: tuple[int, ...]) -> str:
+    return "" if taps == usual else f", taps {', '.join(map(str, taps))}"
+
+
+def _leaves(node: Apply, op: Scan) -> Iterator[Part]:
+    """What a loop gives."""
+    roles = [(output.name, str(output.keep)) for output in op.outputs]
+    roles += [("shared state", "after the last step")] * op.n_states
+    roles += [(op.outputs[fold.output].name, _gathered(fold)) for fold in op.accumulators]
+    roles += [("until", "steps that ran")] * op.until
+    for (name, role), variable in zip(roles, node.outputs, strict=True):
+        if 0 not in variable.type.shape:
+            yield Part(name, role, str(variable.type))

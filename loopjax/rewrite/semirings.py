@@ -1,0 +1,78 @@
+"""Pairs of ops of which the second distributes over the first: ``a*(x + y) = a*x + a*y``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from loopjax.ir.graph import Constant
+
+
+@dataclass(frozen=True)
+class Semiring:
+    """``plus`` and ``times`` are rows of the op table, ``inverse`` undoes ``times`` by a second operand, where there is
+    such a row; ``kinds`` are NumPy's letters for the dtypes that it takes.
+
+    ``zero`` and ``one`` change nothing, added and multiplied. ``is_exact``: floats too are not rounded. ``overflows``:
+    for integers, intermediate values may leave the range though no state does.
+    """
+
+    plus: str
+    times: str
+    kinds: str
+    zero: str
+    one: str
+    inverse: str = ""
+    is_exact: bool = False
+    overflows: bool = False
+
+    def takes(self, dtype: str) -> bool:
+        return ("f" if jnp.issubdtype(dtype, jnp.floating) else np.dtype(dtype).kind) in self.kinds
+
+    def constant(self, element: str, dtype: str) -> Constant | None:
+        """``zero`` or ``one``; ``None`` where the dtype has no such value."""
+        value = _VALUES[element](jnp.dtype(dtype))
+        return None if value is None else Constant(np.asarray(value, jnp.dtype(dtype)))
+
+
+def _least(dtype: Any) -> Any:
+    if dtype == np.bool_:
+        return False
+    return -np.inf if jnp.issubdtype(dtype, jnp.floating) else np.iinfo(dtype).min
+
+
+def _most(dtype: Any) -> Any:
+    if dtype == np.bool_:
+        return True
+    return np.inf if jnp.issubdtype(dtype, jnp.floating) else np.iinfo(dtype).max
+
+
+def _float_infinity(sign: int) -> Any:
+    return lambda dtype: sign * np.inf if jnp.issubdtype(dtype, jnp.floating) else None
+
+
+_VALUES: dict[str, Any] = {
+    "0": lambda dtype: 0,
+    "1": lambda dtype: 1,
+    "all ones": lambda dtype: True if dtype == np.bool_ else np.iinfo(dtype).max if dtype.kind == "u" else -1,
+    "least": _least,
+    "most": _most,
+    "-inf": _float_infinity(-1),
+    "inf": _float_infinity(1),
+}
+
+SEMIRINGS = (
+    Semiring("add", "mul", "iufc", "0", "1", inverse="true_div"),
+    Semiring("maximum", "minimum", "biuf", "least", "most", is_exact=True),
+    Semiring("or_", "and_", "biu", "0", "all ones"),
+    Semiring("logical_or", "logical_and", "b", "0", "all ones"),
+    Semiring("xor", "and_", "biu", "0", "all ones"),
+    Semiring("logical_xor", "logical_and", "b", "0", "all ones"),
+    Semiring("maximum", "add", "iuf", "-inf", "0", inverse="sub", overflows=True),
+    Semiring("minimum", "add", "iuf", "inf", "0", inverse="sub", overflows=True),
+    Semiring("logaddexp", "add", "f", "-inf", "0", inverse="sub"),
+)
+"""In the order in which they are tried: what is exact, and what has less to compute, first."""

@@ -1,0 +1,5 @@
+"""From a recorded program to a call.
+
+Enters: inputs, outputs and updates. Leaves: a callable that converts its arguments, finds or compiles the program for
+their shapes and lengths, runs it, and commits shared state. ``compiler`` holds the whole pipeline.
+"""

@@ -1,0 +1,301 @@
+"""``function``: from variables to something that can be called. The pipeline, one line a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import jax
+import numpy as np
+
+from loopjax.config import LENGTHS, config
+from loopjax.errors import UnsupportedError, about, user_source
+from loopjax.ir.graph import Graph, Variable
+from loopjax.ir.public_ops import public_op
+from loopjax.ir.verify import verify
+from loopjax.rewrite.driver import rewrite
+from loopjax.runtime.mode import read_mode
+from loopjax.runtime.program import Options, Program, Unused, collect
+from loopjax.runtime.signature import In, Layout, Signature, resolved
+from loopjax.runtime.state import owned
+from loopjax.runtime.x64 import ScopedX64, holds_tracers
+from loopjax.trace.shared import SharedVariable
+from loopjax.trace.substitute import Replacements
+
+if TYPE_CHECKING:
+    from loopjax.runtime.buckets import Bucket
+    from loopjax.runtime.compiler import CompiledStage
+    from loopjax.runtime.inline import Inlined
+    from loopjax.runtime.known import CallOf
+    from loopjax.shapes.padding import Fallback
+
+
+def function(
+    inputs: Sequence[Variable | In] = (),
+    outputs: Any = None,
+    mode: Any = None,
+    updates: Mapping[SharedVariable, Any] | Iterable[tuple[SharedVariable, Any]] | None = None,
+    givens: Replacements | None = None,
+    no_default_updates: bool | Sequence[SharedVariable] = False,
+    accept_inplace: bool = False,
+    name: str | None = None,
+    rebuild_strict: bool = True,
+    allow_input_downcast: bool | None = None,
+    profile: Any = None,
+    on_unused_input: Unused = "raise",
+    *,
+    check: Literal["index"] | None = None,
+    lengths: Literal["exact", "padded", "auto"] | None = None,
+) -> Function:
+    """Makes a callable of symbolic variables.
+
+    Parameters
+    ----------
+    inputs
+        Variables, or ``In`` for a default value or a name. An inner expression may be an input: the graph is cut there.
+    outputs
+        A variable, a list, a dict with string keys, or ``None``; a call returns the same form.
+    updates
+        New values of shared variables, a dict or pairs, all taken from before the call.
+    givens
+        Variables to be replaced by others throughout.
+    no_default_updates
+        Ignores the default updates of all shared variables, or of those listed, so that random streams stand still.
+    accept_inplace
+        Lets the call overwrite the old values of updated variables. It does not wait for the new ones, and a call that
+        fails loses them: they raise ``StateLost`` until they are set.
+    name
+        The function's name in errors and profiles.
+    rebuild_strict
+        ``False`` casts ``givens`` to the dtype of what they replace.
+    allow_input_downcast
+        Accepts arguments that lose precision.
+    on_unused_input
+        ``raise``, ``warn`` or ``ignore``.
+    check
+        ``"index"`` raises ``IndexError`` for an index out of bounds that only the device knows, after each call;
+        without it reads give NaN (integers: the least of their dtype) and writes are dropped.
+    lengths
+        What becomes of lengths that differ from call to call: ``n_steps``, the size of ``arange(n)`` or ``x[:n]``, the
+        steps after which ``until`` stopped, the sizes of arguments. ``"exact"`` compiles for each. ``"padded"`` gives
+        such axes room for more rows, rounded up, of which nothing reaches a result or a gradient, so that one program
+        serves many lengths; the sizes of arguments from the second on. ``"auto"`` compiles for each of the first two
+        values of a length, and then as ``"padded"``; it is what ``config.lengths`` says unless given. An op that needs
+        a length as it is (``explain`` names them) is compiled for each all the same.
+    mode
+        Which rewrites are made, a ``Mode`` or the name of one; ``config.mode`` unless given. With ``"tune"`` the first
+        call for a set of shapes measures what rewrites decide by size otherwise, and remembers it in ``config.cache``
+        for programs, shapes, devices and versions that are the same; ``explain`` says what came of it. That call runs
+        the program many times, for about a minute at most, to no other effect; what prints or shows progress is not
+        tuned.
+    profile
+        Accepted for old programs; it changes nothing.
+
+    Raises ``MissingInputError`` for a graph input that nobody gives, ``UnusedInputError``, and ``TypeError`` or
+    ``ValueError`` for updates and givens that do not fit.
+    """
+    label = name or "function"
+    with about(label, user_source()):
+        if check not in (None, "index"):
+            raise ValueError(f"check is 'index' or None, not {check!r}")
+        chosen = read_mode(mode)
+        policy = lengths or config.lengths
+        if policy not in LENGTHS:
+            raise ValueError(f"lengths is one of {LENGTHS}, not {lengths!r}")
+        program = collect(
+            inputs,
+            outputs,
+            updates,
+            givens,
+            Options(label, allow_input_downcast, bool(accept_inplace), check == "index", policy, chosen),
+            no_default_updates=no_default_updates,
+            rebuild_strict=rebuild_strict,
+            on_unused_input=on_unused_input,
+        )
+    from loopjax.rewrite.pipeline import symbolic  # all passes, a part of the package's import time
+
+    verify(program.graph)
+    return Function(replace(program, graph=rewrite(program.graph, symbolic(chosen.without))))
+
+
+class Function:
+    """A compiled program. Call it with arrays, by position or name; results are ``jax.Array``s, computed
+    asynchronously.
+
+    A call reads every shared variable once and, when all has succeeded, commits all updates; one that fails, or is
+    interrupted, changes none. Calls that share variables take turns.
+
+    Called while JAX traces, it becomes a part of JAX's program, for all transformations, as ``to_jax`` says. That needs
+    a program without shared variables that is compiled in one piece: else ``UnsupportedError``.
+    """
+
+    _run: CallOf
+
+    def __init__(self, program: Program) -> None:
+        from loopjax.runtime.buckets import ShapeBuckets  # all that compiles: a part of the package's import time
+
+        self.program = program
+        self._for_jax: Inlined | None = None
+        state = program.state
+        self._variants = ShapeBuckets(program, program.options.lengths)
+        outputs = program.graph.outputs
+        self._own = owned(outputs, len(state.updated))
+        self._lent = [output for output in outputs if isinstance(output, SharedVariable)]
+        self._signature = Signature(program.inputs, program.options.allow_downcast, program.options.name)
+        self._follow(self.variant)
+
+    @property
+    def variant(self) -> Bucket:
+        """The program as it is now, with room for the lengths that were seen to vary: see ``lengths`` of
+        ``function``."""
+        return self._variants.latest
+
+    @property
+    def fallbacks(self) -> tuple[Fallback, ...]:
+        """The ops that need a length as it is, so that there is no room for more."""
+        return tuple(self._variants.fallbacks)
+
+    @property
+    def stages(self) -> tuple[CompiledStage, ...]:
+        """The parts of ``variant`` that are compiled as one."""
+        return self.variant.stages
+
+    @property
+    def name(self) -> str:
+        """The name given to ``function``."""
+        return self.program.options.name
+
+    @property
+    def graph(self) -> Graph:
+        """The graph from inputs and shared variables to new state and outputs, rewritten."""
+        return self.program.graph
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._run(self, args, kwargs)
+
+    def call_anew(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """A call that is the first of its kind, as far as is known."""
+        state = self.program.state
+        count = len(state.updated)
+        wide = ScopedX64()
+        try:
+            with state.locked():
+                given = self._signature.placed(args, kwargs)
+                if holds_tracers(given):
+                    return self._inlined(resolved(given))
+                with wide:
+                    outputs = self._first(self._signature.layout(len(args), tuple(kwargs)), given)
+                if count:
+                    state.commit(outputs[:count], self._own, wait=not self.program.options.inplace)
+                for variable in self._lent:
+                    variable.own = False
+        except BaseException:
+            wide.restore()
+            if self.program.options.inplace:
+                state.lose_overwritten()
+            raise
+        return self.program.form(outputs[count:] if count else outputs)
+
+    def lower(self, *args: Any, **kwargs: Any) -> Any:
+        """JAX's ``jax.stages.Lowered`` of the program for these arguments; a tuple where it has several stages.
+
+        All but the last stage run, since what they compute decides the shapes of the next. No shared variable changes.
+        """
+        with jax.enable_x64(True), self.program.state.locked():
+            arrays = self._signature.converted(resolved(self._signature.placed(args, kwargs)))
+            values = self.variant.values([*arrays, *self.program.state.read()])
+            lowered = []
+            for stage in self.stages:
+                given = [values[variable] for variable in stage.stage.graph.inputs]
+                lowered.append(stage.find(given).call.lower(*given))
+                if stage is not self.stages[-1]:
+                    values.update(stage.run(values))
+        return lowered[0] if len(lowered) == 1 else tuple(lowered)
+
+    def get_shared(self) -> list[SharedVariable]:
+        """The shared variables that the function reads or updates."""
+        return list(dict.fromkeys([*self.program.state.variables, *self.program.state.updated]))
+
+    def copy(
+        self,
+        share_memory: bool = False,
+        swap: Mapping[SharedVariable, SharedVariable] | None = None,
+        delete_updates: bool = False,
+        name: str | None = None,
+    ) -> Function:
+        """The same function, with some shared variables swapped for others of their types, or without its updates.
+
+        Shared variables that are not swapped stay shared with the original. ``share_memory`` is accepted for old
+        programs.
+        """
+        program = self.program
+        swaps = dict(swap or {})
+        known = set(self.get_shared())
+        for old, new in swaps.items():
+            if old not in known:
+                raise ValueError(f"{self.name} has no shared variable {old!r} to swap; it has {self.get_shared()}")
+            if not isinstance(new, SharedVariable) or not old.type.accepts(new.type):
+                raise TypeError(f"{old!r} is swapped for {new!r}; expected a shared variable of type {old.type}")
+        after = [swaps.get(variable, variable) for variable in self.get_shared()]
+        if len(set(after)) != len(after):
+            raise ValueError(f"{self.name}: the swap makes two of its shared variables one: {after}")
+        graph = program.graph.rebuilt({old: new for old, new in swaps.items()})  # noqa: C416 - widens the key type
+        count = len(program.state.updated)
+        if delete_updates:
+            graph, count = Graph(graph.inputs, graph.outputs[count:]), 0
+        state = program.state.swapped(swaps, count)
+        options = replace(program.options, name=name or self.name)
+        return Function(replace(program, graph=graph, state=state, options=options))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Function, (self.program,)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}({', '.join(one.name or '?' for one in self.program.inputs)})>"
+
+    def _first(self, layout: Layout, given: Sequence[Any]) -> list[Any]:
+        """The outputs of such a call."""
+        arrays = self._signature.converted(resolved(given))
+        ran = self._variants.run([*self._copied(arrays), *self.program.state.read(self._variants.donated)])
+        if self._followed is not self.variant:
+            self._follow(self.variant)
+        if self._repeated and self._repeated.variant is ran.variant:
+            self._run = self._repeated.remember(layout, given, arrays, ran.outputs) or self._run
+        return ran.outputs
+
+    def _follow(self, variant: Bucket) -> None:
+        """From here on, calls are remembered that this variant runs."""
+        from loopjax.runtime.dispatch import anew, repeated
+
+        self._followed = variant
+        self._repeated = repeated(self.program, variant, self._signature)
+        self._run = anew
+
+    def _inlined(self, given: Sequence[Any]) -> Any:
+        """What a call by JAX, which traces, gives: the program's code. State would have to be explicit."""
+        if self.get_shared():
+            raise UnsupportedError(
+                f"{self.name} was called while JAX traces, and has shared variables: {self.get_shared()}; make it with "
+                f"loopjax.to_jax, which takes and returns their values, or call it outside of jit, grad and vmap"
+            )
+        from loopjax.runtime.inline import Inlined  # a part of the package's import time, and rarely needed
+
+        if self._for_jax is None:
+            self._for_jax = Inlined(self.program)
+        return self.program.form(self._for_jax(self._signature.checked(given)))
+
+    def _copied(self, arrays: list[Any]) -> list[Any]:
+        """The arrays, of NumPy's copies where the caller may write to them before they have been read: where a call
+        does not wait."""
+        if not self.program.options.inplace:
+            return arrays
+        return [np.array(array) if isinstance(array, np.ndarray) else array for array in arrays]
+
+
+@public_op
+def evaluate(variable: Variable, inputs: Mapping[Variable, Any] | None = None) -> Any:
+    """The value of a variable, given those of the inputs that it needs; shared variables stay as they are."""
+    given = dict(inputs or {})
+    compiled = function(list(given), variable, no_default_updates=True, on_unused_input="ignore")
+    return compiled(*given.values())

@@ -1,0 +1,253 @@
+"""A program as a part of one that JAX traces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.custom_derivatives import SymbolicZero
+
+from loopjax.errors import UnsupportedError, where
+from loopjax.ir.graph import Apply, Constant, Graph, Variable
+from loopjax.ir.lengths import leaves_of
+from loopjax.ir.op import TableOp
+from loopjax.ir.shape_operands import demanded, is_cut
+from loopjax.ir.types import KEY
+from loopjax.rewrite.driver import rewrite
+from loopjax.rewrite.pipeline import FIXED
+from loopjax.rewrite.target import Derivative
+from loopjax.runtime.compiler import CompiledStage
+from loopjax.runtime.program import Options, Program
+from loopjax.runtime.x64 import narrowed, x64_is_on
+from loopjax.shapes.padding import Pad
+from loopjax.shapes.preconditions import check
+from loopjax.shapes.stages import Stage, key, split
+from loopjax.trace.shared import SharedVariable
+
+
+class Inlined:
+    """A rewritten program as code for JAX to trace, in one piece and for the ``derivatives`` that JAX may take of it.
+
+    Called with the values of the graph's inputs, it gives those of its outputs. Lengths are concrete values; one that
+    is traced may set how often a loop runs of which nothing else needs to know. Where JAX's x64 is off, arithmetic is
+    as wide as the program says, and what comes out is cast to 32 bits unless ``keep_x64``.
+    """
+
+    def __init__(self, program: Program, derivatives: Derivative = "any", keep_x64: bool = False) -> None:
+        options, graph = program.options, program.graph
+        if options.check_index:
+            raise UnsupportedError(
+                f"{options.name}: check='index' raises after a call, which JAX's transformations cannot"
+            )
+        self._program = program
+        self._keep_x64 = keep_x64
+        self._plain = _form(graph, options, "none")
+        self._derived: list[_Form] = []
+        if derivatives in ("reverse", "any"):
+            self._derived.append(_form(rewrite(graph, FIXED), options, derivatives))
+        if derivatives != "none":
+            self._derived.append(_form(graph, options, derivatives))
+
+    def __call__(self, arrays: Sequence[Any]) -> list[Any]:
+        values = dict(zip(self._program.graph.inputs, arrays, strict=True))
+        traced = self._plain.traced(values)
+        if traced:
+            raise self._unknown(traced[0], self._plain.executable.stage)
+        plain = self._plain.sized(values)
+        stage = plain.executable.stage
+        check(stage.checks, {variable: values[variable] for variable in stage.graph.inputs})
+        derived = next((form.sized(values) for form in self._derived if not form.traced(values)), None)
+        if x64_is_on():
+            return list(_Run(plain, derived)(*arrays))
+        return self._in_64_bits(plain, derived, arrays)
+
+    def _in_64_bits(self, plain: _Sized, derived: _Sized | None, arrays: Sequence[Any]) -> list[Any]:
+        from loopjax.lower import x64_primitive  # what it needs of JAX is a twentieth of the package's import time
+
+        apart = tuple(None if isinstance(array, jax.core.Tracer) else str(array.dtype) for array in arrays)
+        halves = [
+            array if dtype is None or _is_key(array) else x64_primitive.halved(np.asarray(array))
+            for array, dtype in zip(arrays, apart, strict=True)
+        ]
+        return x64_primitive.in_64_bits(_Run(plain, derived, apart, narrow=not self._keep_x64), *halves)
+
+    def _unknown(self, variable: Variable, stage: Stage) -> UnsupportedError:
+        readers = [
+            node for node in stage.graph.applies if variable in leaves_of(demanded(node), stage.graph.inputs).values
+        ]
+        lines = dict.fromkeys(source for node in readers for source in node.sources)
+        is_shared = isinstance(variable, SharedVariable)
+        what = "shared variable" if is_shared else "input"
+        label = repr(variable.name) if variable.name else repr(variable)
+        instead = (
+            "fix it, for example with givens={variable: 5}"
+            if is_shared
+            else "pass a number, for example through static_argnums of jax.jit or functools.partial"
+        )
+        return UnsupportedError(
+            f"{self._program.options.name}: {what} {label}{where(variable.sources)} decides how many steps a loop runs "
+            f"or how large an array is{where(lines)}, and JAX traces it; {instead}"
+        )
+
+
+class _Form(NamedTuple):
+    """The program with its loops planned for some derivatives, and its only stage."""
+
+    graph: Graph
+    executable: CompiledStage
+
+    def traced(self, values: Mapping[Variable, Any]) -> list[Variable]:
+        """The inputs that decide lengths and have no value yet."""
+        stage = self.executable.stage
+        deciding = [stage.graph.inputs[position] for position in stage.length_inputs]
+        return [variable for variable in deciding if isinstance(values[variable], jax.core.Tracer)]
+
+    def sized(self, values: Mapping[Variable, Any]) -> _Sized:
+        """For the shapes and lengths of these values."""
+        stage = self.executable.stage
+        # What is kept with the program must not be tracers.
+        given = tuple(
+            np.asarray(values[variable]) if position in stage.length_inputs else _shape_of(values[variable])
+            for position, variable in enumerate(stage.graph.inputs)
+        )
+        return _Sized(self.executable, key(stage, given), self.graph, given)
+
+
+@dataclass(frozen=True)
+class _Sized:
+    """A form of the program for shapes and lengths, those of ``given``, which ``place`` tells apart."""
+
+    executable: CompiledStage
+    place: tuple[Any, ...]
+    graph: Graph = field(compare=False)
+    given: tuple[Any, ...] = field(compare=False)
+
+    def __call__(self, *arrays: Any) -> list[Any]:
+        stage = self.executable.stage.graph
+        values = dict(zip(self.graph.inputs, arrays, strict=True))
+        with jax.enable_x64(True):
+            compiled = self.executable.find(self.given)
+        results = compiled.call(*(values[variable] for variable in stage.inputs))
+        values.update((variable, results[pick.position]) for variable, pick in self.executable.stage.given)
+        return [jnp.asarray(v.data) if isinstance(v, Constant) else values[v] for v in self.graph.outputs]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A program on the values of its graph's inputs, whatever their dtypes: ``plain``, and ``derived`` where JAX
+    differentiates it.
+
+    ``apart``: the dtypes of those that came in halves, if they are of 64 bits. ``narrow``: results are cast to 32.
+    """
+
+    plain: _Sized
+    derived: _Sized | None
+    apart: tuple[str | None, ...] = ()
+    narrow: bool = False
+
+    def __call__(self, *arrays: Any) -> Sequence[Any]:
+        if self.apart:
+            arrays = _joined(arrays, self.apart)
+        cast = [
+            array if variable.dtype == KEY else jnp.asarray(array).astype(variable.dtype)
+            for variable, array in zip(self.plain.graph.inputs, arrays, strict=True)
+        ]
+        run = self.plain if self.derived is None else _with_derivatives(self.plain, self.derived)
+        found = run(*cast)
+        return [narrowed(array) for array in found] if self.narrow else found
+
+
+def _joined(arrays: Sequence[Any], apart: Sequence[str | None]) -> tuple[Any, ...]:
+    from loopjax.lower import x64_primitive
+
+    pairs = zip(arrays, apart, strict=True)
+    return tuple(
+        array if dtype is None or _is_key(array) else x64_primitive.joined(array, dtype) for array, dtype in pairs
+    )
+
+
+def _with_derivatives(plain: _Sized, derived: _Sized) -> Callable[..., list[Any]]:
+    """``plain``, whose derivatives are those of ``derived``: loops that can be differentiated are slower."""
+
+    @jax.custom_jvp
+    def run(*arrays: Any) -> list[Any]:
+        return plain(*arrays)
+
+    def push(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        moved = {i: tangent for i, tangent in enumerate(tangents) if not isinstance(tangent, SymbolicZero)}
+
+        def of_moved(*values: Any) -> list[Any]:
+            given = dict(zip(moved, values, strict=True))
+            return derived(*(given.get(position, array) for position, array in enumerate(primals)))
+
+        results: tuple[list[Any], list[Any]] = jax.jvp(
+            of_moved, tuple(primals[i] for i in moved), tuple(moved.values())
+        )
+        return results
+
+    run.defjvp(push, symbolic_zeros=True)
+    return run
+
+
+def _form(graph: Graph, options: Options, derivative: Derivative) -> _Form:
+    # No stage can end here, so that what only the run tells has room; loops that JAX differentiates need it throughout.
+    padded = Pad(device=True, differentiated=derivative != "none").padded(graph)
+    for claim in padded.claims:
+        raise UnsupportedError(
+            f"{options.name}: {claim.message}, or may: only the run can tell, and inside of JAX nothing can be raised "
+            f"then; call a loopjax.function outside of JAX"
+        )
+    graph = padded.graph
+    options = replace(options, mode=replace(options.mode, tune=False))  # there is nothing to measure with
+    return _Form(graph, CompiledStage(_one_stage(graph, options.name), options, derivative=derivative))
+
+
+def _shape_of(array: Any) -> Any:
+    return jax.ShapeDtypeStruct(array.shape, array.dtype)  # type: ignore[no-untyped-call]
+
+
+def _is_key(array: Any) -> bool:
+    return bool(jnp.issubdtype(array.dtype, jax.dtypes.prng_key))
+
+
+def _one_stage(graph: Graph, name: str) -> Stage:
+    """The program as one stage that returns nothing to be cut, or the error that says what ends it."""
+    for node in graph.applies:
+        if is_cut(node):
+            stack, rows = _origin(node.inputs[0]), node.outputs[0]
+            lines = dict.fromkeys(source for reader in graph.readers.get(rows, ()) for source in reader.sources)
+            raise UnsupportedError(
+                f"{name}: how many rows {stack} gives is known only after it has run, "
+                f"and the whole of them is {'read' if lines else 'returned'}{where(lines)}; inside of JAX one program "
+                f"must know all lengths before. Read its last rows, a single one or a sum; or call a loopjax.function "
+                f"outside of JAX"
+            )
+        leaves = leaves_of(demanded(node), stop=graph.inputs)
+        for length in leaves.opaque:
+            raise UnsupportedError(
+                f"{name}: {node.op.subject}{where(node.sources)} needs a length that {_maker(length)} computes on the "
+                f"device; inside of JAX one program must know all lengths before it runs. Compute it from inputs and "
+                f"shapes, or make it an input; or call a loopjax.function outside of JAX"
+            )
+    (stage,) = split(graph)
+    return stage
+
+
+def _origin(variable: Variable) -> str:
+    """What computed rows of which some count, before room was made for them."""
+    node = variable.owner
+    while node is not None and isinstance(node.op, TableOp) and node.op.row in ("fill_rows", "resize"):
+        node = node.inputs[0].owner
+    if node is None:
+        return repr(variable)
+    what = "a mask" if isinstance(node.op, TableOp) and node.op.row == "true_places" else node.op.subject
+    return f"{what}{where(node.sources)}"
+
+
+def _maker(variable: Variable) -> str:
+    assert isinstance(variable.owner, Apply)
+    return f"{variable.owner.op.subject}{where(variable.sources)}"

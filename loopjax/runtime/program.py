@@ -1,0 +1,182 @@
+"""What a function is made of: its inputs, the graph to its outputs and updates, and its shared variables."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from loopjax.errors import MissingInputError, UnusedInputError, where
+from loopjax.ir.graph import Constant, Graph, Variable, ancestors
+from loopjax.runtime.mode import Mode
+from loopjax.runtime.signature import In, Out
+from loopjax.runtime.state import State
+from loopjax.trace.convert import as_variable
+from loopjax.trace.promotion import settle_weak
+from loopjax.trace.shared import SharedVariable
+from loopjax.trace.substitute import Replacements, given, read_replacements, substitute
+
+Updates = dict[SharedVariable, Variable]
+Unused = Literal["raise", "warn", "ignore"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``function`` was asked for besides: see there."""
+
+    name: str = "function"
+    allow_downcast: bool | None = None
+    inplace: bool = False
+    check_index: bool = False
+    lengths: str = "auto"
+    mode: Mode = field(default_factory=Mode)
+
+
+@dataclass(frozen=True)
+class Program:
+    """The graph from inputs and shared variables to new state and outputs, in this order."""
+
+    inputs: tuple[In, ...]
+    form: OutputStructure
+    graph: Graph
+    state: State
+    options: Options
+
+
+@dataclass(frozen=True)
+class OutputStructure:
+    """The form in which outputs were given and are returned."""
+
+    kind: Literal["none", "single", "list", "dict"]
+    keys: tuple[str, ...] = ()
+
+    def __call__(self, arrays: Sequence[Any]) -> Any:
+        """The arrays in that form."""
+        if self.kind == "single":
+            return arrays[0]
+        return dict(zip(self.keys, arrays, strict=True)) if self.kind == "dict" else list(arrays)
+
+
+def _read_outputs(outputs: Any) -> tuple[OutputStructure, list[Variable]]:
+    form, values = OutputStructure("single"), [outputs]
+    if outputs is None:
+        form, values = OutputStructure("none"), []
+    elif isinstance(outputs, Mapping):
+        wrong = [key for key in outputs if not isinstance(key, str)]
+        if wrong:
+            raise TypeError(f"a dict of outputs has string keys, got {wrong}")
+        form, values = OutputStructure("dict", tuple(outputs)), list(outputs.values())
+    elif isinstance(outputs, (list, tuple)):
+        form, values = OutputStructure("list"), list(outputs)
+    return form, [as_variable(one.variable if isinstance(one, Out) else one) for one in values]
+
+
+def _as_list(inputs: Any) -> list[Any]:
+    if isinstance(inputs, (Variable, In)):
+        raise TypeError(f"inputs is a list of variables, got {inputs!r}; write [{inputs!r}]")
+    return list(inputs or ())
+
+
+def _read_updates(updates: Any) -> Updates:
+    """Updates as a dict of variables of exactly the shared variables' types."""
+    found: Updates = {}
+    for shared, value in updates.items() if isinstance(updates, Mapping) else updates or ():
+        if not isinstance(shared, SharedVariable):
+            raise TypeError(f"updates are keyed by shared variables, got {shared!r:.80}")
+        if shared in found:
+            raise ValueError(f"{shared!r} is updated twice")
+        found[shared] = _fitted(shared, value)
+    return found
+
+
+def _fitted(shared: SharedVariable, value: Any) -> Variable:
+    new = settle_weak(as_variable(value), shared.dtype)
+    if not shared.type.accepts(new.type):
+        raise TypeError(
+            f"the update of {shared!r}{where(shared.sources)} is {new.type}; expected {shared.type}. "
+            f"{shared.type.remedy(new.type)}{where(new.sources)}"
+        )
+    return new
+
+
+def collect(
+    inputs: Any,
+    outputs: Any,
+    updates: Any,
+    givens: Replacements | None,
+    options: Options,
+    *,
+    no_default_updates: bool | Sequence[SharedVariable],
+    rebuild_strict: bool,
+    on_unused_input: Unused,
+) -> Program:
+    """The program of a function: the graph to its outputs and updates, and the shared variables found on the way.
+
+    Default updates are followed until no further shared variable turns up.
+    """
+    declared = [one if isinstance(one, In) else In(one) for one in _as_list(inputs)]
+    form, targets = _read_outputs(outputs)
+    replaced = read_replacements(givens, "givens", rebuild_strict)
+    entries = [one.variable for one in declared]
+    inner = [variable for variable in entries if variable.owner is not None]
+    new_values = _read_updates(updates)
+    still = [] if isinstance(no_default_updates, bool) else list(no_default_updates)
+    while True:
+        wanted = substitute([*new_values.values(), *targets], replaced)
+        wanted = given(wanted, {variable: variable for variable in inner})
+        read = ancestors(wanted, stop=entries)
+        shared = [variable for variable in read if isinstance(variable, SharedVariable)]
+        defaults = {} if no_default_updates is True else _defaults(shared, [*new_values, *still])
+        if not defaults:
+            break
+        new_values.update(defaults)
+    shared = [variable for variable in shared if variable not in entries]
+    graph = Graph([*entries, *shared], wanted)
+    _check_inputs(declared, graph, read, on_unused_input)
+    # What computes an input is not of the graph: a pass that walks up must end there.
+    graph = graph.rebuilt({variable: _bare(variable) for variable in inner})
+    return Program(tuple(declared), form, graph, State(shared, list(new_values)), options)
+
+
+def _bare(variable: Variable) -> Variable:
+    bare = Variable(variable.type, name=variable.name)
+    bare.source = variable.source
+    return bare
+
+
+def _defaults(shared: Sequence[SharedVariable], others: Sequence[SharedVariable]) -> Updates:
+    """The default updates of variables, but for ``others``: those with one of their own, or that stand still."""
+    return {
+        variable: _fitted(variable, variable.default_update)
+        for variable in shared
+        if variable.default_update is not None and variable not in others
+    }
+
+
+def _check_inputs(declared: Sequence[In], graph: Graph, needed: Sequence[Variable], policy: Unused) -> None:
+    """Every input is wanted once, and nothing else is missing."""
+    if policy not in ("raise", "warn", "ignore"):
+        raise ValueError(f"on_unused_input is 'raise', 'warn' or 'ignore', not {policy!r}")
+    variables = [one.variable for one in declared]
+    twice = [variable for variable in set(variables) if variables.count(variable) > 1]
+    if twice:
+        raise ValueError(f"inputs holds {twice} more than once")
+    known = set(graph.inputs)
+    for variable in needed:
+        if variable not in known and not isinstance(variable, Constant):
+            raise MissingInputError(
+                f"the graph needs {variable!r}{where(variable.sources)}, which is not among the inputs and "
+                f"has no value; "
+                f"add it to inputs, or give it with givens"
+            )
+    for variable in variables:
+        if variable in needed or policy == "ignore":
+            continue
+        message = (
+            f"input {variable!r}{where(variable.sources)} is not used by the outputs or updates; remove "
+            f"it, or pass on_unused_input='ignore'"
+        )
+        if policy == "raise":
+            raise UnusedInputError(message)
+        warnings.warn(message, stacklevel=4)

@@ -1,0 +1,217 @@
+"""The arguments of a compiled function: declared by ``In``, checked and converted at each call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from loopjax.errors import where
+from loopjax.ir.graph import Variable
+from loopjax.ir.types import TensorType
+from loopjax.trace.shared import SharedVariable, on_device
+
+
+class Layout(NamedTuple):
+    """How a call gives its arguments: so many by position, and those of ``names``, the inputs at ``places``; the others
+    have defaults."""
+
+    given: int
+    names: tuple[str, ...]
+    places: tuple[int, ...]
+    defaults: Mapping[int, Any]
+
+
+class In:
+    """An input of a function: ``In(x, value=default, name="x")``.
+
+    ``value`` is used where a call does not give one. ``name`` is what it is called by. ``allow_downcast=True``
+    accepts values that lose precision, ``strict=True`` none but arrays of the input's own type. ``borrow`` and
+    ``mutable`` are accepted for old programs: arguments are never written to.
+    """
+
+    def __init__(
+        self,
+        variable: Variable,
+        name: str | None = None,
+        value: Any = None,
+        *,
+        allow_downcast: bool | None = None,
+        borrow: bool | None = None,
+        mutable: bool | None = None,
+        strict: bool = False,
+    ) -> None:
+        if not isinstance(variable, Variable):
+            raise TypeError(f"In() takes a variable, got {type(variable).__name__}: {variable!r:.80}")
+        if isinstance(variable, SharedVariable):
+            raise TypeError(
+                f"{variable!r} is shared: a function finds it by itself; to replace it for one call use givens"
+            )
+        self.variable = variable
+        self.name = name if name is not None else variable.name
+        self.value = value
+        self.allow_downcast = allow_downcast
+        self.strict = strict
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        variable = Variable(self.variable.type, name=self.variable.name)
+        options = {"allow_downcast": self.allow_downcast, "strict": self.strict}
+        return _input, (variable, self.name, self.value, options)
+
+    def convert(self, value: Any, allow_downcast: bool | None, position: int) -> Any:
+        """The value as an array of exactly the input's dtype. Raises ``TypeError`` or ``ValueError`` naming the
+        input."""
+        array = self.checked(value, allow_downcast, position)
+        return array if array.dtype == self.variable.dtype else array.astype(self.variable.dtype)
+
+    def checked(self, value: Any, allow_downcast: bool | None, position: int) -> Any:
+        """The value as an array that can be cast to the input's dtype, or the same errors."""
+        type = self.variable.type
+        if isinstance(value, (np.ndarray, jax.Array)) and value.dtype == type.dtype and value.ndim == type.ndim:
+            array: Any = value
+        elif self.strict:
+            raise TypeError(f"{self._place(position)} is strict: expected an array of type {type}, got {value!r:.80}")
+        else:
+            array = self._read(value, bool(self.allow_downcast or allow_downcast), position)
+        for wanted, got in zip(type.shape, array.shape, strict=True):
+            if wanted is not None and wanted != got:
+                raise ValueError(f"{self._place(position)}: expected shape {type}, got {_shown(array)}")
+        return array
+
+    def _read(self, value: Any, downcast: bool, position: int) -> Any:
+        type = self.variable.type
+        if isinstance(value, Variable):
+            raise TypeError(f"{self._place(position)}: expected a value, got the symbolic {value!r}")
+        if isinstance(value, jax.Array):
+            array: Any = value
+        else:
+            try:
+                array = np.asarray(value)
+            except ValueError as error:
+                raise TypeError(f"{self._place(position)}: expected {type}, got {value!r:.80} ({error})") from error
+        if array.dtype.kind in "OSUmM":
+            raise TypeError(f"{self._place(position)}: expected {type}, got {value!r:.80}")
+        if array.ndim != type.ndim:
+            raise TypeError(f"{self._place(position)}: expected {type.ndim} dimensions ({type}), got {_shown(array)}")
+        if not downcast and not _keeps(value, array, type.dtype):
+            raise TypeError(
+                f"{self._place(position)}: expected {type.dtype}, got {_shown(array)}, which would lose "
+                f"precision; cast it with "
+                f".astype({type.dtype!r}), or pass allow_input_downcast=True to function"
+            )
+        return array
+
+    def _place(self, position: int) -> str:
+        label = f"input {self.name!r}" if self.name else f"input {position}"
+        return f"{label}{where(self.variable.sources)}"
+
+
+def _input(variable: Variable, name: str | None, value: Any, options: dict[str, Any]) -> In:
+    return In(variable, name, value, **options)
+
+
+class Out:
+    """An output of a function. ``borrow`` is accepted: results are never copied."""
+
+    def __init__(self, variable: Variable, borrow: bool = False) -> None:
+        self.variable = variable
+
+
+def _keeps(value: Any, array: Any, dtype: str) -> bool:
+    """Whether the conversion keeps every value as precise as it was meant."""
+    given = str(array.dtype)
+    if given == dtype or array.size == 0:
+        return True
+    kinds = "biufc"
+    kind, wanted = np.dtype(array.dtype).kind, np.dtype(dtype).kind if dtype != "bfloat16" else "f"
+    if kind == "u" and wanted == "i":
+        kind = "i"
+    if getattr(value, "weak_type", False):
+        # A Python number that JAX traces.
+        return kinds.index(kind) <= kinds.index(wanted)
+    if not isinstance(value, (np.ndarray, jax.Array)):
+        # Python and NumPy scalars, and lists of them: the kind must fit, and integers must be in range.
+        if kind in "iu" and wanted in "iu":
+            info = np.iinfo(dtype)
+            return bool(info.min <= array.min() and array.max() <= info.max)
+        return kinds.index(kind) <= kinds.index(wanted)
+    return dtype != "bfloat16" and given != "bfloat16" and np.can_cast(array.dtype, dtype, "safe")
+
+
+def _shown(array: Any) -> str:
+    return str(TensorType(str(array.dtype), tuple(array.shape)))
+
+
+class Signature:
+    """The inputs of a function, by position and by name."""
+
+    def __init__(self, inputs: Sequence[In], allow_downcast: bool | None, label: str) -> None:
+        self.inputs = tuple(inputs)
+        self._allow_downcast = allow_downcast
+        self._label = label
+        self._places = {one.name: place for place, one in enumerate(inputs) if one.name}
+        self._defaults = [_default(one, allow_downcast, place) for place, one in enumerate(inputs)]
+
+    def placed(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[Any]:
+        """The arguments and defaults of a call, in the order of the inputs."""
+        count = len(args)
+        if count > len(self.inputs):
+            raise TypeError(f"{self._label} takes {len(self.inputs)} inputs {self._names()}, got {count}")
+        if count == len(self.inputs) and not kwargs:
+            return args
+        values = [*args, *self._defaults[count:]]
+        for name, value in kwargs.items():
+            place = self._places.get(name)
+            if place is None:
+                raise TypeError(f"{self._label} has no input {name!r}; its inputs are {list(self._places)}")
+            if place < count:
+                raise TypeError(f"{self._label} got input {name!r} by position and by name")
+            values[place] = value
+        if _Missing in map(type, values):
+            missing = [one.name or f"input {i}" for i, one in enumerate(self.inputs) if type(values[i]) is _Missing]
+            raise TypeError(f"{self._label} is missing {missing}; its inputs are {self._names()}")
+        return values
+
+    def layout(self, given: int, names: Sequence[str]) -> Layout:
+        """Where a call finds its inputs that ``placed`` takes, with so many arguments by position and these by name."""
+        places = [self._places[name] for name in names]
+        left = set(range(len(self.inputs))).difference(range(given), places)
+        return Layout(given, tuple(names), tuple(places), {place: self._defaults[place] for place in sorted(left)})
+
+    def converted(self, values: Sequence[Any]) -> list[Any]:
+        """The arrays that these become, of exactly the inputs' dtypes."""
+        pairs = zip(self.inputs, values, strict=True)
+        return [one.convert(value, self._allow_downcast, place) for place, (one, value) in enumerate(pairs)]
+
+    def checked(self, values: Sequence[Any]) -> list[Any]:
+        """The same arrays before they are cast."""
+        pairs = zip(self.inputs, values, strict=True)
+        return [one.checked(value, self._allow_downcast, place) for place, (one, value) in enumerate(pairs)]
+
+    def _names(self) -> list[str | None]:
+        return [one.name for one in self.inputs]
+
+
+def resolved(values: Sequence[Any]) -> list[Any]:
+    """The values, of shared variables among them what these hold now."""
+    return [value.get_value(borrow=True) if isinstance(value, SharedVariable) else value for value in values]
+
+
+class _Missing:
+    """Stands where an input has no default."""
+
+
+def _default(one: In, allow_downcast: bool | None, place: int) -> Any:
+    """A default as a call takes it: of a number an array on the device, made once."""
+    if one.value is None:
+        return _Missing()
+    if type(one.value) not in (bool, int, float):
+        return one.value
+    try:
+        array = one.convert(one.value, allow_downcast, place)
+    except (TypeError, ValueError):
+        return one.value  # the call that takes it says so
+    with jax.ensure_compile_time_eval():
+        return on_device(array)

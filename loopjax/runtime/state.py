@@ -1,0 +1,96 @@
+"""The shared variables of a call: locked, read once, and committed all or none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from loopjax.errors import UnsupportedError
+from loopjax.ir.graph import Variable
+from loopjax.trace.shared import SharedVariable
+
+_UNLOCKED: AbstractContextManager[None] = nullcontext()
+
+assign = vars(SharedVariable)["_value"].__set__
+
+
+class State:
+    """The shared variables that a function reads or updates; the first ``len(updated)`` outputs of a call are new
+    values."""
+
+    def __init__(self, variables: Sequence[SharedVariable], updated: Sequence[SharedVariable]) -> None:
+        self.variables = tuple(variables)
+        self.updated = tuple(updated)
+        self.locks = [v.lock for v in sorted({*variables, *updated}, key=lambda v: v.order)]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return State, (self.variables, self.updated)
+
+    def swapped(self, swaps: Mapping[SharedVariable, SharedVariable], updates: int) -> State:
+        """The state with some variables swapped and the first ``updates`` of its updates."""
+        return State(
+            [swaps.get(variable, variable) for variable in self.variables],
+            [swaps.get(variable, variable) for variable in self.updated[:updates]],
+        )
+
+    def locked(self) -> AbstractContextManager[Any]:
+        """Holds every variable's lock, taken in one order for all functions."""
+        if not self.locks:
+            return _UNLOCKED
+        return self.locks[0] if len(self.locks) == 1 else self._all_locked()
+
+    @contextmanager
+    def _all_locked(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for lock in self.locks:
+                stack.enter_context(lock)
+            yield
+
+    def read(self, overwritten: Collection[SharedVariable] = ()) -> list[Any]:
+        """The values now; of those that the call overwrites a copy, where somebody else may hold the array."""
+        values = []
+        for variable in self.variables:
+            shared = variable in overwritten and not variable.own
+            values.append(jnp.array(variable.value) if shared else variable.value)
+        return values
+
+    def commit(self, values: Sequence[Any], own: Sequence[bool], wait: bool = True) -> None:
+        """Gives the updated variables their new values, and says of each whether nobody else holds it.
+
+        Waits for them first, so that a failed computation changes nothing, unless told not to.
+        """
+        for variable, value in zip(self.updated, values, strict=True):
+            if isinstance(value, jax.core.Tracer):
+                raise UnsupportedError(
+                    f"{variable!r} would be updated with a JAX tracer; call a function with updates outside "
+                    f"of jit, grad and vmap"
+                )
+        for value in values if wait else ():
+            value.block_until_ready()
+        for variable in self.updated:
+            variable.own = False
+        [*map(assign, self.updated, values)]  # one run of C: no interrupt can come between two assignments
+        for variable, is_own in zip(self.updated, own, strict=True):
+            variable.own = is_own
+
+    def overwritable(self, outputs: Sequence[Variable]) -> list[SharedVariable]:
+        """The variables whose old values nobody reads after a call."""
+        return [variable for variable in self.updated if variable in self.variables and variable not in outputs]
+
+    def lose_overwritten(self) -> bool:
+        """After a failed call that was allowed to overwrite values: marks those that are gone; whether some are."""
+        gone = [v for v in self.updated if v._value is not None and v._value.is_deleted()]
+        for variable in gone:
+            variable._value = None
+        return bool(gone)
+
+
+def owned(outputs: Sequence[Variable], updates: int) -> list[bool]:
+    """Of the outputs that are new values, whether nobody but the updated variable holds each."""
+    times = Counter(outputs)
+    return [output.owner is not None and times[output] == 1 for output in outputs[:updates]]

@@ -1,0 +1,1 @@
+"""Checks for users' own programs: ``verify_grad`` compares a gradient with finite differences."""

@@ -1,0 +1,143 @@
+"""``verify_grad``: a gradient against finite differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from loopjax.errors import GradientError
+from loopjax.ir.graph import Variable
+from loopjax.ir.types import TensorType
+from loopjax.runtime.function import Function, function
+from loopjax.trace.grad import grad
+
+Array = np.ndarray[Any, Any]
+
+
+class _Defaults(NamedTuple):
+    """For a dtype, the step of the differences and the tolerances."""
+
+    eps: float
+    tolerance: float
+
+
+DEFAULTS = {"float64": _Defaults(1e-5, 1e-4), "float32": _Defaults(5e-3, 1e-2), "float16": _Defaults(0.1, 0.1)}
+
+
+def verify_grad(
+    fun: Callable[..., Any],
+    pt: Sequence[Any],
+    n_tests: int = 2,
+    rng: Any = None,
+    eps: float | None = None,
+    out_type: Any = None,
+    abs_tol: float | None = None,
+    rel_tol: float | None = None,
+    mode: Any = None,
+    cast_to_output_type: bool = False,
+    no_debug_ref: bool = True,
+) -> None:
+    """Compares the gradient of ``fun`` with central finite differences.
+
+    Parameters
+    ----------
+    fun
+        Called once, with a variable for each entry of ``pt``; returns a float variable of any shape, or a list of
+        them. Draws that it makes are the same in every evaluation.
+    pt
+        Float arrays: the point.
+    n_tests
+        How many random projections of the outputs to a scalar are compared.
+    rng
+        A NumPy generator for the projections; one of a fixed seed unless given.
+    eps
+        The step: 1e-5 for float64, 5e-3 for float32, 0.1 for float16 unless given.
+    abs_tol, rel_tol
+        An element is wrong where it differs by more than ``abs_tol`` and by more than ``rel_tol`` times the larger of
+        the two values: 1e-4, 1e-2 and 0.1 unless given.
+    out_type, mode, cast_to_output_type, no_debug_ref
+        Accepted for old programs; they change nothing.
+
+    Raises ``GradientError`` that names the argument, the place and both values, of the element that differs most;
+    ``TypeError`` where ``pt`` or what ``fun`` returns is not float.
+    """
+    points = [_float(value, position) for position, value in enumerate(pt)]
+    narrowest = max((point.dtype.name for point in points), key=lambda name: DEFAULTS[name].eps)
+    defaults = DEFAULTS[narrowest]
+    tolerances = (_or(abs_tol, defaults.tolerance), _or(rel_tol, defaults.tolerance))
+    variables = [Variable(TensorType(point.dtype.name, point.shape), name=f"pt[{i}]") for i, point in enumerate(points)]
+    outputs = fun(*variables)
+    outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+    for output in outputs:
+        if not isinstance(output, Variable) or not output.type.is_float:
+            raise TypeError(f"verify_grad: fun returns float variables, got {output!r}")
+    generator = np.random.default_rng(0) if rng is None else rng
+    weights = [Variable(output.type.strong(), name=f"weight {i}") for i, output in enumerate(outputs)]
+    cost = sum((weight * output).sum() for weight, output in zip(weights, outputs, strict=True))
+    given: dict[str, Any] = {"no_default_updates": True, "on_unused_input": "ignore"}
+    values = function(variables, outputs, **given)
+    slopes = function([*variables, *weights], grad(cost, variables, disconnected_inputs="ignore"), **given)
+    shapes = [np.shape(value) for value in values(*points)]
+    for _ in range(n_tests):
+        projection = [
+            np.asarray(generator.uniform(0.5, 1.5, shape), output.dtype)
+            for shape, output in zip(shapes, outputs, strict=True)
+        ]
+        analytic = slopes(*points, *projection)
+        for position, slope in enumerate(analytic):
+            numeric = _differences(values, projection, points, position, _or(eps, defaults.eps))
+            _compare(position, np.asarray(slope, "float64"), numeric, *tolerances)
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def _float(value: Any, position: int) -> Array:
+    array = np.asarray(value)
+    if array.dtype.name not in DEFAULTS:
+        raise TypeError(f"verify_grad: pt[{position}] is {array.dtype.name}; expected one of {', '.join(DEFAULTS)}")
+    return array
+
+
+def _differences(
+    values: Function, projection: Sequence[Array], points: Sequence[Array], position: int, eps: float
+) -> Array:
+    """The gradient of the projected outputs with respect to one argument, by central differences."""
+    found = np.zeros(points[position].shape, "float64")
+    for index in np.ndindex(*found.shape):
+        sides = []
+        for sign in (1, -1):
+            moved = np.array(points[position])
+            moved[index] += sign * eps
+            outputs = values(*points[:position], moved, *points[position + 1 :])
+            terms = [
+                np.sum(np.asarray(output, "float64") * weight)
+                for output, weight in zip(outputs, projection, strict=True)
+            ]
+            sides.append((float(moved[index]), float(sum(terms))))
+        (right, above), (left, below) = sides
+        found[index] = (above - below) / (right - left)
+    return found
+
+
+def _compare(position: int, analytic: Array, numeric: Array, abs_tol: float, rel_tol: float) -> None:
+    """Raises ``GradientError`` where two gradients differ, for the place where they differ most."""
+    apart = np.abs(analytic - numeric)
+    allowed = np.maximum(abs_tol, rel_tol * np.maximum(np.abs(analytic), np.abs(numeric)))
+    wrong = ~(apart <= allowed)
+    if not wrong.any():
+        return
+    excess = np.where(wrong, np.nan_to_num(apart - allowed, nan=np.inf), -np.inf)
+    place = tuple(int(i) for i in np.unravel_index(np.argmax(excess), excess.shape))
+    raise GradientError(
+        f"the gradient with respect to argument {position} is wrong at {list(place)} of shape {analytic.shape}: grad "
+        f"gives {analytic[place]:.9g}, finite differences {numeric[place]:.9g}; {int(wrong.sum())} of {wrong.size} "
+        f"elements differ by more than {abs_tol:g} and {rel_tol:g} of the value",
+        position,
+        place,
+        float(analytic[place]),
+        float(numeric[place]),
+    )

@@ -1,0 +1,225 @@
+"""``explain``: what it says of loops, in words and as a picture."""
+
+import html.parser
+import re
+
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.ir.graph import Graph
+from loopjax.report.report import in_bytes, quantity
+from loopjax.rewrite import cost_model
+
+
+def network(**options):
+    x, W, h0 = at.dmatrix("x"), at.dmatrix("W"), at.dvector("h0")
+    h, _ = loopjax.scan(
+        lambda u, h, W: at.tanh(u + h @ W), sequences=x, outputs_info=h0, non_sequences=W, name="network"
+    )
+    error = (h[-1] ** 2).sum()
+    f = loopjax.function([x, W, h0], [error, loopjax.grad(error, W)], name="model", **options)
+    return f, (np.ones((10, 4)), np.ones((4, 4)), np.zeros(4))
+
+
+class TestText:
+    def test_of_a_gradient(self):
+        f, arguments = network(mode="FAST_COMPILE")
+        f(*arguments)
+        lines = str(loopjax.explain(f)).split("\n")
+        assert lines[0] == "model: 1 stage, 1 loop"
+        assert re.fullmatch(
+            r"scan 'network' \[test_explain.py:\d+\]: 10 steps -> scan: each step needs the one before", lines[1]
+        )
+        assert lines[2] == "  keeps all of h0; differentiated; stacks 320 bytes"
+        # 2 * 16 for the product, 4 for the sum and 4 for tanh; each of the three values is stored, and the state.
+        assert re.fullmatch(
+            r"  a step: about 40 operations on \d+ bytes, 32 bytes handed to the next, up to 128 bytes stored for the "
+            r"gradient",
+            lines[3],
+        )
+        assert len(lines) == 4
+
+    def test_of_what_a_rewrite_did(self):
+        k = at.lscalar("k")
+        sums, _ = loopjax.scan(lambda i, so_far: so_far + i, sequences=at.arange(k), outputs_info=np.int64(0))
+        f = loopjax.function([k], sums[-1])
+        assert int(f(5)) == 10
+        assert "  rewritten: sequences[0], a range, is counted in the carry" in str(loopjax.explain(f)).split("\n")
+        g = loopjax.function([k], sums[-1], mode="FAST_COMPILE")
+        assert int(g(5)) == 10
+        assert "rewritten" not in str(loopjax.explain(g))
+
+    def test_of_sums_over_the_steps(self):
+        k = at.lscalar("k")
+        out, _ = loopjax.scan(lambda h: h * 2, outputs_info=np.float64(1), n_steps=k, name="powers")
+        f = loopjax.function([k], [out.sum(), out[3]])
+        f(5)
+        (loop,) = loopjax.explain(f).loops
+        assert set(loop.outputs) == {"the sum of outputs_info[0]", "step 3 of outputs_info[0]"}
+        assert {(part.name, part.role) for part in loop.leaves} == {
+            ("outputs_info[0]", "the sum"),
+            ("outputs_info[0]", "step 3"),
+        }
+
+    def test_before_a_call_shapes_are_not_known(self):
+        f, _ = network()
+        (loop,) = loopjax.explain(f).loops
+        assert (loop.plan, loop.step, loop.details) == (None, None, ())
+        assert str(loop).endswith("a run-time number of steps; not lowered yet")
+
+    def test_stages_are_apart(self):
+        limit = at.dscalar("limit")
+        p, _ = loopjax.scan(lambda p: (p * 2, loopjax.until(p * 2 > limit)), outputs_info=np.float64(1), n_steps=9999)
+        f = loopjax.function([limit], loopjax.map(lambda v: v + 1, p)[0])
+        f(100.0)
+        lines = str(loopjax.explain(f)).split("\n")
+        assert lines[0] == "function: 2 stages, 2 loops"
+        assert lines[1] == "stage 1:"
+        assert "up to 9,999 steps -> while: it stops when until says so" in lines[2]
+        assert "stage 2:" in lines
+
+
+class TestParts:
+    def test_by_their_names_and_what_they_are_to_the_loop(self):
+        x, start, total = at.dvector("x"), at.dvector("start"), loopjax.shared(np.float64(0), name="total")
+        stream = at.random.RandomStream(1)
+
+        def step(now, later, older, old, factor):
+            return factor * (now + later + older + old) + stream.normal(), {total: total + now}
+
+        out, updates = loopjax.scan(
+            step,
+            sequences={"input": x, "taps": [0, 2]},
+            outputs_info={"initial": start, "taps": [-3, -1]},
+            non_sequences=2 * x[0],
+        )
+        f = loopjax.function([x, start], out, updates=updates, mode=loopjax.Mode().excluding("loop_prologue"))
+        f(np.ones(8), np.ones(3))
+        (loop,) = loopjax.explain(f).loops
+        assert [tuple(part) for part in loop.enters] == [
+            ("x", "a row a step, taps 0, 2", "float64(8,)"),
+            ("start", "where start starts, taps -3, -1", "float64(3,)"),
+            ("total", "shared state", "float64()"),
+            (loop.enters[3].name, "random key", "key()"),
+            ("mul(...)", "the same at every step", "float64()"),
+        ]
+        assert [tuple(part) for part in loop.leaves] == [
+            ("start", "all", "float64(6,)"),
+            ("shared state", "after the last step", "float64()"),
+        ]
+
+    def test_inner_loops_know_the_names_outside(self):
+        x, y = at.dvector("x"), at.dvector("y")
+
+        def outer(a, s):
+            inner, _ = loopjax.scan(lambda b, h: h * a + b, sequences=y, outputs_info=s)
+            return inner[-1]
+
+        out, _ = loopjax.scan(outer, sequences=x, outputs_info=np.float64(0), name="outer")
+        cost = out[-1] ** 2
+        f = loopjax.function([x, y], loopjax.grad(cost, [x, y]))
+        f(np.ones(3), np.ones(4))
+        first, second = loopjax.explain(f).loops
+        assert [part.name for part in first.enters if part.type != "int64()"] == ["x", "0.0", "y"]
+        assert (first.depth, second.depth, first.differentiated, second.differentiated) == (0, 1, True, True)
+        assert [part.name for part in second.enters] == ["y", "outputs_info[0][t-1]", "x[t]"]
+
+
+class Page(html.parser.HTMLParser):
+    """Reads a picture: its text, and whether every element is closed."""
+
+    VOID = ("br", "rect", "path")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.texts, self.tags, self.attributes = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+class TestPicture:
+    def test_has_what_the_text_has(self):
+        f, arguments = network()
+        f(*arguments)
+        report = loopjax.explain(f)
+        page = Page(report._repr_html_())
+        assert not page.open
+        (loop,) = report.loops
+        for text in (report.title, "network", "10 steps", "scan", "x", "W", "h0", "float64(10, 4)", *loop.details):
+            assert text in " ".join(page.texts), text
+        assert str(loop.step) in page.texts
+
+    def test_needs_nothing_else(self):
+        f, arguments = network()
+        f(*arguments)
+        page = Page(loopjax.explain(f)._repr_html_())
+        assert not {"script", "link", "img", "iframe"}.intersection(page.tags)
+        assert not [value for name, value in page.attributes if name in ("src", "href", "onclick")]
+
+    def test_of_loops_in_loops_and_stages(self):
+        limit = at.dscalar("limit")
+        p, _ = loopjax.scan(lambda p: (p * 2, loopjax.until(p * 2 > limit)), outputs_info=np.float64(1), n_steps=9999)
+
+        def outer(a, s):
+            return loopjax.scan(lambda h: h * a, outputs_info=s, n_steps=3, name="inner")[0][-1]
+
+        out, _ = loopjax.scan(outer, sequences=p, outputs_info=np.float64(1), name="outer")
+        f = loopjax.function([limit], out[-1])
+        f(100.0)
+        text = loopjax.explain(f)._repr_html_()
+        page = Page(text)
+        assert not page.open
+        assert text.index("stage 1") < text.index("stage 2") < text.index("outer") < text.index("inner")
+        assert page.tags.count("svg") == 3
+
+    def test_names_are_text(self):
+        x = at.dvector("<b>&x")
+        out, _ = loopjax.map(lambda v: v * 2, x, name="<script>")
+        f = loopjax.function([x], out, name="a<b")
+        f(np.ones(3))
+        page = Page(loopjax.explain(f)._repr_html_())
+        assert "script" not in page.tags
+        assert "<script>" in page.texts
+        assert "<b>&x" in page.texts
+
+    def test_before_a_call_and_without_loops(self):
+        f, _ = network()
+        assert "not lowered yet" in loopjax.explain(f)._repr_html_()
+        x = at.dvector("x")
+        assert "no loops" in loopjax.explain(loopjax.function([x], x + 1))._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(1, "1 byte"), (24, "24 bytes"), (9999, "9,999 bytes"), (34304, "34.3 kB"), (2.5e9, "2.5 GB")]
+)
+def test_bytes(number, text):
+    assert in_bytes(int(number)) == text
+
+
+def test_quantities():
+    assert quantity(1, "step") == "1 step"
+    assert quantity(12_000, "step") == "12,000 steps"
+    assert quantity(2_345_678, "operation") == "2.35 million operations"
+
+
+def test_costs_of_products():
+    x, y = at.tensor(dtype="float32", shape=(3, 5)), at.tensor(dtype="float32", shape=(5, 7))
+    assert cost_model.cost(Graph([x, y], [x @ y])).flops == 2 * 3 * 5 * 7
+    assert cost_model.cost(Graph([x, y], [at.tensordot(x, y, 1)])).flops == 2 * 3 * 5 * 7
+    assert cost_model.cost(Graph([x], [at.exp(x).sum()])).flops == 30

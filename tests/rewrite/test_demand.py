@@ -1,0 +1,511 @@
+"""Loops of which a part or a reduction is read: what is kept of them, and that results stay what they were."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.ir.graph import Graph
+from loopjax.ir.printing import graph_text
+from loopjax.ir.scan import Scan
+from loopjax.rewrite import saved_windows
+from loopjax.rewrite.differentiate import FormDifferentiatedRegions
+from loopjax.rewrite.driver import rewrite
+from loopjax.rewrite.slice_sinking import SinkSlices
+
+NONE = loopjax.Mode().excluding("reduction_fusion", "dead_iterations", "saved_windows", "slice_sinking", "saved_steps")
+N, T = 3, 40
+
+
+@pytest.fixture
+def always(monkeypatch):
+    """Windows pay at every size."""
+    monkeypatch.setattr(saved_windows, "LEAST_BYTES", 0)
+    monkeypatch.setattr(saved_windows, "ROW_BYTES", 0)
+
+
+def planned(f):
+    """The graph that the function compiled last."""
+    return f.stages[-1].programs[-1].graph
+
+
+def scans(graph):
+    """All loops of a graph."""
+    found = []
+    for node in graph.applies:
+        found += [node.op] if isinstance(node.op, Scan) else []
+        found += [op for region in node.op.regions for op in scans(region)]
+    return found
+
+
+def loop(f):
+    (found,) = scans(planned(f))
+    return found
+
+
+def keeps(f):
+    return [str(output.keep) for output in loop(f).outputs]
+
+
+def temporaries(f):
+    program = f.stages[-1].programs[-1]
+    inputs = [jax.ShapeDtypeStruct(variable.type.sizes, variable.dtype) for variable in program.graph.inputs]
+    with jax.enable_x64(True):
+        return program.call.lower(*inputs).compile().memory_analysis().temp_size_in_bytes
+
+
+def decay(steps=T, **options):
+    """``h`` and the stack of ``0.9 * h + u`` over the rows of ``x``."""
+    x, h = at.dmatrix("x"), at.dvector("h")
+    out, _ = loopjax.scan(lambda u, h: 0.9 * h + u, sequences=x, outputs_info=h, n_steps=steps, **options)
+    return x, h, out
+
+
+def stacked(x, h, steps=T, backwards=False):
+    """The same as a plain loop."""
+    rows = []
+    for t in range(steps):
+        h = 0.9 * h + (x[len(x) - 1 - t] if backwards else x[t])
+        rows.append(h)
+    return np.array(rows)
+
+
+UNPRUNED = loopjax.Mode().excluding("scan_cse", "licm", "dce")
+"""For loops that would be found to compute nothing."""
+
+
+def passed(x):
+    """The stack of the rows of ``x`` as they are, of a loop that also counts."""
+    (_, out), _ = loopjax.scan(lambda u, k: [k + 1, u], sequences=x, outputs_info=[at.constant(0), None])
+    return out
+
+
+def values(steps=T):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(steps, N)), rng.normal(size=N)
+
+
+def log_sum_exp(stack):
+    most = stack.max(0)
+    return most + np.log(np.exp(stack - most).sum(0))
+
+
+W = np.random.default_rng(1).normal(size=T)
+REDUCTIONS = {
+    "sum": (lambda out, w: out.sum(0), lambda s: s.sum(0)),
+    "all axes": (lambda out, w: out.sum(), lambda s: s.sum()),
+    "mean": (lambda out, w: out.mean(0), lambda s: s.mean(0)),
+    "kept axes": (lambda out, w: out.mean(keepdims=True), lambda s: s.mean(keepdims=True)),
+    "prod": (lambda out, w: out.prod(0), lambda s: s.prod(0)),
+    "max": (lambda out, w: out.max(), lambda s: s.max()),
+    "min": (lambda out, w: out.min(0), lambda s: s.min(0)),
+    "argmax": (lambda out, w: out.argmax(0), lambda s: s.argmax(0)),
+    "argmin": (lambda out, w: at.argmin(out, 0), lambda s: s.argmin(0)),
+    "any": (lambda out, w: at.any(out, 0), lambda s: s.any(0)),
+    "all": (lambda out, w: at.all(out, 0), lambda s: s.all(0)),
+    "dot": (lambda out, w: at.dot(w, out), lambda s: W @ s),
+    "dot of the transposed": (lambda out, w: out.T.dot(w), lambda s: s.T @ W),
+    "tensordot": (lambda out, w: at.tensordot(out, w, ([0], [0])), lambda s: s.T @ W),
+    "product of a column": (lambda out, w: at.dot(out[:, 1], w), lambda s: s[:, 1] @ W),
+}
+
+
+class TestFold:
+    @pytest.mark.parametrize("backwards", [False, True])
+    @pytest.mark.parametrize("name", [name for name in REDUCTIONS if name != "product of a column"])
+    def test_reductions(self, name, backwards):
+        read, reference = REDUCTIONS[name]
+        x, h, out = decay(go_backwards=backwards)
+        w = at.dvector("w")
+        f = loopjax.function([x, h, w], read(out, w), on_unused_input="ignore")
+        rows, start = values()
+        expected = reference(stacked(rows, start, backwards=backwards))
+        np.testing.assert_allclose(f(rows, start, W), expected, rtol=1e-10)
+        assert keeps(f)[0] == "last 0"
+        assert len(loop(f).accumulators) == 1
+
+    def test_as_text(self):
+        x, h, out = decay()
+        f = loopjax.function([x, h], [out.sum(0), out.max(0)])
+        f(*values())
+        text = graph_text(planned(f)).splitlines()
+        assert text[2].endswith(
+            "[steps=40, sequence[0], recurrence[-1] keeps last 0, sum of 0, max of 0, plan=scan](x, h) : "
+            "float64(0, 3), float64(3,), float64(3,)"
+        )
+        assert text[-1] == "return %0:1, %0:2"
+        g = loopjax.function([x, h], [out.sum(0), out.max(0)], mode=NONE)
+        g(*values())
+        assert "keeps all, plan=scan](x, h)" in graph_text(planned(g))
+
+    def test_not_where_the_stack_is_read_anyway(self):
+        x, h, out = decay()
+        f = loopjax.function([x, h], [out.sum(0), out])
+        f(*values())
+        assert keeps(f) == ["all"]
+        assert not loop(f).accumulators
+
+    def test_the_notes_say_it(self):
+        x, h, out = decay()
+        f = loopjax.function([x, h], out.mean(0))
+        f(*values())
+        assert "mean of h in the carry, not from a stack" in loop(f).notes
+
+    def test_weights_that_come_from_the_loop_are_no_fold(self):
+        x, h, out = decay()
+        f = loopjax.function([x, h], at.dot(at.exp(out[:, 0]), out))
+        rows, start = values()
+        stack = stacked(rows, start)
+        np.testing.assert_allclose(f(rows, start), np.exp(stack[:, 0]) @ stack)
+        assert not loop(f).accumulators
+
+    def test_one_loop_is_weighted_by_another(self):
+        x, h, out = decay()
+        k = at.dscalar("k")
+        other, _ = loopjax.scan(lambda k: k * 0.5, outputs_info=k, n_steps=T)
+        f = loopjax.function([x, h, k], [at.dot(other, out), other.sum(), out.max()])
+        rows, start = values()
+        stack = stacked(rows, start)
+        weights = 0.5 ** np.arange(1, T + 1)
+        found = f(rows, start, 1.0)
+        for one, expected in zip(found, [weights @ stack, weights.sum(), stack.max()], strict=True):
+            np.testing.assert_allclose(one, expected, rtol=1e-10)
+
+    def test_not_a_number(self):
+        x, h, out = decay()
+        f = loopjax.function([x, h], [out.max(0), out.min(0), out.argmax(0), out.argmin(0), at.logsumexp(out, 0)])
+        rows, start = values()
+        rows[7, 1] = np.nan
+        with np.errstate(invalid="ignore"):
+            stack = stacked(rows, start)
+            expected = [stack.max(0), stack.min(0), stack.argmax(0), stack.argmin(0), log_sum_exp(stack)]
+        for one, other in zip(f(rows, start), expected, strict=True):
+            np.testing.assert_allclose(one, other)
+        assert np.asarray(f(rows, start)[2])[1] == 7
+
+    def test_ties_are_the_first(self):
+        x = at.dvector("x")
+        out = passed(x)
+        f = loopjax.function([x], [out.argmax(0), out.argmin(0)])
+        assert [int(one) for one in f(np.array([1.0, 3.0, 0.0, 3.0, 0.0]))] == [1, 2]
+        assert [int(one) for one in f(np.full(4, -np.inf))] == [0, 0]
+        assert [int(one) for one in f(np.full(4, np.inf))] == [0, 0]
+
+    @pytest.mark.parametrize("dtype", ["float16", "float32"])
+    def test_narrow_sums_do_not_stop(self, dtype):
+        x = at.vector("x", dtype=dtype)
+        out = passed(x)
+        f = loopjax.function([x], [out.sum(), out.mean(), at.dot(x, out)], mode=UNPRUNED)
+        total, mean, product = f(np.ones(5000, dtype))
+        assert (float(total), float(mean), float(product)) == (5000.0, 1.0, 5000.0)
+        assert str(total.dtype) == dtype
+        assert len(loop(f).accumulators) == 3
+
+    @pytest.mark.parametrize(("steps", "rows", "alone"), [(200, (), True), (20_000, (), False), (200, (3,), False)])
+    def test_a_few_scalars_that_no_step_hands_on(self, steps, rows, alone):
+        x = at.TensorType("float64", (None, *rows))("x")
+        out, _ = loopjax.scan(lambda x: at.tanh(x) * x, sequences=x)
+        f, total = loopjax.function([x], [out.sum(0), out.max(0)]), loopjax.function([x], [out.sum(), out.sum(0)])
+        values = np.random.default_rng(4).normal(size=(steps, *rows))
+        expected = np.tanh(values) * values
+        for one, other in zip(f(values), (expected.sum(0), expected.max(0)), strict=True):
+            np.testing.assert_allclose(one, other)
+        np.testing.assert_allclose(total(values)[0], expected.sum())
+        assert ("in the carry" in str(loopjax.explain(f))) is alone
+        gradient = loopjax.function([x], loopjax.grad(out.sum(), x))
+        gradient(values)
+        assert "in the carry" not in str(loopjax.explain(gradient))
+
+    def test_temporaries_do_not_grow_with_steps(self):
+        h, w = at.dvector("h"), at.dvector("w")
+        sizes = []
+        for steps in (100, 1000):
+            out, _ = loopjax.scan(lambda h: at.sin(h), outputs_info=h, n_steps=steps)
+            reads = [out.sum(0), out.mean(), out.max(0), out.argmin(0), out.prod(0), at.dot(w, out)]
+            f = loopjax.function([h, w], reads)
+            f(np.ones(500), np.ones(steps))
+            sizes.append(temporaries(f))
+        assert sizes[0] == sizes[1]
+
+    def test_a_small_stack_for_logsumexp_stays(self):
+        x, h, out = decay()
+        f = loopjax.function([x, h], at.logsumexp(out, 0))
+        rows, start = values()
+        np.testing.assert_allclose(f(rows, start), log_sum_exp(stacked(rows, start)), rtol=1e-12)
+        assert not loop(f).accumulators
+
+    @pytest.mark.parametrize("shift", [-np.inf, -1000.0, 0.0, 1000.0, np.inf])
+    def test_a_large_one_is_gathered_as_exactly(self, shift, monkeypatch):
+        from loopjax.rewrite import reduction_fusion
+
+        monkeypatch.setattr(reduction_fusion, "LARGE", 0)
+        x = at.dmatrix("x")
+        f = loopjax.function([x], at.logsumexp(passed(x), 0), mode=UNPRUNED)
+        rows, _ = values()
+        rows[3:6, 0] = shift
+        rows[0, 1] = rows[:, 2] = -np.inf
+        with np.errstate(invalid="ignore", divide="ignore"):
+            expected = np.logaddexp.reduce(rows, 0)
+        np.testing.assert_allclose(f(rows), expected, rtol=1e-14)
+        assert loop(f).accumulators
+
+    @pytest.mark.parametrize("checkpoint", [None, 4, "sqrt"])
+    def test_gradients_of_sums_and_products(self, checkpoint):
+        x, h, out = decay(checkpoint=checkpoint)
+        w = at.dvector("w")
+        cost = at.sin(out.sum(0)).sum() + (at.dot(w, out) ** 2).sum() + out.mean()
+        f = loopjax.function([x, h, w], [cost, *loopjax.grad(cost, [x, h, w])])
+
+        def reference(rows, start, weights):
+            stack = stacked(rows, start)
+            return np.sin(stack.sum(0)).sum() + ((weights @ stack) ** 2).sum() + stack.mean()
+
+        given = [*values(), W]
+        found = f(*given)
+        np.testing.assert_allclose(found[0], reference(*given))
+        for place, gradient in enumerate(found[1:]):
+            for at_ in list(np.ndindex(given[place].shape))[:5]:
+                ends = []
+                for change in (1e-6, -1e-6):
+                    moved = [one.copy() for one in given]
+                    moved[place][at_] += change
+                    ends.append(reference(*moved))
+                np.testing.assert_allclose(np.asarray(gradient)[at_], (ends[0] - ends[1]) / 2e-6, rtol=1e-5, atol=1e-7)
+        assert {fold.kind for fold in loop(f).accumulators} == {"sum"}
+
+    def test_equal_extremes_share_a_gradient(self):
+        x = at.dvector("x")
+        f = loopjax.function([x], loopjax.grad(passed(x).max(), x))
+        np.testing.assert_allclose(f(np.array([1.0, 2.0, 2.0, 2.0, 0.0])), [0, 1 / 3, 1 / 3, 1 / 3, 0])
+
+    def test_a_sum_beside_its_gradient_keeps_no_stack(self):
+        h = at.dvector("h")
+        found = []
+        for mode in (None, NONE):
+            out, _ = loopjax.scan(lambda h: at.tanh(h), outputs_info=h, n_steps=100, checkpoint="sqrt")
+            cost = out.sum()
+            f = loopjax.function([h], [cost, loopjax.grad(cost, h)], mode=mode)
+            f(np.ones(1000))
+            found.append(temporaries(f) / 8000)
+        assert found[0] < 35
+        assert found[1] > 100
+
+
+class TestFewer:
+    @pytest.mark.parametrize(
+        ("read", "steps"),
+        [(lambda o: o[3], 4), (lambda o: o[:5], 5), (lambda o: o[-20], 21), (lambda o: o[10:2:-3], 11)],
+    )
+    @pytest.mark.parametrize("backwards", [False, True])
+    def test_steps(self, read, steps, backwards):
+        x, h, out = decay(go_backwards=backwards)
+        f = loopjax.function([x, h], read(out))
+        rows, start = values()
+        np.testing.assert_allclose(f(rows, start), read(stacked(rows, start, backwards=backwards)), rtol=1e-12)
+        assert loop(f).n_steps == steps
+        assert f"{steps} of 40 steps, the others are not read" in loop(f).notes
+
+    @pytest.mark.parametrize("reads", [[lambda o: o[3], lambda o: o[-1]], [lambda o: o[3], lambda o: o.sum(0)]])
+    def test_not_where_the_last_is_read(self, reads):
+        x, h, out = decay()
+        f = loopjax.function([x, h], [read(out) for read in reads])
+        rows, start = values()
+        for one, read in zip(f(rows, start), reads, strict=True):
+            np.testing.assert_allclose(one, read(stacked(rows, start)), rtol=1e-12)
+        assert loop(f).n_steps == T
+
+    def test_the_length_stays_what_it_was(self):
+        x, h, out = decay()
+        f = loopjax.function([x, h], [out[3], out.shape[0]])
+        assert int(f(*values())[1]) == T
+
+    def test_short_sequences_are_still_refused(self):
+        x, h, out = decay()
+        f = loopjax.function([x, h], out[3])
+        with pytest.raises(ValueError, match="sequence 'x' has 5 rows; 40 steps"):
+            f(*values(5))
+
+    def test_final_states_are_of_all_steps(self):
+        count = loopjax.shared(np.int64(0), "count")
+        out, updates = loopjax.scan(lambda h: (h * 2, {count: count + 1}), outputs_info=at.constant(1.0), n_steps=9)
+        f = loopjax.function([], out[2], updates=updates)
+        assert float(f()) == 8.0
+        assert int(count.get_value()) == 9
+
+    def test_draws_keep_their_numbers(self):
+        found = []
+        for mode in (None, NONE):
+            stream = at.random.RandomStream(3)
+            out, updates = loopjax.scan(lambda h, s=stream: h + s.normal(), outputs_info=at.constant(0.0), n_steps=50)
+            f = loopjax.function([], [out[7], out[20:25]], updates=updates, mode=mode)
+            found.append([np.asarray(one) for _ in range(2) for one in f()])
+        for one, other in zip(*found, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6)
+
+    @pytest.mark.parametrize("truncate", [0, 5, 25, 35, 50])
+    def test_truncated_gradients_count_from_the_end_of_all_steps(self, truncate):
+        gradients = []
+        for mode in (None, NONE):
+            x, h, out = decay(truncate_gradient=truncate)
+            f = loopjax.function([x, h], loopjax.grad((out[:20] ** 2).sum(), [x, h]), mode=mode)
+            gradients.append(f(*values()))
+        for one, other in zip(*gradients, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
+
+    def test_an_index_that_is_checked_at_each_step_is_checked_at_all(self):
+        x, i = at.dvector("x"), at.lvector("i")
+        out, _ = loopjax.scan(lambda k, h: h + x[k], sequences=i, outputs_info=at.constant(0.0, dtype="float64"))
+        f = loopjax.function([x, i], out[1], check="index")
+        with pytest.raises(Exception, match="out of bounds"):
+            f(np.ones(3), np.array([0, 1, 2, 7]))
+
+
+READS = [
+    [np.s_[7]],
+    [np.s_[10:20]],
+    [np.s_[-12:]],
+    [np.s_[5::7]],
+    [np.s_[::-9]],
+    [np.s_[0], np.s_[-1]],
+    [np.s_[0], np.s_[10:13], np.s_[-1]],
+    [np.s_[30:33, 1], np.s_[31]],
+    [np.s_[None, 20:25:2], np.s_[36:20:-4]],
+    [np.s_[3:3], np.s_[-1]],
+]
+
+
+class TestWindows:
+    @pytest.mark.usefixtures("always")
+    @pytest.mark.parametrize("reads", READS, ids=str)
+    @pytest.mark.parametrize("backwards", [False, True])
+    def test_what_is_read_is_kept(self, reads, backwards):
+        x, h, out = decay(go_backwards=backwards)
+        f = loopjax.function([x, h], [out[read] for read in reads])
+        rows, start = values()
+        expected = stacked(rows, start, backwards=backwards)
+        for one, read in zip(f(rows, start), reads, strict=True):
+            np.testing.assert_allclose(one, expected[read], rtol=1e-12)
+        assert loop(f).outputs[0].keep.rows(T) <= T // 2
+
+    @pytest.mark.usefixtures("always")
+    def test_as_text(self):
+        x, h, out = decay()
+        f = loopjax.function([x, h], [out[5:8], out[-1]])
+        f(*values())
+        assert "keeps 5:8 and 39:40, plan=scan](x, h) : float64(4, 3)" in graph_text(planned(f))
+        assert "of h 5:8 and 39:40 of 40 steps kept, the others are not read" in loop(f).notes
+        g = loopjax.function([x, h], out[4::7])
+        g(*values())
+        assert "keeps 4:40:7, plan=scan](x, h) : float64(6, 3)" in graph_text(planned(g))
+
+    @pytest.mark.usefixtures("always")
+    @pytest.mark.parametrize("reads", [[np.s_[3:]], [np.s_[:30], np.s_[-1]], [np.s_[i] for i in range(1, 40, 5)]])
+    def test_not_where_it_gains_little_or_makes_many_loops(self, reads):
+        x, h, out = decay()
+        f = loopjax.function([x, h], [out[read] for read in reads])
+        f(*values())
+        assert keeps(f) == ["all"]
+
+    def test_small_stacks_stay(self):
+        x, h, out = decay()
+        f = loopjax.function([x, h], out[10:20])
+        f(*values())
+        assert keeps(f) == ["all"]
+
+    @pytest.mark.usefixtures("always")
+    def test_loops_without_recurrence_run_what_is_read(self):
+        x = at.dmatrix("x")
+        (a, b), _ = loopjax.scan(lambda u: [at.sin(u), u * 2], sequences=x)
+        f = loopjax.function([x], [a[-8:-4], b[::9], b[-1]])
+        rows, _ = values()
+        expected = [np.sin(rows)[-8:-4], 2 * rows[::9], 2 * rows[-1]]
+        for one, other in zip(f(rows), expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
+        assert keeps(f)[0] == "32:36"
+
+    @pytest.mark.usefixtures("always")
+    @pytest.mark.parametrize(("taps", "reads"), list(itertools.product([[-1], [-2, -1], [-7, -2]], READS)), ids=str)
+    def test_gradients(self, taps, reads):
+        x, h = at.dvector("x"), at.dvector("h")
+        found = []
+        for mode in (None, NONE):
+            out, _ = loopjax.scan(
+                lambda u, *past: at.tanh(u + 0.5 * past[0] + past[-1]),
+                sequences=x,
+                outputs_info={"initial": h, "taps": taps},
+            )
+            cost = sum(at.sin(out[read[:1] if read == np.s_[30:33, 1] else read]).sum() for read in reads)
+            f = loopjax.function([x, h], [cost, *loopjax.grad(cost, [x, h])], mode=mode)
+            found.append(f(values()[0][:, 0], np.linspace(0, 1, -min(taps))))
+        for one, other in zip(*found, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+
+    def test_temporaries(self):
+        h = at.dvector("h")
+        found = []
+        for mode in (None, NONE):
+            out, _ = loopjax.scan(lambda h: at.sin(h), outputs_info=h, n_steps=500)
+            f = loopjax.function([h], [out[250].sum(), out[400:405].sum()], mode=mode)
+            f(np.ones(1000))
+            found.append(temporaries(f) / 8000)
+        assert found[0] < 20
+        assert found[1] > 100
+
+
+class TestInside:
+    def test_as_text(self):
+        h = at.dscalar("h")
+        out, _ = loopjax.scan(lambda h: at.tanh(h), outputs_info=h, n_steps=20)
+        cost = (out**2).sum()
+        rewritten = rewrite(
+            Graph([h], [out[-1], out.sum(), loopjax.grad(cost, h)]), (FormDifferentiatedRegions(), SinkSlices())
+        )
+        text = graph_text(rewritten)
+        region = text[text.index("linearize") : text.index("pullback")]
+        assert "index[" in region
+        assert "index[" not in text.replace(region, "")
+
+    def test_the_stack_is_not_kept_for_it(self):
+        found = []
+        for mode in (None, loopjax.Mode().excluding("slice_sinking")):
+            h = at.dvector("h")
+            (states, costs), _ = loopjax.scan(
+                lambda h: (at.tanh(h) + 0.1 * at.sin(h), (h * h).sum()), outputs_info=[h, None], n_steps=100
+            )
+            cost = costs.sum()
+            f = loopjax.function([h], [cost, states[-1], states.mean(0), loopjax.grad(cost, h)], mode=mode)
+            found.append((f(np.linspace(0, 1, 1000)), temporaries(f) / 8000))
+        for one, other in zip(found[0][0], found[1][0], strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
+        assert found[0][1] < 110
+        assert found[1][1] > 190
+
+
+class TestFoundByReview:
+    def test_weights_of_a_truncated_loop_have_their_whole_gradient(self):
+        x, w = at.dvector("x"), at.dvector("w")
+        out, _ = loopjax.scan(
+            lambda u, h: at.tanh(h * 0.5 + u), x, at.constant(0.3, dtype="float64"), truncate_gradient=2
+        )
+        slope, stack = loopjax.function([x, w], [loopjax.grad(at.dot(w, out), w), out])(np.ones(5), np.arange(5.0))
+        np.testing.assert_allclose(slope, stack, rtol=1e-12)
+
+    def test_a_product_of_two_loops_is_folded_into_one_of_them(self):
+        x = at.dvector("x")
+        start = at.constant(0.3, dtype="float64")
+        h, _ = loopjax.scan(lambda u, h: at.tanh(h * 0.5 + u), x, start)
+        g, _ = loopjax.scan(lambda u, h: at.tanh(h * 0.2 + u), x, start, go_backwards=True)
+        value, one, other = loopjax.function([x], [at.dot(h, g), h, g], mode="FAST_COMPILE")(np.arange(7.0))
+        alone = loopjax.function([x], at.dot(h, g))(np.arange(7.0))
+        np.testing.assert_allclose([value, alone], np.dot(one, other), rtol=1e-12)
+
+    def test_many_small_terms_add_up(self):
+        a = at.fscalar("a")
+        h, _ = loopjax.scan(lambda h: h * a, outputs_info=at.constant(np.float32(0.1)), n_steps=3_000_000)
+        f = loopjax.function([a], [h.mean(), h.sum()])
+        mean, total = f(np.float32(1))
+        assert loop(f).accumulators
+        np.testing.assert_allclose([mean, total], [0.1, 3e5], rtol=1e-6)

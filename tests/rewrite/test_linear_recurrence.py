@@ -1,0 +1,233 @@
+"""Linear recurrences: which bodies are recognised, and that a parallel scan of them computes the same."""
+
+import jax
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.ir.types import TensorType
+from loopjax.rewrite.linear_recurrence import kind
+from tests.planned import planned_for
+
+STEPS = 41
+REASSOCIATE = loopjax.Mode(reassociate=True)
+RNG = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return RNG.normal(size=shape)
+
+
+def integers(*shape):
+    return RNG.integers(-5, 6, size=shape)
+
+
+def inputs(values, name):
+    return [TensorType(v.dtype.name, (None,) * v.ndim)(f"{name}{i}") for i, v in enumerate(values)]
+
+
+def program(step, sequences, initials, n_maps=0, read=lambda outputs: outputs):
+    xs, hs = inputs(sequences, "x"), inputs(initials, "h")
+    outputs, _ = loopjax.scan(step, sequences=xs, outputs_info=[*hs, *[None] * n_maps], return_list=True)
+    return [*xs, *hs], read(outputs)
+
+
+def plans(f, *values):
+    found = [np.asarray(value) for value in f(*values)]
+    return found, [loop.plan for loop in loopjax.explain(f).loops]
+
+
+def both(variables, outputs, values, mode=REASSOCIATE):
+    """Results step by step and in parallel, and the plan of the latter's last loop."""
+    found = []
+    for backend in ("cpu", "gpu"):
+        with planned_for(backend):
+            found.append(plans(loopjax.function(variables, outputs, mode=mode, lengths="exact"), *values))
+    (expected, (*_, before)), (got, (*_, plan)) = found
+    assert before.kind != "parallel"
+    return got, expected, plan
+
+
+Z, X, Y, A = RNG.uniform(0.1, 0.9, (STEPS, 3)), normal(STEPS, 3), normal(STEPS, 3), 0.4 * normal(STEPS, 3, 3)
+M, W = normal(STEPS, 2, 3), normal(STEPS, 3, 2)
+V, H, G = normal(3), normal(2, 3), normal(3, 2)
+
+FLOATS = {
+    "average": (lambda z, x, h: (1 - z) * h + z * x, [Z, X], [V], ["add and mul"]),
+    "minus": (lambda z, x, h: h * z - x, [Z, X], [V], ["add and mul"]),
+    "from": (lambda z, x, h: x - h / z, [1 + Z, X], [V], ["add and mul"]),
+    "twice": (lambda z, x, h: z * (h + x) - 0.5 * (h - x), [Z, X], [V], ["add and mul"]),
+    "scalar": (lambda z, x, h: z * h + x, [Z[:, 0], X], [V], ["add and mul"]),
+    "sum": (lambda x, h: h + x, [X], [V], ["add"]),
+    "product": (lambda z, h: -h * z, [Z], [V], ["mul"]),
+    "masked": (lambda x, h: at.switch(x > 0, 0.5 * h + x, h), [X], [V], ["add and mul"]),
+    "max plus": (lambda x, y, h: at.maximum(x + h, y), [X, Y], [V], ["maximum and add"]),
+    "min plus": (lambda x, y, h: at.minimum(h - x, at.minimum(y, h)), [X, Y], [V], ["minimum and add"]),
+    "masked max plus": (lambda x, y, h: at.switch(x > 0, at.maximum(x + h, y), h), [X, Y], [V], ["maximum and add"]),
+    "log": (lambda x, y, h: at.logaddexp(x + h, y), [X, Y], [V], ["logaddexp and add"]),
+    "clip": (lambda x, y, h: at.maximum(at.minimum(h, x), y), [X, Y], [V], ["maximum and minimum"]),
+    "matrix": (lambda a, x, h: h @ a + x, [A, X], [V], ["products of matrices"]),
+    "matrix left": (lambda a, x, h: a @ h - x, [A, X], [V], ["products of matrices"]),
+    "rows": (lambda a, x, h: (x - h @ a) * x[0] + h * 0.1 - h, [A, M], [H], ["products of matrices"]),
+    "columns": (lambda a, x, h: (a @ h - x) * 0.5 + h * 0.1, [A, W], [G], ["products of matrices"]),
+    "gated": (lambda a, x, y, h: (h @ a) * y + x, [A, X, Y], [V], ["products of matrices"]),
+    "gated left": (lambda a, x, y, h: (a @ h) * y + x, [A, X, Y], [V], ["products of matrices"]),
+    "one reads another": (lambda x, h, g: [0.5 * h + x, 0.3 * g + at.sin(h)], [X], [V, V], ["add and mul"] * 2),
+    "one is another": (lambda x, h, g: [0.5 * h + x, h * x], [X], [V, V], ["add and mul", "all steps at once"]),
+}
+
+EXACT = {
+    "integers": (lambda x, y, h: h * x - y, [integers(STEPS, 3), integers(STEPS, 3)], [integers(3)], ["add and mul"]),
+    "or": (lambda x, h: h | x, [integers(STEPS, 3)], [integers(3)], ["or_"]),
+    "and": (lambda x, h: h & x, [integers(STEPS, 3)], [integers(3)], ["and_"]),
+    "xor": (lambda x, h: ~(h ^ x), [integers(STEPS, 3)], [integers(3)], ["xor"]),
+    "logic": (lambda x, y, h: at.or_(at.and_(h, x), y), [X > 0, Y > 0], [V > 0], None),
+    "not": (lambda x, y, h: at.switch(x, at.logical_not(h), at.logical_xor(h, y)), [X > 0, Y > 0], [V > 0], None),
+    "greatest": (lambda x, h: at.maximum(h, x), [X], [V], ["maximum"]),
+    "least": (lambda x, h: at.minimum(h, x), [X], [V], ["minimum"]),
+}
+
+NOT = {
+    "tanh": (lambda x, h: at.tanh(h) + x, [X], [V]),
+    "square": (lambda x, h: 0.1 * h * h + x, [X], [V]),
+    "divisor": (lambda x, h: x / (2 + h * h), [X], [V]),
+    "coupled": (lambda x, h, g: [0.5 * h + g + x, 0.3 * g + h], [X], [V, V]),
+    "its sum": (lambda x, h: h + x * h.sum() * 0.1, [X], [V]),
+    "both sides": (lambda a, x, h: a @ h @ a + x, [A, A], [normal(3, 3)]),
+    "condition": (lambda x, h: at.switch(h > 0, h * 0.5, h + x), [X], [V]),
+    "two back": (lambda x, h: h + x, [X], None),
+}
+
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_floats_where_rounding_may_change(name):
+    step, sequences, initials, kinds = FLOATS[name]
+    variables, outputs = program(step, sequences, initials)
+    cost = sum(at.sin(output).sum() for output in outputs)
+    outputs = [*outputs, *loopjax.grad(cost, variables)] if name not in ("max plus", "min plus") else outputs
+    mode = REASSOCIATE.excluding("scan_cse", "licm", "dce")  # which would make a state whose past nobody reads none
+    got, expected, plan = both(variables, outputs, [*sequences, *initials], mode)
+    assert plan.kind == "parallel"
+    assert [kind(part) for part in plan.linear] == kinds
+    for one, other in zip(got, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_what_is_exact_always(name):
+    step, sequences, initials, kinds = EXACT[name]
+    variables, outputs = program(step, sequences, initials)
+    got, expected, plan = both(variables, outputs, [*sequences, *initials], loopjax.Mode())
+    assert plan.kind == "parallel"
+    assert kinds is None or [kind(part) for part in plan.linear] == kinds
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("name", NOT)
+def test_what_is_not_linear(name):
+    step, sequences, initials = NOT[name]
+    if initials is None:
+        x, start = at.dmatrix("x"), at.dmatrix("start")
+        out, _ = loopjax.scan(step, sequences=x, outputs_info={"initial": start, "taps": [-2]})
+        f, values = loopjax.function([x, start], [out], mode=REASSOCIATE), [X, normal(2, 3)]
+    else:
+        variables, outputs = program(step, sequences, initials)
+        f, values = loopjax.function(variables, outputs, mode=REASSOCIATE), [*sequences, *initials]
+    with planned_for("gpu"):
+        assert plans(f, *values)[1][0].kind != "parallel"
+
+
+def kind_on(backend, mode, steps=STEPS, gradient=False, step=None):
+    variables, (out,) = program(step or (lambda x, h: h + x), [X], [V])
+    outputs = loopjax.grad(out[-1].sum(), variables) if gradient else [out]
+    with planned_for(backend):
+        return plans(loopjax.function(variables, outputs, mode=mode, lengths="exact"), X[:steps], V)[1][0].kind
+
+
+def test_where_it_is_done():
+    assert kind_on("gpu", REASSOCIATE) == "parallel"
+    assert kind_on("cpu", REASSOCIATE) == "scan"
+    assert kind_on("gpu", loopjax.Mode()) == "scan"
+    assert kind_on("gpu", REASSOCIATE.excluding("linear_recurrence")) == "scan"
+    assert kind_on("gpu", REASSOCIATE, steps=8) == "scan"
+
+
+def test_equal_extremes_share_their_gradient_in_order():
+    def greatest(x, h):
+        return at.maximum(h, x)
+
+    assert kind_on("gpu", loopjax.Mode(), step=greatest) == "parallel"
+    assert kind_on("gpu", loopjax.Mode(), step=greatest, gradient=True) == "scan"
+
+
+READS = {
+    "last": lambda outputs: [output[-1] for output in outputs],
+    "last two": lambda outputs: [output[-2:] for output in outputs],
+    "sum": lambda outputs: [output.sum(0) for output in outputs],
+    "one": lambda outputs: [output[3] for output in outputs],
+}
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("steps", [32, 41])
+@pytest.mark.parametrize("n_maps", [0, 1])
+def test_what_is_read(read, steps, n_maps):
+    def step(a, x, h):
+        after = h @ a + x
+        return [after, at.tanh(h) * x] if n_maps else after
+
+    variables, outputs = program(step, [A, X], [V], n_maps, READS[read])
+    mode = REASSOCIATE.excluding("dead_iterations", "saved_windows")  # which would leave too few steps
+    got, expected, plan = both(variables, outputs, [A[:steps], X[:steps], V], mode)
+    assert plan.kind == "parallel"
+    assert plan.linear[0].last == (read == "last" and not n_maps)
+    for one, other in zip(got, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_draws_and_directions_are_the_same():
+    stream = at.random.RandomStream(3)
+    x, h = at.dmatrix("x"), at.dvector("h")
+    out, _ = loopjax.scan(
+        lambda x, h: 0.5 * h + x * stream.normal(size=(3,)), sequences=x, outputs_info=h, go_backwards=True
+    )
+    got, expected, plan = both([x, h], [out], [X, V])
+    assert plan.kind == "parallel"
+    np.testing.assert_allclose(got[0], expected[0], rtol=1e-12)
+
+
+def test_it_is_no_loop():
+    variables, outputs = program(*FLOATS["average"][:3])
+    f = loopjax.function(variables, outputs, mode=REASSOCIATE, lengths="exact")
+    with planned_for("gpu"):
+        assert " while(" not in f.lower(Z, X, V).compile().as_text()
+
+
+def test_a_switch_that_forgets_floats_is_no_linear_recurrence():
+    """Nothing times NaN is NaN, which the steps one after the other would forget."""
+    x = np.where(np.arange(STEPS) == 10, np.nan, 1.0)[:, None] * np.ones(3)
+    resets = (np.arange(STEPS) % 20 == 0)[:, None] & np.ones(3, bool)
+    variables, outputs = program(lambda x, r, h: at.switch(r, x, at.maximum(h, x)), [x, resets], [V])
+    got, expected, plan = both(variables, outputs, [x, resets, V])
+    assert plan.kind != "parallel"
+    np.testing.assert_array_equal(got[0], expected[0])
+
+
+@pytest.mark.parametrize("count", [0, 1, 40, 50])
+def test_a_number_of_steps_that_is_a_value(count):
+    """All steps that there is room for are computed; what is read is that of those that there are."""
+    n = at.iscalar("n")
+    out, _ = loopjax.scan(lambda k, h: h + k, sequences=at.arange(n), outputs_info=at.constant(np.int64(3)))
+    f = loopjax.function([n], [out, out.sum()], lengths="padded")
+    with planned_for("gpu"):
+        found = f(np.int32(count))
+    expected = 3 + np.cumsum(np.arange(count))
+    np.testing.assert_array_equal(found[0], expected)
+    assert int(found[1]) == expected.sum()
+    if count > 1:
+        assert "parallel" in [loop.plan.kind for loop in loopjax.explain(f).loops]
+        with jax.enable_x64(True):
+            rows = np.asarray(f.stages[-1].programs[-1].call(np.int32(count))[0])
+        assert len(rows) > count
+        np.testing.assert_array_equal(rows[count:], 0)

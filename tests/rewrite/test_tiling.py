@@ -1,0 +1,190 @@
+"""Elementwise loops over many elements run for a part of them after the other: values, gradients, and which loops."""
+
+import jax
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.checkpoint import Budget
+from loopjax.rewrite import tiling
+
+RNG = np.random.default_rng(2)
+STEPS = 20
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Parts of four float64 values, of any loop that can be cut."""
+    for name, value in {"LEAST_BYTES": 0, "PART_BYTES": 32, "LEAST_PART": 0, "LEAST_STEPS": 2}.items():
+        monkeypatch.setattr(tiling, name, value)
+
+
+def parts(f):
+    """What the reports say of the loops that were cut."""
+    return [note for loop in loopjax.explain(f).loops for note in loop.notes if note.startswith("tile")]
+
+
+def agree(inputs, outputs, *values, cut=True):
+    """The same with the rewrite and without."""
+    f = loopjax.function(inputs, outputs)
+    whole = loopjax.function(inputs, outputs, mode=loopjax.Mode().excluding("tiling"))
+    for one, other in zip(f(*values), whole(*values), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+        assert one.dtype == other.dtype
+        assert one.shape == other.shape
+    assert bool(parts(f)) is cut
+    assert not parts(whole)
+    return f
+
+
+A, H, M, C, W = at.dvector("a"), at.dvector("h"), at.dmatrix("m"), at.dscalar("c"), at.dvector("w")
+VALUES = {A: RNG.uniform(0.5, 1.5, 10), H: RNG.normal(size=10), C: 0.3, W: RNG.normal(size=STEPS)}
+VECTORS = [A, H, C, W]
+
+
+def loop(**options):
+    return loopjax.scan(
+        lambda w, h, a, c: at.tanh(h * a) + c * at.sin(h) + 0.1 * w,
+        sequences=W,
+        outputs_info=H,
+        non_sequences=[A, C],
+        **options,
+    )[0]
+
+
+READS = {
+    "last": lambda out: out[-1],
+    "last three": lambda out: out[-3:],
+    "sum": lambda out: out.sum(0),
+    "mean of all": lambda out: out.mean(),
+    "max": lambda out: out.max(0),
+    "prod": lambda out: at.prod(out, axis=0),
+    "argmax": lambda out: at.argmax(out, axis=0),
+    "one step": lambda out: out[4],
+    "weighted": lambda out: at.dot(W, out),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_reads(small, read, backwards):
+    f = agree(VECTORS, [READS[read](loop(go_backwards=backwards))], *VALUES.values())
+    assert "parts of" in parts(f)[0]
+
+
+@pytest.mark.parametrize("read", ["last", "last three", "sum", "mean of all", "one step", "weighted"])
+def test_gradients(small, read):
+    out = READS[read](loop())
+    f = agree(VECTORS, [out, *loopjax.grad((out**2).sum(), VECTORS)], *VALUES.values())
+    if read != "weighted":
+        assert "3 parts of 4 of its 10 elements" in parts(f)[0]
+
+
+def test_several_states_of_matrices(small):
+    def step(x, v, c):
+        return x + 0.1 * v, v - c * x + 0.1 * at.cos(x)
+
+    (x, v), _ = loopjax.scan(step, outputs_info=[M, at.zeros_like(M)], non_sequences=C, n_steps=STEPS)
+    cost = (x[-1] ** 2).sum() + v.sum()
+    agree([M, C], [x[-1], v[-1], *loopjax.grad(cost, [M, C])], RNG.normal(size=(3, 5)), 0.3)
+
+
+def test_outputs_without_recurrence(small):
+    (h, square), _ = loopjax.scan(
+        lambda h, a: (h * a, (h * a) ** 2), outputs_info=[H, None], non_sequences=A, n_steps=STEPS
+    )
+    cost = h[-1].sum() + square[-2:].sum()
+    f = agree([H, A], [cost, *loopjax.grad(cost, [H, A])], VALUES[H], VALUES[A])
+    last = VALUES[H] * VALUES[A] ** STEPS
+    expected = last.sum() + (last**2).sum() + ((last / VALUES[A]) ** 2).sum()
+    np.testing.assert_allclose(f(VALUES[H], VALUES[A])[0], expected)
+
+
+@pytest.mark.parametrize("checkpoint", [1, 4, "sqrt", "log", Budget(states=15), jax.checkpoint_policies.dots_saveable])
+def test_what_is_stored_as_asked(small, checkpoint):
+    cost = loop(checkpoint=checkpoint)[-1].sum()
+    agree(VECTORS, loopjax.grad(cost, VECTORS), *VALUES.values())
+
+
+def test_higher_derivatives_and_transformations_of_jax(small):
+    cost = loop()[-1].sum()
+    gradient = loopjax.grad(cost, H)
+    agree(VECTORS, [loopjax.grad((gradient**2).sum(), A), loopjax.Rop(loop()[-1], H, A)], *VALUES.values())
+    f = loopjax.to_jax(VECTORS, cost)
+    whole = loopjax.to_jax(VECTORS, cost, mode=loopjax.Mode().excluding("tiling"))
+    given = tuple(map(np.asarray, VALUES.values()))
+    for transform in (jax.grad, jax.hessian, lambda f: jax.jacfwd(jax.grad(f))):
+        np.testing.assert_allclose(transform(f)(*given), transform(whole)(*given), rtol=1e-5)
+
+
+class TestWhich:
+    def test_not_where_elements_meet(self, small):
+        out, _ = loopjax.scan(lambda h: h / (1 + h.sum()), outputs_info=H, n_steps=STEPS)
+        agree([H], [out[-1]], np.abs(VALUES[H]), cut=False)
+        out, _ = loopjax.scan(lambda h, m: at.tanh(at.dot(h, m)), outputs_info=H, non_sequences=M, n_steps=STEPS)
+        agree([H, M], [out[-1]], VALUES[H], RNG.normal(size=(10, 10)), cut=False)
+        out, _ = loopjax.scan(lambda h, m: at.tanh(h + m[0]), outputs_info=M, non_sequences=M, n_steps=STEPS)
+        agree([M], [out[-1]], RNG.normal(size=(4, 4)), cut=False)
+
+    def test_not_where_stacks_are_read_or_written(self, small):
+        agree(VECTORS, [loop()], *VALUES.values(), cut=False)
+        out, _ = loopjax.scan(lambda x, h: at.tanh(h + x), sequences=M, outputs_info=H)
+        agree([M, H], [out[-1]], RNG.normal(size=(STEPS, 10)), VALUES[H], cut=False)
+
+    def test_not_where_only_a_run_knows_the_steps(self, small):
+        n = at.lscalar("n")
+        out, _ = loopjax.scan(lambda h: h * 1.01, outputs_info=H, n_steps=n)
+        agree([H, n], [out[-1]], VALUES[H], 7, cut=False)
+
+    @pytest.mark.parametrize(("size", "cut"), [(1_000, False), (10_000, True), (100_000, False)])
+    def test_by_size(self, size, cut):
+        f = agree(
+            VECTORS[:3],
+            [
+                loopjax.scan(lambda h, a, c: at.tanh(h * a) + c, outputs_info=H, non_sequences=[A, C], n_steps=STEPS)[
+                    0
+                ][-1]
+            ],
+            np.ones(size),
+            np.ones(size),
+            0.1,
+            cut=cut,
+        )
+        assert not cut or "10 parts of 1000 of its 10000 elements" in parts(f)[0]
+
+
+def test_a_gradient_that_is_infinite_stays_so(small):
+    out, _ = loopjax.scan(at.sqrt, outputs_info=H, n_steps=STEPS)
+    values = np.linspace(0, 1, 10)
+    (found,) = agree([H], [loopjax.grad((out[-1] * np.arange(10.0)).sum() + out[-1][0], H)], values)(values)
+    assert np.isposinf(found[0])
+    assert np.isfinite(found[1:]).all()
+
+
+def test_a_budget_of_bytes_is_kept():
+    steps, size, budget = 4_000, 4_096, 2**21
+    out, _ = loopjax.scan(
+        lambda h, a: at.tanh(h * a), outputs_info=H, non_sequences=A, n_steps=steps, checkpoint=Budget(bytes=budget)
+    )
+    f = loopjax.function([H, A], loopjax.grad(out[-1].sum(), H))
+    f(np.ones(size), np.ones(size))
+    assert parts(f)
+    temporaries = f.lower(np.ones(size), np.ones(size)).compile().memory_analysis().temp_size_in_bytes
+    assert temporaries < 1.2 * budget
+
+
+def test_a_gradient_stores_the_states_of_one_part():
+    out, _ = loopjax.scan(lambda h, a: at.tanh(h * a) + 0.1 * at.sin(h), outputs_info=H, non_sequences=A, n_steps=500)
+    values = RNG.uniform(0.5, 1.5, 10_000), RNG.normal(size=10_000)
+    sizes = {}
+    for name, mode in {"parts": loopjax.Mode(), "whole": loopjax.Mode().excluding("tiling")}.items():
+        f = loopjax.function([A, H], loopjax.grad(out[-1].sum(), [A, H]), mode=mode)
+        sizes[name] = f.lower(*values).compile().memory_analysis().temp_size_in_bytes
+    assert sizes["whole"] > 500 * 80_000
+    assert sizes["parts"] < 500 * 80_000 / 4
+
+
+def test_not_of_no_elements():
+    out, _ = loopjax.scan(lambda h: 0.5 * h + 1, outputs_info=H, n_steps=STEPS)
+    assert loopjax.function([H], out[-1])(np.zeros(0)).shape == (0,)
