@@ -39,6 +39,6 @@ def scan_checkpoints(
             raise ValueError(f"save_every_N is an int of at least 1, got {save_every_N!r}")
     options = Scan(body=Graph((), ()), checkpoint=Every(save_every_N), label=label)
     outputs, updates = record(
-        fn, sequences, outputs_info, non_sequences, n_steps, options, keep=SavedSteps(every=save_every_N)
+        fn, sequences, outputs_info, non_sequences, n_steps, options, saved=SavedSteps(every=save_every_N)
     )
     return outputs if len(outputs) > 1 else outputs[0] if outputs else None, updates

@@ -81,8 +81,8 @@ def _op_text(op: Op) -> str:
 def _scan_text(op: Scan) -> str:
     parts = [f"steps={'value' if op.dynamic else 'length' if op.n_steps is None else op.n_steps}"]
     parts += [f"sequence{list(spec.taps)}" for spec in op.sequences]
-    parts += [f"recurrence{list(spec.taps)} keeps {spec.keep}" for spec in op.recurrences]
-    parts += [f"map keeps {spec.keep}" for spec in op.maps]
+    parts += [f"recurrence{list(spec.taps)} keeps {spec.saved}" for spec in op.recurrences]
+    parts += [f"map keeps {spec.saved}" for spec in op.maps]
     parts += [f"{fold.kind} of {fold.output}" for fold in op.accumulators]
     parts += [f"states={op.n_states}"] * bool(op.n_states) + [f"keys={op.n_keys}"] * bool(op.n_keys)
     parts += ["until"] * op.until + ["backwards"] * op.go_backwards

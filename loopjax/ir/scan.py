@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from loopjax.ir.graph import Graph, Op
-from loopjax.ir.schedule import Nest, Schedule
+from loopjax.ir.plan import LoopPlan
+from loopjax.ir.schedule import Schedule
 from loopjax.ir.types import TensorType
 
 T = TypeVar("T")
@@ -75,7 +76,7 @@ class Recurrence:
     """A state: its past values at ``taps`` (negative) enter the body, which returns the next one."""
 
     taps: tuple[int, ...]
-    keep: SavedSteps = SAVE_ALL
+    saved: SavedSteps = SAVE_ALL
     name: str = field(default="", compare=False)
     windowed: bool = True
     """Whether the initial value has a leading time axis."""
@@ -93,7 +94,7 @@ class MapOutput:
     depth = 0
     taps = ()
 
-    keep: SavedSteps = SAVE_ALL
+    saved: SavedSteps = SAVE_ALL
     name: str = field(default="", compare=False)
 
 
@@ -113,91 +114,6 @@ class Accumulator(NamedTuple):
     dtype: str
     step: int = 0
     some: bool = False
-
-
-class History(NamedTuple):
-    """The last ``size`` values of an output, which are read at ``taps``.
-
-    In plain carries (``window``), in a ``ring``, or in ``blocks``: the last ``near`` of them in plain carries and all
-    as rows that are read and renewed once for so many steps as no further tap reaches into.
-    """
-
-    kind: Literal["window", "ring", "blocks"]
-    size: int
-    taps: tuple[int, ...]
-    near: int = 0
-
-    @property
-    def far(self) -> tuple[int, ...]:
-        """The taps behind the plain carries of ``blocks``."""
-        return tuple(tap for tap in self.taps if -tap > self.near)
-
-
-class Linear(NamedTuple):
-    """A recurrence whose next value is ``factor`` times its last one plus ``term``.
-
-    Of recurrence number ``recurrence``; ``plus`` and ``times`` are rows of the op table, or ``times`` is the side,
-    ``left`` or ``right``, from which a matrix multiplies. ``coefficients`` takes the body's inputs to factor and term,
-    each where it has one. Without ``plus``, the value is the term alone. ``last``: the last value is all that is read.
-    """
-
-    recurrence: int
-    plus: str
-    times: str
-    coefficients: Graph
-    has_factor: bool
-    has_term: bool
-    last: bool = False
-
-
-class BlockSamples(NamedTuple):
-    """What steps draw, for so many ``steps`` at once.
-
-    ``draws`` takes the body's inputs to what one step draws, of its keys and of non-sequences; ``body`` takes them, and
-    behind them what was drawn, to what a step gives.
-    """
-
-    draws: Graph
-    body: Graph
-    steps: int
-
-
-@dataclass(frozen=True)
-class LoopPlan:
-    """How a loop is lowered, decided once by the last sized rewrite.
-
-    ``kind``: ``empty``, ``inline`` (one step), ``vmap``, ``batched`` (``vmap`` of ``batch`` steps at a time),
-    ``parallel`` (recurrences as the ``linear`` ones say, by parallel scans, and the rest of all steps at once),
-    ``scan``, ``counted`` (a ``while`` of known length, over buffers), ``while``, or ``tree``, whose nodes have as many
-    children as ``levels`` says, from the root down; no derivative flows to the inputs that are ``fixed``. ``unroll``:
-    steps per iteration. ``rows``: how these write to stacks: each for itself (``apart``); one block for all
-    (``grouped``); or one block when all rows are computed (``finished``). ``storage``: how each output's past values
-    are held. ``checkpoint``: how the loop is nested to store few states for the gradient, ``None`` where each step
-    stores what it computes; a state is ``state_bytes`` long. ``frozen``: steps at the beginning that no gradient
-    reaches. ``report``: steps between words to a progress bar, 0 for none. ``derivative``: which one encloses the loop:
-    ``none``, ``forward`` (one that runs along with it), ``reverse`` (of any order) or ``any``. ``block``: steps from
-    one renewal of ``blocks`` to the next, 0 for none. ``drawn``: what is drawn for several steps at once. ``flops`` and
-    ``bytes`` are an estimate of what a step computes and touches. ``reason`` says why, for ``explain``.
-    """
-
-    kind: Literal["empty", "inline", "vmap", "batched", "parallel", "scan", "counted", "while", "tree"]
-    unroll: int = 1
-    rows: Literal["apart", "grouped", "finished"] = "apart"
-    storage: tuple[History, ...] = ()
-    checkpoint: Nest | None = None
-    state_bytes: int = 0
-    frozen: int = 0
-    derivative: Literal["none", "forward", "reverse", "any"] = "none"
-    batch: int = 0
-    report: int = 0
-    levels: tuple[int, ...] = ()
-    fixed: tuple[bool, ...] = ()
-    block: int = 0
-    linear: tuple[Linear, ...] = ()
-    flops: int = field(default=0, compare=False)
-    bytes: int = field(default=0, compare=False)
-    drawn: BlockSamples | None = None
-    reason: str = field(default="", compare=False)
 
 
 class Parts(NamedTuple):
@@ -359,7 +275,7 @@ class Scan(Op):
         known = None if self.until and not self.is_sized else self.n_steps
         stacks = [
             value.stacked(
-                output.keep.last if self.dynamic and output.keep.last is not None else output.keep.rows(known)
+                output.saved.last if self.dynamic and output.saved.last is not None else output.saved.rows(known)
             )
             for output, value in zip(self.outputs, values, strict=True)
         ]

@@ -15,7 +15,7 @@ def stacked_until(node: Apply | None) -> tuple[Variable, ...]:
     if node is None or not isinstance(node.op, Scan) or not node.op.until:
         return ()
     return tuple(
-        stack for output, stack in zip(node.op.outputs, node.outputs, strict=False) if output.keep.last is None
+        stack for output, stack in zip(node.op.outputs, node.outputs, strict=False) if output.saved.last is None
     )
 
 

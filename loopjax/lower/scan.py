@@ -29,7 +29,7 @@ def _scan(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
 
 
 def _empty(loop: Loop) -> list[Any]:
-    rows = [(output.keep.last or 0) if loop.op.dynamic else 0 for output in loop.op.outputs]
+    rows = [(output.saved.last or 0) if loop.op.dynamic else 0 for output in loop.op.outputs]
     stacks = [
         jnp.full((count, *type.sizes), fill_value(type.dtype), type.dtype)
         for count, type in zip(rows, loop.types, strict=True)
@@ -57,7 +57,7 @@ def _map(loop: Loop, vectorise: Callable[[Callable[[Slices], Any]], Callable[[Sl
     """All steps at once; where only some are read, those alone, or those between the first of them and the last."""
     n_steps = loop.op.n_steps
     assert n_steps is not None
-    kept = [_steps_kept(output.keep, n_steps) for output in loop.op.outputs]
+    kept = [_steps_kept(output.saved, n_steps) for output in loop.op.outputs]
     read = [steps for part in kept for steps in part if steps]
     if not read:
         return [jnp.zeros((0, *type.sizes), type.dtype) for type in loop.types]
@@ -71,10 +71,10 @@ def _map(loop: Loop, vectorise: Callable[[Callable[[Slices], Any]], Callable[[Sl
     return [_joined([_rows(stack, _within(ran, s)) for s in part]) for stack, part in zip(stacks, kept, strict=True)]
 
 
-def _steps_kept(keep: SavedSteps, n_steps: int) -> tuple[range, ...]:
-    if keep.steps is not None:
-        return keep.steps
-    return (range(n_steps - (keep.rows(n_steps) or 0), n_steps),)
+def _steps_kept(saved: SavedSteps, n_steps: int) -> tuple[range, ...]:
+    if saved.steps is not None:
+        return saved.steps
+    return (range(n_steps - (saved.rows(n_steps) or 0), n_steps),)
 
 
 def _within(ran: range, steps: range) -> range:

@@ -130,7 +130,7 @@ def _step(op: Scan) -> StepReport:
 
 def _kept(op: Scan) -> Iterator[str]:
     """What is kept of the outputs, as stacks and as what is gathered over the steps."""
-    yield from (f"{output.keep} of {output.name}" for output in op.outputs if output.keep.last != 0)
+    yield from (f"{output.saved} of {output.name}" for output in op.outputs if output.saved.last != 0)
     yield from (f"{_gathered(fold)} of {op.outputs[fold.output].name}" for fold in op.accumulators)
 
 
@@ -156,7 +156,7 @@ def _taps(taps: tuple[int, ...], usual: tuple[int, ...]) -> str:
 
 def _leaves(node: Apply, op: Scan) -> Iterator[Part]:
     """What a loop gives."""
-    roles = [(output.name, str(output.keep)) for output in op.outputs]
+    roles = [(output.name, str(output.saved)) for output in op.outputs]
     roles += [("shared state", "after the last step")] * op.n_states
     roles += [(op.outputs[fold.output].name, _gathered(fold)) for fold in op.accumulators]
     roles += [("until", "steps that ran")] * op.until

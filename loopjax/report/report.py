@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from loopjax.ir.scan import LoopPlan
+from loopjax.ir.plan import LoopPlan
 
 
 class Part(NamedTuple):

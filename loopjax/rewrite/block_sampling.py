@@ -23,7 +23,8 @@ import math
 from collections.abc import Collection, Sequence
 
 from loopjax.ir.graph import Apply, Graph, Variable, dependents
-from loopjax.ir.scan import BlockSamples, Scan
+from loopjax.ir.plan import BlockSamples
+from loopjax.ir.scan import Scan
 from loopjax.rewrite.footprint import bytes_of
 from loopjax.rewrite.profitability import MOST_STEP_DRAWN
 from loopjax.rewrite.reparametrize import is_draw, standard_draws

@@ -67,7 +67,7 @@ class PairComplexStates:
 
 def _may_pair(op: Scan) -> bool:
     plain = not (op.until or op.progress or op.accumulators or op.maps or op.n_states or op.n_keys)
-    lasts = all(one.keep.last is not None and one.keep.steps is None and one.keep.every == 1 for one in op.outputs)
+    lasts = all(one.saved.last is not None and one.saved.steps is None and one.saved.every == 1 for one in op.outputs)
     many = (op.n_steps is None or op.n_steps >= LEAST_STEPS) and 2 <= len(op.recurrences) <= MOST_STATES
     return plain and lasts and many and all(map(is_cheap, op.body.applies))
 
@@ -92,7 +92,7 @@ def _paired(node: Apply, inputs: Sequence[Variable]) -> Sequence[Variable] | Non
     for whole, *parts in joined:
         assert whole.stack is not None
         for row, part in zip(("real", "imag"), parts, strict=True):
-            if part.spec.keep == whole.spec.keep and part.stack is not None:
+            if part.spec.saved == whole.spec.saved and part.stack is not None:
                 found[part.stack] = ops[row](found[whole.stack])
     return [found.get(old, old) for old in node.outputs]
 
@@ -116,7 +116,7 @@ def _fits(one: RecurrenceSlot) -> bool:
 def _shared(pair: tuple[_State, _State]) -> int:
     """How many ops two states have in common; none where they cannot be a pair."""
     one, other = (state.open for state in pair)
-    keeps = {state.spec.keep.last for state in (one, other)} - {0}
+    keeps = {state.spec.saved.last for state in (one, other)} - {0}
     alike = one.value.type == other.value.type and one.initial.ndim == other.initial.ndim and len(keeps) <= 1
     return len(pair[0].nodes & pair[1].nodes) if alike else 0
 
@@ -132,10 +132,10 @@ def _pays(one: _State, other: _State) -> bool:
 def _join(loop: ScanBuilder, one: RecurrenceSlot, other: RecurrenceSlot) -> RecurrenceSlot:
     """One state in the place of two."""
     past, value = Variable(ops.complex(*one.pasts, *other.pasts).type), ops.complex(one.value, other.value)
-    keep = SavedSteps(last=max(one.spec.keep.last or 0, other.spec.keep.last or 0))
+    saved = SavedSteps(last=max(one.spec.saved.last or 0, other.spec.saved.last or 0))
     name = f"{one.spec.name} and {other.spec.name}"
     whole = RecurrenceSlot(
-        replace(one.spec, keep=keep, name=name), ops.complex(one.initial, other.initial), [past], value
+        replace(one.spec, saved=saved, name=name), ops.complex(one.initial, other.initial), [past], value
     )
     whole.stack = Variable(value.type)
     loop.recurrences = [new for new in loop.recurrences if new not in (one, other)] + [whole]

@@ -122,8 +122,8 @@ class _LoopParts:
         for one in kept:
             _narrow(loop, one, seen)
         for output in loop.outputs:
-            if output.stack not in self._live and output.spec.keep != NOTHING:
-                output.spec = replace(output.spec, keep=NOTHING)
+            if output.stack not in self._live and output.spec.saved != NOTHING:
+                output.spec = replace(output.spec, saved=NOTHING)
         loop.sequences = [one for one in loop.sequences if not seen.isdisjoint(one.rows)]
         loop.keys = [one for one in loop.keys if one.inner in seen]
         loop.non_sequences = [one for one in loop.non_sequences if one.inner in seen]
@@ -179,7 +179,7 @@ def _narrow(loop: ScanBuilder, one: RecurrenceSlot, seen: Collection[Variable]) 
     """Adds a state to the loop with the taps that are read; one of which none is read is no state."""
     read = [(tap, past) for tap, past in zip(one.spec.taps, one.pasts, strict=True) if past in seen]
     if not read:
-        output = MapSlot(MapOutput(one.spec.keep, one.spec.name), one.value, one.stack)
+        output = MapSlot(MapOutput(one.spec.saved, one.spec.name), one.value, one.stack)
         loop.maps.append(output)
         for fold in loop.accumulators:
             fold.of = output if fold.of is one else fold.of

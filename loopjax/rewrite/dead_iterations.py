@@ -38,7 +38,7 @@ class EliminateDeadIterations:
 
 def _may_end_early(op: Scan) -> bool:
     plain = not (op.until or op.dynamic or op.counts_down or op.progress)
-    kept = all(output.keep.all or output.keep.last is not None for output in op.outputs)
+    kept = all(output.saved.all or output.saved.last is not None for output in op.outputs)
     return plain and kept and (op.n_steps or 0) > 1 and not op.body.holds(lambda node: node.op.name == "in_bounds")
 
 
@@ -63,7 +63,7 @@ def _ended(node: Apply, op: Scan, graph: Graph) -> Mapping[Variable, Variable]:
     loop = scan_builder(node)
     loop.op = replace(op, n_steps=n_steps, truncate_gradient=_truncated(op, n_steps))
     for output in loop.outputs:
-        output.spec = replace(output.spec, keep=SAVE_ALL if output.stack in graph.readers else SavedSteps(last=0))
+        output.spec = replace(output.spec, saved=SAVE_ALL if output.stack in graph.readers else SavedSteps(last=0))
     loop.notes.append(f"{n_steps} of {op.n_steps} steps, the others are not read")
     scan = loop.build()
     stacks = dict(zip(node.outputs, scan.outputs, strict=True))

@@ -122,7 +122,7 @@ def may_vary(node: Apply, graph: Graph, inner: bool) -> bool:
     op = node.op
     if not isinstance(op, Scan) or op.n_steps is not None or op.sequences:
         return False
-    if any(output.keep.every > 1 for output in op.outputs):
+    if any(output.saved.every > 1 for output in op.outputs):
         return False
     leaves = leaves_of([node.inputs[0]], stop=graph.inputs)
     return bool(leaves.values or leaves.opaque) and (inner or not leaves.opaque)

@@ -65,7 +65,7 @@ def _most(op: Scan, derivative: Derivative) -> int:
         return UNTIL
     if not is_pointwise(op.body):
         return MIXED
-    stacks = derivative != "none" or any(output.keep.last is None for output in op.outputs)
+    stacks = derivative != "none" or any(output.saved.last is None for output in op.outputs)
     return STACKED if stacks else CARRIED
 
 

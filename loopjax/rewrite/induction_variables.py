@@ -171,7 +171,7 @@ def _start(op: Scan, spec: SequenceInput, found: _Range) -> Variable:
 def _reads_few(node: Apply, op: Scan, graph: Graph) -> bool:
     """Whether last rows, single steps and sums are all that is read of a loop."""
     for position, (output, stack) in enumerate(zip(op.outputs, node.outputs, strict=False)):
-        if not output.keep.all or stack in graph.outputs:
+        if not output.saved.all or stack in graph.outputs:
             return False
         for reader in graph.readers.get(stack, []):
             if rows_of(reader, stack, slices=not op.until) is None and fold_of(reader, stack, position) is None:

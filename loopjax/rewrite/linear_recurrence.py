@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from loopjax.ir.graph import Graph, Variable, dependents
-from loopjax.ir.scan import Linear, Recurrence, Scan
+from loopjax.ir.plan import LinearRecurrence
+from loopjax.ir.scan import Recurrence, Scan
 from loopjax.ir.types import TensorType
 from loopjax.rewrite.affine import Affine, Elementwise, Matrix, walk
 from loopjax.rewrite.semirings import SEMIRINGS
@@ -24,7 +25,7 @@ MATRIX_UNITS = 64
 each is an iteration."""
 
 
-def linear_parts(op: Scan, reassociate: bool, differentiated: bool) -> tuple[Linear, ...] | None:
+def linear_parts(op: Scan, reassociate: bool, differentiated: bool) -> tuple[LinearRecurrence, ...] | None:
     """The recurrences of a sized scan as linear ones, each after those that it reads; ``None`` where one is not, or may
     not be taken in another order.
 
@@ -36,7 +37,7 @@ def linear_parts(op: Scan, reassociate: bool, differentiated: bool) -> tuple[Lin
     pasts = [group[0] for group in op.body_inputs(op.body.inputs).taps]
     values = op.results(op.body.outputs).recurrences
     left = list(range(len(op.recurrences)))
-    found: list[Linear] = []
+    found: list[LinearRecurrence] = []
     while left:
         ready = [
             part
@@ -69,13 +70,13 @@ def _part(
     unknown: Iterable[Variable],
     reassociate: bool,
     differentiated: bool,
-) -> Linear | None:
+) -> LinearRecurrence | None:
     """How a state's next ``value`` depends on its ``past``, where it is linear and reads nothing ``unknown``."""
     graph = Graph(body.inputs, [value])
     if value in dependents(graph.applies, unknown) or past.type != value.type:
         return None
     if value not in dependents(graph.applies, [past]):
-        return Linear(position, "", "", graph, has_factor=False, has_term=True)
+        return LinearRecurrence(position, "", "", graph, has_factor=False, has_term=True)
     for ring in SEMIRINGS:
         exact = not past.type.is_float or (ring.is_exact and not differentiated)
         if not ring.takes(past.dtype) or not (reassociate or (exact and not ring.overflows)):
@@ -93,12 +94,12 @@ def _part(
     return None
 
 
-def _linear(position: int, plus: str, times: str, body: Graph, form: Affine) -> Linear | None:
+def _linear(position: int, plus: str, times: str, body: Graph, form: Affine) -> LinearRecurrence | None:
     outputs = [value for value in (form.factor, form.term) if value is not None]
     if not outputs:
         return None
     coefficients = Graph(body.inputs, outputs)
-    return Linear(position, plus, times, coefficients, form.factor is not None, form.term is not None)
+    return LinearRecurrence(position, plus, times, coefficients, form.factor is not None, form.term is not None)
 
 
 def _units(type: TensorType, side: str) -> int | None:
@@ -109,12 +110,12 @@ def _units(type: TensorType, side: str) -> int | None:
     return units if 0 < units <= MATRIX_UNITS else None
 
 
-def names(parts: Iterable[Linear], recurrences: tuple[Recurrence, ...]) -> str:
+def names(parts: Iterable[LinearRecurrence], recurrences: tuple[Recurrence, ...]) -> str:
     """For ``explain``: what each state is."""
     return ", ".join(f"{recurrences[part.recurrence].name or 'a state'} by {kind(part)}" for part in parts)
 
 
-def kind(part: Linear) -> str:
+def kind(part: LinearRecurrence) -> str:
     """What a linear recurrence is called."""
     if not part.plus:
         return "all steps at once"

@@ -44,8 +44,8 @@ class DistributeEpilogue:
             return None
         loop.maps = [one for one in loop.maps if one not in moved]
         behind = [
-            _behind(loop, [one for one in moved if one.spec.keep.last == last])
-            for last in dict.fromkeys(one.spec.keep.last for one in moved)
+            _behind(loop, [one for one in moved if one.spec.saved.last == last])
+            for last in dict.fromkeys(one.spec.saved.last for one in moved)
         ]
         loop.drop_unread()
         loop.notes.append("sink: what no later step reads is computed behind the loop, for all steps at once")
@@ -65,7 +65,7 @@ class DistributeEpilogue:
         found: list[MapSlot] = []
         for one in loop.maps:
             late = [node for node in toposort([one.value]) if node not in first]
-            unread = one.spec.keep.last == 0 or one.spec.keep.every > 1
+            unread = one.spec.saved.last == 0 or one.spec.saved.every > 1
             if unread or any(v in fixed for node in late for v in (*node.inputs, *node.outputs)):
                 continue
             if any(is_dear(node) and pays(self.target, node, steps) for node in late):
@@ -76,14 +76,14 @@ class DistributeEpilogue:
 def _behind(loop: ScanBuilder, moved: Sequence[MapSlot]) -> ScanBuilder:
     """A loop of its own for some outputs, of which equally many last rows are read; the stacks that it reads become
     outputs of the one that they are taken from."""
-    last, n_steps = moved[0].spec.keep.last, loop.op.n_steps or 0
+    last, n_steps = moved[0].spec.saved.last, loop.op.n_steps or 0
     steps = n_steps if last is None else min(last, n_steps)
     stays = set(loop.body.applies)
     late = [node for node in toposort([one.value for one in moved], stop=loop.body.inputs) if node not in stays]
     same = {given.inner for given in loop.non_sequences}
     computed = {variable for node in late for variable in node.outputs}
     read = dict.fromkeys(v for node in late for v in node.inputs if v not in computed and v not in same)
-    stacks = {one.value: one.stack for one in loop.outputs if one.spec.keep == moved[0].spec.keep}
+    stacks = {one.value: one.stack for one in loop.outputs if one.spec.saved == moved[0].spec.saved}
     sequences = []
     for row in read:
         if isinstance(row, Constant):
@@ -91,7 +91,7 @@ def _behind(loop: ScanBuilder, moved: Sequence[MapSlot]) -> ScanBuilder:
         stack = stacks.get(row)
         if stack is None:
             stack = Variable(row.type.stacked(steps), name=row.name)
-            loop.maps.append(MapSlot(MapOutput(moved[0].spec.keep, row.name or "read behind"), row, stack))
+            loop.maps.append(MapSlot(MapOutput(moved[0].spec.saved, row.name or "read behind"), row, stack))
         sequences.append(SequenceSlot(SequenceInput((0,), row.name or "read behind"), stack, [row]))
     op = replace(
         loop.op,
@@ -104,6 +104,6 @@ def _behind(loop: ScanBuilder, moved: Sequence[MapSlot]) -> ScanBuilder:
         notes=(),
     )
     behind = ScanBuilder(op, loop.sources, [], sequences, [], [], [], [], list(loop.non_sequences), [])
-    behind.maps = [MapSlot(replace(one.spec, keep=SavedSteps()), one.value, one.stack) for one in moved]
+    behind.maps = [MapSlot(replace(one.spec, saved=SavedSteps()), one.value, one.stack) for one in moved]
     behind.drop_unread()
     return behind

@@ -12,7 +12,8 @@ from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.cond import IfElse
 from loopjax.ir.graph import Apply, Graph, Op, Variable, copy_node, dependents
 from loopjax.ir.jax_call import JaxCall
-from loopjax.ir.scan import History, Linear, LoopPlan, MapOutput, Recurrence, Scan
+from loopjax.ir.plan import History, LinearRecurrence, LoopPlan
+from loopjax.ir.scan import MapOutput, Recurrence, Scan
 from loopjax.ir.schedule import Body, Box, Nest
 from loopjax.ir.weight_gradients import BatchedWeightGradients
 from loopjax.rewrite.block_sampling import drawn_ahead
@@ -138,7 +139,7 @@ def choose(op: Scan, node: Apply, target: Target, derivative: Derivative) -> Loo
     if linear is not None:
         return linear
     plan = _iterations(op, n_steps, target, plan)
-    windows = any(output.keep.steps is not None or output.keep.every > 1 for output in op.outputs)
+    windows = any(output.saved.steps is not None or output.saved.every > 1 for output in op.outputs)
     if derivative == "none" and not windows and not op.checkpoint:
         ahead = _ahead(op, target, _with_rows(op, target, replace(plan, kind="counted")))
         if ahead.drawn is not None:
@@ -239,7 +240,7 @@ def _levels(op: Scan) -> tuple[int, ...]:
 
 
 def _history(output: Recurrence | MapOutput, target: Target) -> History:
-    size = max(output.depth, output.keep.last or 0)
+    size = max(output.depth, output.saved.last or 0)
     return History("window" if size <= _window(target) else "ring", size, output.taps)
 
 
@@ -299,14 +300,14 @@ def _linear(op: Scan, n_steps: int, target: Target, plan: LoopPlan) -> LoopPlan 
     steps of 16 values 6 against 1.1 ms).
     """
     truncated = plan.derivative != "none" and op.truncate_gradient > 0
-    plain = all(output.keep.every == 1 and output.keep.steps is None for output in op.outputs) and all(
+    plain = all(output.saved.every == 1 and output.saved.steps is None for output in op.outputs) and all(
         fold.kind in WHOLE_FOLDS for fold in op.accumulators
     )
     if "linear_recurrence" not in target or target.on_cpu or n_steps < PARALLEL_STEPS or truncated or not plain:
         return None
     if not op.recurrences or op.n_states or op.checkpoint or op.progress or op.unroll or _has_while(op.body):
         return None
-    if op.dynamic and (op.accumulators or op.go_backwards or not all(output.keep.all for output in op.outputs)):
+    if op.dynamic and (op.accumulators or op.go_backwards or not all(output.saved.all for output in op.outputs)):
         return None
     if n_steps * plan.bytes > VMAP_BYTES:
         return None
@@ -322,15 +323,15 @@ def _linear(op: Scan, n_steps: int, target: Target, plan: LoopPlan) -> LoopPlan 
     return replace(plan, kind="parallel", linear=parts, storage=storage, reason=reason)
 
 
-def _matrix_bytes(op: Scan, part: Linear) -> int:
+def _matrix_bytes(op: Scan, part: LinearRecurrence) -> int:
     """Bytes of the matrix of each step, where there is one."""
     return size_bytes([part.coefficients.outputs[0].type]) if part.times in ("left", "right") else 0
 
 
-def _last_alone(op: Scan, parts: tuple[Linear, ...]) -> tuple[Linear, ...]:
+def _last_alone(op: Scan, parts: tuple[LinearRecurrence, ...]) -> tuple[LinearRecurrence, ...]:
     """The parts, the last one as a reduction where nothing but its last value is read."""
     *before, last = parts
-    reads = op.recurrences[last.recurrence].keep.last
+    reads = op.recurrences[last.recurrence].saved.last
     alone = not op.maps and not any(fold.output == last.recurrence for fold in op.accumulators)
     return (*before, last._replace(last=alone and bool(last.plus) and reads is not None and reads <= 1))
 

@@ -88,7 +88,7 @@ class _Term(NamedTuple):
 def _terms(node: Apply, op: Scan, graph: Graph) -> list[_Term]:
     """The terms that can be computed inside, where then nothing reads the whole of a stack that they are of."""
     outputs = zip(op.outputs, node.outputs, strict=False)
-    stacks = {stack for output, stack in outputs if output.keep.all and stack not in graph.outputs}
+    stacks = {stack for output, stack in outputs if output.saved.all and stack not in graph.outputs}
     reached = _reached(stacks, graph)
     values = [v for v in reached if v not in stacks and any(map(_is_reduction, graph.readers.get(v, [])))]
     found = [term for value in values if (term := _term(value, stacks, reached, graph, op)) is not None]

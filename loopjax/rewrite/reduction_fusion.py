@@ -181,7 +181,7 @@ class Found(NamedTuple):
 def _stacks(node: Apply, op: Scan, graph: Graph) -> list[tuple[int, Variable]]:
     """The outputs of which all steps are kept, and that nothing outside of the graph reads, with their positions."""
     pairs = enumerate(zip(op.outputs, node.outputs, strict=False))
-    return [(p, stack) for p, (output, stack) in pairs if output.keep.all and stack not in graph.outputs]
+    return [(p, stack) for p, (output, stack) in pairs if output.saved.all and stack not in graph.outputs]
 
 
 def fold_of(reader: Apply, stack: Variable, position: int) -> Accumulator | None:

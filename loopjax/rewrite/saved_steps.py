@@ -53,10 +53,10 @@ def _trimmed(node: Apply, op: Scan, graph: Graph) -> Scan:
     """The scan with the rows that nobody reads dropped."""
     kept: list[Recurrence | MapOutput] = []
     for output, stack in zip(op.outputs, node.outputs, strict=False):
-        last = rows_read(stack, graph, slices=not op.until) if output.keep.all else None
-        if output.keep.every > 1 and _last_alone(stack, graph):
+        last = rows_read(stack, graph, slices=not op.until) if output.saved.all else None
+        if output.saved.every > 1 and _last_alone(stack, graph):
             last = 1
-        kept.append(output if last is None else replace(output, keep=SavedSteps(last=last)))
+        kept.append(output if last is None else replace(output, saved=SavedSteps(last=last)))
     count = len(op.recurrences)
     return replace(
         op,
@@ -79,7 +79,7 @@ def _length_read(node: Apply, inputs: tuple[Variable, ...]) -> Variable | None:
     if owner is None or not isinstance(owner.op, Scan):
         return None
     op, position = owner.op, inputs[0].index
-    if position >= len(op.outputs) or op.outputs[position].keep.every != 1:
+    if position >= len(op.outputs) or op.outputs[position].saved.every != 1:
         return None
     if op.until:
         return owner.outputs[-1]

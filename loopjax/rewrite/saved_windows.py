@@ -50,7 +50,7 @@ class SaveReadWindows:
 
 def _may_be_cut(op: Scan) -> bool:
     plain = not (op.until or op.dynamic or op.progress or op.checkpoint)
-    return plain and (op.n_steps or 0) > 1 and all(output.keep.every == 1 for output in op.outputs)
+    return plain and (op.n_steps or 0) > 1 and all(output.saved.every == 1 for output in op.outputs)
 
 
 def _cut(node: Apply, op: Scan, graph: Graph) -> Mapping[Variable, Variable]:
@@ -62,9 +62,9 @@ def _cut(node: Apply, op: Scan, graph: Graph) -> Mapping[Variable, Variable]:
     loop = scan_builder(node)
     for output in loop.outputs:
         if output.stack in kept:
-            keep = _keep(kept[output.stack], op.n_steps)
-            output.spec = replace(output.spec, keep=keep)
-            loop.notes.append(f"of {output.spec.name} {keep} of {op.n_steps} steps kept, the others are not read")
+            saved = _saved(kept[output.stack], op.n_steps)
+            output.spec = replace(output.spec, saved=saved)
+            loop.notes.append(f"of {output.spec.name} {saved} of {op.n_steps} steps kept, the others are not read")
     scan = loop.build()
     replaced = loop.replacements(scan)
     for stack, windows in kept.items():
@@ -75,7 +75,7 @@ def _cut(node: Apply, op: Scan, graph: Graph) -> Mapping[Variable, Variable]:
     return replaced
 
 
-def _keep(windows: tuple[range, ...], n_steps: int) -> SavedSteps:
+def _saved(windows: tuple[range, ...], n_steps: int) -> SavedSteps:
     if len(windows) == 1 and windows[0].step == 1 and windows[0].stop == n_steps and len(windows[0]) <= LAST:
         return SavedSteps(last=len(windows[0]))
     return SavedSteps(steps=windows) if windows else SavedSteps(last=0)
@@ -87,7 +87,7 @@ def _kept(node: Apply, op: Scan, graph: Graph) -> dict[Variable, tuple[range, ..
     pairs = [pair for pair in zip(op.outputs, node.outputs, strict=False) if pair[1] not in graph.outputs]
     found: dict[Variable, tuple[range, ...]] = {}
     for output, stack in pairs:
-        if output.keep.last is not None and output.keep.last <= LAST:
+        if output.saved.last is not None and output.saved.last <= LAST:
             continue
         reads = [last_steps_of(reader, stack, op.n_steps) for reader in graph.readers.get(stack, [])]
         if None in reads:
@@ -119,7 +119,7 @@ def _few_loops(
         if not _pays(stack, windows, n_steps):
             continue
         more = ends.union(*(_ends(window) for window in windows)) if windows else ends
-        if _keep(windows, n_steps).last is None:
+        if _saved(windows, n_steps).last is None:
             if len(more) - 1 > LOOPS:
                 continue
             ends = more

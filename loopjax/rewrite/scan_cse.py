@@ -124,7 +124,7 @@ def _share_states(loop: ScanBuilder) -> None:
     for first, *others in groups:
         for one in others:
             replaced.update(zip(one.pasts, first.pasts, strict=True))
-            output = MapSlot(MapOutput(one.spec.keep, one.spec.name), first.value, one.stack)
+            output = MapSlot(MapOutput(one.spec.saved, one.spec.name), first.value, one.stack)
             loop.recurrences.remove(one)
             loop.maps.append(output)
             for fold in loop.accumulators:
@@ -202,10 +202,10 @@ def _outputs_from_outside(loop: ScanBuilder) -> dict[Variable, Variable]:
             loop.notes.append(f"{output.spec.name or 'an output'} is the same at every step")
         else:
             row = _sequence_row(loop, output.value)
-            if row is None or output.spec.keep.every != 1:
+            if row is None or output.spec.saved.every != 1:
                 continue
             rows = _rows(loop, *row, n_steps)
-            found[output.stack] = _last(rows, output.spec.keep, n_steps, loop)
+            found[output.stack] = _last(rows, output.spec.saved, n_steps, loop)
             loop.notes.append(f"{output.spec.name or 'an output'} is rows of {row[0].spec.name or 'a sequence'}")
         loop.maps.remove(output)
     return found
@@ -226,7 +226,7 @@ def _constant_states(loop: ScanBuilder, found: dict[Variable, Variable]) -> None
     for one in list(loop.recurrences):
         if one.spec.taps != (-1,) or one.value is not one.pasts[0] or id(one) in folded or one.stack is None:
             continue
-        if not fixed and one.spec.keep.last != 0:
+        if not fixed and one.spec.saved.last != 0:
             continue
         initial = one.initial
         if one.spec.windowed:
@@ -272,8 +272,8 @@ def _slice(x: Variable, start: int, stop: int | None, step: int, loop: ScanBuild
     return Apply(table_op("index", pattern=pattern, lengths=bounds), [x], loop.sources).outputs[0]
 
 
-def _last(rows: Variable, keep: SavedSteps, n_steps: int, loop: ScanBuilder) -> Variable:
-    count = keep.rows(n_steps)
+def _last(rows: Variable, saved: SavedSteps, n_steps: int, loop: ScanBuilder) -> Variable:
+    count = saved.rows(n_steps)
     assert count is not None
     return _slice(rows, n_steps - count, n_steps, 1, loop)
 
@@ -284,7 +284,7 @@ class _Read:
 
     stack: Variable
     loop: ScanBuilder
-    keep: SavedSteps
+    saved: SavedSteps
     whole: bool
 
     def of(self, found: Mapping[Variable, Variable], n_steps: int | None, node: Apply) -> Variable:
@@ -292,7 +292,7 @@ class _Read:
         if self.whole:
             return stack
         assert n_steps is not None
-        return _last(stack, self.keep, n_steps, self.loop)
+        return _last(stack, self.saved, n_steps, self.loop)
 
 
 def _outputs_that_are_others(loop: ScanBuilder) -> list[tuple[Variable, _Read]]:
@@ -305,9 +305,9 @@ def _outputs_that_are_others(loop: ScanBuilder) -> list[tuple[Variable, _Read]]:
         for other in loop.outputs:
             if other is output or other.value is not output.value or other.stack is None:
                 continue
-            same = other.spec.keep == output.spec.keep
-            if same or (fixed and other.spec.keep.all and output.spec.keep.last is not None):
-                found.append((output.stack, _Read(other.stack, loop, output.spec.keep, same)))
+            same = other.spec.saved == output.spec.saved
+            if same or (fixed and other.spec.saved.all and output.spec.saved.last is not None):
+                found.append((output.stack, _Read(other.stack, loop, output.spec.saved, same)))
                 loop.maps.remove(output)
                 name = output.spec.name
                 loop.notes.append(f"{name or 'an output'} is read from {other.spec.name or 'another output'}")

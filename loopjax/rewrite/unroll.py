@@ -40,7 +40,8 @@ import math
 from collections.abc import Sequence
 
 from loopjax.ir.graph import Apply
-from loopjax.ir.scan import History, Scan
+from loopjax.ir.plan import History
+from loopjax.ir.scan import Scan
 from loopjax.ir.types import TensorType
 from loopjax.rewrite.cost_model import is_small, size_bytes
 from loopjax.rewrite.cpu_kernels import is_cheap
@@ -64,7 +65,7 @@ def steps_per_iteration(op: Scan, storage: Sequence[History], n_steps: int | Non
     """For a sized loop of ``n_steps``, ``None`` where only the run knows."""
     step = op.results([variable.type for variable in op.body.outputs])
     types = [*step.recurrences, *step.maps]
-    stacked = [type for type, output in zip(types, op.outputs, strict=True) if output.keep.last is None]
+    stacked = [type for type, output in zip(types, op.outputs, strict=True) if output.saved.last is None]
     count = 1
     if not any(history.kind == "ring" for history in storage):
         if is_small(op):

@@ -110,11 +110,11 @@ def _rows_of(stack: Variable, place: int, count: int, node: Apply) -> Variable:
     return _part(_between(stack, stack.type.sizes[0] - count, stack.type.sizes[0]), 1, place, node)
 
 
-def _keep(group: Sequence[RecurrenceSlot]) -> SavedSteps:
+def _saved(group: Sequence[RecurrenceSlot]) -> SavedSteps:
     """What the packed state keeps: all where all of its states do, else the last rows that any keeps alone."""
-    if all(one.spec.keep.all for one in group):
+    if all(one.spec.saved.all for one in group):
         return SAVE_ALL
-    return SavedSteps(last=max((one.spec.keep.last or 0 for one in group), default=0))
+    return SavedSteps(last=max((one.spec.saved.last or 0 for one in group), default=0))
 
 
 def _alike(loop: ScanBuilder) -> list[list[RecurrenceSlot]]:
@@ -153,12 +153,12 @@ def _pack(loop: ScanBuilder, group: list[RecurrenceSlot]) -> RecurrenceSlot | No
     value = lift([one.value for one in group])
     if value is None or value.type != past.type:
         return None
-    stacked = any(one.spec.keep.last is None for one in group)
+    stacked = any(one.spec.saved.last is None for one in group)
     if (lift.sequences or stacked) and bytes_of([first.value]) > MOST_BYTES:
         return None
     initials = [_part(one.initial, 0, 0, first.value.owner) if one.spec.windowed else one.initial for one in group]
-    keep = _keep(group)
-    spec = Recurrence((-1,), keep, first.spec.name, windowed=False)
+    saved = _saved(group)
+    spec = Recurrence((-1,), saved, first.spec.name, windowed=False)
     packed = RecurrenceSlot(spec, _joined(initials, 0), [past], value)
     loop.recurrences.append(packed)
     loop.sequences.extend(lift.sequences)
@@ -168,8 +168,8 @@ def _pack(loop: ScanBuilder, group: list[RecurrenceSlot]) -> RecurrenceSlot | No
     parts = [_part(packed.value, 0, place, None) for place in range(len(group))]
     loop.substitute({one.value: part for one, part in zip(group, parts, strict=True)})
     for one, part in zip(group, parts, strict=True):
-        if not keep.all and one.spec.keep.last is None:
-            loop.maps.append(MapSlot(MapOutput(one.spec.keep, one.spec.name), part, one.stack))
+        if not saved.all and one.spec.saved.last is None:
+            loop.maps.append(MapSlot(MapOutput(one.spec.saved, one.spec.name), part, one.stack))
     return packed
 
 

@@ -142,8 +142,8 @@ def _counting(op: Scan) -> Scan:
     """The loop with nothing kept."""
     return replace(
         op,
-        recurrences=tuple(replace(one, keep=NOTHING) for one in op.recurrences),
-        maps=tuple(replace(one, keep=NOTHING) for one in op.maps),
+        recurrences=tuple(replace(one, saved=NOTHING) for one in op.recurrences),
+        maps=tuple(replace(one, saved=NOTHING) for one in op.maps),
         accumulators=(),
         progress="",
     )

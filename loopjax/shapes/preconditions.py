@@ -60,8 +60,8 @@ def _checks(node: Apply, graph: Graph) -> Iterator[Check]:
     # How many rows of the outputs of a bounded loop count is known to what reads them.
     for output, stack in () if op.bounded else zip(op.outputs, node.outputs, strict=False):
         lines = [line for reader in graph.readers.get(stack, []) for line in reader.sources]
-        if output.keep.last:
-            yield Check(node.inputs[0], output.keep.last, op.label, where(lines))
+        if output.saved.last:
+            yield Check(node.inputs[0], output.saved.last, op.label, where(lines))
     for fold in op.accumulators:
         if fold.some:
             yield Check(node.inputs[0], 1, op.label, where(node.sources))

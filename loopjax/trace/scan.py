@@ -165,9 +165,9 @@ def record(
     options: Scan,
     *,
     strict: bool = False,
-    keep: SavedSteps = SAVE_ALL,
+    saved: SavedSteps = SAVE_ALL,
 ) -> tuple[list[Variable], Updates]:
-    """Records a loop with the options of a ``Scan`` that has no body yet; ``keep`` says which steps its outputs
+    """Records a loop with the options of a ``Scan`` that has no body yet; ``saved`` says which steps its outputs
     have."""
     label = options.label
     subject, source = options.subject, user_source()
@@ -185,12 +185,12 @@ def record(
     with about(subject, source):
         returned = read_returned(result, label)
         info = _matched(info, returned, label, fn)
-        if returned.condition is not None and keep.every > 1:
+        if returned.condition is not None and saved.every > 1:
             raise ValueError(f"scan {label!r}: a loop that stops by until has no fixed steps to keep{source_of(fn)}")
         # A stream's update is that its key moves on, whether fn returns it (from an inner scan) or not.
         keys = list(body.keys) + [one for one in returned.updates if one.dtype == KEY and one not in body.keys]
         returned = returned._replace(updates={one: new for one, new in returned.updates.items() if one.dtype != KEY})
-        traced = _Trace(label, fn, sequence_args, info, returned, slices, pasts, keys, keep)
+        traced = _Trace(label, fn, sequence_args, info, returned, slices, pasts, keys, saved)
         return _results(traced, _node(traced, steps, passed if strict else None, options))
 
 
@@ -225,7 +225,7 @@ class _Trace(NamedTuple):
     slices: list[list[Variable]]
     pasts: list[list[Variable]]
     keys: list[SharedVariable]
-    keep: SavedSteps
+    saved: SavedSteps
 
     @property
     def initials(self) -> list[InitialArgument]:
@@ -308,8 +308,10 @@ def _node(
         options,
         body=body,
         sequences=tuple(SequenceInput(argument.taps, argument.name) for argument in traced.sequences),
-        recurrences=tuple(Recurrence(i.taps, traced.keep, i.name, i.windowed) for i in traced.initials),
-        maps=tuple(MapOutput(traced.keep, f"output {position}") for position, i in enumerate(traced.info) if i is None),
+        recurrences=tuple(Recurrence(i.taps, traced.saved, i.name, i.windowed) for i in traced.initials),
+        maps=tuple(
+            MapOutput(traced.saved, f"output {position}") for position, i in enumerate(traced.info) if i is None
+        ),
         n_states=len(returned.updates),
         n_keys=len(traced.keys),
         until=returned.condition is not None,

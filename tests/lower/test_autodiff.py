@@ -217,7 +217,7 @@ def test_published_states_add_no_loop():
 class TestRefusals:
     def test_cost_that_is_no_scalar(self):
         x = at.dvector("x")
-        with pytest.raises(TypeError, match=r"cost must be a scalar.*\[test_grad.py:\d+\]"):
+        with pytest.raises(TypeError, match=r"cost must be a scalar.*\[test_autodiff.py:\d+\]"):
             loopjax.grad(x * 2, x)
 
     def test_integer_cost_and_wrt(self):
@@ -318,7 +318,7 @@ class TestCutsThroughGradients:
         x, y = at.dscalar("x"), at.dscalar("y")
         h = x * 2
         g = loopjax.grad(h**2, x)
-        with pytest.raises(loopjax.errors.UnsupportedError, match=r"flows through .*\[test_grad.py:\d+\]"):
+        with pytest.raises(loopjax.errors.UnsupportedError, match=r"flows through .*\[test_autodiff.py:\d+\]"):
             loopjax.clone_replace(g, {h: y})
 
     def test_upstream_of_wrt_it_is_a_plain_cut(self):

@@ -56,7 +56,7 @@ class TestPrune:
     def test_a_state_that_another_needs_stays_without_its_stack(self):
         (h, _), _ = loopjax.scan(lambda a, h, g: [h + g, g * a], sequences=X, outputs_info=[ZERO, ONE])
         (loop,) = scans(after([EliminateDeadCode()], [X], [h]))
-        assert [str(one.keep) for one in loop.recurrences] == ["all", "last 0"]
+        assert [str(one.saved) for one in loop.recurrences] == ["all", "last 0"]
 
     def test_states_that_feed_one_another_alone(self):
         (_, _, h), _ = loopjax.scan(lambda a, g, k, h: [k, g, h + a], sequences=X, outputs_info=[ZERO, ONE, ONE])

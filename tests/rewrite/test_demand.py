@@ -47,7 +47,7 @@ def loop(f):
 
 
 def keeps(f):
-    return [str(output.keep) for output in loop(f).outputs]
+    return [str(output.saved) for output in loop(f).outputs]
 
 
 def temporaries(f):
@@ -388,7 +388,7 @@ class TestWindows:
         expected = stacked(rows, start, backwards=backwards)
         for one, read in zip(f(rows, start), reads, strict=True):
             np.testing.assert_allclose(one, expected[read], rtol=1e-12)
-        assert loop(f).outputs[0].keep.rows(T) <= T // 2
+        assert loop(f).outputs[0].saved.rows(T) <= T // 2
 
     @pytest.mark.usefixtures("always")
     def test_as_text(self):

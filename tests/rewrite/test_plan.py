@@ -104,7 +104,7 @@ def test_explain_before_and_after_a_call():
     assert str(report).startswith("f: 1 stage, 1 loop\n")
     (loop,) = report.loops
     assert (loop.name, loop.n_steps, loop.differentiated, loop.stacked_bytes) == ("product", 3, True, 24)
-    assert "scan 'product' [test_plans.py:" in str(report)
+    assert "scan 'product' [test_plan.py:" in str(report)
     assert "differentiated" in str(report)
     with pytest.raises(TypeError, match="takes what function"):
         loopjax.explain(x)
@@ -115,7 +115,7 @@ def test_dprint_and_pp(capsys):
     loopjax.dprint((x + 1).sum())
     printed = capsys.readouterr().out
     assert "sum[axis=(0,)" in printed
-    assert "# test_plans.py:" in printed
+    assert "# test_plan.py:" in printed
     assert loopjax.pp(at.tanh(x * 2 + 1)[-1]) == "tanh(((x * 2.) + 1.))[-1]"
 
 

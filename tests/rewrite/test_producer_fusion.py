@@ -28,7 +28,7 @@ def states(x, h):
 def stacks(f):
     """How many whole stacks the loops of a program keep."""
     ops = [op for stage in f.stages for op in scans(stage.programs[-1].graph)]
-    return sum(output.keep.all for op in ops for output in op.outputs)
+    return sum(output.saved.all for op in ops for output in op.outputs)
 
 
 def run(make, **options):

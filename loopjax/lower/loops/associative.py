@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from loopjax.ir.op import OP_TABLE, computed
-from loopjax.ir.scan import BodyInputs, Linear
+from loopjax.ir.plan import LinearRecurrence
+from loopjax.ir.scan import BodyInputs
 from loopjax.ir.types import unwritten
 from loopjax.lower.interpreter import as_array, evaluate
 from loopjax.lower.loops import accumulate
@@ -38,7 +39,7 @@ def run(loop: Loop) -> list[Any]:
     stacks = [states[position] for position in range(len(first))]
     stacks.extend(_maps(loop, slices, tuple(before)))
     rows = [
-        stack[stack.shape[0] - count :] if (count := output.keep.rows(n_steps)) is not None else stack
+        stack[stack.shape[0] - count :] if (count := output.saved.rows(n_steps)) is not None else stack
         for output, stack in zip(loop.op.outputs, stacks, strict=True)
     ]
     if loop.op.dynamic:
@@ -47,7 +48,7 @@ def run(loop: Loop) -> list[Any]:
     return [*rows, *(accumulate.whole(fold, stacks[fold.output]) for fold in loop.op.accumulators)]
 
 
-def _coefficients(loop: Loop, part: Linear, slices: Slices, before: tuple[Any, ...]) -> Steps:
+def _coefficients(loop: Loop, part: LinearRecurrence, slices: Slices, before: tuple[Any, ...]) -> Steps:
     """The factor and term of each step, of as many axes as the state, the term of its shape."""
     type = loop.types[part.recurrence]
 
@@ -77,7 +78,7 @@ def _maps(loop: Loop, slices: Slices, before: tuple[Any, ...]) -> tuple[Any, ...
     return found
 
 
-def _states(part: Linear, steps: Steps, first: Any, n_steps: int) -> Any:
+def _states(part: LinearRecurrence, steps: Steps, first: Any, n_steps: int) -> Any:
     """The state after each step, or after the last alone."""
     if not part.plus:
         return steps[0]
@@ -87,7 +88,7 @@ def _states(part: Linear, steps: Steps, first: Any, n_steps: int) -> Any:
     return after
 
 
-def _combine(part: Linear) -> Callable[[Steps, Steps], Steps]:
+def _combine(part: LinearRecurrence) -> Callable[[Steps, Steps], Steps]:
     """The steps ``first`` and then ``second`` as one, in each row."""
 
     def combine(first: Steps, second: Steps) -> Steps:
@@ -99,7 +100,7 @@ def _combine(part: Linear) -> Callable[[Steps, Steps], Steps]:
     return combine
 
 
-def _product(part: Linear, first: Any, second: Any) -> Any:
+def _product(part: LinearRecurrence, first: Any, second: Any) -> Any:
     if part.times == "right":
         return first @ second
     if part.times == "left":
@@ -107,7 +108,7 @@ def _product(part: Linear, first: Any, second: Any) -> Any:
     return computed(part.times, second, first)
 
 
-def _applied(part: Linear, step: Steps, state: Any) -> Any:
+def _applied(part: LinearRecurrence, step: Steps, state: Any) -> Any:
     """The state after a step, or after several as one."""
     if part.has_factor:
         factor = step[0]

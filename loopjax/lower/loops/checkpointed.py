@@ -88,9 +88,9 @@ def _loop(loop: Loop, run: Run, size: int, steps: int, apart: bool = False) -> R
             grouped = jax.tree.map(lambda x: x.reshape(size, steps, *x.shape[1:]), slices)
             carry, stacks = lax.scan(run, carry, grouped, length=size)
             stacks = tuple(stack.reshape(-1, *stack.shape[2:]) for stack in stacks)
-        kept = [loop.op.outputs[position].keep for position in loop.stacked]
+        kept = [loop.op.outputs[position].saved for position in loop.stacked]
         return carry, tuple(
-            stack[-1:] if size * steps <= keep.every > 1 else stack for stack, keep in zip(stacks, kept, strict=True)
+            stack[-1:] if size * steps <= saved.every > 1 else stack for stack, saved in zip(stacks, kept, strict=True)
         )
 
     return several

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from loopjax.ir.scan import History
+from loopjax.ir.plan import History
 
 
 class RingBuffer(NamedTuple):

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.ir.scan import History
+from loopjax.ir.plan import History
 from loopjax.lower.loops.chunks import Stacks, in_chunks
 from loopjax.lower.loops.step import Carry, Loop
 

@@ -33,7 +33,7 @@ class Segment(NamedTuple):
 def segments(op: Scan, frozen: int) -> list[Segment]:
     """A loop of known length cut where what is stacked changes, and behind the steps that are ``frozen``."""
     assert op.n_steps is not None
-    pieces = [(position, piece) for position, output in enumerate(op.outputs) for piece in _pieces(output.keep, op)]
+    pieces = [(position, piece) for position, output in enumerate(op.outputs) for piece in _pieces(output.saved, op)]
     ends = sorted({0, frozen, op.n_steps, *(end for _, piece in pieces for end in (piece.start, piece.stop))})
     found: list[Segment] = []
     for start, stop in pairwise(ends):
@@ -43,14 +43,14 @@ def segments(op: Scan, frozen: int) -> list[Segment]:
     return found
 
 
-def _pieces(keep: Any, op: Scan) -> list[range]:
+def _pieces(saved: Any, op: Scan) -> list[range]:
     """The steps that are stacked, as ranges of steps; of every n-th step, the first one, and chunks that end in one."""
-    if keep.last is not None:
+    if saved.last is not None:
         return []
-    if keep.steps is None:
+    if saved.steps is None:
         return [range(op.n_steps or 0)]
     found: list[range] = []
-    for steps in keep.steps:
+    for steps in saved.steps:
         if steps.step == 1:
             found.append(steps)
         else:

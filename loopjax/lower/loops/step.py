@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.ir.scan import BodyInputs, LoopPlan, SavedSteps, Scan, StepResult
+from loopjax.ir.plan import LoopPlan
+from loopjax.ir.scan import BodyInputs, SavedSteps, Scan, StepResult
 from loopjax.ir.types import fill_value
 from loopjax.lower.interpreter import as_array, evaluate
 from loopjax.lower.loops import accumulate
@@ -45,7 +46,7 @@ class Loop:
         self.parts = op.inputs([arg if _is_key(arg) else jnp.asarray(arg) for arg in args])
         step = op.results([variable.type for variable in op.body.outputs])
         self.types = (*step.recurrences, *step.maps)
-        self.stacked = tuple(at for at, output in enumerate(op.outputs) if output.keep.last is None)
+        self.stacked = tuple(at for at, output in enumerate(op.outputs) if output.saved.last is None)
 
     def carry(self) -> Carry:
         """The carry before the first step."""
@@ -167,10 +168,10 @@ class Loop:
         stacked = iter(stacks)
         found: list[Any] = []
         for position, output in enumerate(self.op.outputs):
-            if output.keep.last is None:
+            if output.saved.last is None:
                 found.append(next(stacked))
                 continue
-            found.append(self._last(carry, position, output.keep, n_steps, may_be_short))
+            found.append(self._last(carry, position, output.saved, n_steps, may_be_short))
         length = [jnp.asarray(n_steps, dtype="int64")] if self.op.until else []
         return [*found, *carry.states, *self.folded(carry, n_steps), *length]
 
@@ -179,9 +180,9 @@ class Loop:
         pairs = zip(self.op.accumulators, carry.accumulators, strict=True)
         return [accumulate.finish(fold, value, n_steps) for fold, value in pairs]
 
-    def _last(self, carry: Carry, position: int, keep: SavedSteps, n_steps: Any, may_be_short: bool) -> Any:
+    def _last(self, carry: Carry, position: int, saved: SavedSteps, n_steps: Any, may_be_short: bool) -> Any:
         type = self.types[position]
-        count = keep.last if self.op.dynamic else keep.rows(self.op.n_steps)
+        count = saved.last if self.op.dynamic else saved.rows(self.op.n_steps)
         if not count:
             return jnp.zeros((0, *type.sizes), type.dtype)
         rows = histories.last(self.plan.storage[position], carry.pasts[position], count, n_steps)

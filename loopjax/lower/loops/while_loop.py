@@ -34,7 +34,7 @@ T = TypeVar("T")
 def run(loop: Loop) -> list[Any]:
     """Runs until the condition or the most steps there can be."""
     state = advance(loop, start(loop), loop.limit())
-    may_be_short = loop.op.dynamic or any((output.keep.last or 0) > 1 for output in loop.op.outputs)
+    may_be_short = loop.op.dynamic or any((output.saved.last or 0) > 1 for output in loop.op.outputs)
     stacks = [lax.slice_in_dim(buffer, 0, loop.op.n_steps) for buffer in state.buffers]
     return loop.outputs(state.carry, stacks, state.t, may_be_short)
 
@@ -42,7 +42,7 @@ def run(loop: Loop) -> list[Any]:
 def start(loop: Loop) -> State:
     """Before the first step. Where groups of steps are written, there are rows for whole ones."""
     outputs = zip(loop.types, loop.op.outputs, strict=True)
-    kept = [type for type, output in outputs if output.keep.last is None]
+    kept = [type for type, output in outputs if output.saved.last is None]
     n_steps, size = loop.op.n_steps or 0, loop.plan.unroll if _is_grouped(loop) else 1
     rows = -(-n_steps // size) * size
     buffers = tuple(unwritten((rows, *type.sizes), type.dtype) for type in kept)

@@ -48,7 +48,7 @@ def _with_steps(level: PaddingScope, op: Scan, parts: Parts) -> _Loop:
         )
     )
     free = op.n_steps is None and not op.dynamic and level.varies(parts.n_steps[0])
-    if any(one.keep.every > 1 for one in op.outputs) or (level.differentiated and op.accumulators):
+    if any(one.saved.every > 1 for one in op.outputs) or (level.differentiated and op.accumulators):
         return _fixed(level, op, parts)
     if level.differentiated and op.until and _stacks(op) and op.truncate_gradient >= 0:
         return _fixed(level, op, parts)
@@ -194,7 +194,7 @@ def _attempt(level: PaddingScope, node: Apply, loop: _Loop, exact: set[int], wal
 
 def _stacks(op: Scan) -> bool:
     """Whether an output is read as a whole."""
-    return any(one.keep.last is None for one in op.outputs)
+    return any(one.saved.last is None for one in op.outputs)
 
 
 def _runs_on(op: Scan) -> bool:
@@ -430,9 +430,9 @@ def _is_map(op: Scan) -> bool:
 
 def _kept(output: Recurrence | MapOutput) -> Recurrence | MapOutput:
     """Which steps a loop with steps past its count keeps: the last of a state that stays as it was, else all."""
-    if output.keep.last is None or output.keep.last == 0 or (output.keep.last == 1 and output.taps == (-1,)):
+    if output.saved.last is None or output.saved.last == 0 or (output.saved.last == 1 and output.taps == (-1,)):
         return output
-    return replace(output, keep=SAVE_ALL)
+    return replace(output, saved=SAVE_ALL)
 
 
 def _body(given: BodyInputs, results: StepResult, step: _Masked | None, entered: Sequence[Variable]) -> Graph:
@@ -468,7 +468,7 @@ def _outputs(
         size = _most(level, op, fresh) if size is None and not op.dynamic else size
     found: list[Variable] = []
     for output, stack, axes in zip(op.outputs, made, stacked, strict=False):
-        whole = output.keep.last is None
+        whole = output.saved.last is None
         runs_on = step is not None or (steps is not None and _is_map(op))
         bare = not whole and (op.until or steps is None) and not _all_kept(output, runs_on)
         if count is None or size is None or bare:
@@ -476,7 +476,7 @@ def _outputs(
         elif whole:
             found.append(_ragged(level, op, stack, {**axes, 0: Axis(count, size)}))
         elif op.until:
-            found.append(level.note(_last_rows(level, stack, output.keep.last or 0, Axis(count, size)), axes))
+            found.append(level.note(_last_rows(level, stack, output.saved.last or 0, Axis(count, size)), axes))
         else:
             found.append(_at_the_end(level, output, stack, Axis(count, size), axes, _all_kept(output, runs_on)))
     states = made[n_outputs : n_outputs + op.n_states]
@@ -513,7 +513,7 @@ def _at_the_end(
     level: PaddingScope, output: Recurrence | MapOutput, stack: Variable, steps: Axis, axes: Axes, whole: bool
 ) -> Variable:
     """The last rows of an output, as many as there are, from the ``whole`` of it or from the last ones."""
-    rows = output.keep.last or 0
+    rows = output.saved.last or 0
     short = level.calc("minimum", steps.count, rows)
     known = {**axes, 0: Axis(short, level.scalar(rows))}
     if rows == 0 or (rows == 1 and not whole):
