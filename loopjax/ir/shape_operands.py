@@ -24,20 +24,20 @@ def is_cut(node: Apply | None) -> bool:
     return node is not None and isinstance(node.op, TableOp) and node.op.row == "cut"
 
 
-def demanded(node: Apply) -> list[Variable]:
+def shape_operands(node: Apply) -> list[Variable]:
     """The inputs of a node whose values decide shapes, in it or in its regions."""
     positions = set(node.op.length_inputs(len(node.inputs)))
     for region in node.op.regions:
-        positions |= _demanded_of(node, region)
+        positions |= _region_operands(node, region)
     return [node.inputs[position] for position in sorted(positions)]
 
 
-def _demanded_of(node: Apply, region: Graph) -> set[int]:
+def _region_operands(node: Apply, region: Graph) -> set[int]:
     """Positions of a node's inputs whose values decide shapes in its region."""
     place = {variable: position for position, variable in enumerate(region.inputs)}
     lengths: list[Variable] = []
     for inner in region.applies:
-        lengths.extend(demanded(inner))
+        lengths.extend(shape_operands(inner))
     leaves = leaves_of(lengths, stop=region.inputs)
     for variable in leaves.opaque:
         raise _varies(node, variable)

@@ -10,7 +10,7 @@ from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.scan import Accumulator, Scan
 from loopjax.report.report import LoopReport, Part, Report, StepReport
 from loopjax.runtime.function import Function
-from loopjax.shapes.padding import Fallback, Pad
+from loopjax.shapes.padding.spec import ExactLengthOp, Padding
 
 
 def explain(function: Function) -> Report:
@@ -26,14 +26,14 @@ def explain(function: Function) -> Report:
         graph = programs[-1].graph if programs else stage.stage.graph
         stages.append(tuple(_loops(graph, 0, False, {})))
         tuning.append(programs[-1].tuning if programs else ())
-    room, exact = _room(function.variant.pad), tuple(map(_needed, function.fallbacks))
+    room, exact = _room(function.variant.padding), tuple(map(_needed, function.exact_ops))
     return Report(function.name, tuple(stages), room, exact, tuple(tuning))
 
 
-def _room(pad: Pad) -> str:
+def _room(padding: Padding) -> str:
     """The lengths that have room."""
-    found = [f"the input {_name(variable)}" for variable in pad.values]
-    found += [f"axis {one.axis} of {_name(one.variable)}" for one in pad.axes]
+    found = [f"the input {_name(variable)}" for variable in padding.values]
+    found += [f"axis {one.axis} of {_name(one.variable)}" for one in padding.axes]
     return ", ".join(found)
 
 
@@ -41,8 +41,8 @@ def _name(variable: Variable) -> str:
     return repr(variable.name) if variable.name else str(variable)
 
 
-def _needed(one: Fallback) -> str:
-    cost = "a stage ends before it, and what follows" if one.stage else "the program"
+def _needed(one: ExactLengthOp) -> str:
+    cost = "a stage ends before it, and what follows" if one.ends_stage else "the program"
     return f"{one.op}{where(one.sources)} needs a length as it is: {cost} is compiled for each"
 
 

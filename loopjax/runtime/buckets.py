@@ -18,8 +18,9 @@ from loopjax.ir.shape_operands import is_cut
 from loopjax.ir.types import KEY
 from loopjax.runtime.compiler import CompiledStage, Ready
 from loopjax.runtime.program import Program
-from loopjax.shapes.intervals import Bounds
-from loopjax.shapes.padding import Fallback, InputAxis, Pad
+from loopjax.shapes.intervals import LengthBounds
+from loopjax.shapes.padding.pad import pad
+from loopjax.shapes.padding.spec import ExactLengthOp, InputAxis, Padding
 from loopjax.shapes.stages import split
 from loopjax.trace.shared import SharedVariable, on_device
 
@@ -38,9 +39,9 @@ Leaf = Variable | InputAxis
 class Bucket:
     """The program with room for the lengths that vary, as compiled stages."""
 
-    def __init__(self, program: Program, pad: Pad) -> None:
-        self.pad = pad
-        self.padded = pad.padded(program.graph)
+    def __init__(self, program: Program, padding: Padding) -> None:
+        self.padding = padding
+        self.padded = pad(program.graph, padding)
         self.graph = self.padded.graph
         self._inputs = program.graph.inputs
         stages = split(self.graph)
@@ -48,21 +49,21 @@ class Bucket:
         overwritable = options.inplace and len(stages) == 1 and not self.padded.axes
         self.donated = frozenset(program.state.overwritable(program.graph.outputs) if overwritable else ())
         self.stages = tuple(CompiledStage(stage, options, self.donated) for stage in stages)
-        self._compared = [length for one in self.padded.requirements for length in (one.length, one.other)]
+        self._compared = [length for one in self.padded.preconditions for length in (one.length, one.other)]
         self._leaves = leaves_of(self._compared, stop=self.graph.inputs).values
 
     @property
     def is_plain(self) -> bool:
         """Whether arguments are passed on as they are, and nothing is checked after the run."""
-        return not (self.padded.axes or self.padded.claims)
+        return not (self.padded.axes or self.padded.assertions)
 
-    def bounds(self, shapes: Mapping[Variable, Sequence[int]]) -> list[Bounds] | None:
+    def bounds(self, shapes: Mapping[Variable, Sequence[int]]) -> list[LengthBounds] | None:
         """What lengths must not leave, for inputs of these shapes; ``None`` where that depends on more."""
         found = []
-        for one in self.padded.requirements:
+        for one in self.padded.preconditions:
             length, other = host_values([one.length, one.other], {}, shapes)
             if other is not None and length is None:
-                found.append(Bounds(one.length, *one.bounds(int(other))))
+                found.append(LengthBounds(one.length, *one.bounds(int(other))))
             elif other is None or length is None:
                 return None
         return found
@@ -86,10 +87,10 @@ class Bucket:
         self._check(values)
         for number, stage in enumerate(self.stages):
             values.update(stage.run(values, None if number else first))
-        for claim in self.padded.claims:
-            if not values[claim.holds]:
-                raise ValueError(claim.message)
-        outputs = self.graph.outputs[: len(self.graph.outputs) - len(self.padded.claims)]
+        for assertion in self.padded.assertions:
+            if not values[assertion.holds]:
+                raise ValueError(assertion.message)
+        outputs = self.graph.outputs[: len(self.graph.outputs) - len(self.padded.assertions)]
         return [on_device(v.data if isinstance(v, Constant) else values[v]) for v in outputs]
 
     def _check(self, values: Mapping[Variable, Any]) -> None:
@@ -99,7 +100,7 @@ class Bucket:
         known = {leaf: np.asarray(values[leaf]) for leaf in self._leaves}
         shapes = {variable: np.shape(array) for variable, array in values.items()}
         found = iter(host_values(self._compared, known, shapes))
-        for one in self.padded.requirements:
+        for one in self.padded.preconditions:
             length, other = next(found), next(found)
             assert length is not None
             assert other is not None
@@ -131,7 +132,7 @@ class ShapeBuckets:
     """The variants of a program, each with room for what was seen to vary when it was made.
 
     With ``auto`` a length is compiled for as it is until it has had ``DISTINCT`` values; with ``padded`` lengths that
-    are values have room from the first call, and axes of inputs from the second size on. ``fallbacks`` are the ops
+    are values have room from the first call, and axes of inputs from the second size on. ``exact_ops`` are the ops
     because of which some have none.
     """
 
@@ -141,9 +142,9 @@ class ShapeBuckets:
         self._policy = "exact" if program.options.check_index else policy
         self._seen: dict[Leaf, set[Any]] = {}
         self._exact: set[Leaf] = set()
-        self.fallbacks: dict[Fallback, None] = {}
+        self.exact_ops: dict[ExactLengthOp, None] = {}
         self._lock = threading.Lock()
-        first = Bucket(program, Pad())
+        first = Bucket(program, Padding())
         if self._policy != "exact":
             first = self._first(first)
         self._all = [first]
@@ -171,13 +172,13 @@ class ShapeBuckets:
 
     def _run(self, variant: Bucket, values: dict[Variable, Any], ready: Ready | None = None) -> Ran:
         ran = Ran(variant, variant.run(values, ready))
-        if self._policy == "exact" or variant.pad.device:
+        if self._policy == "exact" or variant.padding.device:
             return ran
         if any(len(stage.programs) > DISTINCT for stage in variant.stages[1:]):
             with self._lock:
                 if variant is self.latest:
-                    pad = variant.pad
-                    self._all = [Bucket(self._program, Pad(pad.values, pad.axes, device=True))]
+                    padding = variant.padding
+                    self._all = [Bucket(self._program, Padding(padding.values, padding.axes, device=True))]
         return ran
 
     def _first(self, exact: Bucket) -> Bucket:
@@ -190,9 +191,9 @@ class ShapeBuckets:
     def _made(self, values: Sequence[Variable], axes: Sequence[InputAxis], device: bool) -> Bucket:
         """A variant with room for these; without it for those whose exact lengths are needed anyway."""
         while True:
-            made = Bucket(self._program, Pad(tuple(values), tuple(axes), device))
-            self.fallbacks.update(dict.fromkeys(made.padded.fallbacks))
-            needed = made.padded.exact
+            made = Bucket(self._program, Padding(tuple(values), tuple(axes), device))
+            self.exact_ops.update(dict.fromkeys(made.padded.exact_ops))
+            needed = made.padded.exact_inputs
             if not needed:
                 return made
             self._exact |= needed
@@ -204,9 +205,9 @@ class ShapeBuckets:
         if self._policy == "exact":
             return False
         with self._lock:
-            pad = self.latest.pad
+            padding = self.latest.padding
             given = dict(zip(self._program.graph.inputs, arrays, strict=True))
-            settled = {*pad.values, *pad.axes, *self._exact}
+            settled = {*padding.values, *padding.axes, *self._exact}
             for variable in _values(self.latest, self._program.graph):
                 self._seen.setdefault(variable, set()).add(np.asarray(given[variable]).tobytes())
             for one in _axes(self._program.graph, self.latest):
@@ -216,15 +217,15 @@ class ShapeBuckets:
             new = [one for one, seen in self._seen.items() if len(seen) > most]
             if not new:
                 return False
-            values = [*pad.values, *(one for one in new if isinstance(one, Variable))]
-            axes = [*pad.axes, *(one for one in new if isinstance(one, InputAxis))]
+            values = [*padding.values, *(one for one in new if isinstance(one, Variable))]
+            axes = [*padding.axes, *(one for one in new if isinstance(one, InputAxis))]
             try:
-                made = self._made(values, axes, pad.device)
+                made = self._made(values, axes, padding.device)
             except (LoopJaxError, TypeError, ValueError, IndexError):
                 # What was not asked for must not fail: it goes on as it was, one program for each length.
                 self._exact.update(new)
                 return False
-            if (made.pad.values, made.pad.axes) == (pad.values, pad.axes):
+            if (made.padding.values, made.padding.axes) == (padding.values, padding.axes):
                 return False
             self._all.append(made)
             return True

@@ -17,9 +17,9 @@ from loopjax.ir.types import TensorType
 from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.target import Derivative, Target
 from loopjax.runtime.program import Options
-from loopjax.shapes.preconditions import check
+from loopjax.shapes.preconditions import check_trip_counts
 from loopjax.shapes.specialize import specialize
-from loopjax.shapes.stages import Pick, Stage, key
+from loopjax.shapes.stages import OutputSlice, Stage, specialization_key
 
 if TYPE_CHECKING:
     from loopjax.lower.jit import Compiled
@@ -67,12 +67,12 @@ class CompiledStage:
     def ready(self, values: Mapping[Variable, Any]) -> Ready | None:
         """What these inputs run, where it has been compiled; raises for trip counts that do not fit."""
         arrays = self._read(values)
-        program = self._kept(key(self.stage, arrays))
+        program = self._kept(specialization_key(self.stage, arrays))
         return None if program is None else Ready(arrays, program)
 
     def find(self, arrays: Sequence[Any]) -> Compiled:
         """The program for these inputs, compiled when it is called first."""
-        place = key(self.stage, arrays)
+        place = specialization_key(self.stage, arrays)
         program = self._kept(place)
         if program is not None:
             return program
@@ -87,7 +87,7 @@ class CompiledStage:
         """The arrays of the stage's inputs, trip counts among them checked."""
         arrays = [values[variable] for variable in self.stage.graph.inputs]
         if self.stage.checks.each:
-            check(self.stage.checks, dict(zip(self.stage.graph.inputs, arrays, strict=True)))
+            check_trip_counts(self.stage.checks, dict(zip(self.stage.graph.inputs, arrays, strict=True)))
         return arrays
 
     def _kept(self, place: Any) -> Compiled | None:
@@ -137,7 +137,7 @@ class CompiledStage:
         arrays = self._read(values) if ready is None else ready.arrays
         program = self.find(arrays) if ready is None else ready.program
         outputs = program.call(*arrays)
-        return [(variable, _picked(outputs, pick)) for variable, pick in self.stage.given]
+        return [(variable, _picked(outputs, pick)) for variable, pick in self.stage.results]
 
 
 def _draws_apart(array: Any) -> bool:
@@ -150,10 +150,12 @@ def _threefry() -> Any:
     return jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32")).dtype
 
 
-def _picked(outputs: Sequence[Any], pick: Pick) -> Any:
+def _picked(outputs: Sequence[Any], pick: OutputSlice) -> Any:
     """One of the outputs."""
     array = outputs[pick.position]
-    counts = [(axis, count if isinstance(count, int) else outputs[count.place].item()) for axis, count in pick.counts]
+    counts = [
+        (axis, count if isinstance(count, int) else outputs[count.position].item()) for axis, count in pick.lengths
+    ]
     return cut(array, counts) if counts else array
 
 

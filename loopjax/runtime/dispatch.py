@@ -18,7 +18,7 @@ from loopjax.runtime.known import NUMBERS, UNKNOWN, CallOf, Failed, Known, Run, 
 from loopjax.runtime.program import Program
 from loopjax.runtime.signature import Layout, Signature
 from loopjax.runtime.state import State
-from loopjax.shapes.intervals import bounds, ranges
+from loopjax.shapes.intervals import input_intervals, trip_count_bounds
 from loopjax.shapes.stages import Stage
 from loopjax.trace.shared import SharedVariable
 
@@ -105,15 +105,15 @@ class Repeated:
     ) -> Known | None:
         inputs, taken = self.variant.graph.inputs, [values[place] for place in self._reads]
         shapes = {variable: array.shape for variable, array in zip(inputs, values, strict=True)}
-        of_loops, of_room = bounds(self._stage.stage.checks, shapes), self.variant.bounds(shapes)
+        of_loops, of_room = trip_count_bounds(self._stage.stage.checks, shapes), self.variant.bounds(shapes)
         if of_loops is None or of_room is None or not all(map(_is_taken, given, arrays)):
             return None
-        found = ranges([*of_loops, *of_room], inputs)
+        found = input_intervals([*of_loops, *of_room], inputs)
         if found is None:
             return None
         if any(isinstance(array, jax.Array) and array.committed for array in values):
             return None
-        kept = {one.place: one for one in found}
+        kept = {one.position: one for one in found}
         if any(isinstance(given[place], SharedVariable) for place in kept if place < len(given)):
             return None
         convert = converting(given, values, kept, self._program.options.inplace)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from loopjax.runtime.compiler import CompiledStage
     from loopjax.runtime.inline import Inlined
     from loopjax.runtime.known import CallOf
-    from loopjax.shapes.padding import Fallback
+    from loopjax.shapes.padding.spec import ExactLengthOp
 
 
 def function(
@@ -152,9 +152,9 @@ class Function:
         return self._variants.latest
 
     @property
-    def fallbacks(self) -> tuple[Fallback, ...]:
+    def exact_ops(self) -> tuple[ExactLengthOp, ...]:
         """The ops that need a length as it is, so that there is no room for more."""
-        return tuple(self._variants.fallbacks)
+        return tuple(self._variants.exact_ops)
 
     @property
     def stages(self) -> tuple[CompiledStage, ...]:

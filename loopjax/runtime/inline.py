@@ -15,7 +15,7 @@ from loopjax.errors import UnsupportedError, where
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.lengths import leaves_of
 from loopjax.ir.op import TableOp
-from loopjax.ir.shape_operands import demanded, is_cut
+from loopjax.ir.shape_operands import is_cut, shape_operands
 from loopjax.ir.types import KEY
 from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.pipeline import FIXED
@@ -23,9 +23,10 @@ from loopjax.rewrite.target import Derivative
 from loopjax.runtime.compiler import CompiledStage
 from loopjax.runtime.program import Options, Program
 from loopjax.runtime.x64 import narrowed, x64_is_on
-from loopjax.shapes.padding import Pad
-from loopjax.shapes.preconditions import check
-from loopjax.shapes.stages import Stage, key, split
+from loopjax.shapes.padding.pad import pad
+from loopjax.shapes.padding.spec import Padding
+from loopjax.shapes.preconditions import check_trip_counts
+from loopjax.shapes.stages import Stage, specialization_key, split
 from loopjax.trace.shared import SharedVariable
 
 
@@ -59,7 +60,7 @@ class Inlined:
             raise self._unknown(traced[0], self._plain.executable.stage)
         plain = self._plain.sized(values)
         stage = plain.executable.stage
-        check(stage.checks, {variable: values[variable] for variable in stage.graph.inputs})
+        check_trip_counts(stage.checks, {variable: values[variable] for variable in stage.graph.inputs})
         derived = next((form.sized(values) for form in self._derived if not form.traced(values)), None)
         if x64_is_on():
             return list(_Run(plain, derived)(*arrays))
@@ -77,7 +78,9 @@ class Inlined:
 
     def _unknown(self, variable: Variable, stage: Stage) -> UnsupportedError:
         readers = [
-            node for node in stage.graph.applies if variable in leaves_of(demanded(node), stage.graph.inputs).values
+            node
+            for node in stage.graph.applies
+            if variable in leaves_of(shape_operands(node), stage.graph.inputs).values
         ]
         lines = dict.fromkeys(source for node in readers for source in node.sources)
         is_shared = isinstance(variable, SharedVariable)
@@ -114,7 +117,7 @@ class _Form(NamedTuple):
             np.asarray(values[variable]) if position in stage.length_inputs else _shape_of(values[variable])
             for position, variable in enumerate(stage.graph.inputs)
         )
-        return _Sized(self.executable, key(stage, given), self.graph, given)
+        return _Sized(self.executable, specialization_key(stage, given), self.graph, given)
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ class _Sized:
         with jax.enable_x64(True):
             compiled = self.executable.find(self.given)
         results = compiled.call(*(values[variable] for variable in stage.inputs))
-        values.update((variable, results[pick.position]) for variable, pick in self.executable.stage.given)
+        values.update((variable, results[pick.position]) for variable, pick in self.executable.stage.results)
         return [jnp.asarray(v.data) if isinstance(v, Constant) else values[v] for v in self.graph.outputs]
 
 
@@ -195,11 +198,11 @@ def _with_derivatives(plain: _Sized, derived: _Sized) -> Callable[..., list[Any]
 
 def _form(graph: Graph, options: Options, derivative: Derivative) -> _Form:
     # No stage can end here, so that what only the run tells has room; loops that JAX differentiates need it throughout.
-    padded = Pad(device=True, differentiated=derivative != "none").padded(graph)
-    for claim in padded.claims:
+    padded = pad(graph, Padding(device=True, differentiated=derivative != "none"))
+    for assertion in padded.assertions:
         raise UnsupportedError(
-            f"{options.name}: {claim.message}, or may: only the run can tell, and inside of JAX nothing can be raised "
-            f"then; call a loopjax.function outside of JAX"
+            f"{options.name}: {assertion.message}, or may: only the run can tell, and inside of JAX nothing can be "
+            f"raised then; call a loopjax.function outside of JAX"
         )
     graph = padded.graph
     options = replace(options, mode=replace(options.mode, tune=False))  # there is nothing to measure with
@@ -226,7 +229,7 @@ def _one_stage(graph: Graph, name: str) -> Stage:
                 f"must know all lengths before. Read its last rows, a single one or a sum; or call a loopjax.function "
                 f"outside of JAX"
             )
-        leaves = leaves_of(demanded(node), stop=graph.inputs)
+        leaves = leaves_of(shape_operands(node), stop=graph.inputs)
         for length in leaves.opaque:
             raise UnsupportedError(
                 f"{name}: {node.op.subject}{where(node.sources)} needs a length that {_maker(length)} computes on the "

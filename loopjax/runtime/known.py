@@ -22,8 +22,8 @@ from loopjax.runtime.signature import Layout
 from loopjax.runtime.state import State, assign, owned
 from loopjax.runtime.written import Source
 from loopjax.runtime.x64 import NARROW, switched
-from loopjax.shapes.intervals import Range
-from loopjax.shapes.stages import Pick
+from loopjax.shapes.intervals import InputInterval
+from loopjax.shapes.stages import OutputSlice
 from loopjax.trace.shared import SharedVariable
 
 UNKNOWN: Any = object()
@@ -79,7 +79,7 @@ class Known:
 
     program: Program
     reads: tuple[int, ...]
-    picks: tuple[Pick, ...]
+    picks: tuple[OutputSlice, ...]
     returned: int
     fresh: tuple[SharedVariable, ...]
     execute: Callable[..., Any]
@@ -173,13 +173,15 @@ class Known:
 
             source.globals.update(trace=find_top_trace, before=find_top_trace(None))  # type: ignore[no-untyped-call]
 
-    def _picked(self, source: Source, found: Sequence[str], pick: Pick) -> str:
+    def _picked(self, source: Source, found: Sequence[str], pick: OutputSlice) -> str:
         """One of what there is, of which some rows count alone. What is cut is narrowed unless JAX's flag is on."""
         array = found[pick.position]
-        if not pick.counts:
+        if not pick.lengths:
             return array
         outputs = found[-self.returned :]
-        counts = [f"({axis}, {n if isinstance(n, int) else f'{outputs[n.place]}.item()'})," for axis, n in pick.counts]
+        counts = [
+            f"({axis}, {n if isinstance(n, int) else f'{outputs[n.position]}.item()'})," for axis, n in pick.lengths
+        ]
         return source.temporary(f"{_under(source, cut, True)}({array}, ({' '.join(counts)}))")
 
     def _run(self, source: Source) -> str:
@@ -265,7 +267,7 @@ class Converting(NamedTuple):
 
 
 def converting(
-    given: Sequence[Any], values: Sequence[Any], ranges: Mapping[int, Range], copies: bool = False
+    given: Sequence[Any], values: Sequence[Any], ranges: Mapping[int, InputInterval], copies: bool = False
 ) -> Converting:
     """For arguments like ``given``, which became the first of ``values``; what is in a range must stay there.
 
@@ -283,7 +285,7 @@ def converting(
     return Converting(tuple(found), wide if any(host) else None)
 
 
-def _number(kind: type, dtype: Any, bounds: Range | None, wide: bool, place: int) -> Conversion:
+def _number(kind: type, dtype: Any, bounds: InputInterval | None, wide: bool, place: int) -> Conversion:
     """Of one of Python's numbers that the dtype holds, but for rounding of floats."""
     natural = str(dtype) in (("int64", "float64") if wide else ("int32", "float32"))
     result, names = f"dtype{place}({{value}})", {f"dtype{place}": dtype.type}
@@ -306,7 +308,7 @@ def _number(kind: type, dtype: Any, bounds: Range | None, wide: bool, place: int
     return Conversion(f"{least} <= {{value}} <= {most}", result, names)
 
 
-def _array(value: Any, dtype: Any, bounds: Range | None, copies: bool, place: int) -> Conversion:
+def _array(value: Any, dtype: Any, bounds: InputInterval | None, copies: bool, place: int) -> Conversion:
     if isinstance(value, SharedVariable):
         # The default of an input; a number of steps is not looked for there.
         return Conversion(f"{{value}} is v{place}", "{value}.get_value(borrow=True)", {f"v{place}": value})
@@ -345,7 +347,7 @@ def known(
     inputs = variant.graph.inputs
     places = {v: len(inputs) + place for place, v in enumerate(inner.outputs)}
     places.update({v: place for place, v in enumerate(inputs)})
-    given = dict(stage.stage.given)
+    given = dict(stage.stage.results)
     return Known(
         program,
         tuple([places[v] for v in inner.inputs]),
@@ -358,9 +360,11 @@ def known(
     )
 
 
-def _pick(output: Variable, places: Mapping[Variable, int], given: Mapping[Variable, Pick], inputs: int) -> Pick:
+def _pick(
+    output: Variable, places: Mapping[Variable, int], given: Mapping[Variable, OutputSlice], inputs: int
+) -> OutputSlice:
     """Where an output is among the values of inputs and what a stage returns."""
     if output not in given:
-        return Pick(places[output], ())
+        return OutputSlice(places[output], ())
     pick = given[output]
     return pick._replace(position=inputs + pick.position)

@@ -12,7 +12,7 @@ from loopjax.ir.lengths import leaves_of
 from loopjax.ir.op import table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Accumulator, MapOutput, SavedSteps, Scan
-from loopjax.ir.shape_operands import demanded, stacked_until
+from loopjax.ir.shape_operands import shape_operands, stacked_until
 from loopjax.ir.types import TensorType
 
 NOTHING = SavedSteps(last=0)
@@ -174,6 +174,6 @@ def _opaque_lengths(region: Graph, nodes: Mapping[Apply, LiftedNode]) -> list[Va
         if node in nodes:
             more = [Variable(length.type) for length in nodes[node].lengths]
             node = Apply(nodes[node].op, _with_lengths(nodes[node], node.inputs, more), node.sources)
-        lengths.extend(demanded(node))
+        lengths.extend(shape_operands(node))
     opaque = leaves_of(lengths, stop=region.inputs).opaque
     return [v for one in region.applies for v in one.outputs if v in opaque]

@@ -12,18 +12,18 @@ from loopjax.ir.graph import Apply, Constant, Variable
 from loopjax.ir.lengths import host_values
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import MOST_STEPS
-from loopjax.shapes.preconditions import Checks
+from loopjax.shapes.preconditions import TripCountChecks
 
 
-class Range(NamedTuple):
+class InputInterval(NamedTuple):
     """The values that an input may have, by its position."""
 
-    place: int
+    position: int
     least: int
     most: int
 
 
-class Bounds(NamedTuple):
+class LengthBounds(NamedTuple):
     """What a length must not leave."""
 
     length: Variable
@@ -31,7 +31,7 @@ class Bounds(NamedTuple):
     most: int
 
 
-def bounds(checks: Checks, shapes: Mapping[Variable, Sequence[int]]) -> list[Bounds] | None:
+def trip_count_bounds(checks: TripCountChecks, shapes: Mapping[Variable, Sequence[int]]) -> list[LengthBounds] | None:
     """The checks as bounds for inputs of these shapes; ``None`` where one is of more than a length and shapes."""
     found = []
     for one in checks.each:
@@ -43,23 +43,23 @@ def bounds(checks: Checks, shapes: Mapping[Variable, Sequence[int]]) -> list[Bou
                 limits.append(max(int(size) - span, 0))
             elif span or not _same(rows, one.n_steps):
                 return None
-        found.append(Bounds(one.n_steps, one.least, min(limits)))
+        found.append(LengthBounds(one.n_steps, one.least, min(limits)))
     return found
 
 
-def ranges(bounds: Iterable[Bounds], inputs: Sequence[Variable]) -> tuple[Range, ...] | None:
+def input_intervals(bounds: Iterable[LengthBounds], inputs: Sequence[Variable]) -> tuple[InputInterval, ...] | None:
     """What inputs must not leave, by their places, so that lengths do not; ``None`` where a length is computed from
     more than one of them, or may fall where it rises."""
     places = {variable: place for place, variable in enumerate(inputs)}
-    found: dict[int, Range] = {}
+    found: dict[int, InputInterval] = {}
     for one in bounds:
         leaf = _rises_with(one.length, places)
         if leaf is None:
             return None
         place = places[leaf]
-        before = found.get(place, Range(place, -(2**63), 2**63))
+        before = found.get(place, InputInterval(place, -(2**63), 2**63))
         least, most = _between(leaf, one)
-        found[place] = Range(place, max(before.least, least), min(before.most, most))
+        found[place] = InputInterval(place, max(before.least, least), min(before.most, most))
     return tuple(found.values())
 
 
@@ -123,7 +123,7 @@ def _unchecked(length: Variable) -> Variable:
     return length
 
 
-def _between(leaf: Variable, bounds: Bounds) -> tuple[int, int]:
+def _between(leaf: Variable, bounds: LengthBounds) -> tuple[int, int]:
     """The least and the greatest value of an input for which a length that rises with it is within its bounds."""
     if bounds.length is leaf:
         return bounds.least, bounds.most

@@ -14,8 +14,52 @@ from loopjax.ir.lengths import host_values, leaves_of
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import MOST_STEPS, Scan
 
+UNBOUNDED = 2**62
+"""Greater than any length."""
 
-class Check(NamedTuple):
+LENGTH, OTHER = "<length>", "<other>"
+"""Placeholders in messages for two lengths that are compared."""
+
+
+class RuntimeAssertion(NamedTuple):
+    """A relation of two lengths that only a run can tell: ``holds`` is a bool scalar."""
+
+    holds: Variable
+    message: str
+
+
+class Precondition(NamedTuple):
+    """A relation of two lengths (``==``, ``>=`` or ``<=``) that is checked before a call, since its arguments tell.
+
+    ``error`` is ``index`` or ``value``; ``where`` is the user's line.
+    """
+
+    length: Variable
+    other: Variable
+    relation: str
+    error: str
+    message: str
+    where: str
+
+    def bounds(self, other: int) -> tuple[int, int]:
+        """The least and the greatest length that this admits."""
+        return (
+            -UNBOUNDED if self.relation == "<=" else other,
+            UNBOUNDED if self.relation == ">=" else other,
+        )
+
+    def verify(self, length: int, other: int) -> None:
+        """Raises ``IndexError`` or ``ValueError`` where it does not hold."""
+        if {"==": length == other, ">=": length >= other, "<=": length <= other}[self.relation]:
+            return
+        kind = IndexError if self.error == "index" else ValueError
+        message = self.message
+        if LENGTH not in message:
+            message = f"{message}: {LENGTH} {self.relation} {OTHER} does not hold"
+        raise kind(message.replace(LENGTH, str(length)).replace(OTHER, str(other)) + self.where)
+
+
+class TripCountCheck(NamedTuple):
     """A trip count, the least it may be, whose it is, and where.
 
     ``rows``: the lengths of the sequences that so many steps would read, each with what ``needs`` says of it: its name,
@@ -31,45 +75,45 @@ class Check(NamedTuple):
     needs: tuple[tuple[str, int], ...] = ()
 
 
-class Checks(NamedTuple):
+class TripCountChecks(NamedTuple):
     """All checks of a stage, and the inputs whose values they need."""
 
-    each: tuple[Check, ...]
+    each: tuple[TripCountCheck, ...]
     leaves: tuple[Variable, ...]
 
 
-def checks(graph: Graph) -> Checks:
+def trip_count_checks(graph: Graph) -> TripCountChecks:
     """What must hold of the trip counts of a stage's loops, of those that the host can compute."""
     found = [check for node in graph.applies for check in _checks(node, graph)]
     known = [check for check in found if not leaves_of([check.n_steps], graph.inputs).opaque]
     leaves = leaves_of([v for check in known for v in (check.n_steps, *check.rows)], graph.inputs)
-    return Checks(tuple(known), tuple(v for v in graph.inputs if v in leaves.values))
+    return TripCountChecks(tuple(known), tuple(v for v in graph.inputs if v in leaves.values))
 
 
-def _checks(node: Apply, graph: Graph) -> Iterator[Check]:
+def _checks(node: Apply, graph: Graph) -> Iterator[TripCountCheck]:
     op = node.op
     if isinstance(op, TableOp) and op.row == "trip_count":
         n_steps, *rows = node.inputs
-        yield Check(n_steps, 0, op.arguments["scan"], where(node.sources), tuple(rows), op.arguments["needs"])
+        yield TripCountCheck(n_steps, 0, op.arguments["scan"], where(node.sources), tuple(rows), op.arguments["needs"])
     if isinstance(op, TableOp) and op.row == "example_lengths":
         lengths, *rows = node.inputs
-        yield Check(lengths, 0, op.arguments["scan"], where(node.sources), tuple(rows), op.arguments["needs"])
+        yield TripCountCheck(lengths, 0, op.arguments["scan"], where(node.sources), tuple(rows), op.arguments["needs"])
     if not isinstance(op, Scan) or not op.dynamic:
         return
-    yield Check(node.inputs[0], 0, op.label, where(node.sources))
+    yield TripCountCheck(node.inputs[0], 0, op.label, where(node.sources))
     # How many rows of the outputs of a bounded loop count is known to what reads them.
     for output, stack in () if op.bounded else zip(op.outputs, node.outputs, strict=False):
         lines = [line for reader in graph.readers.get(stack, []) for line in reader.sources]
         if output.saved.last:
-            yield Check(node.inputs[0], output.saved.last, op.label, where(lines))
+            yield TripCountCheck(node.inputs[0], output.saved.last, op.label, where(lines))
     for fold in op.accumulators:
         if fold.some:
-            yield Check(node.inputs[0], 1, op.label, where(node.sources))
+            yield TripCountCheck(node.inputs[0], 1, op.label, where(node.sources))
         if fold.kind == "at":
-            yield Check(node.inputs[0], fold.step + 1, op.label, where(node.sources))
+            yield TripCountCheck(node.inputs[0], fold.step + 1, op.label, where(node.sources))
 
 
-def check(checks: Checks, values: Mapping[Variable, Any]) -> None:
+def check_trip_counts(checks: TripCountChecks, values: Mapping[Variable, Any]) -> None:
     """Raises ``ValueError`` for a trip count that is negative or needs more rows than there are, ``IndexError`` for one
     too small for what is read. What JAX traces is not known and not checked."""
     shapes = {variable: array.shape for variable, array in values.items()}
@@ -82,7 +126,7 @@ def check(checks: Checks, values: Mapping[Variable, Any]) -> None:
                 _check(one, what, count, host_values(one.rows, known, shapes))
 
 
-def _extremes(one: Check, counts: Any) -> list[tuple[str, int]]:
+def _extremes(one: TripCountCheck, counts: Any) -> list[tuple[str, int]]:
     """The trip count with its name; of several the least and the greatest."""
     if counts.ndim == 0:
         return [("n_steps", int(counts))]
@@ -91,7 +135,7 @@ def _extremes(one: Check, counts: Any) -> list[tuple[str, int]]:
     return [(f"lengths[{at}]", int(counts[at])) for at in (int(np.argmin(counts)), int(np.argmax(counts)))]
 
 
-def _check(one: Check, what: str, count: int, rows: Sequence[Any | None]) -> None:
+def _check(one: TripCountCheck, what: str, count: int, rows: Sequence[Any | None]) -> None:
     if count < 0:
         raise ValueError(f"scan {one.scan!r}: {what} is negative: {count}{one.place}")
     if count > MOST_STEPS:

@@ -12,23 +12,23 @@ from loopjax.errors import UnsupportedError, where
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, toposort
 from loopjax.ir.lengths import host_values, is_shape, leaves_of, on_host
 from loopjax.ir.op import TableOp
-from loopjax.ir.shape_operands import demanded, is_cut
+from loopjax.ir.shape_operands import is_cut, shape_operands
 from loopjax.ir.types import RESIDUAL
-from loopjax.shapes.preconditions import Checks, checks
+from loopjax.shapes.preconditions import TripCountChecks, trip_count_checks
 
 
-class Pick(NamedTuple):
+class OutputSlice(NamedTuple):
     """One of a stage's outputs, and for each axis of which some rows count alone, how many: an int, or the position of
     the output that says so."""
 
     position: int
-    counts: tuple[tuple[int, int | Position], ...]
+    lengths: tuple[tuple[int, int | LengthOutput], ...]
 
 
-class Position(NamedTuple):
+class LengthOutput(NamedTuple):
     """The position of an output."""
 
-    place: int
+    position: int
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,15 @@ class Stage:
 
     ``length_inputs``: positions of inputs whose values decide shapes, so that it is specialised for them. ``lengths``:
     what is computed from them and decides, where that is less than they say (``n // 2``, or the size of a window).
-    ``given``: what it computes for the rest of the program, and how each is got from the graph's outputs.
+    ``results``: what it computes for the rest of the program, and how each is got from the graph's outputs.
     ``checks``: what must hold of lengths that shapes do not depend on.
     """
 
     graph: Graph
     length_inputs: tuple[int, ...]
-    given: tuple[tuple[Variable, Pick], ...]
+    results: tuple[tuple[Variable, OutputSlice], ...]
     lengths: tuple[Variable, ...]
-    checks: Checks
+    checks: TripCountChecks
 
 
 def split(graph: Graph) -> tuple[Stage, ...]:
@@ -86,7 +86,7 @@ class _Levels:
 
     def _place(self, node: Apply) -> None:
         level = max((self._available.get(variable, 0) for variable in node.inputs), default=0)
-        for variable in demanded(node):
+        for variable in shape_operands(node):
             level = max(level, self._host(variable))
         self._of_node[node] = level
         for output in node.outputs:
@@ -130,14 +130,14 @@ def _stage(outputs: list[Variable], levels: _Levels, level: int, program: Graph)
             )
     graph = Graph(ordered, list(dict.fromkeys(made)))
     places = {variable: place for place, variable in enumerate(graph.outputs)}
-    demands = dict.fromkeys(variable for node in graph.applies for variable in demanded(node))
+    demands = dict.fromkeys(variable for node in graph.applies for variable in shape_operands(node))
     leaves = leaves_of(demands, stop=ordered)
     return Stage(
         graph,
         tuple(position for position, variable in enumerate(ordered) if variable in leaves.values),
         tuple((output, _pick(output, places)) for output in outputs),
         _computed_lengths(demands, ordered),
-        checks(graph),
+        trip_count_checks(graph),
     )
 
 
@@ -149,14 +149,14 @@ def _made(output: Variable) -> list[Variable]:
     return [variable for variable in node.inputs if not isinstance(variable, Constant)]
 
 
-def _pick(output: Variable, places: Mapping[Variable, int]) -> Pick:
+def _pick(output: Variable, places: Mapping[Variable, int]) -> OutputSlice:
     node = output.owner
     if node is None or not is_cut(node):
-        return Pick(places[output], ())
+        return OutputSlice(places[output], ())
     assert isinstance(node.op, TableOp)
     buffer, *counts = node.inputs
-    sizes = [int(c.data) if isinstance(c, Constant) else Position(places[c]) for c in counts]
-    return Pick(places[buffer], tuple(zip(node.op.arguments["axes"], sizes, strict=True)))
+    sizes = [int(c.data) if isinstance(c, Constant) else LengthOutput(places[c]) for c in counts]
+    return OutputSlice(places[buffer], tuple(zip(node.op.arguments["axes"], sizes, strict=True)))
 
 
 def _computed_lengths(demands: Iterable[Variable], inputs: Sequence[Variable]) -> tuple[Variable, ...]:
@@ -175,7 +175,7 @@ def _is_known(variable: Variable, inputs: Collection[Variable]) -> bool:
     return variable in inputs or (variable.owner is not None and on_host(variable.owner))
 
 
-def key(stage: Stage, arrays: Sequence[Any]) -> tuple[Any, ...]:
+def specialization_key(stage: Stage, arrays: Sequence[Any]) -> tuple[Any, ...]:
     """What a program compiled for these inputs depends on: their shapes, and the lengths."""
     shapes = tuple([array.shape for array in arrays])
     if not stage.lengths:

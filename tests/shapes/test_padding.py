@@ -11,7 +11,8 @@ import loopjax.tensor as at
 from loopjax.ir.graph import Graph
 from loopjax.ir.printing import graph_text
 from loopjax.runtime import buckets
-from loopjax.shapes.padding import InputAxis, Pad
+from loopjax.shapes.padding.pad import pad
+from loopjax.shapes.padding.spec import InputAxis, Padding
 
 RNG = np.random.default_rng(0)
 
@@ -241,21 +242,21 @@ class TestErrors:
     )
     def test_sizes(self, make, values, error, policy, everything):
         f = loopjax.function([X, Y], make(), on_unused_input="ignore", lengths=policy)
-        with pytest.raises(error, match=r"\[test_pad.py:\d+"):
+        with pytest.raises(error, match=r"\[test_padding.py:\d+"):
             f(*map(np.array, values))
 
     def test_sequences_that_are_too_short_are_named(self, everything):
         out, _ = loopjax.scan(lambda a, b: a + b, sequences=[X, Y], n_steps=N, name="two")
         f = loopjax.function([X, Y, N], out, lengths="padded")
         np.testing.assert_array_equal(f(np.ones(5), np.ones(3), 2), [2, 2])
-        message = r"^scan 'two': sequence 'y' has rows for 3 steps with taps \[0\], and 4 are asked for \[test_pad.py"
+        message = r"^scan 'two': sequence 'y' has rows for 3 steps with taps \[0\], and 4 are asked for \[test_pad"
         with pytest.raises(ValueError, match=message):
             f(np.ones(5), np.ones(3), 4)
 
     @pytest.mark.parametrize("policy", ["exact", "padded"])
     def test_a_negative_size(self, policy):
         f = loopjax.function([N], at.zeros(N), lengths=policy)
-        with pytest.raises(ValueError, match=r"negative.*\[test_pad.py:\d+"):
+        with pytest.raises(ValueError, match=r"negative.*\[test_padding.py:\d+"):
             f(-2)
 
     def test_lengths_that_only_the_run_knows_must_be_equal(self):
@@ -269,7 +270,7 @@ class TestErrors:
         f = loopjax.function([X, Y], total, updates={state: total})
         assert len(f.stages) == 1
         assert float(f(np.full(50, 3.0), np.full(50, 4.0))) == 7
-        with pytest.raises(ValueError, match=r"add: sizes that must be equal differ \[test_pad.py:\d+"):
+        with pytest.raises(ValueError, match=r"add: sizes that must be equal differ \[test_padding.py:\d+"):
             f(np.ones(50), np.ones(50))
         assert state.get_value() == 7, "a call that fails changes nothing"
 
@@ -299,13 +300,13 @@ class TestPolicy:
         f = loopjax.function([X, M], at.dot(M, X[:3]).sum() + X.sum())
         for n in range(3, 9):
             f(np.ones(n), np.ones((4, 3)))
-        assert f._variants.latest.pad.axes == (InputAxis(X, 0),)
+        assert f._variants.latest.padding.axes == (InputAxis(X, 0),)
 
     def test_what_needs_a_length_as_it_is_gets_no_room(self):
         f = loopjax.function([X], at.sort(X).cumsum())
         for n in range(2, 7):
             np.testing.assert_allclose(f(np.arange(n)[::-1] * 1.0), np.arange(n).cumsum())
-        assert f._variants.latest.pad.axes == ()
+        assert f._variants.latest.padding.axes == ()
         assert programs(f) == 5
 
     def test_explain_says_what_has_room_and_what_prevents_it(self):
@@ -316,7 +317,7 @@ class TestPolicy:
         report = loopjax.explain(f)
         assert report.room == "axis 0 of 'y'"
         assert len(report.exact) == 1
-        line = r"sort \[test_pad.py:\d+\] needs a length as it is: the program is compiled for each"
+        line = r"sort \[test_padding.py:\d+\] needs a length as it is: the program is compiled for each"
         assert re.search(line, str(report))
 
     def test_what_cannot_have_room_goes_on_without(self):
@@ -401,7 +402,7 @@ class TestPolicy:
 
 def test_the_pass_as_text():
     n = at.lscalar("n")
-    graph = Pad(values=(n,))(Graph([n], [at.arange(n).sum(), at.arange(n)]))
+    graph = pad(Graph([n], [at.arange(n).sum(), at.arange(n)]), Padding(values=(n,))).graph
     assert graph_text(graph).splitlines()[1:] == [
         "%0 = maximum(n, 0) : int64()",
         "%1 = capacity[fine=False](%0) : int64()",

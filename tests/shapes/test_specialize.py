@@ -6,7 +6,7 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 
-LINE = r" \[test_specialise.py:\d+\]$"
+LINE = r" \[test_specialize.py:\d+\]$"
 
 
 def draws(name, *parameters, **options):
@@ -103,7 +103,7 @@ class TestStatesOfAnotherShape:
         a, w = loopjax.shared(np.ones(2), name=name), at.dvector("w")
         _, updates = loopjax.scan(lambda: {a: w}, n_steps=3, name="grow")
         f = loopjax.function([w], updates=updates)
-        label = "shared variable 'W'" if name else r"the shared variable \[test_specialise.py:\d+\]"
+        label = "shared variable 'W'" if name else r"the shared variable \[test_specialize.py:\d+\]"
         message = rf"^scan 'grow': {label} starts as float64\(2,\) but step returns float64\(3,\)\. Start from.*{LINE}"
         with pytest.raises(ValueError, match=message):
             f(np.ones(3))

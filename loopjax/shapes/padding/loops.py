@@ -11,7 +11,8 @@ from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.scan import SAVE_ALL, BodyInputs, MapOutput, Parts, Recurrence, Scan, SequenceInput, StepResult
 from loopjax.ir.types import TensorType
 from loopjax.shapes.padding.rules import iota, taken
-from loopjax.shapes.padding.scope import LENGTH, OTHER, Axes, Axis, PaddingScope
+from loopjax.shapes.padding.scope import Axes, Axis, PaddingScope
+from loopjax.shapes.preconditions import LENGTH, OTHER
 
 Walk = Callable[[PaddingScope, Graph, Sequence[Variable]], list[Variable]]
 """Rewrites a region's nodes, given what stands for its inputs; what stands for its outputs."""

@@ -8,7 +8,8 @@ from typing import Any
 from loopjax.ir.graph import Apply, Constant, Variable
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.scan import Scan
-from loopjax.shapes.padding.scope import LENGTH, OTHER, Axis, PaddingScope, plain
+from loopjax.shapes.padding.scope import Axis, PaddingScope, plain
+from loopjax.shapes.preconditions import LENGTH, OTHER
 
 Rule = Callable[[PaddingScope, Apply, list[Variable]], Variable]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from loopjax.ir.graph import Apply, Constant, Op, Variable, toposort
 from loopjax.ir.lengths import compute, is_shape, leaves_of
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.types import TensorType
-from loopjax.shapes.padding import Fallback
+from loopjax.shapes.padding.spec import ExactLengthOp
+from loopjax.shapes.preconditions import LENGTH, OTHER, Precondition, RuntimeAssertion
 from loopjax.trace.convert import constant
 
 Length = Variable | int
@@ -35,48 +36,6 @@ class Axis:
 
 Axes = Mapping[int, Axis]
 
-UNBOUNDED = 2**62
-"""More than any length."""
-
-LENGTH, OTHER = "<length>", "<other>"
-"""What stands in messages for two lengths that are compared."""
-
-
-class Claim(NamedTuple):
-    """What must hold of two lengths, which only a run can tell: ``holds`` is a bool scalar."""
-
-    holds: Variable
-    message: str
-
-
-class Requirement(NamedTuple):
-    """What must hold of two lengths that a call's arguments say: ``==``, ``>=`` or ``<=``. ``error`` is ``index`` or
-    ``value``."""
-
-    length: Variable
-    other: Variable
-    relation: str
-    error: str
-    message: str
-    place: str
-
-    def bounds(self, other: int) -> tuple[int, int]:
-        """The least and the greatest length that this admits."""
-        return (
-            -UNBOUNDED if self.relation == "<=" else other,
-            UNBOUNDED if self.relation == ">=" else other,
-        )
-
-    def verify(self, length: int, other: int) -> None:
-        """Raises ``IndexError`` or ``ValueError`` where it does not hold."""
-        if {"==": length == other, ">=": length >= other, "<=": length <= other}[self.relation]:
-            return
-        kind = IndexError if self.error == "index" else ValueError
-        message = self.message
-        if LENGTH not in message:
-            message = f"{message}: {LENGTH} {self.relation} {OTHER} does not hold"
-        raise kind(message.replace(LENGTH, str(length)).replace(OTHER, str(other)) + self.place)
-
 
 @dataclass
 class Lengths:
@@ -86,11 +45,11 @@ class Lengths:
     device: bool
     filling: str = "row 0"
     fine: bool = False
-    fallbacks: dict[Fallback, None] = field(default_factory=dict)
+    exact_ops: dict[ExactLengthOp, None] = field(default_factory=dict)
     exact: set[Variable] = field(default_factory=set)
     """Inputs on which a length that some op needs as it is depends."""
-    claims: list[Claim] = field(default_factory=list)
-    requirements: dict[Requirement, None] = field(default_factory=dict)
+    assertions: list[RuntimeAssertion] = field(default_factory=list)
+    preconditions: dict[Precondition, None] = field(default_factory=dict)
     _equal: dict[Variable, Variable] = field(default_factory=dict)
 
     def unite(self, one: Variable, other: Variable) -> None:
@@ -260,8 +219,8 @@ class PaddingScope:
             return outer is not None and self.parent.require(relation, *outer, message, error)
         if not (self._before(length) and self._before(other)):
             return False
-        requirement = Requirement(length, other, relation, error, message, where(self.sources))
-        self.lengths.requirements[requirement] = None
+        precondition = Precondition(length, other, relation, error, message, where(self.sources))
+        self.lengths.preconditions[precondition] = None
         if relation == "==":
             self.lengths.unite(length, other)
         return True
@@ -282,7 +241,7 @@ class PaddingScope:
             return True
         holds = self.emit({"==": "eq", "<=": "le", ">=": "ge"}[relation], length, other)
         said = message.replace(LENGTH, "more").replace(OTHER, "fewer")
-        self.lengths.claims.append(Claim(holds, said + where(self.sources)))
+        self.lengths.assertions.append(RuntimeAssertion(holds, said + where(self.sources)))
         if relation == "==":
             self.lengths.unite(length, other)
         return True
@@ -376,7 +335,7 @@ class PaddingScope:
     def need(self, length: Variable) -> None:
         """Remembers that the op at hand needs a length as it is."""
         stage = not self.known(length)
-        self.lengths.fallbacks[Fallback(self.op, self.sources, stage)] = None
+        self.lengths.exact_ops[ExactLengthOp(self.op, self.sources, stage)] = None
         if not stage:
             self.lengths.exact.update(self.leaves(length))
 

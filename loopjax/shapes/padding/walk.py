@@ -1,4 +1,4 @@
-"""What the pass ``pad`` does to a graph: its nodes are rewritten one after the other, in order."""
+"""The walk that pads a graph: its nodes are rewritten one after the other, in order."""
 
 from __future__ import annotations
 
@@ -10,63 +10,43 @@ from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.ir.types import TensorType
-from loopjax.shapes.padding import (
-    InputAxis,
-    Pad,
-    Padded,
-    index,  # noqa: F401 - registers its rules
-)
+from loopjax.shapes.padding import index  # noqa: F401 - registers its rules
 from loopjax.shapes.padding.derivatives import Linear, padded_pullback, padded_region
 from loopjax.shapes.padding.loops import padded_scan
 from loopjax.shapes.padding.rules import padded_call
 from loopjax.shapes.padding.scope import Axis, Lengths, PaddingScope
+from loopjax.shapes.padding.spec import InputAxis, Padded, Padding
 
 
-def padded(pad: Pad, graph: Graph) -> Padded:
-    """The graph with room for what varies, every output cut to its length, and what a call must know of it."""
-    if not (pad.values or pad.axes or pad.device) and not _may_vary(graph):
-        return Padded(graph, (), False, (), frozenset(), (), ())
-    counts = {one: Variable(TensorType("int64"), name=f"rows of {one.variable.name or 'an input'}") for one in pad.axes}
+def padded(graph: Graph, padding: Padding) -> Padded:
+    """The padded graph, every output cut to its length, and what a call must know of it."""
+    counts = {
+        one: Variable(TensorType("int64"), name=f"rows of {one.variable.name or 'an input'}") for one in padding.axes
+    }
     differentiated = any(isinstance(node.op, Differentiated) for node in graph.applies)
     # A gradient relies on valid rows past the count: nothing times NaN is NaN.
     filling = "poison" if config.poison and not differentiated else "row 0"
     level = PaddingScope(
-        Lengths((*pad.values, *counts.values()), pad.device, filling, fine=differentiated),
-        differentiated=pad.differentiated,
+        Lengths((*padding.values, *counts.values()), padding.device, filling, fine=differentiated),
+        differentiated=padding.differentiated,
     )
     for one, count in counts.items():
         room = level.emit("dim", one.variable, axis=one.axis)
         level.note(one.variable, {**level.of(one.variable), one.axis: Axis(count, room)})
     outputs = [level.cut(one) for one in _walk(level, graph, graph.inputs)]
     needed = level.lengths.exact
-    exact: list[Variable | InputAxis] = [one for one in pad.values if one in needed]
+    exact: list[Variable | InputAxis] = [one for one in padding.values if one in needed]
     exact += [one for one, count in counts.items() if count in needed]
-    claims = tuple(level.lengths.claims)
-    padded = Graph([*graph.inputs, *counts.values()], [*outputs, *(claim.holds for claim in claims)])
-    requirements = tuple(level.lengths.requirements)
+    assertions = tuple(level.lengths.assertions)
     return Padded(
-        padded,
-        pad.axes,
+        Graph([*graph.inputs, *counts.values()], [*outputs, *(one.holds for one in assertions)]),
+        padding.axes,
         differentiated,
-        tuple(level.lengths.fallbacks),
+        tuple(level.lengths.exact_ops),
         frozenset(exact),
-        claims,
-        requirements,
+        assertions,
+        tuple(level.lengths.preconditions),
     )
-
-
-def _may_vary(graph: Graph, inner: bool = False) -> bool:
-    """Whether lengths may vary though those of a call do not: what only a run decides, or, in a region (``inner``),
-    anything that is no number."""
-    for node in graph.applies:
-        op = node.op
-        if isinstance(op, Scan) and (op.until or (inner and op.n_steps is None)):
-            return True
-        if isinstance(op, TableOp) and (op.row == "nonzero" or (inner and op.length_inputs(len(node.inputs)))):
-            return True
-        if any(_may_vary(region, inner=True) for region in op.regions):
-            return True
-    return False
 
 
 def _walk(level: PaddingScope, graph: Graph, inputs: Sequence[Variable]) -> list[Variable]:
