@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from loopjax.ir.graph import Graph, Op
+from loopjax.ir.monoid import MONOIDS, Monoid, MonoidName
 from loopjax.ir.plan import LoopPlan
 from loopjax.ir.schedule import Schedule
 from loopjax.ir.types import TensorType
@@ -98,7 +99,7 @@ class MapOutput:
     name: str = field(default="", compare=False)
 
 
-AccumulatorKind = Literal["sum", "prod", "max", "min", "any", "all", "logsumexp", "argmax", "argmin", "at"]
+AccumulatorKind = MonoidName | Literal["at"]
 
 
 class Accumulator(NamedTuple):
@@ -114,6 +115,11 @@ class Accumulator(NamedTuple):
     dtype: str
     step: int = 0
     some: bool = False
+
+    @property
+    def monoid(self) -> Monoid | None:
+        """The reduction; ``None`` for the value of one step."""
+        return MONOIDS.get(self.kind)
 
 
 class Parts(NamedTuple):

@@ -20,7 +20,6 @@ from loopjax.rewrite.block_sampling import drawn_ahead
 from loopjax.rewrite.cost_model import cost, is_pointwise, size_bytes
 from loopjax.rewrite.gpu_unroll import CARRIED, steps_per_launch
 from loopjax.rewrite.linear_recurrence import linear_parts, names
-from loopjax.rewrite.reduction_fusion import LINEAR
 from loopjax.rewrite.remat import LEAST_BYTES, is_cheap, store_products
 from loopjax.rewrite.target import Derivative, Target, within
 from loopjax.rewrite.unroll import steps_per_iteration
@@ -38,9 +37,6 @@ loop on a GPU: at 8 us each, as they took before several were one iteration."""
 
 REPORTS = 100
 """Words to a progress bar in a whole loop; where its length is not known, steps from one to the next."""
-
-WHOLE_FOLDS = frozenset(("sum", "prod", "max", "min", "at"))
-"""Folds that a stack of all steps has too."""
 
 CHILDREN = 16
 """Children of a node, at most: more make skipping and storing a level dearer, fewer make more levels."""
@@ -180,8 +176,8 @@ def carried_bytes(op: Scan, storage: tuple[History, ...]) -> int:
     step = op.results([variable.type for variable in op.body.outputs])
     values = [*step.recurrences, *step.maps]
     pasts = [type for type, history in zip(values, storage, strict=True) for _ in range(_rows_held(history))]
-    accumulators = [values[fold.output].with_dtype(fold.dtype) for fold in op.accumulators if fold.kind not in LINEAR]
-    return size_bytes([*pasts, *step.states, *accumulators])
+    kept = [fold for fold in op.accumulators if fold.monoid is None or fold.monoid.keeps_steps]
+    return size_bytes([*pasts, *step.states, *(values[fold.output].with_dtype(fold.dtype) for fold in kept)])
 
 
 def _rows_held(history: History) -> int:
@@ -301,7 +297,7 @@ def _linear(op: Scan, n_steps: int, target: Target, plan: LoopPlan) -> LoopPlan 
     """
     truncated = plan.derivative != "none" and op.truncate_gradient > 0
     plain = all(output.saved.every == 1 and output.saved.steps is None for output in op.outputs) and all(
-        fold.kind in WHOLE_FOLDS for fold in op.accumulators
+        fold.monoid is None or fold.monoid.reduce is not None for fold in op.accumulators
     )
     if "linear_recurrence" not in target or target.on_cpu or n_steps < PARALLEL_STEPS or truncated or not plain:
         return None

@@ -19,13 +19,13 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, copy_node, dependents
+from loopjax.ir.monoid import REDUCTIONS
 from loopjax.ir.op import TableOp
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import MapOutput, Scan
 from loopjax.rewrite.cpu_kernels import is_cheap
 from loopjax.rewrite.demand import may_vary, reads_few, rows_of
 from loopjax.rewrite.driver import map_regions, settled
-from loopjax.rewrite.reduction_fusion import KINDS
 from loopjax.rewrite.scan_builder import Capture, MapSlot, ScanBuilder, scan_builder
 from loopjax.rewrite.target import Target
 
@@ -118,7 +118,7 @@ def _reached(stacks: Iterable[Variable], graph: Graph) -> dict[Variable, None]:
 
 def _is_reduction(node: Apply) -> bool:
     op = node.op
-    if not isinstance(op, TableOp) or op.row not in KINDS or op.row == "logsumexp":
+    if not isinstance(op, TableOp) or op.row not in REDUCTIONS or op.row == "logsumexp":
         return False
     axis = op.arguments["axis"]
     return axis == 0 or (isinstance(axis, tuple) and 0 in axis)

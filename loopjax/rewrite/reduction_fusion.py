@@ -10,33 +10,15 @@ import jax.numpy as jnp
 
 from loopjax.ir.autodiff import Differentiated, Linearize
 from loopjax.ir.graph import Apply, Graph, Op, Variable, dependents
+from loopjax.ir.monoid import MONOIDS, REDUCTIONS, sum_dtype
 from loopjax.ir.op import Entry, TableOp, table_op
 from loopjax.ir.public_ops import ops
-from loopjax.ir.scan import Accumulator, AccumulatorKind, MapOutput, SavedSteps, Scan
+from loopjax.ir.scan import Accumulator, MapOutput, SavedSteps, Scan
 from loopjax.rewrite.cost_model import is_small
 from loopjax.rewrite.demand import may_vary, reads_few, rows_of
 from loopjax.rewrite.driver import map_regions, settled
 from loopjax.rewrite.scan_builder import AccumulatorSlot, MapSlot, RecurrenceSlot, ScanBuilder, scan_builder
 from loopjax.rewrite.target import Target
-
-KINDS: dict[str, AccumulatorKind] = {
-    "sum": "sum",
-    "mean": "sum",
-    "prod": "prod",
-    "max": "max",
-    "min": "min",
-    "any": "any",
-    "all": "all",
-    "logsumexp": "logsumexp",
-    "argmax": "argmax",
-    "argmin": "argmin",
-}
-"""What each reduction gathers."""
-
-LINEAR = frozenset({"sum", "any", "all", "argmax", "argmin"})
-"""What is gathered under a derivative, too, of a loop whose length is known: the gradient of a sum needs none of its
-terms, and of the others there is none. Equal extremes share a gradient, which only a reduction of all of them at once
-can see; those of products and of ``logsumexp`` would store more a step than the stack does."""
 
 LARGE = 2**25
 """Bytes of a stack from which ``logsumexp`` is gathered. Each step takes an ``exp`` of its own then, which costs more
@@ -144,7 +126,7 @@ class FuseSizedReductions:
                 may = set() if op.truncate_gradient >= 0 else {one.weights for one in accumulators}.difference(after)
                 accumulators = [one for one in accumulators if one.weights is None or one.weights in may]
             accumulators = [one for one in accumulators if one.fold.kind != "logsumexp" or stack.type.bytes >= LARGE]
-            if self._differentiated and not all(one.fold.kind in LINEAR for one in accumulators):
+            if self._differentiated and any(MONOIDS[one.fold.kind].keeps_steps for one in accumulators):
                 continue
             done = {one.through or one.reader for one in accumulators}
             if accumulators and all(reads_few(reader, stack) for reader in readers if reader not in done):
@@ -192,16 +174,18 @@ def fold_of(reader: Apply, stack: Variable, position: int) -> Accumulator | None
     if op.row == "index":
         step = _step(op)
         return None if step is None else Accumulator(position, "at", stack.dtype, step)
-    if op.row not in KINDS:
+    if op.row not in REDUCTIONS:
         return None
-    kind, axis = KINDS[op.row], op.arguments["axis"]
-    if kind in ("argmax", "argmin"):
+    monoid, axis = REDUCTIONS[op.row], op.arguments["axis"]
+    if monoid.name in ("argmax", "argmin"):
         alone = axis == 0 or (axis is None and stack.ndim == 1)
-        return Accumulator(position, kind, "int64", some=True) if alone and not _is_complex(stack.dtype) else None
+        return (
+            Accumulator(position, monoid.name, "int64", some=True) if alone and not _is_complex(stack.dtype) else None
+        )
     dtype = op.arguments["dtype"]
     if 0 not in axis or (op.row in ("mean", "logsumexp") and not _is_real(dtype)):
         return None
-    return Accumulator(position, kind, wide(dtype), some=kind in ("max", "min"))
+    return Accumulator(position, monoid.name, sum_dtype(dtype), some=monoid.needs_elements)
 
 
 def _is_real(dtype: str) -> bool:
@@ -210,11 +194,6 @@ def _is_real(dtype: str) -> bool:
 
 def _is_complex(dtype: str) -> bool:
     return bool(jnp.issubdtype(dtype, jnp.complexfloating))
-
-
-def wide(dtype: str) -> str:
-    """The dtype in which so many numbers of ``dtype`` are added."""
-    return "float32" if dtype in ("float16", "bfloat16") else dtype
 
 
 def _step(op: TableOp) -> int | None:
@@ -272,7 +251,7 @@ def _product(reader: Apply, array: Variable, axis: int, position: int) -> Found 
     else:
         sums = array.ndim <= 2 and axis == max(array.ndim - 2, 0)
     dtype = reader.outputs[0].dtype
-    return Found(reader, Accumulator(position, "sum", wide(dtype)), weights) if sums else None
+    return Found(reader, Accumulator(position, "sum", sum_dtype(dtype)), weights) if sums else None
 
 
 def _folded(node: Apply, accumulators: list[Found]) -> Mapping[Variable, Variable]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from loopjax.ir.graph import Constant
+from loopjax.ir.monoid import element
 
 
 @dataclass(frozen=True)
@@ -38,18 +40,6 @@ class Semiring:
         return None if value is None else Constant(np.asarray(value, jnp.dtype(dtype)))
 
 
-def _least(dtype: Any) -> Any:
-    if dtype == np.bool_:
-        return False
-    return -np.inf if jnp.issubdtype(dtype, jnp.floating) else np.iinfo(dtype).min
-
-
-def _most(dtype: Any) -> Any:
-    if dtype == np.bool_:
-        return True
-    return np.inf if jnp.issubdtype(dtype, jnp.floating) else np.iinfo(dtype).max
-
-
 def _float_infinity(sign: int) -> Any:
     return lambda dtype: sign * np.inf if jnp.issubdtype(dtype, jnp.floating) else None
 
@@ -58,8 +48,8 @@ _VALUES: dict[str, Any] = {
     "0": lambda dtype: 0,
     "1": lambda dtype: 1,
     "all ones": lambda dtype: True if dtype == np.bool_ else np.iinfo(dtype).max if dtype.kind == "u" else -1,
-    "least": _least,
-    "most": _most,
+    "least": partial(element, "least"),
+    "most": partial(element, "greatest"),
     "-inf": _float_infinity(-1),
     "inf": _float_infinity(1),
 }

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Graph, Variable, copy_node
+from loopjax.ir.monoid import REDUCTIONS
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.rewrite.driver import map_regions, settled
-from loopjax.rewrite.reduction_fusion import KINDS
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _may_move(reader: Apply) -> bool:
     if op.row == "index":
         first = next((entry for entry in op.arguments["pattern"] if entry[0] != "new"), ("new",))
         return first[0] in ("int", "slice")
-    return op.row in KINDS and op.arguments["axis"] not in (None, ()) and 0 in _axes(op)
+    return op.row in REDUCTIONS and op.arguments["axis"] not in (None, ()) and 0 in _axes(op)
 
 
 def _axes(op: TableOp) -> tuple[int, ...]:

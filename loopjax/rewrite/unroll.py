@@ -54,8 +54,8 @@ SMALL = 1024
 ROW_BYTES, STACK_BYTES = 32, 44
 """What XLA counts for places: beside its own bytes, of each row that is read, and of each that is written."""
 
-ACCUMULATED, MANY = frozenset(("sum", "prod", "max", "min")), 32
-"""Folds beside which several steps pay, and values from which on."""
+MANY = 32
+"""Values from which on several steps pay beside accumulators of numbers."""
 
 FEW = 256
 """Values up to which steps that read the carry alone are written out as more ops."""
@@ -107,10 +107,8 @@ def _of_elementwise(op: Scan, types: list[TensorType], stacked: list[TensorType]
 def _of_folds(op: Scan, types: list[TensorType], cheap: bool) -> int:
     """XLA on CPU up to jaxlib 0.10 adds float64 arrays in small parts that go through the stack, and waits for each,
     unless more is done to them in one kernel (openxla/xla#42432)."""
-    if (
-        any(fold.kind not in ACCUMULATED for fold in op.accumulators)
-        or max(math.prod(one.sizes) for one in types) < MANY
-    ):
+    of_numbers = all(fold.monoid is not None and fold.monoid.reduce is not None for fold in op.accumulators)
+    if not of_numbers or max(math.prod(one.sizes) for one in types) < MANY:
         return 1
     if not cheap:
         return 4

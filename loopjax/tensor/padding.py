@@ -9,14 +9,12 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from loopjax.ir.lengths import capacity
+from loopjax.ir.monoid import Element, element
 from loopjax.ir.op import register
 from loopjax.ir.types import Shape, TensorType, fill_value, unwritten
-
-Filling = Literal["zero", "one", "least", "greatest"]
 
 
 def _counts(x: Any, count: Any, axis: int) -> Any:
@@ -34,20 +32,8 @@ def _fill_run(x: Any, count: Any, axis: int, value: Literal["row 0", "poison"]) 
     return jnp.where(_counts(x, count, axis), x, first)
 
 
-def _mask_run(x: Any, count: Any, axis: int, value: Filling) -> Any:
-    return jnp.where(_counts(x, count, axis), x, jnp.asarray(_filling(x.dtype, value), x.dtype))
-
-
-def _filling(dtype: Any, value: Filling) -> Any:
-    """The element of a dtype that a reduction does not feel."""
-    if value in ("zero", "one"):
-        return int(value == "one")
-    sign = 1 if value == "greatest" else -1
-    if dtype == jnp.bool_:
-        return sign > 0
-    if jnp.issubdtype(dtype, jnp.inexact):
-        return sign * jnp.inf
-    return np.iinfo(dtype).max if sign > 0 else np.iinfo(dtype).min
+def _mask_run(x: Any, count: Any, axis: int, value: Element) -> Any:
+    return jnp.where(_counts(x, count, axis), x, jnp.asarray(element(value, x.dtype), x.dtype))
 
 
 def _resize_run(x: Any, lengths: tuple[int], axis: int) -> Any:

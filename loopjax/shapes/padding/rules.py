@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from loopjax.ir.graph import Apply, Constant, Variable
+from loopjax.ir.monoid import MONOIDS, sum_dtype
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.scan import Scan
 from loopjax.shapes.padding.scope import Axis, PaddingScope, plain
@@ -254,29 +255,17 @@ def _left(level: PaddingScope, node: Apply, x: Variable) -> dict[int, Axis]:
     return {place: level.of(x)[axis] for place, axis in enumerate(kept) if axis in level.of(x) and axis not in gone}
 
 
-NEUTRAL: Mapping[str, str] = {
-    "sum": "zero",
-    "prod": "one",
-    "max": "least",
-    "min": "greatest",
-    "any": "zero",
-    "all": "one",
-    "logsumexp": "least",
-}
-"""What a reduction does not feel."""
-
-
-@rule(*NEUTRAL)
+@rule(*(name for name in MONOIDS if name not in ("argmax", "argmin")))
 def _reduce(level: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     x, row = inputs[0], node.op.name
     if row == "logsumexp" and not x.type.is_float:
         x = level.note(level.emit("cast", x, dtype=plain(node.op)["dtype"]), level.of(x))
     if row in ("any", "all") and x.dtype != "bool":
         x = level.note(level.emit("neq", x, level.emit("cast", level.scalar(0), dtype=x.dtype)), level.of(x))
-    if row in ("max", "min"):
+    if MONOIDS[row].needs_elements:
         _require_rows(level, node, x)
     axes = _left(level, node, x)
-    return level.note(level.apply(node.op, level.masked(x, _axes_of(node, x), NEUTRAL[row]))[0], axes)
+    return level.note(level.apply(node.op, level.masked(x, _axes_of(node, x), MONOIDS[row].identity))[0], axes)
 
 
 def _require_rows(level: PaddingScope, node: Apply, x: Variable) -> None:
@@ -300,13 +289,13 @@ def _mean(level: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     over = _axes_of(node, x)
     if not any(axis in level.of(x) for axis in over):
         return level.note(level.apply(node.op, x)[0], _left(level, node, x))
-    low = arguments["dtype"] in ("float16", "bfloat16")
-    wide = "float32" if low else arguments["dtype"]
+    wide = sum_dtype(arguments["dtype"])
     op = table_op("sum", **{**arguments, "dtype": wide})
-    total = level.apply(op, level.masked(x, over, "zero"))[0]
+    total = level.apply(op, level.masked(x, over, MONOIDS["sum"].identity))[0]
     number = level.emit("cast", _elements(level, x, over), dtype=wide)
     mean = level.emit("true_div", total, number)
-    return level.note(level.emit("cast", mean, dtype=arguments["dtype"]) if low else mean, _left(level, node, x))
+    mean = mean if wide == arguments["dtype"] else level.emit("cast", mean, dtype=arguments["dtype"])
+    return level.note(mean, _left(level, node, x))
 
 
 def _elements(level: PaddingScope, x: Variable, axes: Sequence[int]) -> Variable:
