@@ -14,6 +14,7 @@ import numpy as np
 from loopjax.errors import Source, located, user_source, where
 from loopjax.ir.methods import Methods
 from loopjax.ir.public_ops import public_op
+from loopjax.ir.traits import Trait
 from loopjax.ir.types import TensorType, dtype_name
 
 
@@ -24,6 +25,10 @@ class Op:
     @property
     def name(self) -> str:
         return type(self).__name__.lower()
+
+    def has(self, *traits: Trait) -> bool:
+        """True where the op has at least one of these traits."""
+        return False
 
     @property
     def subject(self) -> str:

@@ -8,15 +8,13 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from loopjax.ir.graph import Op
+from loopjax.ir.traits import Trait, with_implied
 from loopjax.ir.types import Shape, TensorType
 
 Entry = tuple[Any, ...]
 """One entry of an index pattern: ``("int", i)``, ``("slice", a, b, c)`` with ``None`` or positions in
 ``lengths``, ``("new",)``, or ``("at",)``, which takes the next index input, an integer scalar or array."""
 
-
-Trait = Literal["pointwise", "reduce", "index", "opaque"]
-"""How an op treats its axes: one value for one value; folding some; picking; or anything else."""
 
 Operands = Literal["as is", "common", "float", "branches"]
 
@@ -35,44 +33,42 @@ def whole_shapes(*types: TensorType, **params: Any) -> Sequence[Sequence[Shape]]
 
 
 class Reparametrization(NamedTuple):
-    """How numbers of one distribution are made of those of another, which has no parameters.
+    """A draw as a parameter-free base draw and an elementwise transform of it (Kingma and Welling 2014).
 
-    ``of`` names the row that draws those, in the dtype of the result or, ``as_parameters``, in theirs.
-    ``by(do, draws, *parameters)`` is what becomes of them: elementwise, of arrays and of variables alike, by operators
-    and by ``do(name, x)`` for a row of the table.
+    ``base`` names the op that draws, in the dtype of the result or, ``as_parameters``, in that of the parameters.
+    ``transform(do, draws, *parameters)`` works on arrays and on variables alike: it uses operators, and
+    ``do(name, x)`` for an op of the table.
     """
 
-    of: str
-    by: Callable[..., Any]
+    base: str
+    transform: Callable[..., Any]
     as_parameters: bool = False
 
-    def dtype(self, own: str, parameter: str) -> str:
-        """That in which is drawn, for a result of dtype ``own`` and a first parameter of that dtype."""
-        return parameter if self.as_parameters else own
+    def dtype(self, result: str, parameter: str) -> str:
+        """The dtype of the base draw, from those of the result and of the first parameter."""
+        return parameter if self.as_parameters else result
 
 
 @dataclass(frozen=True)
 class OpDef:
-    """A row of the op table.
+    """An entry of the op table.
 
     ``run`` takes arrays and then the parameters by keyword; ``None`` where ``lower/`` has a rule of its own.
     ``infer`` takes types and the same keywords. ``operands`` says to what dtype the inputs are cast before ``run``:
-    left ``as is``, brought to their ``common`` dtype, to the common ``float`` dtype, or common but for the first
+    left ``as is``, brought to their ``common`` dtype, to the common ``float`` dtype, or common except for the first
     (``branches``). A parameter called ``lengths``, a tuple, may hold ``None``: each such hole is filled by one more
-    input, an integer scalar, from the end of the inputs, which must be known before compiling. ``broadcasts`` says
-    which shapes stretch to one another: only a size known to be 1 when the graph is built may. ``moved``, of a row that
-    draws random numbers: how it does so, where that is from numbers of another row. ``loops``: whether JAX runs a loop
-    for it, so that XLA compiles each occurrence for long.
+    input, an integer scalar, from the end of the inputs, which must be a number before compiling. ``broadcasts`` says
+    which shapes stretch to one another: only a size known to be 1 when the graph is built may. ``reparametrization``,
+    of an op that draws random numbers: how to draw from a base distribution, where there is one.
     """
 
     name: str
     run: Callable[..., Any] | None
     infer: Callable[..., TensorType | tuple[TensorType, ...]]
-    trait: Trait = "opaque"
+    traits: frozenset[Trait] = frozenset()
     operands: Operands = "as is"
     broadcasts: Broadcasts = no_shapes
-    moved: Reparametrization | None = None
-    loops: bool = False
+    reparametrization: Reparametrization | None = None
 
 
 OP_TABLE: dict[str, OpDef] = {}
@@ -83,18 +79,19 @@ def register(
     name: str,
     run: Callable[..., Any] | None,
     infer: Callable[..., TensorType | tuple[TensorType, ...]],
-    trait: Trait = "opaque",
+    *traits: Trait,
     operands: Operands = "as is",
     broadcasts: Broadcasts | None = None,
-    moved: Reparametrization | None = None,
-    loops: bool = False,
+    reparametrization: Reparametrization | None = None,
 ) -> None:
-    """Adds a row to the op table; all inputs of a pointwise op broadcast. Raises ``ValueError`` where the name is
-    taken."""
+    """Add an op to the table, with the traits given and those they imply; all inputs of a pointwise op broadcast.
+
+    Raises ``ValueError`` where the name is taken.
+    """
     if name in OP_TABLE:
         raise ValueError(f"op {name!r} is registered already")
-    together = broadcasts or (whole_shapes if trait == "pointwise" else no_shapes)
-    OP_TABLE[name] = OpDef(name, run, infer, trait, operands, together, moved, loops)
+    together = broadcasts or (whole_shapes if "pointwise" in traits else no_shapes)
+    OP_TABLE[name] = OpDef(name, run, infer, with_implied(traits), operands, together, reparametrization)
 
 
 def computed(name: str, *arrays: Any, **params: Any) -> Any:
@@ -122,6 +119,9 @@ class TableOp(Op):
     @property
     def definition(self) -> OpDef:
         return OP_TABLE[self.row]
+
+    def has(self, *traits: Trait) -> bool:
+        return not OP_TABLE[self.row].traits.isdisjoint(traits)
 
     def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
         given = len(types) - self._holes

@@ -40,11 +40,9 @@ class Repeats:
 def _is_plain(node: Apply) -> bool:
     """Whether an op runs by a function of its inputs alone, of which settings decide nothing."""
     op = node.op
-    return (
-        isinstance(op, TableOp)
-        and op.definition.run is not None
-        and (op.definition.trait != "opaque" or op.row == "dot")
-    )
+    if not isinstance(op, TableOp) or op.definition.run is None:
+        return False
+    return op.has("pointwise", "reduce") or op.row == "dot"
 
 
 def _key(node: Apply) -> tuple[TableOp, tuple[TensorType, ...]]:

@@ -12,6 +12,7 @@ from loopjax.config import config
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import Reparametrization, computed, register, table_op
 from loopjax.ir.public_ops import public_op
+from loopjax.ir.traits import Trait
 from loopjax.ir.types import KEY, Shape, TensorType, broadcast_shapes, dtype_name
 from loopjax.tensor.lengths import holes, size_list
 from loopjax.tensor.place import here
@@ -94,8 +95,9 @@ def distribution(
     def broadcasts(key: TensorType, *types: TensorType, lengths: Shape | None, dtype: str) -> list[list[Shape]]:
         return [[*batches(type.shape for type in types), *(() if lengths is None else (lengths,))]]
 
-    moved = sample if isinstance(sample, Reparametrization) else None
-    register(f"draw_{name}", run, infer, broadcasts=broadcasts, moved=moved, loops=loops)
+    reparametrization = sample if isinstance(sample, Reparametrization) else None
+    traits: list[Trait] = ["draw", "inner_loop"] if loops else ["draw"]
+    register(f"draw_{name}", run, infer, *traits, broadcasts=broadcasts, reparametrization=reparametrization)
     for label in (name, *aliases):
         DISTRIBUTIONS[label] = Distribution(name, parameters, synonyms or {}, discrete)
 
@@ -109,13 +111,13 @@ def standard(name: str, sample: Callable[..., Any]) -> str:
     def run(key: Any, lengths: tuple[int, ...], dtype: str) -> Any:
         return sample(key, lengths, dtype)
 
-    register(f"draw_{name}", run, infer)
+    register(f"draw_{name}", run, infer, "draw")
     return f"draw_{name}"
 
 
 def _moved(moved: Reparametrization, key: Any, values: tuple[Any, ...], shape: tuple[int, ...], dtype: str) -> Any:
-    draws = computed(moved.of, key, lengths=shape, dtype=moved.dtype(dtype, values[0].dtype.name))
-    return moved.by(computed, draws, *values).astype(dtype)
+    draws = computed(moved.base, key, lengths=shape, dtype=moved.dtype(dtype, values[0].dtype.name))
+    return moved.transform(computed, draws, *values).astype(dtype)
 
 
 def draw(name: str, key: Variable, values: dict[str, Any], size: Any, dtype: Any = None) -> Variable:
@@ -145,7 +147,7 @@ def _advance_type(key: TensorType) -> TensorType:
     return key
 
 
-register("advance", lambda key: jax.random.fold_in(key, LAST_STEP), _advance_type)
+register("advance", lambda key: jax.random.fold_in(key, LAST_STEP), _advance_type, "memory_bound")
 
 
 @public_op

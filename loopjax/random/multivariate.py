@@ -111,7 +111,7 @@ def _choice_run(key: Any, a: Any, *p: Any, lengths: Sizes, replace: bool) -> Any
     return jax.random.choice(key, a, lengths, replace, *p)
 
 
-register("draw_choice", _choice_run, _choice_type)
+register("draw_choice", _choice_run, _choice_type, "draw")
 
 
 def choice(key: Variable, a: Any, size: Any, replace: bool, p: Any) -> Variable:
@@ -128,7 +128,7 @@ def _permutation_type(key: TensorType, x: TensorType) -> TensorType:
     return TensorType(x.dtype, x.shape)
 
 
-register("draw_permutation", lambda key, x: jax.random.permutation(key, x), _permutation_type)
+register("draw_permutation", lambda key, x: jax.random.permutation(key, x), _permutation_type, "draw")
 
 
 def permutation(key: Variable, x: Any) -> Variable:

@@ -50,7 +50,7 @@ def walk(graph: Graph, past: Variable, rules: Rules) -> Affine | None:
 def _form_of(node: Apply, forms: Mapping[Variable, Affine], type: TensorType, rules: Rules) -> Affine | None:
     if not isinstance(node.op, TableOp) or len(node.outputs) != 1 or node.outputs[0].type != type:
         return None
-    if node.op.params and node.op.row not in ("dot", "matmul"):
+    if node.op.params and not node.op.has("matmul"):
         return None
     return rules.form(node.op.row, [forms.get(variable, variable) for variable in node.inputs])
 

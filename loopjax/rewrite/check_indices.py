@@ -15,7 +15,7 @@ def _same(type: TensorType, size: int, place: str) -> TensorType:
     return type
 
 
-register("in_bounds", None, _same, "pointwise")
+register("in_bounds", None, _same, "pointwise", "view", "may_fail")
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class CheckIndices:
 
     def __call__(self, graph: Graph) -> Graph:
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
-            if not isinstance(node.op, TableOp) or node.op.row not in ("index", "set", "inc"):
+            if not isinstance(node.op, TableOp) or not node.op.has("gather", "scatter"):
                 return None
-            first = 1 if node.op.row == "index" else 2
+            first = 1 if node.op.has("gather") else 2
             checked = list(inputs)
             for position, axis in enumerate(_axes(node.op), start=first):
                 size = inputs[0].type.sizes[axis]

@@ -28,7 +28,7 @@ import numpy as np
 from loopjax.ir.graph import Apply, Graph, Variable, toposort
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SavedSteps, Scan
-from loopjax.rewrite.cpu_kernels import is_cheap, kernel
+from loopjax.rewrite.cpu_kernels import kernel
 from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, scan_builder
 from loopjax.rewrite.target import Target
@@ -69,7 +69,7 @@ def _may_pair(op: Scan) -> bool:
     plain = not (op.until or op.progress or op.accumulators or op.maps or op.n_states or op.n_keys)
     lasts = all(one.saved.last is not None and one.saved.steps is None and one.saved.every == 1 for one in op.outputs)
     many = (op.n_steps is None or op.n_steps >= LEAST_STEPS) and 2 <= len(op.recurrences) <= MOST_STATES
-    return plain and lasts and many and all(map(is_cheap, op.body.applies))
+    return plain and lasts and many and all(node.op.has("cheap") for node in op.body.applies)
 
 
 class _State(NamedTuple):

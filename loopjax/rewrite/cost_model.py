@@ -10,7 +10,6 @@ from loopjax.ir.graph import Apply, Constant, Graph
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.ir.types import TensorType
-from loopjax.rewrite.reparametrize import is_draw
 
 OPS = 12
 """Elementwise ops up to which a body counts as small: of 32, 8 steps an iteration are 1.05 times as fast."""
@@ -27,7 +26,7 @@ class Cost(NamedTuple):
 def cost(body: Graph) -> Cost:
     """Of a sized region, run once."""
     flops = sum(_flops(node) for node in body.applies)
-    inside = [output.type for node in body.applies if not _is_fused(node) for output in node.outputs]
+    inside = [output.type for node in body.applies if not node.op.has("pointwise") for output in node.outputs]
     ends = [variable.type for variable in (*body.inputs, *body.outputs)]
     touched = size_bytes(ends) + 2 * size_bytes(inside)
     loops = [(node.op, cost(node.op.body)) for node in body.applies if isinstance(node.op, Scan)]
@@ -50,28 +49,15 @@ def _flops(node: Apply) -> int:
     values = sum(_size(output.type) for output in node.outputs)
     if not isinstance(op, TableOp) or isinstance(node.outputs[0], Constant):
         return inside + values
-    if op.row in ("dot", "matmul"):
+    if op.has("matmul"):
         return 2 * values * _size_of(node.inputs[0].type, [-1])
     if op.row == "tensordot":
         return 2 * values * _size_of(node.inputs[0].type, op.arguments["left"])
-    if op.row in DECOMPOSITIONS:
+    if op.has("cubic"):
         return values * _size_of(node.inputs[0].type, [-1])
-    if op.definition.trait == "reduce":
+    if op.has("reduce"):
         return sum(_size(variable.type) for variable in node.inputs)
-    return inside + (values if op.definition.trait == "pointwise" or is_draw(node) else 0)
-
-
-DECOMPOSITIONS = frozenset(
-    (
-        *("cholesky", "eigh", "eigvalsh", "svd", "qr", "solve", "solve_triangular", "matrix_inverse", "pinv", "lstsq"),
-        *("det", "slogdet", "expm", "matrix_power"),
-    )
-)
-"""Rows whose work grows with the third power of a matrix's rows."""
-
-
-def _is_fused(node: Apply) -> bool:
-    return isinstance(node.op, TableOp) and node.op.definition.trait == "pointwise"
+    return inside + (values if op.has("pointwise", "draw") else 0)
 
 
 def _size(type: TensorType) -> int:
@@ -89,4 +75,4 @@ def is_small(op: Scan) -> bool:
 
 def is_pointwise(body: Graph) -> bool:
     """Whether all that a step does is elementwise."""
-    return all(map(_is_fused, body.applies))
+    return all(node.op.has("pointwise") for node in body.applies)

@@ -6,23 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from loopjax.ir.graph import Apply
-from loopjax.ir.op import TableOp
-
-CHEAP = frozenset(
-    (
-        *("add", "sub", "mul", "neg", "true_div", "reciprocal", "sqr", "abs", "maximum", "minimum", "switch"),
-        *("identity", "cast", "sign", "and_", "or_", "xor", "invert", "logical_and", "logical_or", "logical_not"),
-        *("logical_xor", "eq", "neq", "lt", "le", "gt", "ge", "integer_pow", "clip_between", "relu", "second", "sqrt"),
-        *("complex", "real", "imag"),
-    )
-)
-"""Elementwise rows that one instruction or two compute."""
-
-
-def is_cheap(node: Apply) -> bool:
-    """Whether a node is elementwise and one instruction or two."""
-    return isinstance(node.op, TableOp) and node.op.row in CHEAP
-
 
 THREAD_COST, THREAD_BYTES = 100_000, 2**18
 """The work and the bytes of its result that XLA gives a thread at least, by its own account (openxla/xla,
@@ -63,4 +46,4 @@ class Kernel:
 def kernel(nodes: Iterable[Apply], touched: int, written: int) -> Kernel:
     """The kernel of elementwise nodes."""
     operations = list(nodes)
-    return Kernel(len(operations), sum(map(is_cheap, operations)), touched, written)
+    return Kernel(len(operations), sum(node.op.has("cheap") for node in operations), touched, written)

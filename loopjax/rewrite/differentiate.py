@@ -39,10 +39,6 @@ register("perturb", lambda x, index: x, _same, "pointwise")
 register("no_change", jnp.zeros_like, _as_it_is, "pointwise")
 
 
-REVERSE_ONLY = frozenset({"grad_clip"})
-"""Rows of the op table that cannot be differentiated in forward mode."""
-
-
 @dataclass(frozen=True)
 class FormDifferentiatedRegions:
     """Turns every ``Gradient`` and ``Jacobian`` into a pullback of a ``Linearize``, every ``Tangent`` into a
@@ -261,7 +257,7 @@ def _refuse_reverse_rules(path: Iterable[Apply], tangent: Apply) -> None:
     A gradient on the path has used that rule already.
     """
     for node in path:
-        if isinstance(node.op, TableOp) and node.op.row in REVERSE_ONLY:
+        if node.op.has("reverse_only"):
             raise UnsupportedError(
                 f"Rop{where(tangent.sources)} passes {node.op.name}{where(node.sources)}, which is no linear function "
                 f"of a tangent and has a gradient in reverse mode alone: use grad or Lop there"

@@ -26,7 +26,7 @@ def _parts_type(type: TensorType, sizes: tuple[int, ...], axis: int) -> tuple[Te
     return tuple(TensorType(type.dtype, (*type.shape[:axis], size, *type.shape[axis + 1 :])) for size in sizes)
 
 
-register("parts", _parts_run, _parts_type)
+register("parts", _parts_run, _parts_type, "memory_bound")
 """Slices that together are all: what flows back is joined. That of single slices is padded with zeros and added, which
 took 1.5 times as long for the gradient of an LSTM of one vector of 64 units."""
 

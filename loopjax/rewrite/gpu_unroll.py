@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from loopjax.ir.graph import Apply
 from loopjax.ir.jax_call import JaxCall
-from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.rewrite.cost_model import is_pointwise
 from loopjax.rewrite.target import Derivative
@@ -53,11 +52,7 @@ def steps_per_launch(op: Scan, n_steps: int | None, derivative: Derivative) -> i
 
 def _has_loop(node: Apply) -> bool:
     """Whether a node runs a loop of its own, which takes XLA as many times as long where it is written out."""
-    return (
-        bool(node.op.regions)
-        or isinstance(node.op, JaxCall)
-        or (isinstance(node.op, TableOp) and node.op.definition.loops)
-    )
+    return bool(node.op.regions) or isinstance(node.op, JaxCall) or node.op.has("inner_loop")
 
 
 def _most(op: Scan, derivative: Derivative) -> int:

@@ -13,12 +13,6 @@ from loopjax.rewrite.driver import map_regions
 from loopjax.rewrite.footprint import bytes_of
 from loopjax.rewrite.scan_builder import Capture, scan_builder
 
-VIEWS = frozenset(
-    ("alloc", "broadcast_to", "dimshuffle", "reshape", "transpose", "identity", "stored", "in_bounds", "specify_shape")
-)
-"""Rows that only repeat or turn what is there: XLA reads through them, so that they cost less in a step than the room
-for their result."""
-
 GROWTH = 2**16
 """Bytes of an elementwise result up to which it moves out however small its inputs are: a larger one would be read
 from memory at each step, where the inputs are in cache."""
@@ -83,7 +77,7 @@ def _invariant(op: Scan) -> set[Variable]:
 
 def _is_safe(node: Apply) -> bool:
     """Whether a node neither fails nor takes long where the loop would have run no step."""
-    return isinstance(node.op, TableOp) and node.op.row not in ("index", "set", "inc", "in_bounds")
+    return isinstance(node.op, TableOp) and not node.op.has("may_fail")
 
 
 def _border(body: Graph, fixed: set[Variable]) -> list[Variable]:
@@ -106,9 +100,8 @@ def _border(body: Graph, fixed: set[Variable]) -> list[Variable]:
 
 
 def _stays(node: Apply) -> bool:
-    if not isinstance(node.op, TableOp):
-        return False
-    if node.op.row in VIEWS:
+    """Test if recomputing a node in each step costs less than reading its result: XLA reads through views."""
+    if node.op.has("view"):
         return True
     size = bytes_of(node.outputs)
-    return node.op.definition.trait == "pointwise" and size > max(GROWTH, 2 * bytes_of(node.inputs))
+    return node.op.has("pointwise") and size > max(GROWTH, 2 * bytes_of(node.inputs))

@@ -7,9 +7,6 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from loopjax.ir.graph import Apply, Variable
-from loopjax.ir.op import TableOp
-
-PRODUCTS = frozenset(("dot", "matmul"))
 
 
 class Product(NamedTuple):
@@ -34,7 +31,7 @@ class Product(NamedTuple):
 def product(node: Apply, matrices: Collection[Variable]) -> Product | None:
     """A node as the product of something with one of ``matrices``: of two axes, and of the dtype of the other operand.
     The operand is a vector, or a matrix, or on the left any array."""
-    if not isinstance(node.op, TableOp) or node.op.row not in PRODUCTS:
+    if not node.op.has("matmul"):
         return None
     x, y = node.inputs
     if x.dtype != y.dtype or not x.type.is_float:

@@ -89,7 +89,7 @@ class DistributePrologue:
             else:
                 from_early = [variable for variable in node.inputs if variable in early]
                 grows = bytes_of(node.outputs[:1]) > bytes_of(from_early)
-                moves = bool(from_early) and node.op.definition.trait == "pointwise" and not grows
+                moves = bool(from_early) and node.op.has("pointwise") and not grows
             if moves:
                 early.update(node.outputs)
         return early

@@ -23,7 +23,6 @@ from loopjax.ir.monoid import REDUCTIONS
 from loopjax.ir.op import TableOp
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import MapOutput, Scan
-from loopjax.rewrite.cpu_kernels import is_cheap
 from loopjax.rewrite.demand import may_vary, reads_few, rows_of
 from loopjax.rewrite.driver import map_regions, settled
 from loopjax.rewrite.scan_builder import Capture, MapSlot, ScanBuilder, scan_builder
@@ -110,7 +109,7 @@ def _reached(stacks: Iterable[Variable], graph: Graph) -> dict[Variable, None]:
     pending = list(found)
     while pending and len(found) < MOST_REACHED:
         for reader in graph.readers.get(pending.pop(), []):
-            if is_cheap(reader) and reader.outputs[0] not in found:
+            if reader.op.has("cheap") and reader.outputs[0] not in found:
                 found.update(dict.fromkeys(reader.outputs))
                 pending += reader.outputs
     return found
@@ -136,7 +135,7 @@ def _term(
         if variable in stacks or variable not in reached:
             leaves[variable] = None
             continue
-        if made is None or not is_cheap(made) or variable.ndim != value.ndim or len(nodes) >= MOST_NODES:
+        if made is None or not made.op.has("cheap") or variable.ndim != value.ndim or len(nodes) >= MOST_NODES:
             return None
         nodes[made] = None
         pending += made.inputs

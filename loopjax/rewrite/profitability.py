@@ -9,8 +9,6 @@ from loopjax.ir.graph import Apply, Variable
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.scan import Scan
 from loopjax.rewrite.footprint import bytes_of
-from loopjax.rewrite.remat import PRODUCTS, is_cheap_op
-from loopjax.rewrite.reparametrize import is_draw
 from loopjax.rewrite.target import Target
 
 LEAST_STEPS = 4
@@ -39,18 +37,17 @@ def may_move(op: Scan) -> bool:
 
 def is_dear(node: Apply) -> bool:
     """Whether a node is a product, or costs more than to write its result, as a decomposition does."""
-    return isinstance(node.op, TableOp) and (node.op.row in PRODUCTS or not is_cheap_op(node.op))
+    return isinstance(node.op, TableOp) and not node.op.has("memory_bound")
 
 
 def pays(target: Target, node: Apply, n_steps: int) -> bool:
     """Whether a dear node is better done for all steps at once."""
     step = bytes_of(node.outputs)
-    if target.on_cpu and is_draw(node) and (step > MOST_STEP_DRAWN or step * n_steps > MOST_DRAWN):
+    if target.on_cpu and node.op.has("draw") and (step > MOST_STEP_DRAWN or step * n_steps > MOST_DRAWN):
         return False
     if step * n_steps > MOST_BYTES["cpu" if target.on_cpu else "gpu"]:
         return False
-    assert isinstance(node.op, TableOp)
-    if not target.on_cpu or node.op.row not in PRODUCTS:
+    if not target.on_cpu or not node.op.has("contraction"):
         return True
     return math.prod(node.outputs[0].type.sizes[:-1]) <= MOST_ROWS
 

@@ -236,7 +236,7 @@ def _is_transposition(node: Apply) -> bool:
 def _product(reader: Apply, array: Variable, axis: int, position: int) -> Found | None:
     """A reader that multiplies ``array``, whose ``axis`` is that of steps, with a vector over it."""
     op = reader.op
-    if not isinstance(op, TableOp) or op.row not in ("dot", "matmul", "tensordot"):
+    if not isinstance(op, TableOp) or not op.has("contraction"):
         return None
     if reader.inputs.count(array) != 1:
         return None

@@ -3,7 +3,7 @@
 A value that is cheap to compute costs less to compute again than to store and read back: a step's gradient reads it
 once, from memory that the loop has meanwhile filled many times over. A product is dear, and all that the gradient needs
 of it is the sum that it goes into, for the gradient of a sum needs none of its terms. So the sums of products are
-stored, and the rest is computed from them and the state. (What neither list has, such as an inner loop, a sort or a
+stored, and the rest is computed from them and the state. (What has neither trait, such as an inner loop, a sort or a
 draw, is as dear, and storing its result saves nothing: its own gradient needs what it computes within.)
 """
 
@@ -23,50 +23,22 @@ two cores: tanh of 16 values 1.1 times as long, of 64 and of one even, 1,000 0.8
 STATES_ALONE = PolicySchedule(jax.checkpoint_policies.nothing_saveable)
 """Each step stores the state that it is given, and all that it computes is computed again."""
 
-PRODUCTS = frozenset(("dot", "matmul", "tensordot"))
-
-MOVES = frozenset(
-    (
-        *("alloc", "arange", "broadcast_to", "diag", "diagonal", "dim", "dimshuffle", "eye", "inc", "join", "linspace"),
-        *(
-            "parts",
-            "put_window",
-            "repeat",
-            "reshape",
-            "roll",
-            "set",
-            "shape",
-            "specify_shape",
-            "tile",
-            "transpose",
-            "tril",
-        ),
-        *("triu", "window", "outer", "cumsum", "cumprod", "softmax", "log_softmax", "advance"),
-    )
-)
-"""Rows beside the pointwise ones, reductions and reads that cost about what it costs to write their result."""
-
 
 def _same(type: TensorType) -> TensorType:
     return type
 
 
-register("stored", None, _same, "pointwise")
+register("stored", None, _same, "pointwise", "view")
 
 
 def is_cheap(body: Graph) -> bool:
     """Whether a step can be computed again, but for its products, for about what storing it costs."""
-    return all(isinstance(node.op, TableOp) and is_cheap_op(node.op) for node in body.applies)
-
-
-def is_cheap_op(op: TableOp) -> bool:
-    """Whether an op is a product or costs about what it costs to write its result."""
-    return op.row in PRODUCTS or op.row in MOVES or op.definition.trait in ("pointwise", "reduce", "index")
+    return all(node.op.has("contraction", "memory_bound") for node in body.applies)
 
 
 def store_products(body: Graph) -> Graph:
     """The body with ``stored`` around each product, or the sum that it alone goes into."""
-    marked = {_sum_of(node.outputs[0], body) for node in body.applies if _is_product(node)}
+    marked = {_sum_of(node.outputs[0], body) for node in body.applies if node.op.has("contraction")}
     marked = {variable for variable in marked if variable in body.readers}
     if not marked:
         return body
@@ -78,10 +50,6 @@ def store_products(body: Graph) -> Graph:
         return Apply(table_op("stored"), [value], node.sources).outputs
 
     return body.rebuilt(transform=transform)
-
-
-def _is_product(node: Apply) -> bool:
-    return isinstance(node.op, TableOp) and node.op.row in PRODUCTS
 
 
 def _sum_of(variable: Variable, body: Graph) -> Variable:

@@ -11,7 +11,7 @@ from loopjax.ir.public_ops import ops
 
 def is_draw(node: Apply) -> bool:
     """Whether a node draws from a distribution."""
-    return isinstance(node.op, TableOp) and node.op.row.startswith("draw_")
+    return node.op.has("draw")
 
 
 def standard_draws(
@@ -21,7 +21,7 @@ def standard_draws(
     ``wanted``."""
 
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-        moved = node.op.definition.moved if isinstance(node.op, TableOp) else None
+        moved = node.op.definition.reparametrization if isinstance(node.op, TableOp) else None
         if moved is None or node.inputs[0] not in keys or bound.isdisjoint(node.inputs) or not wanted(node):
             return None
         return [_apart(node, moved, inputs)]
@@ -34,6 +34,6 @@ def _apart(node: Apply, moved: Reparametrization, inputs: Sequence[Variable]) ->
     key, *parameters = inputs
     (drawn,) = node.outputs
     dtype = moved.dtype(drawn.dtype, parameters[0].dtype)
-    draws = Apply(table_op(moved.of, lengths=drawn.type.sizes, dtype=dtype), [key], node.sources).outputs[0]
-    found: Variable = moved.by(lambda name, *args: ops[name](*args), draws, *parameters).astype(drawn.dtype)
+    draws = Apply(table_op(moved.base, lengths=drawn.type.sizes, dtype=dtype), [key], node.sources).outputs[0]
+    found: Variable = moved.transform(lambda name, *args: ops[name](*args), draws, *parameters).astype(drawn.dtype)
     return found

@@ -33,7 +33,6 @@ import numpy as np
 
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, toposort
-from loopjax.ir.op import TableOp
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import MapOutput, Scan, SequenceInput
 from loopjax.ir.schedule import Body, PolicySchedule, Schedule
@@ -150,7 +149,7 @@ def _common_shape(op: Scan) -> tuple[int, ...] | None:
     rows = [row for group in op.body_inputs(op.body.inputs).slices for row in group]
     if any(row.ndim for row in rows) or any(isinstance(value, Constant) and value.ndim for value in inside):
         return None
-    pointwise = all(isinstance(one.op, TableOp) and one.op.definition.trait == "pointwise" for one in op.body.applies)
+    pointwise = all(one.op.has("pointwise") for one in op.body.applies)
     return shape if pointwise else None
 
 

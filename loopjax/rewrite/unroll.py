@@ -44,7 +44,6 @@ from loopjax.ir.plan import History
 from loopjax.ir.scan import Scan
 from loopjax.ir.types import TensorType
 from loopjax.rewrite.cost_model import is_small, size_bytes
-from loopjax.rewrite.cpu_kernels import is_cheap
 from loopjax.rewrite.loop_products import product
 from loopjax.rewrite.target import Derivative
 
@@ -89,7 +88,7 @@ def _of_elementwise(op: Scan, types: list[TensorType], stacked: list[TensorType]
     scalars = all(type.ndim == 0 for type in (*types, *rows))
     if derivative != "none":
         return _power(min(fits // 2, 4)) if scalars else 1
-    cheap = all(is_cheap(node) for node in op.body.applies)
+    cheap = all(node.op.has("cheap") for node in op.body.applies)
     if scalars:
         most = 8 if touched else _written_out(op, 1)
         return _power(min(fits, most if cheap or len(types) == 1 else 2))

@@ -222,7 +222,7 @@ class _Lift:
         first = found[0] if found else None
         if first is None or len(found) < len(nodes) or not isinstance(first.op, TableOp):
             return None
-        if first.op.definition.trait != "pointwise" or any(node.op != first.op for node in found):
+        if not first.op.has("pointwise") or any(node.op != first.op for node in found):
             return None
         if any(one.type != key[0].type or one.type.weak for one in key):
             return None

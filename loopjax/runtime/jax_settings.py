@@ -8,7 +8,6 @@ from typing import Any
 import jax
 
 from loopjax.ir.graph import Apply, Graph
-from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.ir.types import KEY
 
@@ -34,4 +33,4 @@ def _is_indifferent(node: Apply) -> bool:
         return False
     if isinstance(node.op, Scan):
         return all(map(_is_indifferent, node.op.body.applies))
-    return isinstance(node.op, TableOp) and node.op.definition.trait != "opaque"
+    return node.op.has("pointwise", "reduce", "gather")

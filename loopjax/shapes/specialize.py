@@ -100,11 +100,11 @@ class _Sizing:
 
     def _check_indices(self, node: Apply, fresh: Apply) -> None:
         """Raises for an index that shapes show to be out of bounds."""
-        if not isinstance(node.op, TableOp) or node.op.row not in ("index", "set", "inc"):
+        if not isinstance(node.op, TableOp) or not node.op.has("gather", "scatter"):
             return
         entries = [entry for entry in node.op.arguments["pattern"] if entry[0] != "new"]
         axes = [axis for axis, entry in enumerate(entries) if entry[0] == "at"]
-        for variable, axis in zip(node.inputs[1 if node.op.row == "index" else 2 :], axes, strict=False):
+        for variable, axis in zip(node.inputs[1 if node.op.has("gather") else 2 :], axes, strict=False):
             if variable not in self._from_shapes:
                 continue
             size = fresh.inputs[0].type.sizes[axis]

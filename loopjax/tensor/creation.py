@@ -36,6 +36,7 @@ register(
     "alloc",
     lambda value, lengths: direct.stretched(value, tuple(lengths)),
     _alloc_type,
+    "view",
     broadcasts=lambda value, lengths: [[value.shape, lengths]],
 )
 
@@ -108,7 +109,7 @@ def _arange_run(lengths: tuple[int, int, int], dtype: str) -> Any:
     return direct.arange(start, stop, step, dtype)
 
 
-register("arange", _arange_run, _arange_type)
+register("arange", _arange_run, _arange_type, "memory_bound")
 
 
 @public_op
@@ -137,7 +138,7 @@ def _eye_run(lengths: tuple[int, int], k: int, dtype: str) -> Any:
     return jnp.eye(lengths[0], lengths[1], k, dtype=dtype)
 
 
-register("eye", _eye_run, _eye_type)
+register("eye", _eye_run, _eye_type, "memory_bound")
 
 
 def eye(n: Any, m: Any = None, k: int = 0, dtype: Any = None) -> Variable:
@@ -167,7 +168,7 @@ def _linspace_ends(start: TensorType, stop: TensorType, lengths: Shape, dtype: s
     return [[start.shape, stop.shape]]
 
 
-register("linspace", _linspace_run, _linspace_type, broadcasts=_linspace_ends)
+register("linspace", _linspace_run, _linspace_type, "memory_bound", broadcasts=_linspace_ends)
 
 
 def linspace(start: Any, stop: Any, num: Any = 50, dtype: Any = None) -> Variable:

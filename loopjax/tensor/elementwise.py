@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from jax import lax
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import Operands, register, table_op
 from loopjax.ir.public_ops import public_op
+from loopjax.ir.traits import Trait
 from loopjax.ir.types import TensorType, broadcast_shapes, dtype_name
 from loopjax.tensor import direct
 from loopjax.tensor.direct import compared, elementwise, logical
@@ -34,6 +35,8 @@ class Binary(Protocol):
 ANY, NUMBER, REAL, WHOLE, LOGICAL = "biufc", "iufc", "iuf", "iu", "biu"
 """Kinds of dtype, by NumPy's letters, that an op may take."""
 
+CHEAP: tuple[Trait, ...] = ("cheap",)
+
 Result = str | Callable[[str], str] | None
 
 
@@ -43,11 +46,11 @@ def pointwise(
     operands: Operands = "common",
     result: Result = None,
     kinds: str = ANY,
-    loops: bool = False,
+    traits: Sequence[Trait] = (),
 ) -> Callable[..., Variable]:
     """Registers an elementwise op and returns the function that records it.
 
-    ``operands`` and ``loops`` as in ``Row``; ``result`` is the dtype of the output, or gives it from that of the
+    ``operands`` as in ``OpDef``; ``result`` is the dtype of the output, or gives it from that of the
     operands, where the two differ; ``kinds`` are the kinds of dtype that the operands may meet in.
     """
 
@@ -62,7 +65,7 @@ def pointwise(
             dtype = result(dtype) if callable(result) else result
         return TensorType(dtype, shape, weak)
 
-    register(name, run, infer, "pointwise", operands, loops=loops)
+    register(name, run, infer, "pointwise", *traits, operands=operands)
     op = table_op(name)
 
     def record(*values: Any) -> Variable:
@@ -82,15 +85,25 @@ def _kind(dtype: str) -> str:
 
 
 def _unary(
-    name: str, run: Callable[..., Any], operands: Operands = "common", result: Result = None, kinds: str = ANY
+    name: str,
+    run: Callable[..., Any],
+    operands: Operands = "common",
+    result: Result = None,
+    kinds: str = ANY,
+    traits: Sequence[Trait] = (),
 ) -> Unary:
-    return pointwise(name, run, operands, result, kinds)
+    return pointwise(name, run, operands, result, kinds, traits)
 
 
 def _binary(
-    name: str, run: Callable[..., Any], operands: Operands = "common", result: Result = None, kinds: str = ANY
+    name: str,
+    run: Callable[..., Any],
+    operands: Operands = "common",
+    result: Result = None,
+    kinds: str = ANY,
+    traits: Sequence[Trait] = (),
 ) -> Binary:
-    return pointwise(name, run, operands, result, kinds)
+    return pointwise(name, run, operands, result, kinds, traits)
 
 
 def real_dtype(dtype: str) -> str:
@@ -111,42 +124,42 @@ def _second(x: Any, y: Any) -> Any:
     return jnp.broadcast_to(y, jnp.broadcast_shapes(x.shape, y.shape))
 
 
-add = _binary("add", elementwise(lax.add, of_bools=lax.bitwise_or))
-sub = _binary("sub", elementwise(lax.sub), kinds=NUMBER)
-mul = _binary("mul", elementwise(lax.mul, of_bools=lax.bitwise_and))
-true_div = _binary("true_div", elementwise(lax.div), "float")
+add = _binary("add", elementwise(lax.add, of_bools=lax.bitwise_or), traits=CHEAP)
+sub = _binary("sub", elementwise(lax.sub), kinds=NUMBER, traits=CHEAP)
+mul = _binary("mul", elementwise(lax.mul, of_bools=lax.bitwise_and), traits=CHEAP)
+true_div = _binary("true_div", elementwise(lax.div), "float", traits=CHEAP)
 floor_div = _binary("floor_div", jnp.floor_divide, kinds=REAL)
 mod = _binary("mod", jnp.mod, kinds=REAL)
 _power = _binary("power", jnp.power, kinds=NUMBER)
-maximum = _binary("maximum", elementwise(lax.max))
-minimum = _binary("minimum", elementwise(lax.min))
+maximum = _binary("maximum", elementwise(lax.max), traits=CHEAP)
+minimum = _binary("minimum", elementwise(lax.min), traits=CHEAP)
 arctan2 = _binary("arctan2", elementwise(lax.atan2), "float", kinds=REAL)
 hypot = _binary("hypot", jnp.hypot, "float", kinds=REAL)
 logaddexp = _binary("logaddexp", jnp.logaddexp, "float")
-second = _binary("second", _second, "as is")
+second = _binary("second", _second, "as is", traits=CHEAP)
 
-eq = _binary("eq", elementwise(lax.eq), result="bool")
-neq = _binary("neq", elementwise(lax.ne), result="bool")
-lt = _binary("lt", compared(lax.lt, jnp.less), result="bool")
-le = _binary("le", compared(lax.le, jnp.less_equal), result="bool")
-gt = _binary("gt", compared(lax.gt, jnp.greater), result="bool")
-ge = _binary("ge", compared(lax.ge, jnp.greater_equal), result="bool")
+eq = _binary("eq", elementwise(lax.eq), result="bool", traits=CHEAP)
+neq = _binary("neq", elementwise(lax.ne), result="bool", traits=CHEAP)
+lt = _binary("lt", compared(lax.lt, jnp.less), result="bool", traits=CHEAP)
+le = _binary("le", compared(lax.le, jnp.less_equal), result="bool", traits=CHEAP)
+gt = _binary("gt", compared(lax.gt, jnp.greater), result="bool", traits=CHEAP)
+ge = _binary("ge", compared(lax.ge, jnp.greater_equal), result="bool", traits=CHEAP)
 
-and_ = _binary("and_", elementwise(lax.bitwise_and), kinds=LOGICAL)
-or_ = _binary("or_", elementwise(lax.bitwise_or), kinds=LOGICAL)
-xor = _binary("xor", elementwise(lax.bitwise_xor), kinds=LOGICAL)
-invert = _unary("invert", lax.bitwise_not, kinds=LOGICAL)
+and_ = _binary("and_", elementwise(lax.bitwise_and), kinds=LOGICAL, traits=CHEAP)
+or_ = _binary("or_", elementwise(lax.bitwise_or), kinds=LOGICAL, traits=CHEAP)
+xor = _binary("xor", elementwise(lax.bitwise_xor), kinds=LOGICAL, traits=CHEAP)
+invert = _unary("invert", lax.bitwise_not, kinds=LOGICAL, traits=CHEAP)
 left_shift = _binary("left_shift", jnp.left_shift, kinds=WHOLE)
 right_shift = _binary("right_shift", jnp.right_shift, kinds=WHOLE)
-logical_and = _binary("logical_and", logical(lax.bitwise_and), result="bool")
-logical_or = _binary("logical_or", logical(lax.bitwise_or), result="bool")
-logical_xor = _binary("logical_xor", logical(lax.bitwise_xor), result="bool")
-logical_not = _unary("logical_not", logical(lax.bitwise_not), result="bool")
+logical_and = _binary("logical_and", logical(lax.bitwise_and), result="bool", traits=CHEAP)
+logical_or = _binary("logical_or", logical(lax.bitwise_or), result="bool", traits=CHEAP)
+logical_xor = _binary("logical_xor", logical(lax.bitwise_xor), result="bool", traits=CHEAP)
+logical_not = _unary("logical_not", logical(lax.bitwise_not), result="bool", traits=CHEAP)
 
-neg = _unary("neg", lax.neg, kinds=NUMBER)
-abs = _unary("abs", direct.absolute, result=real_dtype)
-sign = _unary("sign", lax.sign, kinds=NUMBER)
-identity = _unary("identity", lambda x: x)
+neg = _unary("neg", lax.neg, kinds=NUMBER, traits=CHEAP)
+abs = _unary("abs", direct.absolute, result=real_dtype, traits=CHEAP)
+sign = _unary("sign", lax.sign, kinds=NUMBER, traits=CHEAP)
+identity = _unary("identity", lambda x: x, traits=("view", "cheap"))
 exp = _unary("exp", lax.exp, "float")
 exp2 = _unary("exp2", lax.exp2, "float")
 expm1 = _unary("expm1", lax.expm1, "float")
@@ -154,9 +167,9 @@ log = _unary("log", lax.log, "float")
 log2 = _unary("log2", jnp.log2, "float")
 log10 = _unary("log10", jnp.log10, "float")
 log1p = _unary("log1p", lax.log1p, "float")
-sqrt = _unary("sqrt", lax.sqrt, "float")
-sqr = _unary("sqr", lax.square, kinds=NUMBER)
-reciprocal = _unary("reciprocal", jnp.reciprocal, "float")
+sqrt = _unary("sqrt", lax.sqrt, "float", traits=CHEAP)
+sqr = _unary("sqr", lax.square, kinds=NUMBER, traits=CHEAP)
+reciprocal = _unary("reciprocal", jnp.reciprocal, "float", traits=CHEAP)
 deg2rad = _unary("deg2rad", jnp.deg2rad, "float", kinds=REAL)
 rad2deg = _unary("rad2deg", jnp.rad2deg, "float", kinds=REAL)
 sin = _unary("sin", lax.sin, "float")
@@ -173,7 +186,7 @@ arccosh = _unary("arccosh", jnp.arccosh, "float")
 arctanh = _unary("arctanh", lax.atanh, "float")
 sigmoid = _unary("sigmoid", lax.logistic, "float")
 softplus = _unary("softplus", jax.nn.softplus, "float", kinds=REAL)
-relu = _unary("relu", direct.relu, kinds=REAL)
+relu = _unary("relu", direct.relu, kinds=REAL, traits=CHEAP)
 floor = _unary("floor", lax.floor, "float", kinds=REAL)
 ceil = _unary("ceil", lax.ceil, "float", kinds=REAL)
 trunc = _unary("trunc", jnp.trunc, "float", kinds=REAL)
@@ -182,15 +195,15 @@ round_half_away_from_zero = _unary("round_half_away_from_zero", _round_half_away
 isnan = _unary("isnan", lambda x: lax.ne(x, x), "float", "bool")
 isinf = _unary("isinf", jnp.isinf, "float", "bool")
 isfinite = _unary("isfinite", jnp.isfinite, "float", "bool")
-real = _unary("real", jnp.real, result=real_dtype)
-imag = _unary("imag", jnp.imag, result=real_dtype)
+real = _unary("real", jnp.real, result=real_dtype, traits=CHEAP)
+imag = _unary("imag", jnp.imag, result=real_dtype, traits=CHEAP)
 conj = _unary("conj", jnp.conj)
 angle = _unary("angle", jnp.angle, "float", real_dtype)
-complex_ = _binary("complex", lax.complex, "float", complex_dtype, kinds=REAL)
+complex_ = _binary("complex", lax.complex, "float", complex_dtype, kinds=REAL, traits=CHEAP)
 
-switch: Callable[[Any, Any, Any], Variable] = pointwise("switch", direct.where, "branches")
+switch: Callable[[Any, Any, Any], Variable] = pointwise("switch", direct.where, "branches", traits=CHEAP)
 where = switch
-_clip: Callable[[Any, Any, Any], Variable] = pointwise("clip_between", direct.clip)
+_clip: Callable[[Any, Any, Any], Variable] = pointwise("clip_between", direct.clip, traits=CHEAP)
 
 absolute = abs_ = abs
 sgn = sign
@@ -231,7 +244,7 @@ def _integer_pow_type(type: TensorType, exponent: int) -> TensorType:
     return type
 
 
-register("integer_pow", lambda x, exponent: lax.integer_pow(x, exponent), _integer_pow_type, "pointwise")
+register("integer_pow", lambda x, exponent: lax.integer_pow(x, exponent), _integer_pow_type, "pointwise", "cheap")
 
 
 @public_op
@@ -259,7 +272,7 @@ def _cast_run(x: Any, dtype: str) -> Any:
     return lax.convert_element_type(x, dtype)
 
 
-register("cast", _cast_run, _cast_type, "pointwise")
+register("cast", _cast_run, _cast_type, "pointwise", "cheap")
 
 
 @public_op
@@ -288,7 +301,7 @@ def _isclose_run(x: Any, y: Any, rtol: float, atol: float, equal_nan: bool) -> A
     return jnp.isclose(x, y, rtol, atol, equal_nan)
 
 
-register("isclose", _isclose_run, _isclose_type, "pointwise", "common")
+register("isclose", _isclose_run, _isclose_type, "pointwise", operands="common")
 
 
 @public_op

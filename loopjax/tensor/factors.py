@@ -42,7 +42,7 @@ def _cholesky_run(x: Any, lower: bool) -> Any:
     return factor if lower else adjoint(factor)
 
 
-register("cholesky", _cholesky_run, _cholesky_type, operands="float")
+register("cholesky", _cholesky_run, _cholesky_type, "cubic", operands="float")
 
 
 def cholesky(x: Any, lower: bool = True, on_error: str = "nan", check_finite: bool = False) -> Variable:
@@ -69,7 +69,7 @@ def _eigh_run(x: Any, lower: bool) -> Any:
     return tuple(jnp.linalg.eigh(mirrored(x, lower), symmetrize_input=False))
 
 
-register("eigh", _eigh_run, _eigh_type, operands="float")
+register("eigh", _eigh_run, _eigh_type, "cubic", operands="float")
 
 
 def eigh(a: Any, UPLO: str = "L") -> tuple[Variable, ...]:  # noqa: N803 - NumPy's name
@@ -116,6 +116,7 @@ register(
     "eigvalsh",
     _eigvalsh_run,
     _eigvalsh_type,
+    "cubic",
     operands="float",
     broadcasts=lambda *types, lower: [_batches(types)],
 )
@@ -148,7 +149,7 @@ def _svd_run(x: Any, full_matrices: bool, compute_uv: bool) -> Any:
     return tuple(found) if compute_uv else found
 
 
-register("svd", _svd_run, _svd_type, operands="float")
+register("svd", _svd_run, _svd_type, "cubic", operands="float")
 
 
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
@@ -178,7 +179,7 @@ def _qr_run(x: Any, mode: str) -> Any:
     return found if mode == "r" else tuple(found)
 
 
-register("qr", _qr_run, _qr_type, operands="float")
+register("qr", _qr_run, _qr_type, "cubic", operands="float")
 
 
 def qr(a: Any, mode: str = "reduced") -> Any:

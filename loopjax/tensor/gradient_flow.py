@@ -46,10 +46,10 @@ def _clipping(lower: float, upper: float) -> Callable[[Any], Any]:
     return clipped
 
 
-register("disconnected_grad", jax.lax.stop_gradient, _same, "pointwise")
+register("disconnected_grad", jax.lax.stop_gradient, _same, "pointwise", "disconnected")
 register("zero_grad", jax.lax.stop_gradient, _same, "pointwise")
 register("grad_scale", lambda x, multiplier: _scaling(multiplier)(x), _same, "pointwise")
-register("grad_clip", lambda x, lower, upper: _clipping(lower, upper)(x), _same, "pointwise")
+register("grad_clip", lambda x, lower, upper: _clipping(lower, upper)(x), _same, "pointwise", "reverse_only")
 
 
 @public_op

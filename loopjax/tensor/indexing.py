@@ -204,9 +204,9 @@ def _value_and_part(
     return [[value.shape, part.shape], [array.shape for array in arrays]]
 
 
-register("index", None, _index_type, "index", broadcasts=_arrays_together)
-register("set", None, _write_type, broadcasts=_value_and_part)
-register("inc", None, _write_type, broadcasts=_value_and_part)
+register("index", None, _index_type, "gather", broadcasts=_arrays_together)
+register("set", None, _write_type, "scatter", broadcasts=_value_and_part)
+register("inc", None, _write_type, "scatter", broadcasts=_value_and_part)
 
 
 @public_op

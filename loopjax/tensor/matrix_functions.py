@@ -31,8 +31,8 @@ def _slogdet_type(type: TensorType) -> tuple[TensorType, TensorType]:
     return sign, TensorType(real_dtype(sign.dtype), sign.shape)
 
 
-register("det", jnp.linalg.det, _det_type, operands="float")
-register("slogdet", lambda x: tuple(jnp.linalg.slogdet(x)), _slogdet_type, operands="float")
+register("det", jnp.linalg.det, _det_type, "cubic", operands="float")
+register("slogdet", lambda x: tuple(jnp.linalg.slogdet(x)), _slogdet_type, "cubic", operands="float")
 
 
 def det(x: Any) -> Variable:
@@ -55,8 +55,8 @@ def _power_type(type: TensorType, n: int) -> TensorType:
     return TensorType(type.dtype, (*type.shape[:-2], size, size))
 
 
-register("expm", lambda x: jax.scipy.linalg.expm(x), _same_square, operands="float")
-register("matrix_power", lambda x, n: jnp.linalg.matrix_power(x, n), _power_type)
+register("expm", lambda x: jax.scipy.linalg.expm(x), _same_square, "cubic", operands="float")
+register("matrix_power", lambda x, n: jnp.linalg.matrix_power(x, n), _power_type, "cubic")
 
 
 def expm(x: Any) -> Variable:

@@ -60,9 +60,9 @@ def _outer_type(x: TensorType, y: TensorType) -> TensorType:
     return TensorType(common_dtype([x, y]), (x.shape[0], y.shape[0]))
 
 
-register("dot", jnp.dot, _dot_type, operands="common")
-register("matmul", jnp.matmul, _matmul_type, operands="common", broadcasts=lambda x, y: [_batches(x, y)])
-register("outer", jnp.outer, _outer_type, operands="common")
+register("dot", jnp.dot, _dot_type, "matmul", operands="common")
+register("matmul", jnp.matmul, _matmul_type, "matmul", operands="common", broadcasts=lambda x, y: [_batches(x, y)])
+register("outer", jnp.outer, _outer_type, "memory_bound", operands="common")
 
 
 @public_op
@@ -148,7 +148,7 @@ def _tensordot_run(x: Any, y: Any, left: tuple[int, ...], right: tuple[int, ...]
     return jnp.tensordot(x, y, (left, right))
 
 
-register("tensordot", _tensordot_run, _tensordot_type, operands="common")
+register("tensordot", _tensordot_run, _tensordot_type, "contraction", operands="common")
 
 
 @public_op
@@ -180,7 +180,7 @@ def _diagonal_run(x: Any, offset: int, axis1: int, axis2: int) -> Any:
     return jnp.diagonal(x, offset, axis1, axis2)
 
 
-register("diagonal", _diagonal_run, _diagonal_type)
+register("diagonal", _diagonal_run, _diagonal_type, "memory_bound")
 
 
 @public_op
@@ -205,7 +205,7 @@ def _diag_run(x: Any, k: int) -> Any:
     return jnp.diag(x, k) if x.ndim == 1 else jax.vmap(lambda one: _diag_run(one, k))(x)
 
 
-register("diag", _diag_run, _diag_type)
+register("diag", _diag_run, _diag_type, "memory_bound")
 
 
 def alloc_diag(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
@@ -239,8 +239,8 @@ def _triangle_type(type: TensorType, k: int) -> TensorType:
     return TensorType(type.dtype, type.shape)
 
 
-register("tril", lambda x, k: jnp.tril(x, k), _triangle_type)
-register("triu", lambda x, k: jnp.triu(x, k), _triangle_type)
+register("tril", lambda x, k: jnp.tril(x, k), _triangle_type, "memory_bound")
+register("triu", lambda x, k: jnp.triu(x, k), _triangle_type, "memory_bound")
 
 
 @public_op

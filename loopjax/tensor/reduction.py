@@ -200,7 +200,7 @@ def _cumulative(name: str, run: Callable[..., Any]) -> Callable[..., Variable]:
     def lowered(x: Any, axis: int) -> Any:
         return run(x, axis=axis, dtype=_sum_of(str(x.dtype)))
 
-    register(name, lowered, infer)
+    register(name, lowered, infer, "memory_bound")
 
     def record(x: Any, axis: int | None = None) -> Variable:
         variable = as_variable(x)

@@ -31,13 +31,17 @@ def _dim_type(type: TensorType, axis: int) -> TensorType:
     return TensorType("int64")
 
 
-register("shape", lambda x: jnp.asarray(x.shape, dtype="int64").reshape(x.ndim), _shape_type)
+def _shape_run(x: Any) -> Any:
+    return jnp.asarray(x.shape, dtype="int64").reshape(x.ndim)
+
+
+register("shape", _shape_run, _shape_type, "memory_bound", "disconnected")
 register(
     "trip_count",
     lambda n_steps, *rows, scan, needs: n_steps.astype("int64"),
     lambda *types, scan, needs: TensorType("int64"),
 )
-register("dim", lambda x, axis: jnp.asarray(x.shape[axis], dtype="int64"), _dim_type)
+register("dim", lambda x, axis: jnp.asarray(x.shape[axis], dtype="int64"), _dim_type, "memory_bound", "disconnected")
 
 
 @public_op
@@ -86,7 +90,7 @@ def _reshape_run(x: Any, lengths: tuple[int, ...]) -> Any:
     return jnp.reshape(x, lengths) if -1 in lengths else lax.reshape(x, lengths)
 
 
-register("reshape", _reshape_run, _reshape_type)
+register("reshape", _reshape_run, _reshape_type, "view")
 
 
 @public_op
@@ -117,7 +121,7 @@ def _transpose_type(type: TensorType, axes: tuple[int, ...]) -> TensorType:
     return type.with_shape([type.shape[axis] for axis in axes])
 
 
-register("transpose", lambda x, axes: jnp.transpose(x, axes), _transpose_type)
+register("transpose", lambda x, axes: jnp.transpose(x, axes), _transpose_type, "view")
 
 
 @public_op
@@ -179,7 +183,7 @@ def _ranks(axes: Sequence[int]) -> list[int]:
     return [order.index(axis) for axis in axes]
 
 
-register("dimshuffle", _dimshuffle_run, _dimshuffle_type)
+register("dimshuffle", _dimshuffle_run, _dimshuffle_type, "view")
 
 
 @public_op
@@ -276,7 +280,7 @@ def _join_type(*types: TensorType, axis: int) -> TensorType:
     return TensorType(common_dtype(types), tuple(shape_))
 
 
-register("join", lambda *xs, axis: jnp.concatenate(xs, axis), _join_type, operands="common")
+register("join", lambda *xs, axis: jnp.concatenate(xs, axis), _join_type, "memory_bound", operands="common")
 
 
 @public_op
@@ -313,7 +317,7 @@ def _broadcast_type(type: TensorType, lengths: Shape) -> TensorType:
     return TensorType(type.dtype, tuple(lengths))
 
 
-register("broadcast_to", lambda x, lengths: jnp.broadcast_to(x, lengths), _broadcast_type)
+register("broadcast_to", lambda x, lengths: jnp.broadcast_to(x, lengths), _broadcast_type, "view")
 
 
 def broadcast_to(x: Any, shape: Any) -> Variable:
@@ -330,7 +334,7 @@ def _repeat_type(type: TensorType, lengths: Shape, axis: int) -> TensorType:
     return TensorType(type.dtype, (*type.shape[:axis], new, *type.shape[axis + 1 :]))
 
 
-register("repeat", lambda x, lengths, axis: jnp.repeat(x, lengths[0], axis), _repeat_type)
+register("repeat", lambda x, lengths, axis: jnp.repeat(x, lengths[0], axis), _repeat_type, "memory_bound")
 
 
 @public_op
@@ -363,7 +367,7 @@ def _tile_type(type: TensorType, lengths: Shape) -> TensorType:
     return TensorType(type.dtype, tuple(None if None in (old, n) else (old or 0) * (n or 0) for old, n in dims))
 
 
-register("tile", lambda x, lengths: jnp.tile(x, lengths), _tile_type)
+register("tile", lambda x, lengths: jnp.tile(x, lengths), _tile_type, "memory_bound")
 
 
 @public_op
@@ -385,7 +389,7 @@ def _roll_type(type: TensorType, *shift: TensorType, axis: int) -> TensorType:
     return TensorType(type.dtype, type.shape)
 
 
-register("roll", lambda x, shift, axis: jnp.roll(x, shift, axis), _roll_type)
+register("roll", lambda x, shift, axis: jnp.roll(x, shift, axis), _roll_type, "memory_bound")
 
 
 def roll(x: Any, shift: Any, axis: int | None = None) -> Variable:
@@ -420,7 +424,7 @@ def _specify_type(type: TensorType, lengths: Shape) -> TensorType:
     return TensorType(type.dtype, tuple(sizes), type.weak)
 
 
-register("specify_shape", lambda x, lengths: x, _specify_type)
+register("specify_shape", lambda x, lengths: x, _specify_type, "view")
 
 
 @public_op

@@ -23,7 +23,7 @@ def _unary(name: str, run: Callable[..., Any]) -> Unary:
 
 
 def _looping(name: str, run: Callable[..., Any]) -> Callable[..., Variable]:
-    return pointwise(name, run, "float", kinds=REAL, loops=True)
+    return pointwise(name, run, "float", kinds=REAL, traits=["inner_loop"])
 
 
 def _log1mexp(x: Any) -> Any:
@@ -62,7 +62,7 @@ def _along(name: str, run: Callable[..., Any]) -> Callable[..., Variable]:
     def infer(type: TensorType, axis: tuple[int, ...], dtype: str) -> TensorType:
         return TensorType(dtype, type.shape)
 
-    register(name, lowered, infer)
+    register(name, lowered, infer, "memory_bound")
 
     def record(x: Any, axis: Axis = -1) -> Variable:
         variable = as_variable(x)

@@ -27,7 +27,7 @@ def _system(name: str, solve_one: Callable[..., Any]) -> None:
         found = jnp.vectorize(partial(solve_one, **params), signature="(n,n),(n,k)->(n,k)")(a, columns)
         return found[..., 0] if b.ndim == 1 else found
 
-    register(name, run, _system_type, operands="float", broadcasts=_batches)
+    register(name, run, _system_type, "cubic", operands="float", broadcasts=_batches)
 
 
 def _system_type(a: TensorType, b: TensorType, **params: Any) -> TensorType:
@@ -123,7 +123,7 @@ def _inverse_type(type: TensorType) -> TensorType:
     return TensorType(solvable_dtype(type), (*type.shape[:-2], size, size))
 
 
-register("matrix_inverse", jnp.linalg.inv, _inverse_type, operands="float")
+register("matrix_inverse", jnp.linalg.inv, _inverse_type, "cubic", operands="float")
 
 
 def matrix_inverse(x: Any) -> Variable:
@@ -139,7 +139,7 @@ def _pinv_type(type: TensorType) -> TensorType:
     return TensorType(solvable_dtype(type), (*type.shape[:-2], columns, rows))
 
 
-register("pinv", jnp.linalg.pinv, _pinv_type, operands="float")
+register("pinv", jnp.linalg.pinv, _pinv_type, "cubic", operands="float")
 
 
 def pinv(x: Any) -> Variable:
@@ -165,7 +165,7 @@ def _lstsq_run(a: Any, b: Any, rcond: float | None) -> Any:
     return solution, residuals, rank.astype("int64"), values
 
 
-register("lstsq", _lstsq_run, _lstsq_type, operands="float")
+register("lstsq", _lstsq_run, _lstsq_type, "cubic", operands="float")
 
 
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Variable, ...]:

@@ -56,8 +56,8 @@ def _put_run(x: Any, value: Any, *starts: Any, axes: tuple[int, ...], lengths: t
     return lax.dynamic_update_slice(x, value, _starts(x, starts, axes))
 
 
-register("window", _window_run, _window_type)
-register("put_window", _put_run, _put_type)
+register("window", _window_run, _window_type, "memory_bound")
+register("put_window", _put_run, _put_type, "memory_bound")
 
 
 def slides(entry: Any) -> bool:

@@ -11,16 +11,12 @@ import jax.numpy as jnp
 from loopjax.errors import DisconnectedInputError, where
 from loopjax.ir.autodiff import Gradient
 from loopjax.ir.graph import Apply, Graph, Variable, apply, toposort
-from loopjax.ir.op import TableOp
 from loopjax.ir.public_ops import ops
 from loopjax.trace.convert import as_variable
 from loopjax.trace.promotion import settle_weak
 
 Policy = Literal["raise", "warn", "ignore"]
 Absent = Literal["zero", "none", "disconnected"]
-
-BLOCKS = frozenset({"disconnected_grad", "dim", "shape"})
-"""Rows of the op table that no derivative passes: what they give does not count as depending on their input."""
 
 
 def grad(
@@ -93,7 +89,7 @@ def reverse(
 
 def blocked(node: Apply) -> bool:
     """Whether no derivative passes a node."""
-    return isinstance(node.op, TableOp) and node.op.row in BLOCKS
+    return node.op.has("disconnected")
 
 
 def _upstream(costs: Sequence[Variable]) -> set[Variable]:

@@ -40,7 +40,7 @@ def padded_call(level: PaddingScope, node: Apply, inputs: Sequence[Variable]) ->
     room = [one for one in lengths if not isinstance(one, Constant) and level.varies(one)]
     if op.row != "nonzero" and not room and not any(level.of(variable) for variable in given):
         return level.apply(op, *given)[0]
-    found = RULES.get(op.row) or (_pointwise if op.definition.trait == "pointwise" else _opaque)
+    found = RULES.get(op.row) or (_pointwise if op.has("pointwise") else _opaque)
     return found(level, node, given)
 
 
