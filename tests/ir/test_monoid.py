@@ -68,7 +68,7 @@ def test_what_needs_elements_refuses_to_reduce_nothing(name):
 
 
 def test_each_is_an_op_that_reduces():
-    assert {OP_TABLE[name].trait for name in REDUCTIONS} == {"reduce"}
+    assert all("reduce" in OP_TABLE[name].traits for name in REDUCTIONS)
     assert [name for name, monoid in MONOIDS.items() if monoid.name != name] == []
 
 

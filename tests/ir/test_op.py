@@ -4,7 +4,7 @@ import typing
 
 import pytest
 
-import loopjax  # noqa: F401 - registers the ops
+import loopjax.rewrite.pipeline  # noqa: F401 - registers the ops of all folders
 from loopjax.ir.op import OP_TABLE, register, table_op
 from loopjax.ir.traits import IMPLIED, Trait
 

@@ -248,7 +248,9 @@ def test_sorted_vectors_are_searched_without_a_loop(monkeypatch, most, side):
     assert method == ("compare_all" if most > 100 else "sort")
 
 
-@pytest.mark.parametrize("name", sorted(name for name, row in OP_TABLE.items() if row.trait == "pointwise" and row.run))
+@pytest.mark.parametrize(
+    "name", sorted(name for name, row in OP_TABLE.items() if "pointwise" in row.traits and row.run)
+)
 def test_elementwise_rows_say_whether_jax_runs_a_loop_for_them(name):
     row = OP_TABLE[name]
     for count in (1, 2, 3):
