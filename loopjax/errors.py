@@ -119,6 +119,15 @@ def about(subject: str, source: Source | None) -> Iterator[None]:
         raise type(error)(message + place) from error
 
 
+def here() -> str:
+    """``' [model.py:12]'``: the user's line that is being recorded, for errors raised before there is a node.
+
+    Not for an op's ``infer``, which runs again when a program is called; there the node knows its line.
+    """
+    source = user_source()
+    return where([source] if source is not None else [])
+
+
 def where(sources: Iterable[Source]) -> str:
     """``' [model.py:12]'`` for the user's lines, or nothing where none is known."""
     lines = ", ".join(dict.fromkeys(str(source) for source in sources))

@@ -1,20 +1,33 @@
-"""Operators and methods of variables, each a word of the vocabulary that ``tensor/`` fills."""
+"""Operators and methods of variables, each recording the public op that ``loopjax.tensor`` registers for it.
+
+A method has the parameters of the function it calls, so that ``help(x.sum)`` and editors show them;
+``tests/tensor/test_methods.py`` compares the two.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+from numpy.typing import DTypeLike
 
 from loopjax.ir.public_ops import ops
 
 V = TypeVar("V")
 
+Axis = int | Sequence[int] | None
+"""One axis, several, or all of them."""
+
 
 class Methods(Generic[V]):
-    """What ``x + y``, ``x[0]``, ``x.sum()`` and the like record. Equality (``==``) stays identity, as in Theano:
-    write ``eq(x, y)``."""
+    """Operators and methods of a variable of class ``V``: ``x + y``, ``x[0]``, ``x.sum()``.
+
+    Equality (``==``) stays identity, as in Theano, so that variables can be keys of dictionaries; ``eq(x, y)`` compares
+    elements.
+    """
 
     __slots__ = ()
+    # NumPy then leaves ``array + x`` to ``x.__radd__`` instead of making an array of objects.
     __array_ufunc__ = None
     __array_priority__ = 1000
 
@@ -156,195 +169,195 @@ class Methods(Generic[V]):
 
     @property
     def T(self) -> V:  # noqa: N802 - the name that everybody uses
-        """The axes in reverse order."""
+        """Transpose: the axes in reverse order."""
         return ops.transpose(self)
 
     @property
     def shape(self) -> V:
-        """The sizes, an int64 vector."""
+        """Shape as an int64 vector variable; ``x.type.shape`` has the sizes that are known."""
         return ops.shape(self)
 
     @property
     def size(self) -> V:
-        """The number of elements, an int64 scalar."""
+        """Number of elements, an int64 scalar variable."""
         return ops.size(self)
 
     @property
     def real(self) -> V:
-        """The real part."""
+        """Real part."""
         return ops.real(self)
 
     @property
     def imag(self) -> V:
-        """The imaginary part."""
+        """Imaginary part."""
         return ops.imag(self)
 
     def conj(self) -> V:
-        """The complex conjugate."""
+        """Complex conjugate; see `loopjax.tensor.conj`."""
         return ops.conj(self)
 
-    def sum(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.sum``."""
-        return ops.sum(self, *args, **kwargs)
+    def sum(self, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> V:
+        """Sum over axes; see `loopjax.tensor.sum`."""
+        return ops.sum(self, axis, dtype, keepdims)
 
-    def prod(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.prod``."""
-        return ops.prod(self, *args, **kwargs)
+    def prod(self, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> V:
+        """Product over axes; see `loopjax.tensor.prod`."""
+        return ops.prod(self, axis, dtype, keepdims)
 
-    def mean(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.mean``."""
-        return ops.mean(self, *args, **kwargs)
+    def mean(self, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> V:
+        """Arithmetic mean over axes; see `loopjax.tensor.mean`."""
+        return ops.mean(self, axis, dtype, keepdims)
 
-    def var(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.var``."""
-        return ops.var(self, *args, **kwargs)
+    def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> V:
+        """Variance over axes; see `loopjax.tensor.var`."""
+        return ops.var(self, axis, ddof, keepdims)
 
-    def std(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.std``."""
-        return ops.std(self, *args, **kwargs)
+    def std(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> V:
+        """Standard deviation over axes; see `loopjax.tensor.std`."""
+        return ops.std(self, axis, ddof, keepdims)
 
-    def max(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.max``."""
-        return ops.max(self, *args, **kwargs)
+    def max(self, axis: Axis = None, keepdims: bool = False) -> V:
+        """Maximum over axes; see `loopjax.tensor.max`."""
+        return ops.max(self, axis, keepdims)
 
-    def min(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.min``."""
-        return ops.min(self, *args, **kwargs)
+    def min(self, axis: Axis = None, keepdims: bool = False) -> V:
+        """Minimum over axes; see `loopjax.tensor.min`."""
+        return ops.min(self, axis, keepdims)
 
-    def argmax(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.argmax``."""
-        return ops.argmax(self, *args, **kwargs)
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> V:
+        """Positions of the maxima along an axis, int64; see `loopjax.tensor.argmax`."""
+        return ops.argmax(self, axis, keepdims)
 
-    def argmin(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.argmin``."""
-        return ops.argmin(self, *args, **kwargs)
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> V:
+        """Positions of the minima along an axis, int64; see `loopjax.tensor.argmin`."""
+        return ops.argmin(self, axis, keepdims)
 
-    def any(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.any``."""
-        return ops.any(self, *args, **kwargs)
+    def any(self, axis: Axis = None, keepdims: bool = False) -> V:
+        """Logical or over axes; see `loopjax.tensor.any`."""
+        return ops.any(self, axis, keepdims)
 
-    def all(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.all``."""
-        return ops.all(self, *args, **kwargs)
+    def all(self, axis: Axis = None, keepdims: bool = False) -> V:
+        """Logical and over axes; see `loopjax.tensor.all`."""
+        return ops.all(self, axis, keepdims)
 
-    def cumsum(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.cumsum``."""
-        return ops.cumsum(self, *args, **kwargs)
+    def cumsum(self, axis: int | None = None) -> V:
+        """Cumulative sum along an axis; see `loopjax.tensor.cumsum`."""
+        return ops.cumsum(self, axis)
 
-    def cumprod(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.cumprod``."""
-        return ops.cumprod(self, *args, **kwargs)
+    def cumprod(self, axis: int | None = None) -> V:
+        """Cumulative product along an axis; see `loopjax.tensor.cumprod`."""
+        return ops.cumprod(self, axis)
 
-    def dot(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.dot``."""
-        return ops.dot(self, *args, **kwargs)
+    def dot(self, y: Any) -> V:
+        """Product of vectors and matrices; see `loopjax.tensor.dot`."""
+        return ops.dot(self, y)
 
-    def reshape(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.reshape``."""
-        return ops.reshape(self, *args, **kwargs)
+    def reshape(self, *newshape: Any, ndim: int | None = None) -> V:
+        """Same elements in another shape; see `loopjax.tensor.reshape`."""
+        return ops.reshape(self, *newshape, ndim=ndim)
 
-    def dimshuffle(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.dimshuffle``."""
-        return ops.dimshuffle(self, *args, **kwargs)
+    def dimshuffle(self, *pattern: Any) -> V:
+        """Axes permuted, dropped, or added where the pattern has ``'x'``; see `loopjax.tensor.dimshuffle`."""
+        return ops.dimshuffle(self, *pattern)
 
-    def flatten(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.flatten``."""
-        return ops.flatten(self, *args, **kwargs)
+    def flatten(self, ndim: int = 1) -> V:
+        """Trailing axes merged, down to ``ndim`` axes; see `loopjax.tensor.flatten`."""
+        return ops.flatten(self, ndim)
 
-    def transpose(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.transpose``."""
-        return ops.transpose(self, *args, **kwargs)
+    def transpose(self, *axes: Any) -> V:
+        """Axes permuted; see `loopjax.tensor.transpose`."""
+        return ops.transpose(self, *axes)
 
-    def swapaxes(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.swapaxes``."""
-        return ops.swapaxes(self, *args, **kwargs)
+    def swapaxes(self, axis1: int, axis2: int) -> V:
+        """Two axes exchanged; see `loopjax.tensor.swapaxes`."""
+        return ops.swapaxes(self, axis1, axis2)
 
-    def squeeze(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.squeeze``."""
-        return ops.squeeze(self, *args, **kwargs)
+    def squeeze(self, axis: int | Sequence[int] | None = None) -> V:
+        """Axes of size 1 dropped; see `loopjax.tensor.squeeze`."""
+        return ops.squeeze(self, axis)
 
-    def repeat(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.repeat``."""
-        return ops.repeat(self, *args, **kwargs)
+    def repeat(self, repeats: Any, axis: int | None = None) -> V:
+        """Elements repeated along an axis; see `loopjax.tensor.repeat`."""
+        return ops.repeat(self, repeats, axis)
 
-    def clip(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.clip``."""
-        return ops.clip(self, *args, **kwargs)
+    def clip(self, min: Any, max: Any) -> V:
+        """Elements limited to a range; see `loopjax.tensor.clip`."""
+        return ops.clip(self, min, max)
 
-    def round(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.round``."""
-        return ops.round(self, *args, **kwargs)
+    def round(self, mode: str = "half_to_even") -> V:
+        """Elements rounded to whole numbers; see `loopjax.tensor.round`."""
+        return ops.round(self, mode)
 
-    def sort(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.sort``."""
-        return ops.sort(self, *args, **kwargs)
+    def sort(self, axis: int | None = -1, kind: str | None = None) -> V:
+        """Elements in ascending order along an axis; see `loopjax.tensor.sort`."""
+        return ops.sort(self, axis, kind)
 
-    def argsort(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.argsort``."""
-        return ops.argsort(self, *args, **kwargs)
+    def argsort(self, axis: int | None = -1, kind: str | None = None) -> V:
+        """Positions that sort along an axis, int64; see `loopjax.tensor.argsort`."""
+        return ops.argsort(self, axis, kind)
 
-    def take(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.take``."""
-        return ops.take(self, *args, **kwargs)
+    def take(self, indices: Any, axis: int | None = None, mode: str = "raise") -> V:
+        """Elements at positions along an axis; see `loopjax.tensor.take`."""
+        return ops.take(self, indices, axis, mode)
 
-    def diagonal(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.diagonal``."""
-        return ops.diagonal(self, *args, **kwargs)
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> V:
+        """Diagonals of two axes; see `loopjax.tensor.diagonal`."""
+        return ops.diagonal(self, offset, axis1, axis2)
 
-    def trace(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.trace``."""
-        return ops.trace(self, *args, **kwargs)
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> V:
+        """Sum along the diagonals of two axes; see `loopjax.tensor.trace`."""
+        return ops.trace(self, offset, axis1, axis2)
 
-    def nonzero(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.nonzero``."""
-        return ops.nonzero(self, *args, **kwargs)
+    def nonzero(self, return_matrix: bool = False) -> Any:
+        """Positions of the elements that are not zero; see `loopjax.tensor.nonzero`."""
+        return ops.nonzero(self, return_matrix)
 
-    def norm(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.norm``."""
-        return ops.norm(self, *args, **kwargs)
+    def norm(self, ord: float | None = 2, axis: Axis = None, keepdims: bool = False) -> V:
+        """Vector norm over axes; see `loopjax.tensor.norm`."""
+        return ops.norm(self, ord, axis, keepdims)
 
-    def ptp(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.ptp``."""
-        return ops.ptp(self, *args, **kwargs)
+    def ptp(self, axis: Axis = None) -> V:
+        """Maximum minus minimum over axes; see `loopjax.tensor.ptp`."""
+        return ops.ptp(self, axis)
 
-    def fill(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.fill``."""
-        return ops.fill(self, *args, **kwargs)
+    def fill(self, value: Any) -> V:
+        """``value`` in the shape and dtype of this variable; see `loopjax.tensor.fill`."""
+        return ops.fill(self, value)
 
-    def zeros_like(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.zeros_like``."""
-        return ops.zeros_like(self, *args, **kwargs)
+    def zeros_like(self, dtype: DTypeLike | None = None) -> V:
+        """Zeros in the shape of this variable; see `loopjax.tensor.zeros_like`."""
+        return ops.zeros_like(self, dtype)
 
-    def ones_like(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.ones_like``."""
-        return ops.ones_like(self, *args, **kwargs)
+    def ones_like(self, dtype: DTypeLike | None = None) -> V:
+        """Ones in the shape of this variable; see `loopjax.tensor.ones_like`."""
+        return ops.ones_like(self, dtype)
 
-    def logsumexp(self, *args: Any, **kwargs: Any) -> V:
-        """See ``loopjax.tensor.logsumexp``."""
-        return ops.logsumexp(self, *args, **kwargs)
+    def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> V:
+        """Logarithm of the sum of exponentials over axes; see `loopjax.tensor.logsumexp`."""
+        return ops.logsumexp(self, axis, keepdims)
 
     def ravel(self) -> V:
-        """All elements as a vector, in C order."""
+        """Elements as a vector, in C order."""
         return ops.flatten(self)
 
-    def astype(self, dtype: Any) -> V:
-        """The values as another dtype."""
+    def astype(self, dtype: DTypeLike) -> V:
+        """Elements as another dtype; see `loopjax.tensor.cast`."""
         return ops.cast(self, dtype)
 
     def copy(self, name: str | None = None) -> V:
-        """A new variable of the same value."""
+        """New variable of the same value, called ``name``."""
         copied: Any = ops.identity(self)
         copied.name = name
         return copied
 
     def set(self, value: Any) -> V:
-        """``x[i].set(v)``: ``x`` with those elements replaced."""
+        """``x[i].set(v)`` is ``x`` with the elements at ``i`` replaced; see `loopjax.tensor.set_subtensor`."""
         return ops.set_subtensor(self, value)
 
     def inc(self, value: Any) -> V:
-        """``x[i].inc(v)``: ``x`` with ``v`` added to those elements."""
+        """``x[i].inc(v)`` is ``x`` with ``v`` added to the elements at ``i``; see `loopjax.tensor.inc_subtensor`."""
         return ops.inc_subtensor(self, value)
 
     def eval(self, inputs: Mapping[V, Any] | None = None) -> Any:
-        """The value, given those of the inputs it needs."""
+        """Compute the value, from values of the inputs that it depends on."""
         return ops["evaluate"](self, inputs)

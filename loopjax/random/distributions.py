@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 
 from loopjax.config import config
+from loopjax.errors import here
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import Reparametrization, computed, register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.traits import Trait
 from loopjax.ir.types import KEY, Shape, TensorType, broadcast_shapes, dtype_name
-from loopjax.tensor.lengths import holes, size_list
-from loopjax.tensor.place import here
+from loopjax.tensor.lengths import size_list, split_sizes
 from loopjax.trace.convert import as_variable
 
 LAST_STEP = 2**32 - 1
@@ -127,7 +127,7 @@ def draw(name: str, key: Variable, values: dict[str, Any], size: Any, dtype: Any
     given = [_parameter(parameter, values[parameter], default) for parameter, default in spec.parameters.items()]
     if size is None:
         return apply(table_op(f"draw_{spec.name}", lengths=None, dtype=to), key, *given)[0]
-    static, symbolic = holes(size_list(size, "size"), "size")
+    static, symbolic = split_sizes(size_list(size, "size"), "size")
     return apply(table_op(f"draw_{spec.name}", lengths=static, dtype=to), key, *given, *symbolic)[0]
 
 

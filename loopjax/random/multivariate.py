@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 
 from loopjax.config import config
+from loopjax.errors import here
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import Shape, TensorType
 from loopjax.random.discrete import hypergeometric
 from loopjax.random.distributions import REQUIRED, Synonym, distribution
 from loopjax.tensor.creation import arange
-from loopjax.tensor.lengths import holes, size_list
-from loopjax.tensor.place import here
+from loopjax.tensor.lengths import size_list, split_sizes
 from loopjax.trace.convert import as_variable
 
 Sizes = tuple[int, ...]
@@ -119,7 +119,7 @@ def choice(key: Variable, a: Any, size: Any, replace: bool, p: Any) -> Variable:
     weights = [] if p is None else [as_variable(p).astype(config.floatX)]
     if weights and weights[0].ndim != 1:
         raise ValueError(f"p is a vector, a probability for each element, got {weights[0]!r}{here()}")
-    static, symbolic = holes(size_list(() if size is None else size, "size"), "size")
+    static, symbolic = split_sizes(size_list(() if size is None else size, "size"), "size")
     op = table_op("draw_choice", lengths=static, replace=bool(replace))
     return apply(op, key, _elements(a), *weights, *symbolic)[0]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from loopjax.errors import here
 from loopjax.ir.graph import Variable
 from loopjax.random.stream import RandomStream
 from loopjax.tensor.creation import arange
 from loopjax.tensor.elementwise import cast
 from loopjax.tensor.lengths import size_list
-from loopjax.tensor.place import here
 from loopjax.tensor.shape import dim, reshape
 from loopjax.tensor.sort import argsort
 from loopjax.trace.convert import as_variable

@@ -9,11 +9,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from loopjax.errors import here
 from loopjax.ir.graph import Constant, Variable
 from loopjax.ir.types import KEY, TensorType
 from loopjax.random import continuous, discrete, multivariate  # noqa: F401 - they register the distributions
 from loopjax.random.distributions import DISTRIBUTIONS, REQUIRED, advance, draw
-from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
 from loopjax.trace.recording import current_body
 from loopjax.trace.shared import SharedVariable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from loopjax import random
 from loopjax.ir.graph import Constant, Variable
 from loopjax.ir.types import TensorType
-from loopjax.tensor import constructors, examples, linalg, nnet, padding
+from loopjax.tensor import constructors, example_lengths, linalg, nnet, padding
 from loopjax.tensor.constructors import (
     CONSTRUCTORS,
     col,

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
 from typing import Any
 
-from loopjax.tensor.place import here
-
-Axis = int | Sequence[int] | None
+from loopjax.errors import here
+from loopjax.ir.methods import Axis
 
 
 def normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from loopjax.config import config
+from loopjax.errors import here
 from loopjax.ir.graph import Variable, input_variable
 from loopjax.ir.types import Shape, TensorType, dtype_name
-from loopjax.tensor.place import here
 
 PREFIXES = {
     "b": "int8",

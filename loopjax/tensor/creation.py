@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.config import config
+from loopjax.errors import here
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import Shape, TensorType, broadcast_shapes, dtype_name
-from loopjax.tensor import direct
+from loopjax.tensor import lax_kernels
 from loopjax.tensor.elementwise import ge
-from loopjax.tensor.lengths import holes, size_list
-from loopjax.tensor.place import here
+from loopjax.tensor.lengths import size_list, split_sizes
 from loopjax.trace.convert import as_variable, constant
 
 
@@ -34,7 +34,7 @@ def _alloc_type(value: TensorType, lengths: Shape) -> TensorType:
 
 register(
     "alloc",
-    lambda value, lengths: direct.stretched(value, tuple(lengths)),
+    lambda value, lengths: lax_kernels.stretched(value, tuple(lengths)),
     _alloc_type,
     "view",
     broadcasts=lambda value, lengths: [[value.shape, lengths]],
@@ -44,7 +44,7 @@ register(
 @public_op
 def alloc(value: Any, *shape: Any) -> Variable:
     """An array of this shape, filled with ``value`` (broadcast). Sizes are ints or integer scalars."""
-    static, symbolic = holes(shape, "shape")
+    static, symbolic = split_sizes(shape, "shape")
     filled = as_variable(value)
     if filled.type.weak:
         filled = filled.astype(filled.dtype)
@@ -106,7 +106,7 @@ def _arange_type(lengths: Shape, dtype: str) -> TensorType:
 
 def _arange_run(lengths: tuple[int, int, int], dtype: str) -> Any:
     start, stop, step = lengths
-    return direct.arange(start, stop, step, dtype)
+    return lax_kernels.arange(start, stop, step, dtype)
 
 
 register("arange", _arange_run, _arange_type, "memory_bound")
@@ -125,7 +125,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Va
         if any(isinstance(value, Variable) for value in given):
             raise TypeError(f"arange of floats takes no variables; write start + step * arange(n){here()}")
         return constant(np.arange(*given), dtype=dtype or config.floatX)
-    static, symbolic = holes(given, "arange")
+    static, symbolic = split_sizes(given, "arange")
     return apply(table_op("arange", lengths=static, dtype=dtype_name(dtype or "int64")), *symbolic)[0]
 
 
@@ -143,7 +143,7 @@ register("eye", _eye_run, _eye_type, "memory_bound")
 
 def eye(n: Any, m: Any = None, k: int = 0, dtype: Any = None) -> Variable:
     """Ones on diagonal ``k`` of an ``(n, m)`` matrix of zeros; dtype floatX unless given."""
-    static, symbolic = holes([n, n if m is None else m], "eye")
+    static, symbolic = split_sizes([n, n if m is None else m], "eye")
     return apply(table_op("eye", lengths=static, k=k, dtype=dtype_name(dtype or config.floatX)), *symbolic)[0]
 
 
@@ -174,7 +174,7 @@ register("linspace", _linspace_run, _linspace_type, "memory_bound", broadcasts=_
 def linspace(start: Any, stop: Any, num: Any = 50, dtype: Any = None) -> Variable:
     """``num`` equally spaced values from ``start`` to ``stop``, both included; dtype floatX unless given."""
     to = dtype_name(dtype or config.floatX)
-    static, symbolic = holes([num], "num")
+    static, symbolic = split_sizes([num], "num")
     between = to if jnp.issubdtype(to, jnp.inexact) else config.floatX
     ends = [as_variable(end).astype(between) for end in (start, stop)]
     return apply(table_op("linspace", lengths=static, dtype=to), *ends, *symbolic)[0]

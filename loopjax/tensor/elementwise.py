@@ -1,7 +1,8 @@
-"""Elementwise ops: one value out for one value in, inputs broadcast and brought to one dtype."""
+"""Elementwise ops: one value out for one value in, inputs broadcast and promoted to one dtype."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Protocol
@@ -11,15 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from loopjax.errors import here
 from loopjax.ir.graph import Constant, Variable, apply
-from loopjax.ir.op import Operands, register, table_op
+from loopjax.ir.op import Operands, TableOp, register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.traits import Trait
 from loopjax.ir.types import TensorType, broadcast_shapes, dtype_name
-from loopjax.tensor import direct
-from loopjax.tensor.direct import compared, elementwise, logical
-from loopjax.tensor.operands import brought
-from loopjax.tensor.place import here
+from loopjax.tensor import lax_kernels
+from loopjax.tensor.lax_kernels import compared, elementwise, logical
+from loopjax.tensor.operands import promoted
 from loopjax.trace.convert import as_variable
 from loopjax.trace.promotion import operand_dtypes
 
@@ -47,6 +48,7 @@ def pointwise(
     result: Result = None,
     kinds: str = ANY,
     traits: Sequence[Trait] = (),
+    parameters: Sequence[str] = ("x",),
 ) -> Callable[..., Variable]:
     """Registers an elementwise op and returns the function that records it.
 
@@ -68,12 +70,31 @@ def pointwise(
     register(name, run, infer, "pointwise", *traits, operands=operands)
     op = table_op(name)
 
-    def record(*values: Any) -> Variable:
-        return apply(op, *brought(operands, values))[0]
-
+    record = _recorder(op, operands, parameters)
     record.__name__ = record.__qualname__ = name
     record.__doc__ = f"``{name}`` of each element. Inputs broadcast and are brought to one dtype."
     return public_op(record)
+
+
+def _recorder(op: TableOp, operands: Operands, parameters: Sequence[str]) -> Callable[..., Variable]:
+    """Function of these positional parameters that records a node of the op."""
+
+    def unary(x: Any, /) -> Variable:
+        return apply(op, *promoted(operands, (x,)))[0]
+
+    def binary(x: Any, y: Any, /) -> Variable:
+        return apply(op, *promoted(operands, (x, y)))[0]
+
+    def ternary(x: Any, y: Any, z: Any, /) -> Variable:
+        return apply(op, *promoted(operands, (x, y, z)))[0]
+
+    functions: tuple[Callable[..., Variable], ...] = (unary, binary, ternary)
+    record: Any = functions[len(parameters) - 1]
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    record.__signature__ = inspect.Signature(
+        [inspect.Parameter(name, kind, annotation=Any) for name in parameters], return_annotation=Variable
+    )
+    return record
 
 
 _KINDS = {NUMBER: "numbers", REAL: "real numbers", WHOLE: "integers", LOGICAL: "integers or booleans"}
@@ -103,7 +124,7 @@ def _binary(
     kinds: str = ANY,
     traits: Sequence[Trait] = (),
 ) -> Binary:
-    return pointwise(name, run, operands, result, kinds, traits)
+    return pointwise(name, run, operands, result, kinds, traits, parameters=("x", "y"))
 
 
 def real_dtype(dtype: str) -> str:
@@ -157,7 +178,7 @@ logical_xor = _binary("logical_xor", logical(lax.bitwise_xor), result="bool", tr
 logical_not = _unary("logical_not", logical(lax.bitwise_not), result="bool", traits=CHEAP)
 
 neg = _unary("neg", lax.neg, kinds=NUMBER, traits=CHEAP)
-abs = _unary("abs", direct.absolute, result=real_dtype, traits=CHEAP)
+abs = _unary("abs", lax_kernels.absolute, result=real_dtype, traits=CHEAP)
 sign = _unary("sign", lax.sign, kinds=NUMBER, traits=CHEAP)
 identity = _unary("identity", lambda x: x, traits=("view", "cheap"))
 exp = _unary("exp", lax.exp, "float")
@@ -186,7 +207,7 @@ arccosh = _unary("arccosh", jnp.arccosh, "float")
 arctanh = _unary("arctanh", lax.atanh, "float")
 sigmoid = _unary("sigmoid", lax.logistic, "float")
 softplus = _unary("softplus", jax.nn.softplus, "float", kinds=REAL)
-relu = _unary("relu", direct.relu, kinds=REAL, traits=CHEAP)
+relu = _unary("relu", lax_kernels.relu, kinds=REAL, traits=CHEAP)
 floor = _unary("floor", lax.floor, "float", kinds=REAL)
 ceil = _unary("ceil", lax.ceil, "float", kinds=REAL)
 trunc = _unary("trunc", jnp.trunc, "float", kinds=REAL)
@@ -201,9 +222,13 @@ conj = _unary("conj", jnp.conj)
 angle = _unary("angle", jnp.angle, "float", real_dtype)
 complex_ = _binary("complex", lax.complex, "float", complex_dtype, kinds=REAL, traits=CHEAP)
 
-switch: Callable[[Any, Any, Any], Variable] = pointwise("switch", direct.where, "branches", traits=CHEAP)
+switch: Callable[[Any, Any, Any], Variable] = pointwise(
+    "switch", lax_kernels.where, "branches", traits=CHEAP, parameters=("condition", "x", "y")
+)
 where = switch
-_clip: Callable[[Any, Any, Any], Variable] = pointwise("clip_between", direct.clip, traits=CHEAP)
+_clip: Callable[[Any, Any, Any], Variable] = pointwise(
+    "clip_between", lax_kernels.clip, traits=CHEAP, parameters=("x", "min", "max")
+)
 
 absolute = abs_ = abs
 sgn = sign
@@ -308,4 +333,4 @@ register("isclose", _isclose_run, _isclose_type, "pointwise", operands="common")
 def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Variable:
     """Where ``abs(x - y) <= atol + rtol * abs(y)``; ``equal_nan`` counts two NaNs as close."""
     op = table_op("isclose", rtol=float(rtol), atol=float(atol), equal_nan=bool(equal_nan))
-    return apply(op, *brought("common", [x, y]))[0]
+    return apply(op, *promoted("common", [x, y]))[0]

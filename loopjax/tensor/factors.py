@@ -11,14 +11,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from loopjax.errors import UnsupportedError
+from loopjax.errors import UnsupportedError, here
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import Shape, TensorType, broadcast_shapes, merge_dims
 from loopjax.tensor.elementwise import real_dtype
 from loopjax.tensor.matrix_types import rows_and_columns, shorter, side, solvable_dtype
-from loopjax.tensor.operands import brought
-from loopjax.tensor.place import here
+from loopjax.tensor.operands import promoted
 
 
 def mirrored(x: Any, lower: bool) -> Any:
@@ -56,7 +55,7 @@ def cholesky(x: Any, lower: bool = True, on_error: str = "nan", check_finite: bo
             f"cholesky gives NaN for a matrix that is not positive definite; write on_error='nan' and test the result "
             f"with isnan, got on_error={on_error!r}{here()}"
         )
-    return apply(table_op("cholesky", lower=bool(lower)), *brought("float", [x]))[0]
+    return apply(table_op("cholesky", lower=bool(lower)), *promoted("float", [x]))[0]
 
 
 def _eigh_type(type: TensorType, lower: bool) -> tuple[TensorType, TensorType]:
@@ -80,7 +79,7 @@ def eigh(a: Any, UPLO: str = "L") -> tuple[Variable, ...]:  # noqa: N803 - NumPy
     """
     if UPLO not in ("L", "U"):
         raise ValueError(f"eigh reads the triangle UPLO='L' or 'U', not {UPLO!r}{here()}")
-    return apply(table_op("eigh", lower=UPLO == "L"), *brought("float", [a]))
+    return apply(table_op("eigh", lower=UPLO == "L"), *promoted("float", [a]))
 
 
 def _batches(types: tuple[TensorType, ...]) -> list[Shape]:
@@ -126,7 +125,7 @@ def eigvalsh(a: Any, b: Any = None, lower: bool = True) -> Variable:
     """The eigenvalues in ascending order of symmetric matrices ``a``: each ``w`` of ``a x = w x``, or of
     ``a x = w b x`` with positive definite ``b``. Reads one triangle of each."""
     given = [a] if b is None else [a, b]
-    return apply(table_op("eigvalsh", lower=bool(lower)), *brought("float", given))[0]
+    return apply(table_op("eigvalsh", lower=bool(lower)), *promoted("float", given))[0]
 
 
 def _svd_type(type: TensorType, full_matrices: bool, compute_uv: bool) -> TensorType | tuple[TensorType, ...]:
@@ -161,7 +160,7 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     infinite or NaN where two values are equal.
     """
     outputs = apply(
-        table_op("svd", full_matrices=bool(full_matrices), compute_uv=bool(compute_uv)), *brought("float", [a])
+        table_op("svd", full_matrices=bool(full_matrices), compute_uv=bool(compute_uv)), *promoted("float", [a])
     )
     return outputs if compute_uv else outputs[0]
 
@@ -189,5 +188,5 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     """
     if mode not in ("reduced", "complete", "r"):
         raise ValueError(f"qr takes mode 'reduced', 'complete' or 'r', not {mode!r}{here()}")
-    outputs = apply(table_op("qr", mode=mode), *brought("float", [a]))
+    outputs = apply(table_op("qr", mode=mode), *promoted("float", [a]))
     return outputs[0] if mode == "r" else outputs

@@ -8,11 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from loopjax.errors import here
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import TableOp, register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import TensorType
-from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
 
 

@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from loopjax.errors import here
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import Entry, TableOp, register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import Shape, TensorType, broadcast_shapes
 from loopjax.tensor.axes import normal_axis
 from loopjax.tensor.creation import alloc
+from loopjax.tensor.dynamic_slice import Bounds, bounds, is_window, put_back, slides, window
 from loopjax.tensor.elementwise import clip, mod, neq, second
-from loopjax.tensor.lengths import holes
-from loopjax.tensor.place import here
+from loopjax.tensor.lengths import split_sizes
 from loopjax.tensor.shape import dim, reshape, stack
-from loopjax.tensor.windows import Bounds, bounds, is_window, put_back, slides, window
 from loopjax.trace.convert import as_variable, constant
 from loopjax.trace.promotion import common_dtype
 
@@ -108,7 +108,7 @@ def _read_key(entries: list[Any]) -> _Key:
             else:
                 pattern.append(("at", *_extent(index.data)) if isinstance(index, Constant) else ("at",))
                 arrays.append(index)
-    static, symbolic = holes(lengths, "a slice")
+    static, symbolic = split_sizes(lengths, "a slice")
     return _Key(tuple(pattern), static, arrays, symbolic)
 
 

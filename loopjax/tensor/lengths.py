@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from loopjax.errors import here
 from loopjax.ir.graph import Constant, Variable
-from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
 
 
@@ -33,7 +33,7 @@ def size_list(shape: Any, argument: str = "shape", count: int | None = None) -> 
     return [shape]
 
 
-def holes(lengths: Iterable[Any], argument: str) -> tuple[tuple[int | None, ...], list[Variable]]:
+def split_sizes(lengths: Iterable[Any], argument: str) -> tuple[tuple[int | None, ...], list[Variable]]:
     """The lengths with ``None`` for each that is symbolic, and those."""
     static: list[int | None] = []
     symbolic: list[Variable] = []

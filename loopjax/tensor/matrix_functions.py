@@ -9,14 +9,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from loopjax.errors import here
 from loopjax.ir.graph import Variable, apply
+from loopjax.ir.methods import Axis
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import TensorType
-from loopjax.tensor.axes import Axis, normal_axis
+from loopjax.tensor.axes import normal_axis
 from loopjax.tensor.elementwise import real_dtype
 from loopjax.tensor.matrix_types import side, solvable_dtype
-from loopjax.tensor.operands import brought
-from loopjax.tensor.place import here
+from loopjax.tensor.operands import promoted
 from loopjax.tensor.systems import matrix_inverse
 from loopjax.trace.convert import as_variable
 
@@ -37,12 +38,12 @@ register("slogdet", lambda x: tuple(jnp.linalg.slogdet(x)), _slogdet_type, "cubi
 
 def det(x: Any) -> Variable:
     """The determinants of square matrices ``(..., n, n)``."""
-    return apply(table_op("det"), *brought("float", [x]))[0]
+    return apply(table_op("det"), *promoted("float", [x]))[0]
 
 
 def slogdet(x: Any) -> tuple[Variable, ...]:
     """The signs of the determinants, and the logarithms of their absolute values, where ``det`` would overflow."""
-    return apply(table_op("slogdet"), *brought("float", [x]))
+    return apply(table_op("slogdet"), *promoted("float", [x]))
 
 
 def _same_square(type: TensorType) -> TensorType:
@@ -64,7 +65,7 @@ def expm(x: Any) -> Variable:
 
     NaN where more than 16 squarings are needed, at norms of about 3e5.
     """
-    return apply(table_op("expm"), *brought("float", [x]))[0]
+    return apply(table_op("expm"), *promoted("float", [x]))[0]
 
 
 def matrix_power(M: Any, n: int) -> Variable:  # noqa: N803 - NumPy's name
@@ -103,7 +104,7 @@ def norm(x: Any, ord: Order = None, axis: Axis = None, keepdims: bool = False) -
     Orders are NumPy's: for vectors a number (2 by default), 0 counting what is not 0; for matrices ``"fro"`` (the
     default), ``"nuc"``, 1, 2 and infinity, and the negative of those. ``"inf"`` and ``"-inf"`` are infinity as well.
     """
-    (variable,) = brought("float", [x])
+    (variable,) = promoted("float", [x])
     given = range(variable.ndim) if axis is None else axis if isinstance(axis, (list, tuple)) else [axis]
     axes = tuple(normal_axis(one, variable.ndim) for one in given)
     if len(set(axes)) != len(axes) or len(axes) not in (1, 2):

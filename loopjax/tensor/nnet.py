@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from loopjax.errors import here
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import TableOp, register, table_op
 from loopjax.ir.public_ops import public_op
@@ -14,8 +15,7 @@ from loopjax.ir.types import Shape, TensorType
 from loopjax.tensor.creation import arange
 from loopjax.tensor.elementwise import REAL, Unary, add, clip, log, mul, neg, pointwise, sigmoid, softplus, switch
 from loopjax.tensor.elementwise import relu as _plain_relu
-from loopjax.tensor.operands import brought
-from loopjax.tensor.place import here
+from loopjax.tensor.operands import promoted
 from loopjax.tensor.special import log_softmax, softmax
 from loopjax.trace.convert import as_variable
 from loopjax.trace.promotion import common_dtype
@@ -41,7 +41,7 @@ logsoftmax = log_softmax
 ultra_fast_sigmoid = sigmoid
 """Theano's is an approximation of ``sigmoid``, made for its speed; this is ``sigmoid`` itself."""
 
-_elu: Callable[[Any, Any], Variable] = pointwise("elu", jax.nn.elu, "float", kinds=REAL)
+_elu: Callable[[Any, Any], Variable] = pointwise("elu", jax.nn.elu, "float", kinds=REAL, parameters=("x", "alpha"))
 selu: Unary = pointwise("selu", jax.nn.selu, "float", kinds=REAL)
 
 
@@ -205,7 +205,7 @@ def conv2d(
     columns an int or a pair, before and after. ``subsample`` is the stride. Filters are turned by half a circle,
     unless ``filter_flip=False``. The shapes are accepted for old programs. Differentiable in both.
     """
-    images, weights = brought("float", [input, filters])
+    images, weights = promoted("float", [input, filters])
     if images.ndim != 4 or weights.ndim != 4:
         raise ValueError(f"conv2d takes images and filters of 4 dimensions, got {images!r} and {weights!r}{here()}")
     op = table_op(

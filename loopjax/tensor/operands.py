@@ -1,4 +1,4 @@
-"""The inputs of an op, brought to where its inference needs no setting to say what dtype they meet in."""
+"""The inputs of an op, promoted to where its inference needs no setting to say what dtype they meet in."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from loopjax.errors import here
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import Operands, register, table_op
 from loopjax.ir.types import TensorType, is_inexact
-from loopjax.tensor.place import here
 from loopjax.trace.convert import as_variable
 from loopjax.trace.promotion import fold_weak, operand_dtypes
 
 
-def brought(operands: Operands, values: Sequence[Any]) -> list[Variable]:
+def promoted(operands: Operands, values: Sequence[Any]) -> list[Variable]:
     """The values as variables; integers that become floats are cast now.
 
     Types are inferred again when a program is called, and by then floatX may be another.

@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from loopjax.config import config
+from loopjax.errors import here
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import TensorType
@@ -14,7 +15,6 @@ from loopjax.tensor.creation import arange, zeros
 from loopjax.tensor.elementwise import clip, eq, lt, maximum, minimum, switch
 from loopjax.tensor.indexing import inc_subtensor, set_subtensor
 from loopjax.tensor.lengths import size_list
-from loopjax.tensor.place import here
 from loopjax.tensor.reduction import max
 from loopjax.tensor.shape import dim, shape_padright
 from loopjax.trace.convert import as_variable

@@ -8,14 +8,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from loopjax.errors import here
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import Shape, TensorType, broadcast_shapes, merge_dims
 from loopjax.tensor.axes import normal_axis
 from loopjax.tensor.elementwise import conj, mul
-from loopjax.tensor.operands import brought
-from loopjax.tensor.place import here
+from loopjax.tensor.operands import promoted
 from loopjax.tensor.reduction import sum
 from loopjax.tensor.shape import flatten, moveaxis
 from loopjax.trace.convert import as_variable
@@ -68,7 +68,7 @@ register("outer", jnp.outer, _outer_type, "memory_bound", operands="common")
 @public_op
 def dot(x: Any, y: Any) -> Variable:
     """The product over the last axis of ``x`` and the last but one (or only) of ``y``."""
-    left, right = brought("common", [x, y])
+    left, right = promoted("common", [x, y])
     if left.ndim == 0 or right.ndim == 0:
         return left * right
     return apply(table_op("dot"), left, right)[0]
@@ -77,12 +77,12 @@ def dot(x: Any, y: Any) -> Variable:
 @public_op
 def matmul(x: Any, y: Any) -> Variable:
     """The matrix product, batched over leading axes, which broadcast."""
-    return apply(table_op("matmul"), *brought("common", [x, y]))[0]
+    return apply(table_op("matmul"), *promoted("common", [x, y]))[0]
 
 
 def outer(x: Any, y: Any) -> Variable:
     """Every product of an element of the vector ``x`` with one of ``y``."""
-    return apply(table_op("outer"), *brought("common", [flatten(x), flatten(y)]))[0]
+    return apply(table_op("outer"), *promoted("common", [flatten(x), flatten(y)]))[0]
 
 
 def _kron_type(x: TensorType, y: TensorType) -> TensorType:
@@ -98,7 +98,7 @@ register("kron", jnp.kron, _kron_type, operands="common")
 def kron(a: Any, b: Any) -> Variable:
     """The Kronecker product: ``a`` with each element replaced by its product with ``b``. The array of fewer axes
     gets axes of size 1 before its own, as in NumPy."""
-    return apply(table_op("kron"), *brought("common", [a, b]))[0]
+    return apply(table_op("kron"), *promoted("common", [a, b]))[0]
 
 
 def matrix_dot(*args: Any) -> Variable:
@@ -120,7 +120,7 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Variable:
     left, right = (tuple(normal_axis(a, v.ndim) for a in one) for one, v in zip(pair, (x, y), strict=True))
     if len(left) != len(right):
         raise ValueError(f"tensordot sums over {len(left)} axes of one operand and {len(right)} of the other{here()}")
-    return apply(table_op("tensordot", left=left, right=right), *brought("common", [x, y]))[0]
+    return apply(table_op("tensordot", left=left, right=right), *promoted("common", [x, y]))[0]
 
 
 def inner(x: Any, y: Any) -> Variable:

@@ -12,15 +12,16 @@ import numpy as np
 from jax import lax
 
 from loopjax.config import config
+from loopjax.errors import here
 from loopjax.ir.graph import Variable, apply
+from loopjax.ir.methods import Axis
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import TensorType, dtype_name
-from loopjax.tensor import direct
-from loopjax.tensor.axes import Axis, normal_axes, normal_axis
-from loopjax.tensor.direct import reduction
+from loopjax.tensor import lax_kernels
+from loopjax.tensor.axes import normal_axes, normal_axis
 from loopjax.tensor.elementwise import absolute, isclose, sqr, sqrt
-from loopjax.tensor.place import here
+from loopjax.tensor.lax_kernels import reduction
 from loopjax.trace.convert import as_variable
 
 
@@ -115,7 +116,7 @@ def _choice(
 
 sum = _accumulation("sum", reduction(lax.reduce_sum, jnp.sum), _sum_of)
 prod = _accumulation("prod", reduction(lax.reduce_prod, jnp.prod), _sum_of)
-mean = _accumulation("mean", reduction(direct.mean, jnp.mean), _float_of)
+mean = _accumulation("mean", reduction(lax_kernels.mean, jnp.mean), _float_of)
 max = _choice("max", reduction(lax.reduce_max, jnp.max), _same, some=True)
 min = _choice("min", reduction(lax.reduce_min, jnp.min), _same, some=True)
 any = _choice("any", jnp.any, _bool)

@@ -11,14 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from loopjax.errors import here
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import Shape, TensorType
 from loopjax.tensor.axes import normal_axes, normal_axis
-from loopjax.tensor.lengths import holes, size_list
-from loopjax.tensor.operands import brought
-from loopjax.tensor.place import here
+from loopjax.tensor.lengths import size_list, split_sizes
+from loopjax.tensor.operands import promoted
 from loopjax.trace.convert import as_variable, constant
 from loopjax.trace.promotion import common_dtype
 
@@ -102,7 +102,7 @@ def reshape(x: Any, *newshape: Any, ndim: int | None = None) -> Variable:
     target = size_list(newshape[0], "newshape", ndim) if len(newshape) == 1 else list(newshape)
     if ndim is not None and len(target) != ndim:
         raise ValueError(f"reshape to {len(target)} dimensions, where ndim={ndim} are expected{here()}")
-    static, symbolic = holes(target, "newshape")
+    static, symbolic = split_sizes(target, "newshape")
     return apply(table_op("reshape", lengths=static), as_variable(x), *symbolic)[0]
 
 
@@ -286,7 +286,7 @@ register("join", lambda *xs, axis: jnp.concatenate(xs, axis), _join_type, "memor
 @public_op
 def join(axis: int, *tensors: Any) -> Variable:
     """Arrays one after the other along ``axis``."""
-    variables = brought("common", tensors)
+    variables = promoted("common", tensors)
     if not variables or variables[0].ndim == 0:
         raise ValueError(f"join needs arrays of at least one dimension; use stack for scalars{here()}")
     axis = normal_axis(axis, variables[0].ndim)
@@ -307,7 +307,7 @@ def stack(*tensors: Any, axis: int = 0) -> Variable:
     variables = [as_variable(tensor) for tensor in given]
     if variables and all(variable.type.weak for variable in variables):
         variables = [variable.astype(common_dtype([v.type for v in variables])) for variable in variables]
-    return join(axis, *(expand_dims(variable, axis) for variable in brought("common", variables)))
+    return join(axis, *(expand_dims(variable, axis) for variable in promoted("common", variables)))
 
 
 def _broadcast_type(type: TensorType, lengths: Shape) -> TensorType:
@@ -322,7 +322,7 @@ register("broadcast_to", lambda x, lengths: jnp.broadcast_to(x, lengths), _broad
 
 def broadcast_to(x: Any, shape: Any) -> Variable:
     """``x`` repeated along axes of size 1 and new leading ones to give ``shape``."""
-    static, symbolic = holes(size_list(shape), "shape")
+    static, symbolic = split_sizes(size_list(shape), "shape")
     return apply(table_op("broadcast_to", lengths=static), as_variable(x), *symbolic)[0]
 
 
@@ -349,7 +349,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
     axis = normal_axis(axis, variable.ndim)
     times = as_variable(repeats)
     if times.ndim == 0:
-        static, symbolic = holes([times], "repeats")
+        static, symbolic = split_sizes([times], "repeats")
         return apply(table_op("repeat", lengths=static, axis=axis), variable, *symbolic)[0]
     if not isinstance(times, Constant) or times.ndim != 1:
         raise ValueError(f"repeats is an integer scalar or a list of numbers, got {times!r}{here()}")
@@ -381,7 +381,7 @@ def tile(x: Any, reps: Any, ndim: int | None = None) -> Variable:
     if ndim is not None and ndim < max(len(times), variable.ndim):
         raise ValueError(f"tile of {variable!r} by {len(times)} numbers has more than ndim={ndim} axes{here()}")
     times = [1] * (max(variable.ndim, ndim or 0) - len(times)) + times
-    static, symbolic = holes(times, "reps")
+    static, symbolic = split_sizes(times, "reps")
     return apply(table_op("tile", lengths=static), variable, *symbolic)[0]
 
 
@@ -435,7 +435,7 @@ def specify_shape(x: Any, shape: Any) -> Variable:
     """
     variable = as_variable(x)
     wanted = [ANY_SIZE if size is None else size for size in size_list(shape, "shape", variable.ndim)]
-    static, symbolic = holes(wanted, "shape")
+    static, symbolic = split_sizes(wanted, "shape")
     return apply(table_op("specify_shape", lengths=static), variable, *symbolic)[0]
 
 

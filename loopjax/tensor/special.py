@@ -10,10 +10,11 @@ import jax.numpy as jnp
 
 from loopjax.config import config
 from loopjax.ir.graph import Variable, apply
+from loopjax.ir.methods import Axis
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import TensorType
-from loopjax.tensor.axes import Axis, normal_axes
+from loopjax.tensor.axes import normal_axes
 from loopjax.tensor.elementwise import REAL, Binary, Unary, pointwise, sigmoid, softplus
 from loopjax.trace.convert import as_variable
 
@@ -22,8 +23,8 @@ def _unary(name: str, run: Callable[..., Any]) -> Unary:
     return pointwise(name, run, "float", kinds=REAL)
 
 
-def _looping(name: str, run: Callable[..., Any]) -> Callable[..., Variable]:
-    return pointwise(name, run, "float", kinds=REAL, traits=["inner_loop"])
+def _looping(name: str, run: Callable[..., Any], *parameters: str) -> Callable[..., Variable]:
+    return pointwise(name, run, "float", kinds=REAL, traits=["inner_loop"], parameters=parameters)
 
 
 def _log1mexp(x: Any) -> Any:
@@ -46,9 +47,9 @@ i0 = _unary("i0", jax.scipy.special.i0)
 i1 = _unary("i1", jax.scipy.special.i1)
 logit = _unary("logit", jax.scipy.special.logit)
 log1mexp = _unary("log1mexp", _log1mexp)
-gammainc: Binary = _looping("gammainc", jax.scipy.special.gammainc)
-gammaincc: Binary = _looping("gammaincc", jax.scipy.special.gammaincc)
-betainc: Callable[[Any, Any, Any], Variable] = _looping("betainc", jax.scipy.special.betainc)
+gammainc: Binary = _looping("gammainc", jax.scipy.special.gammainc, "a", "x")
+gammaincc: Binary = _looping("gammaincc", jax.scipy.special.gammaincc, "a", "x")
+betainc: Callable[[Any, Any, Any], Variable] = _looping("betainc", jax.scipy.special.betainc, "a", "b", "x")
 expit = sigmoid
 log1pexp = softplus
 

@@ -9,14 +9,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from loopjax.errors import here
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import Shape, TensorType, broadcast_shapes, merge_dims
 from loopjax.tensor.elementwise import real_dtype
 from loopjax.tensor.factors import mirrored
 from loopjax.tensor.matrix_types import rows_and_columns, shorter, side, solvable_dtype
-from loopjax.tensor.operands import brought
-from loopjax.tensor.place import here
+from loopjax.tensor.operands import promoted
 
 
 def _system(name: str, solve_one: Callable[..., Any]) -> None:
@@ -69,7 +69,7 @@ def solve(a: Any, b: Any, assume_a: str = "gen", lower: bool = False, check_fini
     """
     if assume_a not in ("gen", "sym", "her", "pos"):
         raise ValueError(f"solve takes assume_a 'gen', 'sym', 'her' or 'pos', not {assume_a!r}{here()}")
-    return apply(table_op("solve", assume_a=assume_a, lower=bool(lower)), *brought("float", [a, b]))[0]
+    return apply(table_op("solve", assume_a=assume_a, lower=bool(lower)), *promoted("float", [a, b]))[0]
 
 
 def solve_symmetric(a: Any, b: Any) -> Variable:
@@ -98,7 +98,7 @@ def solve_triangular(
     if trans not in _TRANSPOSES:
         raise ValueError(f"solve_triangular takes trans 0, 1 or 2, or 'N', 'T' or 'C', not {trans!r}{here()}")
     op = table_op("solve_triangular", trans=_TRANSPOSES[trans], lower=bool(lower), unit_diagonal=bool(unit_diagonal))
-    return apply(op, *brought("float", [a, b]))[0]
+    return apply(op, *promoted("float", [a, b]))[0]
 
 
 def solve_lower_triangular(a: Any, b: Any) -> Variable:
@@ -131,7 +131,7 @@ def matrix_inverse(x: Any) -> Variable:
 
     ``solve(x, b)`` costs less and is more exact than ``matrix_inverse(x) @ b``.
     """
-    return apply(table_op("matrix_inverse"), *brought("float", [x]))[0]
+    return apply(table_op("matrix_inverse"), *promoted("float", [x]))[0]
 
 
 def _pinv_type(type: TensorType) -> TensorType:
@@ -144,7 +144,7 @@ register("pinv", jnp.linalg.pinv, _pinv_type, "cubic", operands="float")
 
 def pinv(x: Any) -> Variable:
     """The pseudo-inverses ``(..., n, m)`` of matrices ``(..., m, n)``. The gradient takes the rank as constant."""
-    return apply(table_op("pinv"), *brought("float", [x]))[0]
+    return apply(table_op("pinv"), *promoted("float", [x]))[0]
 
 
 def _lstsq_type(a: TensorType, b: TensorType, rcond: float | None) -> tuple[TensorType, ...]:
@@ -177,4 +177,4 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Variable, ...]:
     where singular values are equal.
     """
     limit = None if rcond is None else float(rcond)
-    return apply(table_op("lstsq", rcond=limit), *brought("float", [a, b]))
+    return apply(table_op("lstsq", rcond=limit), *promoted("float", [a, b]))

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from loopjax.config import config
-from loopjax.errors import user_source, where
+from loopjax.errors import here
 from loopjax.ir.graph import Constant, Variable
 from loopjax.ir.public_ops import ops
 from loopjax.ir.types import dtype_name
@@ -39,9 +39,7 @@ def as_variable(value: Any, name: str | None = None) -> Variable:
         return Constant(_canonical(np.asarray(value)), name)
     if isinstance(value, (np.ndarray, jax.Array)):
         return Constant(_checked(np.asarray(value)), name)
-    source = user_source()
-    place = where([source] if source is not None else [])
-    raise TypeError(f"expected a variable, a number or an array, got {type(value).__name__}: {value!r:.80}{place}")
+    raise TypeError(f"expected a variable, a number or an array, got {type(value).__name__}: {value!r:.80}{here()}")
 
 
 def constant(value: Any, name: str | None = None, dtype: Any = None) -> Constant:

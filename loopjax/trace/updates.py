@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from loopjax.errors import user_source, where
+from loopjax.errors import here
 from loopjax.ir.graph import Variable
 from loopjax.trace.shared import SharedVariable
 
@@ -30,7 +30,5 @@ def _joined(*parts: Pairs) -> OrderedUpdates:
     for part in parts:
         for shared, value in part.items() if isinstance(part, Mapping) else part:
             if joined.setdefault(shared, value) is not value:
-                source = user_source()
-                place = where([source] if source is not None else [])
-                raise ValueError(f"{shared!r} has two new values, {joined[shared]!r} and {value!r}{place}")
+                raise ValueError(f"{shared!r} has two new values, {joined[shared]!r} and {value!r}{here()}")
     return joined

@@ -12,7 +12,7 @@ from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import TableOp, register, table_op
 from loopjax.ir.types import Shape, TensorType
 from loopjax.tensor.elementwise import add, cast, lt, maximum, minimum, sub, switch
-from loopjax.tensor.lengths import holes
+from loopjax.tensor.lengths import split_sizes
 from loopjax.tensor.shape import dim
 from loopjax.trace.convert import as_variable
 
@@ -82,7 +82,7 @@ def _clipped(bound: Any, length: Variable) -> Variable:
 
 def window(x: Variable, along: Sequence[Bounds], inner: bool) -> Variable:
     """The part of ``x`` inside of these bounds; ``inner`` where more of the same index is still to be read from it."""
-    static, symbolic = holes([one.size for one in along], "a slice")
+    static, symbolic = split_sizes([one.size for one in along], "a slice")
     op = table_op("window", axes=tuple(one.axis for one in along), lengths=static, inner=inner)
     return apply(op, x, *(one.start for one in along), *symbolic)[0]
 
