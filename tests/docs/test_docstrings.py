@@ -1,0 +1,444 @@
+"""Docstrings: their examples run, and those of public names have the sections of the NumPy style."""
+
+import doctest
+import importlib
+import inspect
+import io
+import pkgutil
+import re
+import types
+
+import pytest
+
+import loopjax
+import loopjax.checkpoint
+import loopjax.random
+import loopjax.tensor as at
+
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+MODULES = ["loopjax", *sorted(one.name for one in pkgutil.walk_packages(loopjax.__path__, "loopjax."))]
+
+NAMESPACES = {
+    "loopjax": loopjax,
+    "loopjax.tensor": at,
+    "loopjax.tensor.linalg": at.linalg,
+    "loopjax.tensor.nnet": at.nnet,
+    "loopjax.random": loopjax.random,
+    "loopjax.checkpoint": loopjax.checkpoint,
+}
+
+PUBLIC = {f"{where}.{name}": getattr(space, name) for where, space in NAMESPACES.items() for name in space.__all__}
+PUBLIC |= {
+    f"loopjax.random.RandomStream.{name}": method
+    for name, method in vars(loopjax.random.RandomStream).items()
+    if inspect.isfunction(method) and not name.startswith("_")
+}
+
+UNFINISHED = {
+    "loopjax.Function",
+    "loopjax.In",
+    "loopjax.Lop",
+    "loopjax.Mode",
+    "loopjax.Out",
+    "loopjax.Packed",
+    "loopjax.Rop",
+    "loopjax.checkpoint.Budget",
+    "loopjax.checkpoint.Comparison",
+    "loopjax.checkpoint.Cost",
+    "loopjax.checkpoint.Every",
+    "loopjax.checkpoint.Log",
+    "loopjax.checkpoint.Sqrt",
+    "loopjax.checkpoint.compare",
+    "loopjax.clone_replace",
+    "loopjax.config",
+    "loopjax.dprint",
+    "loopjax.explain",
+    "loopjax.foldl",
+    "loopjax.foldr",
+    "loopjax.function",
+    "loopjax.grad",
+    "loopjax.hessian",
+    "loopjax.jacobian",
+    "loopjax.map",
+    "loopjax.pp",
+    "loopjax.random.RandomStream",
+    "loopjax.random.RandomStream.choice",
+    "loopjax.random.RandomStream.gen",
+    "loopjax.random.RandomStream.permutation",
+    "loopjax.random.RandomStream.seed",
+    "loopjax.random.RandomStream.updates",
+    "loopjax.reduce",
+    "loopjax.scan",
+    "loopjax.scan_checkpoints",
+    "loopjax.shared",
+    "loopjax.tensor.Constant",
+    "loopjax.tensor.Lop",
+    "loopjax.tensor.Rop",
+    "loopjax.tensor.TensorType",
+    "loopjax.tensor.Variable",
+    "loopjax.tensor.abs",
+    "loopjax.tensor.abs_",
+    "loopjax.tensor.absolute",
+    "loopjax.tensor.acos",
+    "loopjax.tensor.acosh",
+    "loopjax.tensor.add",
+    "loopjax.tensor.addbroadcast",
+    "loopjax.tensor.all",
+    "loopjax.tensor.allclose",
+    "loopjax.tensor.alloc",
+    "loopjax.tensor.alloc_diag",
+    "loopjax.tensor.amax",
+    "loopjax.tensor.amin",
+    "loopjax.tensor.and_",
+    "loopjax.tensor.angle",
+    "loopjax.tensor.any",
+    "loopjax.tensor.arange",
+    "loopjax.tensor.arccos",
+    "loopjax.tensor.arccosh",
+    "loopjax.tensor.arcsin",
+    "loopjax.tensor.arcsinh",
+    "loopjax.tensor.arctan",
+    "loopjax.tensor.arctan2",
+    "loopjax.tensor.arctanh",
+    "loopjax.tensor.argmax",
+    "loopjax.tensor.argmin",
+    "loopjax.tensor.argsort",
+    "loopjax.tensor.as_tensor",
+    "loopjax.tensor.as_tensor_variable",
+    "loopjax.tensor.as_variable",
+    "loopjax.tensor.asin",
+    "loopjax.tensor.asinh",
+    "loopjax.tensor.atan",
+    "loopjax.tensor.atan2",
+    "loopjax.tensor.atanh",
+    "loopjax.tensor.atleast_1d",
+    "loopjax.tensor.atleast_2d",
+    "loopjax.tensor.atleast_3d",
+    "loopjax.tensor.atleast_nd",
+    "loopjax.tensor.batched_dot",
+    "loopjax.tensor.betainc",
+    "loopjax.tensor.bincount",
+    "loopjax.tensor.bitwise_and",
+    "loopjax.tensor.bitwise_not",
+    "loopjax.tensor.bitwise_or",
+    "loopjax.tensor.bitwise_xor",
+    "loopjax.tensor.broadcast_to",
+    "loopjax.tensor.cast",
+    "loopjax.tensor.ceil",
+    "loopjax.tensor.clip",
+    "loopjax.tensor.col",
+    "loopjax.tensor.complex",
+    "loopjax.tensor.compress",
+    "loopjax.tensor.concatenate",
+    "loopjax.tensor.conj",
+    "loopjax.tensor.consider_constant",
+    "loopjax.tensor.constant",
+    "loopjax.tensor.cos",
+    "loopjax.tensor.cosh",
+    "loopjax.tensor.cumprod",
+    "loopjax.tensor.cumsum",
+    "loopjax.tensor.deg2rad",
+    "loopjax.tensor.diag",
+    "loopjax.tensor.diagonal",
+    "loopjax.tensor.diff",
+    "loopjax.tensor.digamma",
+    "loopjax.tensor.dimshuffle",
+    "loopjax.tensor.disconnected_grad",
+    "loopjax.tensor.divide",
+    "loopjax.tensor.dot",
+    "loopjax.tensor.empty",
+    "loopjax.tensor.empty_like",
+    "loopjax.tensor.eq",
+    "loopjax.tensor.erf",
+    "loopjax.tensor.erfc",
+    "loopjax.tensor.erfinv",
+    "loopjax.tensor.exp",
+    "loopjax.tensor.exp2",
+    "loopjax.tensor.expand_dims",
+    "loopjax.tensor.expit",
+    "loopjax.tensor.expm1",
+    "loopjax.tensor.extract_diag",
+    "loopjax.tensor.eye",
+    "loopjax.tensor.fill",
+    "loopjax.tensor.fill_diagonal",
+    "loopjax.tensor.flatnonzero",
+    "loopjax.tensor.flatten",
+    "loopjax.tensor.floor",
+    "loopjax.tensor.floor_div",
+    "loopjax.tensor.full",
+    "loopjax.tensor.full_like",
+    "loopjax.tensor.gamma",
+    "loopjax.tensor.gammainc",
+    "loopjax.tensor.gammaincc",
+    "loopjax.tensor.gammaln",
+    "loopjax.tensor.ge",
+    "loopjax.tensor.grad",
+    "loopjax.tensor.grad_clip",
+    "loopjax.tensor.grad_scale",
+    "loopjax.tensor.gt",
+    "loopjax.tensor.hessian",
+    "loopjax.tensor.hypot",
+    "loopjax.tensor.i0",
+    "loopjax.tensor.i1",
+    "loopjax.tensor.identity",
+    "loopjax.tensor.identity_like",
+    "loopjax.tensor.imag",
+    "loopjax.tensor.inc_subtensor",
+    "loopjax.tensor.inner",
+    "loopjax.tensor.int_div",
+    "loopjax.tensor.inv",
+    "loopjax.tensor.invert",
+    "loopjax.tensor.isclose",
+    "loopjax.tensor.isfinite",
+    "loopjax.tensor.isinf",
+    "loopjax.tensor.isnan",
+    "loopjax.tensor.jacobian",
+    "loopjax.tensor.join",
+    "loopjax.tensor.le",
+    "loopjax.tensor.left_shift",
+    "loopjax.tensor.linalg.alloc_diag",
+    "loopjax.tensor.linalg.cho_solve",
+    "loopjax.tensor.linalg.cholesky",
+    "loopjax.tensor.linalg.det",
+    "loopjax.tensor.linalg.diag",
+    "loopjax.tensor.linalg.eigh",
+    "loopjax.tensor.linalg.eigvalsh",
+    "loopjax.tensor.linalg.expm",
+    "loopjax.tensor.linalg.extract_diag",
+    "loopjax.tensor.linalg.inv",
+    "loopjax.tensor.linalg.kron",
+    "loopjax.tensor.linalg.lstsq",
+    "loopjax.tensor.linalg.matrix_dot",
+    "loopjax.tensor.linalg.matrix_inverse",
+    "loopjax.tensor.linalg.matrix_power",
+    "loopjax.tensor.linalg.norm",
+    "loopjax.tensor.linalg.pinv",
+    "loopjax.tensor.linalg.qr",
+    "loopjax.tensor.linalg.slogdet",
+    "loopjax.tensor.linalg.solve",
+    "loopjax.tensor.linalg.solve_lower_triangular",
+    "loopjax.tensor.linalg.solve_symmetric",
+    "loopjax.tensor.linalg.solve_triangular",
+    "loopjax.tensor.linalg.solve_upper_triangular",
+    "loopjax.tensor.linalg.svd",
+    "loopjax.tensor.linalg.trace",
+    "loopjax.tensor.linspace",
+    "loopjax.tensor.log",
+    "loopjax.tensor.log10",
+    "loopjax.tensor.log1mexp",
+    "loopjax.tensor.log1p",
+    "loopjax.tensor.log1pexp",
+    "loopjax.tensor.log2",
+    "loopjax.tensor.log_softmax",
+    "loopjax.tensor.logaddexp",
+    "loopjax.tensor.logical_and",
+    "loopjax.tensor.logical_not",
+    "loopjax.tensor.logical_or",
+    "loopjax.tensor.logical_xor",
+    "loopjax.tensor.logit",
+    "loopjax.tensor.logsumexp",
+    "loopjax.tensor.lt",
+    "loopjax.tensor.matmul",
+    "loopjax.tensor.matrices",
+    "loopjax.tensor.matrix",
+    "loopjax.tensor.max",
+    "loopjax.tensor.max_and_argmax",
+    "loopjax.tensor.maximum",
+    "loopjax.tensor.mean",
+    "loopjax.tensor.mgrid",
+    "loopjax.tensor.min",
+    "loopjax.tensor.minimum",
+    "loopjax.tensor.mod",
+    "loopjax.tensor.moveaxis",
+    "loopjax.tensor.mul",
+    "loopjax.tensor.neg",
+    "loopjax.tensor.neq",
+    "loopjax.tensor.nnet.binary_crossentropy",
+    "loopjax.tensor.nnet.categorical_crossentropy",
+    "loopjax.tensor.nnet.conv2d",
+    "loopjax.tensor.nnet.elu",
+    "loopjax.tensor.nnet.hard_sigmoid",
+    "loopjax.tensor.nnet.logsoftmax",
+    "loopjax.tensor.nnet.relu",
+    "loopjax.tensor.nnet.selu",
+    "loopjax.tensor.nnet.sigmoid",
+    "loopjax.tensor.nnet.sigmoid_binary_crossentropy",
+    "loopjax.tensor.nnet.softmax",
+    "loopjax.tensor.nnet.softmax_with_bias",
+    "loopjax.tensor.nnet.softplus",
+    "loopjax.tensor.nnet.ultra_fast_sigmoid",
+    "loopjax.tensor.nonzero",
+    "loopjax.tensor.nonzero_values",
+    "loopjax.tensor.norm",
+    "loopjax.tensor.ogrid",
+    "loopjax.tensor.ones",
+    "loopjax.tensor.ones_like",
+    "loopjax.tensor.or_",
+    "loopjax.tensor.outer",
+    "loopjax.tensor.patternbroadcast",
+    "loopjax.tensor.pow",
+    "loopjax.tensor.prod",
+    "loopjax.tensor.psi",
+    "loopjax.tensor.ptp",
+    "loopjax.tensor.rad2deg",
+    "loopjax.tensor.ravel_multi_index",
+    "loopjax.tensor.real",
+    "loopjax.tensor.reciprocal",
+    "loopjax.tensor.relu",
+    "loopjax.tensor.repeat",
+    "loopjax.tensor.reshape",
+    "loopjax.tensor.right_shift",
+    "loopjax.tensor.rint",
+    "loopjax.tensor.roll",
+    "loopjax.tensor.round",
+    "loopjax.tensor.round_half_away_from_zero",
+    "loopjax.tensor.row",
+    "loopjax.tensor.scalar",
+    "loopjax.tensor.scalars",
+    "loopjax.tensor.searchsorted",
+    "loopjax.tensor.second",
+    "loopjax.tensor.set_subtensor",
+    "loopjax.tensor.sgn",
+    "loopjax.tensor.shape",
+    "loopjax.tensor.shape_padaxis",
+    "loopjax.tensor.shape_padleft",
+    "loopjax.tensor.shape_padright",
+    "loopjax.tensor.sigmoid",
+    "loopjax.tensor.sign",
+    "loopjax.tensor.sin",
+    "loopjax.tensor.sinh",
+    "loopjax.tensor.softmax",
+    "loopjax.tensor.softplus",
+    "loopjax.tensor.sort",
+    "loopjax.tensor.specify_broadcastable",
+    "loopjax.tensor.specify_shape",
+    "loopjax.tensor.split",
+    "loopjax.tensor.sqr",
+    "loopjax.tensor.sqrt",
+    "loopjax.tensor.square",
+    "loopjax.tensor.squeeze",
+    "loopjax.tensor.stack",
+    "loopjax.tensor.std",
+    "loopjax.tensor.sub",
+    "loopjax.tensor.sum",
+    "loopjax.tensor.swapaxes",
+    "loopjax.tensor.switch",
+    "loopjax.tensor.take",
+    "loopjax.tensor.tan",
+    "loopjax.tensor.tanh",
+    "loopjax.tensor.tensor",
+    "loopjax.tensor.tensor3",
+    "loopjax.tensor.tensor4",
+    "loopjax.tensor.tensor5",
+    "loopjax.tensor.tensordot",
+    "loopjax.tensor.tile",
+    "loopjax.tensor.to_one_hot",
+    "loopjax.tensor.trace",
+    "loopjax.tensor.transpose",
+    "loopjax.tensor.tri",
+    "loopjax.tensor.tril",
+    "loopjax.tensor.triu",
+    "loopjax.tensor.true_div",
+    "loopjax.tensor.trunc",
+    "loopjax.tensor.unbroadcast",
+    "loopjax.tensor.unravel_index",
+    "loopjax.tensor.var",
+    "loopjax.tensor.vdot",
+    "loopjax.tensor.vector",
+    "loopjax.tensor.vectors",
+    "loopjax.tensor.where",
+    "loopjax.tensor.xor",
+    "loopjax.tensor.zero_grad",
+    "loopjax.tensor.zeros",
+    "loopjax.tensor.zeros_like",
+    "loopjax.to_jax",
+    "loopjax.until",
+    "loopjax.verify_grad",
+    "loopjax.wrap_jax",
+}
+"""Public names whose docstrings still miss a section; the list only gets shorter."""
+
+
+def doctests(module):
+    """The examples in a module's docstrings, of functions too that another module makes for it."""
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    found = finder.find(module, globs={})
+    seen = {test.docstring for test in found}
+    for name, value in vars(module).items():
+        if getattr(value, "__module__", None) == module.__name__ and getattr(value, "__doc__", None) not in seen:
+            more = finder.find(value, f"{module.__name__}.{name}", module=False, globs={})
+            seen |= {test.docstring for test in more}
+            found += more
+    return [test for test in found if test.examples]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_run(name):
+    """With nothing but what they import themselves."""
+    printed = io.StringIO()
+    for test in doctests(importlib.import_module(name)):
+        doctest.DocTestRunner(verbose=False, optionflags=FLAGS).run(test, out=printed.write)
+    assert not printed.getvalue(), printed.getvalue()
+
+
+def test_the_example_of_every_public_function_is_run():
+    run = {test.docstring for name in MODULES for test in doctests(importlib.import_module(name))}
+    missed = [
+        name
+        for name, value in PUBLIC.items()
+        if name not in UNFINISHED and callable(value) and not isinstance(value, types.ModuleType)
+        if value.__doc__ not in run
+    ]
+    assert not missed
+
+
+def sections(value):
+    """The texts under the headings of a docstring, by heading."""
+    found = re.split(r"^(\w[\w ]*)\n-{3,}\n", inspect.getdoc(value) or "", flags=re.MULTILINE)
+    return dict(zip(found[1::2], found[2::2], strict=True))
+
+
+def documented(text):
+    """The names that a section of parameters lists, in order."""
+    heads = re.findall(r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: :.*)?$", text, flags=re.MULTILINE)
+    return [name for head in heads for name in head.split(", ")]
+
+
+def parameters(value):
+    """The names in a signature as a docstring lists them."""
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    found = inspect.signature(value).parameters.values()
+    return [stars.get(one.kind, "") + one.name for one in found if one.name != "self"]
+
+
+def faults(value):
+    """What the docstring of a public name misses.
+
+    A function has the four sections, a class those that say how to make one and use it, a constant the example of the
+    class that it is of, a module a text.
+    """
+    if isinstance(value, (types.ModuleType, dict)):
+        return [] if (inspect.getdoc(value) or "").strip() else ["text"]
+    there = sections(value)
+    if not callable(value):
+        return [] if ">>>" in there.get("Examples", "") else ["Examples"]
+    takes = parameters(value)
+    wanted = ["Parameters"] * bool(takes) + ([] if inspect.isclass(value) else ["Returns", "Raises"]) + ["Examples"]
+    missing = [one for one in wanted if not there.get(one, "").strip()]
+    if "Parameters" in there and documented(there["Parameters"]) != takes:
+        missing.append(f"Parameters {takes}")
+    if "Examples" in there and ">>>" not in there["Examples"]:
+        missing.append(">>>")
+    return missing
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC.keys() - UNFINISHED))
+def test_a_public_name_is_documented(name):
+    assert not faults(PUBLIC[name])
+
+
+def test_the_list_of_unfinished_names_gets_shorter():
+    """A name that is documented leaves the list above."""
+    assert sorted(UNFINISHED - PUBLIC.keys()) == []
+    assert [name for name in sorted(UNFINISHED & PUBLIC.keys()) if not faults(PUBLIC[name])] == []
