@@ -21,6 +21,13 @@ def sized_graph(inputs, outputs):
     return specialize(graph, [variable.type for variable in inputs], {})
 
 
+def symbolically(passes, inputs, outputs):
+    """The graph as text after passes, its sizes not known."""
+    graph = rewrite(Graph(inputs, outputs), passes)
+    verify(graph)
+    return graph_text(graph)
+
+
 def after(passes, inputs, outputs):
     graph = rewrite(sized_graph(inputs, outputs), passes)
     verify(graph)

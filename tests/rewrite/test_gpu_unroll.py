@@ -8,8 +8,6 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.ir.op import OP_TABLE
-from loopjax.ir.scan import Scan
-from loopjax.rewrite import searchsorted
 from tests.planned import planned_for
 
 RNG = np.random.default_rng(0)
@@ -224,28 +222,6 @@ def test_what_steps_behind_the_end_would_read_is_not_checked(stops):
         np.testing.assert_array_equal(f(np.ones(6), np.int32(6)), np.arange(1.0, 7.0))
         with pytest.raises(IndexError, match="out of bounds for an axis of size"):
             f(np.ones(6), np.int32(40))
-
-
-@pytest.mark.parametrize("most", [2**24, 10], ids=["by comparing", "by sorting"])
-@pytest.mark.parametrize("side", ["left", "right"])
-def test_sorted_vectors_are_searched_without_a_loop(monkeypatch, most, side):
-    monkeypatch.setattr(searchsorted, "MOST_COMPARED", most)
-    values = np.sort(RNG.integers(0, 9, size=20)).astype("float64")
-
-    def make(lengths):
-        x, h = at.dvector("x"), at.dvector("h")
-        out, _ = loopjax.scan(
-            lambda h, x: 0.3 * h + at.searchsorted(x, h, side=side), outputs_info=h, non_sequences=x, n_steps=9
-        )
-        return loopjax.function([x, h], [out], lengths=lengths)
-
-    same(make, values, np.array([0.0, 2.0, 5.5, 9.0, 20.0]))
-    with planned_for("gpu"):
-        f = make("exact")
-        f(values, H)
-    (loop,) = [node.op for node in f.stages[-1].programs[-1].graph.applies if isinstance(node.op, Scan)]
-    (method,) = [node.op.arguments["method"] for node in loop.body.applies if node.op.name == "searchsorted"]
-    assert method == ("compare_all" if most > 100 else "sort")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Each pass on small graphs, as text before and after."""
 
-import re
 import textwrap
 
 import numpy as np
@@ -14,9 +13,7 @@ from loopjax.ir.verify import InvalidGraph, verify
 from loopjax.rewrite.cse import EliminateCommonSubexpressions
 from loopjax.rewrite.differentiate import FormDifferentiatedRegions
 from loopjax.rewrite.driver import rewrite
-from loopjax.rewrite.dynamic_trip_count import DynamicTripCount
 from loopjax.rewrite.pipeline import symbolic
-from loopjax.rewrite.saved_steps import SaveReadSteps
 
 
 def after(steps, inputs, outputs):
@@ -122,99 +119,6 @@ class TestGather:
         assert "gradient(" not in text
 
 
-def power(k, reads):
-    h = at.dscalar("h")
-    out, _ = loopjax.scan(lambda h: h * 2, outputs_info=h, n_steps=k)
-    return h, [read(out) for read in reads]
-
-
-class TestKeep:
-    @pytest.mark.parametrize(
-        ("reads", "kept"),
-        [
-            ([lambda o: o[-1]], "last 1"),
-            ([lambda o: o[-1], lambda o: o[-4]], "last 4"),
-            ([lambda o: o[-3:]], "last 3"),
-            ([lambda o: o[-3:], lambda o: o[-1]], "last 3"),
-            ([lambda o: o.shape[0]], "last 0"),
-            ([lambda o: o[-1], lambda o: o], "all"),
-            ([lambda o: o[0]], "all"),
-            ([lambda o: o[-3:-1]], "all"),
-            ([lambda o: o.sum()], "all"),
-        ],
-    )
-    def test_what_is_read_is_kept(self, reads, kept):
-        k = at.lscalar("k")
-        h, outputs = power(k, reads)
-        graph = SaveReadSteps()(Graph([h, k], outputs))
-        verify(graph)
-        scans = re.findall(r"keeps ([^\]]*)\]", graph_text(graph))
-        assert scans == ([kept] if "shape" not in kept and scans else [])
-        if kept != "last 0":
-            assert scans
-
-    def test_until_does_not_cut_slices_that_may_be_longer_than_the_run(self):
-        h = at.dscalar("h")
-        out, _ = loopjax.scan(lambda h: (h * 2, loopjax.until(h > 9)), outputs_info=h, n_steps=50)
-        assert "keeps all" in after([SaveReadSteps()], [h], [out[-3:]])
-        assert "keeps last 3" in after([SaveReadSteps()], [h], [out[-3]])
-
-
-class TestTripCount:
-    def test_a_value_stays_one(self):
-        k = at.lscalar("k")
-        h, outputs = power(k, [lambda o: o[-2]])
-        assert "steps=value" in after([SaveReadSteps(), DynamicTripCount()], [h, k], outputs)
-
-    @pytest.mark.parametrize("reads", [[lambda o: o], [lambda o: o[-2:]]])
-    def test_not_where_a_shape_depends_on_it(self, reads):
-        k = at.lscalar("k")
-        h, outputs = power(k, reads)
-        assert "steps=length" in after([SaveReadSteps(), DynamicTripCount()], [h, k], outputs)
-
-    def test_not_where_it_follows_from_shapes(self):
-        x = at.dvector("x")
-        h, outputs = power(x.shape[0], [lambda o: o[-1]])
-        assert "steps=length" in after([SaveReadSteps(), DynamicTripCount()], [h, x], outputs)
-
-    def test_not_under_a_gradient(self):
-        k = at.lscalar("k")
-        h, outputs = power(k, [lambda o: o[-1]])
-        text = after(symbolic(), [h, k], [loopjax.grad(outputs[0], h)])
-        assert "steps=length" in text
-        f = loopjax.function([h, k], loopjax.grad(outputs[0], h))
-        assert [float(f(1.0, n)) for n in (1, 2, 5)] == [2.0, 4.0, 32.0]
-
-
-class TestFold:
-    def test_sums_and_single_steps_leave_the_stack(self):
-        k = at.lscalar("k")
-        h, outputs = power(k, [lambda o: o.sum(), lambda o: o.mean(), lambda o: o[3], lambda o: o[-1]])
-        text = after(symbolic(), [h, k], outputs)
-        assert "keeps last 1, sum of 0, sum of 0, at of 0" in text
-        assert "steps=value" in text
-
-    def test_not_where_the_stack_is_read_anyway(self):
-        k = at.lscalar("k")
-        h, outputs = power(k, [lambda o: o.sum(), lambda o: o])
-        assert "sum of" not in after(symbolic(), [h, k], outputs)
-
-    def test_axes_behind_the_steps_are_reduced_after(self):
-        x, m = at.dmatrix("x"), at.dscalar("m")
-        out, _ = loopjax.scan(lambda h: (h * 2, loopjax.until(h.sum() > m)), outputs_info=x, n_steps=30)
-        f = loopjax.function([x, m], [out.sum(), out.sum((0, 2)), out.mean(), out.prod(0), out[1, 0], out[1][:, 1]])
-        assert len(f.stages) == 1
-        value = np.array([[1.0, 2.0], [0.5, 0.25]])
-        rows = [value]
-        while rows[-1].sum() <= 40:
-            rows.append(rows[-1] * 2)
-        stack = np.array(rows[1:] + [rows[-1] * 2])
-        found = f(value, 40.0)
-        expected = [stack.sum(), stack.sum((0, 2)), stack.mean(), stack.prod(0), stack[1, 0], stack[1][:, 1]]
-        for one, other in zip(found, expected, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-12)
-
-
 def test_the_verifier_finds_a_foreign_variable_and_a_wrong_type():
     x, y = at.dvector("x"), at.dvector("y")
     with pytest.raises(InvalidGraph, match="not of this graph after test"):
@@ -234,22 +138,3 @@ def test_no_pass_recurses_along_the_depth():
         y = at.sin(y)
     graph = rewrite(Graph([x], [y, loopjax.grad(y, x)]), symbolic())
     assert len(graph.outputs) == 2
-
-
-def test_a_length_read_alone_still_checks_that_the_loop_could_run() -> None:
-    n, x = at.lscalar("n"), at.dvector("x")
-    out, _ = loopjax.scan(lambda u: u * 2, sequences=x, n_steps=n, name="double")
-    f = loopjax.function([n, x], out.shape[0])
-    assert int(f(3, np.ones(5))) == 3
-    with pytest.raises(ValueError, match=r"'double': sequence 'x' has 5 rows; 6 steps need 6.*test_passes"):
-        f(6, np.ones(5))
-    with pytest.raises(ValueError, match="'double': n_steps is negative: -1"):
-        f(-1, np.ones(5))
-
-
-def test_a_step_of_a_loop_of_conditions_is_read_from_the_carry() -> None:
-    x = at.dscalar("x")
-    out, _ = loopjax.scan(lambda: (x >= 1.5, loopjax.until(x >= 1.5)), n_steps=2)
-    f = loopjax.function([x], [out[0], out[1]])
-    assert [bool(value) for value in f(0.0)] == [False, False]
-    assert bool(f(2.0)[0])

@@ -1,77 +1,15 @@
-"""Loops of which a part or a reduction is read: what is kept of them, and that results stay what they were."""
+"""Reduction fusion: accumulators in the carry in place of stacks, and equal results."""
 
-import itertools
-
-import jax
 import numpy as np
 import pytest
 
 import loopjax
 import loopjax.tensor as at
-from loopjax.ir.graph import Graph
 from loopjax.ir.printing import graph_text
-from loopjax.ir.scan import Scan
-from loopjax.rewrite import saved_windows
-from loopjax.rewrite.differentiate import FormDifferentiatedRegions
-from loopjax.rewrite.driver import rewrite
-from loopjax.rewrite.slice_sinking import SinkSlices
-
-NONE = loopjax.Mode().excluding("reduction_fusion", "dead_iterations", "saved_windows", "slice_sinking", "saved_steps")
-N, T = 3, 40
-
-
-@pytest.fixture
-def always(monkeypatch):
-    """Windows pay at every size."""
-    monkeypatch.setattr(saved_windows, "LEAST_BYTES", 0)
-    monkeypatch.setattr(saved_windows, "ROW_BYTES", 0)
-
-
-def planned(f):
-    """The graph that the function compiled last."""
-    return f.stages[-1].programs[-1].graph
-
-
-def scans(graph):
-    """All loops of a graph."""
-    found = []
-    for node in graph.applies:
-        found += [node.op] if isinstance(node.op, Scan) else []
-        found += [op for region in node.op.regions for op in scans(region)]
-    return found
-
-
-def loop(f):
-    (found,) = scans(planned(f))
-    return found
-
-
-def keeps(f):
-    return [str(output.saved) for output in loop(f).outputs]
-
-
-def temporaries(f):
-    program = f.stages[-1].programs[-1]
-    inputs = [jax.ShapeDtypeStruct(variable.type.sizes, variable.dtype) for variable in program.graph.inputs]
-    with jax.enable_x64(True):
-        return program.call.lower(*inputs).compile().memory_analysis().temp_size_in_bytes
-
-
-def decay(steps=T, **options):
-    """``h`` and the stack of ``0.9 * h + u`` over the rows of ``x``."""
-    x, h = at.dmatrix("x"), at.dvector("h")
-    out, _ = loopjax.scan(lambda u, h: 0.9 * h + u, sequences=x, outputs_info=h, n_steps=steps, **options)
-    return x, h, out
-
-
-def stacked(x, h, steps=T, backwards=False):
-    """The same as a plain loop."""
-    rows = []
-    for t in range(steps):
-        h = 0.9 * h + (x[len(x) - 1 - t] if backwards else x[t])
-        rows.append(h)
-    return np.array(rows)
-
+from loopjax.rewrite.pipeline import symbolic
+from tests.rewrite.decaying import NONE, T, decay, keeps, loop, planned, stacked, temporaries, values
+from tests.rewrite.powers import power
+from tests.rewrite.sized import symbolically
 
 UNPRUNED = loopjax.Mode().excluding("scan_cse", "licm", "dce")
 """For loops that would be found to compute nothing."""
@@ -81,11 +19,6 @@ def passed(x):
     """The stack of the rows of ``x`` as they are, of a loop that also counts."""
     (_, out), _ = loopjax.scan(lambda u, k: [k + 1, u], sequences=x, outputs_info=[at.constant(0), None])
     return out
-
-
-def values(steps=T):
-    rng = np.random.default_rng(0)
-    return rng.normal(size=(steps, N)), rng.normal(size=N)
 
 
 def log_sum_exp(stack):
@@ -113,7 +46,7 @@ REDUCTIONS = {
 }
 
 
-class TestFold:
+class TestLengthsThatAreKnown:
     @pytest.mark.parametrize("backwards", [False, True])
     @pytest.mark.parametrize("name", [name for name in REDUCTIONS if name != "product of a column"])
     def test_reductions(self, name, backwards):
@@ -293,198 +226,6 @@ class TestFold:
         assert found[0] < 35
         assert found[1] > 100
 
-
-class TestFewer:
-    @pytest.mark.parametrize(
-        ("read", "steps"),
-        [(lambda o: o[3], 4), (lambda o: o[:5], 5), (lambda o: o[-20], 21), (lambda o: o[10:2:-3], 11)],
-    )
-    @pytest.mark.parametrize("backwards", [False, True])
-    def test_steps(self, read, steps, backwards):
-        x, h, out = decay(go_backwards=backwards)
-        f = loopjax.function([x, h], read(out))
-        rows, start = values()
-        np.testing.assert_allclose(f(rows, start), read(stacked(rows, start, backwards=backwards)), rtol=1e-12)
-        assert loop(f).n_steps == steps
-        assert f"{steps} of 40 steps, the others are not read" in loop(f).notes
-
-    @pytest.mark.parametrize("reads", [[lambda o: o[3], lambda o: o[-1]], [lambda o: o[3], lambda o: o.sum(0)]])
-    def test_not_where_the_last_is_read(self, reads):
-        x, h, out = decay()
-        f = loopjax.function([x, h], [read(out) for read in reads])
-        rows, start = values()
-        for one, read in zip(f(rows, start), reads, strict=True):
-            np.testing.assert_allclose(one, read(stacked(rows, start)), rtol=1e-12)
-        assert loop(f).n_steps == T
-
-    def test_the_length_stays_what_it_was(self):
-        x, h, out = decay()
-        f = loopjax.function([x, h], [out[3], out.shape[0]])
-        assert int(f(*values())[1]) == T
-
-    def test_short_sequences_are_still_refused(self):
-        x, h, out = decay()
-        f = loopjax.function([x, h], out[3])
-        with pytest.raises(ValueError, match="sequence 'x' has 5 rows; 40 steps"):
-            f(*values(5))
-
-    def test_final_states_are_of_all_steps(self):
-        count = loopjax.shared(np.int64(0), "count")
-        out, updates = loopjax.scan(lambda h: (h * 2, {count: count + 1}), outputs_info=at.constant(1.0), n_steps=9)
-        f = loopjax.function([], out[2], updates=updates)
-        assert float(f()) == 8.0
-        assert int(count.get_value()) == 9
-
-    def test_draws_keep_their_numbers(self):
-        found = []
-        for mode in (None, NONE):
-            stream = at.random.RandomStream(3)
-            out, updates = loopjax.scan(lambda h, s=stream: h + s.normal(), outputs_info=at.constant(0.0), n_steps=50)
-            f = loopjax.function([], [out[7], out[20:25]], updates=updates, mode=mode)
-            found.append([np.asarray(one) for _ in range(2) for one in f()])
-        for one, other in zip(*found, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-6)
-
-    @pytest.mark.parametrize("truncate", [0, 5, 25, 35, 50])
-    def test_truncated_gradients_count_from_the_end_of_all_steps(self, truncate):
-        gradients = []
-        for mode in (None, NONE):
-            x, h, out = decay(truncate_gradient=truncate)
-            f = loopjax.function([x, h], loopjax.grad((out[:20] ** 2).sum(), [x, h]), mode=mode)
-            gradients.append(f(*values()))
-        for one, other in zip(*gradients, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-12)
-
-    def test_an_index_that_is_checked_at_each_step_is_checked_at_all(self):
-        x, i = at.dvector("x"), at.lvector("i")
-        out, _ = loopjax.scan(lambda k, h: h + x[k], sequences=i, outputs_info=at.constant(0.0, dtype="float64"))
-        f = loopjax.function([x, i], out[1], check="index")
-        with pytest.raises(Exception, match="out of bounds"):
-            f(np.ones(3), np.array([0, 1, 2, 7]))
-
-
-READS = [
-    [np.s_[7]],
-    [np.s_[10:20]],
-    [np.s_[-12:]],
-    [np.s_[5::7]],
-    [np.s_[::-9]],
-    [np.s_[0], np.s_[-1]],
-    [np.s_[0], np.s_[10:13], np.s_[-1]],
-    [np.s_[30:33, 1], np.s_[31]],
-    [np.s_[None, 20:25:2], np.s_[36:20:-4]],
-    [np.s_[3:3], np.s_[-1]],
-]
-
-
-class TestWindows:
-    @pytest.mark.usefixtures("always")
-    @pytest.mark.parametrize("reads", READS, ids=str)
-    @pytest.mark.parametrize("backwards", [False, True])
-    def test_what_is_read_is_kept(self, reads, backwards):
-        x, h, out = decay(go_backwards=backwards)
-        f = loopjax.function([x, h], [out[read] for read in reads])
-        rows, start = values()
-        expected = stacked(rows, start, backwards=backwards)
-        for one, read in zip(f(rows, start), reads, strict=True):
-            np.testing.assert_allclose(one, expected[read], rtol=1e-12)
-        assert loop(f).outputs[0].saved.rows(T) <= T // 2
-
-    @pytest.mark.usefixtures("always")
-    def test_as_text(self):
-        x, h, out = decay()
-        f = loopjax.function([x, h], [out[5:8], out[-1]])
-        f(*values())
-        assert "keeps 5:8 and 39:40, plan=scan](x, h) : float64(4, 3)" in graph_text(planned(f))
-        assert "of h 5:8 and 39:40 of 40 steps kept, the others are not read" in loop(f).notes
-        g = loopjax.function([x, h], out[4::7])
-        g(*values())
-        assert "keeps 4:40:7, plan=scan](x, h) : float64(6, 3)" in graph_text(planned(g))
-
-    @pytest.mark.usefixtures("always")
-    @pytest.mark.parametrize("reads", [[np.s_[3:]], [np.s_[:30], np.s_[-1]], [np.s_[i] for i in range(1, 40, 5)]])
-    def test_not_where_it_gains_little_or_makes_many_loops(self, reads):
-        x, h, out = decay()
-        f = loopjax.function([x, h], [out[read] for read in reads])
-        f(*values())
-        assert keeps(f) == ["all"]
-
-    def test_small_stacks_stay(self):
-        x, h, out = decay()
-        f = loopjax.function([x, h], out[10:20])
-        f(*values())
-        assert keeps(f) == ["all"]
-
-    @pytest.mark.usefixtures("always")
-    def test_loops_without_recurrence_run_what_is_read(self):
-        x = at.dmatrix("x")
-        (a, b), _ = loopjax.scan(lambda u: [at.sin(u), u * 2], sequences=x)
-        f = loopjax.function([x], [a[-8:-4], b[::9], b[-1]])
-        rows, _ = values()
-        expected = [np.sin(rows)[-8:-4], 2 * rows[::9], 2 * rows[-1]]
-        for one, other in zip(f(rows), expected, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-12)
-        assert keeps(f)[0] == "32:36"
-
-    @pytest.mark.usefixtures("always")
-    @pytest.mark.parametrize(("taps", "reads"), list(itertools.product([[-1], [-2, -1], [-7, -2]], READS)), ids=str)
-    def test_gradients(self, taps, reads):
-        x, h = at.dvector("x"), at.dvector("h")
-        found = []
-        for mode in (None, NONE):
-            out, _ = loopjax.scan(
-                lambda u, *past: at.tanh(u + 0.5 * past[0] + past[-1]),
-                sequences=x,
-                outputs_info={"initial": h, "taps": taps},
-            )
-            cost = sum(at.sin(out[read[:1] if read == np.s_[30:33, 1] else read]).sum() for read in reads)
-            f = loopjax.function([x, h], [cost, *loopjax.grad(cost, [x, h])], mode=mode)
-            found.append(f(values()[0][:, 0], np.linspace(0, 1, -min(taps))))
-        for one, other in zip(*found, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
-
-    def test_temporaries(self):
-        h = at.dvector("h")
-        found = []
-        for mode in (None, NONE):
-            out, _ = loopjax.scan(lambda h: at.sin(h), outputs_info=h, n_steps=500)
-            f = loopjax.function([h], [out[250].sum(), out[400:405].sum()], mode=mode)
-            f(np.ones(1000))
-            found.append(temporaries(f) / 8000)
-        assert found[0] < 20
-        assert found[1] > 100
-
-
-class TestInside:
-    def test_as_text(self):
-        h = at.dscalar("h")
-        out, _ = loopjax.scan(lambda h: at.tanh(h), outputs_info=h, n_steps=20)
-        cost = (out**2).sum()
-        rewritten = rewrite(
-            Graph([h], [out[-1], out.sum(), loopjax.grad(cost, h)]), (FormDifferentiatedRegions(), SinkSlices())
-        )
-        text = graph_text(rewritten)
-        region = text[text.index("linearize") : text.index("pullback")]
-        assert "index[" in region
-        assert "index[" not in text.replace(region, "")
-
-    def test_the_stack_is_not_kept_for_it(self):
-        found = []
-        for mode in (None, loopjax.Mode().excluding("slice_sinking")):
-            h = at.dvector("h")
-            (states, costs), _ = loopjax.scan(
-                lambda h: (at.tanh(h) + 0.1 * at.sin(h), (h * h).sum()), outputs_info=[h, None], n_steps=100
-            )
-            cost = costs.sum()
-            f = loopjax.function([h], [cost, states[-1], states.mean(0), loopjax.grad(cost, h)], mode=mode)
-            found.append((f(np.linspace(0, 1, 1000)), temporaries(f) / 8000))
-        for one, other in zip(found[0][0], found[1][0], strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-12)
-        assert found[0][1] < 110
-        assert found[1][1] > 190
-
-
-class TestFoundByReview:
     def test_weights_of_a_truncated_loop_have_their_whole_gradient(self):
         x, w = at.dvector("x"), at.dvector("w")
         out, _ = loopjax.scan(
@@ -509,3 +250,40 @@ class TestFoundByReview:
         mean, total = f(np.float32(1))
         assert loop(f).accumulators
         np.testing.assert_allclose([mean, total], [0.1, 3e5], rtol=1e-6)
+
+
+class TestLengthsThatOnlyTheRunKnows:
+    def test_sums_and_single_steps_leave_the_stack(self):
+        k = at.lscalar("k")
+        h, outputs = power(k, [lambda o: o.sum(), lambda o: o.mean(), lambda o: o[3], lambda o: o[-1]])
+        text = symbolically(symbolic(), [h, k], outputs)
+        assert "keeps last 1, sum of 0, sum of 0, at of 0" in text
+        assert "steps=value" in text
+
+    def test_not_where_the_stack_is_read_anyway(self):
+        k = at.lscalar("k")
+        h, outputs = power(k, [lambda o: o.sum(), lambda o: o])
+        assert "sum of" not in symbolically(symbolic(), [h, k], outputs)
+
+    def test_axes_behind_the_steps_are_reduced_after(self):
+        x, m = at.dmatrix("x"), at.dscalar("m")
+        out, _ = loopjax.scan(lambda h: (h * 2, loopjax.until(h.sum() > m)), outputs_info=x, n_steps=30)
+        f = loopjax.function([x, m], [out.sum(), out.sum((0, 2)), out.mean(), out.prod(0), out[1, 0], out[1][:, 1]])
+        assert len(f.stages) == 1
+        value = np.array([[1.0, 2.0], [0.5, 0.25]])
+        rows = [value]
+        while rows[-1].sum() <= 40:
+            rows.append(rows[-1] * 2)
+        stack = np.array(rows[1:] + [rows[-1] * 2])
+        found = f(value, 40.0)
+        expected = [stack.sum(), stack.sum((0, 2)), stack.mean(), stack.prod(0), stack[1, 0], stack[1][:, 1]]
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def test_a_step_of_a_loop_of_conditions_is_read_from_the_carry() -> None:
+    x = at.dscalar("x")
+    out, _ = loopjax.scan(lambda: (x >= 1.5, loopjax.until(x >= 1.5)), n_steps=2)
+    f = loopjax.function([x], [out[0], out[1]])
+    assert [bool(value) for value in f(0.0)] == [False, False]
+    assert bool(f(2.0)[0])

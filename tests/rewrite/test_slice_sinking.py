@@ -1,0 +1,41 @@
+"""Slice sinking: reads of a stack that a differentiated region publishes move into the region."""
+
+import numpy as np
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.ir.graph import Graph
+from loopjax.ir.printing import graph_text
+from loopjax.rewrite.differentiate import FormDifferentiatedRegions
+from loopjax.rewrite.driver import rewrite
+from loopjax.rewrite.slice_sinking import SinkSlices
+from tests.rewrite.decaying import temporaries
+
+
+class TestInside:
+    def test_as_text(self):
+        h = at.dscalar("h")
+        out, _ = loopjax.scan(lambda h: at.tanh(h), outputs_info=h, n_steps=20)
+        cost = (out**2).sum()
+        rewritten = rewrite(
+            Graph([h], [out[-1], out.sum(), loopjax.grad(cost, h)]), (FormDifferentiatedRegions(), SinkSlices())
+        )
+        text = graph_text(rewritten)
+        region = text[text.index("linearize") : text.index("pullback")]
+        assert "index[" in region
+        assert "index[" not in text.replace(region, "")
+
+    def test_the_stack_is_not_kept_for_it(self):
+        found = []
+        for mode in (None, loopjax.Mode().excluding("slice_sinking")):
+            h = at.dvector("h")
+            (states, costs), _ = loopjax.scan(
+                lambda h: (at.tanh(h) + 0.1 * at.sin(h), (h * h).sum()), outputs_info=[h, None], n_steps=100
+            )
+            cost = costs.sum()
+            f = loopjax.function([h], [cost, states[-1], states.mean(0), loopjax.grad(cost, h)], mode=mode)
+            found.append((f(np.linspace(0, 1, 1000)), temporaries(f) / 8000))
+        for one, other in zip(found[0][0], found[1][0], strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
+        assert found[0][1] < 110
+        assert found[1][1] > 190
