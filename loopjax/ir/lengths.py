@@ -1,4 +1,9 @@
-"""Lengths: integers that decide shapes, computed on the host from what a call is given."""
+"""Lengths: integers that decide shapes, and the integer arithmetic that the host can do on them before a call.
+
+A length is a variable. It is known before a call where its ``leaves_of`` are constants, shapes, and inputs, combined by
+the ops of ``HOST`` alone; anything else is opaque: only a run on the device tells. Lengths that vary from call to call
+are rounded up to a ``capacity``, so that one compiled program serves all lengths up to it (bucketing).
+"""
 
 from __future__ import annotations
 
@@ -14,20 +19,20 @@ from loopjax.ir.scan import MOST_STEPS
 from loopjax.ir.types import Shape
 
 FINE = (0, *(2**k for k in range(3, 31)), MOST_STEPS)
-"""How much room there may be in programs with gradients, whose loops run as many steps as there is room for. The least
-is 8: less would compile more programs and gain nothing."""
+"""Capacities in programs with gradients, whose loops run as many steps as the capacity. The least is 8: smaller ones
+would compile more programs and gain nothing."""
 
 COARSE = (0, 16, 32, 64, *(4**k for k in range(4, 16)), MOST_STEPS)
-"""How much room there may be elsewhere, where room costs memory alone."""
+"""Capacities elsewhere, where spare capacity costs only memory."""
 
 
 def capacity(length: Any, fine: bool, xp: Any) -> Any:
-    """How much room is made for a length that varies: the least there may be that is no less, and none for none.
+    """Round a length up to the next of the capacities; 0 stays 0.
 
     ``xp`` is NumPy, or ``jax.numpy``.
     """
-    rooms = xp.asarray(FINE if fine else COARSE, dtype="int64")
-    return rooms[xp.minimum(xp.searchsorted(rooms, length), len(rooms) - 1)]
+    capacities = xp.asarray(FINE if fine else COARSE, dtype="int64")
+    return capacities[xp.minimum(xp.searchsorted(capacities, length), len(capacities) - 1)]
 
 
 def _index(x: Any, pattern: Sequence[Entry], lengths: Shape) -> Any:
@@ -49,14 +54,16 @@ def slice_bounds(entry: Entry, lengths: Shape, size: int) -> tuple[int, int, int
 
 
 def steps_of_pairs(lengths: Any, most: Any, xp: Any) -> Any:
-    """How many steps the longest of ``lengths`` and the shortest take after one another, the next longest and the next
-    shortest, and so on, at most; rounded up to a 16th of ``most``, so that few programs serve all lengths.
+    """Return the steps that lanes of two examples each need at most, where the longest of ``lengths`` shares a lane with
+    the shortest, the next longest with the next shortest, and so on.
+
+    The result is rounded up to a 16th of ``most``, so that few programs serve all lengths.
 
     ``xp`` is NumPy, or ``jax.numpy``.
     """
     ordered = xp.sort(lengths)
     pairs = ordered + ordered[::-1]
-    # The one in the middle has a lane to itself; the longest alone is no less.
+    # Of an odd number of lengths the middle one has a lane to itself; the longest length is no less than it.
     longest = xp.max(xp.concatenate([pairs[: pairs.shape[0] // 2], ordered[-1:]]))
     unit = xp.maximum(most // 16, 1)
     return -(-longest // unit) * unit
@@ -93,11 +100,11 @@ HOST: dict[str, Callable[..., Any]] = {
     "example_lengths": lambda lengths, *most, scan, needs: lengths,
     "steps_of_pairs": lambda lengths, most: steps_of_pairs(lengths, most, np),
 }
-"""The integer ops that the host can compute, by row."""
+"""The integer ops that the host can compute, by their names in the op table."""
 
 
 def on_host(node: Apply) -> bool:
-    """Whether the host can compute a node from the values of its inputs."""
+    """Test if the host can compute a node from the values of its inputs."""
     if not isinstance(node.op, TableOp) or not all(_plain(v) for v in (*node.inputs, *node.outputs)):
         return False
     if node.op.row == "index" and any(entry[0] == "at" for entry in node.op.arguments["pattern"]):
@@ -110,7 +117,7 @@ def _plain(variable: Variable) -> bool:
 
 
 def compute(node: Apply, values: Sequence[Any]) -> Any:
-    """The value of a node that ``on_host`` admits."""
+    """Return the value of a node that ``on_host`` admits."""
     assert isinstance(node.op, TableOp)
     result = np.asarray(HOST[node.op.row](*(np.asarray(value) for value in values), **node.op.arguments))
     dtype = node.outputs[0].dtype
@@ -118,63 +125,74 @@ def compute(node: Apply, values: Sequence[Any]) -> Any:
 
 
 def is_shape(node: Apply) -> bool:
-    """Whether a node reads no more of its input than the shape."""
+    """Test if a node is the shape of its input, or one size of it."""
     return isinstance(node.op, TableOp) and node.op.row in ("dim", "shape")
 
 
 def shape_value(node: Apply, shape: Sequence[int]) -> Any:
-    """The value of a node that ``is_shape``."""
+    """Return the value of a node that ``is_shape``, for an input of this shape."""
     assert isinstance(node.op, TableOp)
     sizes = np.asarray(shape, dtype=np.int64)
     return sizes if node.op.row == "shape" else sizes[node.op.arguments["axis"]]
 
 
 class Leaves(NamedTuple):
-    """What a length is computed from: variables whose values it needs, and those that the host cannot compute."""
+    """The variables that lengths are computed from: those whose values the host needs, and those that are ``opaque``
+    to it because a run computes them."""
 
     values: set[Variable]
     opaque: set[Variable]
 
 
 def leaves_of(lengths: Iterable[Variable], stop: Iterable[Variable]) -> Leaves:
-    """The leaves of lengths. ``stop`` and variables without an owner are leaves themselves."""
+    """Return the leaves of lengths. Variables of ``stop`` and those without an owner are leaves themselves."""
     leaves = Leaves(set(), set())
     stopped = set(stop)
-    stack = list(dict.fromkeys(lengths))
-    seen = set(stack)
+    stack = list(lengths)
+    seen: set[Variable] = set()
     while stack:
-        current = stack.pop()
-        node = current.owner
-        if isinstance(current, Constant):
+        variable = stack.pop()
+        if variable in seen or isinstance(variable, Constant):
             continue
-        if node is None or current in stopped:
-            leaves.values.add(current)
+        seen.add(variable)
+        node = variable.owner
+        if node is None or variable in stopped:
+            leaves.values.add(variable)
         elif on_host(node):
-            fresh = [read for read in node.inputs if read not in seen]
-            seen.update(fresh)
-            stack.extend(fresh)
+            stack.extend(node.inputs)
         elif not is_shape(node):
-            leaves.opaque.add(current)
+            leaves.opaque.add(variable)
     return leaves
+
+
+def evaluate(
+    node: Apply, value: Callable[[Variable], Any | None], shape: Callable[[Variable], Sequence[int] | None]
+) -> Any | None:
+    """Return the value of a node's output by those and the shapes of its inputs; ``None`` where the host cannot."""
+    if is_shape(node):
+        sizes = shape(node.inputs[0])
+        return None if sizes is None else shape_value(node, sizes)
+    if not on_host(node):
+        return None
+    values = [value(variable) for variable in node.inputs]
+    return None if any(one is None for one in values) else compute(node, values)
 
 
 def host_values(
     lengths: Sequence[Variable], values: Mapping[Variable, Any], shapes: Mapping[Variable, Sequence[int]]
 ) -> list[Any | None]:
-    """The values of lengths from those of other variables and from shapes; ``None`` where the host cannot know."""
-    known: dict[Variable, Any] = dict(values)
+    """Return the values of lengths by those of other variables and by shapes; ``None`` where the host cannot tell."""
+    found: dict[Variable, Any] = dict(values)
 
-    def read(variable: Variable) -> Any | None:
-        return variable.data if isinstance(variable, Constant) else known.get(variable)
+    def value(variable: Variable) -> Any | None:
+        return variable.data if isinstance(variable, Constant) else found.get(variable)
 
-    for node in toposort(lengths, stop=known):
-        if is_shape(node):
-            value = read(node.inputs[0])
-            shape = shapes.get(node.inputs[0]) if value is None else np.shape(value)
-            if shape is not None:
-                known[node.outputs[0]] = shape_value(node, shape)
-        elif on_host(node):
-            inputs = [read(variable) for variable in node.inputs]
-            if not any(value is None for value in inputs):
-                known[node.outputs[0]] = compute(node, inputs)
-    return [read(variable) for variable in lengths]
+    def shape(variable: Variable) -> Sequence[int] | None:
+        array = value(variable)
+        return shapes.get(variable) if array is None else np.shape(array)
+
+    for node in toposort(lengths, stop=found):
+        result = evaluate(node, value, shape)
+        if result is not None:
+            found[node.outputs[0]] = result
+    return [value(variable) for variable in lengths]

@@ -1,4 +1,7 @@
-"""Which inputs of a node decide shapes, in it or in its regions: they must be known before it can be compiled."""
+"""Shape operands: the inputs of a node whose values decide shapes, in it or in its regions.
+
+They must be numbers before the node can be compiled. ``shapes/stages.py`` splits a program where only a run tells one.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from loopjax.ir.scan import Scan
 
 
 def stacked_until(node: Apply | None) -> tuple[Variable, ...]:
-    """The outputs of a loop of which only the run decides how many rows count."""
+    """Return the outputs of an ``until`` loop whose number of valid rows only a run decides."""
     if node is None or not isinstance(node.op, Scan) or not node.op.until:
         return ()
     return tuple(
@@ -20,12 +23,12 @@ def stacked_until(node: Apply | None) -> tuple[Variable, ...]:
 
 
 def is_cut(node: Apply | None) -> bool:
-    """Whether a node gives the rows that count, which only the run of what is before it can tell."""
+    """Test if a node slices a buffer to a length that is known only once what precedes it has run."""
     return node is not None and isinstance(node.op, TableOp) and node.op.row == "cut"
 
 
 def shape_operands(node: Apply) -> list[Variable]:
-    """The inputs of a node whose values decide shapes, in it or in its regions."""
+    """Return the inputs of a node whose values decide shapes, in it or in its regions."""
     positions = set(node.op.length_inputs(len(node.inputs)))
     for region in node.op.regions:
         positions |= _region_operands(node, region)
@@ -33,33 +36,31 @@ def shape_operands(node: Apply) -> list[Variable]:
 
 
 def _region_operands(node: Apply, region: Graph) -> set[int]:
-    """Positions of a node's inputs whose values decide shapes in its region."""
-    place = {variable: position for position, variable in enumerate(region.inputs)}
-    lengths: list[Variable] = []
-    for inner in region.applies:
-        lengths.extend(shape_operands(inner))
+    """Return the positions of a node's inputs whose values decide shapes in its region."""
+    lengths = [length for inner in region.applies for length in shape_operands(inner)]
     leaves = leaves_of(lengths, stop=region.inputs)
-    for variable in leaves.opaque:
-        raise _varies(node, variable)
-    return {_outer_position(node, place[variable], variable) for variable in leaves.values}
+    for length in leaves.opaque:
+        raise _varies(node, length)
+    positions = {variable: position for position, variable in enumerate(region.inputs)}
+    return {_outer_position(node, positions[leaf], leaf) for leaf in leaves.values}
 
 
-def _outer_position(node: Apply, position: int, variable: Variable) -> int:
-    """The position of the input that a region's input stands for."""
+def _outer_position(node: Apply, position: int, length: Variable) -> int:
+    """Return the position of the node's input that an input of its region stands for."""
     if isinstance(node.op, Differentiated):
         return position
     assert isinstance(node.op, Scan)
-    outer = len(node.inputs) - (len(node.op.body.inputs) - position)
-    first = len(node.inputs) - len(node.op.inputs(node.inputs).non_sequences)
-    if outer < first:
-        raise _varies(node, variable)
-    return outer
+    # Non-sequences are the last inputs of a loop and of its body; whatever precedes them changes from step to step.
+    from_end = len(node.op.body.inputs) - position
+    if from_end > len(node.op.inputs(node.inputs).non_sequences):
+        raise _varies(node, length)
+    return len(node.inputs) - from_end
 
 
-def _varies(node: Apply, variable: Variable) -> LengthError:
+def _varies(node: Apply, length: Variable) -> LengthError:
     label = node.op.subject if isinstance(node.op, Scan) else "a differentiated region"
     return LengthError(
-        f"{label}: the length {variable!r}{where(variable.sources)} is computed anew at each step or on the "
+        f"{label}: the length {length!r}{where(length.sources)} is computed anew at each step or on the "
         f"device; inside "
         f"of a loop a length must be the same at every step and known before the call{where(node.sources)}"
     )

@@ -1,4 +1,8 @@
-"""Between which values of an input no length that is computed from it needs a further look."""
+"""Input intervals within which every check of a length passes.
+
+A repeated call need not evaluate its checks: it compares its integer inputs with bounds computed once. A length that
+rises with one input, as ``n + 1`` or ``minimum(n, 10)`` do, is inverted by bisection; any other has no interval.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from loopjax.ir.graph import Apply, Constant, Variable
+from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.lengths import host_values
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import MOST_STEPS
@@ -16,7 +20,7 @@ from loopjax.shapes.preconditions import TripCountChecks
 
 
 class InputInterval(NamedTuple):
-    """The values that an input may have, by its position."""
+    """The values that the input at ``position`` may have."""
 
     position: int
     least: int
@@ -24,7 +28,7 @@ class InputInterval(NamedTuple):
 
 
 class LengthBounds(NamedTuple):
-    """What a length must not leave."""
+    """The values that a length may have."""
 
     length: Variable
     least: int
@@ -32,110 +36,99 @@ class LengthBounds(NamedTuple):
 
 
 def trip_count_bounds(checks: TripCountChecks, shapes: Mapping[Variable, Sequence[int]]) -> list[LengthBounds] | None:
-    """The checks as bounds for inputs of these shapes; ``None`` where one is of more than a length and shapes."""
+    """Return the checks as bounds for inputs of these shapes; ``None`` where a check compares more than a trip count
+    with shapes."""
     found = []
-    for one in checks.each:
-        if one.n_steps.ndim:
+    for check in checks.each:
+        if check.n_steps.ndim:
             return None
-        limits = [MOST_STEPS]
-        for (_, span), rows, size in zip(one.needs, one.rows, host_values(one.rows, {}, shapes), strict=True):
+        most = MOST_STEPS
+        for _, rows, span in check.sequences:
+            (size,) = host_values([rows], {}, shapes)
             if size is not None:
-                limits.append(max(int(size) - span, 0))
-            elif span or not _same(rows, one.n_steps):
+                most = min(most, max(int(size) - span, 0))
+            elif span or not _same(rows, check.n_steps):
                 return None
-        found.append(LengthBounds(one.n_steps, one.least, min(limits)))
+        found.append(LengthBounds(check.n_steps, check.least, most))
     return found
 
 
 def input_intervals(bounds: Iterable[LengthBounds], inputs: Sequence[Variable]) -> tuple[InputInterval, ...] | None:
-    """What inputs must not leave, by their places, so that lengths do not; ``None`` where a length is computed from
-    more than one of them, or may fall where it rises."""
-    places = {variable: place for place, variable in enumerate(inputs)}
+    """Return intervals of inputs within which lengths keep their bounds; ``None`` where a length does not rise with
+    one input."""
+    positions = {variable: position for position, variable in enumerate(inputs)}
     found: dict[int, InputInterval] = {}
-    for one in bounds:
-        leaf = _rises_with(one.length, places)
+    for bound in bounds:
+        leaf = _rises_with(bound.length, positions)
         if leaf is None:
             return None
-        place = places[leaf]
-        before = found.get(place, InputInterval(place, -(2**63), 2**63))
-        least, most = _between(leaf, one)
-        found[place] = InputInterval(place, max(before.least, least), min(before.most, most))
+        position = positions[leaf]
+        before = found.get(position, InputInterval(position, -(2**63), 2**63))
+        least, most = _inverse(leaf, bound)
+        found[position] = InputInterval(position, max(before.least, least), min(before.most, most))
     return tuple(found.values())
 
 
 FARTHEST = {"int64": 2**40, "int32": 2**30}
-"""The greatest value that an input may have where a trip count is computed from it: far from where its dtype ends."""
+"""The greatest value of an input from which a trip count is computed: far from where its dtype ends."""
 
 LARGEST_TERM = {"int64": 2**40, "int32": 2**20}
 """The greatest number that may be added to it on the way, so that nothing wraps around."""
 
 
-def _rises_with(length: Variable, places: Container[Variable]) -> Variable | None:
-    """The one input that a length is computed from, where it never falls while that rises."""
-    while length not in places:
-        before = None if length.owner is None else _before(length.owner)
-        if before is None:
+def _rises_with(length: Variable, inputs: Container[Variable]) -> Variable | None:
+    """Return the only input that a length is computed from, where the length never falls while that rises."""
+    while length not in inputs:
+        operand = None if length.owner is None else _rising_operand(length.owner)
+        if operand is None:
             return None
-        length = before
+        length = operand
     return length if length.type.is_integer and length.ndim == 0 else None
 
 
-def _before(node: Apply) -> Variable | None:
-    """The input of a node with which its output rises; ``None`` where there are several, or it may fall. Integers that
-    are narrow could wrap around."""
+def _rising_operand(node: Apply) -> Variable | None:
+    """Return the only variable input of a node, where its output rises with it. Narrow integers could wrap around."""
     if not isinstance(node.op, TableOp):
         return None
-    row, first = node.op.row, node.inputs[0]
-    if row == "trip_count" or (row == "cast" and node.outputs[0].dtype == "int64" and first.type.is_integer):
+    op, first = node.op.row, node.inputs[0]
+    if op == "trip_count" or (op == "cast" and node.outputs[0].dtype == "int64" and first.type.is_integer):
         return first
     numbers = [abs(int(one.data)) for one in node.inputs if isinstance(one, Constant) and one.ndim == 0]
-    free = [one for one in node.inputs if not isinstance(one, Constant)]
-    if row not in ("add", "sub", "maximum", "minimum") or (len(numbers), len(free)) != (1, 1):
+    variables = [one for one in node.inputs if not isinstance(one, Constant)]
+    if op not in ("add", "sub", "maximum", "minimum") or (len(numbers), len(variables)) != (1, 1):
         return None
-    if row in ("add", "sub") and numbers[0] > LARGEST_TERM.get(node.outputs[0].dtype, -1):
+    if op in ("add", "sub") and numbers[0] > LARGEST_TERM.get(node.outputs[0].dtype, -1):
         return None
-    return None if row == "sub" and free[0] is not first else free[0]
+    return None if op == "sub" and variables[0] is not first else variables[0]
 
 
 def _same(one: Variable, other: Variable) -> bool:
-    """Whether two lengths are computed alike from the same, but for checks of them."""
-    pairs, seen = [(one, other)], set[tuple[Variable, Variable]]()
-    while pairs:
-        a, b = map(_unchecked, pairs.pop())
-        if a is b or (a, b) in seen:
-            continue
-        seen.add((a, b))
-        if isinstance(a, Constant) and isinstance(b, Constant):
-            if a.dtype != b.dtype or not np.array_equal(a.data, b.data):
-                return False
-            continue
-        if a.owner is None or b.owner is None or a.owner.op != b.owner.op or a.index != b.index:
-            return False
-        pairs.extend(zip(a.owner.inputs, b.owner.inputs, strict=True))
-    return True
+    """Test if two lengths are the same expression of the same variables, apart from checks of them."""
+    return _unchecked(one) == _unchecked(other)
 
 
-def _unchecked(length: Variable) -> Variable:
-    node = length.owner
-    while node is not None and isinstance(node.op, TableOp) and node.op.row == "trip_count":
-        length = node.inputs[0]
-        node = length.owner
-    return length
+def _unchecked(length: Variable) -> Graph:
+    """Return a length as a graph without its checks; variables without an owner stay free, by identity."""
+
+    def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+        return inputs[:1] if isinstance(node.op, TableOp) and node.op.row == "trip_count" else None
+
+    return Graph((), [length]).rebuilt(transform=transform)
 
 
-def _between(leaf: Variable, bounds: LengthBounds) -> tuple[int, int]:
-    """The least and the greatest value of an input for which a length that rises with it is within its bounds."""
-    if bounds.length is leaf:
-        return bounds.least, bounds.most
+def _inverse(leaf: Variable, bound: LengthBounds) -> tuple[int, int]:
+    """Return the least and the greatest value of an input for which a length that rises with it keeps its bounds."""
+    if bound.length is leaf:
+        return bound.least, bound.most
 
-    def value(x: int) -> int:
-        (found,) = host_values([bounds.length], {leaf: np.asarray(x, leaf.dtype)}, {})
-        assert found is not None
-        return int(found)
+    def length(x: int) -> int:
+        (value,) = host_values([bound.length], {leaf: np.asarray(x, leaf.dtype)}, {})
+        assert value is not None
+        return int(value)
 
     info = np.iinfo(leaf.dtype)
     far = FARTHEST.get(leaf.dtype, int(info.max))
     domain = range(max(int(info.min), -far), min(int(info.max), far) + 1)
-    first = bisect_left(domain, bounds.least, key=value)
-    last = bisect_right(domain, bounds.most, key=value) - 1
+    first = bisect_left(domain, bound.least, key=length)
+    last = bisect_right(domain, bound.most, key=length) - 1
     return domain.start + first, domain.start + last

@@ -1,4 +1,9 @@
-"""Trip counts that no shape depends on are checked before a call runs: one program serves them all."""
+"""Preconditions of a call: relations of lengths and trip counts that no shape depends on.
+
+One compiled program serves many lengths, so that compiling it does not check them. What the host can compute from the
+arguments is checked before a call; what only a run can tell is a truth value among the program's outputs, a runtime
+assertion, and is checked before the call commits its state.
+"""
 
 from __future__ import annotations
 
@@ -42,14 +47,14 @@ class Precondition(NamedTuple):
     where: str
 
     def bounds(self, other: int) -> tuple[int, int]:
-        """The least and the greatest length that this admits."""
+        """Return the least and the greatest ``length`` that this admits."""
         return (
             -UNBOUNDED if self.relation == "<=" else other,
             UNBOUNDED if self.relation == ">=" else other,
         )
 
     def verify(self, length: int, other: int) -> None:
-        """Raises ``IndexError`` or ``ValueError`` where it does not hold."""
+        """Raise ``IndexError`` or ``ValueError`` where it does not hold."""
         if {"==": length == other, ">=": length >= other, "<=": length <= other}[self.relation]:
             return
         kind = IndexError if self.error == "index" else ValueError
@@ -60,94 +65,103 @@ class Precondition(NamedTuple):
 
 
 class TripCountCheck(NamedTuple):
-    """A trip count, the least it may be, whose it is, and where.
+    """A check of a loop's trip count, a scalar, or of the steps of all examples of a batch, a vector.
 
-    ``rows``: the lengths of the sequences that so many steps would read, each with what ``needs`` says of it: its name,
-    and how many rows more than steps it must have. Or the trip counts of all examples, a vector; a last one of ``rows``
-    of which ``needs`` says nothing is then the most that they may be.
+    It is at least ``least`` and at most ``MOST_STEPS``. ``sequences``: each sequence that the steps read, by its name,
+    its length, and how many rows more than steps it must have. ``limit``: the most steps, if any.
     """
 
     n_steps: Variable
     least: int
     scan: str
-    place: str
-    rows: tuple[Variable, ...] = ()
-    needs: tuple[tuple[str, int], ...] = ()
+    where: str
+    sequences: tuple[tuple[str, Variable, int], ...] = ()
+    limit: Variable | None = None
+
+    @property
+    def lengths(self) -> list[Variable]:
+        """All lengths that it compares."""
+        lengths = [self.n_steps, *(length for _, length, _ in self.sequences)]
+        return lengths if self.limit is None else [*lengths, self.limit]
 
 
 class TripCountChecks(NamedTuple):
-    """All checks of a stage, and the inputs whose values they need."""
+    """The checks of a stage, and the inputs whose values they need."""
 
     each: tuple[TripCountCheck, ...]
     leaves: tuple[Variable, ...]
 
 
 def trip_count_checks(graph: Graph) -> TripCountChecks:
-    """What must hold of the trip counts of a stage's loops, of those that the host can compute."""
-    found = [check for node in graph.applies for check in _checks(node, graph)]
-    known = [check for check in found if not leaves_of([check.n_steps], graph.inputs).opaque]
-    leaves = leaves_of([v for check in known for v in (check.n_steps, *check.rows)], graph.inputs)
-    return TripCountChecks(tuple(known), tuple(v for v in graph.inputs if v in leaves.values))
+    """Collect the checks of a stage's trip counts that the host can do."""
+    checks = [check for node in graph.applies for check in _checks_of(node, graph)]
+    checks = [check for check in checks if not leaves_of([check.n_steps], graph.inputs).opaque]
+    leaves = leaves_of([length for check in checks for length in check.lengths], graph.inputs)
+    return TripCountChecks(tuple(checks), tuple(v for v in graph.inputs if v in leaves.values))
 
 
-def _checks(node: Apply, graph: Graph) -> Iterator[TripCountCheck]:
-    op = node.op
-    if isinstance(op, TableOp) and op.row == "trip_count":
-        n_steps, *rows = node.inputs
-        yield TripCountCheck(n_steps, 0, op.arguments["scan"], where(node.sources), tuple(rows), op.arguments["needs"])
-    if isinstance(op, TableOp) and op.row == "example_lengths":
-        lengths, *rows = node.inputs
-        yield TripCountCheck(lengths, 0, op.arguments["scan"], where(node.sources), tuple(rows), op.arguments["needs"])
+def _checks_of(node: Apply, graph: Graph) -> Iterator[TripCountCheck]:
+    op, lines = node.op, where(node.sources)
+    if isinstance(op, TableOp) and op.row in ("trip_count", "example_lengths"):
+        needs, (n_steps, *rows) = op.arguments["needs"], node.inputs
+        sequences = tuple((name, length, span) for (name, span), length in zip(needs, rows, strict=False))
+        limit = rows[len(needs)] if len(rows) > len(needs) else None
+        yield TripCountCheck(n_steps, 0, op.arguments["scan"], lines, sequences, limit)
     if not isinstance(op, Scan) or not op.dynamic:
         return
-    yield TripCountCheck(node.inputs[0], 0, op.label, where(node.sources))
-    # How many rows of the outputs of a bounded loop count is known to what reads them.
+    n_steps = node.inputs[0]
+    yield TripCountCheck(n_steps, 0, op.label, lines)
+    # The readers of a bounded loop's outputs know how many of their rows are valid.
     for output, stack in () if op.bounded else zip(op.outputs, node.outputs, strict=False):
-        lines = [line for reader in graph.readers.get(stack, []) for line in reader.sources]
         if output.saved.last:
-            yield TripCountCheck(node.inputs[0], output.saved.last, op.label, where(lines))
+            readers = [line for reader in graph.readers.get(stack, []) for line in reader.sources]
+            yield TripCountCheck(n_steps, output.saved.last, op.label, where(readers))
     for fold in op.accumulators:
-        if fold.some:
-            yield TripCountCheck(node.inputs[0], 1, op.label, where(node.sources))
-        if fold.kind == "at":
-            yield TripCountCheck(node.inputs[0], fold.step + 1, op.label, where(node.sources))
+        if fold.some or fold.kind == "at":
+            yield TripCountCheck(n_steps, fold.step + 1 if fold.kind == "at" else 1, op.label, lines)
 
 
 def check_trip_counts(checks: TripCountChecks, values: Mapping[Variable, Any]) -> None:
-    """Raises ``ValueError`` for a trip count that is negative or needs more rows than there are, ``IndexError`` for one
-    too small for what is read. What JAX traces is not known and not checked."""
+    """Raise for trip counts that do not fit the inputs ``values``. What JAX traces is not checked.
+
+    Raises
+    ------
+    ValueError
+        For a trip count that is negative, too great, or more than sequences have rows for.
+    IndexError
+        For one that is less than what is read of the loop needs.
+    """
     shapes = {variable: array.shape for variable, array in values.items()}
-    concrete = [leaf for leaf in checks.leaves if not isinstance(values[leaf], jax.core.Tracer)]
-    known = {leaf: np.asarray(values[leaf]) for leaf in concrete}
-    found = host_values([one.n_steps for one in checks.each], known, shapes)
-    for one, counts in zip(checks.each, found, strict=True):
-        if counts is not None:
-            for what, count in _extremes(one, counts):
-                _check(one, what, count, host_values(one.rows, known, shapes))
+    known = {leaf: np.asarray(values[leaf]) for leaf in checks.leaves if not isinstance(values[leaf], jax.core.Tracer)}
+    for check in checks.each:
+        n_steps, *lengths = host_values(check.lengths, known, shapes)
+        for name, count in () if n_steps is None else _extremes(check, n_steps):
+            _check(check, name, count, lengths)
 
 
-def _extremes(one: TripCountCheck, counts: Any) -> list[tuple[str, int]]:
-    """The trip count with its name; of several the least and the greatest."""
-    if counts.ndim == 0:
-        return [("n_steps", int(counts))]
-    if not counts.size:
-        raise ValueError(f"scan {one.scan!r}: lengths is empty; it has an element for each example{one.place}")
-    return [(f"lengths[{at}]", int(counts[at])) for at in (int(np.argmin(counts)), int(np.argmax(counts)))]
+def _extremes(check: TripCountCheck, n_steps: Any) -> list[tuple[str, int]]:
+    """Return the trip count with its name; of a vector the least and the greatest."""
+    if n_steps.ndim == 0:
+        return [("n_steps", int(n_steps))]
+    if not n_steps.size:
+        raise ValueError(f"scan {check.scan!r}: lengths is empty; it has an element for each example{check.where}")
+    return [(f"lengths[{at}]", int(n_steps[at])) for at in (int(np.argmin(n_steps)), int(np.argmax(n_steps)))]
 
 
-def _check(one: TripCountCheck, what: str, count: int, rows: Sequence[Any | None]) -> None:
+def _check(check: TripCountCheck, name: str, count: int, lengths: Sequence[Any | None]) -> None:
     if count < 0:
-        raise ValueError(f"scan {one.scan!r}: {what} is negative: {count}{one.place}")
+        raise ValueError(f"scan {check.scan!r}: {name} is negative: {count}{check.where}")
     if count > MOST_STEPS:
-        raise ValueError(f"scan {one.scan!r}: {what} is {count}, more than {MOST_STEPS}{one.place}")
-    if count < one.least:
-        raise IndexError(f"scan {one.scan!r} ran {count} steps; what is read needs {one.least}{one.place}")
-    for (name, span), size in zip(one.needs, rows, strict=False):
-        if size is not None and count > max(int(size) - span, 0):
-            steps = f"{count} steps" if what == "n_steps" else f"{what}, {count} steps,"
+        raise ValueError(f"scan {check.scan!r}: {name} is {count}, more than {MOST_STEPS}{check.where}")
+    if count < check.least:
+        raise IndexError(f"scan {check.scan!r} ran {count} steps; what is read needs {check.least}{check.where}")
+    for (sequence, _, span), rows in zip(check.sequences, lengths, strict=False):
+        if rows is not None and count > max(int(rows) - span, 0):
+            steps = f"{count} steps" if name == "n_steps" else f"{name}, {count} steps,"
             raise ValueError(
-                f"scan {one.scan!r}: sequence {name!r} has {int(size)} rows; {steps} need {count + span}{one.place}"
+                f"scan {check.scan!r}: sequence {sequence!r} has {int(rows)} rows; {steps} need "
+                f"{count + span}{check.where}"
             )
-    for most in rows[len(one.needs) :]:
-        if most is not None and count > int(most):
-            raise ValueError(f"scan {one.scan!r}: {what} is {count}, more than n_steps, {int(most)}{one.place}")
+    limit = lengths[-1] if check.limit is not None else None
+    if limit is not None and count > int(limit):
+        raise ValueError(f"scan {check.scan!r}: {name} is {count}, more than n_steps, {int(limit)}{check.where}")

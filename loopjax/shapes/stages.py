@@ -1,15 +1,24 @@
-"""Splitting a program where a length must be read back before the rest can be compiled."""
+"""Stages: a program is split where a length must be read back from the device before the rest can be compiled.
+
+XLA compiles for shapes. Where a shape depends on what only a run computes, such as the steps after which an ``until``
+loop stopped, the program up to there is one stage; its call returns the length, and the next stage is compiled for it.
+For example ``y = x[x > 0]; z = sort(y)`` is a stage that computes a buffer of positions and their number, and one that
+sorts that many elements.
+
+Each node runs in the earliest stage that can have its inputs on the device and its shape operands on the host. Integer
+arithmetic that the host can do, and shapes, are repeated in every stage that needs them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from loopjax.errors import UnsupportedError, where
-from loopjax.ir.graph import Apply, Constant, Graph, Variable, toposort
+from loopjax.ir.graph import Apply, Constant, Graph, Variable, ancestors, toposort
 from loopjax.ir.lengths import host_values, is_shape, leaves_of, on_host
 from loopjax.ir.op import TableOp
 from loopjax.ir.shape_operands import is_cut, shape_operands
@@ -17,28 +26,37 @@ from loopjax.ir.types import RESIDUAL
 from loopjax.shapes.preconditions import TripCountChecks, trip_count_checks
 
 
+class LengthOutput(NamedTuple):
+    """A length that the output at ``position`` of a stage's graph holds."""
+
+    position: int
+
+
 class OutputSlice(NamedTuple):
-    """One of a stage's outputs, and for each axis of which some rows count alone, how many: an int, or the position of
-    the output that says so."""
+    """One result of a stage, sliced from its buffer: the output at ``position``, and for each axis that is cut the
+    axis with its length."""
 
     position: int
     lengths: tuple[tuple[int, int | LengthOutput], ...]
 
 
-class LengthOutput(NamedTuple):
-    """The position of an output."""
-
-    position: int
-
-
 @dataclass(frozen=True)
 class Stage:
-    """A part of a program that is compiled as one.
+    """A part of a program that is compiled as a whole.
 
-    ``length_inputs``: positions of inputs whose values decide shapes, so that it is specialised for them. ``lengths``:
-    what is computed from them and decides, where that is less than they say (``n // 2``, or the size of a window).
-    ``results``: what it computes for the rest of the program, and how each is got from the graph's outputs.
-    ``checks``: what must hold of lengths that shapes do not depend on.
+    Attributes
+    ----------
+    graph
+        What the stage computes.
+    length_inputs
+        Positions of the inputs whose values decide shapes. The graph is specialized for them.
+    results
+        The variables of the program that the stage computes, each with where it is among the graph's outputs.
+    lengths
+        The lengths that decide shapes, where they say less than the inputs that they are computed from: all ``n`` with
+        the same ``n // 2`` share a program.
+    checks
+        Preconditions on trip counts that no shape depends on.
     """
 
     graph: Graph
@@ -49,134 +67,115 @@ class Stage:
 
 
 def split(graph: Graph) -> tuple[Stage, ...]:
-    """The program as stages, one after the other.
+    """Split a program into stages, to be run in this order.
 
-    One stage, unless a length is computed on the device or is that of an ``until`` loop's stacked output that
-    something reads.
+    There is one, unless something reads a length that is computed on the device or is that of an ``until`` loop's
+    stacked output.
     """
-    levels = _Levels(graph)
+    numbers = _StageNumbers(graph)
     stages: list[Stage] = []
     needed: dict[Variable, None] = dict.fromkeys(graph.outputs)
-    for level in range(levels.highest, -1, -1):
-        outputs = [v for v in needed if v.owner is not None and v not in levels.inputs and levels.node(v) == level]
-        stage = _stage(outputs, levels, level, graph) if outputs or level == 0 else None
-        if stage is None:
-            continue
-        stages.append(stage)
-        needed.update(dict.fromkeys(stage.graph.inputs))
+    for number in range(numbers.last, -1, -1):
+        outputs = [v for v in needed if v.owner is not None and numbers.of_node.get(v.owner) == number]
+        if outputs or number == 0:
+            stages.append(_stage(outputs, numbers.computed_before(number), graph))
+            needed.update(dict.fromkeys(stages[-1].graph.inputs))
     return tuple(reversed(stages))
 
 
-class _Levels:
-    """The stage in which each node can run at the earliest."""
+class _StageNumbers:
+    """The number of the earliest stage in which each node can run.
+
+    ``_on_device``: the first stage that can read a variable. ``_on_host``: the first stage before which the host knows
+    its value.
+    """
 
     def __init__(self, graph: Graph) -> None:
-        self._of_node: dict[Apply, int] = {}
-        self._available: dict[Variable, int] = {}
+        self._graph = graph
+        self.of_node: dict[Apply, int] = {}
+        self._on_device: dict[Variable, int] = {}
         self._on_host: dict[Variable, int] = {}
-        self.inputs = set(graph.inputs)
         for node in graph.applies:
-            self._place(node)
-        self.highest = max((self._available.get(output, 0) for output in graph.outputs), default=0)
-        self.highest = max([self.highest, *self._of_node.values()], default=0)
+            self._add(node)
+        self.last = max([*self._on_device.values(), 0])
 
-    def node(self, variable: Variable) -> int:
-        assert variable.owner is not None
-        return self._of_node[variable.owner]
+    def _add(self, node: Apply) -> None:
+        number = max([self._on_device.get(variable, 0) for variable in node.inputs], default=0)
+        number = max([number, *(self._on_host.get(variable, 0) for variable in shape_operands(node))])
+        self.of_node[node] = number
+        if is_shape(node):
+            known = self._on_device.get(node.inputs[0], 0)
+        elif on_host(node):
+            known = max([self._on_host.get(variable, 0) for variable in node.inputs], default=0)
+        else:
+            known = number + 1
+        self._on_device.update((output, number + is_cut(node)) for output in node.outputs)
+        self._on_host.update((output, known) for output in node.outputs)
 
-    def _place(self, node: Apply) -> None:
-        level = max((self._available.get(variable, 0) for variable in node.inputs), default=0)
-        for variable in shape_operands(node):
-            level = max(level, self._host(variable))
-        self._of_node[node] = level
-        for output in node.outputs:
-            self._available[output] = level + is_cut(node)
-            if is_shape(node):
-                self._on_host[output] = self._available.get(node.inputs[0], 0)
-            elif on_host(node):
-                self._on_host[output] = max((self._host(variable) for variable in node.inputs), default=0)
-            else:
-                self._on_host[output] = level + 1
-
-    def _host(self, variable: Variable) -> int:
-        return 0 if isinstance(variable, Constant) or variable in self.inputs else self._on_host[variable]
+    def computed_before(self, number: int) -> list[Variable]:
+        """Return the variables that earlier stages compute and that this stage does not compute again."""
+        earlier = [node for node, own in self.of_node.items() if own < number and not (on_host(node) or is_shape(node))]
+        return [*self._graph.inputs, *(output for node in earlier for output in node.outputs)]
 
 
-def _stage(outputs: list[Variable], levels: _Levels, level: int, program: Graph) -> Stage:
-    """The graph of one stage: back from its outputs to what earlier stages computed."""
-    inputs: dict[Variable, None] = {}
-    made = [variable for output in outputs for variable in _made(output)]
-    seen = set(made)
-    stack = list(made)
-    while stack:
-        variable = stack.pop()
-        node = variable.owner
-        if isinstance(variable, Constant):
-            continue
-        again = node is not None and (on_host(node) or is_shape(node))
-        if node is None or variable in levels.inputs or (levels.node(variable) < level and not again):
-            inputs[variable] = None
-            continue
-        fresh = [read for read in node.inputs if read not in seen]
-        seen.update(fresh)
-        stack.extend(fresh)
-    ordered = [variable for variable in program.inputs if variable in inputs]
-    ordered += [variable for variable in inputs if variable not in levels.inputs]
-    for variable in (*ordered, *made):
+def _stage(outputs: Sequence[Variable], before: Sequence[Variable], program: Graph) -> Stage:
+    """Build the stage that computes ``outputs`` from what is computed ``before`` it."""
+    computed = dict.fromkeys(variable for output in outputs for variable in _sliced_from(output))
+    read = [variable for variable in ancestors(computed, stop=before) if not isinstance(variable, Constant)]
+    inputs = [variable for variable in program.inputs if variable in read]
+    inputs += [variable for variable in read if variable not in program.inputs]
+    for variable in (*inputs, *computed):
         if variable.dtype == RESIDUAL:
             raise UnsupportedError(
                 f"a length that depends on a differentiated value ends a stage inside of a "
                 f"gradient{where(variable.sources)}"
             )
-    graph = Graph(ordered, list(dict.fromkeys(made)))
-    places = {variable: place for place, variable in enumerate(graph.outputs)}
-    demands = dict.fromkeys(variable for node in graph.applies for variable in shape_operands(node))
-    leaves = leaves_of(demands, stop=ordered)
+    graph = Graph(inputs, list(computed))
+    positions = {variable: position for position, variable in enumerate(graph.outputs)}
+    lengths = dict.fromkeys(length for node in graph.applies for length in shape_operands(node))
+    leaves = leaves_of(lengths, stop=inputs)
     return Stage(
         graph,
-        tuple(position for position, variable in enumerate(ordered) if variable in leaves.values),
-        tuple((output, _pick(output, places)) for output in outputs),
-        _computed_lengths(demands, ordered),
+        tuple(position for position, variable in enumerate(inputs) if variable in leaves.values),
+        tuple((output, _output_slice(output, positions)) for output in outputs),
+        _computed_lengths(lengths, inputs),
         trip_count_checks(graph),
     )
 
 
-def _made(output: Variable) -> list[Variable]:
-    """What a stage computes for one of its outputs: for one that is cut, what is cut and the counts."""
-    node = output.owner
-    if node is None or not is_cut(node):
+def _sliced_from(output: Variable) -> list[Variable]:
+    """Return the graph outputs behind a result of a stage: for one that is cut, its buffer and the lengths."""
+    if not is_cut(output.owner):
         return [output]
-    return [variable for variable in node.inputs if not isinstance(variable, Constant)]
+    assert output.owner is not None
+    return [variable for variable in output.owner.inputs if not isinstance(variable, Constant)]
 
 
-def _pick(output: Variable, places: Mapping[Variable, int]) -> OutputSlice:
-    node = output.owner
-    if node is None or not is_cut(node):
-        return OutputSlice(places[output], ())
-    assert isinstance(node.op, TableOp)
-    buffer, *counts = node.inputs
-    sizes = [int(c.data) if isinstance(c, Constant) else LengthOutput(places[c]) for c in counts]
-    return OutputSlice(places[buffer], tuple(zip(node.op.arguments["axes"], sizes, strict=True)))
+def _output_slice(output: Variable, positions: Mapping[Variable, int]) -> OutputSlice:
+    if not is_cut(output.owner):
+        return OutputSlice(positions[output], ())
+    assert output.owner is not None
+    assert isinstance(output.owner.op, TableOp)
+    buffer, *lengths = output.owner.inputs
+    sizes = [int(one.data) if isinstance(one, Constant) else LengthOutput(positions[one]) for one in lengths]
+    return OutputSlice(positions[buffer], tuple(zip(output.owner.op.arguments["axes"], sizes, strict=True)))
 
 
-def _computed_lengths(demands: Iterable[Variable], inputs: Sequence[Variable]) -> tuple[Variable, ...]:
-    """The lengths, where some are computed and all can be from the inputs' values and shapes; else none."""
-    wanted = [variable for variable in demands if not isinstance(variable, Constant)]
-    given = set(inputs)
-    if given.issuperset(wanted):
-        return ()
+def _computed_lengths(lengths: Iterable[Variable], inputs: Sequence[Variable]) -> tuple[Variable, ...]:
+    """Return the lengths, where some are computed and the host can compute all from the inputs; else none."""
+    wanted = [length for length in lengths if not isinstance(length, Constant)]
+
+    def on_the_host(variable: Variable) -> bool:
+        return variable in inputs or (variable.owner is not None and on_host(variable.owner))
+
     nodes = toposort(wanted, stop=inputs)
-    known = all(on_host(node) or (is_shape(node) and _is_known(node.inputs[0], given)) for node in nodes)
-    return tuple(wanted) if known else ()
-
-
-def _is_known(variable: Variable, inputs: Collection[Variable]) -> bool:
-    """Whether the host has the variable itself."""
-    return variable in inputs or (variable.owner is not None and on_host(variable.owner))
+    if not nodes or not all(on_host(node) or (is_shape(node) and on_the_host(node.inputs[0])) for node in nodes):
+        return ()
+    return tuple(wanted)
 
 
 def specialization_key(stage: Stage, arrays: Sequence[Any]) -> tuple[Any, ...]:
-    """What a program compiled for these inputs depends on: their shapes, and the lengths."""
+    """Return what a program compiled for these inputs depends on: their shapes, and the values of lengths."""
     shapes = tuple([array.shape for array in arrays])
     if not stage.lengths:
         return shapes, tuple([np.asarray(arrays[position]).tobytes() for position in stage.length_inputs])
