@@ -54,8 +54,8 @@ def slice_bounds(entry: Entry, lengths: Shape, size: int) -> tuple[int, int, int
 
 
 def steps_of_pairs(lengths: Any, most: Any, xp: Any) -> Any:
-    """Return the steps that lanes of two examples each need at most, where the longest of ``lengths`` shares a lane with
-    the shortest, the next longest with the next shortest, and so on.
+    """Return the most steps of a lane, where the longest of ``lengths`` shares one with the shortest, the next longest
+    with the next shortest, and so on.
 
     The result is rounded up to a 16th of ``most``, so that few programs serve all lengths.
 

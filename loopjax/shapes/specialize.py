@@ -1,9 +1,14 @@
-"""From a stage's graph and the shapes and lengths of a call to a graph whose every shape is known."""
+"""Specialization of a stage's graph for the shapes and lengths of a call: afterwards every shape is known.
+
+One walk in order infers every type anew from the inputs' types. The integers that lengths need are computed on the way
+and become static parameters of the ops. What types with unknown sizes could not tell is checked here, with the user's
+line: sizes that do not fit, indices out of bounds, states that change their shape.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,56 +16,60 @@ import numpy as np
 from loopjax.errors import LengthError, about, where
 from loopjax.ir.autodiff import Differentiated, Pullback
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, copy_node
-from loopjax.ir.lengths import compute, is_shape, on_host, shape_value
+from loopjax.ir.lengths import evaluate, is_shape
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.scan import MOST_STEPS, Scan
 from loopjax.ir.types import Shape, TensorType
 
-Known = Mapping[Variable, Any]
 
+def specialize(
+    graph: Graph, types: Sequence[TensorType], values: Mapping[Variable, Any], from_shapes: Iterable[Variable] = ()
+) -> Graph:
+    """Return the graph for inputs of these types, lengths folded into the ops.
 
-def specialize(graph: Graph, types: Sequence[TensorType], values: Known, from_shapes: Iterable[Variable] = ()) -> Graph:
-    """The graph for inputs of these types, lengths folded into the ops.
+    ``values`` are those of the inputs that lengths need. ``from_shapes``: the inputs among them whose values follow
+    from shapes; in a region there are such.
 
-    ``values`` are those of the inputs that lengths need; of ``from_shapes`` among them, shapes alone decide. Raises
-    what the ops raise for shapes that do not fit, with the user's line; ``LengthError`` for a length that is not known;
-    ``IndexError`` for an index that shapes show to be out of bounds.
+    Raises
+    ------
+    TypeError, ValueError
+        For shapes that do not fit.
+    LengthError
+        For a length that is not known.
+    IndexError
+        For an index that shapes show to be out of bounds.
     """
-    return _Sizing(graph, types, values, from_shapes).run()
+    inputs = [Variable(type, name=variable.name) for variable, type in zip(graph.inputs, types, strict=True)]
+    walk = _Specializer(dict(zip(graph.inputs, inputs, strict=True)), dict(values), set(from_shapes))
+    for node in graph.applies:
+        walk.add(node)
+    return Graph(inputs, [walk.read(variable) for variable in graph.outputs])
 
 
-class _Sizing:
-    """One walk over a graph: sized variables for symbolic ones, and the integers known on the way."""
+@dataclass
+class _Specializer:
+    """One walk over a graph: sized variables for symbolic ones, and the integers known on the way.
 
-    def __init__(
-        self, graph: Graph, types: Sequence[TensorType], values: Known, from_shapes: Iterable[Variable]
-    ) -> None:
-        self._graph = graph
-        # What an input's value decides is left to the run: one program serves all values of the same lengths.
-        self._from_shapes = set(from_shapes)
-        self._known: dict[Variable, Any] = dict(values)
-        self._sized: dict[Variable, Variable] = {
-            variable: Variable(type, name=variable.name) for variable, type in zip(graph.inputs, types, strict=True)
-        }
+    An index that depends on an input's value and not only ``from_shapes`` is not checked: one program serves all values
+    of the same lengths.
+    """
 
-    def run(self) -> Graph:
-        inputs = [self._sized[variable] for variable in self._graph.inputs]
-        for node in self._graph.applies:
-            outputs = self._node(node)
-            self._sized.update(zip(node.outputs, outputs, strict=True))
-            self._note_value(node)
-        return Graph(inputs, [self._read(variable) for variable in self._graph.outputs])
+    sized: dict[Variable, Variable]
+    values: dict[Variable, Any]
+    from_shapes: set[Variable]
 
-    def _read(self, variable: Variable) -> Variable:
-        return variable if isinstance(variable, Constant) else self._sized[variable]
+    def read(self, variable: Variable) -> Variable:
+        """Return the sized variable for one of the graph."""
+        return variable if isinstance(variable, Constant) else self.sized[variable]
 
     def _value(self, variable: Variable) -> Any | None:
-        return variable.data if isinstance(variable, Constant) else self._known.get(variable)
+        return variable.data if isinstance(variable, Constant) else self.values.get(variable)
 
-    def _node(self, node: Apply) -> tuple[Variable, ...]:
+    def add(self, node: Apply) -> None:
+        """Specialize the next node."""
         positions = node.op.length_inputs(len(node.inputs))
         op = node.op.sized([self._length(node, position) for position in positions])
-        inputs = [self._read(variable) for position, variable in enumerate(node.inputs) if position not in positions]
+        inputs = [self.read(variable) for position, variable in enumerate(node.inputs) if position not in positions]
         if isinstance(op, Scan):
             op = self._scan(node, op, inputs)
         elif isinstance(op, Differentiated):
@@ -71,7 +80,8 @@ class _Sizing:
         _check_broadcast(node, fresh)
         _check_promises(node, fresh)
         self._check_indices(node, fresh)
-        return fresh.outputs
+        self.sized.update(zip(node.outputs, fresh.outputs, strict=True))
+        self._note_value(node)
 
     def _length(self, node: Apply, position: int) -> int:
         variable = node.inputs[position]
@@ -87,66 +97,53 @@ class _Sizing:
         return int(value)
 
     def _note_value(self, node: Apply) -> None:
-        """Remembers the node's value where it is an integer that the host can compute."""
-        if is_shape(node):
-            self._known[node.outputs[0]] = shape_value(node, self._read(node.inputs[0]).type.sizes)
-            self._from_shapes.add(node.outputs[0])
-        elif on_host(node):
-            values = [self._value(variable) for variable in node.inputs]
-            if not any(value is None for value in values):
-                self._known[node.outputs[0]] = compute(node, values)
-                if all(isinstance(variable, Constant) or variable in self._from_shapes for variable in node.inputs):
-                    self._from_shapes.add(node.outputs[0])
+        """Record the node's value where it is an integer that the host can compute."""
+        value = evaluate(node, self._value, lambda variable: self.read(variable).type.sizes)
+        if value is None:
+            return
+        self.values[node.outputs[0]] = value
+        if is_shape(node) or all(isinstance(v, Constant) or v in self.from_shapes for v in node.inputs):
+            self.from_shapes.add(node.outputs[0])
 
     def _check_indices(self, node: Apply, fresh: Apply) -> None:
-        """Raises for an index that shapes show to be out of bounds."""
+        """Raise for an index that shapes show to be out of bounds."""
         if not isinstance(node.op, TableOp) or not node.op.has("gather", "scatter"):
             return
         entries = [entry for entry in node.op.arguments["pattern"] if entry[0] != "new"]
         axes = [axis for axis, entry in enumerate(entries) if entry[0] == "at"]
         for variable, axis in zip(node.inputs[1 if node.op.has("gather") else 2 :], axes, strict=False):
-            if variable not in self._from_shapes:
+            if variable not in self.from_shapes:
                 continue
             size = fresh.inputs[0].type.sizes[axis]
-            for index in np.ravel(self._known[variable]):
+            for index in np.ravel(self.values[variable]):
                 if not -size <= index < size:
                     raise IndexError(
                         f"{node.op.name}: index {index} is out of bounds for axis {axis} of size "
                         f"{size}{where(node.sources)}"
                     )
 
-    def _inner_values(self, outer: Sequence[Variable], inner: Sequence[Variable]) -> dict[Variable, Any]:
-        found: dict[Variable, Any] = {}
-        for variable, region_input in zip(outer, inner, strict=True):
-            value = self._value(variable)
-            if value is not None:
-                found[region_input] = value
-        return found
-
-    def _inner_from_shapes(self, outer: Sequence[Variable], inner: Sequence[Variable]) -> list[Variable]:
-        return [one for variable, one in zip(outer, inner, strict=True) if variable in self._from_shapes]
-
     def _scan(self, node: Apply, op: Scan, inputs: Sequence[Variable]) -> Scan:
-        types = [variable.type for variable in inputs]
-        non_sequences = op.inputs(inputs).non_sequences
-        outer = node.inputs[len(node.inputs) - len(non_sequences) :]
-        inner = op.body.inputs[len(op.body.inputs) - len(non_sequences) :]
-        from_shapes = self._inner_from_shapes(outer, inner)
+        inside = op.body_inputs(op.body.inputs).non_sequences
+        same = zip(node.inputs[len(node.inputs) - len(inside) :], inside, strict=True)
         with about(op.subject, None):
-            body = specialize(op.body, op.body_types(types), self._inner_values(outer, inner), from_shapes)
+            body = self._region(op.body, op.body_types([variable.type for variable in inputs]), same)
         _check_states(node, op, body)
         return replace(op, body=body)
 
     def _differentiated(self, node: Apply, op: Differentiated, inputs: Sequence[Variable]) -> Differentiated:
         given = op.region.inputs
-        values = self._inner_values(node.inputs[: len(given)], given)
-        from_shapes = self._inner_from_shapes(node.inputs[: len(given)], given)
-        region = specialize(op.region, [variable.type for variable in inputs[: len(given)]], values, from_shapes)
-        return _with_deltas(op, region)
+        types = [variable.type for variable in inputs[: len(given)]]
+        return _with_deltas(op, self._region(op.region, types, zip(node.inputs, given, strict=False)))
+
+    def _region(self, region: Graph, types: Sequence[TensorType], same: Iterable[tuple[Variable, Variable]]) -> Graph:
+        """Specialize a region; ``same`` are pairs of a variable outside and the region's input that equals it."""
+        pairs = list(same)
+        values = {inside: value for outside, inside in pairs if (value := self._value(outside)) is not None}
+        return specialize(region, types, values, [inside for outside, inside in pairs if outside in self.from_shapes])
 
 
 def _with_deltas(op: Differentiated, region: Graph) -> Differentiated:
-    """Marks become inputs, zeros that are added where the mark stands."""
+    """Turn the marks of a sized region, ``perturb`` nodes, into inputs: zeros that are added where the mark stands."""
     marks = [node for node in region.applies if isinstance(node.op, TableOp) and node.op.row == "perturb"]
     marks.sort(key=lambda node: _mark_index(node.op))
     deltas = {node: Variable(node.outputs[0].type) for node in marks}
@@ -173,7 +170,7 @@ def _pullback(op: Pullback, residual: Variable) -> Pullback:
 
 
 def _check_states(node: Apply, op: Scan, body: Graph) -> None:
-    """A step must give each state the shape that it starts with."""
+    """Raise unless a step gives each state the shape that it starts with."""
     old = op.body_inputs([variable.type for variable in body.inputs])
     new = op.results([variable.type for variable in body.outputs])
     assert isinstance(node.op, Scan)
@@ -194,12 +191,12 @@ def _check_states(node: Apply, op: Scan, body: Graph) -> None:
 
 
 def _shared_name(variable: Variable) -> str:
-    """A shared variable for errors: its name, or where it was made."""
+    """Return what errors call a shared variable: its name, or where it was made."""
     return f"shared variable {variable.name!r}" if variable.name else f"the shared variable{where(variable.sources)}"
 
 
 def _check_broadcast(node: Apply, fresh: Apply) -> None:
-    """A size that turns out to be 1 does not stretch: only one known to be 1 when the graph was built does."""
+    """Raise for a size that turns out to be 1 and would stretch: only one known to be 1 from the beginning may."""
     if not isinstance(node.op, TableOp) or not isinstance(fresh.op, TableOp):
         return
     before = node.op.broadcasts(*[variable.type for variable in node.inputs])
@@ -216,7 +213,7 @@ def _check_broadcast(node: Apply, fresh: Apply) -> None:
 
 
 def _stretches(before: Shape, now: Shape, others: Sequence[Shape]) -> bool:
-    """Whether a size that was unknown and is 1 meets another size."""
+    """Test if a size that was unknown and is 1 meets another size."""
     return any(
         before[axis] is None and now[axis] == 1 and any(len(one) >= -axis and one[axis] != 1 for one in others)
         for axis in range(-len(now), 0)
@@ -224,7 +221,7 @@ def _stretches(before: Shape, now: Shape, others: Sequence[Shape]) -> bool:
 
 
 def _check_promises(node: Apply, fresh: Apply) -> None:
-    """What was inferred with unknown sizes must hold with the known ones."""
+    """Raise unless the types inferred with unknown sizes hold with the known ones."""
     for before, now in zip(node.outputs, fresh.outputs, strict=True):
         if not before.type.accepts(now.type):
             raise ValueError(f"{node.op.name}: expected {before.type}, got {now.type}{where(node.sources)}")
