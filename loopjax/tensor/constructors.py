@@ -10,6 +10,22 @@ from loopjax.errors import here
 from loopjax.ir.graph import Variable, input_variable
 from loopjax.ir.types import Shape, TensorType, dtype_name
 
+__all__ = [
+    "CONSTRUCTORS",
+    "col",
+    "matrices",
+    "matrix",
+    "row",
+    "scalar",
+    "scalars",
+    "tensor",
+    "tensor3",
+    "tensor4",
+    "tensor5",
+    "vector",
+    "vectors",
+]
+
 PREFIXES = {
     "b": "int8",
     "w": "int16",

@@ -9,7 +9,7 @@ import numpy as np
 
 from loopjax.config import config
 from loopjax.errors import here
-from loopjax.ir.graph import Variable, apply
+from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import Shape, TensorType, broadcast_shapes, dtype_name
@@ -17,6 +17,28 @@ from loopjax.tensor import lax_kernels
 from loopjax.tensor.elementwise import ge
 from loopjax.tensor.lengths import size_list, split_sizes
 from loopjax.trace.convert import as_variable, constant
+
+__all__ = [
+    "alloc",
+    "arange",
+    "as_tensor",
+    "as_tensor_variable",
+    "empty",
+    "empty_like",
+    "eye",
+    "fill",
+    "full",
+    "full_like",
+    "identity_like",
+    "linspace",
+    "mgrid",
+    "ogrid",
+    "ones",
+    "ones_like",
+    "tri",
+    "zeros",
+    "zeros_like",
+]
 
 
 def _check_sizes(lengths: Shape) -> None:
@@ -187,6 +209,19 @@ def tri(n: Any, m: Any = None, k: int = 0, dtype: Any = None) -> Variable:
     """Ones on and below diagonal ``k`` of an ``(n, m)`` matrix of zeros; dtype floatX unless given."""
     rows, columns = arange(n), arange(n if m is None else m)
     return ge(rows.dimshuffle(0, "x") + k, columns.dimshuffle("x", 0)).astype(dtype or config.floatX)
+
+
+def as_tensor_variable(x: Any, name: str | None = None, ndim: int | None = None) -> Variable:
+    """``x`` as a variable; Python numbers become int64 or floatX. ``ndim`` pads shapes with leading ones."""
+    variable = x if isinstance(x, Variable) else as_variable(x, name)
+    if isinstance(variable, Constant) and variable.type.weak:
+        variable = constant(x, name)
+    if ndim is not None and variable.ndim < ndim:
+        variable = variable.dimshuffle(*["x"] * (ndim - variable.ndim), *range(variable.ndim))
+    return variable
+
+
+as_tensor = as_tensor_variable
 
 
 class _Grid:

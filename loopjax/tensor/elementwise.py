@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -23,6 +24,106 @@ from loopjax.tensor.lax_kernels import compared, elementwise, logical
 from loopjax.tensor.operands import promoted
 from loopjax.trace.convert import as_variable
 from loopjax.trace.promotion import operand_dtypes
+
+__all__ = [
+    "abs",
+    "abs_",
+    "absolute",
+    "acos",
+    "acosh",
+    "add",
+    "and_",
+    "angle",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
+    "cast",
+    "ceil",
+    "clip",
+    "complex",
+    "conj",
+    "cos",
+    "cosh",
+    "deg2rad",
+    "divide",
+    "eq",
+    "exp",
+    "exp2",
+    "expm1",
+    "floor",
+    "floor_div",
+    "ge",
+    "gt",
+    "hypot",
+    "identity",
+    "imag",
+    "int_div",
+    "inv",
+    "invert",
+    "isclose",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "le",
+    "left_shift",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logaddexp",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "lt",
+    "maximum",
+    "minimum",
+    "mod",
+    "mul",
+    "neg",
+    "neq",
+    "or_",
+    "pow",
+    "rad2deg",
+    "real",
+    "reciprocal",
+    "relu",
+    "right_shift",
+    "rint",
+    "round",
+    "round_half_away_from_zero",
+    "second",
+    "sgn",
+    "sigmoid",
+    "sign",
+    "sin",
+    "sinh",
+    "softplus",
+    "sqr",
+    "sqrt",
+    "square",
+    "sub",
+    "switch",
+    "tan",
+    "tanh",
+    "true_div",
+    "trunc",
+    "where",
+    "xor",
+]
 
 
 class Unary(Protocol):
@@ -190,7 +291,7 @@ log10 = _unary("log10", jnp.log10, "float")
 log1p = _unary("log1p", lax.log1p, "float")
 sqrt = _unary("sqrt", lax.sqrt, "float", traits=CHEAP)
 sqr = _unary("sqr", lax.square, kinds=NUMBER, traits=CHEAP)
-reciprocal = _unary("reciprocal", jnp.reciprocal, "float", traits=CHEAP)
+inv = reciprocal = _unary("reciprocal", jnp.reciprocal, "float", traits=CHEAP)
 deg2rad = _unary("deg2rad", jnp.deg2rad, "float", kinds=REAL)
 rad2deg = _unary("rad2deg", jnp.rad2deg, "float", kinds=REAL)
 sin = _unary("sin", lax.sin, "float")
@@ -220,7 +321,7 @@ real = _unary("real", jnp.real, result=real_dtype, traits=CHEAP)
 imag = _unary("imag", jnp.imag, result=real_dtype, traits=CHEAP)
 conj = _unary("conj", jnp.conj)
 angle = _unary("angle", jnp.angle, "float", real_dtype)
-complex_ = _binary("complex", lax.complex, "float", complex_dtype, kinds=REAL, traits=CHEAP)
+complex = _binary("complex", lax.complex, "float", complex_dtype, kinds=REAL, traits=CHEAP)
 
 switch: Callable[[Any, Any, Any], Variable] = pointwise(
     "switch", lax_kernels.where, "branches", traits=CHEAP, parameters=("condition", "x", "y")
@@ -258,7 +359,7 @@ def pow(x: Any, y: Any) -> Variable:
 def _whole(exponent: Variable, x: Variable) -> int | None:
     """A number's value, where it is whole and small enough to multiply so often."""
     number = exponent.exact if isinstance(exponent, Constant) else None
-    if number is None or x.type.weak or x.dtype == "bool" or isinstance(number, (complex, np.complexfloating)):
+    if number is None or x.type.weak or x.dtype == "bool" or isinstance(number, (builtins.complex, np.complexfloating)):
         return None
     if not (isinstance(number, (int, np.integer)) or x.type.is_float):
         return None

@@ -15,6 +15,14 @@ from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import TensorType
 from loopjax.trace.convert import as_variable
 
+__all__ = [
+    "consider_constant",
+    "disconnected_grad",
+    "grad_clip",
+    "grad_scale",
+    "zero_grad",
+]
+
 
 def _same(type: TensorType, **parameters: Any) -> TensorType:
     return type

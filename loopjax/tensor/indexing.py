@@ -22,6 +22,16 @@ from loopjax.tensor.shape import dim, reshape, stack
 from loopjax.trace.convert import as_variable, constant
 from loopjax.trace.promotion import common_dtype
 
+__all__ = [
+    "compress",
+    "flatnonzero",
+    "inc_subtensor",
+    "nonzero",
+    "nonzero_values",
+    "set_subtensor",
+    "take",
+]
+
 
 class _Key(NamedTuple):
     pattern: tuple[Entry, ...]

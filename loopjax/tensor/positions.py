@@ -19,6 +19,15 @@ from loopjax.tensor.reduction import max
 from loopjax.tensor.shape import dim, shape_padright
 from loopjax.trace.convert import as_variable
 
+__all__ = [
+    "bincount",
+    "fill_diagonal",
+    "ravel_multi_index",
+    "searchsorted",
+    "to_one_hot",
+    "unravel_index",
+]
+
 
 def to_one_hot(y: Any, nb_class: Any, dtype: Any = None) -> Variable:
     """For each integer of ``y`` a row of ``nb_class`` numbers, 1 at its position and else 0; dtype floatX unless given.

@@ -21,6 +21,23 @@ from loopjax.tensor.shape import flatten, moveaxis
 from loopjax.trace.convert import as_variable
 from loopjax.trace.promotion import common_dtype
 
+__all__ = [
+    "alloc_diag",
+    "batched_dot",
+    "diag",
+    "diagonal",
+    "dot",
+    "extract_diag",
+    "inner",
+    "matmul",
+    "outer",
+    "tensordot",
+    "trace",
+    "tril",
+    "triu",
+    "vdot",
+]
+
 
 def _contract(a: int | None, b: int | None, x: TensorType, y: TensorType) -> None:
     try:

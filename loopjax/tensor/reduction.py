@@ -24,6 +24,30 @@ from loopjax.tensor.elementwise import absolute, isclose, sqr, sqrt
 from loopjax.tensor.lax_kernels import reduction
 from loopjax.trace.convert import as_variable
 
+__all__ = [
+    "all",
+    "allclose",
+    "amax",
+    "amin",
+    "any",
+    "argmax",
+    "argmin",
+    "cumprod",
+    "cumsum",
+    "diff",
+    "logsumexp",
+    "max",
+    "max_and_argmax",
+    "mean",
+    "min",
+    "norm",
+    "prod",
+    "ptp",
+    "std",
+    "sum",
+    "var",
+]
+
 
 def _reduced(type: TensorType, axis: tuple[int, ...], keepdims: bool, dtype: str | None) -> TensorType:
     shape = [

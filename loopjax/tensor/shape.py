@@ -22,6 +22,38 @@ from loopjax.tensor.operands import promoted
 from loopjax.trace.convert import as_variable, constant
 from loopjax.trace.promotion import common_dtype
 
+__all__ = [
+    "addbroadcast",
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
+    "atleast_nd",
+    "broadcast_to",
+    "concatenate",
+    "dimshuffle",
+    "expand_dims",
+    "flatten",
+    "join",
+    "moveaxis",
+    "patternbroadcast",
+    "repeat",
+    "reshape",
+    "roll",
+    "shape",
+    "shape_padaxis",
+    "shape_padleft",
+    "shape_padright",
+    "specify_broadcastable",
+    "specify_shape",
+    "split",
+    "squeeze",
+    "stack",
+    "swapaxes",
+    "tile",
+    "transpose",
+    "unbroadcast",
+]
+
 
 def _shape_type(type: TensorType) -> TensorType:
     return TensorType("int64", (type.ndim,))

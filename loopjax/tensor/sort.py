@@ -14,6 +14,11 @@ from loopjax.tensor.axes import normal_axis
 from loopjax.tensor.shape import reshape
 from loopjax.trace.convert import as_variable
 
+__all__ = [
+    "argsort",
+    "sort",
+]
+
 
 def _sort_type(type: TensorType, axis: int) -> TensorType:
     return TensorType(type.dtype, type.shape)

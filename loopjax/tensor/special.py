@@ -18,6 +18,27 @@ from loopjax.tensor.axes import normal_axes
 from loopjax.tensor.elementwise import REAL, Binary, Unary, pointwise, sigmoid, softplus
 from loopjax.trace.convert import as_variable
 
+__all__ = [
+    "betainc",
+    "digamma",
+    "erf",
+    "erfc",
+    "erfinv",
+    "expit",
+    "gamma",
+    "gammainc",
+    "gammaincc",
+    "gammaln",
+    "i0",
+    "i1",
+    "log1mexp",
+    "log1pexp",
+    "log_softmax",
+    "logit",
+    "psi",
+    "softmax",
+]
+
 
 def _unary(name: str, run: Callable[..., Any]) -> Unary:
     return pointwise(name, run, "float", kinds=REAL)

@@ -1,5 +1,8 @@
 """Typed inputs."""
 
+import importlib
+import sys
+
 import numpy as np
 import pytest
 
@@ -63,5 +66,22 @@ def test_unknown_names():
         at.dvectr  # noqa: B018
 
 
-def test_every_public_name_is_there():
-    assert all(hasattr(at, name) for name in at.__all__)
+MODULES = ["constructors", "creation", "elementwise", "gradient_flow", "indexing", "positions", "products", "reduction"]
+MODULES += ["shape", "sort", "special"]
+OTHERS = {"Constant", "TensorType", "Variable", "as_variable", "constant", "grad", "hessian", "jacobian", "Lop", "Rop"}
+NAMESPACES = {"constructors", "linalg", "nnet", "random"}
+
+
+def test_the_public_names_are_those_of_the_modules():
+    lists = [importlib.import_module(f"loopjax.tensor.{name}").__all__ for name in MODULES]
+    names = [name for names in lists for name in names]
+    assert len(names) == len(set(names))
+    assert at.__all__ == sorted({*names, *OTHERS, *NAMESPACES})
+    for module, public in zip(MODULES, lists, strict=True):
+        assert all(getattr(at, name) is getattr(sys.modules[f"loopjax.tensor.{module}"], name) for name in public)
+
+
+def test_star_import_gives_the_public_names():
+    found = {}
+    exec("from loopjax.tensor import *", found)
+    assert found.keys() - {"__builtins__"} == set(at.__all__)
