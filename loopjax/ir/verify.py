@@ -1,31 +1,74 @@
-"""The verifier: what every graph between two stages must satisfy."""
+"""The verifier: what a graph must satisfy between two stages of the pipeline.
+
+After the model of tinygrad's ``spec``: each stage has its own conditions, and a rewrite that breaks one is found where
+it runs, by name.
+"""
 
 from __future__ import annotations
 
-from loopjax.ir.graph import Constant, Graph
+from typing import Literal
+
+from loopjax.ir.graph import Apply, Constant, Graph, Variable
+from loopjax.ir.scan import Scan
+
+Stage = Literal["recorded", "sized", "planned"]
 
 
 class InvalidGraph(AssertionError):
     """A rewrite broke a graph: a fault of LoopJAX, not of the user's program."""
 
 
-def verify(graph: Graph, after: str = "") -> None:
-    """Raises ``InvalidGraph`` unless every variable is an input, a constant or computed before it is read, with the
-    type that its op infers, in this graph and its regions."""
+def verify(graph: Graph, after: str = "", stage: Stage = "recorded") -> None:
+    """Check the invariants of a stage's output in a graph and all its regions.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    after
+        The name of the pass that made it, for the error.
+    stage
+        ``recorded``: every variable is an input, a constant or computed before it is read, and has the type that its
+        op infers. ``sized``: besides, every shape is known and no op waits for a length. ``planned``: besides, every
+        loop has a plan.
+
+    Raises
+    ------
+    InvalidGraph
+        The graph breaks one of them.
+    """
     place = f" after {after}" if after else ""
-    known = set(graph.inputs)
-    if len(known) != len(graph.inputs):
+    defined = set(graph.inputs)
+    if len(defined) != len(graph.inputs):
         raise InvalidGraph(f"an input stands twice{place}")
     for node in graph.applies:
-        for variable in node.inputs:
-            if variable not in known and not isinstance(variable, Constant):
-                raise InvalidGraph(f"{node!r} reads {variable!r}, which is not of this graph{place}")
-        inferred = node.op.infer(*(variable.type for variable in node.inputs))
-        if inferred != tuple(output.type for output in node.outputs):
-            raise InvalidGraph(f"{node!r} has other types than its op infers{place}")
-        known.update(node.outputs)
+        _check_reads(node, defined, place)
+        if stage != "recorded":
+            _check_sized(node, place)
+        if stage == "planned" and isinstance(node.op, Scan) and node.op.plan is None:
+            raise InvalidGraph(f"{node!r} has no plan{place}")
+        defined.update(node.outputs)
         for region in node.op.regions:
-            verify(region, after)
+            verify(region, after, stage)
     for variable in graph.outputs:
-        if variable not in known and not isinstance(variable, Constant):
+        if variable not in defined and not isinstance(variable, Constant):
             raise InvalidGraph(f"output {variable!r} is not computed in this graph{place}")
+
+
+def _check_reads(node: Apply, defined: set[Variable], place: str) -> None:
+    """Each input is at hand, and the outputs have the types that the op infers."""
+    for variable in node.inputs:
+        if variable not in defined and not isinstance(variable, Constant):
+            raise InvalidGraph(f"{node!r} reads {variable!r}, which is not of this graph{place}")
+    inferred = node.op.infer(*(variable.type for variable in node.inputs))
+    if inferred != tuple(output.type for output in node.outputs):
+        raise InvalidGraph(f"{node!r} has other types than its op infers{place}")
+
+
+def _check_sized(node: Apply, place: str) -> None:
+    """Shapes are known, and lengths are parameters of the op, not inputs."""
+    if node.op.length_inputs(len(node.inputs)):
+        raise InvalidGraph(f"{node!r} still reads a length{place}")
+    for variable in (*node.inputs, *node.outputs):
+        if not variable.type.concrete:
+            raise InvalidGraph(f"{variable!r} has an unknown size{place}")

@@ -8,8 +8,7 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
-from loopjax import grad, scan, until
-from loopjax.runtime import function
+from loopjax import function, grad, scan, until
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,8 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
-from loopjax import Packed, foldl, foldr, grad, reduce, scan, until
+from loopjax import Packed, foldl, foldr, function, grad, reduce, scan, until
 from loopjax.errors import UnsupportedError
-from loopjax.runtime import function
 from tests.differences import differences
 
 ROWS, BATCH, UNITS = 7, 5, 3
