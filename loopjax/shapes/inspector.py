@@ -1,4 +1,17 @@
-"""Inside of a derivative, lengths that only a run decides are found by a run before it."""
+"""Inspector/executor: a run before a differentiated region finds the lengths that the region would compute.
+
+No stage can end inside of a derivative, since what it stores lives on the device between its two passes. So where such
+a region computes a length, an inspector runs first, only as far as that length depends on it, and the executor, the
+region itself, takes the length as an input (Saltz, Mirchandaney and Crowley 1991, "Run-time parallelization and
+scheduling of loops"). For example ``grad`` of the sum of squares of the steps of an ``until`` loop becomes
+
+    count = scan[until, saves nothing](...)
+    pullback(linearize[scan[count steps]](count, ...))
+
+A loop that stops by ``until`` needs an inspector only where all of its steps are read. A loop in the body of another
+loop, whose length differs from step to step, needs the greatest of these lengths: the loops around it run once before.
+Limit: a length that depends on a cotangent cannot be inspected, and ``shapes/stages.py`` reports it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from loopjax.ir.autodiff import Differentiated, Linearize
-from loopjax.ir.graph import Apply, Graph, Op, Variable, copy_node
+from loopjax.ir.graph import Apply, Graph, Variable, copy_node
 from loopjax.ir.lengths import leaves_of
 from loopjax.ir.op import table_op
 from loopjax.ir.public_ops import ops
@@ -20,160 +33,135 @@ NOTHING = SavedSteps(last=0)
 
 @dataclass(frozen=True)
 class InspectLengths:
-    """Moves the lengths that a differentiated region computes out of it, where a stage can end to learn them.
-
-    A loop of the region that stops by ``until`` and of which all steps are read runs once before, to count: then, in
-    the region, it is a loop of that many steps. Loops of which the last steps or sums are read need no length.
-    A loop in a body whose length differs from step to step needs the most that it can be: the loops around it run
-    once before, as far as that length depends on them.
-    """
+    """Moves the lengths that a differentiated region computes out of it, where a stage can end to read them back."""
 
     name: str = "inspector"
 
     def __call__(self, graph: Graph) -> Graph:
-        """Again until nothing changes: what is moved out may hold regions of its own."""
-        while (changed := _settled(graph)).outputs != graph.outputs:
+        """Repeat until nothing changes: an inspector may hold differentiated regions of its own."""
+        while (changed := graph.rebuilt(transform=_inspected)) is not graph:
             graph = changed
         return graph
 
 
-def _settled(graph: Graph) -> Graph:
-    def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-        lifted = _lifted_node(node, differentiated=False, inner=False)
-        if lifted is None:
-            return None
-        return copy_node(node, _with_lengths(lifted, inputs, _before(lifted, inputs, node)), lifted.op).outputs
-
-    if not any(node.op.regions for node in graph.applies):
-        return graph
-    return graph.rebuilt(transform=transform)
+def _inspected(node: Apply, inputs: Sequence[Variable]) -> Sequence[Variable] | None:
+    """Return the outputs of an executor for a node that computes lengths in its regions, and of its inspector."""
+    lifted = _lifted_region(node, differentiated=False, in_body=False)
+    return None if lifted is None else lifted.executor(node, inputs, _inspector(lifted, node, inputs)).outputs
 
 
 class Lifted(NamedTuple):
-    """A region whose last inputs are lengths, and the variables that gave them in the region as it ``was``."""
+    """A region whose lengths are its last inputs, and the region before with the variables that the ``lengths`` were.
+
+    In a scan's body these are different at each step; the greatest is meant.
+    """
 
     region: Graph
-    was: Graph
+    before: Graph
     lengths: tuple[Variable, ...]
 
-
-class LiftedNode(NamedTuple):
-    """An op that takes lengths as its last inputs, the op as it was, and the variables of its region that they were:
-    of a scan, at the step where they are greatest."""
-
-    op: Op
-    was: Op
-    lengths: tuple[Variable, ...]
+    def executor(self, node: Apply, inputs: Sequence[Variable], lengths: Sequence[Variable]) -> Apply:
+        """Return the node with the region and its lengths; the last inputs of a derivative are its tangents."""
+        op = node.op.with_regions([self.region])
+        count = len(self.before.inputs) if isinstance(op, Differentiated) else len(inputs)
+        return copy_node(node, [*inputs[:count], *lengths, *inputs[count:]], op)
 
 
-def _lifted_node(node: Apply, differentiated: bool, inner: bool) -> LiftedNode | None:
-    """``None`` where the node stays as it is."""
+def _lifted_region(node: Apply, differentiated: bool, in_body: bool) -> Lifted | None:
+    """Return the region of a node with its lengths lifted; ``None`` where the node stays as it is."""
     op = node.op
     if isinstance(op, Differentiated):
-        region = op.region if inner else _counted(op.region)
-        lifted = _lifted(region, differentiated or isinstance(op, Linearize), inner)
+        region = op.region if in_body else _counted(op.region)
+        lifted = _lifted(region, differentiated or isinstance(op, Linearize), in_body)
     elif isinstance(op, Scan):
-        lifted = _lifted(op.body, differentiated, inner=True)
+        lifted = _lifted(op.body, differentiated, in_body=True)
     else:
         return None
-    if lifted.region is op.regions[0]:
-        return None
-    return LiftedNode(op.with_regions([lifted.region]), op.with_regions([lifted.was]), lifted.lengths)
+    return None if lifted.region is op.regions[0] else lifted
 
 
-def _lifted(graph: Graph, differentiated: bool, inner: bool) -> Lifted:
-    """The region with the lengths that it cannot have itself as inputs."""
-    nodes = {node: lifted for node in graph.applies if (lifted := _lifted_node(node, differentiated, inner))}
+def _lifted(graph: Graph, differentiated: bool, in_body: bool) -> Lifted:
+    """Lift the lengths that a region cannot compute itself to its inputs."""
+    nodes = {node: lifted for node in graph.applies if (lifted := _lifted_region(node, differentiated, in_body))}
     lengths: dict[Variable, Variable] = {}
-    if not inner:
+    if not in_body:
         lengths.update((v, Variable(v.type, name=v.name)) for v in _opaque_lengths(graph, nodes))
 
-    def fresh(values: Sequence[Variable]) -> list[Variable]:
+    def as_inputs(values: Sequence[Variable]) -> list[Variable]:
         return [lengths.setdefault(value, Variable(TensorType("int64"))) for value in values]
 
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-        op, given = node.op, list(inputs)
+        fresh = None
         if node in nodes:
-            lifted = nodes[node]
-            op, given = lifted.op, _with_lengths(lifted, inputs, fresh(_before(lifted, node.inputs, node)))
-        if differentiated and inner and isinstance(op, Scan) and op.dynamic and not op.bounded:
+            fresh = nodes[node].executor(node, inputs, as_inputs(_inspector(nodes[node], node, node.inputs)))
+        op, given = (node.op, inputs) if fresh is None else (fresh.op, fresh.inputs)
+        # A loop of a varying length has a reverse mode only up to a bound that is the same at every step.
+        if differentiated and in_body and isinstance(op, Scan) and op.dynamic and not op.bounded:
             most = Apply(table_op("capacity", fine=True), [node.inputs[0]], node.sources).outputs
-            op, given = replace(op, bounded=True), [given[0], *fresh(most), *given[1:]]
-        return None if op is node.op else copy_node(node, given, op).outputs
+            fresh = copy_node(node, [given[0], *as_inputs(most), *given[1:]], replace(op, bounded=True))
+        return None if fresh is None else fresh.outputs
 
     region = graph.rebuilt(lengths, transform)
-    if region.outputs == graph.outputs and not lengths:
-        return Lifted(graph, graph, ())
-    return Lifted(Graph([*graph.inputs, *lengths.values()], region.outputs), graph, tuple(lengths))
+    if region is not graph or lengths:
+        region = Graph([*graph.inputs, *lengths.values()], region.outputs)
+    return Lifted(region, graph, tuple(lengths))
 
 
-def _with_lengths(lifted: LiftedNode, inputs: Sequence[Variable], lengths: Sequence[Variable]) -> list[Variable]:
-    """A lifted node's inputs: behind those of its region come a derivative's tangents."""
-    count = len(lifted.was.regions[0].inputs) if isinstance(lifted.was, Differentiated) else len(inputs)
-    return [*inputs[:count], *lengths, *inputs[count:]]
-
-
-def _before(lifted: LiftedNode, inputs: Sequence[Variable], node: Apply) -> Sequence[Variable]:
-    """The lengths of a lifted node for these inputs, without running all of it."""
-    if not lifted.lengths:
-        return ()
-    op = lifted.was
-    if isinstance(op, Differentiated):
-        given = dict(zip(op.region.inputs, inputs, strict=False))
-        return Graph(op.region.inputs, lifted.lengths).rebuilt(given, inputs=()).outputs
+def _inspector(lifted: Lifted, node: Apply, inputs: Sequence[Variable]) -> Sequence[Variable]:
+    """Return the lengths of a lifted region for these inputs of the node, by no more of it than they depend on."""
+    lengths = lifted.lengths
+    if not lengths or isinstance(node.op, Differentiated):
+        given = dict(zip(lifted.before.inputs, inputs, strict=False))
+        return Graph(lifted.before.inputs, lengths).rebuilt(given, inputs=()).outputs
+    op = node.op
     assert isinstance(op, Scan)
-    first = len(op.recurrences) + len(lifted.lengths) + op.n_states
-    greatest = copy_node(node, inputs, _greatest(op, lifted.lengths)).outputs[first : first + len(lifted.lengths)]
-    # Of no steps the greatest is the least number.
-    return [ops.maximum(length, 1) for length in greatest]
-
-
-def _greatest(op: Scan, lengths: Sequence[Variable]) -> Scan:
-    """The loop with nothing kept but the greatest of each of these variables of its body."""
-    step = op.results(op.body.outputs)
-    body = Graph(op.body.inputs, [*step.recurrences, *lengths, *step.states, *step.until])
-    maps = (MapOutput(NOTHING),) * len(lengths)
+    step = op.results(lifted.before.outputs)
     first = len(op.recurrences)
-    accumulators = tuple(Accumulator(first + position, "max", "int64") for position in range(len(lengths)))
-    return replace(_counting(op), body=body, maps=maps, accumulators=accumulators)
+    greatest = replace(
+        _saving_nothing(op),
+        body=Graph(lifted.before.inputs, [*step.recurrences, *lengths, *step.states, *step.until]),
+        maps=(MapOutput(NOTHING),) * len(lengths),
+        accumulators=tuple(Accumulator(first + position, "max", "int64") for position in range(len(lengths))),
+    )
+    results = greatest.results(copy_node(node, inputs, greatest).outputs)
+    # The greatest length of no steps is the least number of its dtype.
+    return [ops.maximum(length, 1) for length in results.until[: len(lengths)]]
 
 
-def _counting(op: Scan) -> Scan:
-    """The loop with nothing kept."""
+def _saving_nothing(op: Scan) -> Scan:
     return replace(
         op,
-        recurrences=tuple(replace(one, saved=NOTHING) for one in op.recurrences),
-        maps=tuple(replace(one, saved=NOTHING) for one in op.maps),
+        recurrences=tuple(replace(recurrence, saved=NOTHING) for recurrence in op.recurrences),
+        maps=tuple(replace(output, saved=NOTHING) for output in op.maps),
         accumulators=(),
         progress="",
     )
 
 
 def _counted(region: Graph) -> Graph:
-    """The region with its loops of unknown length as a loop that counts and one of so many steps."""
+    """Replace each ``until`` loop of which all steps are read by one that counts the steps and one of that length."""
 
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
         stacks = stacked_until(node)
         if not any(stack in region.outputs or region.readers.get(stack) for stack in stacks):
             return None
         assert isinstance(node.op, Scan)
-        count = copy_node(node, inputs, _counting(node.op)).outputs[-1]
+        count = copy_node(node, inputs, _saving_nothing(node.op)).outputs[-1]
         body = Graph(node.op.body.inputs, node.op.body.outputs[:-1])
         op = replace(node.op, body=body, until=False, n_steps=None, dynamic=False)
         rest = inputs[len(node.op.inputs(inputs).n_steps) :]
         return [*copy_node(node, [count, *rest], op).outputs, count]
 
-    counted = region.rebuilt(transform=transform)
-    return region if counted.outputs == region.outputs else counted
+    return region.rebuilt(transform=transform)
 
 
-def _opaque_lengths(region: Graph, nodes: Mapping[Apply, LiftedNode]) -> list[Variable]:
-    """The lengths that a region computes on the device, with these of its nodes lifted."""
+def _opaque_lengths(region: Graph, nodes: Mapping[Apply, Lifted]) -> list[Variable]:
+    """Return the lengths that a region computes on the device, apart from those lifted out of its ``nodes``."""
     lengths: list[Variable] = []
     for node in region.applies:
         if node in nodes:
-            more = [Variable(length.type) for length in nodes[node].lengths]
-            node = Apply(nodes[node].op, _with_lengths(nodes[node], node.inputs, more), node.sources)
+            lifted = [Variable(length.type) for length in nodes[node].lengths]
+            node = nodes[node].executor(node, node.inputs, lifted)
         lengths.extend(shape_operands(node))
     opaque = leaves_of(lengths, stop=region.inputs).opaque
-    return [v for one in region.applies for v in one.outputs if v in opaque]
+    return [output for node in region.applies for output in node.outputs if output in opaque]
