@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from loopjax.ir.graph import Apply, Constant, Variable, toposort
-from loopjax.ir.op import Entry, TableOp
+from loopjax.ir.op import TableOp
 from loopjax.ir.scan import MOST_STEPS
-from loopjax.ir.types import Shape
 
 FINE = (0, *(2**k for k in range(3, 31)), MOST_STEPS)
 """Capacities in programs with gradients, whose loops run as many steps as the capacity. The least is 8: smaller ones
@@ -33,24 +32,6 @@ def capacity(length: Any, fine: bool, xp: Any) -> Any:
     """
     capacities = xp.asarray(FINE if fine else COARSE, dtype="int64")
     return capacities[xp.minimum(xp.searchsorted(capacities, length), len(capacities) - 1)]
-
-
-def _index(x: Any, pattern: Sequence[Entry], lengths: Shape) -> Any:
-    key: list[Any] = []
-    for entry in pattern:
-        if entry[0] == "int":
-            key.append(entry[1])
-        elif entry[0] == "slice":
-            key.append(slice(*(None if position is None else lengths[position] for position in entry[1:])))
-        else:
-            key.append(None)
-    return x[tuple(key)]
-
-
-def slice_bounds(entry: Entry, lengths: Shape, size: int) -> tuple[int, int, int]:
-    """The start, stop and step of a slice entry over an axis of ``size`` elements."""
-    parts = [None if position is None else lengths[position] for position in entry[1:]]
-    return slice(*parts).indices(size)
 
 
 def steps_of_pairs(lengths: Any, most: Any, xp: Any) -> Any:
@@ -91,7 +72,7 @@ HOST: dict[str, Callable[..., Any]] = {
     "prod": lambda x, axis, keepdims, dtype: np.prod(x, axis=axis, keepdims=keepdims, dtype=dtype),
     "sum": lambda x, axis, keepdims, dtype: np.sum(x, axis=axis, keepdims=keepdims, dtype=dtype),
     "max": lambda x, axis, keepdims, dtype: np.max(x, axis=axis, keepdims=keepdims),
-    "index": _index,
+    "index": lambda x, pattern, lengths: x[pattern.key(lengths)],
     "join": lambda *xs, axis: np.concatenate(xs, axis),
     "dimshuffle": lambda x, pattern: np.reshape(x, [1 if a is None else np.shape(x)[a] for a in pattern]),
     "reshape": lambda x, lengths: np.reshape(x, lengths),
@@ -107,7 +88,7 @@ def on_host(node: Apply) -> bool:
     """Test if the host can compute a node from the values of its inputs."""
     if not isinstance(node.op, TableOp) or not all(_plain(v) for v in (*node.inputs, *node.outputs)):
         return False
-    if node.op.row == "index" and any(entry[0] == "at" for entry in node.op.arguments["pattern"]):
+    if node.op.row == "index" and node.op.arguments["pattern"].array_axes:
         return False
     return node.op.row in HOST and not node.op.length_inputs(len(node.inputs))
 

@@ -11,11 +11,6 @@ from loopjax.ir.graph import Op
 from loopjax.ir.traits import Trait, with_implied
 from loopjax.ir.types import Shape, TensorType
 
-Entry = tuple[Any, ...]
-"""One entry of an index pattern: ``("int", i)``, ``("slice", a, b, c)`` with ``None`` or positions in
-``lengths``, ``("new",)``, or ``("at",)``, which takes the next index input, an integer scalar or array."""
-
-
 Operands = Literal["as is", "common", "float", "branches"]
 
 Broadcasts = Callable[..., Sequence[Sequence[Shape]]]

@@ -111,29 +111,18 @@ def _expression(node: Apply, output: Variable, inputs: list[str]) -> str:
     if name in INFIX and len(inputs) == 2:
         return f"({inputs[0]} {INFIX[name]} {inputs[1]})"
     if name == "index" and isinstance(node.op, TableOp):
-        return f"{inputs[0]}[{', '.join(_index_parts(node.op, inputs[1:]))}]"
+        lengths = ["?" if length is None else length for length in node.op.arguments["lengths"]]
+        return f"{inputs[0]}[{', '.join(map(_entry_text, node.op.arguments['pattern'].key(lengths, inputs[1:])))}]"
     label = node.op.label if isinstance(node.op, Scan) else name
     which = f".{output.index}" if len(node.outputs) > 1 else ""
     return f"{label}({', '.join(inputs)}){which}"
 
 
-def _index_parts(op: TableOp, rest: list[str]) -> Iterator[str]:
-    given = iter(rest)
-    arguments = op.arguments
-    for entry in arguments["pattern"]:
-        if entry[0] == "int":
-            yield str(entry[1])
-        elif entry[0] == "at":
-            yield next(given)
-        elif entry[0] == "new":
-            yield "None"
-        else:
-            bounds = ["" if p is None else _bound(arguments["lengths"][p]) for p in entry[1:]]
-            yield ":".join(bounds[:2] if not bounds[2] else bounds)
-
-
-def _bound(length: int | None) -> str:
-    return "?" if length is None else str(length)
+def _entry_text(entry: Any) -> str:
+    if not isinstance(entry, slice):
+        return str(entry)
+    bounds = ["" if bound is None else str(bound) for bound in (entry.start, entry.stop, entry.step)]
+    return ":".join(bounds if bounds[2] else bounds[:2])
 
 
 def dprint(what: Any, file: Any = None) -> None:

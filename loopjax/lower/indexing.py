@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from loopjax.ir.graph import Apply
-from loopjax.ir.lengths import slice_bounds
-from loopjax.ir.op import Entry, TableOp
+from loopjax.ir.index import IndexPattern
+from loopjax.ir.op import TableOp
 from loopjax.ir.types import fill_value
 from loopjax.lower.interpreter import rule
 
@@ -18,42 +18,29 @@ from loopjax.lower.interpreter import rule
 class _Window:
     """A basic index as one rectangle: where it starts, its sizes, and whether its symbolic starts are inside."""
 
-    def __init__(self, pattern: Sequence[Entry], lengths: Sequence[int], x: Any, positions: Sequence[Any]) -> None:
+    def __init__(self, pattern: IndexPattern, lengths: Sequence[int], x: Any, positions: Sequence[Any]) -> None:
         self.starts: list[Any] = []
         self.sizes: list[int] = []
         self.strides: list[int] = []
         self.flips: list[int] = []
-        self.squeezed: list[int] = []
-        self.shape: list[int] = []
         self.inside: Any = None
         self.strided = False
         rest = iter(positions)
-        axis = 0
-        for entry in pattern:
-            if entry[0] == "new":
-                self.shape.append(1)
-                continue
-            size = x.shape[axis]
-            if entry[0] == "slice":
-                self._slice(slice_bounds(entry, tuple(lengths), size), axis)
+        counts = []
+        for axis, size in enumerate(x.shape):
+            rows = pattern.rows(axis, lengths, size)
+            if rows is None:
+                self.starts.append(self._symbolic(next(rest), size))
+                rows = range(1)
             else:
-                index = entry[1] % max(size, 1) if entry[0] == "int" else self._symbolic(next(rest), size)
-                self.starts.append(index)
-                self.sizes.append(1)
-                self.strides.append(1)
-            axis += 1
-
-    def _slice(self, bounds: tuple[int, int, int], axis: int) -> None:
-        steps = range(*bounds)
-        count = len(steps)
-        first = min(steps[0], steps[-1]) if count else 0
-        self.starts.append(first)
-        self.strides.append(abs(bounds[2]))
-        self.sizes.append((count - 1) * abs(bounds[2]) + 1 if count else 0)
-        self.shape.append(count)
-        if bounds[2] < 0:
-            self.flips.append(axis)
-        self.strided = self.strided or bounds[2] != 1
+                self.starts.append(min(rows[0], rows[-1]) if rows else 0)
+            self.strides.append(abs(rows.step))
+            self.sizes.append((len(rows) - 1) * abs(rows.step) + 1 if rows else 0)
+            counts.append(len(rows))
+            if rows.step < 0:
+                self.flips.append(axis)
+            self.strided = self.strided or rows.step != 1
+        self.shape = [1 if axis is None else counts[axis] for axis in pattern.kept_axes]
 
     def _symbolic(self, index: Any, size: int) -> Any:
         index = jnp.asarray(index).astype("int64")
@@ -85,27 +72,16 @@ def _is_basic(node: Apply, first: int) -> bool:
     return all(variable.ndim == 0 for variable in node.inputs[first:])
 
 
-def _arguments(node: Apply) -> tuple[Sequence[Entry], Sequence[int]]:
+def _arguments(node: Apply) -> tuple[IndexPattern, Sequence[int]]:
     assert isinstance(node.op, TableOp)
     arguments = node.op.arguments
     return arguments["pattern"], arguments["lengths"]
 
 
-def _numpy_key(node: Apply, x: Any, arrays: Sequence[Any]) -> tuple[Any, ...]:
+def _numpy_key(node: Apply, arrays: Sequence[Any]) -> tuple[Any, ...]:
     """The index as ``jax.numpy`` takes it."""
     pattern, lengths = _arguments(node)
-    rest = iter(arrays)
-    key: list[Any] = []
-    for entry in pattern:
-        if entry[0] == "new":
-            key.append(None)
-        elif entry[0] == "int":
-            key.append(entry[1])
-        elif entry[0] == "at":
-            key.append(jnp.asarray(next(rest)))
-        else:
-            key.append(slice(*(None if position is None else lengths[position] for position in entry[1:])))
-    return tuple(key)
+    return pattern.key(lengths, map(jnp.asarray, arrays))
 
 
 @rule("index")
@@ -116,7 +92,7 @@ def _read(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     if not _is_basic(node, 1):
         if 0 in x.shape:  # JAX's gather refuses to read from nothing
             return (jnp.full(node.outputs[0].type.sizes, fill, x.dtype),)
-        return (x.at[_numpy_key(node, x, positions)].get(mode="fill", fill_value=fill),)
+        return (x.at[_numpy_key(node, positions)].get(mode="fill", fill_value=fill),)
     window = _Window(*_arguments(node), x, positions)
     if 0 in x.shape and window.inside is not None:
         return (jnp.full(window.shape, fill, x.dtype),)
@@ -131,7 +107,7 @@ def _set(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     x, value, *positions = (jnp.asarray(arg) for arg in args)
     window = _Window(*_arguments(node), x, positions) if _is_basic(node, 2) else None
     if window is None or window.strided:
-        return (x.at[_numpy_key(node, x, positions)].set(value, mode="drop"),)
+        return (x.at[_numpy_key(node, positions)].set(value, mode="drop"),)
     if 0 in x.shape or 0 in window.sizes:
         return (x,)
     value = jnp.broadcast_to(value, window.shape)
@@ -145,7 +121,7 @@ def _inc(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     x, value, *positions = (jnp.asarray(arg) for arg in args)
     window = _Window(*_arguments(node), x, positions) if _is_basic(node, 2) else None
     if window is None or window.strided:
-        return (x.at[_numpy_key(node, x, positions)].add(value, mode="drop"),)
+        return (x.at[_numpy_key(node, positions)].add(value, mode="drop"),)
     if 0 in x.shape or 0 in window.sizes:
         return (x,)
     old = window.read(x)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from loopjax.errors import where
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
-from loopjax.ir.op import TableOp, register, table_op
+from loopjax.ir.index import index_inputs
+from loopjax.ir.op import register, table_op
 from loopjax.ir.types import TensorType
 from loopjax.rewrite.driver import map_regions
 
@@ -27,23 +28,14 @@ class CheckIndices:
 
     def __call__(self, graph: Graph) -> Graph:
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
-            if not isinstance(node.op, TableOp) or not node.op.has("gather", "scatter"):
-                return None
-            first = 1 if node.op.has("gather") else 2
             checked = list(inputs)
-            for position, axis in enumerate(_axes(node.op), start=first):
+            for position, axis in index_inputs(node):
                 size = inputs[0].type.sizes[axis]
                 if not isinstance(inputs[position], Constant):
                     checked[position] = _checked(inputs[position], size, node)
-            return copy_node(node, checked).outputs
+            return copy_node(node, checked).outputs if index_inputs(node) else None
 
         return map_regions(graph, lambda region, op: self(region)).rebuilt(transform=transform)
-
-
-def _axes(op: TableOp) -> list[int]:
-    """The axis that each symbolic index picks from."""
-    entries = [entry for entry in op.arguments["pattern"] if entry[0] != "new"]
-    return [axis for axis, entry in enumerate(entries) if entry[0] == "at"]
 
 
 def _checked(index: Variable, size: int, node: Apply) -> Variable:

@@ -105,7 +105,7 @@ def _value(node: Apply, op: TableOp, inputs: Sequence[Variable]) -> Variable | N
     if run is None:
         return None
     arguments = dict(op.arguments)
-    if any(entry[0] == "at" for entry in arguments.get("pattern", ()) if isinstance(entry, tuple)):
+    if op.row == "index" and arguments["pattern"].array_axes:
         return None
     if op.row in ("alloc", "broadcast_to"):
         arguments = {"shape": arguments["lengths"]}
@@ -247,17 +247,15 @@ def _dimshuffle(node: Apply, op: TableOp, inputs: tuple[Variable, ...]) -> Varia
 
 def _index(node: Apply, op: TableOp, inputs: tuple[Variable, ...]) -> Variable | None:
     """A row of rows that were joined is one of them."""
-    pattern = op.arguments["pattern"]
-    whole = ("slice", None, None, None)
-    if pattern[0] == whole and all(entry == whole for entry in pattern):
+    if op.arguments["pattern"].is_whole:
         return inputs[0]
-    joined = _before(inputs[0], "join")
-    if joined is None or len(inputs) > 1 or pattern[0][0] != "int":
+    joined, place = _before(inputs[0], "join"), op.arguments["pattern"].picked(0)
+    if joined is None or len(inputs) > 1 or place is None:
         return None
     assert isinstance(joined.op, TableOp)
-    if joined.op.arguments["axis"] != 0 or any(entry != whole for entry in pattern[1:]):
+    if joined.op.arguments["axis"] != 0:
         return None
-    place = pattern[0][1] % inputs[0].type.sizes[0]
+    place %= inputs[0].type.sizes[0]
     for part in joined.inputs:
         size = part.type.sizes[0]
         if place < size:

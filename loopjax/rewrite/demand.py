@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from loopjax.ir.graph import Apply, Graph, Variable
-from loopjax.ir.lengths import is_shape, leaves_of, shape_value, slice_bounds
-from loopjax.ir.op import Entry, TableOp, table_op
+from loopjax.ir.index import IndexPattern, Slice, index_op
+from loopjax.ir.lengths import is_shape, leaves_of, shape_value
+from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.trace.convert import constant
 
@@ -30,11 +31,11 @@ def rows_of(reader: Apply, stack: Variable, slices: bool) -> int | None:
         return 0
     if reader.op.row != "index":
         return None
-    first = _first_entry(reader.op)
-    if first[0] == "int" and first[1] < 0:
-        return -int(first[1])
-    if slices and first[0] == "slice" and first[1] is not None and first[2:] == (None, None):
-        start = reader.op.arguments["lengths"][first[1]]
+    first = reader.op.arguments["pattern"].axis_entries[0]
+    if isinstance(first, int) and first < 0:
+        return -first
+    if slices and isinstance(first, Slice) and first.start is not None and (first.stop, first.step) == (None, None):
+        start = reader.op.arguments["lengths"][first.start]
         if start is not None and start < 0:
             return -int(start)
     return None
@@ -48,14 +49,10 @@ def steps_of(reader: Apply, stack: Variable) -> range | None:
         return range(0)
     if reader.op.row != "index":
         return None
-    first, size = _first_entry(reader.op), stack.type.sizes[0]
-    if first[0] == "int" and -size <= first[1] < size:
-        return range(first[1] % size, first[1] % size + 1)
-    if first[0] != "slice":
-        return None
-    rows = _sliced(reader.op, size)
+    pattern: IndexPattern = reader.op.arguments["pattern"]
+    rows = pattern.rows(0, reader.op.arguments["lengths"], stack.type.sizes[0])
     if not rows:
-        return range(0)
+        return None if rows is None else range(0)
     rows = rows if rows.step > 0 else rows[::-1]
     return range(rows[0], rows[-1] + 1, rows.step if len(rows) > 1 else 1)
 
@@ -76,42 +73,27 @@ def last_steps_of(reader: Apply, stack: Variable, n_steps: int) -> range | None:
 
 def read_again(reader: Apply, stack: Variable, rows: range) -> Variable:
     """What ``reader`` reads, from another stack where it is in these ``rows``: as many, the earliest first."""
-    op, size = reader.op, reader.inputs[0].type.sizes[0]
+    op = reader.op
     assert isinstance(op, TableOp)
     if is_shape(reader):
         return constant(shape_value(reader, reader.inputs[0].type.sizes))
-    pattern, lengths = op.arguments["pattern"], op.arguments["lengths"]
-    place, first = next((place, entry) for place, entry in enumerate(pattern) if entry[0] != "new")
-    # The last one is read as such, so that it alone is kept.
-    last = bool(rows) and rows[0] == stack.type.sizes[0] - 1
-    entry: Entry = ("int", -1 if last else rows[0]) if first[0] == "int" else ()
-    more: tuple[int, ...] = ()
-    if not entry:
-        entry, more = _slice_of(rows, _sliced(op, size).step > 0, len(lengths))
-    fresh = table_op("index", pattern=(*pattern[:place], entry, *pattern[place + 1 :]), lengths=(*lengths, *more))
-    return Apply(fresh, [stack, *reader.inputs[1:]], reader.sources).outputs[0]
+    pattern: IndexPattern = op.arguments["pattern"]
+    key, place = list(pattern.key(op.arguments["lengths"])), pattern.places[0]
+    if isinstance(key[place], int):
+        # The last one is read as such, so that it alone is kept.
+        key[place] = -1 if rows[0] == stack.type.sizes[0] - 1 else rows[0]
+    else:
+        key[place] = _slice_of(rows, (key[place].step or 1) > 0)
+    return Apply(index_op(key), [stack, *reader.inputs[1:]], reader.sources).outputs[0]
 
 
-def _slice_of(rows: range, forwards: bool, at: int) -> tuple[Entry, tuple[int, ...]]:
-    """The slice that takes these rows, in this or in the opposite order, with its bounds as lengths from ``at`` on."""
+def _slice_of(rows: range, forwards: bool) -> slice:
+    """The slice that takes these rows, in this or in the opposite order."""
     if not rows:
-        return ("slice", at, at, None), (0,)
+        return slice(0, 0)
     if forwards:
-        return ("slice", at, at + 1, at + 2), (rows[0], rows[-1] + 1, rows.step)
-    if rows[0] == 0:
-        return ("slice", at, None, at + 1), (rows[-1], -rows.step)
-    return ("slice", at, at + 1, at + 2), (rows[-1], rows[0] - 1, -rows.step)
-
-
-def _sliced(op: TableOp, size: int) -> range:
-    """The rows that the slice of the first axis takes, in its order."""
-    return range(*slice_bounds(_first_entry(op), op.arguments["lengths"], size))
-
-
-def _first_entry(op: TableOp) -> Entry:
-    """What an ``index`` takes of the first axis."""
-    pattern: tuple[Entry, ...] = op.arguments["pattern"]
-    return next(entry for entry in pattern if entry[0] != "new")
+        return slice(rows[0], rows[-1] + 1, rows.step)
+    return slice(rows[-1], rows[0] - 1 if rows[0] else None, -rows.step)
 
 
 def may_vary(node: Apply, graph: Graph, inner: bool) -> bool:

@@ -6,7 +6,8 @@ import math
 
 from loopjax.errors import Source
 from loopjax.ir.graph import Apply, Variable
-from loopjax.ir.op import TableOp, table_op
+from loopjax.ir.index import static_read
+from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.rewrite.footprint import bytes_of
 from loopjax.rewrite.target import Target
@@ -55,5 +56,4 @@ def pays(target: Target, node: Apply, n_steps: int) -> bool:
 def backwards(stack: Variable, sources: tuple[Source, ...]) -> Variable:
     """The rows of a stack from the last to the first: from the order of the steps of a loop that goes backwards to that
     of its sequences, and back."""
-    pattern = (("slice", None, None, 0), *[("slice", None, None, None)] * (stack.ndim - 1))
-    return Apply(table_op("index", pattern=pattern, lengths=(-1,)), [stack], sources).outputs[0]
+    return static_read(stack, slice(None, None, -1), sources=sources)

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 
 from loopjax.ir.autodiff import Differentiated, Linearize
 from loopjax.ir.graph import Apply, Graph, Op, Variable, dependents
+from loopjax.ir.index import IndexPattern
 from loopjax.ir.monoid import MONOIDS, REDUCTIONS, sum_dtype
-from loopjax.ir.op import Entry, TableOp, table_op
+from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Accumulator, MapOutput, SavedSteps, Scan
 from loopjax.rewrite.cost_model import is_small
@@ -198,15 +199,9 @@ def _is_complex(dtype: str) -> bool:
 
 def _step(op: TableOp) -> int | None:
     """For ``out[i, ...]`` with a number ``i`` from 0 up and nothing symbolic else, that number."""
-    pattern: tuple[Entry, ...] = op.arguments["pattern"]
-    if (
-        pattern[0][0] != "int"
-        or pattern[0][1] < 0
-        or any(entry[0] == "at" for entry in pattern)
-        or None in op.arguments["lengths"]
-    ):
-        return None
-    return int(pattern[0][1])
+    pattern: IndexPattern = op.arguments["pattern"]
+    step, static = pattern.entries[0], not pattern.array_axes and None not in op.arguments["lengths"]
+    return step if isinstance(step, int) and step >= 0 and static else None
 
 
 def _found(reader: Apply, stack: Variable, position: int, graph: Graph) -> list[Found]:
@@ -300,9 +295,10 @@ def _read(one: Found, value: Variable, scan: Apply) -> Variable:
     if one.weights is not None:
         return value.astype(dtype)
     if reader.op.row == "index":
-        rest = table_op("index", pattern=arguments["pattern"][1:], lengths=arguments["lengths"])
-        if all(entry == ("slice", None, None, None) for entry in arguments["pattern"][1:]):
+        pattern = IndexPattern(arguments["pattern"].entries[1:])
+        if pattern.is_whole:
             return value
+        rest = table_op("index", pattern=pattern, lengths=arguments["lengths"])
         return Apply(rest, [value], reader.sources).outputs[0]
     axes = () if reader.op.row in ("argmax", "argmin") else tuple(axis - 1 for axis in arguments["axis"] if axis > 0)
     if axes:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
+from loopjax.ir.index import static_read
 from loopjax.ir.op import table_op
 from loopjax.ir.scan import MapOutput, SavedSteps, Scan, SequenceInput
 from loopjax.rewrite.cse import EliminateCommonSubexpressions
@@ -230,10 +231,7 @@ def _constant_states(loop: ScanBuilder, found: dict[Variable, Variable]) -> None
             continue
         initial = one.initial
         if one.spec.windowed:
-            first = table_op(
-                "index", pattern=(("int", 0), *[("slice", None, None, None)] * (initial.ndim - 1)), lengths=()
-            )
-            (initial,) = Apply(first, [initial], loop.sources).outputs
+            initial = static_read(initial, 0, sources=loop.sources)
         loop.recurrences.remove(one)
         loop.non_sequences.append(Capture(initial, one.pasts[0]))
         found[one.stack] = _repeated(initial, one.stack, loop)
@@ -264,12 +262,9 @@ def _rows(loop: ScanBuilder, sequence: SequenceSlot, offset: int, n_steps: int) 
 
 
 def _slice(x: Variable, start: int, stop: int | None, step: int, loop: ScanBuilder) -> Variable:
-    bounds = (start, step) if stop is None else (start, stop, step)
-    places = (0, None, 1) if stop is None else (0, 1, 2)
-    if bounds == (0, x.type.sizes[0], 1):
+    if (start, stop, step) == (0, x.type.sizes[0], 1):
         return x
-    pattern = (("slice", *places), *[("slice", None, None, None)] * (x.ndim - 1))
-    return Apply(table_op("index", pattern=pattern, lengths=bounds), [x], loop.sources).outputs[0]
+    return static_read(x, slice(start, stop, step), sources=loop.sources)
 
 
 def _last(rows: Variable, saved: SavedSteps, n_steps: int, loop: ScanBuilder) -> Variable:

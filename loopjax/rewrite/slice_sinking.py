@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Graph, Variable, copy_node
+from loopjax.ir.index import Array
 from loopjax.ir.monoid import REDUCTIONS
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
@@ -69,8 +70,7 @@ def _may_move(reader: Apply) -> bool:
     if not isinstance(op, TableOp) or len(reader.inputs) != 1:
         return False
     if op.row == "index":
-        first = next((entry for entry in op.arguments["pattern"] if entry[0] != "new"), ("new",))
-        return first[0] in ("int", "slice")
+        return not isinstance(op.arguments["pattern"].axis_entries[0], Array)
     return op.row in REDUCTIONS and op.arguments["axis"] not in (None, ()) and 0 in _axes(op)
 
 

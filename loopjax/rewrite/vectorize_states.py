@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
+from loopjax.ir.index import static_read
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.scan import SAVE_ALL, MapOutput, Recurrence, SavedSteps, Scan, SequenceInput
 from loopjax.ir.types import KEY, RESIDUAL
@@ -43,9 +44,6 @@ States of 16 values took 0.4 to 0.6 times as long, their gradient 0.2 to 0.3 tim
 
 MOST_BYTES_ALONE = 512
 """The same where there are neither: 16 states of 64 values took 0.9 times as long, their gradient 0.3 times."""
-
-WHOLE = ("slice", None, None, None)
-"""All of an axis, in the pattern of an index."""
 
 MOST_RUNS = 3
 """Runs of neighbours that states are read in, at most: each is a slice."""
@@ -332,23 +330,16 @@ def _part_read(value: Variable, axis: int) -> tuple[Variable, int] | None:
     node = value.owner
     if node is None or not isinstance(node.op, TableOp) or node.op.row != "index" or len(node.inputs) > 1:
         return None
-    pattern, x = node.op.arguments["pattern"], node.inputs[0]
-    others = [*pattern[:axis], *pattern[axis + 1 :]]
-    if len(pattern) <= axis or pattern[axis][0] != "int" or any(one != WHOLE for one in others):
-        return None
-    return x, pattern[axis][1]
+    place = node.op.arguments["pattern"].picked(axis)
+    return None if place is None else (node.inputs[0], place)
 
 
 def _between(x: Variable, start: int, stop: int) -> Variable:
     if (start, stop) == (0, x.type.sizes[0]):
         return x
-    pattern = (("slice", 0, 1, None), *[("slice", None, None, None)] * (x.ndim - 1))
-    return Apply(table_op("index", pattern=pattern, lengths=(start, stop)), [x], ()).outputs[0]
+    return static_read(x, slice(start, stop))
 
 
 def _part(x: Variable, axis: int, place: int, node: Apply | None) -> Variable:
     """``x`` at ``place`` of an axis."""
-    pattern = (*[WHOLE] * axis, ("int", place), *[WHOLE] * (x.ndim - axis - 1))
-    return Apply(table_op("index", pattern=pattern, lengths=()), [x], node.sources if node is not None else ()).outputs[
-        0
-    ]
+    return static_read(x, *[slice(None)] * axis, place, sources=node.sources if node is not None else ())

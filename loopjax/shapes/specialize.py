@@ -16,6 +16,7 @@ import numpy as np
 from loopjax.errors import LengthError, about, where
 from loopjax.ir.autodiff import Differentiated, Pullback
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, copy_node
+from loopjax.ir.index import index_inputs
 from loopjax.ir.lengths import evaluate, is_shape
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.scan import MOST_STEPS, Scan
@@ -107,11 +108,8 @@ class _Specializer:
 
     def _check_indices(self, node: Apply, fresh: Apply) -> None:
         """Raise for an index that shapes show to be out of bounds."""
-        if not isinstance(node.op, TableOp) or not node.op.has("gather", "scatter"):
-            return
-        entries = [entry for entry in node.op.arguments["pattern"] if entry[0] != "new"]
-        axes = [axis for axis, entry in enumerate(entries) if entry[0] == "at"]
-        for variable, axis in zip(node.inputs[1 if node.op.has("gather") else 2 :], axes, strict=False):
+        for position, axis in index_inputs(node):
+            variable = node.inputs[position]
             if variable not in self.from_shapes:
                 continue
             size = fresh.inputs[0].type.sizes[axis]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -10,7 +10,8 @@ import numpy as np
 
 from loopjax.errors import here
 from loopjax.ir.graph import Constant, Variable, apply
-from loopjax.ir.op import Entry, TableOp, register, table_op
+from loopjax.ir.index import WHOLE, Array, Entry, IndexPattern, Slice
+from loopjax.ir.op import TableOp, register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import Shape, TensorType, broadcast_shapes
 from loopjax.tensor.axes import normal_axis
@@ -34,10 +35,12 @@ __all__ = [
 
 
 class _Key(NamedTuple):
-    pattern: tuple[Entry, ...]
+    """A parsed index: the parameters of the op, and the node's inputs after the indexed array."""
+
+    pattern: IndexPattern
     lengths: tuple[int | None, ...]
-    arrays: list[Variable]
     symbolic: list[Variable]
+    arrays: list[Variable]
 
 
 class _Mask(NamedTuple):
@@ -97,29 +100,27 @@ def _is_mask(entry: Any) -> bool:
     return made.dtype == bool and made.ndim > 0
 
 
-def _read_key(entries: list[Any]) -> _Key:
-    pattern: list[Entry] = []
-    lengths: list[Any] = []
+def _parsed(entries: list[Any]) -> _Key:
+    """The pattern of a key, with its slice bounds and index arrays."""
+    key: list[Entry | slice] = []
     arrays: list[Variable] = []
     for entry in entries:
-        if entry is None:
-            pattern.append(("new",))
-        elif isinstance(entry, slice):
-            pattern.append(("slice", *(_length(part, lengths) for part in (entry.start, entry.stop, entry.step))))
+        if entry is None or isinstance(entry, slice):
+            key.append(entry)
         elif isinstance(entry, (int, np.integer)) and not isinstance(entry, bool):
-            pattern.append(("int", int(entry)))
+            key.append(int(entry))
         elif isinstance(entry, _Mask):
-            pattern.append(("at", *_extent(entry.positions), entry.size))
+            key.append(Array(*_extent(entry.positions), entry.size))
             arrays.append(as_variable(entry.positions.astype(np.int64)))
         else:
             index = _index_array(entry)
             if isinstance(index, Constant) and index.ndim == 0:
-                pattern.append(("int", int(index.data)))
+                key.append(int(index.data))
             else:
-                pattern.append(("at", *_extent(index.data)) if isinstance(index, Constant) else ("at",))
+                key.append(Array(*_extent(index.data)) if isinstance(index, Constant) else Array())
                 arrays.append(index)
-    static, symbolic = split_sizes(lengths, "a slice")
-    return _Key(tuple(pattern), static, arrays, symbolic)
+    pattern, bounds = IndexPattern.parse(key)
+    return _Key(pattern, *split_sizes(bounds, "a slice"), arrays)
 
 
 def _index_array(entry: Any) -> Variable:
@@ -135,64 +136,48 @@ def _extent(positions: np.ndarray[Any, Any]) -> tuple[int, int]:
     return (int(positions.min()), int(positions.max())) if positions.size else (0, -1)
 
 
-def _length(part: Any, lengths: list[Any]) -> int | None:
-    if part is None:
-        return None
-    lengths.append(part)
-    return len(lengths) - 1
-
-
-def _index_type(x: TensorType, *arrays: TensorType, pattern: tuple[Entry, ...], lengths: Shape) -> TensorType:
-    shape: list[int | None] = []
-    picked: list[int] = []
-    axis = 0
-    for entry in pattern:
-        if entry[0] == "new":
-            shape.append(1)
-            continue
-        if entry[0] == "slice":
-            shape.append(_slice_size(entry, lengths, x.shape[axis]))
-        else:
-            for index in entry[1:3]:
-                _check_bounds(index, entry, x.shape[axis], axis)
-            picked.append(len(shape))
-        axis += 1
+def _index_type(x: TensorType, *arrays: TensorType, pattern: IndexPattern, lengths: Shape) -> TensorType:
+    sizes = [_taken(entry, lengths, x.shape[axis], axis) for axis, entry in enumerate(pattern.axis_entries)]
+    shape = [1 if axis is None else sizes[axis] for axis in pattern.kept_axes]
     if any(array.ndim for array in arrays):
-        place = picked[0] if _adjacent(pattern) else 0
-        shape[place:place] = broadcast_shapes(*(array.shape for array in arrays))
+        shape[pattern.array_place : pattern.array_place] = broadcast_shapes(*(array.shape for array in arrays))
     return TensorType(x.dtype, tuple(shape))
 
 
-def _slice_size(entry: Entry, lengths: Shape, size: int | None) -> int | None:
-    parts = [None if position is None else lengths[position] for position in entry[1:]]
-    if entry[1:] == (None, None, None):
+def _taken(entry: Entry, lengths: Shape, size: int | None, axis: int) -> int | None:
+    """The number of elements that an entry takes along its axis; raises ``IndexError`` for a constant position that is
+    known to be out of bounds."""
+    if isinstance(entry, Slice):
+        return _slice_size(entry, lengths, size)
+    if isinstance(entry, int):
+        _check_bounds(entry, size, axis)
+    elif isinstance(entry, Array) and entry.least is not None and entry.greatest is not None:
+        if entry.least <= entry.greatest:
+            _check_bounds(entry.least, size, axis)
+            _check_bounds(entry.greatest, size, axis)
+        if entry.mask_size is not None and size not in (None, entry.mask_size):
+            raise IndexError(f"a mask of size {entry.mask_size} does not fit axis {axis} of size {size}")
+    return 1
+
+
+def _slice_size(entry: Slice, lengths: Shape, size: int | None) -> int | None:
+    if entry == WHOLE:
         return size
-    holes_left = any(position is not None and lengths[position] is None for position in entry[1:])
-    if parts[2] == 0:
+    bounds = entry.resolve(lengths)
+    if bounds.step == 0:
         raise ValueError("a slice has step 0")
-    if holes_left or size is None:
+    if size is None or any(at is not None and lengths[at] is None for at in (entry.start, entry.stop, entry.step)):
         return None
-    return len(range(*slice(*parts).indices(size)))
+    return len(range(*bounds.indices(size)))
 
 
-def _check_bounds(index: int, entry: Entry, size: int | None, axis: int) -> None:
-    """Raises for a constant index outside of a known axis."""
-    if size is None or entry[1:3] == (0, -1):
-        return
-    if not -size <= index < size:
+def _check_bounds(index: int, size: int | None, axis: int) -> None:
+    if size is not None and not -size <= index < size:
         raise IndexError(f"index {index} is out of bounds for axis {axis} of size {size}")
-    if len(entry) > 3 and entry[3] != size:
-        raise IndexError(f"a mask of size {entry[3]} does not fit axis {axis} of size {size}")
-
-
-def _adjacent(pattern: Sequence[Entry]) -> bool:
-    """Whether the integer entries stand side by side, so that their axes replace them in place."""
-    positions = [position for position, entry in enumerate(pattern) if entry[0] in ("int", "at")]
-    return positions[-1] - positions[0] == len(positions) - 1
 
 
 def _write_type(
-    x: TensorType, value: TensorType, *arrays: TensorType, pattern: tuple[Entry, ...], lengths: Shape
+    x: TensorType, value: TensorType, *arrays: TensorType, pattern: IndexPattern, lengths: Shape
 ) -> TensorType:
     target = _index_type(x, *arrays, pattern=pattern, lengths=lengths)
     dims = zip(reversed(target.shape), reversed(value.shape), strict=False)
@@ -201,14 +186,12 @@ def _write_type(
     return TensorType(x.dtype, x.shape)
 
 
-def _arrays_together(
-    x: TensorType, *arrays: TensorType, pattern: tuple[Entry, ...], lengths: Shape
-) -> list[list[Shape]]:
+def _arrays_together(x: TensorType, *arrays: TensorType, pattern: IndexPattern, lengths: Shape) -> list[list[Shape]]:
     return [[array.shape for array in arrays]]
 
 
 def _value_and_part(
-    x: TensorType, value: TensorType, *arrays: TensorType, pattern: tuple[Entry, ...], lengths: Shape
+    x: TensorType, value: TensorType, *arrays: TensorType, pattern: IndexPattern, lengths: Shape
 ) -> list[list[Shape]]:
     part = _index_type(x, *arrays, pattern=pattern, lengths=lengths)
     return [[value.shape, part.shape], [array.shape for array in arrays]]
@@ -237,9 +220,9 @@ def index(x: Any, key: Any) -> Variable:
         variable, entries = window(variable, _slides_of(variable, entries), inner), rest
         if not inner:
             return variable
-    read = _read_key(entries)
-    op = table_op("index", pattern=read.pattern, lengths=read.lengths)
-    return apply(op, variable, *read.arrays, *read.symbolic)[0]
+    parsed = _parsed(entries)
+    op = table_op("index", pattern=parsed.pattern, lengths=parsed.lengths)
+    return apply(op, variable, *parsed.arrays, *parsed.symbolic)[0]
 
 
 def _slides_of(x: Variable, entries: list[Any]) -> list[Bounds]:

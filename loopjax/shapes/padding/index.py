@@ -3,87 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from loopjax.ir.graph import Apply, Constant, Variable
-from loopjax.ir.op import Entry, table_op
+from loopjax.ir.index import WHOLE, Array, IndexPattern, Slice
+from loopjax.ir.op import table_op
 from loopjax.shapes.padding.rules import iota, resize, rule, taken
 from loopjax.shapes.padding.scope import Axis, Length, PaddingScope, plain
 
-WHOLE: Entry = ("slice", None, None, None)
+Arrays = Sequence[Variable]
 
 
-class _Key(NamedTuple):
-    """An index: its entries, the arrays of those that are ``at``, and its lengths, each an int or a variable."""
-
-    pattern: tuple[Entry, ...]
-    arrays: list[Variable]
-    lengths: list[Length]
-
-
-def _key(node: Apply, given: Sequence[Variable]) -> _Key:
-    arguments = plain(node.op)
-    pattern: tuple[Entry, ...] = arguments["pattern"]
-    count = sum(entry[0] == "at" for entry in pattern)
-    symbolic = iter(given[count:])
-    lengths = [next(symbolic) if one is None else one for one in arguments["lengths"]]
-    return _Key(pattern, list(given[:count]), lengths)
+def _bounds(node: Apply, symbolic: Sequence[Variable]) -> list[Length]:
+    """The slice bounds of an index, each an int or a variable."""
+    rest = iter(symbolic)
+    return [next(rest) if bound is None else bound for bound in plain(node.op)["lengths"]]
 
 
 @rule("index")
 def _index(level: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    x, key = inputs[0], _key(node, inputs[1:])
-    x, key = _read_slices(level, node, x, key)
-    key = _positions(level, x, key)
-    arrays, found = _together(level, key.arrays)
-    out = level.sized("index", x, *arrays, lengths=key.lengths, pattern=key.pattern)
-    axes, fresh = _result_axes(level, x, key.pattern, arrays, found)
-    return level.filled(out, axes, fresh)
+    pattern: IndexPattern = plain(node.op)["pattern"]
+    end = 1 + len(pattern.array_axes)
+    x, key = _read_slices(level, inputs[0], pattern, _bounds(node, inputs[end:]))
+    pattern, bounds = IndexPattern.parse(key)
+    pattern, arrays = _positions(level, x, pattern, inputs[1:end])
+    arrays, found = _together(level, arrays)
+    out = level.sized("index", x, *arrays, lengths=bounds, pattern=pattern)
+    axes = {place: one for place, one in enumerate(_part(level, x, pattern, arrays, found)) if one is not None}
+    return level.filled(out, axes, [place for place, one in axes.items() if one in found.values()])
 
 
 @rule("set", "inc")
 def _write(level: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    x, value, key = inputs[0], inputs[1], _key(node, inputs[2:])
-    sliced = any(entry[0] == "slice" and entry != WHOLE for entry in key.pattern)
-    if sliced or any(entry[0] == "new" for entry in key.pattern):
+    pattern: IndexPattern = plain(node.op)["pattern"]
+    if any(entry is None or (isinstance(entry, Slice) and entry != WHOLE) for entry in pattern.entries):
         return level.apply(node.op, *(level.exact(one) for one in inputs))[0]
-    arrays, along = _together(level, key.arrays)
-    part = _part(level, x, key.pattern, arrays, along)
+    x, value = inputs[:2]
+    arrays, along = _together(level, inputs[2:])
+    part = _part(level, x, pattern, arrays, along)
     shift = len(part) - value.ndim
     fresh = {place - shift: one for place, one in enumerate(part) if one is not None and place >= shift}
     value = level.fitted(value, {axis: one for axis, one in fresh.items() if value.type.shape[axis] != 1})
-    known = level.of(x)
-    key = _positions(level, x, key._replace(arrays=arrays))
+    pattern, arrays = _positions(level, x, pattern, arrays)
     # What is written past the count of an index is written nowhere.
-    places = [level.masked(one, list(level.of(one)), "greatest") for one in key.arrays]
-    op = table_op(node.op.name, pattern=key.pattern, lengths=())
-    return level.filled(level.apply(op, x, value, *places)[0], known)
+    places = [level.masked(one, list(level.of(one)), "greatest") for one in arrays]
+    op = table_op(node.op.name, pattern=pattern, lengths=())
+    return level.filled(level.apply(op, x, value, *places)[0], level.of(x))
 
 
-def _read_slices(level: PaddingScope, node: Apply, x: Variable, key: _Key) -> tuple[Variable, _Key]:
+def _read_slices(
+    level: PaddingScope, x: Variable, pattern: IndexPattern, lengths: Sequence[Length]
+) -> tuple[Variable, list[Any]]:
     """The slices that padding concerns, read: what is left of the index reads those axes whole."""
-    pattern = list(key.pattern)
-    axis = 0
-    for place, entry in enumerate(key.pattern):
-        if entry[0] == "new":
+    key = list(pattern.key(lengths))
+    for axis, place in enumerate(pattern.places):
+        entry = key[place]
+        if pattern.entries[place] == WHOLE or not isinstance(entry, slice):
             continue
-        if entry[0] == "slice" and entry != WHOLE:
-            bounds = [None if one is None else key.lengths[one] for one in entry[1:]]
-            varies = any(isinstance(one, Variable) and level.varies(one) for one in bounds)
-            if varies or level.axis(x, axis) is not None:
-                x = _sliced(level, x, axis, bounds)
-                pattern[place] = WHOLE
-        axis += 1
-    used: list[Length] = []
-    for place, entry in enumerate(pattern):
-        if entry[0] == "slice" and entry != WHOLE:
-            bounds = [None if one is None else key.lengths[one] for one in entry[1:]]
-            places = []
-            for one in bounds:
-                places.append(None if one is None else len(used))
-                used.extend([] if one is None else [one])
-            pattern[place] = ("slice", *places)
-    return x, _Key(tuple(pattern), key.arrays, used)
+        bounds = (entry.start, entry.stop, entry.step)
+        varies = any(isinstance(one, Variable) and level.varies(one) for one in bounds)
+        if varies or level.axis(x, axis) is not None:
+            x, key[place] = _sliced(level, x, axis, bounds), WHOLE
+    return x, key
 
 
 def _sliced(level: PaddingScope, x: Variable, axis: int, bounds: Sequence[Length | None]) -> Variable:
@@ -112,10 +93,7 @@ def _sliced(level: PaddingScope, x: Variable, axis: int, bounds: Sequence[Length
 
 
 def _static_slice(level: PaddingScope, x: Variable, axis: int, bounds: Sequence[Length | None]) -> Variable:
-    lengths = [one for one in bounds if one is not None]
-    places = iter(range(len(lengths)))
-    entry = ("slice", *(None if one is None else next(places) for one in bounds))
-    pattern = tuple(entry if place == axis else WHOLE for place in range(x.ndim))
+    pattern, lengths = IndexPattern.parse([*[WHOLE] * axis, slice(*bounds)], x.ndim)
     return level.sized("index", x, lengths=lengths, pattern=pattern)
 
 
@@ -178,24 +156,21 @@ def _clipped(level: PaddingScope, bound: Length, length: Variable, lowest: int) 
     return level.emit("switch", low, from_end, level.calc("minimum", given, length))
 
 
-def _positions(level: PaddingScope, x: Variable, key: _Key) -> _Key:
+def _positions(
+    level: PaddingScope, x: Variable, pattern: IndexPattern, arrays: Arrays
+) -> tuple[IndexPattern, list[Variable]]:
     """The index with positions along padded axes counted from the front, and those past the count out of bounds."""
-    pattern = list(key.pattern)
-    arrays: list[Variable] = []
-    given = iter(key.arrays)
-    axis = 0
-    for place, entry in enumerate(pattern):
-        if entry[0] == "new":
-            continue
-        padded = level.axis(x, axis)
-        index = next(given) if entry[0] == "at" else level.scalar(entry[1]) if entry[0] == "int" else None
+    entries, rest = list(pattern.entries), iter(arrays)
+    found: list[Variable] = []
+    for axis, place in enumerate(pattern.places):
+        entry, padded = entries[place], level.axis(x, axis)
+        index = next(rest) if isinstance(entry, Array) else level.scalar(entry) if isinstance(entry, int) else None
         if index is not None and padded is not None:
-            pattern[place] = ("at",)
-            arrays.append(_inside(level, index, padded, axis))
-        elif entry[0] == "at" and index is not None:
-            arrays.append(index)
-        axis += 1
-    return key._replace(pattern=tuple(pattern), arrays=arrays)
+            entries[place] = Array()
+            found.append(_inside(level, index, padded, axis))
+        elif isinstance(entry, Array) and index is not None:
+            found.append(index)
+    return IndexPattern(tuple(entries)), found
 
 
 def _inside(level: PaddingScope, index: Variable, padded: Axis, axis: int) -> Variable:
@@ -214,7 +189,7 @@ def _inside(level: PaddingScope, index: Variable, padded: Axis, axis: int) -> Va
     return level.note(level.emit("switch", good, from_front, padded.size), known)
 
 
-def _together(level: PaddingScope, arrays: Sequence[Variable]) -> tuple[list[Variable], dict[int, Axis]]:
+def _together(level: PaddingScope, arrays: Arrays) -> tuple[list[Variable], dict[int, Axis]]:
     """The index arrays with equal room, and the padded axes of what they broadcast to."""
     ndim = max((one.ndim for one in arrays), default=0)
     places = [{axis: axis + ndim - one.ndim for axis in range(one.ndim)} for one in arrays]
@@ -222,38 +197,14 @@ def _together(level: PaddingScope, arrays: Sequence[Variable]) -> tuple[list[Var
     return given, dict(axes)
 
 
-def _result_axes(
-    level: PaddingScope, x: Variable, pattern: Sequence[Entry], arrays: Sequence[Variable], found: dict[int, Axis]
-) -> tuple[dict[int, Axis], list[int]]:
-    """The padded axes of what an index reads, and which of them are those of index arrays."""
-    part = _part(level, x, pattern, arrays, found)
-    axes = {place: one for place, one in enumerate(part) if one is not None}
-    return axes, [place for place, one in axes.items() if one in found.values()]
-
-
 def _part(
-    level: PaddingScope, x: Variable, pattern: Sequence[Entry], arrays: Sequence[Variable], found: dict[int, Axis]
+    level: PaddingScope, x: Variable, pattern: IndexPattern, arrays: Arrays, found: dict[int, Axis]
 ) -> list[Axis | None]:
     """For each axis of what an index reads, what is known of it."""
-    kept: list[Axis | None] = []
-    picked: list[int] = []
-    positions: list[int] = []
-    axis = 0
-    for place, entry in enumerate(pattern):
-        if entry[0] == "new":
-            kept.append(None)
-            continue
-        if entry[0] == "slice":
-            kept.append(level.axis(x, axis))
-        else:
-            picked.append(len(kept))
-            positions.append(place)
-        axis += 1
+    kept = [None if axis is None else level.axis(x, axis) for axis in pattern.kept_axes]
     ndim = max((one.ndim for one in arrays), default=0)
     if ndim:
-        adjacent = positions[-1] - positions[0] == len(positions) - 1
-        place = picked[0] if adjacent else 0
-        kept[place:place] = [found.get(one) for one in range(ndim)]
+        kept[pattern.array_place : pattern.array_place] = [found.get(one) for one in range(ndim)]
     return kept
 
 

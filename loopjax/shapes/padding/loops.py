@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
-from loopjax.ir.op import TableOp, table_op
+from loopjax.ir.index import Array, index_op
+from loopjax.ir.op import TableOp
 from loopjax.ir.scan import SAVE_ALL, BodyInputs, MapOutput, Parts, Recurrence, Scan, SequenceInput, StepResult
 from loopjax.ir.types import TensorType
 from loopjax.shapes.padding.rules import iota, taken
@@ -321,8 +322,7 @@ class _Masked:
         """What step 0 reads at a tap, as an input of the body."""
         if not recurrence.windowed:
             return self._same(initial)
-        pattern = (("int", recurrence.depth + tap), *[("slice", None, None, None)] * (initial.ndim - 1))
-        row = self.level.emit("index", initial, pattern=pattern, lengths=())
+        row = self.level.apply(index_op([recurrence.depth + tap], initial.ndim), initial)[0]
         rest = {axis - 1: one for axis, one in self.level.of(initial).items()}
         return self._same(self.level.note(row, rest))
 
@@ -502,7 +502,7 @@ def _most(level: PaddingScope, op: Scan, fresh: Apply) -> Variable:
 
 
 def _last(level: PaddingScope, stack: Variable) -> Variable:
-    return level.emit("index", stack, pattern=(("int", -1),), lengths=())
+    return level.apply(index_op([-1]), stack)[0]
 
 
 def _all_kept(output: Recurrence | MapOutput, runs_on: bool) -> bool:
@@ -530,5 +530,4 @@ def _last_rows(level: PaddingScope, stack: Variable, rows: int, steps: Axis) -> 
     numbers = level.emit("arange", lengths=(-rows, 0, 1), dtype="int64")
     places = level.emit("add", numbers, steps.count)
     inside = level.emit("switch", level.emit("ge", places, level.scalar(0)), places, steps.size)
-    pattern = (("at",), *[("slice", None, None, None)] * (stack.ndim - 1))
-    return level.apply(table_op("index", pattern=pattern, lengths=()), stack, inside)[0]
+    return level.apply(index_op([Array()], stack.ndim), stack, inside)[0]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from loopjax.ir.graph import Apply, Constant, Variable
+from loopjax.ir.index import WHOLE, Array, index_op
 from loopjax.ir.monoid import MONOIDS, sum_dtype
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.scan import Scan
@@ -233,10 +234,9 @@ def iota(level: PaddingScope, size: Variable) -> Variable:
 
 def taken(level: PaddingScope, x: Variable, axis: int, places: Variable, size: Variable) -> Variable:
     """The rows of ``x`` at ``places`` (clipped to those there are) along an axis."""
-    whole = ("slice", None, None, None)
     inside = level.emit("minimum", places, level.calc("maximum", level.calc("sub", size, 1), 0))
-    pattern = tuple(("at",) if place == axis else whole for place in range(x.ndim))
-    return level.emit("index", x, level.emit("maximum", inside, 0), pattern=pattern, lengths=())
+    op = index_op([*[WHOLE] * axis, Array()], x.ndim)
+    return level.apply(op, x, level.emit("maximum", inside, 0))[0]
 
 
 # Reductions.

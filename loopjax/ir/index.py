@@ -1,0 +1,175 @@
+"""Index patterns: the parsed, hashable form of ``x[key]``, read by every stage from recording to lowering.
+
+The ops ``index``, ``set`` and ``inc`` carry an ``IndexPattern`` as the parameter ``pattern`` and the bounds of its
+slices as the parameter ``lengths``; index arrays are inputs of the node. So ``x[1, a:, i]`` is a node with the inputs
+``x, i, a``, the pattern ``(1, Slice(start=0), Array())`` and the lengths ``(None,)``, where ``None`` is a hole that the
+input ``a`` fills before compiling. The bounds stand apart because ``TableOp`` fills the lengths of all ops alike.
+
+A pattern has one entry for each axis of ``x`` and one for each new axis. Entries follow NumPy: an ``int`` picks a
+constant position, ``None`` is a new axis, ``Slice`` a slice, ``Array`` an index array or symbolic integer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
+from typing import Any
+
+from loopjax.errors import Source
+from loopjax.ir.graph import Apply, Variable
+from loopjax.ir.op import TableOp, table_op
+
+
+@dataclass(frozen=True)
+class Slice:
+    """``start:stop:step``; each is ``None`` or the position of the bound in the op's ``lengths``."""
+
+    start: int | None = None
+    stop: int | None = None
+    step: int | None = None
+
+    def resolve(self, lengths: Sequence[Any]) -> slice:
+        """The slice with its bounds filled in."""
+        return slice(*(None if at is None else lengths[at] for at in (self.start, self.stop, self.step)))
+
+
+@dataclass(frozen=True)
+class Array:
+    """An entry that takes the next index input of the node.
+
+    A constant input is described by its least and greatest position, checked against the axis once its size is known;
+    one that was a boolean mask also by the mask's size.
+    """
+
+    least: int | None = None
+    greatest: int | None = None
+    mask_size: int | None = None
+
+
+Entry = int | Slice | Array | None
+
+WHOLE = Slice()
+"""All of an axis."""
+
+
+@dataclass(frozen=True)
+class IndexPattern:
+    """The entries of an index, one for each axis and each new axis, in order.
+
+    ``axis_entries`` are those of the axes of the indexed array, new axes left out.
+    """
+
+    entries: tuple[Entry, ...]
+
+    def __repr__(self) -> str:
+        return repr(tuple(_printed(entry) for entry in self.entries))
+
+    @classmethod
+    def parse(cls, key: Iterable[Entry | slice], ndim: int = 0) -> tuple[IndexPattern, tuple[Any, ...]]:
+        """The pattern of a key and the bounds of its slices in order; read to ``ndim`` axes by whole slices."""
+        entries: list[Entry] = []
+        lengths: list[Any] = []
+        for entry in key:
+            if isinstance(entry, slice):
+                bounds = (entry.start, entry.stop, entry.step)
+                numbers = count(len(lengths))
+                entries.append(Slice(*(None if bound is None else next(numbers) for bound in bounds)))
+                lengths += [bound for bound in bounds if bound is not None]
+            else:
+                entries.append(entry)
+        return cls((*entries, *[WHOLE] * (ndim - len(entries)))), tuple(lengths)
+
+    def key(self, lengths: Sequence[Any], arrays: Iterable[Any] = ()) -> tuple[Any, ...]:
+        """The index as NumPy takes it, with these slice bounds and index arrays; ``Array`` entries stay without any."""
+        rest = iter(arrays)
+        return tuple(
+            entry.resolve(lengths)
+            if isinstance(entry, Slice)
+            else next(rest, entry)
+            if isinstance(entry, Array)
+            else entry
+            for entry in self.entries
+        )
+
+    @cached_property
+    def places(self) -> tuple[int, ...]:
+        """The position among the entries of the entry of each axis."""
+        return tuple(place for place, entry in enumerate(self.entries) if entry is not None)
+
+    @property
+    def axis_entries(self) -> tuple[Entry, ...]:
+        return tuple(self.entries[place] for place in self.places)
+
+    @cached_property
+    def array_axes(self) -> tuple[int, ...]:
+        """The axis that each index input picks from."""
+        return tuple(axis for axis, entry in enumerate(self.axis_entries) if isinstance(entry, Array))
+
+    def rows(self, axis: int, lengths: Sequence[Any], size: int) -> range | None:
+        """The positions taken along an axis of ``size`` elements, in order.
+
+        ``None`` where an index input decides, or for a constant position out of bounds.
+        """
+        entry = self.axis_entries[axis]
+        if isinstance(entry, Slice):
+            return range(*entry.resolve(lengths).indices(size))
+        if isinstance(entry, int) and -size <= entry < size:
+            return range(entry % size, entry % size + 1)
+        return None
+
+    @property
+    def is_whole(self) -> bool:
+        """True where the index reads all of the array as it is."""
+        return all(entry == WHOLE for entry in self.entries)
+
+    def picked(self, axis: int) -> int | None:
+        """The constant position picked on ``axis``, where the index reads all other axes whole."""
+        rest = IndexPattern((*self.entries[:axis], *self.entries[axis + 1 :]))
+        entry = self.entries[axis] if axis < len(self.entries) else None
+        return entry if isinstance(entry, int) and rest.is_whole else None
+
+    @property
+    def kept_axes(self) -> tuple[int | None, ...]:
+        """The source axis of each axis of the result, index arrays' left out; ``None`` for a new axis."""
+        axis_of = {place: axis for axis, place in enumerate(self.places)}
+        return tuple(axis_of.get(place) for place, entry in enumerate(self.entries) if not _picks(entry))
+
+    @property
+    def array_place(self) -> int:
+        """The position in the result of the axes of index arrays: the first of the integer entries where these stand
+        side by side, else 0, as in NumPy."""
+        picks = [place for place, entry in enumerate(self.entries) if _picks(entry)]
+        return picks[0] if picks[-1] - picks[0] == len(picks) - 1 else 0
+
+
+def _picks(entry: Entry) -> bool:
+    return isinstance(entry, (int, Array))
+
+
+def _printed(entry: Entry) -> tuple[Any, ...]:
+    if isinstance(entry, Slice):
+        return ("slice", entry.start, entry.stop, entry.step)
+    if isinstance(entry, Array):
+        return ("at", *(one for one in (entry.least, entry.greatest, entry.mask_size) if one is not None))
+    return ("new",) if entry is None else ("int", entry)
+
+
+def index_op(key: Iterable[Entry | slice], ndim: int = 0) -> TableOp:
+    """The op that reads ``key``, whose slice bounds are integers; the rest of ``ndim`` axes is read whole."""
+    pattern, lengths = IndexPattern.parse(key, ndim)
+    return table_op("index", pattern=pattern, lengths=lengths)
+
+
+def static_read(x: Variable, *key: int | slice, sources: tuple[Source, ...] = ()) -> Variable:
+    """``x[key]`` for integers and slices with integer bounds."""
+    return Apply(index_op(key, x.ndim), [x], sources).outputs[0]
+
+
+def index_inputs(node: Apply) -> list[tuple[int, int]]:
+    """The position of each index input of an ``index``, ``set`` or ``inc``, and the axis that it picks from."""
+    if not isinstance(node.op, TableOp) or not node.op.has("gather", "scatter"):
+        return []
+    first = 1 if node.op.has("gather") else 2
+    return list(enumerate(node.op.arguments["pattern"].array_axes, first))
