@@ -18,7 +18,9 @@ from loopjax.lower.interpreter import rule
 class _Window:
     """A basic index as one rectangle: where it starts, its sizes, and whether its symbolic starts are inside."""
 
-    def __init__(self, pattern: IndexPattern, lengths: Sequence[int], x: Any, positions: Sequence[Any]) -> None:
+    def __init__(self, node: Apply, x: Any, positions: Sequence[Any]) -> None:
+        assert isinstance(node.op, TableOp)
+        pattern: IndexPattern = node.op.arguments["pattern"]
         self.starts: list[Any] = []
         self.sizes: list[int] = []
         self.strides: list[int] = []
@@ -28,7 +30,7 @@ class _Window:
         rest = iter(positions)
         counts = []
         for axis, size in enumerate(x.shape):
-            rows = pattern.rows(axis, lengths, size)
+            rows = pattern.rows(axis, node.op.arguments["lengths"], size)
             if rows is None:
                 self.starts.append(self._symbolic(next(rest), size))
                 rows = range(1)
@@ -72,16 +74,12 @@ def _is_basic(node: Apply, first: int) -> bool:
     return all(variable.ndim == 0 for variable in node.inputs[first:])
 
 
-def _arguments(node: Apply) -> tuple[IndexPattern, Sequence[int]]:
-    assert isinstance(node.op, TableOp)
-    arguments = node.op.arguments
-    return arguments["pattern"], arguments["lengths"]
-
-
 def _numpy_key(node: Apply, arrays: Sequence[Any]) -> tuple[Any, ...]:
     """The index as ``jax.numpy`` takes it."""
-    pattern, lengths = _arguments(node)
-    return pattern.key(lengths, map(jnp.asarray, arrays))
+    assert isinstance(node.op, TableOp)
+    arguments = node.op.arguments
+    key: tuple[Any, ...] = arguments["pattern"].key(arguments["lengths"], map(jnp.asarray, arrays))
+    return key
 
 
 @rule("index")
@@ -93,7 +91,7 @@ def _read(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
         if 0 in x.shape:  # JAX's gather refuses to read from nothing
             return (jnp.full(node.outputs[0].type.sizes, fill, x.dtype),)
         return (x.at[_numpy_key(node, positions)].get(mode="fill", fill_value=fill),)
-    window = _Window(*_arguments(node), x, positions)
+    window = _Window(node, x, positions)
     if 0 in x.shape and window.inside is not None:
         return (jnp.full(window.shape, fill, x.dtype),)
     part = window.read(x)
@@ -103,29 +101,19 @@ def _read(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
 
 
 @rule("set")
-def _set(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
-    x, value, *positions = (jnp.asarray(arg) for arg in args)
-    window = _Window(*_arguments(node), x, positions) if _is_basic(node, 2) else None
-    if window is None or window.strided:
-        return (x.at[_numpy_key(node, positions)].set(value, mode="drop"),)
-    if 0 in x.shape or 0 in window.sizes:
-        return (x,)
-    value = jnp.broadcast_to(value, window.shape)
-    if window.inside is not None:
-        value = jnp.where(window.inside, value, window.read(x))
-    return (window.write(x, value),)
-
-
 @rule("inc")
-def _inc(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+def _write(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     x, value, *positions = (jnp.asarray(arg) for arg in args)
-    window = _Window(*_arguments(node), x, positions) if _is_basic(node, 2) else None
+    adds = node.op.name == "inc"
+    window = _Window(node, x, positions) if _is_basic(node, 2) else None
     if window is None or window.strided:
-        return (x.at[_numpy_key(node, positions)].add(value, mode="drop"),)
+        at = x.at[_numpy_key(node, positions)]
+        return ((at.add if adds else at.set)(value, mode="drop"),)
     if 0 in x.shape or 0 in window.sizes:
         return (x,)
-    old = window.read(x)
-    new = old + jnp.broadcast_to(value, window.shape)
+    old: Any = window.read(x) if adds or window.inside is not None else None
+    value = jnp.broadcast_to(value, window.shape)
+    value = old + value if adds else value
     if window.inside is not None:
-        new = jnp.where(window.inside, new, old)
-    return (window.write(x, new),)
+        value = jnp.where(window.inside, value, old)
+    return (window.write(x, value),)
