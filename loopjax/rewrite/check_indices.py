@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loopjax.errors import where
-from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
+from loopjax.ir.graph import Apply, Constant, Variable, copy_node
 from loopjax.ir.index import index_inputs
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import TensorType
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import Context, Pass
 
 
 def _same(type: TensorType, size: int, place: str) -> TensorType:
@@ -20,22 +21,17 @@ register("in_bounds", None, _same, "pointwise", "view", "may_fail")
 
 
 @dataclass(frozen=True)
-class CheckIndices:
+class CheckIndices(Pass):
     """Puts ``in_bounds`` before the symbolic indices of reads and writes, with the size of their axis and the user's
     line."""
 
-    name: str = "check_indices"
-
-    def __call__(self, graph: Graph) -> Graph:
-        def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
-            checked = list(inputs)
-            for position, axis in index_inputs(node):
-                size = inputs[0].type.sizes[axis]
-                if not isinstance(inputs[position], Constant):
-                    checked[position] = _checked(inputs[position], size, node)
-            return copy_node(node, checked).outputs if index_inputs(node) else None
-
-        return map_regions(graph, lambda region, op: self(region)).rebuilt(transform=transform)
+    def rewrite_node(self, node: Apply, inputs: tuple[Variable, ...], context: Context) -> Sequence[Variable] | None:
+        checked = list(inputs)
+        for position, axis in index_inputs(node):
+            size = inputs[0].type.sizes[axis]
+            if not isinstance(inputs[position], Constant):
+                checked[position] = _checked(inputs[position], size, node)
+        return copy_node(node, checked).outputs if index_inputs(node) else None
 
 
 def _checked(index: Variable, size: int, node: Apply) -> Variable:

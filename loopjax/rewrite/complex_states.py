@@ -19,19 +19,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
-from loopjax.ir.graph import Apply, Graph, Variable, toposort
+from loopjax.ir.graph import Apply, Variable, toposort
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SavedSteps, Scan
 from loopjax.rewrite.cpu_kernels import kernel
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, scan_builder
-from loopjax.rewrite.target import Target
 
 LEAST_VALUES = 16
 """Elements of a state from which it pays."""
@@ -47,22 +46,16 @@ MOST_STATES = 8
 
 
 @dataclass(frozen=True)
-class PairComplexStates:
+class PairComplexStates(Pass):
     """In loops on a CPU of which nobody takes a derivative, whose body is elementwise and cheap, and of whose states
     the last values alone are read."""
 
-    target: Target = field(default_factory=Target)
-    name: str = "complex_states"
-
-    def __call__(self, graph: Graph) -> Graph:
-        if not self.target.on_cpu or self.target.derivative != "none":
-            return graph
-        graph = map_regions(graph, lambda region, op: replace(self, target=self.target.around(op))(region))
-
-        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-            return _paired(node, inputs) if isinstance(node.op, Scan) and _may_pair(node.op) else None
-
-        return graph.rebuilt(transform=transform)
+    def rewrite_scan(
+        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
+    ) -> Sequence[Variable] | None:
+        if not self.target.on_cpu or context.differentiated:
+            return None
+        return _paired(node, inputs) if _may_pair(op) else None
 
 
 def _may_pair(op: Scan) -> bool:

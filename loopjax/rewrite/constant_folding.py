@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.ir.graph import Apply, Constant, Graph, Variable
+from loopjax.ir.graph import Apply, Constant, Variable
 from loopjax.ir.lengths import HOST, is_shape, shape_value
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.types import KEY, RESIDUAL, TensorType
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import Context, Pass
 from loopjax.trace.promotion import operand_dtypes
 
 MOST_ELEMENTS = 64
@@ -59,27 +59,21 @@ WHOLE: dict[str, Callable[..., Any]] = {row: HOST[row] for row in ("floor_div", 
 
 
 @dataclass(frozen=True)
-class FoldConstants:
+class FoldConstants(Pass):
     """Nodes of small constants become constants, as do shapes; what gives its own input back is left out, and so are
     pairs of nodes that cancel. Nothing is left out that might change a bit: ``x + 0.`` turns -0. into 0.
     """
 
-    name: str = "constant_folding"
-
-    def __call__(self, graph: Graph) -> Graph:
-        return map_regions(graph, lambda region, op: self(region)).rebuilt(transform=_simpler)
-
-
-def _simpler(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-    if not isinstance(node.op, TableOp) or len(node.outputs) != 1:
-        return None
-    found = _value(node, node.op, inputs)
-    if found is None:
-        rule = RULES.get(node.op.row)
-        found = rule(node, node.op, inputs) if rule is not None else None
-    if found is None or not _stands_for(found, node.outputs[0]):
-        return None
-    return (found,)
+    def rewrite_node(self, node: Apply, inputs: tuple[Variable, ...], context: Context) -> Sequence[Variable] | None:
+        if not isinstance(node.op, TableOp) or len(node.outputs) != 1:
+            return None
+        found = _value(node, node.op, inputs)
+        if found is None:
+            rule = RULES.get(node.op.row)
+            found = rule(node, node.op, inputs) if rule is not None else None
+        if found is None or not _stands_for(found, node.outputs[0]):
+            return None
+        return (found,)
 
 
 def _stands_for(found: Variable, output: Variable) -> bool:

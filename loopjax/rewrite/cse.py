@@ -7,21 +7,18 @@ from dataclasses import dataclass
 from loopjax.errors import Source
 from loopjax.ir.autodiff import derivatives
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import Context, Pass
 
 
 @dataclass(frozen=True)
-class EliminateCommonSubexpressions:
+class EliminateCommonSubexpressions(Pass):
     """Shares nodes of equal op and inputs, in regions too; the one that stays has the source lines of all.
 
     What a recorded derivative is taken with respect to keeps its identity: with ``y = x*2; z = x*2`` the gradient of
     ``y + z`` with respect to ``y`` is 1.
     """
 
-    name: str = "cse"
-
-    def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, lambda region, op: self(region))
+    def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         groups = _groups(graph)
         if not groups.merges:
             return graph

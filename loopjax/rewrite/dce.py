@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Graph, Variable, copy_node
 from loopjax.ir.scan import MapOutput, SavedSteps, Scan
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.scan_builder import MapSlot, RecurrenceSlot, ScanBuilder, scan_builder
 
 Transform = Callable[[tuple[Variable, ...]], Sequence[Variable]]
@@ -17,18 +17,13 @@ NOTHING = SavedSteps(last=0)
 
 
 @dataclass(frozen=True)
-class EliminateDeadCode:
+class EliminateDeadCode(Pass):
     """Drops outputs of loops that nobody reads and no other part needs (a state that only feeds itself is needed by
     nobody), the inputs that only they read, past values that no step reads, and stacks of which no row is read; and the
     values that a differentiated region publishes for nobody.
     """
 
-    name: str = "dce"
-
-    def __call__(self, graph: Graph) -> Graph:
-        if not any(node.op.regions for node in graph.applies):
-            return graph
-        graph = map_regions(graph, lambda region, op: self(region))
+    def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         while (smaller := self._dropped(graph)) is not graph:
             graph = smaller
         return graph

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.scan import SAVE_ALL, SavedSteps, Scan
 from loopjax.rewrite.demand import last_steps_of, read_again
-from loopjax.rewrite.driver import map_regions, settled
+from loopjax.rewrite.driver import Context, Pass, replace_all
 from loopjax.rewrite.scan_builder import scan_builder
 
 LEAST = 16
@@ -17,7 +17,7 @@ steps of an iteration divide is worth."""
 
 
 @dataclass(frozen=True)
-class EliminateDeadIterations:
+class EliminateDeadIterations(Pass):
     """``n_steps`` becomes the last step that anyone reads, and one more: ``out[:k]`` runs k steps.
 
     Of loops whose length is known. What a call must notice is noticed before: sequences too short for the steps that
@@ -25,15 +25,12 @@ class EliminateDeadIterations:
     index is checked at each step, or a progress bar is shown.
     """
 
-    name: str = "dead_iterations"
-
-    def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, lambda region, op: self(region))
+    def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         replaced: dict[Variable, Variable] = {}
         for node in graph.applies:
             if isinstance(node.op, Scan) and _may_end_early(node.op):
                 replaced.update(_ended(node, node.op, graph))
-        return settled(graph, replaced)
+        return replace_all(graph, replaced)
 
 
 def _may_end_early(op: Scan) -> bool:

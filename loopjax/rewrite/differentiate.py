@@ -24,7 +24,7 @@ from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node, depend
 from loopjax.ir.op import TableOp, register, table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.types import RESIDUAL, TensorType
-from loopjax.rewrite.driver import map_regions, settled
+from loopjax.rewrite.driver import Context, Pass, replace_all
 
 
 def _same(type: TensorType, index: int) -> TensorType:
@@ -40,7 +40,7 @@ register("no_change", jnp.zeros_like, _as_it_is, "pointwise")
 
 
 @dataclass(frozen=True)
-class FormDifferentiatedRegions:
+class FormDifferentiatedRegions(Pass):
     """Turns every ``Gradient`` and ``Jacobian`` into a pullback of a ``Linearize``, every ``Tangent`` into a
     ``Pushforward``.
 
@@ -50,10 +50,8 @@ class FormDifferentiatedRegions:
     intermediate values read what the region publishes, so that nothing is computed twice.
     """
 
-    name: str = "differentiate"
-
-    def __call__(self, graph: Graph) -> Graph:
-        graph = _set_apart(map_regions(graph, lambda region, op: self(region)))
+    def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
+        graph = _set_apart(graph)
         while True:
             ready = _ready(graph)
             if not ready:
@@ -195,7 +193,7 @@ def _linearized(graph: Graph, groups: Sequence[Sequence[Apply]]) -> Graph:
     replaced: dict[Variable, Variable] = {}
     for group in groups:
         replaced.update(_in_region(graph, group))
-    return settled(graph, replaced)
+    return replace_all(graph, replaced)
 
 
 def _in_region(graph: Graph, group: Sequence[Apply]) -> dict[Variable, Variable]:
@@ -248,7 +246,7 @@ def _pushed(graph: Graph, tangent: Apply) -> Graph:
     moved = dict(zip(part.costs, node.outputs[len(part.region.outputs) :], strict=True))
     replaced = part.values(node.outputs[: len(part.region.outputs)])
     replaced.update((output, moved[cost]) for output, cost in zip(tangent.outputs, parts.costs, strict=True))
-    return settled(graph, replaced)
+    return replace_all(graph, replaced)
 
 
 def _refuse_reverse_rules(path: Iterable[Apply], tangent: Apply) -> None:

@@ -1,17 +1,21 @@
-"""Running passes: graph in, graph out, regions included."""
+"""The driver: runs passes over a graph and its regions, and verifies the graph after each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from loopjax.config import config
+from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Graph, Op, Variable, copy_node, toposort
+from loopjax.ir.scan import Scan
 from loopjax.ir.verify import verify
+from loopjax.rewrite.target import Derivative, Target, within
 
 
-class Pass(Protocol):
-    """A rewrite: a frozen dataclass with a name, called with a valid graph, returning an equivalent valid one."""
+class Rewrite(Protocol):
+    """A named function from a valid graph to an equivalent valid one."""
 
     @property
     def name(self) -> str: ...
@@ -19,8 +23,8 @@ class Pass(Protocol):
     def __call__(self, graph: Graph) -> Graph: ...
 
 
-def rewrite(graph: Graph, passes: Iterable[Pass]) -> Graph:
-    """The graph after each pass in turn."""
+def rewrite(graph: Graph, passes: Iterable[Rewrite]) -> Graph:
+    """Apply each pass in turn; with ``config.verify`` the graph is verified after each."""
     for step in passes:
         graph = step(graph)
         if config.verify:
@@ -28,13 +32,87 @@ def rewrite(graph: Graph, passes: Iterable[Pass]) -> Graph:
     return graph
 
 
-def map_regions(graph: Graph, change: Callable[[Graph, Op], Graph]) -> Graph:
-    """The graph with the regions of its nodes changed; ``change`` gets each region and the op that it belongs to."""
+@dataclass(frozen=True)
+class Context:
+    """The position of a graph in its program.
 
-    def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
+    ``derivative`` encloses the graph: that of the regions around it and, for the whole program, the one that JAX may
+    take. ``enclosing`` are the ops whose regions the graph is in, outermost first.
+    """
+
+    derivative: Derivative = "none"
+    enclosing: tuple[Op, ...] = ()
+
+    def inside(self, op: Op) -> Context:
+        """The context of the regions of an op of the graph."""
+        derivative = within(op, self.derivative) if isinstance(op, Differentiated) else self.derivative
+        return Context(derivative, (*self.enclosing, op))
+
+    @property
+    def in_loop(self) -> bool:
+        """True inside of a loop's body, where no stage can end."""
+        return any(isinstance(op, Scan) for op in self.enclosing)
+
+    @property
+    def differentiated(self) -> bool:
+        """True where any derivative encloses the graph."""
+        return self.derivative != "none"
+
+    @property
+    def reversed(self) -> bool:
+        """True where reverse mode encloses the graph: its loops store their steps."""
+        return self.derivative in ("reverse", "any")
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Base of the passes: a frozen dataclass in a file of its own, whose name is that of the file.
+
+    A pass overrides the narrowest of ``rewrite_scan``, ``rewrite_node`` and ``rewrite_graph`` that it needs. The driver
+    calls it for every graph of the program, the regions of a graph before the graph itself, or after it where
+    ``outermost_first``. A pass whose walk carries facts about the inputs of regions overrides ``__call__``.
+    """
+
+    target: Target = field(default_factory=Target)
+    outermost_first = False
+
+    @property
+    def name(self) -> str:
+        """The name of the pass in ``REWRITES`` and in ``Mode.excluding``."""
+        return type(self).__module__.rpartition(".")[2]
+
+    def __call__(self, graph: Graph) -> Graph:
+        return self._walk(graph, Context(self.target.derivative))
+
+    def _walk(self, graph: Graph, context: Context) -> Graph:
+        def inside(region: Graph, op: Op) -> Graph:
+            return self._walk(region, context.inside(op))
+
+        if self.outermost_first:
+            return map_regions(self.rewrite_graph(graph, context), inside)
+        return self.rewrite_graph(map_regions(graph, inside), context)
+
+    def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
+        """Return an equivalent of one graph, whose regions are not to be visited; by default node by node."""
+        return graph.rebuilt(transform=lambda node, inputs: self.rewrite_node(node, inputs, context))
+
+    def rewrite_node(self, node: Apply, inputs: tuple[Variable, ...], context: Context) -> Sequence[Variable] | None:
+        """Return variables computed from ``inputs`` that replace the node's outputs, ``None`` to keep its op; by
+        default for loops only."""
+        return self.rewrite_scan(node, node.op, inputs, context) if isinstance(node.op, Scan) else None
+
+    def rewrite_scan(
+        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
+    ) -> Sequence[Variable] | None:
+        """Return what replaces the outputs of a loop, ``None`` to keep it."""
+        raise NotImplementedError
+
+
+def map_regions(graph: Graph, change: Callable[[Graph, Op], Graph]) -> Graph:
+    """Change the regions of a graph's nodes; ``change`` gets each region and the op that it belongs to."""
+
+    def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
         regions = node.op.regions
-        if not regions:
-            return None
         changed = tuple(change(region, node.op) for region in regions)
         if all(new is old for new, old in zip(changed, regions, strict=True)):
             return None
@@ -45,18 +123,18 @@ def map_regions(graph: Graph, change: Callable[[Graph, Op], Graph]) -> Graph:
     return graph.rebuilt(transform=transform)
 
 
-def settled(graph: Graph, replaced: Mapping[Variable, Variable]) -> Graph:
-    """The graph with variables replaced, also where what replaces them reads others of them."""
+def replace_all(graph: Graph, replaced: Mapping[Variable, Variable]) -> Graph:
+    """Replace variables, also where a replacement is computed from others that are replaced."""
 
-    def stands(variable: Variable) -> Variable:
+    def final(variable: Variable) -> Variable:
         while variable in replaced:
             variable = replaced[variable]
         return variable
 
     new: dict[Variable, Variable] = {}
-    outputs = [stands(variable) for variable in graph.outputs]
-    for node in toposort(outputs, graph.inputs, reads=lambda node: [stands(variable) for variable in node.inputs]):
-        inputs = [stands(variable) for variable in node.inputs]
+    outputs = [final(variable) for variable in graph.outputs]
+    for node in toposort(outputs, graph.inputs, reads=lambda node: [final(variable) for variable in node.inputs]):
+        inputs = [final(variable) for variable in node.inputs]
         inputs = [new.get(variable, variable) for variable in inputs]
         if any(fresh is not old for fresh, old in zip(inputs, node.inputs, strict=True)):
             new.update(zip(node.outputs, copy_node(node, inputs).outputs, strict=True))

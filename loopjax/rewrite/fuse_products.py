@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from jax import lax
 
-from loopjax.ir.graph import Apply, Graph, Variable
+from loopjax.ir.graph import Apply, Variable
 from loopjax.ir.op import register, table_op
 from loopjax.ir.scan import Scan
 from loopjax.ir.types import TensorType
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.loop_products import Product, product
 from loopjax.rewrite.scan_builder import Capture, ScanBuilder, scan_builder
-from loopjax.rewrite.target import Target
 
 
 def _parts_run(x: Any, sizes: tuple[int, ...], axis: int) -> tuple[Any, ...]:
@@ -40,36 +39,28 @@ of 64 units 0.35 and 0.27 ms, 16 of 128 7.1 and 7.0, 64 of 256 118 and 80; gradi
 
 
 @dataclass(frozen=True)
-class FuseProducts:
+class FuseProducts(Pass):
     """``x @ W1``, ``x @ W2`` in a body become one product with the matrices side by side, joined before the loop.
 
     One product of a matrix of all four gates of an LSTM is faster than four: its operand is read once, and there is one
     kernel to start. (Aesara's guide calls this the rewrite that it cannot make.)
     """
 
-    target: Target = field(default_factory=Target)
-    name: str = "fuse_products"
-
-    def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, lambda region, op: self(region))
-
-        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-            # A loop that runs all steps at once has large products anyway, and would have to cut large results.
-            if not isinstance(node.op, Scan) or not node.op.recurrences:
-                return None
-            if (node.op.n_steps or LEAST_STEPS) < LEAST_STEPS:
-                return None
-            groups = _groups(node.op)
-            if not groups:
-                return None
-            loop = scan_builder(node, inputs)
-            joined = {one.node: whole for group in groups for whole in [_Joined(loop, group)] for one in group}
-            loop.transform(lambda node, inputs: joined[node].part(node, inputs) if node in joined else None)
-            count = sum(map(len, groups))
-            loop.notes.append(f"join: {count} products that share an operand are {len(groups)}")
-            return loop.closed(node)
-
-        return graph.rebuilt(transform=transform)
+    def rewrite_scan(
+        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
+    ) -> Sequence[Variable] | None:
+        # A loop that runs all steps at once has large products anyway, and would have to cut large results.
+        if not op.recurrences or (op.n_steps or LEAST_STEPS) < LEAST_STEPS:
+            return None
+        groups = _groups(op)
+        if not groups:
+            return None
+        loop = scan_builder(node, inputs)
+        joined = {one.node: whole for group in groups for whole in [_Joined(loop, group)] for one in group}
+        loop.transform(lambda node, inputs: joined[node].part(node, inputs) if node in joined else None)
+        count = sum(map(len, groups))
+        loop.notes.append(f"join: {count} products that share an operand are {len(groups)}")
+        return loop.closed(node)
 
 
 def _groups(op: Scan) -> list[list[Product]]:

@@ -6,22 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from loopjax.ir.autodiff import Differentiated
-from loopjax.ir.graph import Apply, Graph, Op, Variable
+from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Recurrence, SavedSteps, Scan, SequenceInput
 from loopjax.ir.types import TensorType
 from loopjax.rewrite.cost_model import is_small
 from loopjax.rewrite.demand import rows_of
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.reduction_fusion import fold_of
 from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, SequenceSlot, scan_builder
-from loopjax.rewrite.target import Target
 
 
 @dataclass(frozen=True)
-class ComputeInductionVariables:
+class ComputeInductionVariables(Pass):
     """``arange(n)`` as a sequence of a loop of ``n`` steps becomes a number in its carry, where of its outputs last
     rows, single steps and sums are read alone: then nothing in the loop has a length, and one compiled loop serves
     every ``n``. The length of a range is computed without it.
@@ -29,10 +27,9 @@ class ComputeInductionVariables:
     Not under a derivative, which stores steps, nor in loops whose steps need no other: those run all at once.
     """
 
-    name: str = "induction_variables"
-
-    def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, self._within)
+    def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
+        if context.differentiated:
+            return graph
 
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
             if isinstance(node.op, Scan):
@@ -44,35 +41,22 @@ class ComputeInductionVariables:
 
         return graph.rebuilt(transform=transform)
 
-    def _within(self, region: Graph, op: Op) -> Graph:
-        return region if isinstance(op, Differentiated) else self(region)
-
 
 @dataclass(frozen=True)
-class ComputeSizedInductionVariables:
+class ComputeSizedInductionVariables(Pass):
     """The same where the length is known and whatever is kept, in loops of scalars that no derivative encloses.
 
     A range of a million integers is written and read again for 7 ms; counted in the carry of a loop that XLA compiles
     into one function, it costs nothing. In other loops one more carry is one more kernel at each step.
     """
 
-    target: Target
-    name: str = "induction_variables"
-
-    def __call__(self, graph: Graph) -> Graph:
-        if not self.target.on_cpu or self.target.derivative != "none":
-            return graph
-        graph = map_regions(graph, lambda region, op: region if isinstance(op, Differentiated) else self(region))
-
-        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-            if not isinstance(node.op, Scan) or not _is_of_scalars(node.op):
-                return None
-            loop = scan_builder(node, inputs)
-            return loop.closed(node) if _count(loop) else None
-
-        if not any(isinstance(node.op, Scan) for node in graph.applies):
-            return graph
-        return graph.rebuilt(transform=transform)
+    def rewrite_scan(
+        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
+    ) -> Sequence[Variable] | None:
+        if not self.target.on_cpu or context.differentiated or not _is_of_scalars(op):
+            return None
+        loop = scan_builder(node, inputs)
+        return loop.closed(node) if _count(loop) else None
 
 
 def _is_of_scalars(op: Scan) -> bool:

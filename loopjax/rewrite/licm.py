@@ -9,7 +9,7 @@ from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.ir.types import RESIDUAL
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.footprint import bytes_of
 from loopjax.rewrite.scan_builder import Capture, scan_builder
 
@@ -19,43 +19,29 @@ from memory at each step, where the inputs are in cache."""
 
 
 @dataclass(frozen=True)
-class HoistInvariants:
+class HoistInvariants(Pass):
     """Moves nodes of non-sequences alone out of bodies, through as many loops as they depend on none of.
 
     What only repeats or turns an array stays, and so does what would only take room. Out of a loop that may run no step
     nothing moves that may fail or take long.
     """
 
-    name: str = "licm"
-
-    def __call__(self, graph: Graph) -> Graph:
-        if not any(node.op.regions for node in graph.applies):
-            return graph
-        graph = map_regions(graph, lambda region, op: self(region))
-
-        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-            return _moved(node, node.op, inputs) if isinstance(node.op, Scan) else None
-
-        return graph.rebuilt(transform=transform)
-
-
-def _moved(node: Apply, op: Scan, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-    if op.n_steps in (0, 1) or not op.body_inputs(op.body.inputs).non_sequences:
-        return None
-    fixed = _invariant(op)
-    if not fixed:
-        return None
-    loop = scan_builder(node, inputs)
-    border = _border(op.body, fixed)
-    if not border:
-        return None
-    moved = loop.outside(border)
-    fresh = {variable: Variable(variable.type, name=variable.name) for variable in border}
-    loop.substitute(fresh)
-    loop.non_sequences.extend(map(Capture, moved, fresh.values()))
-    names = ", ".join(dict.fromkeys(variable.owner.op.name for variable in border if variable.owner is not None))
-    loop.notes.append(f"{names}, the same at every step, moved out")
-    return loop.closed(node)
+    def rewrite_scan(
+        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
+    ) -> Sequence[Variable] | None:
+        if op.n_steps in (0, 1) or not op.body_inputs(op.body.inputs).non_sequences:
+            return None
+        border = _border(op.body, _invariant(op))
+        if not border:
+            return None
+        loop = scan_builder(node, inputs)
+        moved = loop.outside(border)
+        fresh = {variable: Variable(variable.type, name=variable.name) for variable in border}
+        loop.substitute(fresh)
+        loop.non_sequences.extend(map(Capture, moved, fresh.values()))
+        names = ", ".join(dict.fromkeys(variable.owner.op.name for variable in border if variable.owner is not None))
+        loop.notes.append(f"{names}, the same at every step, moved out")
+        return loop.closed(node)
 
 
 def _invariant(op: Scan) -> set[Variable]:

@@ -22,7 +22,7 @@ computes its steps again, which takes up to 1.5 times as long for 32 states, and
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import NamedTuple
 
@@ -31,10 +31,9 @@ from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node, depend
 from loopjax.ir.op import TableOp
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Scan
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.remat import STATES_ALONE
 from loopjax.rewrite.scan_builder import Capture, ScanBuilder, scan_builder
-from loopjax.rewrite.target import Target
 
 LEAST_SIZE = 2**10
 """Elements of a matrix from which a product is faster."""
@@ -48,31 +47,17 @@ derivatives of second order divide by, squared, is in range too."""
 
 
 @dataclass(frozen=True)
-class MultiplyExponentials:
+class MultiplyExponentials(Pass):
     """In the bodies of loops that run step by step on a CPU, in programs whose derivatives JAX is not to take: batched,
     the choice would run both, and JAX 0.10.2 cannot transpose it then. Inside of another loop's body nothing changes:
     what is checked there would be checked at each of its steps."""
 
-    target: Target = field(default_factory=Target)
-    name: str = "logsumexp"
-
-    def __call__(self, graph: Graph) -> Graph:
-        return _rewritten(graph, self.target) if _is_wanted(self.target) else graph
-
-
-def _is_wanted(target: Target) -> bool:
-    return target.on_cpu and target.derivative == "none"
-
-
-def _rewritten(graph: Graph, target: Target) -> Graph:
-    graph = map_regions(
-        graph, lambda region, op: region if isinstance(op, Scan) else _rewritten(region, target.around(op))
-    )
-
-    def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-        return _chosen(node, node.op, inputs, target) if isinstance(node.op, Scan) else None
-
-    return graph.rebuilt(transform=transform)
+    def rewrite_scan(
+        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
+    ) -> Sequence[Variable] | None:
+        if not self.target.on_cpu or self.target.derivative != "none" or context.in_loop:
+            return None
+        return _chosen(node, op, inputs, context.differentiated)
 
 
 class _Sum(NamedTuple):
@@ -93,7 +78,7 @@ class _Matrix(NamedTuple):
     allowed: Variable
 
 
-def _chosen(node: Apply, op: Scan, inputs: Sequence[Variable], target: Target) -> Sequence[Variable] | None:
+def _chosen(node: Apply, op: Scan, inputs: Sequence[Variable], differentiated: bool) -> Sequence[Variable] | None:
     """Both forms of a loop, and the choice between them."""
     if not op.recurrences or op.progress or (op.n_steps is not None and op.n_steps < LEAST_STEPS):
         return None
@@ -106,16 +91,16 @@ def _chosen(node: Apply, op: Scan, inputs: Sequence[Variable], target: Target) -
         loop.non_sequences += [one.exponentials, one.largest]
     loop.transform(lambda node, inputs: [_product(sums[node], matrices[node], *inputs)] if node in matrices else None)
     loop.notes.append("logspace: sums of exponentials are products, where the range of the matrix allows")
-    fast, exact = loop.build(), _as_written(node, op, inputs, target)
+    fast, exact = loop.build(), _as_written(node, op, inputs, differentiated)
     given = list(dict.fromkeys(one for one in (*fast.inputs, *exact.inputs) if not isinstance(one, Constant)))
     allowed = reduce(lambda one, other: one & other, (one.allowed for one in matrices.values()))
     branches = IfElse(_region(fast, given), _region(exact, given))
     return Apply(branches, [allowed, *given], node.sources).outputs
 
 
-def _as_written(node: Apply, op: Scan, inputs: Sequence[Variable], target: Target) -> Apply:
+def _as_written(node: Apply, op: Scan, inputs: Sequence[Variable], differentiated: bool) -> Apply:
     """The loop for the other case. What it stores for a gradient has its room in memory in either."""
-    again = STATES_ALONE if op.checkpoint is None and target.derivative != "none" else op.checkpoint
+    again = STATES_ALONE if op.checkpoint is None and differentiated else op.checkpoint
     note = "logspace: for the other case, the range of the matrix is too large for products"
     return copy_node(node, inputs, replace(op, checkpoint=again, notes=(*op.notes, note)))
 

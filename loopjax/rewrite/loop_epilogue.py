@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, dependents, toposort
 from loopjax.ir.scan import MapOutput, SavedSteps, Scan, SequenceInput
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.profitability import is_dear, may_move, pays
 from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, scan_builder
-from loopjax.rewrite.target import Target
 
 
 @dataclass(frozen=True)
-class DistributeEpilogue:
+class DistributeEpilogue(Pass):
     """An output that no later step reads, such as ``dot(h_t, W_out)``, is computed of the stacks of what it is made of,
     for all steps at once, by a loop without recurrence behind: one large product. Where only its last rows are read, it
     is computed for those alone.
@@ -22,19 +21,9 @@ class DistributeEpilogue:
     Only where something dear is in it: elementwise work costs less in the loop, where what it reads need not be stored.
     """
 
-    target: Target = field(default_factory=Target)
-    name: str = "loop_epilogue"
-
-    def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, lambda region, op: self(region))
-
-        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-            return self._sunk(node, node.op, inputs) if isinstance(node.op, Scan) else None
-
-        return graph.rebuilt(transform=transform)
-
-    def _sunk(self, node: Apply, op: Scan, inputs: Sequence[Variable]) -> Sequence[Variable] | None:
-        """What stands for a loop's outputs; ``None`` where nothing of it moves."""
+    def rewrite_scan(
+        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
+    ) -> Sequence[Variable] | None:
         # The early steps of a loop that is truncated have no gradient, and what is behind it would not know them.
         if not may_move(op) or op.truncate_gradient >= 0 or not op.maps:
             return None

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from loopjax.errors import where
-from loopjax.ir.autodiff import Differentiated
-from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, copy_node
+from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.ir.scan import Scan
 from loopjax.rewrite.cse import EliminateCommonSubexpressions
 from loopjax.rewrite.dce import EliminateDeadCode
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.footprint import step_bytes, work
 from loopjax.rewrite.scan_builder import scan_builder
 from loopjax.rewrite.scan_cse import EliminateCommonLoopParts
-from loopjax.rewrite.target import Target
 
 CPU_BYTES = 400
 """Bytes that a step of the merged loop reads and computes, up to which two loops are merged on a CPU.
@@ -41,7 +39,7 @@ MOST_LOOPS = 64
 
 
 @dataclass(frozen=True)
-class FuseLoops:
+class FuseLoops(Pass):
     """Merges loops of equal length, direction and options of which none needs another, in regions and bodies too.
 
     Loops without recurrence stay alone, since all of their steps run at once; so do those with ``until`` or a progress
@@ -49,22 +47,12 @@ class FuseLoops:
     for the smallest, and where most of what one loop computes is in the other too.
     """
 
-    target: Target = field(default_factory=Target)
-    name: str = "loop_fusion"
-    differentiated: bool = False
-
-    def __call__(self, graph: Graph) -> Graph:
-        if not any(node.op.regions for node in graph.applies):
-            return graph
-        graph = map_regions(graph, self._within)
-        while (pair := self._pair(graph)) is not None:
+    def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
+        while (pair := self._pair(graph, context)) is not None:
             graph = _merged(graph, *pair)
         return graph
 
-    def _within(self, region: Graph, op: Op) -> Graph:
-        return replace(self, differentiated=self.differentiated or isinstance(op, Differentiated))(region)
-
-    def _pair(self, graph: Graph) -> tuple[Apply, Apply] | None:
+    def _pair(self, graph: Graph, context: Context) -> tuple[Apply, Apply] | None:
         """Two loops to merge."""
         loops = [node for node in graph.applies if isinstance(node.op, Scan)]
         if not 1 < len(loops) <= MOST_LOOPS:
@@ -73,16 +61,16 @@ class FuseLoops:
         for place, second in enumerate(loops):
             for first in loops[:place]:
                 alike = _kind(first) is not None and _kind(first) == _kind(second)
-                if alike and first not in before[second] and self._pays(first, second):
+                if alike and first not in before[second] and self._pays(first, second, context):
                     return first, second
         return None
 
-    def _pays(self, first: Apply, second: Apply) -> bool:
+    def _pays(self, first: Apply, second: Apply, context: Context) -> bool:
         assert isinstance(first.op, Scan)
         assert isinstance(second.op, Scan)
         if not self.target.on_cpu:
             return min(step_bytes(first.op.body), step_bytes(second.op.body)) <= GPU_BYTES
-        most = CPU_BYTES_DIFFERENTIATED if self.differentiated else CPU_BYTES
+        most = CPU_BYTES_DIFFERENTIATED if context.differentiated else CPU_BYTES
         if step_bytes(first.op.body) + step_bytes(second.op.body) <= most:
             return True
         return _share_most(first, second)

@@ -13,22 +13,21 @@ as in the loop:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from loopjax.ir.graph import Apply, Graph, Variable, dependents
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import MapOutput, Scan, SequenceInput
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.footprint import bytes_of
 from loopjax.rewrite.profitability import backwards, is_dear, may_move, pays
 from loopjax.rewrite.reassociate import apart
 from loopjax.rewrite.reparametrize import standard_draws
 from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, scan_builder
-from loopjax.rewrite.target import Target
 
 
 @dataclass(frozen=True)
-class DistributePrologue:
+class DistributePrologue(Pass):
     """What a step computes of its sequences, and of nothing that an earlier step gave, is computed for all steps at
     once, by a loop without recurrence in front: ``dot(x_t, W)`` is one large product.
 
@@ -37,19 +36,9 @@ class DistributePrologue:
     of several; draws whose parameters a step decides are standard draws, moved and stretched there.
     """
 
-    target: Target = field(default_factory=Target)
-    name: str = "loop_prologue"
-
-    def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, lambda region, op: self(region))
-
-        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-            return self._hoisted(node, node.op, inputs) if isinstance(node.op, Scan) else None
-
-        return graph.rebuilt(transform=transform)
-
-    def _hoisted(self, node: Apply, op: Scan, inputs: Sequence[Variable]) -> Sequence[Variable] | None:
-        """What stands for a loop's outputs; ``None`` where nothing of it moves."""
+    def rewrite_scan(
+        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
+    ) -> Sequence[Variable] | None:
         if not may_move(op):
             return None
         loop = scan_builder(node, inputs)

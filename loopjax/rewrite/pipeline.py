@@ -11,7 +11,7 @@ from loopjax.rewrite.cse import EliminateCommonSubexpressions
 from loopjax.rewrite.dce import EliminateDeadCode
 from loopjax.rewrite.dead_iterations import EliminateDeadIterations
 from loopjax.rewrite.differentiate import FormDifferentiatedRegions
-from loopjax.rewrite.driver import Pass
+from loopjax.rewrite.driver import Rewrite
 from loopjax.rewrite.dynamic_trip_count import DynamicTripCount
 from loopjax.rewrite.expand_products import ExpandProducts
 from loopjax.rewrite.fuse_products import FuseProducts
@@ -36,7 +36,7 @@ from loopjax.rewrite.weight_gradients import BatchWeightGradients
 from loopjax.shapes.inspector import InspectLengths
 
 
-def symbolic(without: Collection[str] = ()) -> tuple[Pass, ...]:
+def symbolic(without: Collection[str] = ()) -> tuple[Rewrite, ...]:
     """Passes that run once for each function, before shapes are known."""
     optional = (
         EliminateCommonSubexpressions(),
@@ -51,11 +51,11 @@ def symbolic(without: Collection[str] = ()) -> tuple[Pass, ...]:
     return (*_enabled(optional, without), *required)
 
 
-FIXED: tuple[Pass, ...] = (DynamicTripCount(differentiated=True),)
+FIXED: tuple[Rewrite, ...] = (DynamicTripCount(Target(derivative="any")),)
 """Passes after ``symbolic`` for a program that JAX may differentiate: lengths are known when it traces."""
 
 
-def sized(target: Target) -> tuple[Pass, ...]:
+def sized(target: Target) -> tuple[Rewrite, ...]:
     """Passes for each set of shapes and lengths; the last writes the plan of every loop."""
     cse = EliminateCommonSubexpressions()
     clean = (EliminateCommonLoopParts(), HoistInvariants(), EliminateCommonLoopParts(), EliminateDeadCode())
@@ -93,5 +93,5 @@ def sized(target: Target) -> tuple[Pass, ...]:
     return tuple(_enabled(passes, target.without))
 
 
-def _enabled(passes: Iterable[Pass], without: Collection[str]) -> Iterator[Pass]:
+def _enabled(passes: Iterable[Rewrite], without: Collection[str]) -> Iterator[Rewrite]:
     return (one for one in passes if one.name not in without)

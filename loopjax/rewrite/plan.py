@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import compress
 
 from loopjax.errors import UnsupportedError, where
@@ -18,6 +18,7 @@ from loopjax.ir.schedule import Body, Box, Nest
 from loopjax.ir.weight_gradients import BatchedWeightGradients
 from loopjax.rewrite.block_sampling import drawn_ahead
 from loopjax.rewrite.cost_model import cost, is_pointwise, size_bytes
+from loopjax.rewrite.driver import Pass
 from loopjax.rewrite.gpu_unroll import CARRIED, steps_per_launch
 from loopjax.rewrite.linear_recurrence import linear_parts, names
 from loopjax.rewrite.remat import LEAST_BYTES, is_cheap, store_products
@@ -46,11 +47,8 @@ UNROLLS = (1, 2, 4, 8, 16)
 
 
 @dataclass(frozen=True)
-class PlanLoops:
+class PlanLoops(Pass):
     """Decides for every loop; ``lower/`` obeys and ``explain`` prints it."""
-
-    target: Target = field(default_factory=Target)
-    name: str = "plan"
 
     def __call__(self, graph: Graph) -> Graph:
         derivative = self.target.derivative

@@ -15,52 +15,43 @@ derivative, which needs the stack anyway.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, copy_node, dependents
+from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node, dependents
 from loopjax.ir.monoid import REDUCTIONS
 from loopjax.ir.op import TableOp
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import MapOutput, Scan
 from loopjax.rewrite.demand import may_vary, reads_few, rows_of
-from loopjax.rewrite.driver import map_regions, settled
+from loopjax.rewrite.driver import Context, Pass, replace_all
 from loopjax.rewrite.scan_builder import Capture, MapSlot, ScanBuilder, scan_builder
-from loopjax.rewrite.target import Target
 
 MOST_NODES, MOST_REACHED = 16, 256
 """Ops of a term, and values that are looked at for terms, at most."""
 
 
 @dataclass(frozen=True)
-class FuseProducers:
+class FuseProducers(Pass):
     """Of loops whose length is not known, whose reductions are folded in any case; and with ``known`` of the others,
     with recurrences, on shapes that are."""
 
-    target: Target = field(default_factory=Target)
     known: bool = False
-    inner: bool = False
-    name: str = "producer_fusion"
 
-    def __call__(self, graph: Graph) -> Graph:
-        if self.target.derivative != "none":
+    def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
+        if context.differentiated:
             return graph
-        graph = map_regions(graph, self._within)
-        while replaced := self._replaced(graph):
-            graph = settled(graph, replaced)
+        while replaced := self._replaced(graph, context):
+            graph = replace_all(graph, replaced)
         return graph
 
-    def _within(self, region: Graph, op: Op) -> Graph:
-        inner = self.inner or isinstance(op, Scan)
-        return replace(self, target=self.target.around(op), inner=inner)(region)
-
-    def _replaced(self, graph: Graph) -> dict[Variable, Variable]:
+    def _replaced(self, graph: Graph, context: Context) -> dict[Variable, Variable]:
         """What stands for the outputs of loops, and for terms of them. Of loops whose terms read what is computed
         elsewhere one alone, since another might be what computes it."""
         found: dict[Variable, Variable] = {}
         taken = False
         for node in graph.applies:
-            if not isinstance(node.op, Scan) or not self._may(node, node.op, graph):
+            if not isinstance(node.op, Scan) or not self._may(node, node.op, graph, context):
                 continue
             terms = _terms(node, node.op, graph)
             takes = any(other.owner is not None for term in terms for other in term.others)
@@ -69,10 +60,10 @@ class FuseProducers:
                 taken |= takes
         return found
 
-    def _may(self, node: Apply, op: Scan, graph: Graph) -> bool:
+    def _may(self, node: Apply, op: Scan, graph: Graph, context: Context) -> bool:
         if self.known:
             return bool(op.recurrences) and not (op.until or op.dynamic) and (op.n_steps or 0) > 1
-        return op.until or may_vary(node, graph, self.inner)
+        return op.until or may_vary(node, graph, context.in_loop)
 
 
 class _Term(NamedTuple):

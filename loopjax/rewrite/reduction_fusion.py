@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from loopjax.ir.autodiff import Differentiated, Linearize
-from loopjax.ir.graph import Apply, Graph, Op, Variable, dependents
+from loopjax.ir.graph import Apply, Graph, Variable, dependents
 from loopjax.ir.index import IndexPattern
 from loopjax.ir.monoid import MONOIDS, REDUCTIONS, sum_dtype
 from loopjax.ir.op import TableOp, table_op
@@ -17,9 +16,8 @@ from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Accumulator, MapOutput, SavedSteps, Scan
 from loopjax.rewrite.cost_model import is_small
 from loopjax.rewrite.demand import may_vary, reads_few, rows_of
-from loopjax.rewrite.driver import map_regions, settled
+from loopjax.rewrite.driver import Context, Pass, replace_all
 from loopjax.rewrite.scan_builder import AccumulatorSlot, MapSlot, RecurrenceSlot, ScanBuilder, scan_builder
-from loopjax.rewrite.target import Target
 
 LARGE = 2**25
 """Bytes of a stack from which ``logsumexp`` is gathered. Each step takes an ``exp`` of its own then, which costs more
@@ -29,49 +27,38 @@ of the time for 100 scalars, a half for 1e5, down to a 50th for 500 of 20,000.""
 
 
 @dataclass(frozen=True)
-class FuseReductions:
+class FuseReductions(Pass):
     """``out.sum(0)``, other reductions over steps, ``dot(w, out)`` and ``out[i]`` without the stack ``out``.
 
     XLA does not do it by itself: it stores every step and then reduces. Of a loop whose length only the run knows, no
     stage then ends to learn it, and inside of another loop such a loop can be read at all.
 
-    ``inner`` is set inside of bodies, where even loops without recurrence are folded: they could not be lowered
-    otherwise. ``differentiated`` is set inside of regions that are, where loops outside of bodies run as many steps
-    as they are compiled for unless ``until`` stops them.
+    Inside of bodies even loops without recurrence are folded: they could not be lowered otherwise. In reverse mode,
+    loops outside of bodies run as many steps as they are compiled for unless ``until`` stops them.
     """
 
-    name: str = "reduction_fusion"
-    inner: bool = False
-    differentiated: bool = False
-
-    def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, self._within)
+    def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         replaced: dict[Variable, Variable] = {}
         for node in graph.applies:
-            accumulators = self._folds(node, graph)
+            accumulators = self._folds(node, graph, context)
             if accumulators:
                 replaced.update(_folded(node, accumulators))
-        return settled(graph, replaced)
+        return replace_all(graph, replaced)
 
-    def _within(self, region: Graph, op: Op) -> Graph:
-        if isinstance(op, Differentiated):
-            return replace(self, differentiated=self.differentiated or isinstance(op, Linearize))(region)
-        return replace(self, inner=True)(region)
-
-    def _folds(self, node: Apply, graph: Graph) -> list[Found]:
+    def _folds(self, node: Apply, graph: Graph, context: Context) -> list[Found]:
         """The readers of a loop's outputs that can be folded, where all readers of the output can, or need last rows
         alone."""
         op = node.op
         if not isinstance(op, Scan):
             return []
-        varies = (self.inner or not self.differentiated) and may_vary(node, graph, self.inner)
-        if not (op.until or varies) or not (op.until or op.recurrences or self.inner):
+        varies = (context.in_loop or not context.reversed) and may_vary(node, graph, context.in_loop)
+        if not (op.until or varies) or not (op.until or op.recurrences or context.in_loop):
             return []
         found: list[Found] = []
         for position, stack in _stacks(node, op, graph):
             readers = graph.readers.get(stack, [])
             accumulators = [Found(reader, fold) for reader in readers if (fold := fold_of(reader, stack, position))]
-            if self.differentiated and any(one.fold.kind != "at" and one.fold.some for one in accumulators):
+            if context.reversed and any(one.fold.kind != "at" and one.fold.some for one in accumulators):
                 # Equal extremes share a gradient, and only a reduction of all of them at once can see how many.
                 continue
             rest = [reader for reader in readers if reader not in [one.reader for one in accumulators]]
@@ -81,40 +68,36 @@ class FuseReductions:
 
 
 @dataclass(frozen=True)
-class FuseSizedReductions:
+class FuseSizedReductions(Pass):
     """The same of loops whose length is known, where it saves memory and time.
 
     A loop whose steps need no other stays a ``vmap``, whose reduction XLA fuses with it; but for a few steps of
     scalars, on a CPU. Under a derivative, sums alone cost nothing.
     """
 
-    target: Target = field(default_factory=Target)
-    name: str = "reduction_fusion"
-
-    def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, lambda region, op: replace(self, target=self.target.around(op))(region))
-        while replaced := self._replaced(graph):
-            graph = settled(graph, replaced)
+    def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
+        while replaced := self._replaced(graph, context):
+            graph = replace_all(graph, replaced)
         return graph
 
-    def _replaced(self, graph: Graph) -> dict[Variable, Variable]:
+    def _replaced(self, graph: Graph, context: Context) -> dict[Variable, Variable]:
         """What stands for readers that are folded. Of loops that take in weights one alone, since it then needs what
         computes those, and another loop might need this one for that."""
         found: dict[Variable, Variable] = {}
         weighted = False
         for node in graph.applies:
-            accumulators = self._folds(node, graph)
+            accumulators = self._folds(node, graph, context)
             takes = any(one.weights is not None for one in accumulators)
             if accumulators and not (takes and weighted):
                 found.update(_folded(node, accumulators))
                 weighted |= takes
         return found
 
-    def _folds(self, node: Apply, graph: Graph) -> list[Found]:
+    def _folds(self, node: Apply, graph: Graph, context: Context) -> list[Found]:
         op = node.op
         if not isinstance(op, Scan) or op.until or op.dynamic or (op.n_steps or 0) < 2:
             return []
-        if not op.recurrences and not self._is_short(op):
+        if not op.recurrences and not self._is_short(op, context):
             return []
         found: list[Found] = []
         after: set[Variable] | None = None
@@ -127,21 +110,17 @@ class FuseSizedReductions:
                 may = set() if op.truncate_gradient >= 0 else {one.weights for one in accumulators}.difference(after)
                 accumulators = [one for one in accumulators if one.weights is None or one.weights in may]
             accumulators = [one for one in accumulators if one.fold.kind != "logsumexp" or stack.type.bytes >= LARGE]
-            if self._differentiated and any(MONOIDS[one.fold.kind].keeps_steps for one in accumulators):
+            if context.differentiated and any(MONOIDS[one.fold.kind].keeps_steps for one in accumulators):
                 continue
             done = {one.through or one.reader for one in accumulators}
             if accumulators and all(reads_few(reader, stack) for reader in readers if reader not in done):
                 found.extend(accumulators)
         return found
 
-    @property
-    def _differentiated(self) -> bool:
-        return self.target.derivative != "none"
-
-    def _is_short(self, op: Scan) -> bool:
+    def _is_short(self, op: Scan, context: Context) -> bool:
         """Whether a loop without recurrence is faster step by step: see ``SHORT``."""
         scalars = all(variable.ndim == 0 for variable in (*op.body.inputs, *op.body.outputs))
-        here = self.target.on_cpu and not self._differentiated
+        here = self.target.on_cpu and not context.differentiated
         return here and scalars and is_small(op) and (op.n_steps or 0) <= SHORT
 
 

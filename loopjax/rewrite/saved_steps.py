@@ -10,28 +10,24 @@ from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import MapOutput, Recurrence, SavedSteps, Scan
 from loopjax.rewrite.demand import may_vary, rows_of, rows_read
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import Context, Pass
 from loopjax.trace.convert import constant
 
 
 @dataclass(frozen=True)
-class SaveReadSteps:
+class SaveReadSteps(Pass):
     """``out[-1]``, ``out[-k]`` and ``out[-k:]`` keep so many last rows; ``out.shape[0]`` keeps none.
 
     XLA does not do this by itself: it stores every step and then picks. ``varying`` leaves out the loops whose length
-    is known or that of a stage: the others could not always be lowered with their stacks. ``inner`` is set inside of
-    bodies.
+    is known or that of a stage: the others could not always be lowered with their stacks.
     """
 
     varying: bool = False
-    inner: bool = False
-    name: str = "saved_steps"
 
-    def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, lambda region, op: replace(self, inner=self.inner or isinstance(op, Scan))(region))
+    def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         kept: dict[Apply, Scan] = {}
         for node in graph.applies:
-            if isinstance(node.op, Scan) and not (self.varying and not _varies(node, node.op, graph, self.inner)):
+            if isinstance(node.op, Scan) and not (self.varying and not _varies(node, node.op, graph, context.in_loop)):
                 kept[node] = _trimmed(node, node.op, graph)
         if not kept:
             return graph

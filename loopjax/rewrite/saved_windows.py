@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.scan import SavedSteps, Scan
 from loopjax.rewrite.demand import last_steps_of, read_again
-from loopjax.rewrite.driver import map_regions, settled
+from loopjax.rewrite.driver import Context, Pass, replace_all
 from loopjax.rewrite.scan_builder import scan_builder
 
 LAST = 4
@@ -29,7 +29,7 @@ ROW_BYTES = 64
 
 
 @dataclass(frozen=True)
-class SaveReadWindows:
+class SaveReadWindows(Pass):
     """``out[i]``, ``out[a:b]``, ``out[burn::thin]`` and several such keep the steps that they read.
 
     Of loops whose length is known. XLA does not do it by itself: it stores every step and then picks. The loop becomes
@@ -37,15 +37,12 @@ class SaveReadWindows:
     steps are read, or little would be left out, the stack stays whole.
     """
 
-    name: str = "saved_windows"
-
-    def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, lambda region, op: self(region))
+    def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         replaced: dict[Variable, Variable] = {}
         for node in graph.applies:
             if isinstance(node.op, Scan) and _may_be_cut(node.op):
                 replaced.update(_cut(node, node.op, graph))
-        return settled(graph, replaced)
+        return replace_all(graph, replaced)
 
 
 def _may_be_cut(op: Scan) -> bool:

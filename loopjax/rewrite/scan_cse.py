@@ -10,7 +10,7 @@ from loopjax.ir.index import static_read
 from loopjax.ir.op import table_op
 from loopjax.ir.scan import MapOutput, SavedSteps, Scan, SequenceInput
 from loopjax.rewrite.cse import EliminateCommonSubexpressions
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.scan_builder import Capture, MapSlot, RecurrenceSlot, ScanBuilder, SequenceSlot, scan_builder
 
 SCALARS = 1
@@ -18,7 +18,7 @@ SCALARS = 1
 
 
 @dataclass(frozen=True)
-class EliminateCommonLoopParts:
+class EliminateCommonLoopParts(Pass):
     """Equal sequences, non-sequences, keys and states of a loop become one; constants among them go into the body.
 
     Of the outputs, one that is another is read from that; one that is a sequence's row is read from that; and what is
@@ -26,34 +26,24 @@ class EliminateCommonLoopParts:
     the gradient is truncated those stay, for it flows to what is outside of the loop.
     """
 
-    name: str = "scan_cse"
-
-    def __call__(self, graph: Graph) -> Graph:
-        if not any(node.op.regions for node in graph.applies):
-            return graph
-        graph = map_regions(graph, lambda region, op: self(region))
-
-        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-            return _shared(node, inputs) if isinstance(node.op, Scan) and node.op.n_steps != 0 else None
-
-        return graph.rebuilt(transform=transform)
-
-
-def _shared(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-    loop = scan_builder(node, inputs)
-    before = len(loop.notes)
-    _share_inputs(loop)
-    _share_states(loop)
-    outside = _outputs_from_outside(loop) if loop.op.truncate_gradient < 0 else {}
-    same = _outputs_that_are_others(loop)
-    if len(loop.notes) == before:
-        return None
-    found = loop.replacements(loop.build())
-    # One that is read from another which is itself read from a third comes before it.
-    for old, read in reversed(same):
-        found[old] = read.of(found, loop.op.n_steps, node)
-    found.update(outside)
-    return [found[old] for old in node.outputs]
+    def rewrite_scan(
+        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
+    ) -> Sequence[Variable] | None:
+        if op.n_steps == 0:
+            return None
+        loop = scan_builder(node, inputs)
+        _share_inputs(loop)
+        _share_states(loop)
+        outside = _outputs_from_outside(loop) if op.truncate_gradient < 0 else {}
+        same = _outputs_that_are_others(loop)
+        if not loop.notes:
+            return None
+        found = loop.replacements(loop.build())
+        # One that is read from another which is itself read from a third comes before it.
+        for old, read in reversed(same):
+            found[old] = read.of(found, op.n_steps, node)
+        found.update(outside)
+        return [found[old] for old in node.outputs]
 
 
 def _share_inputs(loop: ScanBuilder) -> None:

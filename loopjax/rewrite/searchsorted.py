@@ -8,33 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from loopjax.ir.graph import Apply, Graph, Variable, copy_node
+from loopjax.ir.graph import Apply, Variable, copy_node
 from loopjax.ir.op import TableOp, table_op
-from loopjax.rewrite.driver import map_regions
-from loopjax.rewrite.target import Target
+from loopjax.rewrite.driver import Context, Pass
 
 MOST_COMPARED = 2**24
 """Pairs of a value and an element up to which all are compared."""
 
 
 @dataclass(frozen=True)
-class ExpandSearches:
+class ExpandSearches(Pass):
     """Searches of sorted vectors, in loops too."""
 
-    target: Target = field(default_factory=Target)
-    name: str = "searchsorted"
-
-    def __call__(self, graph: Graph) -> Graph:
-        if self.target.on_cpu:
-            return graph
-        return map_regions(graph, lambda region, op: self(region)).rebuilt(transform=_searched)
-
-
-def _searched(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-    if not isinstance(node.op, TableOp) or node.op.row != "searchsorted":
-        return None
-    pairs = math.prod(size for variable in node.inputs for size in variable.type.sizes)
-    method = "compare_all" if pairs <= MOST_COMPARED else "sort"
-    return copy_node(node, inputs, table_op("searchsorted", **{**node.op.arguments, "method": method})).outputs
+    def rewrite_node(self, node: Apply, inputs: tuple[Variable, ...], context: Context) -> Sequence[Variable] | None:
+        if self.target.on_cpu or not isinstance(node.op, TableOp) or node.op.row != "searchsorted":
+            return None
+        pairs = math.prod(size for variable in node.inputs for size in variable.type.sizes)
+        method = "compare_all" if pairs <= MOST_COMPARED else "sort"
+        return copy_node(node, inputs, table_op("searchsorted", **{**node.op.arguments, "method": method})).outputs

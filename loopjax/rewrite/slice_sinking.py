@@ -11,25 +11,25 @@ from loopjax.ir.index import Array
 from loopjax.ir.monoid import REDUCTIONS
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
-from loopjax.rewrite.driver import map_regions, settled
+from loopjax.rewrite.driver import Context, Pass, replace_all
 
 
 @dataclass(frozen=True)
-class SinkSlices:
+class SinkSlices(Pass):
     """Reads and reductions of a loop's stack that are all that is read of it outside of the region where it runs, such
     as ``h[-1]`` beside the gradients of a cost, move into that region, which then publishes their results.
 
     There the loop can see that no one needs its other steps; so the stack is not kept for them.
     """
 
-    name: str = "slice_sinking"
+    outermost_first = True
 
-    def __call__(self, graph: Graph) -> Graph:
+    def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         replaced: dict[Variable, Variable] = {}
         for node in graph.applies:
             if isinstance(node.op, Differentiated):
                 replaced.update(_moved(node, node.op, graph))
-        return map_regions(settled(graph, replaced), lambda region, op: self(region))
+        return replace_all(graph, replaced)
 
 
 def _moved(node: Apply, op: Differentiated, graph: Graph) -> dict[Variable, Variable]:

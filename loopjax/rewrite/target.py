@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeVar
 
 from loopjax.ir.autodiff import Differentiated, Linearize
-from loopjax.ir.graph import Op
 
 Derivative = Literal["none", "forward", "reverse", "any"]
 """What JAX may take of a graph, with respect to all of its inputs."""
@@ -88,10 +87,6 @@ class Target:
     def on_cpu(self) -> bool:
         """Whether the backend is the CPU. Elsewhere what a step costs is to launch its kernels, not what they do."""
         return self.backend == "cpu"
-
-    def around(self, op: Op) -> Target:
-        """That of the regions of an op."""
-        return replace(self, derivative=within(op, self.derivative)) if isinstance(op, Differentiated) else self
 
     def choice(self, name: str, by_size: V, others: Sequence[V] | None = None, subject: str = "") -> V:
         """What a rewrite decides by size, unless it is forced to one of the ``others``: yes or no unless given.

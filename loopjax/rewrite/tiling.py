@@ -26,22 +26,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from loopjax.ir.autodiff import Differentiated
-from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, toposort
+from loopjax.ir.graph import Apply, Constant, Graph, Variable, toposort
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import MapOutput, Scan, SequenceInput
 from loopjax.ir.schedule import Body, PolicySchedule, Schedule
 from loopjax.rewrite.cpu_kernels import Kernel, kernel
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.footprint import bytes_of
 from loopjax.rewrite.remat import STATES_ALONE
 from loopjax.rewrite.scan_builder import Capture, MapSlot, ScanBuilder, SequenceSlot, scan_builder
-from loopjax.rewrite.target import Target
 
 LEAST_BYTES, MOST_BYTES = 2**15, 2**19
 """A state from which on parts pay, and up to which one core computes a step whatever their number."""
@@ -60,28 +58,18 @@ LEAST_STEPS = 16
 
 
 @dataclass(frozen=True)
-class Tile:
+class Tile(Pass):
     """A loop whose body is elementwise, of whose states little is read, becomes one over parts of its elements, which
     runs the steps of each. The gradient of a part is taken of that part alone, from where it begins: what the user
     asked to be stored (``checkpoint``) is stored of a part, unless all of its states are no more than that."""
 
-    target: Target = field(default_factory=Target)
-    name: str = "tiling"
-
-    def __call__(self, graph: Graph) -> Graph:
-        if not self.target.on_cpu:
-            return graph
-        graph = map_regions(graph, self._in_region)
-        differentiated = self.target.derivative != "none"
-
-        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-            part = _part(node.op, differentiated) if isinstance(node.op, Scan) else None
-            return None if part is None else _tiled(node, inputs, part)
-
-        return graph.rebuilt(transform=transform)
-
-    def _in_region(self, region: Graph, op: Op) -> Graph:
-        return replace(self, target=self.target.around(op))(region) if isinstance(op, Differentiated) else region
+    def rewrite_scan(
+        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
+    ) -> Sequence[Variable] | None:
+        if not self.target.on_cpu or context.in_loop:
+            return None
+        part = _part(op, context.differentiated)
+        return None if part is None else _tiled(node, inputs, part)
 
 
 class _Part(NamedTuple):

@@ -19,7 +19,7 @@ from loopjax.ir.index import static_read
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.scan import SAVE_ALL, MapOutput, Recurrence, SavedSteps, Scan, SequenceInput
 from loopjax.ir.types import KEY, RESIDUAL
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.footprint import bytes_of
 from loopjax.rewrite.scan_builder import Capture, MapSlot, RecurrenceSlot, ScanBuilder, SequenceSlot, scan_builder
 from loopjax.rewrite.scan_cse import ValueNumbering
@@ -50,19 +50,13 @@ MOST_RUNS = 3
 
 
 @dataclass(frozen=True)
-class VectorizeStates:
+class VectorizeStates(Pass):
     """States with one past value each, of one type, whose values are the same elementwise ops of their
     pasts, of rows of sequences and of non-sequences, become rows of one state; so do those sequences and
     non-sequences. What reads one of the states reads its row.
     """
 
-    name: str = "vectorize_states"
-
-    def __call__(self, graph: Graph) -> Graph:
-        if not any(node.op.regions for node in graph.applies):
-            return graph
-        graph = map_regions(graph, lambda region, op: self(region))
-
+    def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         parts: dict[Variable, tuple[Variable, int]] = {}
         rows: dict[tuple[Variable, int], Variable] = {}
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.op import table_op
 from loopjax.ir.scan import MapOutput, Scan, SequenceInput
 from loopjax.ir.weight_gradients import BatchedWeightGradients
-from loopjax.rewrite.driver import map_regions
+from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.loop_products import Product, product
 from loopjax.rewrite.profitability import backwards, may_move
 from loopjax.rewrite.scan_builder import Capture, MapSlot, ScanBuilder, SequenceSlot, scan_builder
-from loopjax.rewrite.target import Target
 
 MOST_ROWS = 32
 """On CPU: vectors that a product of a step multiplies, up to which its part of the matrix's gradient costs more than
@@ -22,7 +21,7 @@ its share of one product for all steps: it is written to the whole matrix at eve
 
 
 @dataclass(frozen=True)
-class BatchWeightGradients:
+class BatchWeightGradients(Pass):
     """``W`` in ``h @ W`` gets ``sum_t dot(h_t.T, dz_t)`` for its gradient. Reverse mode takes that sum step by step in
     the backward loop, each time writing as much as the whole matrix; here ``h_t`` and ``dz_t`` are stacked and
     multiplied once.
@@ -30,21 +29,11 @@ class BatchWeightGradients:
     Only where reverse mode alone encloses the loop, since the rule that does it has no forward mode.
     """
 
-    target: Target = field(default_factory=Target)
-    name: str = "weight_gradients"
-
-    def __call__(self, graph: Graph) -> Graph:
-        graph = map_regions(graph, lambda region, op: replace(self, target=self.target.around(op))(region))
-        if self.target.derivative != "reverse":
-            return graph
-
-        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-            if not isinstance(node.op, Scan):
-                return None
-            products = self._products(node.op)
-            return _deferred(node, inputs, products) if products else None
-
-        return graph.rebuilt(transform=transform)
+    def rewrite_scan(
+        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
+    ) -> Sequence[Variable] | None:
+        products = self._products(op) if context.derivative == "reverse" else []
+        return _deferred(node, inputs, products) if products else None
 
     def _products(self, op: Scan) -> list[Product]:
         """The products whose matrices' gradients are better taken behind the loop."""
