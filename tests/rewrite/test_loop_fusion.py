@@ -41,7 +41,7 @@ def test_before_and_after():
             return %0.0, %0.1
         return %0:0, %0:1""")
     (op,) = scans(after([FuseLoops(GPU)], [X], [h, g]))
-    assert any("merged with scan 'scan' [test_fuse.py" in note for note in op.notes)
+    assert any("merged with scan 'scan' [test_loop_fusion.py" in note for note in op.notes)
 
 
 def test_of_many_those_that_need_one_another_stay_apart():
