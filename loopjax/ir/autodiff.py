@@ -1,4 +1,12 @@
-"""The ops of derivatives: as they are recorded, and as the pass ``gather`` makes them."""
+"""The ops of derivatives, in the two forms that they have.
+
+As recorded (``Gradient``, ``Jacobian``, ``Tangent``), a derivative names its costs and ``wrt`` by the identity of the
+variables: it is an expression like any other, and the path between them stays in the graph around it.
+
+``rewrite/differentiate.py`` then forms differentiated regions: ``Linearize`` holds the path as a region and runs it
+forward, which leaves residuals; ``Pullback`` takes cotangents back through them, as ``jax.vjp`` does, so that several
+derivatives of one cost share one forward run. ``Pushforward`` is forward mode, as ``jax.jvp``.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +21,7 @@ D = TypeVar("D", bound="Differentiated")
 
 
 class DerivativeParts(NamedTuple):
-    """The inputs of a ``Derivative`` by role. ``seeds`` are a cotangent for each cost, or a tangent for each
-    ``wrt``."""
+    """The inputs of a ``Derivative`` by role: ``seeds`` are a cotangent per cost, or a tangent per ``wrt``."""
 
     costs: tuple[Any, ...]
     wrt: tuple[Any, ...]
@@ -23,22 +30,22 @@ class DerivativeParts(NamedTuple):
 
 @dataclass(frozen=True)
 class Derivative(Op):
-    """A derivative of ``costs`` with respect to ``wrt`` as it was asked for, by the identity of the variables.
+    """A derivative of costs with respect to ``wrt``, as recorded.
 
-    The path from ``wrt`` to the costs must stay in one graph with it, until ``gather`` makes a region of it.
+    The path from ``wrt`` to the costs must stay in one graph with the node, until it becomes a region.
     """
 
     n_costs: int
     n_wrt: int
 
     def parts(self, values: Sequence[Any]) -> DerivativeParts:
-        """The op's inputs by role."""
+        """Return the op's inputs by role."""
         last = self.n_costs + self.n_wrt
         return DerivativeParts(tuple(values[: self.n_costs]), tuple(values[self.n_costs : last]), tuple(values[last:]))
 
 
 class Gradient(Derivative):
-    """``sum(cotangent * d cost / d wrt)`` for each ``wrt``: what ``grad`` and ``Lop`` record."""
+    """Vector-Jacobian product, ``sum(cotangent * d cost / d wrt)`` for each ``wrt``; of ``grad`` and ``Lop``."""
 
     def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
         return tuple(type.strong() for type in self.parts(types).wrt)
@@ -46,7 +53,7 @@ class Gradient(Derivative):
 
 @dataclass(frozen=True)
 class Jacobian(Derivative):
-    """``d cost / d wrt`` of one cost, with the cost's axes first; ``together`` computes all rows at once."""
+    """``d cost / d wrt`` of one cost, the cost's axes first; ``together`` computes all rows at once (``vmap``)."""
 
     together: bool = False
 
@@ -56,24 +63,25 @@ class Jacobian(Derivative):
 
 
 class Tangent(Derivative):
-    """``sum(d cost / d wrt * tangent)`` for each cost: what ``Rop`` records."""
+    """Jacobian-vector product, ``sum(d cost / d wrt * tangent)`` for each cost, recorded by ``Rop``."""
 
     def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
         return tuple(type.strong() for type in self.parts(types).costs)
 
 
 def derivatives(nodes: Iterable[Apply]) -> list[tuple[Apply, DerivativeParts]]:
-    """The recorded derivatives among nodes, with their inputs by role."""
+    """Return the recorded derivatives among nodes, with their inputs by role."""
     return [(node, node.op.parts(node.inputs)) for node in nodes if isinstance(node.op, Derivative)]
 
 
 @dataclass(frozen=True)
 class Differentiated(Op):
-    """A region that is run together with its derivative.
+    """A region with a derivative.
 
-    The first ``n_wrt`` inputs are those that are differentiated. The first ``n_costs`` outputs have derivatives; the
-    others are values that the region publishes. Once sized, the region has ``n_deltas`` further inputs behind those
-    that are differentiated, zeros added to intermediate values; they are not inputs of the op.
+    The first ``n_wrt`` inputs are differentiated. The first ``n_costs`` outputs have derivatives; the others are values
+    that the region publishes to the graph around it. Once sized, the region has ``n_deltas`` more inputs after the
+    differentiated ones: zeros that are added to intermediate values, whose cotangents are the gradients of those
+    values. They are not inputs of the op.
     """
 
     region: Graph
@@ -90,22 +98,22 @@ class Differentiated(Op):
 
     @property
     def differentiated(self) -> tuple[Variable, ...]:
-        """The region's inputs that are differentiated, once it is sized."""
+        """The differentiated inputs of a sized region, zeros added to intermediate values included."""
         return self.region.inputs[: self.n_wrt + self.n_deltas]
 
     @property
-    def given(self) -> tuple[Variable, ...]:
-        """The region's inputs that the op's first inputs stand for."""
+    def primals(self) -> tuple[Variable, ...]:
+        """The region's inputs that are inputs of the op."""
         return (*self.region.inputs[: self.n_wrt], *self.region.inputs[self.n_wrt + self.n_deltas :])
 
     def _check(self, types: Sequence[TensorType]) -> None:
-        for variable, type in zip(self.given, types, strict=True):
+        for variable, type in zip(self.primals, types, strict=True):
             if not variable.type.accepts(type):
                 raise TypeError(f"a differentiated region expects {variable.type}, got {type}")
 
 
 class Linearize(Differentiated):
-    """Runs a region once: its outputs, and last the residual from which its derivatives are pulled back."""
+    """Runs a region forward: its outputs, and last the residual that a ``Pullback`` reads."""
 
     def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
         self._check(types)
@@ -113,14 +121,13 @@ class Linearize(Differentiated):
 
 
 class Pushforward(Differentiated):
-    """Runs a region together with its derivative along tangents: its outputs, then the tangents of its costs.
+    """Runs a region in forward mode: its outputs, then the tangents of its costs.
 
-    The op's last inputs are the tangents: of the inputs that are differentiated, then of the marked intermediate
-    values.
+    The op's last inputs are tangents of the region's differentiated inputs.
     """
 
     def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
-        count = len(self.given)
+        count = len(self.primals)
         self._check(types[:count])
         for variable, type in zip(self.differentiated, types[count:], strict=False):
             if not variable.type.accepts(type):
@@ -137,9 +144,9 @@ P = TypeVar("P", bound="Pullback")
 
 @dataclass(frozen=True)
 class Pullback(Op):
-    """From a residual and the costs' cotangents to the cotangents of the differentiated inputs.
+    """From a residual and the cotangents of the costs to the cotangents of the differentiated inputs.
 
-    ``types`` are those of the differentiated inputs, ``costs`` those of the region's costs.
+    ``types`` are the types of the differentiated inputs, ``costs`` those of the region's costs.
     """
 
     types: tuple[TensorType, ...]
@@ -153,7 +160,7 @@ class Pullback(Op):
         return self.types
 
     def of(self: P, region: Differentiated) -> P:
-        """The same of a sized region."""
+        """Return the pullback of a sized region."""
         return replace(
             self,
             types=tuple(variable.type for variable in region.differentiated),
@@ -163,8 +170,8 @@ class Pullback(Op):
 
 @dataclass(frozen=True)
 class PullbackRows(Pullback):
-    """From a residual to the Jacobians of cost number ``cost``: each of its elements is pulled back, ``together`` or
-    one after the other."""
+    """From a residual to the Jacobians of cost number ``cost``: a pullback for each element of it, all ``together``
+    or one after the other."""
 
     cost: int = 0
     together: bool = False

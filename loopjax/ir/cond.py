@@ -1,4 +1,4 @@
-"""The op of a choice between two regions that depends on a value."""
+"""The conditional: one of two regions runs, as a value decides (``jax.lax.cond``)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from loopjax.ir.types import TensorType
 
 @dataclass(frozen=True)
 class IfElse(Op):
-    """Runs one of two regions: ``then`` where the first input, a bool, is true, else ``otherwise``.
+    """Runs the region ``then`` where the first input, a bool, is true, else ``otherwise``.
 
-    The other inputs are those of either region. What either keeps for a gradient takes its room whichever is run.
+    The other inputs are the inputs of both regions. Under a derivative the residuals of both take their memory,
+    whichever runs: the type of a ``lax.cond`` has them all.
     """
 
     then: Graph
@@ -28,11 +29,11 @@ class IfElse(Op):
         return replace(self, then=then, otherwise=otherwise)
 
     def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
-        condition, *given = types
+        condition, *operands = types
         if condition != TensorType("bool"):
             raise TypeError(f"a condition is one bool, got {condition}")
         for region in self.regions:
-            for variable, type in zip(region.inputs, given, strict=True):
+            for variable, type in zip(region.inputs, operands, strict=True):
                 if not variable.type.accepts(type):
                     raise TypeError(f"a branch expects {variable.type}, got {type}")
         one, other = (tuple(variable.type.strong() for variable in region.outputs) for region in self.regions)

@@ -1,4 +1,4 @@
-"""A graph as a digest that is the same in every process: for what is remembered on disk."""
+"""Digests of graphs that are equal in every process, for keys of caches on disk."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from loopjax.ir.graph import Graph
 
 
 class NoDigestError(TypeError):
-    """A graph holds something, such as a function, of which no process can tell whether it is that of another."""
+    """A graph holds something that cannot be compared across processes, such as a function."""
 
 
 def digest(*values: Any) -> str:
-    """What tells graphs and other values apart: equal ones, up to names and source lines, have equal digests.
+    """Return a hexadecimal SHA-256 of values, equal for graphs that are equal (up to names and source lines).
 
     Raises ``NoDigestError`` for a value that has none.
     """
     found = hashlib.sha256()
-    for part in _parts(values):
-        found.update(part)
+    for chunk in _encoded(values):
+        found.update(chunk)
         found.update(b"\0")
     return found.hexdigest()
 
 
-def _parts(value: Any) -> Iterator[bytes]:
-    """The value's parts, types among them: 1, 1.0 and True are three."""
+def _encoded(value: Any) -> Iterator[bytes]:
+    """Yield a canonical encoding of a value, with its type: 1, 1.0 and True differ."""
     kind = type(value).__name__
     if value is None or isinstance(value, (bool, int, float, complex, str)):
         yield f"{kind} {value!r}".encode()
@@ -37,13 +37,13 @@ def _parts(value: Any) -> Iterator[bytes]:
     elif isinstance(value, (tuple, list)):
         yield f"{kind} {len(value)}".encode()
         for item in value:
-            yield from _parts(item)
+            yield from _encoded(item)
     elif isinstance(value, (set, frozenset)):
-        yield from _parts((kind, sorted(map(digest, value))))
+        yield from _encoded((kind, sorted(map(digest, value))))
     elif isinstance(value, Graph):
-        yield from _parts((kind, value.key))
+        yield from _encoded((kind, value.key))
     elif is_dataclass(value) and not isinstance(value, type):
         compared = [(one.name, getattr(value, one.name)) for one in fields(value) if one.compare]
-        yield from _parts((kind, compared))
+        yield from _encoded((kind, compared))
     else:
         raise NoDigestError(f"{value!r:.80} of type {kind}")

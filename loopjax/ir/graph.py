@@ -1,4 +1,19 @@
-"""The graph: variables, the nodes that compute them, and closed subgraphs."""
+"""The intermediate representation: variables, the nodes that compute them, and graphs.
+
+A ``Variable`` is computed by an ``Apply`` node (its ``owner``) or is an input. An ``Apply`` has an ``Op`` and input
+variables; it asks the op for the types of its outputs when it is made, so that every graph is typed. A ``Graph`` is
+closed: its inputs and what it computes from them. A loop's body is a graph inside the loop's op, a region as in MLIR.
+
+``x * 2 + 1`` is two nodes; ``Graph([x], [x * 2 + 1])`` prints (``ir/printing.py``) as::
+
+    input x : float64(?,)
+    %0 = mul(x, 2.) : float64(?,)
+    %1 = add(%0, 1.) : float64(?,)
+    return %1
+
+Everything is immutable once recorded: a rewrite returns a new graph and shares what it did not change. Nothing recurses
+along the depth of a graph, which is bounded by memory only.
+"""
 
 from __future__ import annotations
 
@@ -20,45 +35,69 @@ from loopjax.ir.types import TensorType, dtype_name
 
 @dataclass(frozen=True)
 class Op:
-    """One kind of node: frozen static parameters and ``infer``. How it runs is a rule in ``lower/``."""
+    """The operation of a node: static parameters and type inference. A rule in ``lower/`` runs it."""
 
     @property
     def name(self) -> str:
+        """The name in printed graphs, errors and reports."""
         return type(self).__name__.lower()
 
     def has(self, *traits: Trait) -> bool:
-        """True where the op has at least one of these traits."""
+        """Test if the op has at least one of these traits."""
         return False
 
     @property
     def subject(self) -> str:
-        """What errors call the node."""
+        """The name of the node in errors."""
         return self.name
 
     def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
-        """The types of the outputs; raises ``TypeError`` or ``ValueError`` for inputs that do not fit."""
+        """Return the types of the outputs; raise ``TypeError`` or ``ValueError`` for inputs that do not fit."""
         raise NotImplementedError
 
     def length_inputs(self, count: int) -> tuple[int, ...]:
-        """Which of ``count`` inputs are lengths: they must be numbers before the node can be compiled."""
+        """Return the positions, among ``count`` inputs, of lengths: they must be numbers before compilation."""
         return ()
 
     def sized(self, lengths: Sequence[int]) -> Op:
-        """The same op with those inputs turned into static parameters."""
+        """Return the op with its length inputs turned into static parameters."""
         return self
 
     @property
     def regions(self) -> tuple[Graph, ...]:
+        """The graphs that the op runs, such as a loop's body."""
         return ()
 
     def with_regions(self, regions: Sequence[Graph]) -> Op:
+        """Return the op with other regions."""
         return self
 
 
 class Variable(Methods["Variable"]):
-    """A typed symbolic value. Its identity is what it is: two variables are equal only if they are one.
+    """A symbolic array of a known dtype and number of dimensions; its methods and operators record ops.
 
-    ``owner`` is the node that computes it, ``None`` for an input.
+    Variables are compared by identity. ``x == y`` records an elementwise comparison where ``y`` is a variable too.
+
+    Parameters
+    ----------
+    type : TensorType
+        The dtype and as much of the shape as is known.
+    owner : Apply, optional
+        The node that computes the variable; ``None`` for an input.
+    index : int, default 0
+        The position among the owner's outputs.
+    name : str, optional
+        The name in errors and printed graphs.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> x = at.dvector("x")
+    >>> y = (x * 2).sum()
+    >>> y.dtype, y.ndim
+    ('float64', 0)
+    >>> float(y.eval({x: [1.0, 2.0]}))
+    6.0
     """
 
     __slots__ = ("index", "name", "owner", "source", "tag", "type")
@@ -73,14 +112,17 @@ class Variable(Methods["Variable"]):
 
     @property
     def dtype(self) -> str:
+        """The name of the dtype."""
         return self.type.dtype
 
     @property
     def ndim(self) -> int:
+        """The number of dimensions."""
         return self.type.ndim
 
     @property
     def sources(self) -> tuple[Source, ...]:
+        """The lines of the user's program that recorded the variable."""
         if self.owner is not None:
             return self.owner.sources
         return (self.source,) if self.source is not None else ()
@@ -97,15 +139,33 @@ class Variable(Methods["Variable"]):
 
 @public_op
 def input_variable(type: TensorType, name: str | None = None) -> Variable:
-    """An input that remembers the user's line."""
+    """Return an input that remembers the user's line."""
     variable = Variable(type, name=name)
     variable.source = user_source()
     return variable
 
 
 class Constant(Variable):
-    """A value known when the graph is built. ``exact`` is the Python number that it was made of, where that
-    was given or met what decided its dtype."""
+    """A value that is known when the graph is recorded.
+
+    ``exact`` is the Python number that it was made of, if any: a constant that takes another dtype later is converted
+    from that, not from a rounded value.
+
+    Parameters
+    ----------
+    data : numpy.ndarray
+        The value; copied where others may write to it.
+    name : str, optional
+        The name in errors and printed graphs.
+    weak : bool, default False
+        A Python number, which takes the dtype of what it meets.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> at.constant([1.0, 2.0], dtype="float64")
+    <constant [1. 2.]: float64(2,)>
+    """
 
     __slots__ = ("_key", "data", "exact")
 
@@ -122,7 +182,7 @@ class Constant(Variable):
 
     @property
     def key(self) -> tuple[str, tuple[int, ...], bytes]:
-        """Equal constants have equal keys; 1, 1.0, True, 0.0 and -0.0 are all different."""
+        """A hashable key, equal for equal constants; 1, 1.0, True, 0.0 and -0.0 are all different."""
         if self._key is None:
             raw = self.data.tobytes()
             self._key = self.dtype, self.data.shape, raw if len(raw) <= 64 else hashlib.sha256(raw).digest()
@@ -133,7 +193,10 @@ class Constant(Variable):
 
 
 class Apply:
-    """A node: an op, its inputs, the variables it computes, and the user's lines that asked for it."""
+    """A node: an op, its inputs and the variables that it computes.
+
+    ``sources`` are the lines of the user's program that it comes from, several where nodes have been merged.
+    """
 
     __slots__ = ("inputs", "op", "outputs", "sources")
 
@@ -152,7 +215,7 @@ class Apply:
 
 
 def apply(op: Op, *inputs: Variable, name: str | None = None) -> tuple[Variable, ...]:
-    """Records a node at the user's line and returns its outputs."""
+    """Record a node at the user's line and return its outputs."""
     source = user_source()
     outputs = Apply(op, inputs, (source,) if source is not None else ()).outputs
     for output in outputs:
@@ -161,11 +224,9 @@ def apply(op: Op, *inputs: Variable, name: str | None = None) -> tuple[Variable,
 
 
 class Graph:
-    """A closed subgraph: what is computed from ``inputs`` to give ``outputs``.
+    """A closed computation from ``inputs`` to ``outputs``: a program, or the region of an op.
 
-    The program of a ``function`` is one, and so is a region: a scan's body, or the part of a program that is
-    differentiated. Immutable; a rewrite makes a new one. Two graphs are equal when they are the
-    same up to the names of their variables.
+    Two graphs are equal where they are the same up to the names of variables and the lines they come from.
     """
 
     def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> None:
@@ -174,12 +235,12 @@ class Graph:
 
     @cached_property
     def applies(self) -> tuple[Apply, ...]:
-        """The nodes, each after those that it reads."""
+        """The nodes in topological order."""
         return tuple(toposort(self.outputs, stop=self.inputs))
 
     @cached_property
     def key(self) -> tuple[object, ...]:
-        """What makes two graphs equal: types, ops and wiring, not names."""
+        """The canonical form that equality compares: types, ops and wiring, not names."""
         number: dict[Variable, object] = {variable: index for index, variable in enumerate(self.inputs)}
         nodes: list[object] = []
 
@@ -210,7 +271,7 @@ class Graph:
         return self._hash
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Flat, node by node: pickling does not recurse along the depth either."""
+        """Pickle the nodes as a flat list: pickling variables by their owners would recurse along the depth."""
         number: dict[Variable, tuple[int, int]] = {v: (-1, i) for i, v in enumerate(self.inputs)}
         nodes = []
         for position, node in enumerate(self.applies):
@@ -234,13 +295,13 @@ class Graph:
         return found
 
     def holds(self, wanted: Callable[[Apply], bool]) -> bool:
-        """Whether a node of the graph, or of its regions, is wanted."""
+        """Test if ``wanted`` holds for a node of the graph or of its regions."""
         return any(wanted(node) or any(region.holds(wanted) for region in node.op.regions) for node in self.applies)
 
     @cached_property
-    def places(self) -> dict[Apply, int]:
-        """The position of each node in the order of ``applies``."""
-        return {node: place for place, node in enumerate(self.applies)}
+    def positions(self) -> dict[Apply, int]:
+        """The position of each node in ``applies``."""
+        return {node: position for position, node in enumerate(self.applies)}
 
     def rebuilt(
         self,
@@ -248,11 +309,11 @@ class Graph:
         transform: Callable[[Apply, tuple[Variable, ...]], Sequence[Variable] | None] | None = None,
         inputs: Sequence[Variable] | None = None,
     ) -> Graph:
-        """The graph with some variables replaced and some nodes transformed.
+        """Return the graph with variables replaced and nodes transformed.
 
-        ``transform(node, new_inputs)`` gives variables to stand for the node's outputs, or ``None`` to keep
-        its op. ``inputs`` are the new graph's inputs, those of this one that ``replace`` names replaced unless given.
-        Where nothing changes it is this graph itself.
+        ``transform(node, new_inputs)`` returns variables to stand for the node's outputs, or ``None`` to keep
+        its op. ``inputs`` are the new graph's inputs; by default those of this graph, replaced as ``replace`` says.
+        Returns this graph itself where nothing changes, so that a caller can tell.
         """
         replace = replace or {}
         new: dict[Variable, Variable] = dict(replace)
@@ -276,7 +337,7 @@ class Graph:
 
 
 def copy_node(node: Apply, inputs: Sequence[Variable], op: Op | None = None) -> Apply:
-    """The node on other inputs (or with another op), with its source lines and names."""
+    """Return a copy of a node on other inputs, or with another op; it keeps source lines and names."""
     fresh = Apply(op if op is not None else node.op, inputs, node.sources)
     for old, new in zip(node.outputs, fresh.outputs, strict=False):
         new.name = old.name
@@ -288,10 +349,9 @@ def toposort(
     stop: Iterable[Variable] = (),
     reads: Callable[[Apply], Sequence[Variable]] | None = None,
 ) -> list[Apply]:
-    """The nodes that compute ``outputs``, in an order in which each comes after what it reads.
+    """Return the nodes that compute ``outputs`` in topological order: a depth-first search with a stack of its own.
 
-    ``stop`` are variables taken as given; ``reads`` says what a node reads, its inputs by default. No recursion, so
-    depth is bounded by memory alone.
+    The search does not pass variables of ``stop``. ``reads`` returns what a node depends on, its inputs by default.
     """
     stopped = set(stop)
     order: list[Apply] = []
@@ -321,7 +381,7 @@ def toposort(
 
 
 def ancestors(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> list[Variable]:
-    """What ``outputs`` are computed from: variables without an owner, and those of ``stop``, in order of first use."""
+    """Return the leaves of ``outputs``: variables without an owner or in ``stop``, in order of first use."""
     outputs = tuple(outputs)
     stopped = set(stop)
     found: dict[Variable, None] = {}
@@ -333,7 +393,7 @@ def ancestors(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> lis
 
 
 def dependents(nodes: Iterable[Apply], roots: Iterable[Variable]) -> set[Variable]:
-    """Of variables computed by ``nodes`` (given in order), those that depend on ``roots``, and the roots."""
+    """Return the variables computed by ``nodes`` (in topological order) that depend on ``roots``, and the roots."""
     found = set(roots)
     for node in nodes:
         if any(variable in found for variable in node.inputs):
@@ -362,7 +422,7 @@ def _output(graph: Graph) -> Variable:
 
 
 def _rebuild(inputs: Sequence[Variable], nodes: Sequence[Any], outputs: Sequence[Any]) -> Graph:
-    """The graph that ``Graph.__reduce__`` took apart."""
+    """Return the graph from the flat form of ``Graph.__reduce__``."""
     computed: list[tuple[Variable, ...]] = []
 
     def read(reference: Any) -> Variable:

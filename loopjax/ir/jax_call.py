@@ -1,4 +1,9 @@
-"""The op of a call to a JAX function."""
+"""The op of a call to a JAX function, whose types JAX infers by tracing it.
+
+Sizes that are not known while a program is recorded are symbolic (``jax.export.symbolic_shape``). A function that
+compares or divides them cannot be traced so; it is then traced with numbers in their place, which says the dtypes and
+the numbers of dimensions, and its results' sizes are found when the program is called.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +21,22 @@ from loopjax.ir.graph import Op
 from loopjax.ir.types import KEY, RESIDUAL, TensorType, dtype_name
 
 PROBE = 8
-"""The size tried first for what is not known, where a function does not take symbolic sizes."""
+"""The size tried first in the place of an unknown one."""
 
 PROBES = 256
-"""The most ways that are tried to give sizes to what is not known."""
+"""The most assignments of sizes to unknown dimensions that are tried."""
 
 
 @dataclass(frozen=True)
 class Static:
-    """An argument that is no array. ``text`` tells apart what Python calls equal: 1, 1.0 and True."""
+    """An argument that is no array. ``text`` distinguishes what Python calls equal: 1, 1.0 and True."""
 
     value: Hashable
     text: str
 
 
 class Traced(NamedTuple):
-    """What a function gives: types, and the pytree that they are of."""
+    """The results of a function: types of its leaves, and their pytree."""
 
     types: tuple[TensorType, ...]
     tree: Any
@@ -39,8 +44,11 @@ class Traced(NamedTuple):
 
 @dataclass(frozen=True)
 class JaxCall(Op):
-    """A call of a JAX function. ``tree`` is that of its arguments; ``statics`` has a leaf of it for each that is no
-    array, ``None`` for each that is an input of the node."""
+    """A call of a JAX function.
+
+    ``tree`` is the pytree of its arguments. ``statics`` has an entry per leaf: the argument where it is no array,
+    ``None`` where it is an input of the node.
+    """
 
     fn: Callable[..., Any]
     tree: Any
@@ -55,26 +63,26 @@ class JaxCall(Op):
         return self.traced(*types).types
 
     def traced(self, *types: TensorType) -> Traced:
-        """The types of the results and their pytree."""
+        """Return the types of the results and their pytree."""
         if any(type.dtype in (KEY, RESIDUAL) for type in types):
             raise TypeError("a random key cannot be handed to a JAX function; draw with it, and hand over the draw")
         return _traced(self, types)
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
-        """The function's results, flat."""
+        """Return the leaves of the function's results."""
         return jax.tree.leaves(self.call(*arrays))
 
     def call(self, *arrays: Any) -> Any:
-        """The function of its arrays alone."""
-        given = iter(arrays)
-        leaves = [next(given) if static is None else static.value for static in self.statics]
+        """Call the function with these arrays and the static arguments."""
+        rest = iter(arrays)
+        leaves = [next(rest) if static is None else static.value for static in self.statics]
         args, kwargs = jax.tree.unflatten(self.tree, leaves)
         return self.fn(*args, **kwargs)
 
 
 @lru_cache(4096)
 def _traced(op: JaxCall, types: tuple[TensorType, ...]) -> Traced:
-    """By JAX, without running."""
+    """Trace the function, without running it; an error names the function and the types."""
     with jax.enable_x64(True):
         try:
             return _with_sizes(op, types) if all(type.concrete for type in types) else _without_sizes(op, types)
@@ -94,8 +102,7 @@ def _with_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
 
 
 def _without_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
-    """With a symbol for each size that is not known. A function that compares or divides such sizes is tried with
-    numbers, which tells the dtypes and numbers of dimensions of what it gives."""
+    """Trace with symbolic sizes, or where that fails with numbers in their place."""
     from jax import export  # a twentieth of the package's import time, and rarely needed
 
     scope = export.SymbolicScope()
@@ -111,7 +118,7 @@ def _without_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
 
 
 def _with_some_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
-    """With the first sizes that fit: one for all that is not known, or those that are known beside it."""
+    """Trace with the first sizes that fit: ``PROBE`` for each unknown one, or sizes known beside it."""
     known = dict.fromkeys(size for type in types for size in type.shape if size is not None)
     unknown = sum(type.shape.count(None) for type in types)
     failure: Exception | None = None

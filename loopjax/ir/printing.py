@@ -1,9 +1,9 @@
-"""Graphs as text: a line for each node, regions indented; and variables as expressions."""
+"""Graphs as text, a line per node and regions indented, and variables as expressions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol, TextIO, runtime_checkable
 
 import numpy as np
 
@@ -31,8 +31,16 @@ INFIX = {
 }
 
 
+@runtime_checkable
+class HasGraph(Protocol):
+    """An object of one program, such as a compiled function."""
+
+    @property
+    def graph(self) -> Graph: ...
+
+
 def graph_text(graph: Graph, sources: bool = False) -> str:
-    """A graph as text, one node a line in the order of computation, the same for equal graphs."""
+    """Return a graph as text, one node a line in topological order, the same for equal graphs."""
     return "\n".join(_lines(graph, "", "", sources))
 
 
@@ -68,7 +76,7 @@ def _name(names: Mapping[Variable, str], variable: Variable) -> str:
 
 
 def _op_text(op: Op) -> str:
-    """The op with its parameters."""
+    """Return an op with its parameters."""
     if isinstance(op, Scan):
         return _scan_text(op)
     if isinstance(op, Differentiated):
@@ -91,18 +99,41 @@ def _scan_text(op: Scan) -> str:
 
 
 def pp(variable: Variable) -> str:
-    """A variable as an expression, such as ``(x + 1).sum()`` written ``sum((x + 1))``; shared parts are written each
-    time."""
+    """Return a variable as an expression.
+
+    Parameters
+    ----------
+    variable : Variable
+        The variable. What it reads several times is written as often.
+
+    Returns
+    -------
+    str
+        The expression, with names of inputs.
+
+    Raises
+    ------
+    AttributeError
+        ``variable`` is no variable.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> x = at.dvector("x")
+    >>> loopjax.pp((x + 1).sum())
+    'sum((x + 1.))'
+    """
     texts: dict[Variable, str] = {}
 
-    def text(one: Variable) -> str:
-        if isinstance(one, Constant):
-            return _name({}, one)
-        return texts.get(one) or one.name or f"<{one.type}>"
+    def text(read: Variable) -> str:
+        if isinstance(read, Constant):
+            return _name({}, read)
+        return texts.get(read) or read.name or f"<{read.type}>"
 
     for node in Graph((), (variable,)).applies:
         for output in node.outputs:
-            texts[output] = _expression(node, output, [text(one) for one in node.inputs])
+            texts[output] = _expression(node, output, [text(read) for read in node.inputs])
     return text(variable)
 
 
@@ -125,11 +156,41 @@ def _entry_text(entry: Any) -> str:
     return ":".join(bounds if bounds[2] else bounds[:2])
 
 
-def dprint(what: Any, file: Any = None) -> None:
-    """Prints the graph of a variable, of a list of them, of a ``Graph`` or of a compiled function, with the user's
-    lines."""
-    graph = what if isinstance(what, Graph) else getattr(what, "graph", None)
-    if not isinstance(graph, Graph):
+def dprint(what: Variable | Iterable[Variable] | Graph | HasGraph, file: TextIO | None = None) -> None:
+    """Print a graph: a line per node, with its type and the user's lines.
+
+    Parameters
+    ----------
+    what : Variable, iterable of Variable, Graph or Function
+        The outputs of the graph, the graph itself, or a compiled function, whose graph is printed after rewriting.
+    file : text file, optional
+        Where to print; ``sys.stdout`` by default.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    TypeError
+        ``what`` is none of those.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> x = at.dvector("x")
+    >>> loopjax.dprint((x + 1).sum())  # doctest: +ELLIPSIS
+    input x : float64(?,)
+    %0 = add(x, 1.) : float64(?,)...
+    %1 = sum[axis=(0,), dtype=float64, keepdims=False](%0) : float64()...
+    return %1
+    """
+    if isinstance(what, Graph):
+        graph = what
+    elif isinstance(what, HasGraph):
+        graph = what.graph
+    else:
         outputs = [what] if isinstance(what, Variable) else list(what)
         graph = Graph([variable for variable in ancestors(outputs) if not isinstance(variable, Constant)], outputs)
     print(graph_text(graph, sources=True), file=file)

@@ -1,4 +1,10 @@
-"""Which states of a loop are stored for its gradient: what a user may ask for, and the nest of loops that follows."""
+"""Checkpointing schedules: which states of a loop are stored for its gradient, and the nest of loops that follows.
+
+Reverse mode needs the state before each step. Storing them all takes memory in proportion to the number of steps;
+splitting the loop into nested loops that store states at their own iterations only, and recompute the steps in between
+(``jax.checkpoint``), trades it for time (Griewank and Walther 2000). A ``Schedule`` is what a user asks for; its
+``nest`` gives the loops for a number of steps and the size of a state. ``checkpoint/`` has the schedules.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +16,16 @@ from typing import Any, Literal, TypeVar
 from loopjax.errors import Source, where
 
 Policy = Callable[..., Any]
-"""A ``jax.checkpoint`` policy: from a primitive and its operands to whether its result may be stored."""
+"""A policy of ``jax.checkpoint``: given a primitive and its operands, may its result be stored?"""
 
 
 @dataclass(frozen=True)
 class Box:
-    """Loops in each other, of ``sizes`` iterations, the outermost first; the innermost one runs single steps.
+    """Perfectly nested loops of ``sizes`` iterations, the outermost first; the innermost runs single steps.
 
-    Each level stores the state before each of its iterations, and computes an iteration again for its gradient.
-    ``apart``: the last of the innermost steps is compiled apart. Nobody needs the state after it when the steps are
-    computed again, and of a loop XLA would compute it like the others.
+    Each loop stores the state before each of its iterations, and recomputes an iteration for its gradient.
+    ``apart``: the last of the innermost steps is compiled outside of the innermost loop. Nothing reads the state after
+    it when the steps are recomputed, but as an iteration of a loop XLA would compute it like the others.
     """
 
     sizes: tuple[int, ...]
@@ -31,7 +37,7 @@ class Box:
 
     @property
     def recomputed(self) -> int:
-        """Steps that are computed again, each as often as it is."""
+        """The number of recomputed steps, each counted as often as it is."""
         spared = self.n_steps // self.sizes[-1] if self.apart else 0
         return len(self.sizes) * self.n_steps - spared
 
@@ -42,9 +48,9 @@ class Box:
 
 @dataclass(frozen=True)
 class Nest:
-    """How a loop of static length is split for its gradient: ``boxes``, one after the other.
+    """The split of a loop of static length for its gradient: ``boxes``, one after the other.
 
-    ``keep`` says what each step stores beside the state: ``nothing``, the ``products`` that the plan has marked, or
+    ``keep`` says what each step stores besides the state: ``nothing``, the ``products`` that the plan has marked, or
     what a policy of ``jax.checkpoint`` says.
     """
 
@@ -57,13 +63,16 @@ class Nest:
 
     @property
     def flat(self) -> bool:
-        """Whether it is one loop that stores every state."""
+        """True for one loop that stores every state."""
         return len(self.boxes) == 1 and len(self.boxes[0].sizes) == 1
 
     @property
     def states(self) -> int:
-        """The most states that exist at one time: those stored by all levels, one that runs in each, one between
-        boxes, two around a step apart, and the cotangent. What else a step stores does not count."""
+        """The most states that exist at one time.
+
+        States stored by all loops, a running one in each, one between boxes, two around a step compiled apart, and the
+        cotangent; other values that a step stores are not counted.
+        """
         most, stored = 0, 0
         for box in self.boxes:
             stored += box.sizes[0]
@@ -72,7 +81,7 @@ class Nest:
 
     @property
     def recomputed(self) -> int:
-        """Steps that are computed again, each as often as it is."""
+        """The number of recomputed steps, each counted as often as it is."""
         return sum(box.recomputed for box in self.boxes)
 
     def __str__(self) -> str:
@@ -81,22 +90,22 @@ class Nest:
 
 @dataclass(frozen=True)
 class Body:
-    """What a schedule is told of a loop: bytes of the ``state`` that a step hands on."""
+    """The properties of a loop that a schedule may use: the bytes of the ``state`` that a step passes to the next."""
 
     state: int
 
 
 class Schedule:
-    """What ``scan(checkpoint=)`` takes: subclasses are frozen dataclasses in ``loopjax.checkpoint``."""
+    """Base of what ``scan(checkpoint=)`` takes; subclasses are frozen dataclasses in ``loopjax.checkpoint``."""
 
     def nest(self, n_steps: int, body: Body) -> Nest:
-        """The nest for so many steps, at least 1. Raises ``ValueError`` where there is none, with the numbers."""
+        """Return the nest for ``n_steps``, at least 1; raise ``ValueError`` where there is none."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class PolicySchedule(Schedule):
-    """Every state stored, and of what each step computes that which a ``jax.checkpoint`` policy says."""
+    """Every state is stored, and of each step's values what a policy of ``jax.checkpoint`` says."""
 
     policy: Policy
 
@@ -110,11 +119,11 @@ class PolicySchedule(Schedule):
 S = TypeVar("S", bound=Callable[..., Schedule])
 
 NAMED: dict[str, Callable[..., Schedule]] = {}
-"""The schedules that a word stands for, and ``every`` for an int."""
+"""Schedules by the word that ``checkpoint=`` takes; ``every`` stands for an int."""
 
 
 def named(word: str) -> Callable[[S], S]:
-    """Registers a schedule under a word; raises ``ValueError`` where it is taken."""
+    """Register a schedule under a word; raise ``ValueError`` where the word is taken."""
 
     def add(schedule: S) -> S:
         if word in NAMED:
@@ -126,7 +135,7 @@ def named(word: str) -> Callable[[S], S]:
 
 
 def read_checkpoint(value: Any, label: str, place: Sequence[Source]) -> Schedule | None:
-    """The schedule that a user's ``checkpoint`` means."""
+    """Return the schedule for a user's ``checkpoint`` argument, ``None`` where the plan is to choose."""
     if value is None or isinstance(value, Schedule):
         return value
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1:

@@ -1,4 +1,4 @@
-"""What is known of a value while a program is recorded: its dtype and as much of its shape as can be."""
+"""Types of variables: a dtype and as much of the shape as is known while a program is recorded."""
 
 from __future__ import annotations
 
@@ -11,23 +11,42 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from loopjax.config import config
 from loopjax.ir.public_ops import ops
 
 Shape = tuple[int | None, ...]
 
 KEY = "key"
-"""The dtype name of a random key, a scalar that only draws may read."""
+"""The dtype name of a random key: a scalar that only random draws may read."""
 
 RESIDUAL = "residual"
-"""The dtype name of what ``Linearize`` leaves for ``Pullback``; it never leaves a compiled program."""
+"""The dtype name of the residuals of ``Linearize`` that ``Pullback`` reads; they stay inside a compiled program."""
 
 
 @dataclass(frozen=True)
 class TensorType:
-    """The dtype and shape of a variable; ``None`` is a dimension that is not known yet.
+    """The dtype and shape of a variable. Calling a type makes an input of it.
 
-    ``weak`` marks a Python number (or what was computed from such numbers alone): it takes the dtype of
-    what it meets, as in JAX. Two types that differ only in it are equal.
+    Parameters
+    ----------
+    dtype : str
+        The name of the dtype, such as ``"float32"``.
+    shape : tuple of int or None
+        The sizes; ``None`` where one is not known yet.
+    weak : bool, default False
+        Marks a Python number, or what was computed from such numbers only: it takes the dtype of what it meets, as in
+        JAX. Two types that differ only in it are equal.
+
+    Returns
+    -------
+    Variable
+        Of a call ``type(name)``: an input of this type.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> at.TensorType("float32", (None, 3))("x")
+    <x: float32(?, 3)>
     """
 
     dtype: str
@@ -35,7 +54,7 @@ class TensorType:
     weak: bool = field(default=False, compare=False)
 
     def __call__(self, name: str | None = None) -> Any:
-        """An input of this type."""
+        """Return an input of this type."""
         return ops.input_variable(self, name)
 
     @property
@@ -44,12 +63,12 @@ class TensorType:
 
     @property
     def concrete(self) -> bool:
-        """Whether every dimension is known."""
+        """True where every size is known."""
         return None not in self.shape
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The shape of a type whose every dimension is known."""
+        """The shape; raises ``ValueError`` where a size is not known."""
         sizes = tuple(dim for dim in self.shape if dim is not None)
         if len(sizes) != len(self.shape):
             raise ValueError(f"{self} has an unknown dimension")
@@ -57,7 +76,7 @@ class TensorType:
 
     @property
     def bytes(self) -> int:
-        """Bytes of a value of a type whose every dimension is known; none of keys and residuals."""
+        """The size of a value in bytes, of a type whose every size is known; 0 for keys and residuals."""
         return 0 if self.dtype in (KEY, RESIDUAL) else math.prod(self.sizes) * np.dtype(self.dtype).itemsize
 
     @property
@@ -78,15 +97,15 @@ class TensorType:
         return replace(self, weak=False) if self.weak else self
 
     def row(self) -> TensorType:
-        """The type of ``x[i]``."""
+        """Return the type of ``x[i]``."""
         return TensorType(self.dtype, self.shape[1:], self.weak)
 
     def stacked(self, length: int | None) -> TensorType:
-        """The type of ``length`` such values, one after the other."""
+        """Return the type of ``length`` such values along a new first axis."""
         return TensorType(self.dtype, (length, *self.shape))
 
     def accepts(self, other: TensorType) -> bool:
-        """Whether a value of type ``other`` may stand where this type is asked for."""
+        """Test if a value of type ``other`` may stand where this type is expected; unknown sizes match any."""
         return (
             self.dtype == other.dtype
             and self.ndim == other.ndim
@@ -94,7 +113,7 @@ class TensorType:
         )
 
     def remedy(self, other: TensorType) -> str:
-        """What to write where a value of type ``other`` was given and one of this type is expected."""
+        """Return advice for an error message: how to turn a value of type ``other`` into one of this type."""
         fits = TensorType(self.dtype, other.shape)
         shape = "" if self.accepts(fits) else f"Give a value of {self.ndim} dimensions, {self}"
         cast = "" if self.dtype == other.dtype else f"Cast it with .astype({self.dtype!r})"
@@ -107,24 +126,20 @@ class TensorType:
 
 @cache
 def is_inexact(dtype: str) -> bool:
-    """Whether a dtype is one of floats or complex numbers."""
+    """Test if a dtype is floating or complex."""
     return dtype not in (KEY, RESIDUAL) and bool(jnp.issubdtype(dtype, jnp.inexact))
 
 
 @cache
 def is_whole(dtype: str) -> bool:
-    """Whether a dtype is one of integers."""
+    """Test if a dtype is an integer."""
     return dtype not in (KEY, RESIDUAL) and bool(jnp.issubdtype(dtype, jnp.integer))
 
 
 def dtype_name(dtype: object) -> str:
-    """The one spelling of a dtype, ``'float32'``, from any way of writing it."""
+    """Return the canonical name of a dtype, ``'float32'``, from any way of writing it."""
     if isinstance(dtype, str):
-        if dtype == "floatX":
-            from loopjax.config import config
-
-            return config.floatX
-        return _spelled(dtype)
+        return config.floatX if dtype == "floatX" else _spelled(dtype)
     return _spelled(dtype) if isinstance(dtype, np.dtype) else _spelling(dtype)
 
 
@@ -141,7 +156,7 @@ def _spelling(dtype: object) -> str:
 
 
 def merge_dims(a: int | None, b: int | None) -> int | None:
-    """The dimension of two values that must agree; raises where they cannot."""
+    """Return the size of two values that must have the same; raise ``ValueError`` where they differ."""
     if a is None:
         return b
     if b is None or a == b:
@@ -150,10 +165,10 @@ def merge_dims(a: int | None, b: int | None) -> int | None:
 
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
-    """NumPy's broadcasting of shapes. A dimension that is not known counts as equal to the others.
+    """Return the shape that shapes broadcast to, by NumPy's rules; an unknown size counts as equal to the others.
 
-    Only a dimension known to be 1 stretches: one that turns out to be 1 when the program is called does
-    not, and the call fails.
+    Only a size known to be 1 stretches: one that turns out to be 1 when the program is called does not, and the call
+    fails.
     """
     different = {shape for shape in shapes if shape}
     if len(different) < 2:
@@ -168,18 +183,3 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
             raise ValueError(f"shapes {shown} do not broadcast (axis {axis})")
         out.append(next(iter(known)) if known else None if dims else 1)
     return tuple(out)
-
-
-def unwritten(shape: Sequence[int], dtype: str) -> Any:
-    """An array whose elements nobody may read before they are written: zeros, or NaN (integers: the least) with
-    ``config.poison``."""
-    from loopjax.config import config
-
-    return jnp.full(shape, fill_value(dtype) if config.poison else 0, dtype)
-
-
-def fill_value(dtype: Any) -> Any:
-    """What a read out of bounds gives: NaN, or the least integer."""
-    if jnp.issubdtype(dtype, jnp.inexact):
-        return jnp.nan
-    return False if np.dtype(dtype) == np.bool_ else np.iinfo(dtype).min

@@ -1,4 +1,7 @@
-"""The op of loops whose matrices get their gradients behind the backward loop."""
+"""The op of loops whose weight matrices get their gradients from one product after the backward loop.
+
+See ``rewrite/weight_gradients.py`` (Appleyard et al. 2016).
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,16 @@ def _tapped_type(value: TensorType, tap: TensorType) -> TensorType:
 
 
 register("tapped", None, _tapped_type, "pointwise")
-"""Its first input; what flows back to that flows to the second one too."""
+"""The identity of its first input, with a second input (the tap) that receives the same cotangent."""
 
 
 @dataclass(frozen=True)
 class BatchedWeightGradients(Op):
-    """Runs a region, and has a reverse mode of its own, in which each of some matrices gets its gradient from a product
-    over all steps.
+    """Runs a region, with a rule for reverse mode that computes each weight gradient as one product over all steps.
 
-    The last inputs are those matrices, one for each of ``products``, which says of each whether it stands on the left
-    of its operand. The region has further inputs behind them, the taps, stacks of zeros: what flows back to one is
-    what flows back to a product at each step. The region's last outputs are the stacked operands.
+    The last inputs are the weight matrices, one for each of ``products``, which is true where the matrix stands on the
+    left of its operand. The region has more inputs after them, the taps, which are stacks of zeros: the cotangent of a
+    tap is that of the product, stacked over the steps. The region's last outputs are the stacked operands.
     """
 
     region: Graph

@@ -38,7 +38,7 @@ def _linearize(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
 def _pushforward(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     op = node.op
     assert isinstance(op, Pushforward)
-    count = len(op.given)
+    count = len(op.primals)
     region, wrt = _region(op, args[:count])
     tangents = [jnp.asarray(tangent) for tangent in args[count:]]
     costs, moved, published = jax.jvp(region, wrt, tangents, has_aux=True)

@@ -8,10 +8,10 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
+from loopjax.ir.fill import fill_value
 from loopjax.ir.graph import Apply
 from loopjax.ir.index import IndexPattern
 from loopjax.ir.op import TableOp
-from loopjax.ir.types import fill_value
 from loopjax.lower.interpreter import rule
 
 

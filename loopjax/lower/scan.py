@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from loopjax.ir.fill import fill_value
 from loopjax.ir.graph import Apply
 from loopjax.ir.scan import SavedSteps, Scan
-from loopjax.ir.types import fill_value
 from loopjax.lower.interpreter import rule
 from loopjax.lower.loops import associative, bounded_while, segments, while_loop
 from loopjax.lower.loops.step import Carry, Loop, Slices

@@ -57,7 +57,7 @@ def _loops(graph: Graph, depth: int, differentiated: bool, names: Names) -> Iter
             yield _report(node, op, depth, differentiated, names)
             yield from _loops(op.body, depth + 1, differentiated, _body_names(node, op, names))
         elif isinstance(op, Differentiated):
-            inner = {inside: _label(outside, names) for inside, outside in zip(op.given, node.inputs, strict=False)}
+            inner = {inside: _label(outside, names) for inside, outside in zip(op.primals, node.inputs, strict=False)}
             yield from _loops(op.region, depth, True, inner)
         else:
             for region in op.regions:

@@ -269,7 +269,7 @@ def _published(graph: Graph, path: set[Apply], group: set[Apply], inside: set[Va
     leaves it is run there, too."""
     found: dict[Variable, None] = {}
     outside = {reader for variable in inside for reader in graph.readers.get(variable, ()) if reader not in path}
-    for node in sorted(outside, key=graph.places.__getitem__):
+    for node in sorted(outside, key=graph.positions.__getitem__):
         read = node.inputs if node not in group else _parts(node).seeds
         found.update((variable, None) for variable in read if variable in inside)
     if not inside.isdisjoint(graph.outputs):

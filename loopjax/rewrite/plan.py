@@ -67,7 +67,7 @@ def _planned(graph: Graph, target: Target, derivative: Derivative, wrt: Collecti
         op: Op = node.op
         if isinstance(op, Differentiated):
             kind = within(op, derivative)
-            moving = {i for i, o in zip(op.given, node.inputs, strict=False) if o in reached}
+            moving = {i for i, o in zip(op.primals, node.inputs, strict=False) if o in reached}
             op = op.with_regions([_planned(op.region, target, kind, moving.union(op.differentiated), in_region=True)])
         elif isinstance(op, BatchedWeightGradients):
             taps = op.region.inputs[len(node.inputs) :]

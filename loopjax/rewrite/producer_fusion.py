@@ -138,7 +138,7 @@ def _term(
     others = tuple(one for one in leaves if one not in mine)
     if any(one.ndim != value.ndim for one in mine) or not all(_fits(one, value, op) for one in others):
         return None
-    return _Term(value, tuple(sorted(nodes, key=graph.places.__getitem__)), mine, others)
+    return _Term(value, tuple(sorted(nodes, key=graph.positions.__getitem__)), mine, others)
 
 
 def _fits(other: Variable, value: Variable, op: Scan) -> bool:

@@ -11,10 +11,11 @@ from typing import Any, Literal
 import jax.numpy as jnp
 from jax import lax
 
+from loopjax.ir.fill import fill_value, unwritten
 from loopjax.ir.lengths import capacity
 from loopjax.ir.monoid import Element, element
 from loopjax.ir.op import register
-from loopjax.ir.types import Shape, TensorType, fill_value, unwritten
+from loopjax.ir.types import Shape, TensorType
 
 
 def _counts(x: Any, count: Any, axis: int) -> Any:

@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from loopjax.ir.fill import fill_value
 from loopjax.ir.monoid import MONOIDS, Element, Monoid, element
 from loopjax.ir.scan import Accumulator
-from loopjax.ir.types import fill_value
 
 
 class Accumulated(NamedTuple):

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from loopjax.ir.fill import unwritten
 from loopjax.ir.op import OP_TABLE, computed
 from loopjax.ir.plan import LinearRecurrence
 from loopjax.ir.scan import BodyInputs
-from loopjax.ir.types import unwritten
 from loopjax.lower.interpreter import as_array, evaluate
 from loopjax.lower.loops import accumulate
 from loopjax.lower.loops.step import Carry, Loop, Slices, only

@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from loopjax.ir.fill import fill_value
 from loopjax.ir.plan import LoopPlan
 from loopjax.ir.scan import BodyInputs, SavedSteps, Scan, StepResult
-from loopjax.ir.types import fill_value
 from loopjax.lower.interpreter import as_array, evaluate
 from loopjax.lower.loops import accumulate
 from loopjax.lower.loops import history as histories

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.ir.types import unwritten
+from loopjax.ir.fill import unwritten
 from loopjax.lower.loops import progress
 from loopjax.lower.loops.chunks import Stacks
 from loopjax.lower.loops.step import Carry, Loop, Slices
