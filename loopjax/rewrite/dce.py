@@ -219,6 +219,6 @@ class _RegionParts:
         return outputs
 
     def _inputs(self, values: Sequence[Variable]) -> list[Variable]:
-        count, first = len(self._op.given), self._op.n_wrt
+        count, first = len(self._op.primals), self._op.n_wrt
         rest = values[first:count]
         return [*values[:first], *(rest[place] for place in self._rest), *values[count:]]
