@@ -1,4 +1,10 @@
-"""What is read of a loop's stacked outputs."""
+"""Demand analysis: the steps of a loop's stacked outputs that their readers need.
+
+XLA stores every step of a loop and then picks. The passes that ask here (``saved_steps``, ``saved_windows``,
+``dead_iterations``, ``reduction_fusion``, ``dynamic_trip_count``) store, or run, only the steps that are needed. Two
+questions have answers: the number of last rows, where the length of a stack is not known, and the exact steps, where it
+is. A reader with a symbolic index (``out[i]``) needs all of them.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +16,16 @@ from loopjax.ir.scan import Scan
 from loopjax.trace.convert import constant
 
 
-def rows_read(stack: Variable, graph: Graph, slices: bool) -> int | None:
-    """How many of a stack's last rows its readers need; ``None`` for all. ``slices`` admits ``[-k:]``."""
+def last_rows_read(stack: Variable, graph: Graph, slices: bool) -> int | None:
+    """Return the number of a stack's last rows that its readers need; ``None`` for all. ``slices`` admits ``[-k:]``."""
     if stack in graph.outputs:
         return None
-    needed = 0
-    for reader in graph.readers.get(stack, []):
-        rows = rows_of(reader, stack, slices)
-        if rows is None:
-            return None
-        needed = max(needed, rows)
-    return needed
+    needed = [last_rows(reader, stack, slices) for reader in graph.readers.get(stack, [])]
+    return None if None in needed else max((rows for rows in needed if rows is not None), default=0)
 
 
-def rows_of(reader: Apply, stack: Variable, slices: bool) -> int | None:
-    """How many of a stack's last rows one reader needs; ``None`` for all."""
+def last_rows(reader: Apply, stack: Variable, slices: bool) -> int | None:
+    """Return the number of a stack's last rows that one reader needs; ``None`` for all."""
     if not isinstance(reader.op, TableOp) or stack in reader.inputs[1:]:
         return None
     if reader.op.row == "dim":
@@ -41,8 +42,8 @@ def rows_of(reader: Apply, stack: Variable, slices: bool) -> int | None:
     return None
 
 
-def steps_of(reader: Apply, stack: Variable) -> range | None:
-    """The rows that one reader needs of a stack whose length is known, the earliest first; ``None`` for all."""
+def rows_needed(reader: Apply, stack: Variable) -> range | None:
+    """Return the rows that one reader needs of a stack of known length, in ascending order; ``None`` for all."""
     if not isinstance(reader.op, TableOp) or stack in reader.inputs[1:]:
         return None
     if is_shape(reader):
@@ -57,22 +58,28 @@ def steps_of(reader: Apply, stack: Variable) -> range | None:
     return range(rows[0], rows[-1] + 1, rows.step if len(rows) > 1 else 1)
 
 
-def reads_few(reader: Apply, stack: Variable) -> bool:
-    """Whether one reader needs no more than half of the steps of a stack whose length is known."""
-    steps = steps_of(reader, stack)
-    return steps is not None and 2 * len(steps) <= stack.type.sizes[0]
+def needs_few(reader: Apply, stack: Variable) -> bool:
+    """Return whether a reader needs at most half of the rows of a stack of known length."""
+    rows = rows_needed(reader, stack)
+    return rows is not None and 2 * len(rows) <= stack.type.sizes[0]
 
 
-def last_steps_of(reader: Apply, stack: Variable, n_steps: int) -> range | None:
-    """The steps that one reader needs, the earliest first, of a stack that has the last of ``n_steps``; ``None`` for
-    all."""
-    rows = steps_of(reader, stack)
+def steps_needed(stack: Variable, graph: Graph, n_steps: int) -> dict[Apply, range] | None:
+    """Return the steps that each reader needs of a stack of the last of ``n_steps``; ``None`` where any needs all."""
+    if stack in graph.outputs:
+        return None
     before = n_steps - stack.type.sizes[0]
-    return rows and range(rows.start + before, rows.stop + before, rows.step)
+    needed: dict[Apply, range] = {}
+    for reader in graph.readers.get(stack, []):
+        rows = rows_needed(reader, stack)
+        if rows is None:
+            return None
+        needed[reader] = rows and range(rows.start + before, rows.stop + before, rows.step)
+    return needed
 
 
-def read_again(reader: Apply, stack: Variable, rows: range) -> Variable:
-    """What ``reader`` reads, from another stack where it is in these ``rows``: as many, the earliest first."""
+def reindexed(reader: Apply, stack: Variable, rows: range) -> Variable:
+    """Return what ``reader`` reads, from another stack that holds it in these rows, in ascending order."""
     op = reader.op
     assert isinstance(op, TableOp)
     if is_shape(reader):
@@ -80,7 +87,7 @@ def read_again(reader: Apply, stack: Variable, rows: range) -> Variable:
     pattern: IndexPattern = op.arguments["pattern"]
     key, place = list(pattern.key(op.arguments["lengths"])), pattern.places[0]
     if isinstance(key[place], int):
-        # The last one is read as such, so that it alone is kept.
+        # A last row is read as -1, which later passes know to need no other.
         key[place] = -1 if rows[0] == stack.type.sizes[0] - 1 else rows[0]
     else:
         key[place] = _slice_of(rows, (key[place].step or 1) > 0)
@@ -88,7 +95,7 @@ def read_again(reader: Apply, stack: Variable, rows: range) -> Variable:
 
 
 def _slice_of(rows: range, forwards: bool) -> slice:
-    """The slice that takes these rows, in this or in the opposite order."""
+    """Return the slice of these rows, in ascending or descending order."""
     if not rows:
         return slice(0, 0)
     if forwards:
@@ -96,10 +103,10 @@ def _slice_of(rows: range, forwards: bool) -> slice:
     return slice(rows[-1], rows[0] - 1 if rows[0] else None, -rows.step)
 
 
-def may_vary(node: Apply, graph: Graph, inner: bool) -> bool:
-    """Whether a node is a loop whose length is a value that nothing but its stacked outputs has to know.
+def may_stay_dynamic(node: Apply, graph: Graph, in_loop: bool) -> bool:
+    """Return whether a node is a loop whose length is a value that only its stacked outputs have to know.
 
-    Outside of bodies a value that the host can check before the run: below zero it is an error.
+    Outside of bodies, only a value that the host can check before the run: a negative one is an error.
     """
     op = node.op
     if not isinstance(op, Scan) or op.n_steps is not None or op.sequences:
@@ -107,4 +114,4 @@ def may_vary(node: Apply, graph: Graph, inner: bool) -> bool:
     if any(output.saved.every > 1 for output in op.outputs):
         return False
     leaves = leaves_of([node.inputs[0]], stop=graph.inputs)
-    return bool(leaves.values or leaves.opaque) and (inner or not leaves.opaque)
+    return bool(leaves.values or leaves.opaque) and (in_loop or not leaves.opaque)

@@ -12,9 +12,9 @@ from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Recurrence, SavedSteps, Scan, SequenceInput
 from loopjax.ir.types import TensorType
 from loopjax.rewrite.cost_model import is_small
-from loopjax.rewrite.demand import rows_of
+from loopjax.rewrite.demand import last_rows
 from loopjax.rewrite.driver import Context, Pass
-from loopjax.rewrite.reduction_fusion import fold_of
+from loopjax.rewrite.reduction_fusion import accumulator_of
 from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, SequenceSlot, scan_builder
 
 
@@ -158,6 +158,9 @@ def _reads_few(node: Apply, op: Scan, graph: Graph) -> bool:
         if not output.saved.all or stack in graph.outputs:
             return False
         for reader in graph.readers.get(stack, []):
-            if rows_of(reader, stack, slices=not op.until) is None and fold_of(reader, stack, position) is None:
+            if (
+                last_rows(reader, stack, slices=not op.until) is None
+                and accumulator_of(reader, stack, position) is None
+            ):
                 return False
     return True

@@ -47,7 +47,12 @@ def symbolic(without: Collection[str] = ()) -> tuple[Rewrite, ...]:
         FuseProducers(),
     )
     # Loops whose length only the run knows can be lowered only where no reader needs the whole stack.
-    required = (FuseReductions(), SaveReadSteps(varying="saved_steps" in without), DynamicTripCount(), InspectLengths())
+    required = (
+        FuseReductions(),
+        SaveReadSteps(dynamic_only="saved_steps" in without),
+        DynamicTripCount(),
+        InspectLengths(),
+    )
     return (*_enabled(optional, without), *required)
 
 

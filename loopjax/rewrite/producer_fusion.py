@@ -23,7 +23,7 @@ from loopjax.ir.monoid import REDUCTIONS
 from loopjax.ir.op import TableOp
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import MapOutput, Scan
-from loopjax.rewrite.demand import may_vary, reads_few, rows_of
+from loopjax.rewrite.demand import last_rows, may_stay_dynamic, needs_few
 from loopjax.rewrite.driver import Context, Pass, replace_all
 from loopjax.rewrite.scan_builder import Capture, MapSlot, ScanBuilder, scan_builder
 
@@ -63,7 +63,7 @@ class FuseProducers(Pass):
     def _may(self, node: Apply, op: Scan, graph: Graph, context: Context) -> bool:
         if self.known:
             return bool(op.recurrences) and not (op.until or op.dynamic) and (op.n_steps or 0) > 1
-        return op.until or may_vary(node, graph, context.in_loop)
+        return op.until or may_stay_dynamic(node, graph, context.in_loop)
 
 
 class _Term(NamedTuple):
@@ -159,9 +159,9 @@ def _is_folded(reader: Apply, stack: Variable) -> bool:
 
 
 def _needs_few(reader: Apply, stack: Variable) -> bool:
-    if rows_of(reader, stack, slices=False) is not None:
+    if last_rows(reader, stack, slices=False) is not None:
         return True
-    return stack.type.shape[0] is not None and reads_few(reader, stack)
+    return stack.type.shape[0] is not None and needs_few(reader, stack)
 
 
 def _computed_inside(node: Apply, terms: list[_Term]) -> dict[Variable, Variable]:

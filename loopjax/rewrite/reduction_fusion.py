@@ -1,4 +1,20 @@
-"""Reductions over the steps of a loop are gathered in its carry."""
+"""Reduction fusion: reductions over the steps of a loop become accumulators in its carry.
+
+``out.sum(0)``, the other reductions of ``ir/monoid.py``, ``dot(w, out)`` and ``out[i]`` need no stack ``out``. XLA does
+not find that out by itself: it stores every step and then reduces. A loop of 40 steps whose output is read by two
+reductions, before and after::
+
+    %0 = scan[recurrence keeps all](h)                    %0 = scan[recurrence keeps last 0, sum of 0, max of 0](h)
+    %1 = sum[axis=0](%0)                                  return %0:1, %0:2
+    %2 = max[axis=0](%0)
+    return %1, %2
+
+An output is fused where all of its readers are such reductions or need few of its rows. Where a derivative encloses the
+loop, only reductions are fused whose gradient needs no step (``Monoid.keeps_steps``): equal extremes share a gradient,
+which only a reduction of all of them at once can see; products and ``logsumexp`` would store more a step than the stack
+does. Of a loop whose length the run decides, fusion is required: no stage then ends to learn that length, and inside of
+another loop such a loop could not be read at all.
+"""
 
 from __future__ import annotations
 
@@ -10,70 +26,85 @@ import jax.numpy as jnp
 
 from loopjax.ir.graph import Apply, Graph, Variable, dependents
 from loopjax.ir.index import IndexPattern
-from loopjax.ir.monoid import MONOIDS, REDUCTIONS, sum_dtype
+from loopjax.ir.monoid import REDUCTIONS, sum_dtype
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Accumulator, MapOutput, SavedSteps, Scan
 from loopjax.rewrite.cost_model import is_small
-from loopjax.rewrite.demand import may_vary, reads_few, rows_of
+from loopjax.rewrite.demand import last_rows, may_stay_dynamic, needs_few
 from loopjax.rewrite.driver import Context, Pass, replace_all
 from loopjax.rewrite.scan_builder import AccumulatorSlot, MapSlot, RecurrenceSlot, ScanBuilder, scan_builder
 
-LARGE = 2**25
-"""Bytes of a stack from which ``logsumexp`` is gathered. Each step takes an ``exp`` of its own then, which costs more
-than that of a whole stack in cache: measured on two cores, 1.3 times as long for 1e5 scalars or 1,000 steps of 10
-float64 values, as long for 1,000 of 1,000, and a tenth for 500 of 20,000. The other reductions gain at every size: 0.9
-of the time for 100 scalars, a half for 1e5, down to a 50th for 500 of 20,000."""
+
+class Reduction(NamedTuple):
+    """A reader of a stack and the accumulator that replaces it.
+
+    A product with a vector reduces the stack times ``weights``, a number for each step. It may read the stack
+    ``through`` a transposition.
+    """
+
+    reader: Apply
+    accumulator: Accumulator
+    weights: Variable | None = None
+    through: Apply | None = None
 
 
 @dataclass(frozen=True)
 class FuseReductions(Pass):
-    """``out.sum(0)``, other reductions over steps, ``dot(w, out)`` and ``out[i]`` without the stack ``out``.
+    """Reduction fusion for loops whose length the run decides.
 
-    XLA does not do it by itself: it stores every step and then reduces. Of a loop whose length only the run knows, no
-    stage then ends to learn it, and inside of another loop such a loop can be read at all.
-
-    Inside of bodies even loops without recurrence are folded: they could not be lowered otherwise. In reverse mode,
+    Inside of bodies even loops without recurrence are fused: they could not be lowered otherwise. In reverse mode,
     loops outside of bodies run as many steps as they are compiled for unless ``until`` stops them.
     """
 
     def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         replaced: dict[Variable, Variable] = {}
         for node in graph.applies:
-            accumulators = self._folds(node, graph, context)
-            if accumulators:
-                replaced.update(_folded(node, accumulators))
+            if isinstance(node.op, Scan) and (reductions := _of_dynamic(node, node.op, graph, context)):
+                replaced.update(_fused(node, reductions))
         return replace_all(graph, replaced)
 
-    def _folds(self, node: Apply, graph: Graph, context: Context) -> list[Found]:
-        """The readers of a loop's outputs that can be folded, where all readers of the output can, or need last rows
-        alone."""
-        op = node.op
-        if not isinstance(op, Scan):
-            return []
-        varies = (context.in_loop or not context.reversed) and may_vary(node, graph, context.in_loop)
-        if not (op.until or varies) or not (op.until or op.recurrences or context.in_loop):
-            return []
-        found: list[Found] = []
-        for position, stack in _stacks(node, op, graph):
-            readers = graph.readers.get(stack, [])
-            accumulators = [Found(reader, fold) for reader in readers if (fold := fold_of(reader, stack, position))]
-            if context.reversed and any(one.fold.kind != "at" and one.fold.some for one in accumulators):
-                # Equal extremes share a gradient, and only a reduction of all of them at once can see how many.
-                continue
-            rest = [reader for reader in readers if reader not in [one.reader for one in accumulators]]
-            if accumulators and all(rows_of(reader, stack, slices=False) is not None for reader in rest):
-                found.extend(accumulators)
-        return found
+
+def _of_dynamic(node: Apply, op: Scan, graph: Graph, context: Context) -> list[Reduction]:
+    """Return the readers of a loop's outputs to fuse."""
+    is_dynamic = (context.in_loop or not context.reversed) and may_stay_dynamic(node, graph, context.in_loop)
+    if not op.until and not (is_dynamic and (op.recurrences or context.in_loop)):
+        return []
+    found: list[Reduction] = []
+    for position, stack in _stacks(node, op, graph):
+        readers = {reader: accumulator_of(reader, stack, position) for reader in graph.readers.get(stack, [])}
+        reductions = [Reduction(reader, one) for reader, one in readers.items() if one is not None]
+        if context.reversed and any(one.monoid is not None and one.some for one in readers.values() if one is not None):
+            continue
+        rest = [reader for reader, one in readers.items() if one is None]
+        if all(last_rows(reader, stack, slices=False) is not None for reader in rest):
+            found.extend(reductions)
+    return found
 
 
 @dataclass(frozen=True)
 class FuseSizedReductions(Pass):
-    """The same of loops whose length is known, where it saves memory and time.
+    """Reduction fusion for loops of known length, where it saves memory and time.
 
-    A loop whose steps need no other stays a ``vmap``, whose reduction XLA fuses with it; but for a few steps of
-    scalars, on a CPU. Under a derivative, sums alone cost nothing.
+    A loop whose steps need no other stays a ``vmap``, whose reduction XLA fuses with it, except for a few steps of
+    scalars on a CPU.
+
+    Attributes
+    ----------
+    least_logsumexp_bytes
+        Bytes of a stack from which ``logsumexp`` is fused. Each step then takes an ``exp`` of its own, which costs more
+        than that of a whole stack in cache: measured on two cores, 1.3 times as long for 1e5 scalars or 1,000 steps of
+        10 float64 values, as long for 1,000 of 1,000, and a tenth for 500 of 20,000. The other reductions gain at every
+        size: 0.9 of the time for 100 scalars, a half for 1e5, down to a 50th for 500 of 20,000.
+    most_scalar_steps
+        Steps up to which scalars that no step hands on are reduced step by step. XLA on CPU compiles such a loop into
+        one function, which runs on the thread that calls it; for all steps at once, a second function is called, on
+        another thread. Measured on two cores for 100, 1,000, 10,000 and 100,000 steps, times as fast: powers 1.3, 7,
+        1.4, 0.9; products 1.0, 9, 1.9, 0.5; tanh 1.0, 5, 1.3, 0.5.
     """
+
+    least_logsumexp_bytes: int = 2**25
+    most_scalar_steps: int = 10_000
 
     def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         while replaced := self._replaced(graph, context):
@@ -81,73 +112,62 @@ class FuseSizedReductions(Pass):
         return graph
 
     def _replaced(self, graph: Graph, context: Context) -> dict[Variable, Variable]:
-        """What stands for readers that are folded. Of loops that take in weights one alone, since it then needs what
-        computes those, and another loop might need this one for that."""
+        """Return what replaces readers that are fused.
+
+        Only one loop at a time takes in weights: it then depends on what computes them, and another loop's weights
+        might be computed from this one.
+        """
         found: dict[Variable, Variable] = {}
-        weighted = False
+        has_weights = False
         for node in graph.applies:
-            accumulators = self._folds(node, graph, context)
-            takes = any(one.weights is not None for one in accumulators)
-            if accumulators and not (takes and weighted):
-                found.update(_folded(node, accumulators))
-                weighted |= takes
+            if not isinstance(node.op, Scan) or not self._is_candidate(node.op, context):
+                continue
+            reductions = self._reductions(node, node.op, graph, context)
+            takes_weights = any(one.weights is not None for one in reductions)
+            if reductions and not (takes_weights and has_weights):
+                found.update(_fused(node, reductions))
+                has_weights |= takes_weights
         return found
 
-    def _folds(self, node: Apply, graph: Graph, context: Context) -> list[Found]:
-        op = node.op
-        if not isinstance(op, Scan) or op.until or op.dynamic or (op.n_steps or 0) < 2:
-            return []
-        if not op.recurrences and not self._is_short(op, context):
-            return []
-        found: list[Found] = []
+    def _is_candidate(self, op: Scan, context: Context) -> bool:
+        if op.until or op.dynamic or (op.n_steps or 0) < 2:
+            return False
+        scalars = all(variable.ndim == 0 for variable in (*op.body.inputs, *op.body.outputs))
+        is_short = scalars and is_small(op) and (op.n_steps or 0) <= self.most_scalar_steps
+        return bool(op.recurrences) or (is_short and self.target.on_cpu and not context.differentiated)
+
+    def _reductions(self, node: Apply, op: Scan, graph: Graph, context: Context) -> list[Reduction]:
+        found: list[Reduction] = []
         after: set[Variable] | None = None
         for position, stack in _stacks(node, op, graph):
             readers = graph.readers.get(stack, [])
-            accumulators = [one for reader in readers for one in _found(reader, stack, position, graph)]
-            if any(one.weights is not None for one in accumulators):
+            reductions = [one for reader in readers for one in _reductions_by(reader, stack, position, graph)]
+            if any(one.weights is not None for one in reductions):
                 after = dependents(graph.applies, node.outputs) if after is None else after
-                # Of a loop that is truncated, no gradient flows to weights of early steps, which are sequences then.
-                may = set() if op.truncate_gradient >= 0 else {one.weights for one in accumulators}.difference(after)
-                accumulators = [one for one in accumulators if one.weights is None or one.weights in may]
-            accumulators = [one for one in accumulators if one.fold.kind != "logsumexp" or stack.type.bytes >= LARGE]
-            if context.differentiated and any(MONOIDS[one.fold.kind].keeps_steps for one in accumulators):
+                # Weights become a sequence: a truncated loop would pass no gradient to those of early steps.
+                is_truncated = op.truncate_gradient >= 0
+                reductions = [
+                    one for one in reductions if one.weights is None or not (is_truncated or one.weights in after)
+                ]
+            if stack.type.bytes < self.least_logsumexp_bytes:
+                reductions = [one for one in reductions if one.accumulator.kind != "logsumexp"]
+            monoids = [one.accumulator.monoid for one in reductions]
+            if context.differentiated and any(monoid is not None and monoid.keeps_steps for monoid in monoids):
                 continue
-            done = {one.through or one.reader for one in accumulators}
-            if accumulators and all(reads_few(reader, stack) for reader in readers if reader not in done):
-                found.extend(accumulators)
+            fused = {one.through or one.reader for one in reductions}
+            if all(needs_few(reader, stack) for reader in readers if reader not in fused):
+                found.extend(reductions)
         return found
-
-    def _is_short(self, op: Scan, context: Context) -> bool:
-        """Whether a loop without recurrence is faster step by step: see ``SHORT``."""
-        scalars = all(variable.ndim == 0 for variable in (*op.body.inputs, *op.body.outputs))
-        here = self.target.on_cpu and not context.differentiated
-        return here and scalars and is_small(op) and (op.n_steps or 0) <= SHORT
-
-
-SHORT = 10_000
-"""Steps up to which scalars are summed by a loop that XLA on CPU compiles into one function, which runs on the thread
-that calls it; of all at once, a second function is called, on another thread. Measured on two cores for 100, 1,000,
-10,000 and 100,000 steps, times as fast: powers 1.3, 7, 1.4, 0.9; products 1.0, 9, 1.9, 0.5; tanh 1.0, 5, 1.3, 0.5."""
-
-
-class Found(NamedTuple):
-    """A reader of a stack and its fold: of the stack, or of its steps times those of the vector ``weights``, where the
-    reader is a product. It may read the stack ``through`` a transposition."""
-
-    reader: Apply
-    fold: Accumulator
-    weights: Variable | None = None
-    through: Apply | None = None
 
 
 def _stacks(node: Apply, op: Scan, graph: Graph) -> list[tuple[int, Variable]]:
-    """The outputs of which all steps are kept, and that nothing outside of the graph reads, with their positions."""
+    """Return the whole stacks that the graph does not return, with their positions among the outputs."""
     pairs = enumerate(zip(op.outputs, node.outputs, strict=False))
     return [(p, stack) for p, (output, stack) in pairs if output.saved.all and stack not in graph.outputs]
 
 
-def fold_of(reader: Apply, stack: Variable, position: int) -> Accumulator | None:
-    """How a reader of a stack is folded, if it can be by itself."""
+def accumulator_of(reader: Apply, stack: Variable, position: int) -> Accumulator | None:
+    """Return the accumulator that replaces a reader of a stack, output number ``position`` of its loop."""
     op = reader.op
     if not isinstance(op, TableOp) or stack in reader.inputs[1:]:
         return None
@@ -158,120 +178,105 @@ def fold_of(reader: Apply, stack: Variable, position: int) -> Accumulator | None
         return None
     monoid, axis = REDUCTIONS[op.row], op.arguments["axis"]
     if monoid.name in ("argmax", "argmin"):
-        alone = axis == 0 or (axis is None and stack.ndim == 1)
-        return (
-            Accumulator(position, monoid.name, "int64", some=True) if alone and not _is_complex(stack.dtype) else None
-        )
+        over_steps = axis == 0 or (axis is None and stack.ndim == 1)
+        if not over_steps or jnp.issubdtype(stack.dtype, jnp.complexfloating):
+            return None
+        return Accumulator(position, monoid.name, "int64", some=True)
     dtype = op.arguments["dtype"]
-    if 0 not in axis or (op.row in ("mean", "logsumexp") and not _is_real(dtype)):
+    if 0 not in axis or (op.row in ("mean", "logsumexp") and not jnp.issubdtype(dtype, jnp.floating)):
         return None
     return Accumulator(position, monoid.name, sum_dtype(dtype), some=monoid.needs_elements)
 
 
-def _is_real(dtype: str) -> bool:
-    return bool(jnp.issubdtype(dtype, jnp.floating))
-
-
-def _is_complex(dtype: str) -> bool:
-    return bool(jnp.issubdtype(dtype, jnp.complexfloating))
-
-
 def _step(op: TableOp) -> int | None:
-    """For ``out[i, ...]`` with a number ``i`` from 0 up and nothing symbolic else, that number."""
+    """Return ``i`` of ``out[i, ...]`` where it is a number, not negative, and no other index is symbolic."""
     pattern: IndexPattern = op.arguments["pattern"]
     step, static = pattern.entries[0], not pattern.array_axes and None not in op.arguments["lengths"]
     return step if isinstance(step, int) and step >= 0 and static else None
 
 
-def _found(reader: Apply, stack: Variable, position: int, graph: Graph) -> list[Found]:
-    """A reader as a reduction or a product with a vector over steps, directly or of the transposed stack; empty where
-    it is none."""
-    fold = fold_of(reader, stack, position)
-    if fold is not None:
-        return [] if fold.kind == "at" else [Found(reader, fold)]
-    if _is_transposition(reader):
-        flipped = reader.outputs[0]
-        products = [_product(one, flipped, 1, position) for one in graph.readers.get(flipped, [])]
-        if flipped in graph.outputs or None in products:
-            return []
-        return [one._replace(through=reader) for one in products if one is not None]
-    product = _product(reader, stack, 0, position)
-    return [] if product is None else [product]
+def _reductions_by(reader: Apply, stack: Variable, position: int, graph: Graph) -> list[Reduction]:
+    """Return a reader as a reduction or a product with a vector over steps, directly or of the transposed stack."""
+    accumulator = accumulator_of(reader, stack, position)
+    if accumulator is not None:
+        return [] if accumulator.kind == "at" else [Reduction(reader, accumulator)]
+    if not _is_transposition(reader):
+        product = _product(reader, stack, 0, position)
+        return [] if product is None else [product]
+    flipped = reader.outputs[0]
+    products = [_product(each, flipped, 1, position) for each in graph.readers.get(flipped, [])]
+    if flipped in graph.outputs or None in products:
+        return []
+    return [product._replace(through=reader) for product in products if product is not None]
 
 
 def _is_transposition(node: Apply) -> bool:
-    return (
-        isinstance(node.op, TableOp)
-        and node.inputs[0].ndim == 2
-        and (node.op.row == "transpose" or (node.op.row == "dimshuffle" and node.op.arguments["pattern"] == (1, 0)))
-    )
+    op = node.op
+    if not isinstance(op, TableOp) or node.inputs[0].ndim != 2:
+        return False
+    return op.row == "transpose" or (op.row == "dimshuffle" and op.arguments["pattern"] == (1, 0))
 
 
-def _product(reader: Apply, array: Variable, axis: int, position: int) -> Found | None:
-    """A reader that multiplies ``array``, whose ``axis`` is that of steps, with a vector over it."""
+def _product(reader: Apply, array: Variable, axis: int, position: int) -> Reduction | None:
+    """Return a reader that contracts ``axis``, that of the steps, of ``array`` with a vector."""
     op = reader.op
-    if not isinstance(op, TableOp) or not op.has("contraction"):
+    if not isinstance(op, TableOp) or not op.has("contraction") or reader.inputs.count(array) != 1:
         return None
-    if reader.inputs.count(array) != 1:
-        return None
-    place = reader.inputs.index(array)
-    weights = reader.inputs[1 - place]
+    operand = reader.inputs.index(array)
+    weights = reader.inputs[1 - operand]
     if weights.ndim != 1:
         return None
     if op.row == "tensordot":
-        sums = op.arguments["left" if place == 0 else "right"] == (axis,)
-    elif place == 0:
-        sums = axis == array.ndim - 1
+        is_contracted = op.arguments["left" if operand == 0 else "right"] == (axis,)
+    elif operand == 0:
+        is_contracted = axis == array.ndim - 1
     else:
-        sums = array.ndim <= 2 and axis == max(array.ndim - 2, 0)
-    dtype = reader.outputs[0].dtype
-    return Found(reader, Accumulator(position, "sum", sum_dtype(dtype)), weights) if sums else None
+        is_contracted = array.ndim <= 2 and axis == max(array.ndim - 2, 0)
+    accumulator = Accumulator(position, "sum", sum_dtype(reader.outputs[0].dtype))
+    return Reduction(reader, accumulator, weights) if is_contracted else None
 
 
-def _folded(node: Apply, accumulators: list[Found]) -> Mapping[Variable, Variable]:
-    """What stands for a loop's outputs, and for the readers that are folded."""
+def _fused(node: Apply, reductions: list[Reduction]) -> Mapping[Variable, Variable]:
+    """Return what replaces a loop's outputs and the readers that are fused."""
     loop = scan_builder(node)
     outputs = loop.outputs
-    totals: list[tuple[Found, Variable]] = []
-    for one in accumulators:
-        of = outputs[one.fold.output]
+    totals: list[Variable] = []
+    names: dict[int, dict[str, None]] = {}
+    for one in reductions:
+        spec = one.accumulator
+        output = outputs[spec.output]
+        names.setdefault(spec.output, {})[f"step {spec.step}" if spec.kind == "at" else one.reader.op.name] = None
         if one.weights is not None:
-            of = _weighted(loop, of, one.weights, one.fold.dtype)
-        total = Variable(of.value.type.with_dtype(one.fold.dtype))
-        loop.accumulators.append(AccumulatorSlot(one.fold, of, total))
-        totals.append((one, total))
-    for position, output in enumerate(outputs):
-        kinds = [_kind(one) for one in accumulators if one.fold.output == position]
-        if kinds:
-            loop.notes.append(f"{', '.join(dict.fromkeys(kinds))} of {output.spec.name} in the carry, not from a stack")
+            output = _weighted(loop, output, one.weights, spec.dtype)
+        totals.append(Variable(output.value.type.with_dtype(spec.dtype)))
+        loop.accumulators.append(AccumulatorSlot(spec, output, totals[-1]))
+    for position in sorted(names):
+        loop.notes.append(
+            f"{', '.join(names[position])} of {outputs[position].spec.name} in the carry, not from a stack"
+        )
     scan = loop.build()
     replaced = loop.replacements(scan)
-    for one, total in totals:
-        replaced[one.reader.outputs[0]] = _read(one, replaced.pop(total), scan)
+    for one, total in zip(reductions, totals, strict=True):
+        replaced[one.reader.outputs[0]] = _result(one, replaced.pop(total), scan)
     return replaced
 
 
-def _kind(one: Found) -> str:
-    assert isinstance(one.reader.op, TableOp)
-    return f"step {one.fold.step}" if one.fold.kind == "at" else one.reader.op.row
-
-
-def _weighted(loop: ScanBuilder, of: RecurrenceSlot | MapSlot, weights: Variable, dtype: str) -> MapSlot:
-    """One more value of each step: that of an output times that of a vector."""
+def _weighted(loop: ScanBuilder, output: RecurrenceSlot | MapSlot, weights: Variable, dtype: str) -> MapSlot:
+    """Add one more output to the loop: an output times the step's weight."""
     row = loop.row_of(weights, "weights")
-    value = ops.mul(ops.cast(row, dtype), ops.cast(of.value, dtype))
-    weighted = MapSlot(MapOutput(SavedSteps(last=0), f"weighted {of.spec.name}"), value)
+    value = ops.mul(ops.cast(row, dtype), ops.cast(output.value, dtype))
+    weighted = MapSlot(MapOutput(SavedSteps(last=0), f"weighted {output.spec.name}"), value)
     loop.maps.append(weighted)
     return weighted
 
 
-def _read(one: Found, value: Variable, scan: Apply) -> Variable:
-    """What stands for a folded reader."""
-    op, reader = scan.op, one.reader
+def _result(reduction: Reduction, value: Variable, scan: Apply) -> Variable:
+    """Return what replaces a fused reader, computed from the accumulator's ``value``."""
+    op, reader = scan.op, reduction.reader
     assert isinstance(op, Scan)
     assert isinstance(reader.op, TableOp)
     arguments, dtype = reader.op.arguments, reader.outputs[0].dtype
-    if one.weights is not None:
+    if reduction.weights is not None:
         return value.astype(dtype)
     if reader.op.row == "index":
         pattern = IndexPattern(arguments["pattern"].entries[1:])

@@ -1,74 +1,72 @@
-"""Only the steps that someone reads are kept."""
+"""Saved steps: of a stack that is read only at its end, only its last rows are stacked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from loopjax.ir.graph import Apply, Graph, Variable, copy_node
+from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.public_ops import ops
-from loopjax.ir.scan import MapOutput, Recurrence, SavedSteps, Scan
-from loopjax.rewrite.demand import may_vary, rows_of, rows_read
+from loopjax.ir.scan import SavedSteps, Scan
+from loopjax.rewrite.demand import last_rows, last_rows_read, may_stay_dynamic
 from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.scan_builder import scan_builder
 from loopjax.trace.convert import constant
 
 
 @dataclass(frozen=True)
 class SaveReadSteps(Pass):
-    """``out[-1]``, ``out[-k]`` and ``out[-k:]`` keep so many last rows; ``out.shape[0]`` keeps none.
+    """``out[-1]``, ``out[-k]`` and ``out[-k:]`` save as many last rows; ``out.shape[0]`` saves none.
 
-    XLA does not do this by itself: it stores every step and then picks. ``varying`` leaves out the loops whose length
-    is known or that of a stage: the others could not always be lowered with their stacks.
+    XLA does not do this by itself: it stores every step and then picks. With ``dynamic_only``, only loops are changed
+    whose length the run decides: those could not always be lowered with their stacks.
     """
 
-    varying: bool = False
+    dynamic_only: bool = False
 
     def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
-        kept: dict[Apply, Scan] = {}
-        for node in graph.applies:
-            if isinstance(node.op, Scan) and not (self.varying and not _varies(node, node.op, graph, context.in_loop)):
-                kept[node] = _trimmed(node, node.op, graph)
-        if not kept:
+        def is_candidate(node: Apply) -> bool:
+            if not isinstance(node.op, Scan):
+                return False
+            return not self.dynamic_only or node.op.until or may_stay_dynamic(node, graph, context.in_loop)
+
+        candidates = {node for node in graph.applies if is_candidate(node)}
+        if not candidates:
             return graph
 
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-            if node in kept:
-                return copy_node(node, inputs, kept[node]).outputs
+            if node in candidates:
+                return _trimmed(node, inputs, graph)
             length = _length_read(node, inputs)
             return None if length is None else (length,)
 
         return graph.rebuilt(transform=transform)
 
 
-def _varies(node: Apply, op: Scan, graph: Graph, inner: bool) -> bool:
-    return op.until or may_vary(node, graph, inner)
-
-
-def _trimmed(node: Apply, op: Scan, graph: Graph) -> Scan:
-    """The scan with the rows that nobody reads dropped."""
-    kept: list[Recurrence | MapOutput] = []
-    for output, stack in zip(op.outputs, node.outputs, strict=False):
-        last = rows_read(stack, graph, slices=not op.until) if output.saved.all else None
-        if output.saved.every > 1 and _last_alone(stack, graph):
+def _trimmed(node: Apply, inputs: tuple[Variable, ...], graph: Graph) -> Sequence[Variable]:
+    """Return the outputs of the loop that stacks only the last rows that are read."""
+    loop = scan_builder(node, inputs)
+    for output in loop.outputs:
+        stack, saved, last = output.stack, output.spec.saved, None
+        assert stack is not None
+        if saved.all:
+            last = last_rows_read(stack, graph, slices=not loop.op.until)
+        elif saved.every > 1 and _is_last_only(stack, graph):
             last = 1
-        kept.append(output if last is None else replace(output, saved=SavedSteps(last=last)))
-    count = len(op.recurrences)
-    return replace(
-        op,
-        recurrences=tuple(one for one in kept[:count] if isinstance(one, Recurrence)),
-        maps=tuple(one for one in kept[count:] if isinstance(one, MapOutput)),
-    )
+        if last is not None:
+            output.spec = replace(output.spec, saved=SavedSteps(last=last))
+    return loop.closed(node)
 
 
-def _last_alone(stack: Variable, graph: Graph) -> bool:
-    """Whether all that is read of every n-th step is the last one, as ``[-1]``."""
+def _is_last_only(stack: Variable, graph: Graph) -> bool:
+    """Return whether every reader of a stack of each n-th step reads ``[-1]``."""
     readers = graph.readers.get(stack, [])
-    return stack not in graph.outputs and bool(readers) and all(rows_of(r, stack, slices=False) == 1 for r in readers)
+    return stack not in graph.outputs and bool(readers) and all(last_rows(r, stack, slices=False) == 1 for r in readers)
 
 
 def _length_read(node: Apply, inputs: tuple[Variable, ...]) -> Variable | None:
-    """For ``shape[0]`` of a scan's output, the number of steps: the loop need not run, but it must be able to."""
+    """Return the number of steps for ``shape[0]`` of a scan's output: the loop need not run, but it must be able to."""
     if not isinstance(node.op, TableOp) or node.op.row != "dim" or node.op.arguments["axis"] != 0:
         return None
     owner = inputs[0].owner

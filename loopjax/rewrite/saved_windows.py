@@ -1,4 +1,16 @@
-"""Of a stack read in windows or at every n-th step, those steps alone are kept."""
+"""Partial materialization: only the steps that slices and strides read are stacked.
+
+``out[i]``, ``out[a:b]``, ``out[burn::thin]`` and several such need some steps of a loop whose length is known. XLA does
+not find that out by itself: it stores every step and then picks. The reads of each output are merged into disjoint
+windows of steps; lowering then runs several loops, one after the other, of which only some stack their steps, so that
+derivatives stay as they are. Of a loop of 100 steps that is read as ``out[5:8]`` and ``out[-1]``::
+
+    scan[keeps all]                      ->  scan[keeps 5:8 and 99:100]
+    index[5:8](stack), index[-1](stack)  ->  index[0:3](stack), index[-1](stack)
+
+The stack stays whole where most steps are read, where little would be left out, and where a reader needs all of it.
+Every end of a window splits the loop once more, and each piece is compiled: outputs that save most come first.
+"""
 
 from __future__ import annotations
 
@@ -8,129 +20,138 @@ from dataclasses import dataclass, replace
 
 from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.scan import SavedSteps, Scan
-from loopjax.rewrite.demand import last_steps_of, read_again
+from loopjax.rewrite.demand import reindexed, steps_needed
 from loopjax.rewrite.driver import Context, Pass, replace_all
 from loopjax.rewrite.scan_builder import scan_builder
 
 LAST = 4
 """Last steps that plain carries hold."""
 
-LOOPS = 5
+MOST_LOOPS = 5
 """Loops that one becomes, at most: each is compiled by itself."""
 
-LEAST_BYTES = 2**16
-"""What must be left out. Measured on two cores: ``out[n // 2]`` takes 0.95 of the time for 100 scalars, 0.86 for 1e4, a
-half for 1,000 steps of 10 float64 values and less than a 20th for 300 of 20,000; the last tenth 1.04, 0.3, 0.05 and
-0.09. Below, there is nothing to gain but for the compiler, to which each loop is one more."""
+Windows = tuple[range, ...]
+"""Disjoint ranges of steps, in order."""
 
-ROW_BYTES = 64
-"""A step of which every n-th alone is kept: less takes longer in loops within a loop. Every 10th of 1e4 scalars took
-1.4 times as long as all, of 1,000 steps of 10 values 0.65, of 300 of 20,000 0.06 to 0.2."""
+Reads = Mapping[Apply, range]
+"""The steps that each reader of a stack needs."""
 
 
 @dataclass(frozen=True)
 class SaveReadWindows(Pass):
-    """``out[i]``, ``out[a:b]``, ``out[burn::thin]`` and several such keep the steps that they read.
+    """Saves the steps of a loop's outputs that are read.
 
-    Of loops whose length is known. XLA does not do it by itself: it stores every step and then picks. The loop becomes
-    several, one after the other, of which some stack their steps; so it has the derivatives that it had. Where most
-    steps are read, or little would be left out, the stack stays whole.
+    Attributes
+    ----------
+    least_bytes
+        Bytes that must be left out. Measured on two cores: ``out[n // 2]`` takes 0.95 of the time for 100 scalars, 0.86
+        for 1e4, a half for 1,000 steps of 10 float64 values and less than a 20th for 300 of 20,000; the last tenth
+        1.04, 0.3, 0.05 and 0.09. Below, there is nothing to gain, and for the compiler each loop is one more.
+    stride_bytes
+        Bytes of a step from which a stride is saved as such: less takes longer in loops within a loop. Every 10th of
+        1e4 scalars took 1.4 times as long as all, of 1,000 steps of 10 values 0.65, of 300 of 20,000 0.06 to 0.2.
     """
+
+    least_bytes: int = 2**16
+    stride_bytes: int = 64
 
     def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         replaced: dict[Variable, Variable] = {}
         for node in graph.applies:
-            if isinstance(node.op, Scan) and _may_be_cut(node.op):
-                replaced.update(_cut(node, node.op, graph))
+            if isinstance(node.op, Scan) and _is_plain(node.op):
+                replaced.update(self._cut(node, node.op, graph))
         return replace_all(graph, replaced)
 
+    def _cut(self, node: Apply, op: Scan, graph: Graph) -> Mapping[Variable, Variable]:
+        """Return what replaces the loop's outputs and their readers."""
+        assert op.n_steps is not None
+        reads = _reads(node, op, graph)
+        windows = self._few_loops(self._windows(reads, op.n_steps), op)
+        if not windows:
+            return {}
+        loop = scan_builder(node)
+        for output in loop.outputs:
+            if output.stack in windows:
+                saved = _saved(windows[output.stack], op.n_steps)
+                output.spec = replace(output.spec, saved=saved)
+                loop.notes.append(f"of {output.spec.name} {saved} of {op.n_steps} steps kept, the others are not read")
+        replaced = loop.replacements(loop.build())
+        for stack, kept in windows.items():
+            for reader, steps in reads[stack].items():
+                replaced[reader.outputs[0]] = reindexed(reader, replaced[stack], _rows(steps, kept))
+        return replaced
 
-def _may_be_cut(op: Scan) -> bool:
+    def _windows(self, reads: Mapping[Variable, Reads], n_steps: int) -> dict[Variable, Windows]:
+        """Return the windows of each stack that is worth it."""
+        found: dict[Variable, Windows] = {}
+        for stack, needed in reads.items():
+            windows = _merged([steps for steps in needed.values() if steps])
+            if stack.type.row().bytes < self.stride_bytes:
+                windows = _without_strides(windows)
+            if self._is_profitable(stack, windows, n_steps):
+                found[stack] = windows
+        return found
+
+    def _is_profitable(self, stack: Variable, windows: Windows, n_steps: int) -> bool:
+        rows = sum(len(window) for window in windows)
+        return 2 * rows <= n_steps and (n_steps - rows) * stack.type.row().bytes >= self.least_bytes
+
+    def _few_loops(self, found: Mapping[Variable, Windows], op: Scan) -> dict[Variable, Windows]:
+        """Choose the outputs whose windows make no more than ``MOST_LOOPS`` loops, largest first.
+
+        Steps between those of a stride would run in loops of their own, so strides are saved only where the loop
+        computes nothing else.
+        """
+        assert op.n_steps is not None
+        ends = {0, op.n_steps}
+        chosen: dict[Variable, Windows] = {}
+        is_only = len(found) == len(op.outputs) == 1 and op.truncate_gradient <= 0
+        for stack in sorted(found, key=lambda stack: -math.prod(stack.type.sizes)):
+            windows = found[stack] if is_only else _without_strides(found[stack])
+            if not self._is_profitable(stack, windows, op.n_steps):
+                continue
+            more = ends.union(*map(_ends, windows))
+            if _saved(windows, op.n_steps).last is None:
+                if len(more) - 1 > MOST_LOOPS:
+                    continue
+                ends = more
+            chosen[stack] = windows
+        return chosen
+
+
+def _is_plain(op: Scan) -> bool:
     plain = not (op.until or op.dynamic or op.progress or op.checkpoint)
     return plain and (op.n_steps or 0) > 1 and all(output.saved.every == 1 for output in op.outputs)
 
 
-def _cut(node: Apply, op: Scan, graph: Graph) -> Mapping[Variable, Variable]:
-    """What stands for the loop's outputs and for their readers."""
+def _reads(node: Apply, op: Scan, graph: Graph) -> dict[Variable, Reads]:
+    """Return what is read of each stack of which not all steps are; a few last steps are in the carry already."""
     assert op.n_steps is not None
-    kept = _kept(node, op, graph)
-    if not kept:
-        return {}
-    loop = scan_builder(node)
-    for output in loop.outputs:
-        if output.stack in kept:
-            saved = _saved(kept[output.stack], op.n_steps)
-            output.spec = replace(output.spec, saved=saved)
-            loop.notes.append(f"of {output.spec.name} {saved} of {op.n_steps} steps kept, the others are not read")
-    scan = loop.build()
-    replaced = loop.replacements(scan)
-    for stack, windows in kept.items():
-        for reader in graph.readers.get(stack, []):
-            steps = last_steps_of(reader, stack, op.n_steps)
-            assert steps is not None
-            replaced[reader.outputs[0]] = read_again(reader, replaced[stack], _rows(steps, windows))
-    return replaced
+    found: dict[Variable, Reads] = {}
+    for output, stack in zip(op.outputs, node.outputs, strict=False):
+        in_carry = output.saved.last is not None and output.saved.last <= LAST
+        reads = None if in_carry else steps_needed(stack, graph, op.n_steps)
+        if reads is not None:
+            found[stack] = reads
+    return found
 
 
-def _saved(windows: tuple[range, ...], n_steps: int) -> SavedSteps:
+def _saved(windows: Windows, n_steps: int) -> SavedSteps:
     if len(windows) == 1 and windows[0].step == 1 and windows[0].stop == n_steps and len(windows[0]) <= LAST:
         return SavedSteps(last=len(windows[0]))
     return SavedSteps(steps=windows) if windows else SavedSteps(last=0)
-
-
-def _kept(node: Apply, op: Scan, graph: Graph) -> dict[Variable, tuple[range, ...]]:
-    """The outputs of which windows are kept, the largest first, as far as there are not too many loops."""
-    assert op.n_steps is not None
-    pairs = [pair for pair in zip(op.outputs, node.outputs, strict=False) if pair[1] not in graph.outputs]
-    found: dict[Variable, tuple[range, ...]] = {}
-    for output, stack in pairs:
-        if output.saved.last is not None and output.saved.last <= LAST:
-            continue
-        reads = [last_steps_of(reader, stack, op.n_steps) for reader in graph.readers.get(stack, [])]
-        if None in reads:
-            continue
-        windows = _windows([steps for steps in reads if steps])
-        if stack.type.row().bytes < ROW_BYTES:
-            windows = tuple(range(window.start, window.stop) for window in windows)
-        if _pays(stack, windows, op.n_steps):
-            found[stack] = windows
-    whole = len(found) < len(op.outputs) or op.truncate_gradient > 0
-    return _few_loops(found, op.n_steps, whole)
-
-
-def _pays(stack: Variable, windows: tuple[range, ...], n_steps: int) -> bool:
-    rows = sum(len(window) for window in windows)
-    return 2 * rows <= n_steps and (n_steps - rows) * stack.type.row().bytes >= LEAST_BYTES
-
-
-def _few_loops(
-    found: Mapping[Variable, tuple[range, ...]], n_steps: int, whole: bool
-) -> dict[Variable, tuple[range, ...]]:
-    """The windows of as many outputs, those that save most first, as make no more than ``LOOPS`` loops. ``whole``:
-    there are others beside, so that a window has all of its steps."""
-    ends = {0, n_steps}
-    chosen: dict[Variable, tuple[range, ...]] = {}
-    alone = len(found) == 1 and not whole
-    for stack, given in sorted(found.items(), key=lambda pair: -math.prod(pair[0].type.sizes)):
-        windows = given if alone else tuple(range(window.start, window.stop) for window in given)
-        if not _pays(stack, windows, n_steps):
-            continue
-        more = ends.union(*(_ends(window) for window in windows)) if windows else ends
-        if _saved(windows, n_steps).last is None:
-            if len(more) - 1 > LOOPS:
-                continue
-            ends = more
-        chosen[stack] = windows
-    return chosen
 
 
 def _ends(window: range) -> set[int]:
     return {window.start, window.stop} if window.step == 1 else {window.start, window.start + 1, window.stop}
 
 
-def _windows(reads: Sequence[range]) -> tuple[range, ...]:
-    """Windows in order, apart from each other, that hold all of these; one that is read at every n-th step is so only
-    alone."""
+def _without_strides(windows: Windows) -> Windows:
+    return tuple(range(window.start, window.stop) for window in windows)
+
+
+def _merged(reads: Sequence[range]) -> Windows:
+    """Merge overlapping reads; a stride is kept only where it is the only read."""
     if len(set(reads)) == 1:
         return (reads[0],)
     windows: list[range] = []
@@ -142,13 +163,13 @@ def _windows(reads: Sequence[range]) -> tuple[range, ...]:
     return tuple(windows)
 
 
-def _rows(steps: range, windows: tuple[range, ...]) -> range:
-    """Where steps are in the rows that the windows have."""
+def _rows(steps: range, windows: Windows) -> range:
+    """Return the rows of steps in a stack of these windows."""
     before = 0
     for window in windows:
         if steps and steps[0] in window:
             first = before + window.index(steps[0])
-            step = max(steps.step // window.step, 1)
-            return range(first, first + (len(steps) - 1) * step + 1, step)
+            stride = max(steps.step // window.step, 1)
+            return range(first, first + (len(steps) - 1) * stride + 1, stride)
         before += len(window)
     return range(0)

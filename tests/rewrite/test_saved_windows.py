@@ -8,15 +8,16 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.ir.printing import graph_text
-from loopjax.rewrite import saved_windows
+from loopjax.rewrite.saved_windows import SaveReadWindows
+from tests.configured import configured
 from tests.rewrite.decaying import NONE, T, decay, keeps, loop, planned, stacked, temporaries, values
 
 
 @pytest.fixture
-def always(monkeypatch):
+def always():
     """Windows pay at every size."""
-    monkeypatch.setattr(saved_windows, "LEAST_BYTES", 0)
-    monkeypatch.setattr(saved_windows, "ROW_BYTES", 0)
+    with configured(SaveReadWindows(least_bytes=0, stride_bytes=0)):
+        yield
 
 
 READS = [
