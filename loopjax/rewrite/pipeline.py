@@ -77,7 +77,7 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         *checks,
         # Demand of a stack is seen before anything stands between the loop and its readers.
         EliminateDeadIterations(),
-        FuseProducers(target, known=True),
+        FuseProducers(target, sized=True),
         FuseSizedReductions(target),
         ComputeSizedInductionVariables(target),
         SaveReadSteps(),

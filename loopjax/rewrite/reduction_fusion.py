@@ -18,7 +18,7 @@ another loop such a loop could not be read at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -107,27 +107,17 @@ class FuseSizedReductions(Pass):
     most_scalar_steps: int = 10_000
 
     def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
-        while replaced := self._replaced(graph, context):
+        # One loop at a time: a loop that takes in weights depends on what computes them, which may be another loop.
+        while replaced := next(self._fusions(graph, context), None):
             graph = replace_all(graph, replaced)
         return graph
 
-    def _replaced(self, graph: Graph, context: Context) -> dict[Variable, Variable]:
-        """Return what replaces readers that are fused.
-
-        Only one loop at a time takes in weights: it then depends on what computes them, and another loop's weights
-        might be computed from this one.
-        """
-        found: dict[Variable, Variable] = {}
-        has_weights = False
+    def _fusions(self, graph: Graph, context: Context) -> Iterator[Mapping[Variable, Variable]]:
         for node in graph.applies:
             if not isinstance(node.op, Scan) or not self._is_candidate(node.op, context):
                 continue
-            reductions = self._reductions(node, node.op, graph, context)
-            takes_weights = any(one.weights is not None for one in reductions)
-            if reductions and not (takes_weights and has_weights):
-                found.update(_fused(node, reductions))
-                has_weights |= takes_weights
-        return found
+            if reductions := self._reductions(node, node.op, graph, context):
+                yield _fused(node, reductions)
 
     def _is_candidate(self, op: Scan, context: Context) -> bool:
         if op.until or op.dynamic or (op.n_steps or 0) < 2:
@@ -164,6 +154,14 @@ def _stacks(node: Apply, op: Scan, graph: Graph) -> list[tuple[int, Variable]]:
     """Return the whole stacks that the graph does not return, with their positions among the outputs."""
     pairs = enumerate(zip(op.outputs, node.outputs, strict=False))
     return [(p, stack) for p, (output, stack) in pairs if output.saved.all and stack not in graph.outputs]
+
+
+def reduces_steps(node: Apply) -> bool:
+    """Return whether a node reduces its operand along the first axis."""
+    if not isinstance(node.op, TableOp) or node.op.row not in REDUCTIONS:
+        return False
+    axis = node.op.arguments["axis"]
+    return axis == 0 or (isinstance(axis, tuple) and 0 in axis)
 
 
 def accumulator_of(reader: Apply, stack: Variable, position: int) -> Accumulator | None:

@@ -1,4 +1,9 @@
-"""What reads a stack that a differentiated region publishes is read in the region."""
+"""Slice sinking: reads of a stack that a differentiated region publishes move into the region.
+
+A cost and its gradient are computed in one region (``rewrite/differentiate.py``), which publishes what else is read of
+its inside, such as the stack of states for ``h[-1]``. Where the read itself is inside, the loop can see that nothing
+needs its other steps, and its stack is not kept for them.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +13,17 @@ from dataclasses import dataclass
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Graph, Variable, copy_node
 from loopjax.ir.index import Array
-from loopjax.ir.monoid import REDUCTIONS
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.rewrite.driver import Context, Pass, replace_all
+from loopjax.rewrite.reduction_fusion import reduces_steps
 
 
 @dataclass(frozen=True)
 class SinkSlices(Pass):
-    """Reads and reductions of a loop's stack that are all that is read of it outside of the region where it runs, such
-    as ``h[-1]`` beside the gradients of a cost, move into that region, which then publishes their results.
+    """Moves slices and reductions of a loop's stack, where nothing else is read of it outside, into the region.
 
-    There the loop can see that no one needs its other steps; so the stack is not kept for them.
+    The region then publishes their results in place of the stack.
     """
 
     outermost_first = True
@@ -28,33 +32,31 @@ class SinkSlices(Pass):
         replaced: dict[Variable, Variable] = {}
         for node in graph.applies:
             if isinstance(node.op, Differentiated):
-                replaced.update(_moved(node, node.op, graph))
+                replaced.update(_sunk(node, node.op, graph))
         return replace_all(graph, replaced)
 
 
-def _moved(node: Apply, op: Differentiated, graph: Graph) -> dict[Variable, Variable]:
-    """What stands for the outputs of a region's node and for the readers that have moved into it."""
-    outputs = op.region.outputs
-    moved: dict[Variable, list[Apply]] = {}
-    for inner, outer in zip(outputs[op.n_costs :], node.outputs[op.n_costs :], strict=False):
-        readers = graph.readers.get(outer, [])
-        if _is_stack(inner) and outer not in graph.outputs and readers and all(_may_move(reader) for reader in readers):
-            moved[outer] = readers
-    if not moved:
-        return {}
+def _sunk(node: Apply, op: Differentiated, graph: Graph) -> dict[Variable, Variable]:
+    """Return what replaces the outputs of a region's node and the readers that move into it."""
+    inner, outer = op.region.outputs, node.outputs
     published: list[tuple[Variable, Variable]] = []
-    for inner, outer in zip(outputs[op.n_costs :], node.outputs[op.n_costs :], strict=False):
-        if outer not in moved:
-            published.append((inner, outer))
-        published += [(copy_node(one, [inner]).outputs[0], one.outputs[0]) for one in moved.get(outer, [])]
-    region = Graph(op.region.inputs, [*outputs[: op.n_costs], *(inner for inner, _ in published)])
-    fresh = copy_node(node, node.inputs, op.with_regions([region])).outputs
-    olds = [*node.outputs[: op.n_costs], *(outer for _, outer in published), *node.outputs[len(outputs) :]]
-    return dict(zip(olds, fresh, strict=True))
+    changes = False
+    for result, old in zip(inner[op.n_costs :], outer[op.n_costs :], strict=False):
+        readers = graph.readers.get(old, [])
+        if not readers or old in graph.outputs or not _is_stack(result) or not all(map(_may_sink, readers)):
+            published.append((result, old))
+            continue
+        changes = True
+        published += [(copy_node(reader, [result]).outputs[0], reader.outputs[0]) for reader in readers]
+    if not changes:
+        return {}
+    region = Graph(op.region.inputs, [*inner[: op.n_costs], *(new for new, _ in published)])
+    olds = [*outer[: op.n_costs], *(old for _, old in published), *outer[len(inner) :]]
+    return dict(zip(olds, copy_node(node, node.inputs, op.with_regions([region])).outputs, strict=True))
 
 
 def _is_stack(variable: Variable) -> bool:
-    """Whether a variable is a loop's stack, or that of a loop in a region within."""
+    """Return whether a variable is a loop's stack, also one that a region within publishes."""
     while variable.owner is not None and isinstance(variable.owner.op, Differentiated):
         outputs: Sequence[Variable] = variable.owner.op.region.outputs
         if variable.index >= len(outputs):
@@ -64,16 +66,10 @@ def _is_stack(variable: Variable) -> bool:
     return owner is not None and isinstance(owner.op, Scan) and variable.index < len(owner.op.outputs)
 
 
-def _may_move(reader: Apply) -> bool:
-    """Whether a node reads a part or a reduction over steps of its only input."""
-    op = reader.op
-    if not isinstance(op, TableOp) or len(reader.inputs) != 1:
+def _may_sink(reader: Apply) -> bool:
+    """Return whether a node slices, or reduces over steps, its only input."""
+    if not isinstance(reader.op, TableOp) or len(reader.inputs) != 1:
         return False
-    if op.row == "index":
-        return not isinstance(op.arguments["pattern"].axis_entries[0], Array)
-    return op.row in REDUCTIONS and op.arguments["axis"] not in (None, ()) and 0 in _axes(op)
-
-
-def _axes(op: TableOp) -> tuple[int, ...]:
-    axis = op.arguments["axis"]
-    return (axis,) if isinstance(axis, int) else tuple(axis)
+    if reader.op.row == "index":
+        return not isinstance(reader.op.arguments["pattern"].axis_entries[0], Array)
+    return reduces_steps(reader)
