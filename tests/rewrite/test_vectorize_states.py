@@ -1,17 +1,20 @@
 """States that are computed alike as one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import loopjax
 import loopjax.tensor as at
 from loopjax.ir.scan import Scan
-from loopjax.rewrite import vectorize_states
 from loopjax.rewrite.dce import EliminateDeadCode
 from loopjax.rewrite.vectorize_states import VectorizeStates
+from tests.configured import configured
 from tests.differences import differences
 from tests.rewrite.sized import after, lines, scans, text
 
+PACK = VectorizeStates(least_bytes=0)
 RNG = np.random.default_rng(2)
 
 
@@ -39,8 +42,9 @@ def both(inputs, outputs, values):
 
 
 @pytest.fixture(autouse=True)
-def small_ones_too(monkeypatch):
-    monkeypatch.setattr(vectorize_states, "LEAST_BYTES", 0)
+def small_ones_too():
+    with configured(PACK):
+        yield
 
 
 def test_before_and_after():
@@ -51,7 +55,7 @@ def test_before_and_after():
         return [at.tanh(h[i] * w[i] + 2.0 * h[(i + 1) % 4] + x[i]) for i in range(4)]
 
     outs, _ = loopjax.scan(step, sequences=xs, outputs_info=hs, non_sequences=ws)
-    graph = after([VectorizeStates(), EliminateDeadCode()], inputs, [outs[2][-1]])
+    graph = after([PACK, EliminateDeadCode()], inputs, [outs[2][-1]])
     assert text(graph)[text(graph).index("%15 = ") :] == lines("""
         %15 = scan 'step'[steps=5, sequence[0], recurrence[-1] keeps last 1](%4, %9, %14) : float64(1, 4)
             input 15.x0[t] : float64(4,)
@@ -156,12 +160,12 @@ def test_states_that_are_not_alike_stay_as_they_are(step):
     assert len(loop.recurrences) == 4
 
 
-def test_large_states_and_few_stay_as_they_are(monkeypatch):
-    monkeypatch.setattr(vectorize_states, "MOST_BYTES", 16)
+def test_large_states_and_few_stay_as_they_are():
     for count, size, left in ((4, 3, 4), (3, None, 3), (4, 2, 1)):
         _, hs, _, _, values = system(count, size)
         outs, _ = loopjax.scan(lambda *h: [at.sin(one) for one in h], outputs_info=hs, n_steps=3)
-        _, (loop,) = both(hs, list(outs), values[:count])
+        with configured(replace(PACK, most_bytes=16)):
+            _, (loop,) = both(hs, list(outs), values[:count])
         assert len(loop.recurrences) == left
 
 
@@ -195,7 +199,7 @@ def test_parts_of_an_array_are_put_together_as_it_is(order, joins):
 
     outs, _ = loopjax.scan(step, outputs_info=[start[i] for i in order], n_steps=5)
     outputs = [at.stack([out[-1] for out in outs[:-1]]), outs[-1][-1]]
-    graph = after([VectorizeStates(), EliminateDeadCode()], [start], outputs)
+    graph = after([PACK, EliminateDeadCode()], [start], outputs)
     (loop,) = (place for place, node in enumerate(graph.applies) if isinstance(node.op, Scan))
     before, behind = graph.applies[:loop], graph.applies[loop + 1 :]
     assert sum(node.op.name == "join" for node in before) == joins
