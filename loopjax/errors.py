@@ -6,7 +6,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
@@ -117,6 +117,12 @@ def about(subject: str, source: Source | None) -> Iterator[None]:
         if message + place == text:
             raise
         raise type(error)(message + place) from error
+
+
+def check_choice(argument: str, value: str, choices: Sequence[str]) -> None:
+    """Raise ``ValueError`` where an option is none of its choices."""
+    if value not in choices:
+        raise ValueError(f"{argument} is {', '.join(map(repr, choices[:-1]))} or {choices[-1]!r}, not {value!r}")
 
 
 def here() -> str:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from loopjax.errors import about, user_source, where
+from loopjax.errors import about, check_choice, user_source, where
 from loopjax.ir.graph import Variable
 from loopjax.ir.types import KEY
 from loopjax.ir.verify import verify
@@ -21,7 +21,6 @@ from loopjax.runtime.mode import read_mode
 from loopjax.runtime.program import Options, Program, Unused, collect
 from loopjax.runtime.signature import In, Signature
 from loopjax.runtime.x64 import NARROW, narrowed, x64_is_on
-from loopjax.trace.grad import check_choice
 from loopjax.trace.shared import SharedVariable
 from loopjax.trace.substitute import Replacements
 

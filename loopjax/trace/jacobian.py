@@ -3,80 +3,131 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
-from loopjax.errors import where
+from loopjax.errors import check_choice, where
 from loopjax.ir.autodiff import Gradient, Jacobian, Tangent
-from loopjax.ir.graph import Variable, apply, toposort
+from loopjax.ir.graph import Variable, apply, dependents, toposort
 from loopjax.ir.public_ops import ops
-from loopjax.trace.grad import (
+from loopjax.trace.derivative_arguments import (
     Absent,
     Policy,
-    blocked,
-    check_choice,
-    disconnected,
-    grad,
-    hold_constant,
-    in_form,
+    Vars,
+    in_container,
+    pull_back,
     read_float,
-    read_seed,
-    reverse,
+    read_seeds,
+    report_disconnected,
 )
+from loopjax.trace.grad import grad
 
 
 def jacobian(
     expression: Variable,
-    wrt: Any,
+    wrt: Vars,
     consider_constant: Sequence[Variable] | None = None,
     disconnected_inputs: Policy = "raise",
     vectorize: bool = False,
-) -> Any:
-    """The derivative of every element of ``expression`` with respect to every element of ``wrt``.
+) -> Vars:
+    """Return the derivative of every element of ``expression`` with respect to every element of ``wrt``.
+
+    Reverse mode, by ``jax.vjp``; the value is computed forward once. Derivatives of the result of any order and in both
+    modes work.
 
     Parameters
     ----------
-    expression
+    expression : Variable
         A float variable of any number of dimensions, a scalar too.
-    wrt
-        A variable, or a list or tuple of them: inputs, shared variables or intermediate values, all float.
-    consider_constant, disconnected_inputs
-        As in ``grad``.
-    vectorize
-        ``False`` pulls one element of ``expression`` back after the other, in the memory of one gradient; ``True``
-        pulls back all at once, which is faster and takes as many times the memory as there are elements.
+    wrt : Variable, or list or tuple of them
+        Inputs, shared variables or intermediate values, of any shape and of float dtype.
+    consider_constant : sequence of Variable, optional
+        Variables that nothing flows back through.
+    disconnected_inputs : {"raise", "warn", "ignore"}
+        What to do where ``expression`` does not depend on a ``wrt``; zeros are returned unless an error is raised.
+    vectorize : bool, default False
+        ``False`` pulls back one element of ``expression`` after the other, in the memory of one gradient. ``True``
+        pulls back all at once (``jax.vmap``): faster, and as many times the memory as there are elements.
 
-    Returns a variable of shape ``(*expression.shape, *wrt.shape)`` and the dtype of each ``wrt``, in the container that
-    ``wrt`` came in. The value is computed forward once. Derivatives of the result of any order and in both modes work.
-    Raises ``TypeError`` for an expression or a ``wrt`` that is not float, ``DisconnectedInputError`` as asked. Reverse
-    mode, by ``jax.vjp``.
+    Returns
+    -------
+    Variable, or list or tuple of them
+        For each ``wrt`` a variable of shape ``(*expression.shape, *wrt.shape)`` and its dtype, in the container that
+        ``wrt`` came in.
+
+    Raises
+    ------
+    TypeError
+        ``expression`` or a ``wrt`` is not float.
+    DisconnectedInputError
+        ``expression`` does not depend on a ``wrt``.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> x = at.dvector("x")
+    >>> loopjax.jacobian(x**2, x).eval({x: [1.0, 3.0]})
+    Array([[2., 0.],
+           [0., 6.]], dtype=float64)
     """
-    (cost,) = read_float([expression], "expression", "jacobian")
-    wanted = read_float(wrt, "wrt", "jacobian")
-    costs, wanted = hold_constant([cost], wanted, consider_constant)
 
-    def record(reached: list[Variable]) -> Sequence[Variable]:
+    def record(costs: list[Variable], reached: list[Variable]) -> Sequence[Variable]:
         return apply(Jacobian(1, len(reached), together=bool(vectorize)), *costs, *reached)
 
     def zero(variable: Variable) -> Variable:
-        sizes = [ops.dim(one, axis) for one in (cost, variable) for axis in range(one.ndim)]
+        sizes = [ops.dim(shaped, axis) for shaped in (expression, variable) for axis in range(shaped.ndim)]
         return ops.alloc(ops.cast(0.0, variable.dtype), *sizes)
 
-    return in_form(wrt, reverse(costs, wanted, record, disconnected_inputs, zero=zero))
+    costs = read_float([expression], "expression", "jacobian")
+    return pull_back(costs, wrt, "jacobian", record, consider_constant, disconnected_inputs, zero=zero)
 
 
 def hessian(
     cost: Variable,
-    wrt: Any,
+    wrt: Vars,
     consider_constant: Sequence[Variable] | None = None,
     disconnected_inputs: Policy = "raise",
     vectorize: bool = False,
-) -> Any:
-    """The second derivatives of a scalar: the Jacobian of its gradient.
+) -> Vars:
+    """Return the second derivatives of a scalar: the Jacobian of its gradient.
 
-    ``cost`` is a float scalar; ``wrt`` a float variable, or a list or tuple of them, of any number of dimensions (a
-    vector in Aesara). The other arguments are those of ``jacobian``. Returns for each ``wrt`` a variable of shape
-    ``(*wrt.shape, *wrt.shape)`` and its dtype, in the container that ``wrt`` came in; second derivatives across two
-    variables are those of ``jacobian(grad(cost, a), b)``. Derivatives of the result work. Raises what ``grad`` raises.
+    Second derivatives across two variables ``a`` and ``b`` are ``jacobian(grad(cost, a), b)``. Derivatives of the
+    result of any order and in both modes work.
+
+    Parameters
+    ----------
+    cost : Variable
+        A float scalar.
+    wrt : Variable, or list or tuple of them
+        Inputs, shared variables or intermediate values, of any shape (vectors in Aesara) and of float dtype.
+    consider_constant : sequence of Variable, optional
+        Variables that nothing flows back through.
+    disconnected_inputs : {"raise", "warn", "ignore"}
+        What to do where ``cost`` does not depend on a ``wrt``; zeros are returned unless an error is raised.
+    vectorize : bool, default False
+        As in ``jacobian``, for the elements of the gradient.
+
+    Returns
+    -------
+    Variable, or list or tuple of them
+        For each ``wrt`` a variable of shape ``(*wrt.shape, *wrt.shape)`` and its dtype, in the container that ``wrt``
+        came in.
+
+    Raises
+    ------
+    TypeError
+        ``cost`` is no float scalar, or a ``wrt`` is not float.
+    DisconnectedInputError
+        ``cost`` does not depend on a ``wrt``.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> x = at.dvector("x")
+    >>> loopjax.hessian((x**3).sum(), x).eval({x: [1.0, 2.0]})
+    Array([[ 6.,  0.],
+           [ 0., 12.]], dtype=float64)
     """
     wanted = read_float(wrt, "wrt", "hessian")
     slopes = grad(cost, wanted, consider_constant, disconnected_inputs)
@@ -84,122 +135,138 @@ def hessian(
         jacobian(slope, variable, consider_constant, "ignore", vectorize)
         for slope, variable in zip(slopes, wanted, strict=True)
     ]
-    return in_form(wrt, found)
+    return in_container(wrt, found)
 
 
 def Lop(  # noqa: N802 - Aesara's name
-    f: Any,
-    wrt: Any,
+    f: Variable | Sequence[Variable],
+    wrt: Vars,
     eval_points: Any,
     consider_constant: Sequence[Variable] | None = None,
     disconnected_inputs: Policy = "raise",
-) -> Any:
-    """The product of ``eval_points`` with the Jacobian of ``f``, from the left: ``sum(eval_point * d f / d wrt)``.
+) -> Vars:
+    """Return a vector-Jacobian product: ``eval_points`` times the Jacobian of ``f``, ``sum(eval_point * d f / d wrt)``.
+
+    Reverse mode, by ``jax.vjp``. Derivatives of the result of any order and in both modes work.
 
     Parameters
     ----------
-    f
-        A float variable, or a list or tuple of them, of any number of dimensions.
-    wrt
-        A variable, or a list or tuple of them: inputs, shared variables or intermediate values, all float.
-    eval_points
-        For each ``f`` a value of its shape, variable or number; cast to its dtype where that loses nothing.
-    consider_constant, disconnected_inputs
-        As in ``grad``.
+    f : Variable, or list or tuple of them
+        Float variables of any shape.
+    wrt : Variable, or list or tuple of them
+        Inputs, shared variables or intermediate values, of any shape and of float dtype.
+    eval_points : array_like or Variable, or list or tuple of them
+        For each ``f`` a cotangent of its shape; cast to its dtype where that loses nothing.
+    consider_constant : sequence of Variable, optional
+        Variables that nothing flows back through.
+    disconnected_inputs : {"raise", "warn", "ignore"}
+        What to do where no ``f`` depends on a ``wrt``; zeros are returned unless an error is raised.
 
-    Returns a variable of the shape and dtype of each ``wrt``, in the container that ``wrt`` came in. Derivatives of the
-    result of any order and in both modes work. Raises ``TypeError`` for what is not float or does not fit,
-    ``ValueError`` for another number of ``eval_points`` than ``f``, ``DisconnectedInputError`` as asked. Reverse mode,
-    by ``jax.vjp``.
+    Returns
+    -------
+    Variable, or list or tuple of them
+        For each ``wrt`` a variable of its shape and dtype, in the container that ``wrt`` came in.
+
+    Raises
+    ------
+    TypeError
+        An ``f`` or a ``wrt`` is not float, or an eval point has another shape or a wider dtype.
+    ValueError
+        There is another number of ``eval_points`` than of ``f``.
+    DisconnectedInputError
+        No ``f`` depends on a ``wrt``.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> x = at.dvector("x")
+    >>> loopjax.Lop(x**2, x, [1.0, 10.0]).eval({x: [1.0, 3.0]})
+    Array([ 2., 60.], dtype=float64)
     """
     costs = read_float(f, "f", "Lop")
-    wanted = read_float(wrt, "wrt", "Lop")
-    cotangents = _seeds(eval_points, costs, "f")
-    costs, wanted = hold_constant(costs, wanted, consider_constant)
+    cotangents = read_seeds(eval_points, costs, "f")
 
-    def record(reached: list[Variable]) -> Sequence[Variable]:
+    def record(costs: list[Variable], reached: list[Variable]) -> Sequence[Variable]:
         return apply(Gradient(len(costs), len(reached)), *costs, *reached, *cotangents)
 
-    return in_form(wrt, reverse(costs, wanted, record, disconnected_inputs))
+    return pull_back(costs, wrt, "Lop", record, consider_constant, disconnected_inputs)
 
 
 def Rop(  # noqa: N802 - Aesara's name
-    f: Any,
-    wrt: Any,
+    f: Vars,
+    wrt: Variable | Sequence[Variable],
     eval_points: Any,
     disconnected_outputs: Policy = "raise",
     return_disconnected: Absent = "zero",
-) -> Any:
-    """The product of the Jacobian of ``f`` with ``eval_points``, from the right: ``sum(d f / d wrt * eval_point)``.
+) -> Vars:
+    """Return a Jacobian-vector product: the Jacobian of ``f`` times ``eval_points``, ``sum(d f / d wrt * eval_point)``.
+
+    True forward mode, by ``jax.jvp``: it stores no steps of loops, and passes loops that stop by ``until`` or whose
+    length only the run knows. Derivatives of the result of any order and in both modes work where ``jax.jvp`` has them.
 
     Parameters
     ----------
-    f
-        A float variable, or a list or tuple of them, of any number of dimensions.
-    wrt
-        A variable, or a list or tuple of them: inputs, shared variables or intermediate values, all float. Where one
-        is computed from another, both contribute, as they do to ``Lop``.
-    eval_points
-        For each ``wrt`` a value of its shape, variable or number; cast to its dtype where that loses nothing.
-    disconnected_outputs
-        What to do where an ``f`` depends on no ``wrt``: ``raise``, ``warn`` or ``ignore``.
-    return_disconnected
-        What stands for it: ``zero``, or ``none`` (also spelled ``disconnected``).
+    f : Variable, or list or tuple of them
+        Float variables of any shape.
+    wrt : Variable, or list or tuple of them
+        Inputs, shared variables or intermediate values, of any shape and of float dtype. Where one is computed from
+        another, both contribute, as they do to ``Lop``.
+    eval_points : array_like or Variable, or list or tuple of them
+        For each ``wrt`` a tangent of its shape; cast to its dtype where that loses nothing.
+    disconnected_outputs : {"raise", "warn", "ignore"}
+        What to do where an ``f`` depends on no ``wrt``.
+    return_disconnected : {"zero", "none", "disconnected"}
+        The derivative of such an ``f``: zeros, or ``None`` (``"none"`` and ``"disconnected"``).
 
-    Returns a variable of the shape and dtype of each ``f``, in the container that ``f`` came in. True forward mode, by
-    ``jax.jvp``: it stores no steps, and passes loops that stop by ``until`` or whose length only the run knows.
-    Derivatives of the result of any order and in both modes work where ``jax.jvp`` has them; ``grad_clip`` has none
-    and raises ``UnsupportedError``. Raises ``TypeError`` for what is not float or does not fit, ``ValueError`` for
-    another number of ``eval_points`` than ``wrt``, ``DisconnectedInputError`` as asked.
+    Returns
+    -------
+    Variable, or list or tuple of them
+        For each ``f`` a variable of its shape and dtype, in the container that ``f`` came in.
+
+    Raises
+    ------
+    TypeError
+        An ``f`` or a ``wrt`` is not float, or an eval point has another shape or a wider dtype.
+    ValueError
+        There is another number of ``eval_points`` than of ``wrt``.
+    DisconnectedInputError
+        An ``f`` depends on no ``wrt``.
+    UnsupportedError
+        On compiling, where ``f`` passes ``grad_clip``, which has no derivative in forward mode.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> x = at.dvector("x")
+    >>> loopjax.Rop((x**2).sum(), x, [1.0, 10.0]).eval({x: [1.0, 3.0]})
+    Array(62., dtype=float64)
     """
-    check_choice("disconnected_outputs", disconnected_outputs, ("raise", "warn", "ignore"))
-    check_choice("return_disconnected", return_disconnected, ("zero", "none", "disconnected"))
+    check_choice("disconnected_outputs", disconnected_outputs, get_args(Policy))
+    check_choice("return_disconnected", return_disconnected, get_args(Absent))
     outputs = read_float(f, "f", "Rop")
     wanted = read_float(wrt, "wrt", "Rop")
-    tangents = _summed(wanted, _seeds(eval_points, wanted, "wrt"))
-    depending = _downstream(outputs, wanted)
+    tangents = _summed(wanted, read_seeds(eval_points, wanted, "wrt"))
+    connected = dependents([node for node in toposort(outputs) if not node.op.has("disconnected")], wanted)
     for output in outputs:
-        if output not in depending:
-            disconnected(
+        if output not in connected:
+            report_disconnected(
                 f"Rop of {output!r}{where(output.sources)}: it does not depend on any wrt; pass "
                 f"disconnected_outputs='ignore' for zeros",
                 disconnected_outputs,
-                level=3,
+                frames=3,
             )
-    reached = [output for output in outputs if output in depending]
+    reached = [output for output in outputs if output in connected]
     op = Tangent(len(reached), len(tangents))
     found = iter(apply(op, *reached, *tangents, *tangents.values()) if reached else ())
-    results: list[Any] = []
-    for output in outputs:
-        if output in depending:
-            results.append(next(found))
-        else:
-            results.append(ops.zeros_like(output) if return_disconnected == "zero" else None)
-    return in_form(f, results)
-
-
-def _seeds(points: Any, variables: list[Variable], argument: str) -> list[Variable]:
-    """``eval_points`` as a list, one for each of ``variables``."""
-    given = list(points) if isinstance(points, (list, tuple)) else [points]
-    if len(variables) == 1 and len(given) != 1:
-        given = [points]  # a vector written as a list of numbers
-    if len(given) != len(variables):
-        raise ValueError(f"eval_points has {len(given)} entries and {argument} {len(variables)}; give one for each")
-    return [read_seed(point, variable, "eval_points") for point, variable in zip(given, variables, strict=True)]
+    absent = ops.zeros_like if return_disconnected == "zero" else lambda output: None
+    return in_container(f, [next(found) if output in connected else absent(output) for output in outputs])
 
 
 def _summed(variables: list[Variable], tangents: list[Variable]) -> dict[Variable, Variable]:
-    """The tangent of each variable, also of one that is named twice."""
+    """Return the tangent of each variable, the sum where it is named twice."""
     found: dict[Variable, Variable] = {}
     for variable, tangent in zip(variables, tangents, strict=True):
         found[variable] = ops.add(found[variable], tangent) if variable in found else tangent
-    return found
-
-
-def _downstream(outputs: list[Variable], wrt: list[Variable]) -> set[Variable]:
-    """What depends on ``wrt`` in a way that derivatives see."""
-    found = set(wrt)
-    for node in toposort(outputs):
-        if not blocked(node) and not found.isdisjoint(node.inputs):
-            found.update(node.outputs)
     return found

@@ -1,0 +1,131 @@
+"""Arguments that the derivatives share: ``wrt``, seeds, and which variables a derivative reaches."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, TypeVar, get_args
+
+import jax.numpy as jnp
+
+from loopjax.errors import DisconnectedInputError, check_choice, where
+from loopjax.ir.graph import Graph, Variable, toposort
+from loopjax.ir.public_ops import ops
+from loopjax.trace.convert import as_variable
+from loopjax.trace.promotion import settle_weak
+
+Policy = Literal["raise", "warn", "ignore"]
+"""What to do about a variable that is disconnected."""
+
+Absent = Literal["zero", "none", "disconnected"]
+"""What stands for a derivative that does not exist."""
+
+Vars = TypeVar("Vars", Variable, tuple[Variable, ...], list[Variable], Sequence[Variable])
+"""One variable or several; a derivative comes in the same container."""
+
+
+def pull_back(
+    costs: list[Variable],
+    wrt: Vars,
+    asked: str,
+    record: Callable[[list[Variable], list[Variable]], Sequence[Variable]],
+    consider_constant: Sequence[Variable] | None,
+    disconnected_inputs: Policy,
+    return_disconnected: Absent = "zero",
+    zero: Callable[[Variable], Variable] = lambda variable: ops.zeros_like(variable),
+) -> Vars:
+    """Record a derivative in reverse mode with respect to the ``wrt`` that some cost depends on.
+
+    ``record(costs, wrt)`` records it, with nothing flowing back through ``consider_constant``; ``zero`` makes the
+    derivative with respect to a disconnected ``wrt``. The result is in the container of ``wrt``.
+    """
+    check_choice("disconnected_inputs", disconnected_inputs, get_args(Policy))
+    check_choice("return_disconnected", return_disconnected, get_args(Absent))
+    costs, wanted = _hold_constant(costs, read_float(wrt, "wrt", asked), consider_constant)
+    connected = _upstream(costs)
+    for variable in wanted:
+        if variable not in connected:
+            report_disconnected(
+                f"grad with respect to {variable!r}{where(variable.sources)}: the cost{where(costs[0].sources)} does "
+                f"not depend on it; pass disconnected_inputs='ignore' for zeros",
+                disconnected_inputs,
+                frames=4,
+            )
+    reached = [variable for variable in wanted if variable in connected]
+    found = iter(record(costs, reached) if reached else ())
+    absent = zero if return_disconnected == "zero" else lambda variable: None
+    return in_container(wrt, [next(found) if variable in connected else absent(variable) for variable in wanted])
+
+
+def _upstream(costs: Sequence[Variable]) -> set[Variable]:
+    """Return the variables that some of ``costs`` depends on as far as derivatives are concerned."""
+    found = set(costs)
+    for node in reversed(toposort(costs)):
+        if not node.op.has("disconnected") and not found.isdisjoint(node.outputs):
+            found.update(node.inputs)
+    return found
+
+
+def _hold_constant(
+    costs: list[Variable], wanted: list[Variable], constants: Sequence[Variable] | None
+) -> tuple[list[Variable], list[Variable]]:
+    """Return the costs and ``wrt`` with nothing flowing back through ``constants``."""
+    held = held_constant([constants] if isinstance(constants, Variable) else constants or ())
+    if not held:
+        return costs, wanted
+    rebuilt = Graph((), [*costs, *wanted]).rebuilt(held, inputs=()).outputs
+    return list(rebuilt[: len(costs)]), list(rebuilt[len(costs) :])
+
+
+def held_constant(variables: Iterable[Variable]) -> dict[Variable, Variable]:
+    """Return a copy of each variable that nothing flows back through."""
+    return {variable: ops.disconnected_grad(variable) for variable in variables}
+
+
+def report_disconnected(message: str, policy: Policy, frames: int) -> None:
+    """Raise ``DisconnectedInputError`` or warn, as asked; the user's line is ``frames`` up the stack."""
+    if policy == "raise":
+        raise DisconnectedInputError(message)
+    if policy == "warn":
+        warnings.warn(message, stacklevel=frames)
+
+
+def read_float(variables: Any, argument: str, asked: str) -> list[Variable]:
+    """Return a variable or several as a list; raise ``TypeError`` for anything but variables of a float dtype."""
+    found = [variables] if isinstance(variables, Variable) else list(variables)
+    for variable in found:
+        if not isinstance(variable, Variable):
+            raise TypeError(f"{argument} holds variables of the graph, got {type(variable).__name__}: {variable!r:.80}")
+        if not variable.type.is_float:
+            raise TypeError(
+                f"{asked} with {argument} {variable!r}{where(variable.sources)}: only float variables have a "
+                f"gradient; cast it to a float dtype first"
+            )
+    return found
+
+
+def read_seed(value: Any, variable: Variable, argument: str) -> Variable:
+    """Return a cotangent or tangent of a variable, cast where it is narrower; raise ``TypeError`` where it is wider."""
+    seed = settle_weak(as_variable(value), variable.dtype)
+    if seed.ndim == variable.ndim and str(jnp.promote_types(seed.dtype, variable.dtype)) == variable.dtype:
+        seed = ops.cast(seed, variable.dtype)
+    if not variable.type.accepts(seed.type):
+        raise TypeError(f"{argument} gives {seed.type}{where(seed.sources)} for {variable!r}; expected {variable.type}")
+    return seed
+
+
+def read_seeds(points: Any, variables: list[Variable], argument: str) -> list[Variable]:
+    """Return ``eval_points`` as a list with an entry for each of ``variables``."""
+    entries = list(points) if isinstance(points, (list, tuple)) else [points]
+    if len(variables) == 1 and len(entries) != 1:
+        entries = [points]  # a vector written as a list of numbers
+    if len(entries) != len(variables):
+        raise ValueError(f"eval_points has {len(entries)} entries and {argument} {len(variables)}; give one for each")
+    return [read_seed(point, variable, "eval_points") for point, variable in zip(entries, variables, strict=True)]
+
+
+def in_container(like: Any, results: list[Any]) -> Any:
+    """Return the results in the container that the variables came in."""
+    if isinstance(like, Variable):
+        return results[0]
+    return tuple(results) if isinstance(like, tuple) else results
