@@ -106,11 +106,13 @@ def read_float(variables: Any, argument: str, asked: str) -> list[Variable]:
 
 def read_seed(value: Any, variable: Variable, argument: str) -> Variable:
     """Return a cotangent or tangent of a variable, cast where it is narrower; raise ``TypeError`` where it is wider."""
-    seed = settle_weak(as_variable(value), variable.dtype)
-    if seed.ndim == variable.ndim and str(jnp.promote_types(seed.dtype, variable.dtype)) == variable.dtype:
-        seed = ops.cast(seed, variable.dtype)
+    point = settle_weak(as_variable(value), variable.dtype)
+    fits = point.ndim == variable.ndim and str(jnp.promote_types(point.dtype, variable.dtype)) == variable.dtype
+    seed = ops.cast(point, variable.dtype) if fits else point
     if not variable.type.accepts(seed.type):
-        raise TypeError(f"{argument} gives {seed.type}{where(seed.sources)} for {variable!r}; expected {variable.type}")
+        raise TypeError(
+            f"{argument} gives {point.type}{where(point.sources)} for {variable!r}; expected {variable.type}"
+        )
     return seed
 
 
