@@ -1,12 +1,13 @@
-"""Products of a body with matrices that are the same at every step."""
+"""Products of a loop's body with matrices that are the same at every step."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from loopjax.ir.graph import Apply, Variable
+from loopjax.ir.scan import Scan
 
 
 class Product(NamedTuple):
@@ -23,14 +24,27 @@ class Product(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """How many vectors the matrix is multiplied with."""
-        within = self.matrix.type.sizes[1 if self.left else 0]
-        return math.prod(self.operand.type.sizes) // max(within, 1)
+        """Number of vectors that the matrix multiplies."""
+        contracted = self.matrix.type.sizes[1 if self.left else 0]
+        return math.prod(self.operand.type.sizes) // max(contracted, 1)
+
+    def with_matrix(self, matrix: Variable, inputs: Sequence[Variable]) -> Variable:
+        """Return the product, on these inputs, with another matrix."""
+        pair = (matrix, inputs[1]) if self.left else (inputs[0], matrix)
+        return Apply(self.node.op, pair, self.node.sources).outputs[0]
 
 
-def product(node: Apply, matrices: Collection[Variable]) -> Product | None:
-    """A node as the product of something with one of ``matrices``: of two axes, and of the dtype of the other operand.
-    The operand is a vector, or a matrix, or on the left any array."""
+def loop_products(op: Scan) -> list[Product]:
+    """Return the products of a loop's body with non-sequences of two axes."""
+    matrices = set(op.body_inputs(op.body.inputs).non_sequences)
+    return [found for node in op.body.applies if (found := _product(node, matrices)) is not None]
+
+
+def _product(node: Apply, matrices: Collection[Variable]) -> Product | None:
+    """Return a node as a product with one of ``matrices``, of the dtype of the operand.
+
+    The operand of a matrix on the left is a vector or a matrix, that of one on the right any array.
+    """
     if not node.op.has("matmul"):
         return None
     x, y = node.inputs

@@ -1,4 +1,9 @@
-"""What a draw takes of chance alone, apart from its parameters: a standard draw, which is then moved and stretched."""
+"""Reparametrization: a draw becomes a parameter-free base sample and an elementwise transform of it.
+
+``normal(key, loc, scale)`` becomes ``loc + scale * standard_normal(key)`` (Kingma and Welling 2014, Auto-encoding
+variational Bayes, section 2.4), so that the base samples of many steps can be drawn at once where the parameters depend
+on earlier steps.
+"""
 
 from __future__ import annotations
 
@@ -10,30 +15,28 @@ from loopjax.ir.public_ops import ops
 
 
 def is_draw(node: Apply) -> bool:
-    """Whether a node draws from a distribution."""
+    """Return whether a node draws from a distribution."""
     return node.op.has("draw")
 
 
 def standard_draws(
     body: Graph, keys: Collection[Variable], bound: set[Variable], wanted: Callable[[Apply], bool] = is_draw
 ) -> Graph:
-    """The body with standard draws in the place of those whose parameters are among ``bound``, where they are
-    ``wanted``."""
+    """Reparametrize the ``wanted`` draws of a body that use one of ``keys`` and whose parameters are in ``bound``."""
 
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-        moved = node.op.definition.reparametrization if isinstance(node.op, TableOp) else None
-        if moved is None or node.inputs[0] not in keys or bound.isdisjoint(node.inputs) or not wanted(node):
+        rule = node.op.definition.reparametrization if isinstance(node.op, TableOp) else None
+        if rule is None or node.inputs[0] not in keys or bound.isdisjoint(node.inputs) or not wanted(node):
             return None
-        return [_apart(node, moved, inputs)]
+        return [_reparametrized(node, rule, inputs)]
 
     return body.rebuilt(transform=transform)
 
 
-def _apart(node: Apply, moved: Reparametrization, inputs: Sequence[Variable]) -> Variable:
-    """A draw on these inputs as draws without parameters, and what its parameters do to them."""
+def _reparametrized(node: Apply, rule: Reparametrization, inputs: Sequence[Variable]) -> Variable:
     key, *parameters = inputs
     (drawn,) = node.outputs
-    dtype = moved.dtype(drawn.dtype, parameters[0].dtype)
-    draws = Apply(table_op(moved.base, lengths=drawn.type.sizes, dtype=dtype), [key], node.sources).outputs[0]
-    found: Variable = moved.transform(lambda name, *args: ops[name](*args), draws, *parameters).astype(drawn.dtype)
+    dtype = rule.dtype(drawn.dtype, parameters[0].dtype)
+    base = Apply(table_op(rule.base, lengths=drawn.type.sizes, dtype=dtype), [key], node.sources).outputs[0]
+    found: Variable = rule.transform(lambda name, *args: ops[name](*args), base, *parameters).astype(drawn.dtype)
     return found

@@ -39,12 +39,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from loopjax.ir.graph import Apply
 from loopjax.ir.plan import History
 from loopjax.ir.scan import Scan
 from loopjax.ir.types import TensorType
 from loopjax.rewrite.cost_model import is_small, size_bytes
-from loopjax.rewrite.loop_products import product
+from loopjax.rewrite.loop_products import loop_products
 from loopjax.rewrite.target import Derivative
 
 SMALL = 1024
@@ -128,16 +127,15 @@ def _of_windows(op: Scan, types: list[TensorType], storage: Sequence[History], d
     depth = max((history.size for history in storage), default=0)
     if depth < 2 or any(node.op.regions for node in op.body.applies):
         return 1
-    if derivative != "none" and any(_writes_matrix(node, op) for node in op.body.applies):
+    if derivative != "none" and _writes_matrix(op):
         return 1
     return 2 if depth == 2 else 4
 
 
-def _writes_matrix(node: Apply, op: Scan) -> bool:
-    """Whether a node is a product with a matrix whose gradient is not deferred."""
-    found = product(node, set(op.body_inputs(op.body.inputs).non_sequences))
-    readers = [] if found is None else op.body.readers.get(found.output, [])
-    return found is not None and [reader.op.name for reader in readers] != ["tapped"]
+def _writes_matrix(op: Scan) -> bool:
+    """Return whether a matrix gets a part of its gradient at every step, see ``weight_gradients``."""
+    readers = [op.body.readers.get(product.output, []) for product in loop_products(op)]
+    return any([reader.op.name for reader in each] != ["tapped"] for each in readers)
 
 
 def _power(count: int) -> int:

@@ -1,94 +1,94 @@
-"""The gradient of a matrix that every step multiplies with is one product behind the backward loop."""
+"""Batched weight gradients: one matrix product after the backward loop (Appleyard et al. 2016, section 3.2).
+
+The gradient of ``W`` in ``h @ W`` is ``sum_t dot(h_t.T, dz_t)``. Reverse mode takes that sum step by step in the
+backward loop, each time writing as much as the whole matrix; here ``h_t`` and ``dz_t`` are stacked and multiplied once.
+The loop becomes the region of a ``BatchedWeightGradients`` node, in which each product has a matrix of its own and a
+tap, a sequence of zeros that the product passes through::
+
+    tanh(h @ W)  ->  tanh(tapped(h @ W', tap)), and the stack of h is one more output
+
+The cotangent of the tap is the stack of ``dz_t``. Limits: loops of known length that only reverse mode encloses, since
+the rule of that node has no forward mode.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.op import table_op
 from loopjax.ir.scan import MapOutput, Scan, SequenceInput
 from loopjax.ir.weight_gradients import BatchedWeightGradients
 from loopjax.rewrite.driver import Context, Pass
-from loopjax.rewrite.loop_products import Product, product
+from loopjax.rewrite.loop_products import Product, loop_products
 from loopjax.rewrite.profitability import backwards, may_move
-from loopjax.rewrite.scan_builder import Capture, MapSlot, ScanBuilder, SequenceSlot, scan_builder
-
-MOST_ROWS = 32
-"""On CPU: vectors that a product of a step multiplies, up to which its part of the matrix's gradient costs more than
-its share of one product for all steps: it is written to the whole matrix at every step."""
+from loopjax.rewrite.scan_builder import Capture, MapSlot, SequenceSlot, scan_builder
 
 
 @dataclass(frozen=True)
 class BatchWeightGradients(Pass):
-    """``W`` in ``h @ W`` gets ``sum_t dot(h_t.T, dz_t)`` for its gradient. Reverse mode takes that sum step by step in
-    the backward loop, each time writing as much as the whole matrix; here ``h_t`` and ``dz_t`` are stacked and
-    multiplied once.
+    """Batches the gradients of matrices that a loop multiplies with at every step.
 
-    Only where reverse mode alone encloses the loop, since the rule that does it has no forward mode.
+    Attributes
+    ----------
+    most_rows
+        On a CPU: vectors that a product of a step multiplies, up to which its term of the matrix's gradient costs more
+        than its share of one product for all steps: the term is added to the whole matrix at every step.
     """
+
+    most_rows: int = 32
 
     def rewrite_scan(
         self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
     ) -> Sequence[Variable] | None:
-        products = self._products(op) if context.derivative == "reverse" else []
-        return _deferred(node, inputs, products) if products else None
-
-    def _products(self, op: Scan) -> list[Product]:
-        """The products whose matrices' gradients are better taken behind the loop."""
-        if not may_move(op):
-            return []
-        matrices = set(op.body_inputs(op.body.inputs).non_sequences)
-        found = [one for node in op.body.applies if (one := product(node, matrices)) is not None]
-        return [one for one in found if not self.target.on_cpu or one.rows <= MOST_ROWS]
+        if context.derivative != "reverse" or not may_move(op):
+            return None
+        products = [one for one in loop_products(op) if not self.target.on_cpu or one.rows <= self.most_rows]
+        return _batched(node, inputs, products) if products else None
 
 
-def _deferred(node: Apply, inputs: Sequence[Variable], products: Sequence[Product]) -> Sequence[Variable]:
-    """What stands for the outputs of a loop, with these products' matrices apart."""
+def _batched(node: Apply, inputs: Sequence[Variable], products: Sequence[Product]) -> Sequence[Variable]:
+    """Return what replaces the outputs of a loop."""
     loop = scan_builder(node, inputs)
     outer = {given.inner: given.outer for given in loop.non_sequences}
-    matrices = [Variable(one.matrix.type, name=one.matrix.name) for one in products]
-    taps = [Variable(one.output.type.stacked(loop.op.n_steps)) for one in products]
-    tapped = {one.node: _Tapped(loop, one, *pair) for one, *pair in zip(products, matrices, taps, strict=True)}
-    stacks = [Variable(one.operand.type.stacked(loop.op.n_steps)) for one in products]
-    pairs = zip(products, stacks, strict=True)
-    loop.maps += [MapSlot(MapOutput(name="operand"), one.operand, stack) for one, stack in pairs]
-    loop.transform(lambda node, inputs: tapped[node].on(inputs) if node in tapped else None)
+    matrices, taps, stacks = [], [], []
+    inside: dict[Apply, tuple[Product, Variable, Variable]] = {}
+    for product in products:
+        matrix = Capture(Variable(product.matrix.type, name=product.matrix.name), Variable(product.matrix.type))
+        tap, row = Variable(product.output.type.stacked(loop.op.n_steps)), Variable(product.output.type)
+        stack = Variable(product.operand.type.stacked(loop.op.n_steps))
+        loop.non_sequences.append(matrix)
+        loop.sequences.append(SequenceSlot(SequenceInput((0,), "tap"), tap, [row]))
+        loop.maps.append(MapSlot(MapOutput(name="operand"), product.operand, stack))
+        matrices.append(matrix.outer)
+        taps.append(tap)
+        stacks.append(stack)
+        inside[product.node] = (product, matrix.inner, row)
+
+    def tapped(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+        if node not in inside:
+            return None
+        product, matrix, row = inside[node]
+        return Apply(table_op("tapped"), [product.with_matrix(matrix, inputs), row], node.sources).outputs
+
+    loop.transform(tapped)
     loop.drop_unread()
-    whose = (
-        "the gradient of a matrix is" if len(products) == 1 else f"the gradients of {len(products)} matrices are each"
-    )
+    count = len(products)
+    whose = "the gradient of a matrix is" if count == 1 else f"the gradients of {count} matrices are each"
     loop.notes.append(f"defer: {whose} one product behind the backward loop")
     inner = loop.build()
     found = loop.replacements(inner)
     apart = {*matrices, *taps}
     given = [one for one in dict.fromkeys(inner.inputs) if not isinstance(one, Constant) and one not in apart]
     results = [old for old in node.outputs if old in found]
-    # Taps are sequences: what flows back to them is in their order.
-    order = partial(backwards, sources=node.sources) if loop.op.go_backwards else lambda stack: stack
-    outputs = [*(found[old] for old in results), *(order(found[stack]) for stack in stacks)]
-    region = Graph([*given, *matrices, *taps], outputs)
-    op = BatchedWeightGradients(
-        region.rebuilt({one: Variable(one.type, name=one.name) for one in given}),
-        tuple(one.left for one in products),
-    )
-    made = Apply(op, [*given, *(outer[one.matrix] for one in products)], node.sources).outputs
-    now = dict(zip(results, made, strict=True))
-    return [now.get(old, old) for old in node.outputs]
-
-
-class _Tapped:
-    """A product with a matrix of its own, and what flows back to it tapped."""
-
-    def __init__(self, loop: ScanBuilder, one: Product, matrix: Variable, tap: Variable) -> None:
-        self._product = one
-        self._matrix, self._row = Variable(matrix.type), Variable(one.output.type)
-        loop.non_sequences.append(Capture(matrix, self._matrix))
-        loop.sequences.append(SequenceSlot(SequenceInput((0,), "tap"), tap, [self._row]))
-
-    def on(self, inputs: Sequence[Variable]) -> Sequence[Variable]:
-        """What stands for the product on these inputs."""
-        node, left = self._product.node, self._product.left
-        pair = (self._matrix, inputs[1]) if left else (inputs[0], self._matrix)
-        return Apply(table_op("tapped"), [*Apply(node.op, pair, node.sources).outputs, self._row], node.sources).outputs
+    operands = [found[stack] for stack in stacks]
+    if loop.op.go_backwards:
+        # Cotangents of taps come in the order of the sequences.
+        operands = [backwards(operand, node.sources) for operand in operands]
+    region = Graph([*given, *matrices, *taps], [*(found[old] for old in results), *operands])
+    region = region.rebuilt({one: Variable(one.type, name=one.name) for one in given})
+    op = BatchedWeightGradients(region, tuple(product.left for product in products))
+    outputs = Apply(op, [*given, *(outer[product.matrix] for product in products)], node.sources).outputs
+    replaced = dict(zip(results, outputs, strict=True))
+    return [replaced.get(old, old) for old in node.outputs]

@@ -6,7 +6,8 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.ir.scan import Scan
-from loopjax.rewrite import searchsorted
+from loopjax.rewrite.searchsorted import ExpandSearches
+from tests.configured import configured
 from tests.planned import planned_for
 
 RNG = np.random.default_rng(0)
@@ -14,8 +15,7 @@ RNG = np.random.default_rng(0)
 
 @pytest.mark.parametrize("most", [2**24, 10], ids=["by comparing", "by sorting"])
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_sorted_vectors_are_searched_without_a_loop(monkeypatch, most, side):
-    monkeypatch.setattr(searchsorted, "MOST_COMPARED", most)
+def test_sorted_vectors_are_searched_without_a_loop(most, side):
     values = np.sort(RNG.integers(0, 9, size=20)).astype("float64")
 
     def make(lengths):
@@ -27,7 +27,7 @@ def test_sorted_vectors_are_searched_without_a_loop(monkeypatch, most, side):
 
     start = np.array([0.0, 2.0, 5.5, 9.0, 20.0])
     expected = make("exact")(values, start)
-    with planned_for("gpu"):
+    with planned_for("gpu"), configured(ExpandSearches(most_compared=most)):
         f = make("exact")
         found = f(values, start)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
