@@ -4,7 +4,6 @@ A program's numbers, arrays and variables go in, new variables come out: each fu
 computes nothing. A module's ``__all__`` lists the names that it adds here.
 """
 
-import collections.abc
 import types
 import typing
 
@@ -27,6 +26,7 @@ from loopjax.tensor.reduction import *
 from loopjax.tensor.shape import *
 from loopjax.tensor.sort import *
 from loopjax.tensor.special import *
+from loopjax.tensor.typed import *
 from loopjax.trace.convert import as_variable as as_variable
 from loopjax.trace.convert import constant as constant
 from loopjax.trace.grad import grad as grad
@@ -43,10 +43,3 @@ if not typing.TYPE_CHECKING:
         for name, value in globals().items()
         if name[0] != "_" and (name in _NAMESPACES or not isinstance(value, types.ModuleType))
     )
-
-
-def __getattr__(name: str) -> collections.abc.Callable[..., typing.Any]:
-    """``dvector``, ``imatrix`` and the other typed constructors."""
-    if name in constructors.CONSTRUCTORS:
-        return constructors.CONSTRUCTORS[name]
-    raise AttributeError(f"loopjax.tensor has no {name!r}")

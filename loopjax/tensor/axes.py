@@ -1,4 +1,4 @@
-"""Axes as users write them."""
+"""Normalization of axes as users write them."""
 
 from __future__ import annotations
 
@@ -10,21 +10,25 @@ from loopjax.ir.methods import Axis
 
 
 def normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
-    """The axes as a sorted tuple from 0 up; ``None`` is all of them.
+    """Sorted non-negative axes; ``None`` is all of them.
 
-    Raises ``ValueError`` outside ``ndim`` or for one that is named twice, ``TypeError`` for what is no int.
+    Raises ``ValueError`` for an axis outside of ``ndim`` dimensions or named twice,
+    ``TypeError`` for anything but ints.
     """
     if axis is None:
         return tuple(range(ndim))
-    given = list(axis) if isinstance(axis, (list, tuple)) else [axis]
-    axes = sorted(normal_axis(one, ndim) for one in given)
+    listed = list(axis) if isinstance(axis, (list, tuple)) else [axis]
+    axes = sorted(normal_axis(each, ndim) for each in listed)
     if len(set(axes)) < len(axes):
         raise ValueError(f"axis {axis} names an axis twice{here()}")
     return tuple(axes)
 
 
 def normal_axis(axis: Any, ndim: int) -> int:
-    """One axis from 0 up. Raises ``ValueError`` outside ``ndim``, ``TypeError`` for what is no int."""
+    """Non-negative axis.
+
+    Raises ``ValueError`` outside of ``ndim`` dimensions, ``TypeError`` for anything but an int.
+    """
     try:
         number = operator.index(axis)
     except TypeError as error:

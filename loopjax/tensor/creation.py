@@ -1,4 +1,8 @@
-"""Arrays from nothing: filled ones, ranges, and the like."""
+"""Arrays made of sizes, ranges and fill values, and constants made of Python values.
+
+Sizes may be integer scalar variables: such a size is an input of the recorded node that must be known before the node
+is compiled. Arrays that hold nothing but a fill value are `alloc` nodes, which XLA fuses into what reads them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import DTypeLike
 
 from loopjax.config import config
 from loopjax.errors import here
@@ -42,6 +47,7 @@ __all__ = [
 
 
 def _check_sizes(lengths: Shape) -> None:
+    """Raise ``ValueError`` for a negative size."""
     if any(length is not None and length < 0 for length in lengths):
         raise ValueError(f"a size is negative in {lengths}")
 
@@ -56,7 +62,7 @@ def _alloc_type(value: TensorType, lengths: Shape) -> TensorType:
 
 register(
     "alloc",
-    lambda value, lengths: lax_kernels.stretched(value, tuple(lengths)),
+    lambda value, lengths: lax_kernels.broadcast_to(value, tuple(lengths)),
     _alloc_type,
     "view",
     broadcasts=lambda value, lengths: [[value.shape, lengths]],
@@ -65,7 +71,37 @@ register(
 
 @public_op
 def alloc(value: Any, *shape: Any) -> Variable:
-    """An array of this shape, filled with ``value`` (broadcast). Sizes are ints or integer scalars."""
+    """Array filled with ``value``, broadcast to a shape.
+
+    Differentiable in ``value``, to any order.
+
+    Parameters
+    ----------
+    value : array_like
+        Fill value, of a shape that broadcasts to ``shape``.
+    *shape : int or integer scalar variable
+        Sizes, one argument each.
+
+    Returns
+    -------
+    Variable
+        Of the sizes ``shape`` and the dtype of ``value``.
+
+    Raises
+    ------
+    TypeError
+        Where a size is not an integer.
+    ValueError
+        Where a size is negative, or ``value`` does not broadcast to the shape.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.alloc([1, 2], 3, 2).eval())
+    [[1 2]
+     [1 2]
+     [1 2]]
+    """
     static, symbolic = split_sizes(shape, "shape")
     filled = as_variable(value)
     if filled.type.weak:
@@ -73,47 +109,232 @@ def alloc(value: Any, *shape: Any) -> Variable:
     return apply(table_op("alloc", lengths=static), filled, *symbolic)[0]
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None) -> Variable:
-    """An array of ``shape``, every element ``fill_value``; of dtype floatX where that is a Python float."""
+def full(shape: Any, fill_value: Any, dtype: DTypeLike | None = None) -> Variable:
+    """Array of ``shape`` whose elements are all ``fill_value``.
+
+    Parameters
+    ----------
+    shape : int, vector variable, or sequence of ints and scalar variables
+        Sizes, or one int for a vector. A vector variable needs a known size.
+    fill_value : array_like
+        Fill value, of a shape that broadcasts to ``shape``.
+    dtype : dtype_like, optional
+        Dtype of the result, that of ``fill_value`` by default: int64 or floatX of a Python number.
+
+    Returns
+    -------
+    Variable
+        Array of shape ``shape``.
+
+    Raises
+    ------
+    TypeError
+        Where a size is not an integer, or ``dtype`` is not a dtype.
+    ValueError
+        Where a size is negative, or ``fill_value`` does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.full((2, 3), 7).eval())
+    [[7 7 7]
+     [7 7 7]]
+    """
     value = as_variable(fill_value)
     return alloc(value if dtype is None else value.astype(dtype), *size_list(shape))
 
 
-def zeros(shape: Any, dtype: Any = None) -> Variable:
-    """Zeros of ``shape``; dtype floatX unless given."""
+def zeros(shape: Any, dtype: DTypeLike | None = None) -> Variable:
+    """Array of zeros.
+
+    Parameters
+    ----------
+    shape : int, vector variable, or sequence of ints and scalar variables
+        Sizes, or one int for a vector. A vector variable needs a known size.
+    dtype : dtype_like, optional
+        Dtype of the result, floatX by default.
+
+    Returns
+    -------
+    Variable
+        Zeros of shape ``shape``.
+
+    Raises
+    ------
+    TypeError
+        Where a size is not an integer, or ``dtype`` is not a dtype.
+    ValueError
+        Where a size is negative.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.zeros((2, 2)).eval())
+    [[0. 0.]
+     [0. 0.]]
+    """
     return full(shape, 0, dtype or config.floatX)
 
 
-def ones(shape: Any, dtype: Any = None) -> Variable:
-    """Ones of ``shape``; dtype floatX unless given."""
+def ones(shape: Any, dtype: DTypeLike | None = None) -> Variable:
+    """Array of ones.
+
+    Parameters
+    ----------
+    shape : int, vector variable, or sequence of ints and scalar variables
+        Sizes, or one int for a vector. A vector variable needs a known size.
+    dtype : dtype_like, optional
+        Dtype of the result, floatX by default.
+
+    Returns
+    -------
+    Variable
+        Ones of shape ``shape``.
+
+    Raises
+    ------
+    TypeError
+        Where a size is not an integer, or ``dtype`` is not a dtype.
+    ValueError
+        Where a size is negative.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.ones(3, dtype='int32').eval())
+    [1 1 1]
+    """
     return full(shape, 1, dtype or config.floatX)
 
 
 empty = zeros
 
 
-def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Variable:
-    """``fill_value`` in the shape of ``x``, and in its dtype unless given."""
-    model = as_variable(x)
-    value = as_variable(fill_value).astype(dtype or model.dtype)
-    return alloc(value, *(model.shape[axis] for axis in range(model.ndim)))
+def full_like(x: Any, fill_value: Any, dtype: DTypeLike | None = None) -> Variable:
+    """``fill_value`` in the shape of ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Array whose shape is taken; its elements are not read.
+    fill_value : array_like
+        Fill value, of a shape that broadcasts to that of ``x``.
+    dtype : dtype_like, optional
+        Dtype of the result, that of ``x`` by default.
+
+    Returns
+    -------
+    Variable
+        Array of the shape of ``x``.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` or ``fill_value`` is not numeric, or ``dtype`` is not a dtype.
+    ValueError
+        Where ``fill_value`` does not broadcast to the shape of ``x``.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.full_like([1.0, 2.0], 7).eval())
+    [7. 7.]
+    """
+    like = as_variable(x)
+    value = as_variable(fill_value).astype(dtype or like.dtype)
+    return alloc(value, *(like.shape[axis] for axis in range(like.ndim)))
 
 
 @public_op
-def zeros_like(x: Any, dtype: Any = None) -> Variable:
-    """Zeros in the shape of ``x``, and in its dtype unless given."""
+def zeros_like(x: Any, dtype: DTypeLike | None = None) -> Variable:
+    """Zeros in the shape of ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Array whose shape is taken; its elements are not read.
+    dtype : dtype_like, optional
+        Dtype of the result, that of ``x`` by default.
+
+    Returns
+    -------
+    Variable
+        Zeros in the shape of ``x``.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` is not numeric or ``dtype`` is not a dtype.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.zeros_like([[1, 2], [3, 4]]).eval())
+    [[0 0]
+     [0 0]]
+    """
     return full_like(x, 0, dtype)
 
 
 @public_op
-def ones_like(x: Any, dtype: Any = None) -> Variable:
-    """Ones in the shape of ``x``, and in its dtype unless given."""
+def ones_like(x: Any, dtype: DTypeLike | None = None) -> Variable:
+    """Ones in the shape of ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Array whose shape is taken; its elements are not read.
+    dtype : dtype_like, optional
+        Dtype of the result, that of ``x`` by default.
+
+    Returns
+    -------
+    Variable
+        Ones in the shape of ``x``.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` is not numeric or ``dtype`` is not a dtype.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.ones_like([1.5, 2.5]).eval())
+    [1. 1.]
+    """
     return full_like(x, 1, dtype)
 
 
 @public_op
 def fill(x: Any, value: Any) -> Variable:
-    """``value`` in the shape and dtype of ``x``."""
+    """``value`` in the shape and dtype of ``x``; `full_like` by Theano's name.
+
+    Parameters
+    ----------
+    x : array_like
+        Array whose shape and dtype are taken; its elements are not read.
+    value : array_like
+        Fill value, of a shape that broadcasts to that of ``x``.
+
+    Returns
+    -------
+    Variable
+        Array of the shape and dtype of ``x``.
+
+    Raises
+    ------
+    TypeError
+        Where an input is not numeric.
+    ValueError
+        Where ``value`` does not broadcast to the shape of ``x``.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.fill([1, 2, 3], 7).eval())
+    [7 7 7]
+    """
     return full_like(x, value)
 
 
@@ -135,19 +356,48 @@ register("arange", _arange_run, _arange_type, "memory_bound")
 
 
 @public_op
-def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Variable:
-    """Integers from ``start`` (0) up to, not including, ``stop``, as a vector; int64 unless given.
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: DTypeLike | None = None) -> Variable:
+    """Evenly spaced integers from ``start`` up to, not including, ``stop``; as ``range``.
 
-    Arguments are ints or integer scalar variables; Python floats make a constant floatX vector.
+    Parameters
+    ----------
+    start : int or integer scalar variable
+        First number; or ``stop``, where that is left out, and then the first number is 0.
+    stop : int or integer scalar variable, optional
+        End, not included.
+    step : int or integer scalar variable
+        Distance between numbers; may be negative.
+    dtype : dtype_like, optional
+        Dtype of the result: int64 by default, or floatX where an argument is a Python float.
+
+    Returns
+    -------
+    Variable
+        Vector. Where an argument is a Python float, a constant as by `numpy.arange`.
+
+    Raises
+    ------
+    TypeError
+        Where an argument is a float and another a variable, or one is not a scalar.
+    ValueError
+        Where ``step`` is zero.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.arange(4).eval(), at.arange(10, 4, -2).eval())
+    [0 1 2 3] [10  8  6]
+    >>> print(at.arange(0.0, 1.0, 0.25).eval())
+    [0.   0.25 0.5  0.75]
     """
     if stop is None:
         start, stop = 0, start
-    given = (start, stop, step)
-    if any(isinstance(value, (float, np.floating)) for value in given):
-        if any(isinstance(value, Variable) for value in given):
+    bounds = (start, stop, step)
+    if any(isinstance(value, (float, np.floating)) for value in bounds):
+        if any(isinstance(value, Variable) for value in bounds):
             raise TypeError(f"arange of floats takes no variables; write start + step * arange(n){here()}")
-        return constant(np.arange(*given), dtype=dtype or config.floatX)
-    static, symbolic = split_sizes(given, "arange")
+        return constant(np.arange(*bounds), dtype=dtype or config.floatX)
+    static, symbolic = split_sizes(bounds, "arange")
     return apply(table_op("arange", lengths=static, dtype=dtype_name(dtype or "int64")), *symbolic)[0]
 
 
@@ -163,18 +413,76 @@ def _eye_run(lengths: tuple[int, int], k: int, dtype: str) -> Any:
 register("eye", _eye_run, _eye_type, "memory_bound")
 
 
-def eye(n: Any, m: Any = None, k: int = 0, dtype: Any = None) -> Variable:
-    """Ones on diagonal ``k`` of an ``(n, m)`` matrix of zeros; dtype floatX unless given."""
+def eye(n: Any, m: Any = None, k: int = 0, dtype: DTypeLike | None = None) -> Variable:
+    """Matrix of zeros with ones on a diagonal.
+
+    Parameters
+    ----------
+    n : int or integer scalar variable
+        Number of rows.
+    m : int or integer scalar variable, optional
+        Number of columns, ``n`` by default.
+    k : int
+        Diagonal of the ones: 0 for the main one, positive above it, negative below.
+    dtype : dtype_like, optional
+        Dtype of the result, floatX by default.
+
+    Returns
+    -------
+    Variable
+        Matrix of shape ``(n, m)``.
+
+    Raises
+    ------
+    TypeError
+        Where a size is not an integer, or ``dtype`` is not a dtype.
+    ValueError
+        Where a size is negative.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.eye(2, 3, k=1).eval())
+    [[0. 1. 0.]
+     [0. 0. 1.]]
+    """
     static, symbolic = split_sizes([n, n if m is None else m], "eye")
     return apply(table_op("eye", lengths=static, k=k, dtype=dtype_name(dtype or config.floatX)), *symbolic)[0]
 
 
-def identity_like(x: Any, dtype: Any = None) -> Variable:
-    """The identity matrix in the shape of ``x``, and in its dtype unless given."""
-    model = as_variable(x)
-    if model.ndim != 2:
-        raise ValueError(f"identity_like takes a matrix, got {model!r}{here()}")
-    return eye(model.shape[0], model.shape[1], dtype=dtype or model.dtype)
+def identity_like(x: Any, dtype: DTypeLike | None = None) -> Variable:
+    """Identity matrix in the shape of a matrix.
+
+    Parameters
+    ----------
+    x : array_like
+        Matrix whose shape is taken.
+    dtype : dtype_like, optional
+        Dtype of the result, that of ``x`` by default.
+
+    Returns
+    -------
+    Variable
+        Matrix of the shape of ``x``, with ones on its main diagonal.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` is not a matrix.
+    TypeError
+        Where ``x`` is not numeric or ``dtype`` is not a dtype.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.identity_like([[3, 4], [5, 6]]).eval())
+    [[1 0]
+     [0 1]]
+    """
+    like = as_variable(x)
+    if like.ndim != 2:
+        raise ValueError(f"identity_like takes a matrix, got {like!r}{here()}")
+    return eye(like.shape[0], like.shape[1], dtype=dtype or like.dtype)
 
 
 def _linspace_type(start: TensorType, stop: TensorType, lengths: Shape, dtype: str) -> TensorType:
@@ -193,26 +501,113 @@ def _linspace_ends(start: TensorType, stop: TensorType, lengths: Shape, dtype: s
 register("linspace", _linspace_run, _linspace_type, "memory_bound", broadcasts=_linspace_ends)
 
 
-def linspace(start: Any, stop: Any, num: Any = 50, dtype: Any = None) -> Variable:
-    """``num`` equally spaced values from ``start`` to ``stop``, both included; dtype floatX unless given."""
+def linspace(start: Any, stop: Any, num: Any = 50, dtype: DTypeLike | None = None) -> Variable:
+    """Evenly spaced numbers from ``start`` to ``stop``, both included.
+
+    Differentiable in ``start`` and ``stop``.
+
+    Parameters
+    ----------
+    start, stop : array_like
+        First and last number; arrays broadcast, and give numbers along a new first axis.
+    num : int or integer scalar variable
+        How many numbers.
+    dtype : dtype_like, optional
+        Dtype of the result, floatX by default.
+
+    Returns
+    -------
+    Variable
+        Of shape ``(num, ...)``.
+
+    Raises
+    ------
+    TypeError
+        Where ``num`` is not an integer, ``dtype`` is not a dtype, or a bound is not numeric.
+    ValueError
+        Where ``num`` is negative, or the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.linspace(0.0, 1.0, 5).eval())
+    [0.   0.25 0.5  0.75 1.  ]
+    """
     to = dtype_name(dtype or config.floatX)
     static, symbolic = split_sizes([num], "num")
-    between = to if jnp.issubdtype(to, jnp.inexact) else config.floatX
-    ends = [as_variable(end).astype(between) for end in (start, stop)]
+    computed = to if jnp.issubdtype(to, jnp.inexact) else config.floatX
+    ends = [as_variable(end).astype(computed) for end in (start, stop)]
     return apply(table_op("linspace", lengths=static, dtype=to), *ends, *symbolic)[0]
 
 
 empty_like = zeros_like
 
 
-def tri(n: Any, m: Any = None, k: int = 0, dtype: Any = None) -> Variable:
-    """Ones on and below diagonal ``k`` of an ``(n, m)`` matrix of zeros; dtype floatX unless given."""
+def tri(n: Any, m: Any = None, k: int = 0, dtype: DTypeLike | None = None) -> Variable:
+    """Matrix of ones on and below a diagonal, zeros above it.
+
+    Parameters
+    ----------
+    n : int or integer scalar variable
+        Number of rows.
+    m : int or integer scalar variable, optional
+        Number of columns, ``n`` by default.
+    k : int
+        Last diagonal of ones: 0 for the main one, positive above it, negative below.
+    dtype : dtype_like, optional
+        Dtype of the result, floatX by default.
+
+    Returns
+    -------
+    Variable
+        Matrix of shape ``(n, m)``.
+
+    Raises
+    ------
+    TypeError
+        Where a size is not an integer, or ``dtype`` is not a dtype.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.tri(3).eval())
+    [[1. 0. 0.]
+     [1. 1. 0.]
+     [1. 1. 1.]]
+    """
     rows, columns = arange(n), arange(n if m is None else m)
     return ge(rows.dimshuffle(0, "x") + k, columns.dimshuffle("x", 0)).astype(dtype or config.floatX)
 
 
 def as_tensor_variable(x: Any, name: str | None = None, ndim: int | None = None) -> Variable:
-    """``x`` as a variable; Python numbers become int64 or floatX. ``ndim`` pads shapes with leading ones."""
+    """Convert a value to a variable.
+
+    Parameters
+    ----------
+    x : array_like
+        Variable, number, array, or nested list of them. Python numbers become int64 or floatX, and do not adapt to what
+        they meet, unlike those of `as_variable`.
+    name : str, optional
+        Name of a new constant.
+    ndim : int, optional
+        Least number of dimensions; axes of size 1 are put in front.
+
+    Returns
+    -------
+    Variable
+        ``x`` itself where it is a variable of enough dimensions.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` is not numeric, or is a JAX tracer.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.as_tensor_variable([1, 2], ndim=2).type)
+    int64(1, 2)
+    """
     variable = x if isinstance(x, Variable) else as_variable(x, name)
     if isinstance(variable, Constant) and variable.type.weak:
         variable = constant(x, name)
@@ -225,20 +620,35 @@ as_tensor = as_tensor_variable
 
 
 class _Grid:
-    """``mgrid[0:3, 0:2]``: a constant array of coordinates for each axis, as in NumPy. Bounds are numbers."""
+    """Constant coordinate arrays by slices, as NumPy's ``mgrid`` and ``ogrid``.
+
+    ``mgrid[0:3, 0:2]`` has an array for each axis, all of the grid's shape; the arrays of ``ogrid`` have size 1 along
+    the other axes. Bounds are numbers: ``start:stop:step``, or ``start:stop:5j`` for five numbers with ``stop``
+    included. Floats have dtype floatX. Symbolic bounds raise ``TypeError``.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> rows, columns = at.mgrid[0:2, 0:3]
+    >>> print(columns.eval())
+    [[0 1 2]
+     [0 1 2]]
+    >>> rows, columns = at.ogrid[0:2, 0:3]
+    >>> print(rows.eval())
+    [[0]
+     [1]]
+    """
 
     def __init__(self, grid: Any) -> None:
         self._grid = grid
 
     def __getitem__(self, key: Any) -> Any:
         slices = key if isinstance(key, tuple) else (key,)
-        parts = [part for one in slices for part in (one.start, one.stop, one.step)]
-        if any(isinstance(part, Variable) for part in parts):
+        if any(isinstance(bound, Variable) for one in slices for bound in (one.start, one.stop, one.step)):
             raise TypeError(f"mgrid takes numbers; build symbolic grids from arange and dimshuffle{here()}")
-        found = self._grid[key]
-        arrays = found if isinstance(key, tuple) else [found]
-        made = [constant(array, dtype=None if array.dtype.kind in "iu" else config.floatX) for array in arrays]
-        return made if isinstance(key, tuple) else made[0]
+        arrays = self._grid[slices]
+        constants = [constant(array, dtype=None if array.dtype.kind in "iu" else config.floatX) for array in arrays]
+        return constants if isinstance(key, tuple) else constants[0]
 
 
 mgrid = _Grid(np.mgrid)

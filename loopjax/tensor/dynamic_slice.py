@@ -1,4 +1,10 @@
-"""Slices whose start is a run-time value: one compiled program for every position of a window of one size."""
+"""Slices whose start is a run-time value, along several axes at once: `jax.lax.dynamic_slice`.
+
+An index such as ``x[i:i + 3]`` has a size that is known while compiling, after simplification, and a start that is not.
+Its ``window`` node has the starts and sizes as inputs; the sizes must be numbers before it is compiled, the starts need
+not, so that one compiled program serves every position. NumPy's rules for bounds out of range are spelled out in
+`bounds`, since ``dynamic_slice`` itself clamps the start.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +24,7 @@ from loopjax.trace.convert import as_variable
 
 
 class Bounds(NamedTuple):
-    """Where a slice starts along an axis and how many elements it has, as NumPy clips it."""
+    """Start and number of elements of a slice along an axis, after NumPy's clipping."""
 
     axis: int
     start: Variable
@@ -26,6 +32,7 @@ class Bounds(NamedTuple):
 
 
 def _window_type(x: TensorType, *starts: TensorType, axes: tuple[int, ...], lengths: Shape, inner: bool) -> TensorType:
+    """The type of a ``window``."""
     shape = list(x.shape)
     for axis, size in zip(axes, lengths, strict=True):
         shape[axis] = size
@@ -35,17 +42,20 @@ def _window_type(x: TensorType, *starts: TensorType, axes: tuple[int, ...], leng
 def _put_type(
     x: TensorType, value: TensorType, *starts: TensorType, axes: tuple[int, ...], lengths: Shape, inner: bool
 ) -> TensorType:
+    """The type of the array that a window is written into."""
     return TensorType(x.dtype, x.shape)
 
 
 def _starts(x: Any, starts: Sequence[Any], axes: tuple[int, ...]) -> list[Any]:
-    found = [jnp.zeros((), "int64")] * x.ndim
+    """Start along every axis of ``x``, 0 where there is no window."""
+    by_axis = [jnp.zeros((), "int64")] * x.ndim
     for axis, start in zip(axes, starts, strict=True):
-        found[axis] = jnp.asarray(start, "int64")
-    return found
+        by_axis[axis] = jnp.asarray(start, "int64")
+    return by_axis
 
 
 def _window_run(x: Any, *starts: Any, axes: tuple[int, ...], lengths: tuple[int, ...], inner: bool) -> Any:
+    """Read a window."""
     sizes = list(x.shape)
     for axis, size in zip(axes, lengths, strict=True):
         sizes[axis] = size
@@ -53,6 +63,7 @@ def _window_run(x: Any, *starts: Any, axes: tuple[int, ...], lengths: tuple[int,
 
 
 def _put_run(x: Any, value: Any, *starts: Any, axes: tuple[int, ...], lengths: tuple[int, ...], inner: bool) -> Any:
+    """Write a window."""
     return lax.dynamic_update_slice(x, value, _starts(x, starts, axes))
 
 
@@ -61,13 +72,13 @@ register("put_window", _put_run, _put_type, "memory_bound")
 
 
 def slides(entry: Any) -> bool:
-    """Whether an entry of an index is a slice with step 1 whose start is symbolic."""
+    """True for a slice of step 1 whose start is symbolic."""
     start = entry.start if isinstance(entry, slice) and entry.step in (None, 1) else None
     return isinstance(start, Variable) and not isinstance(start, Constant)
 
 
 def bounds(x: Variable, axis: int, entry: slice) -> Bounds:
-    """The start and size of a slice of ``x`` along ``axis``."""
+    """Start and size of a slice of ``x`` along ``axis``."""
     length = dim(x, axis)
     start = _clipped(entry.start, length)
     stop = length if entry.stop is None else _clipped(entry.stop, length)
@@ -75,20 +86,20 @@ def bounds(x: Variable, axis: int, entry: slice) -> Bounds:
 
 
 def _clipped(bound: Any, length: Variable) -> Variable:
-    """A bound counted from the front and inside of the axis."""
-    given = cast(as_variable(bound), "int64")
-    return switch(lt(given, 0), maximum(add(given, length), 0), minimum(given, length))
+    """Bound counted from the front and clipped to the axis."""
+    position = cast(as_variable(bound), "int64")
+    return switch(lt(position, 0), maximum(add(position, length), 0), minimum(position, length))
 
 
 def window(x: Variable, along: Sequence[Bounds], inner: bool) -> Variable:
-    """The part of ``x`` inside of these bounds; ``inner`` where more of the same index is still to be read from it."""
-    static, symbolic = split_sizes([one.size for one in along], "a slice")
-    op = table_op("window", axes=tuple(one.axis for one in along), lengths=static, inner=inner)
-    return apply(op, x, *(one.start for one in along), *symbolic)[0]
+    """Read a window of ``x``; ``inner`` where the rest of the same index is still to be applied to it."""
+    static, symbolic = split_sizes([bound.size for bound in along], "a slice")
+    op = table_op("window", axes=tuple(bound.axis for bound in along), lengths=static, inner=inner)
+    return apply(op, x, *(bound.start for bound in along), *symbolic)[0]
 
 
 def put_back(part: Variable, value: Variable) -> Variable:
-    """The array that ``part`` is a window of, with ``value`` in its place."""
+    """The array that ``part`` is a window of, with ``value`` in the window's place."""
     node = part.owner
     assert node is not None
     assert isinstance(node.op, TableOp)
@@ -97,7 +108,7 @@ def put_back(part: Variable, value: Variable) -> Variable:
 
 
 def is_window(variable: Variable, inner: bool) -> bool:
-    """Whether a variable is what ``window`` gives, as a step on the way to what an index reads or as all of it."""
+    """True for the result of `window` with this ``inner``."""
     node = variable.owner
     if node is None or not isinstance(node.op, TableOp) or node.op.row != "window":
         return False

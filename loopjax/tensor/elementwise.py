@@ -21,7 +21,7 @@ from loopjax.ir.public_ops import public_op
 from loopjax.ir.traits import Trait
 from loopjax.ir.types import TensorType, broadcast_shapes, dtype_name
 from loopjax.tensor import lax_kernels
-from loopjax.tensor.lax_kernels import compared, elementwise, logical
+from loopjax.tensor.lax_kernels import comparison, elementwise, logical
 from loopjax.tensor.operands import promoted
 from loopjax.trace.convert import as_variable
 from loopjax.trace.promotion import operand_dtypes
@@ -484,22 +484,22 @@ neq = _binary(
     traits=CHEAP,
 )
 lt = _binary(
-    "lt", compared(lax.lt, jnp.less), "``x < y``", "at.lt([1, 2], 2) -> [ True False]", result="bool", traits=CHEAP
+    "lt", comparison(lax.lt, jnp.less), "``x < y``", "at.lt([1, 2], 2) -> [ True False]", result="bool", traits=CHEAP
 )
 le = _binary(
     "le",
-    compared(lax.le, jnp.less_equal),
+    comparison(lax.le, jnp.less_equal),
     "``x <= y``",
     "at.le([1, 2], 1) -> [ True False]",
     result="bool",
     traits=CHEAP,
 )
 gt = _binary(
-    "gt", compared(lax.gt, jnp.greater), "``x > y``", "at.gt([1, 2], 1) -> [False  True]", result="bool", traits=CHEAP
+    "gt", comparison(lax.gt, jnp.greater), "``x > y``", "at.gt([1, 2], 1) -> [False  True]", result="bool", traits=CHEAP
 )
 ge = _binary(
     "ge",
-    compared(lax.ge, jnp.greater_equal),
+    comparison(lax.ge, jnp.greater_equal),
     "``x >= y``",
     "at.ge([1, 2], 2) -> [False  True]",
     result="bool",

@@ -1,4 +1,8 @@
-"""What a loop over examples of different lengths asks of its arguments, and how many steps it takes."""
+"""Checked arguments and the trip count of a loop over a batch of examples of different lengths.
+
+``scan(..., lengths=v)`` gives each example its own number of steps. The ops here pass their first input through and
+carry a check of it, which the runtime makes before a call runs; they lower to the identity.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +18,21 @@ from loopjax.ir.types import TensorType
 
 
 def _vector(type: TensorType, *rest: TensorType, **parameters: Any) -> TensorType:
+    """An int64 vector of the lengths' size."""
     return TensorType("int64", type.shape)
 
 
 def _of_batch_type(type: TensorType, lengths: TensorType, axis: int, what: str) -> TensorType:
-    found, wanted = type.shape[axis], lengths.shape[0]
-    if None not in (found, wanted) and found != wanted:
+    """The type of the array; raises ``ValueError`` where known sizes differ."""
+    size, wanted = type.shape[axis], lengths.shape[0]
+    if None not in (size, wanted) and size != wanted:
         raise ValueError(
-            f"{what} has {found} examples along axis {axis} and lengths has {wanted}; give one length for each example"
+            f"{what} has {size} examples along axis {axis} and lengths has {wanted}; give one length for each example"
         )
     return type
 
 
-register("example_lengths", lambda lengths, *most, scan, needs: lengths.astype("int64"), _vector)
+register("example_lengths", lambda lengths, *bounds, scan, needs: lengths.astype("int64"), _vector)
 register("of_batch", lambda x, lengths, axis, what: x, _of_batch_type)
 register(
     "steps_of_pairs",
@@ -37,26 +43,36 @@ register(
 
 @public_op
 def example_lengths(
-    lengths: Variable, most: list[tuple[Any, str, int]], label: str, n_steps: Variable | None = None
+    lengths: Variable, rows: list[tuple[Any, str, int]], label: str, n_steps: Variable | None = None
 ) -> Variable:
-    """``lengths`` as int64, checked before a call runs: none is negative, or more than the rows that there are.
+    """Lengths as int64, with a check before each call that none is negative or more than the rows there are.
 
-    ``most`` has for each sequence its rows, its name, and how many rows more than steps it must have; ``n_steps`` is
-    the most that there may be, where it is given.
+    Parameters
+    ----------
+    lengths : Variable
+        Number of steps of each example, an integer vector.
+    rows : list of tuple
+        For each sequence, its number of rows, its name, and how many more rows than steps it needs for its taps.
+    label : str
+        Name of the scan in errors.
+    n_steps : Variable, optional
+        Upper bound on the lengths.
     """
-    rows = [size for size, _, _ in most] + ([] if n_steps is None else [n_steps])
-    needs = tuple((name, span) for _, name, span in most)
-    return apply(table_op("example_lengths", scan=label, needs=needs), lengths, *rows)[0]
+    bounds = [size for size, _, _ in rows] + ([] if n_steps is None else [n_steps])
+    needs = tuple((name, span) for _, name, span in rows)
+    return apply(table_op("example_lengths", scan=label, needs=needs), lengths, *bounds)[0]
 
 
 @public_op
 def of_batch(x: Variable, lengths: Variable, axis: int, what: str) -> Variable:
-    """``x``, whose ``axis`` has as many elements as ``lengths``: an error that says ``what`` it is otherwise."""
+    """``x``, with a check that its ``axis`` has as many elements as ``lengths``; ``what`` names it in the error."""
     return apply(table_op("of_batch", axis=axis, what=what), x, lengths)[0]
 
 
 @public_op
 def lane_steps(lengths: Variable, most: Variable) -> Variable:
-    """How many steps two examples after one another take at most, the longest with the shortest; see
-    ``steps_of_pairs``."""
+    """Upper bound on the steps of a lane that runs two examples one after the other, a long one and a short one.
+
+    See `loopjax.ir.lengths.steps_of_pairs`.
+    """
     return apply(table_op("steps_of_pairs"), lengths, most)[0]

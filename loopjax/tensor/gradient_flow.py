@@ -1,4 +1,4 @@
-"""Identities that change what flows back through them."""
+"""Identity functions with derivatives of their own: stopped, scaled or clipped gradients."""
 
 from __future__ import annotations
 
@@ -25,10 +25,13 @@ __all__ = [
 
 
 def _same(type: TensorType, **parameters: Any) -> TensorType:
+    """The type of the operand."""
     return type
 
 
 def _scaling(multiplier: float) -> Callable[[Any], Any]:
+    """Identity whose tangents are multiplied by a number."""
+
     @jax.custom_jvp
     def scaled(x: Any) -> Any:
         return x
@@ -38,7 +41,7 @@ def _scaling(multiplier: float) -> Callable[[Any], Any]:
 
 
 def _clipping(lower: float, upper: float) -> Callable[[Any], Any]:
-    """Clipping is not linear, so forward mode cannot express it: a reverse rule alone."""
+    """Identity whose cotangents are clipped; reverse mode only, since clipping is not linear in a tangent."""
 
     @jax.custom_vjp
     def clipped(x: Any) -> Any:
@@ -62,56 +65,184 @@ register("grad_clip", lambda x, lower, upper: _clipping(lower, upper)(x), _same,
 
 @public_op
 def disconnected_grad(x: Any) -> Variable:
-    """``x``, of which the result does not count as depending: ``grad`` raises where there is no other way to ``x``."""
+    """``x`` as a constant for differentiation: the result does not depend on it.
+
+    `grad` of the result by ``x`` raises ``DisconnectedInputError`` where there is no other way to ``x``; `zero_grad`
+    gives zeros instead. The same as `jax.lax.stop_gradient` for values.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape.
+
+    Returns
+    -------
+    Variable
+        ``x``, of the same shape and dtype.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` is not numeric.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> x = at.dscalar("x")
+    >>> print(loopjax.grad(at.disconnected_grad(x) * x, x).eval({x: 3.0}))
+    3.0
+    """
     return apply(table_op("disconnected_grad"), as_variable(x))[0]
 
 
 @public_op
 def zero_grad(x: Any) -> Variable:
-    """``x``, with derivatives of zero. The result depends on ``x``, so that ``grad`` gives zeros and does not raise."""
+    """``x`` with derivatives of zero.
+
+    The result depends on ``x``, so that `grad` by it gives zeros and does not raise; see `disconnected_grad`.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape.
+
+    Returns
+    -------
+    Variable
+        ``x``, of the same shape and dtype.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` is not numeric.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> x = at.dscalar("x")
+    >>> print(loopjax.grad(at.zero_grad(x), x).eval({x: 3.0}))
+    0.0
+    """
     return apply(table_op("zero_grad"), as_variable(x))[0]
 
 
 @public_op
 def consider_constant(x: Any) -> Variable:
-    """The same as ``zero_grad``; Aesara has both."""
+    """`zero_grad` by its name in Aesara.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape.
+
+    Returns
+    -------
+    Variable
+        ``x``, of the same shape and dtype, with derivatives of zero.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` is not numeric.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> x = at.dscalar("x")
+    >>> print(loopjax.grad(at.consider_constant(x) + x, x).eval({x: 3.0}))
+    1.0
+    """
     return zero_grad(x)
 
 
 @public_op
 def grad_scale(x: Any, multiplier: float) -> Variable:
-    """``x``, of shape and dtype as it is, with derivatives of both modes multiplied by the number ``multiplier``.
+    """``x`` with derivatives multiplied by a number, in forward and reverse mode.
 
-    Second derivatives are those of the first ones as they are; Aesara multiplies them once more.
-    Source: Ganin and Lempitsky (2015), Unsupervised Domain Adaptation by Backpropagation, section 3, where it is -1.
+    With a negative number, the gradient reversal layer of Ganin and Lempitsky (2015), Unsupervised Domain Adaptation by
+    Backpropagation, section 3. Derivatives of the scaled gradient are not scaled again; Aesara scales them once more.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape. Integers have no derivative to scale.
+    multiplier : float
+        Factor of the derivatives, not a variable.
+
+    Returns
+    -------
+    Variable
+        ``x``, of the same shape and dtype.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` is not numeric, or ``multiplier`` is a variable.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> x = at.dscalar("x")
+    >>> print(loopjax.grad(at.grad_scale(x, -0.5), x).eval({x: 3.0}))
+    -0.5
     """
     op = table_op("grad_scale", multiplier=_number(multiplier, "multiplier"))
-    return _of_floats(op, x)
+    return _record(op, x)
 
 
 @public_op
 def grad_clip(x: Any, lower_bound: float, upper_bound: float) -> Variable:
-    """``x``, of shape and dtype as it is; each element of the gradient that flows back is limited to the range between
-    two numbers.
+    """``x`` with each element of the gradient that flows back limited to a range.
 
-    Second derivatives, in both modes, are those of the clipped gradient as it is; Aesara clips them once more. ``Rop``
-    of the result itself raises ``UnsupportedError``: clipping is not linear in a tangent. Raises ``ValueError`` for an
-    empty range.
-    Source: Graves (2013), Generating Sequences With Recurrent Neural Networks, section 4.2.
+    Graves (2013), Generating Sequences With Recurrent Neural Networks, section 4.2. Derivatives of the clipped
+    gradient, in both modes, are those of the clipping itself; Aesara clips them once more. `Rop` of the result raises
+    ``UnsupportedError``: clipping is not linear in a tangent.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape. Integers have no gradient to clip.
+    lower_bound, upper_bound : float
+        Bounds of the gradient's elements, not variables.
+
+    Returns
+    -------
+    Variable
+        ``x``, of the same shape and dtype.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` is not numeric, or a bound is a variable.
+    ValueError
+        Where ``lower_bound`` is above ``upper_bound``.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> x = at.dscalar("x")
+    >>> print(loopjax.grad(at.grad_clip(x, -1, 1) * 5, x).eval({x: 3.0}))
+    1.0
     """
     lower, upper = _number(lower_bound, "lower_bound"), _number(upper_bound, "upper_bound")
     if not lower <= upper:
         raise ValueError(f"grad_clip: lower_bound {lower} is above upper_bound {upper}{here()}")
-    return _of_floats(table_op("grad_clip", lower=lower, upper=upper), x)
+    return _record(table_op("grad_clip", lower=lower, upper=upper), x)
 
 
-def _of_floats(op: TableOp, x: Any) -> Variable:
-    """What is not float has no gradient to change."""
+def _record(op: TableOp, x: Any) -> Variable:
+    """Record the op on a float; any other operand has no derivative to change."""
     variable = as_variable(x)
     return apply(op if variable.type.is_float else table_op("zero_grad"), variable)[0]
 
 
 def _number(value: Any, argument: str) -> float:
+    """The argument as a float; raises ``TypeError`` for a variable."""
     if isinstance(value, Variable):
         raise TypeError(f"{argument} is a number, got {value!r}{here()}")
     return float(value)

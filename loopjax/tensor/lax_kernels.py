@@ -1,8 +1,8 @@
-"""What ops of the table compute, said in ``jax.lax``: the values, derivatives and code that ``jax.numpy`` gives, at a
-fraction of its time for each node.
+"""Implementations of ops in `jax.lax`.
 
-Inputs have one dtype already, so all that is left of what ``jax.numpy`` does is to give them one rank: ``lax``
-stretches scalars and sizes of 1 itself.
+They give the values, derivatives and compiled code of their namesakes in `jax.numpy`, and take a fraction of the time
+to trace. Inputs have one dtype already, so that of what `jax.numpy` does only the ranks are left to be made equal:
+`jax.lax` itself broadcasts scalars and sizes of 1.
 """
 
 from __future__ import annotations
@@ -19,115 +19,121 @@ from jax import lax
 Function = Callable[..., Any]
 
 
-def ranked(*xs: Any) -> tuple[Any, ...]:
-    """The arrays with axes of size 1 in front where they have different ranks; scalars stay."""
+def equal_rank(*xs: Any) -> tuple[Any, ...]:
+    """Expand the arrays to one rank by axes of size 1 in front; scalars stay."""
     ranks = {x.ndim for x in xs if x.ndim}
     if len(ranks) < 2:
         return xs
-    most = max(ranks)
-    return tuple(lax.expand_dims(x, range(most - x.ndim)) if 0 < x.ndim < most else x for x in xs)
+    rank = max(ranks)
+    return tuple(lax.expand_dims(x, range(rank - x.ndim)) if 0 < x.ndim < rank else x for x in xs)
 
 
 def elementwise(function: Function, of_bools: Function | None = None) -> Function:
-    """A function of ``lax`` for arrays of any shapes that broadcast; ``of_bools`` computes it of booleans."""
+    """Let a function of `jax.lax` take arrays of any shapes that broadcast; ``of_bools`` replaces it for booleans."""
 
     def run(*xs: Any) -> Any:
-        chosen = of_bools if of_bools is not None and xs[0].dtype == bool else function
-        return chosen(*ranked(*xs))
+        suited = of_bools if of_bools is not None and xs[0].dtype == bool else function
+        return suited(*equal_rank(*xs))
 
     return run
 
 
-def compared(function: Function, of_complex: Function) -> Function:
-    """A comparison, of complex numbers by ``of_complex``."""
+def comparison(function: Function, of_complex: Function) -> Function:
+    """Let a comparison of `jax.lax` take arrays of any shapes that broadcast; ``of_complex`` does complex numbers."""
 
     def run(x: Any, y: Any) -> Any:
-        return of_complex(x, y) if x.dtype.kind == "c" else function(*ranked(x, y))
+        return of_complex(x, y) if x.dtype.kind == "c" else function(*equal_rank(x, y))
 
     return run
 
 
 def logical(function: Function) -> Function:
-    """A function of truth values, for numbers too."""
-    return lambda *xs: function(*ranked(*(_truth(x) for x in xs)))
+    """Let a function of booleans take numbers too, true where they are not zero."""
+    return lambda *xs: function(*equal_rank(*(_truth(x) for x in xs)))
 
 
 def _truth(x: Any) -> Any:
+    """Booleans as they are, numbers compared with 0."""
     return x if x.dtype == bool else lax.ne(x, np.zeros((), x.dtype))
 
 
-def same_shape(*xs: Any) -> list[Any]:
-    """The arrays stretched to one shape."""
+def broadcast_arrays(*xs: Any) -> list[Any]:
+    """`jax.numpy.broadcast_arrays`."""
     if len({x.shape for x in xs}) == 1:
         return list(xs)
     shape = jnp.broadcast_shapes(*(x.shape for x in xs))
-    return [stretched(x, shape) for x in xs]
+    return [broadcast_to(x, shape) for x in xs]
 
 
-def stretched(x: Any, shape: tuple[int, ...]) -> Any:
-    """As ``jnp.broadcast_to``."""
+def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
+    """`jax.numpy.broadcast_to`."""
     if x.shape == shape:
         return jnp.asarray(x)
     return jnp.broadcast_to(x, shape) if x.ndim else lax.broadcast(x, shape)
 
 
 def where(condition: Any, x: Any, y: Any) -> Any:
-    """As ``jnp.where``."""
+    """`jax.numpy.where`."""
     condition = _truth(condition)
     if condition.ndim:
-        condition, x, y = same_shape(condition, x, y)
+        condition, x, y = broadcast_arrays(condition, x, y)
     else:
-        x, y = same_shape(x, y)
+        x, y = broadcast_arrays(x, y)
     return lax.select(condition, x, y) if x.size else jnp.asarray(x)
 
 
-def clip(x: Any, least: Any, most: Any) -> Any:
-    """As ``jnp.clip``, whose derivative at a bound is a half."""
+def clip(x: Any, lower: Any, upper: Any) -> Any:
+    """`jax.numpy.clip`; the derivative at a bound is a half."""
     if x.dtype.kind == "c":
-        return jnp.clip(x, least, most)
-    return lax.min(*ranked(most, lax.max(*ranked(least, x))))
+        return jnp.clip(x, lower, upper)
+    return lax.min(*equal_rank(upper, lax.max(*equal_rank(lower, x))))
 
 
 def absolute(x: Any) -> Any:
-    """As ``jnp.abs``."""
+    """`jax.numpy.abs`."""
     return jnp.asarray(x) if x.dtype.kind in "bu" else lax.abs(x)
 
 
 @jax.custom_jvp
 def relu(x: Any) -> Any:
-    """As ``jax.nn.relu``, whose derivative at 0 is 0."""
+    """`jax.nn.relu`; the derivative at 0 is 0."""
     return lax.max(x, np.zeros((), x.dtype))
 
 
 @relu.defjvp
 def _relu_tangent(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    """Zero where ``x`` is not positive."""
     (x,), (tangent,) = primals, tangents
     zero = np.zeros((), x.dtype)
     return relu(x), lax.select(lax.gt(x, zero), tangent, jnp.zeros_like(tangent))
 
 
 def reduction(function: Function, otherwise: Function) -> Function:
-    """A reduction of ``lax`` along axes; of halves, which are summed in single precision, as ``jax.numpy`` does."""
+    """Let a reduction of `jax.lax` take ``axis`` and ``keepdims``.
+
+    ``otherwise``, from `jax.numpy`, does the dtypes that need care: 16-bit floats, which it sums in single precision,
+    booleans and complex numbers; and empty arrays.
+    """
 
     def run(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
         if x.dtype.kind in "bc" or x.dtype.itemsize == 2 or not x.size:
             return otherwise(x, axis=axis, keepdims=keepdims)
-        found = function(x, axis)
-        return lax.expand_dims(found, axis) if keepdims else found
+        reduced = function(x, axis)
+        return lax.expand_dims(reduced, axis) if keepdims else reduced
 
     return run
 
 
 def mean(x: Any, axis: tuple[int, ...]) -> Any:
-    """The sum along axes over the number of elements."""
-    count = math.prod(x.shape[one] for one in axis)
+    """Sum along axes divided by the number of elements."""
+    count = math.prod(x.shape[index] for index in axis)
     return lax.div(lax.reduce_sum(x, axis), np.asarray(count, x.dtype))
 
 
 def arange(start: int, stop: int, step: int, dtype: str) -> Any:
-    """As ``jnp.arange``."""
+    """`jax.numpy.arange` of integers."""
     count = len(range(start, stop, step))
-    found = lax.iota(dtype, count)
+    steps = lax.iota(dtype, count)
     if step != 1:
-        found = lax.mul(found, np.asarray(step, dtype))
-    return lax.add(found, np.asarray(start, dtype)) if start else found
+        steps = lax.mul(steps, np.asarray(step, dtype))
+    return lax.add(steps, np.asarray(start, dtype)) if start else steps

@@ -1,4 +1,4 @@
-"""Sizes that may be symbolic: splitting them into what is known and what must be known before compiling."""
+"""Shapes and sizes as users write them: ints, integer scalar variables, or a vector of them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from loopjax.trace.convert import as_variable
 
 
 def size_list(shape: Any, argument: str = "shape", count: int | None = None) -> list[Any]:
-    """A shape as a list: of an int, of a list of ints and integer scalars, or of a symbolic vector.
+    """Shape as a list of sizes, from an int, a list of ints and integer scalars, or a vector variable.
 
-    ``count`` is the vector's size where its type does not say it.
+    ``count`` is the size of a vector whose type does not say it. Raises ``ValueError`` where neither does.
     """
     if isinstance(shape, Variable) and not isinstance(shape, Constant):
         if shape.ndim == 0:
@@ -34,7 +34,11 @@ def size_list(shape: Any, argument: str = "shape", count: int | None = None) -> 
 
 
 def split_sizes(lengths: Iterable[Any], argument: str) -> tuple[tuple[int | None, ...], list[Variable]]:
-    """The lengths with ``None`` for each that is symbolic, and those."""
+    """Static sizes, with ``None`` in place of each symbolic one, and the list of symbolic ones.
+
+    The ops that take sizes have the first as their parameter ``lengths``, and the second as their last inputs. Raises
+    ``TypeError`` for a size that is not an integer scalar.
+    """
     static: list[int | None] = []
     symbolic: list[Variable] = []
     for length in lengths:

@@ -33,6 +33,14 @@ def test_plurals_of_names_and_numbers():
         at.dvectors(1.5)
 
 
+def test_typed_names_are_those_of_the_table():
+    """Each name stands for its own dtype and shape, in an editor's view of the package too."""
+    for name, constructor in CONSTRUCTORS.items():
+        assert getattr(at, name) is constructor
+        assert constructor.__name__ == name
+    assert CONSTRUCTORS.keys() < set(at.__all__)
+
+
 def test_tensor():
     assert at.tensor("int8", (2, None), "x").type == at.TensorType("int8", (2, None))
     named = at.tensor("x", shape=(3,))
@@ -62,7 +70,7 @@ def test_a_size_declared_for_an_input_is_checked():
 
 
 def test_unknown_names():
-    with pytest.raises(AttributeError, match="no 'dvectr'"):
+    with pytest.raises(AttributeError, match="no attribute 'dvectr'"):
         at.dvectr  # noqa: B018
 
 
@@ -75,6 +83,7 @@ NAMESPACES = {"constructors", "linalg", "nnet", "random"}
 def test_the_public_names_are_those_of_the_modules():
     lists = [importlib.import_module(f"loopjax.tensor.{name}").__all__ for name in MODULES]
     names = [name for names in lists for name in names]
+    names += [name for name in vars(importlib.import_module("loopjax.tensor.typed")) if name[0] != "_"]
     assert len(names) == len(set(names))
     assert at.__all__ == sorted({*names, *OTHERS, *NAMESPACES})
     for module, public in zip(MODULES, lists, strict=True):
