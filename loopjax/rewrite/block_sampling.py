@@ -25,8 +25,8 @@ from collections.abc import Collection, Sequence
 from loopjax.ir.graph import Apply, Graph, Variable, dependents
 from loopjax.ir.plan import BlockSamples
 from loopjax.ir.scan import Scan
-from loopjax.rewrite.footprint import bytes_of
-from loopjax.rewrite.profitability import MOST_STEP_DRAWN
+from loopjax.rewrite.cost_model import bytes_of
+from loopjax.rewrite.loop_distribution import STEP_DRAW_BYTES
 from loopjax.rewrite.reparametrize import is_draw, standard_draws
 from loopjax.rewrite.target import Target
 
@@ -57,7 +57,7 @@ def drawn_ahead(op: Scan, target: Target) -> BlockSamples | None:
         return None
     values = [node.outputs[0] for node in draws]
     steps = _steps(op, values)
-    if steps < LEAST_STEPS or (target.on_cpu and bytes_of(values) > MOST_STEP_DRAWN):
+    if steps < LEAST_STEPS or (target.on_cpu and bytes_of(values) > STEP_DRAW_BYTES):
         return None
     rows = {value: Variable(value.type) for value in values}
     return BlockSamples(Graph(body.inputs, values), body.rebuilt(rows, inputs=[*body.inputs, *rows.values()]), steps)

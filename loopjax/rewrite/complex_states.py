@@ -28,7 +28,7 @@ import numpy as np
 from loopjax.ir.graph import Apply, Variable, toposort
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SavedSteps, Scan
-from loopjax.rewrite.cpu_kernels import kernel
+from loopjax.rewrite.cost_model import kernel
 from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, scan_builder
 
@@ -119,7 +119,7 @@ def _pays(one: _State, other: _State) -> bool:
     bytes, values = np.dtype(one.open.value.dtype).itemsize, math.prod(one.open.value.type.sizes)
     both = kernel(one.nodes | other.nodes, 4 * bytes, 2 * bytes)
     apart = [kernel(state.nodes, 3 * bytes, bytes) for state in (one, other)]
-    return not both.is_shared(values) or all(each.is_shared(values) for each in apart)
+    return values <= both.single_thread_elements or all(values > each.single_thread_elements for each in apart)
 
 
 def _join(loop: ScanBuilder, one: RecurrenceSlot, other: RecurrenceSlot) -> RecurrenceSlot:

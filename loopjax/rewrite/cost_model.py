@@ -1,37 +1,65 @@
-"""What a step computes and touches, estimated from the shapes of its body."""
+"""The cost model: estimates of what a step computes and touches, from the shapes of its body.
+
+Passes compare them with thresholds, which are fields of the pass with the measurements beside them; estimates know
+nothing of caches, so each threshold was measured on bodies of the kind that it decides about. There are three
+currencies: flops and bytes of a body whose elementwise ops are fused (``cost``, as XLA would compile it), bytes of all
+values of a body (``step_bytes``, what a loop must hold that XLA on CPU compiles into one function), and the work per
+element of an elementwise kernel (``Kernel``, by which XLA on CPU decides on threads). For the body
+``tanh(h @ w + x)`` with ``h`` of 4 float64 values, ``cost`` is 40 flops (32 for the product) and 288 bytes.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from loopjax.ir.graph import Apply, Constant, Graph
+from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.ir.types import TensorType
 
-OPS = 12
+SMALL_BODY_OPS = 12
 """Elementwise ops up to which a body counts as small: of 32, 8 steps an iteration are 1.05 times as fast."""
 
 
 class Cost(NamedTuple):
-    """``flops``: values computed, for a product twice its terms. ``bytes``: what is read and written where what is
-    elementwise is computed together with what it feeds."""
+    """Flops (values computed, for a product twice its terms) and bytes read and written after elementwise fusion."""
 
     flops: int
     bytes: int
 
 
 def cost(body: Graph) -> Cost:
-    """Of a sized region, run once."""
+    """Estimate one run of a sized region."""
     flops = sum(_flops(node) for node in body.applies)
-    inside = [output.type for node in body.applies if not node.op.has("pointwise") for output in node.outputs]
-    ends = [variable.type for variable in (*body.inputs, *body.outputs)]
-    touched = size_bytes(ends) + 2 * size_bytes(inside)
+    unfused = [output for node in body.applies if not node.op.has("pointwise") for output in node.outputs]
+    touched = bytes_of((*body.inputs, *body.outputs)) + 2 * bytes_of(unfused)
     loops = [(node.op, cost(node.op.body)) for node in body.applies if isinstance(node.op, Scan)]
     touched += sum((op.n_steps or 1) * once.bytes for op, once in loops)
     return Cost(flops, touched)
+
+
+def _flops(node: Apply) -> int:
+    """Values of the result, times the terms of each in products and decompositions; for reductions values of the
+    operand."""
+    op = node.op
+    if isinstance(op, Scan):
+        return (op.n_steps or 1) * cost(op.body).flops
+    in_regions = sum(cost(region).flops for region in op.regions)
+    values = sum(math.prod(output.type.sizes) for output in node.outputs)
+    if not isinstance(op, TableOp) or isinstance(node.outputs[0], Constant):
+        return in_regions + values
+    if op.has("matmul"):
+        return 2 * values * node.inputs[0].type.sizes[-1]
+    if op.row == "tensordot":
+        return 2 * values * math.prod(node.inputs[0].type.sizes[axis] for axis in op.arguments["left"])
+    if op.has("cubic"):
+        return values * node.inputs[0].type.sizes[-1]
+    if op.has("reduce"):
+        return sum(math.prod(variable.type.sizes) for variable in node.inputs)
+    return in_regions + (values if op.has("pointwise", "draw") else 0)
 
 
 def size_bytes(types: Iterable[TensorType]) -> int:
@@ -39,40 +67,75 @@ def size_bytes(types: Iterable[TensorType]) -> int:
     return sum(type.bytes for type in types)
 
 
-def _flops(node: Apply) -> int:
-    """Of a node: values of its result, times the terms of each in products and decompositions, values of its operand in
-    reductions."""
-    op = node.op
-    if isinstance(op, Scan):
-        return (op.n_steps or 1) * cost(op.body).flops
-    inside = sum(cost(region).flops for region in op.regions)
-    values = sum(_size(output.type) for output in node.outputs)
-    if not isinstance(op, TableOp) or isinstance(node.outputs[0], Constant):
-        return inside + values
-    if op.has("matmul"):
-        return 2 * values * _size_of(node.inputs[0].type, [-1])
-    if op.row == "tensordot":
-        return 2 * values * _size_of(node.inputs[0].type, op.arguments["left"])
-    if op.has("cubic"):
-        return values * _size_of(node.inputs[0].type, [-1])
-    if op.has("reduce"):
-        return sum(_size(variable.type) for variable in node.inputs)
-    return inside + (values if op.has("pointwise", "draw") else 0)
+def bytes_of(variables: Iterable[Variable]) -> int:
+    """Bytes of values whose shapes are known."""
+    return sum(variable.type.bytes for variable in variables)
 
 
-def _size(type: TensorType) -> int:
-    return math.prod(type.sizes)
+def step_bytes(body: Graph) -> int:
+    """Bytes of a step's inputs and of all that it computes, inner loops with all of their steps."""
+    return bytes_of(body.inputs) + sum(bytes_of(node.outputs) + _of_regions(node, step_bytes) for node in body.applies)
 
 
-def _size_of(type: TensorType, axes: Iterable[int]) -> int:
-    return math.prod(type.sizes[axis] for axis in axes)
+def traffic_bytes(body: Graph) -> int:
+    """Bytes that the ops of a step read and write, each by itself: a measure of how much of one step is in another."""
+    own = (bytes_of((*node.inputs, *node.outputs)) for node in body.applies)
+    return sum(own) + sum(_of_regions(node, traffic_bytes) for node in body.applies)
 
 
-def is_small(op: Scan) -> bool:
-    """Whether a body is a few elementwise ops."""
-    return len(op.body.applies) <= OPS and is_pointwise(op.body)
+def _of_regions(node: Apply, measure: Callable[[Graph], int]) -> int:
+    steps = (node.op.n_steps or 1) if isinstance(node.op, Scan) else 1
+    return steps * sum(map(measure, node.op.regions))
 
 
 def is_pointwise(body: Graph) -> bool:
-    """Whether all that a step does is elementwise."""
+    """True where a step is elementwise throughout."""
     return all(node.op.has("pointwise") for node in body.applies)
+
+
+def is_small_body(op: Scan) -> bool:
+    """True for a body of a few elementwise ops."""
+    return len(op.body.applies) <= SMALL_BODY_OPS and is_pointwise(op.body)
+
+
+def is_expensive(node: Apply) -> bool:
+    """True for a product, a decomposition, a draw: an op that costs more than to write its result."""
+    return isinstance(node.op, TableOp) and not node.op.has("memory_bound")
+
+
+THREAD_COST, THREAD_BYTES = 100_000, 2**18
+"""Least work and least bytes of the result that XLA on CPU gives to a thread (openxla/xla,
+``xla/service/cpu/parallel_task_assignment.cc``)."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """An elementwise kernel of XLA on CPU, per element of its result: operations, those among them that take one or two
+    instructions, bytes read and written, and bytes written."""
+
+    operations: int
+    cheap: int
+    touched: int
+    written: int
+
+    @property
+    def is_compute_bound(self) -> bool:
+        """True where XLA divides a kernel by its work, not by the size of its result."""
+        return self.cheap > self.touched
+
+    @property
+    def cost(self) -> int:
+        """Work per element as XLA counts it."""
+        return self.cheap + 2 * (self.operations - self.cheap) + 10 * self.touched
+
+    @property
+    def single_thread_elements(self) -> int:
+        """Elements up to which one thread computes the kernel; to start others takes about 2 us."""
+        most, each = (THREAD_COST, self.cost) if self.is_compute_bound else (THREAD_BYTES, self.written)
+        return (2 * most - 1) // max(each, 1)
+
+
+def kernel(nodes: Iterable[Apply], touched: int, written: int) -> Kernel:
+    """Count the operations of the kernel that elementwise nodes become."""
+    operations = list(nodes)
+    return Kernel(len(operations), sum(node.op.has("cheap") for node in operations), touched, written)

@@ -11,7 +11,7 @@ from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Recurrence, SavedSteps, Scan, SequenceInput
 from loopjax.ir.types import TensorType
-from loopjax.rewrite.cost_model import is_small
+from loopjax.rewrite.cost_model import is_small_body
 from loopjax.rewrite.demand import last_rows
 from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.reduction_fusion import accumulator_of
@@ -67,7 +67,7 @@ def _is_of_scalars(op: Scan) -> bool:
     plain = (
         bool(op.recurrences or op.accumulators) and bool(op.n_steps) and not (backwards or op.until or op.checkpoint)
     )
-    return plain and is_small(op) and all(type.ndim == 0 for type in values)
+    return plain and is_small_body(op) and all(type.ndim == 0 for type in values)
 
 
 class _Range(NamedTuple):

@@ -9,13 +9,9 @@ from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.ir.types import RESIDUAL
+from loopjax.rewrite.cost_model import bytes_of
 from loopjax.rewrite.driver import Context, Pass
-from loopjax.rewrite.footprint import bytes_of
 from loopjax.rewrite.scan_builder import Capture, scan_builder
-
-GROWTH = 2**16
-"""Bytes of an elementwise result up to which it moves out however small its inputs are: a larger one would be read
-from memory at each step, where the inputs are in cache."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +20,22 @@ class HoistInvariants(Pass):
 
     What only repeats or turns an array stays, and so does what would only take room. Out of a loop that may run no step
     nothing moves that may fail or take long.
+
+    Attributes
+    ----------
+    most_bytes
+        Bytes of an elementwise result up to which it moves out however small its inputs are: a larger one would be read
+        from memory at each step, where the inputs are in cache.
     """
+
+    most_bytes: int = 2**16
 
     def rewrite_scan(
         self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
     ) -> Sequence[Variable] | None:
         if op.n_steps in (0, 1) or not op.body_inputs(op.body.inputs).non_sequences:
             return None
-        border = _border(op.body, _invariant(op))
+        border = _border(op.body, _invariant(op), self.most_bytes)
         if not border:
             return None
         loop = scan_builder(node, inputs)
@@ -66,7 +70,7 @@ def _is_safe(node: Apply) -> bool:
     return isinstance(node.op, TableOp) and not node.op.has("may_fail")
 
 
-def _border(body: Graph, fixed: set[Variable]) -> list[Variable]:
+def _border(body: Graph, fixed: set[Variable], most_bytes: int) -> list[Variable]:
     """The values that move out, and that what stays reads."""
     border: dict[Variable, None] = {}
     reads = [v for node in body.applies if node.outputs[0] not in fixed for v in node.inputs]
@@ -76,7 +80,7 @@ def _border(body: Graph, fixed: set[Variable]) -> list[Variable]:
         variable = stack.pop()
         node = variable.owner
         assert node is not None
-        if not _stays(node):
+        if not _stays(node, most_bytes):
             border[variable] = None
             continue
         further = [one for one in node.inputs if one in fixed and one not in seen]
@@ -85,9 +89,9 @@ def _border(body: Graph, fixed: set[Variable]) -> list[Variable]:
     return list(border)
 
 
-def _stays(node: Apply) -> bool:
+def _stays(node: Apply, most_bytes: int) -> bool:
     """Test if recomputing a node in each step costs less than reading its result: XLA reads through views."""
     if node.op.has("view"):
         return True
     size = bytes_of(node.outputs)
-    return node.op.has("pointwise") and size > max(GROWTH, 2 * bytes_of(node.inputs))
+    return node.op.has("pointwise") and size > max(most_bytes, 2 * bytes_of(node.inputs))

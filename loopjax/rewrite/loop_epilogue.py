@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, dependents, toposort
 from loopjax.ir.scan import MapOutput, SavedSteps, Scan, SequenceInput
-from loopjax.rewrite.driver import Context, Pass
-from loopjax.rewrite.profitability import is_dear, may_move, pays
+from loopjax.rewrite.cost_model import is_expensive
+from loopjax.rewrite.driver import Context
+from loopjax.rewrite.loop_distribution import LoopDistribution, is_distributable
 from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, scan_builder
 
 
 @dataclass(frozen=True)
-class DistributeEpilogue(Pass):
+class DistributeEpilogue(LoopDistribution):
     """An output that no later step reads, such as ``dot(h_t, W_out)``, is computed of the stacks of what it is made of,
     for all steps at once, by a loop without recurrence behind: one large product. Where only its last rows are read, it
     is computed for those alone.
@@ -25,7 +26,7 @@ class DistributeEpilogue(Pass):
         self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
     ) -> Sequence[Variable] | None:
         # The early steps of a loop that is truncated have no gradient, and what is behind it would not know them.
-        if not may_move(op) or op.truncate_gradient >= 0 or not op.maps:
+        if not is_distributable(op, self.least_steps) or op.truncate_gradient >= 0 or not op.maps:
             return None
         loop = scan_builder(node, inputs)
         moved = self._late(loop)
@@ -57,7 +58,7 @@ class DistributeEpilogue(Pass):
             unread = one.spec.saved.last == 0 or one.spec.saved.every > 1
             if unread or any(v in fixed for node in late for v in (*node.inputs, *node.outputs)):
                 continue
-            if any(is_dear(node) and pays(self.target, node, steps) for node in late):
+            if any(is_expensive(node) and self.is_profitable(node, steps) for node in late):
                 found.append(one)
         return found
 

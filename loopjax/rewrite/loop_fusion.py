@@ -1,85 +1,99 @@
-"""Independent loops of one length become one."""
+"""Loop fusion: independent loops of equal length become one.
+
+Two loops of one length, neither of which needs the other, pay for the overhead of an iteration twice. Fused, the body
+is both bodies side by side, and the passes after this one find what the two have in common::
+
+    h = scan(lambda x, h: h * x, x)        h, g = scan(lambda x, h, g: (h * x, g - x), x)
+    g = scan(lambda x, g: g - x, x)
+
+On a GPU each step costs about 8 us whatever it does, so fusion pays but for the largest bodies. On a CPU it pays for
+the smallest, and where most of what one loop computes is in the other too. Loops without recurrence stay apart, since
+all of their steps run at once; so do loops with ``until`` or a progress bar. Pairs are sought in order and fused as
+they are found; no search is made for the best grouping.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from loopjax.errors import where
-from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
+from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.scan import Scan
+from loopjax.rewrite.cost_model import step_bytes, traffic_bytes
 from loopjax.rewrite.cse import EliminateCommonSubexpressions
 from loopjax.rewrite.dce import EliminateDeadCode
 from loopjax.rewrite.driver import Context, Pass
-from loopjax.rewrite.footprint import step_bytes, work
 from loopjax.rewrite.scan_builder import scan_builder
 from loopjax.rewrite.scan_cse import EliminateCommonLoopParts
-
-CPU_BYTES = 400
-"""Bytes that a step of the merged loop reads and computes, up to which two loops are merged on a CPU.
-
-XLA compiles a loop of few bytes into one function, and each op of a larger one is a call. Measured for 2 to 16 loops of
-``tanh(a * h + x)`` on 1 to 256 float64 values over 1,000 steps: 0.5 to 0.8 times as long up to 400 bytes, 4 times as
-long at 600; loops of products of 64 values and more 0.8 to 1.5 times.
-"""
-
-CPU_BYTES_DIFFERENTIATED = 200
-"""The same under a derivative, whose loops read what each step stored: 0.6 to 0.9 times up to 200 bytes, 4 to 17 times
-at 290."""
-
-GPU_BYTES = 2**24
-"""Bytes of the smaller of two loops up to which they are merged on a GPU: what it moves in the 8 us of a step that is
-an iteration."""
-
-SHARED = 0.5
-"""The part of the smaller loop that the other computes as well, from which merging pays whatever their size."""
-
-MOST_LOOPS = 64
-"""Loops of a graph among which pairs are sought."""
 
 
 @dataclass(frozen=True)
 class FuseLoops(Pass):
-    """Merges loops of equal length, direction and options of which none needs another, in regions and bodies too.
+    """Fuses loops of equal length, direction and options, in regions and bodies too.
 
-    Loops without recurrence stay alone, since all of their steps run at once; so do those with ``until`` or a progress
-    bar. On a GPU each step costs about 8 us whatever it does, and so merging pays but for the largest. On a CPU it pays
-    for the smallest, and where most of what one loop computes is in the other too.
+    Attributes
+    ----------
+    most_bytes
+        CPU: bytes that a step of the fused loop reads and computes, up to which two loops are fused. XLA compiles a
+        loop of few bytes into one function, and each op of a larger one is a call. Measured for 2 to 16 loops of
+        ``tanh(a * h + x)`` on 1 to 256 float64 values over 1,000 steps: 0.5 to 0.8 times as long up to 400 bytes, 4
+        times as long at 600; loops of products of 64 values and more 0.8 to 1.5 times.
+    most_derivative_bytes
+        The same under a derivative, whose loops read what each step stored: 0.6 to 0.9 times as long up to 200 bytes, 4
+        to 17 times at 290.
+    most_gpu_bytes
+        GPU: bytes of the smaller of two loops up to which they are fused: what it moves in the 8 us of a step that is
+        an iteration.
+    least_shared
+        Part of the smaller loop that the other computes as well, from which fusion pays whatever their size.
+    most_loops
+        Loops of a graph among which pairs are sought.
     """
+
+    most_bytes: int = 400
+    most_derivative_bytes: int = 200
+    most_gpu_bytes: int = 2**24
+    least_shared: float = 0.5
+    most_loops: int = 64
 
     def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         while (pair := self._pair(graph, context)) is not None:
-            graph = _merged(graph, *pair)
+            graph = graph.rebuilt(_fused(*pair))
         return graph
 
     def _pair(self, graph: Graph, context: Context) -> tuple[Apply, Apply] | None:
-        """Two loops to merge."""
-        loops = [node for node in graph.applies if isinstance(node.op, Scan)]
-        if not 1 < len(loops) <= MOST_LOOPS:
+        """Two independent loops whose fusion pays."""
+        loops = {node: node.op for node in graph.applies if isinstance(node.op, Scan)}
+        if not 1 < len(loops) <= self.most_loops:
             return None
-        before = _loops_before(graph)
-        for place, second in enumerate(loops):
-            for first in loops[:place]:
-                alike = _kind(first) is not None and _kind(first) == _kind(second)
-                if alike and first not in before[second] and self._pays(first, second, context):
+        required = _required_loops(graph)
+        keys = {node: _fusion_key(node, op) for node, op in loops.items()}
+        for second in loops:
+            for first in loops:
+                if first is second:
+                    break
+                alike = keys[first] is not None and keys[first] == keys[second]
+                if alike and first not in required[second] and self._is_profitable(first, second, context):
                     return first, second
         return None
 
-    def _pays(self, first: Apply, second: Apply, context: Context) -> bool:
-        assert isinstance(first.op, Scan)
-        assert isinstance(second.op, Scan)
+    def _is_profitable(self, first: Apply, second: Apply, context: Context) -> bool:
+        sizes = [step_bytes(body) for node in (first, second) for body in node.op.regions]
         if not self.target.on_cpu:
-            return min(step_bytes(first.op.body), step_bytes(second.op.body)) <= GPU_BYTES
-        most = CPU_BYTES_DIFFERENTIATED if context.differentiated else CPU_BYTES
-        if step_bytes(first.op.body) + step_bytes(second.op.body) <= most:
+            return min(sizes) <= self.most_gpu_bytes
+        most = self.most_derivative_bytes if context.differentiated else self.most_bytes
+        if sum(sizes) <= most:
             return True
-        return _share_most(first, second)
+        if _initial_values(first).isdisjoint(_initial_values(second)):
+            return False
+        apart = [_step_traffic(node.outputs) for node in (first, second)]
+        together = _step_traffic(list(_fused(first, second).values()))
+        return sum(apart) - together >= self.least_shared * min(apart)
 
 
-def _kind(node: Apply) -> Hashable | None:
-    """What must be equal in loops that are merged; ``None`` for one that stays alone."""
-    op = node.op
-    assert isinstance(op, Scan)
+def _fusion_key(node: Apply, op: Scan) -> Hashable | None:
+    """Key that is equal for loops that can be fused; ``None`` for a loop that stays by itself."""
     if op.until or op.progress or op.n_steps in (0, 1) or not (op.recurrences or op.n_states):
         return None
     counts_down = op.counts_down if op.n_keys else None
@@ -87,8 +101,8 @@ def _kind(node: Apply) -> Hashable | None:
     return (op.n_steps, op.dynamic, op.bounded, op.go_backwards, options, op.inputs(node.inputs).n_steps)
 
 
-def _loops_before(graph: Graph) -> dict[Apply, set[Apply]]:
-    """The loops that each loop needs."""
+def _required_loops(graph: Graph) -> dict[Apply, set[Apply]]:
+    """The loops that each loop depends on."""
     found: dict[Apply, set[Apply]] = {}
     reads: dict[Variable, frozenset[Apply]] = {}
     for node in graph.applies:
@@ -102,62 +116,36 @@ def _loops_before(graph: Graph) -> dict[Apply, set[Apply]]:
     return found
 
 
-def _merged(graph: Graph, first: Apply, second: Apply) -> Graph:
-    _, parts = _both(first, second)
-    found = dict(zip((*first.outputs, *second.outputs), parts, strict=True))
-    return graph.rebuilt(found)
-
-
-def _both(first: Apply, second: Apply) -> tuple[Apply, list[Variable]]:
-    """One loop for two, and its outputs in the place of theirs."""
-    other_node = _with_own_body(second)
-    loop, other = scan_builder(first), scan_builder(other_node)
-    loop.sequences += other.sequences
-    loop.recurrences += other.recurrences
-    loop.maps += other.maps
-    loop.states += other.states
-    loop.keys += other.keys
-    loop.non_sequences += other.non_sequences
-    loop.accumulators += other.accumulators
+def _fused(first: Apply, second: Apply) -> dict[Variable, Variable]:
+    """What replaces the outputs of two loops: those of one loop."""
+    loop, other = scan_builder(first), scan_builder(second, op=_with_own_body(second))
+    for slots in ("sequences", "recurrences", "maps", "states", "keys", "non_sequences", "accumulators"):
+        getattr(loop, slots).extend(getattr(other, slots))
     loop.notes += [*other.op.notes, f"merged with {other.op.subject}{where(second.sources)}, of the same length"]
     loop.sources = tuple(dict.fromkeys((*first.sources, *second.sources)))
     if not loop.op.n_keys:
         loop.op = replace(loop.op, counts_down=other.op.counts_down)
-    node = loop.build()
-    found = loop.replacements(node)
-    return node, [found[old] for old in (*first.outputs, *other_node.outputs)]
+    return loop.replacements(loop.build())
 
 
-def _with_own_body(node: Apply) -> Apply:
-    """The loop with other variables in its body: two loops may hold the same one."""
+def _with_own_body(node: Apply) -> Scan:
+    """The op with other variables in its body: two loops may hold the same body."""
     op = node.op
     assert isinstance(op, Scan)
-    fresh = {variable: Variable(variable.type, name=variable.name) for variable in op.body.inputs}
-    return copy_node(node, node.inputs, replace(op, body=op.body.rebuilt(fresh)))
+    return replace(op, body=op.body.rebuilt({one: Variable(one.type, name=one.name) for one in op.body.inputs}))
 
 
-def _share_most(first: Apply, second: Apply) -> bool:
-    """Whether most of what the smaller loop computes is in the other."""
-    assert isinstance(first.op, Scan)
-    assert isinstance(second.op, Scan)
-    if _starts(first).isdisjoint(_starts(second)):
-        return False
-    both, _ = _both(first, second)
-    alone = [_work(first), _work(second)]
-    return sum(alone) - _work(both) >= SHARED * min(alone)
-
-
-def _work(node: Apply) -> int:
-    """What a step of a loop reads and writes, once what is in it twice is dropped."""
-    inputs = dict.fromkeys(variable for variable in node.inputs if not isinstance(variable, Constant))
-    graph = Graph(tuple(inputs), node.outputs)
+def _step_traffic(outputs: Sequence[Variable]) -> int:
+    """Bytes read and written by a step of the loop that computes these outputs, what is in it twice counted once."""
+    (node,) = dict.fromkeys(variable.owner for variable in outputs if variable.owner is not None)
+    graph = Graph([variable for variable in dict.fromkeys(node.inputs) if not isinstance(variable, Constant)], outputs)
     for step in (EliminateCommonLoopParts(), EliminateCommonSubexpressions(), EliminateDeadCode()):
         graph = step(graph)
-    return sum(work(one.op.body) for one in graph.applies if isinstance(one.op, Scan))
+    return sum(traffic_bytes(one.op.body) for one in graph.applies if isinstance(one.op, Scan))
 
 
-def _starts(node: Apply) -> set[Hashable]:
-    """What states start from."""
+def _initial_values(node: Apply) -> set[Hashable]:
+    """The initial values of a loop's states, with their taps."""
     op = node.op
     assert isinstance(op, Scan)
     initials = op.inputs(node.inputs).initials

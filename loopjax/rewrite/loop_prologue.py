@@ -16,18 +16,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from loopjax.ir.graph import Apply, Graph, Variable, dependents
+from loopjax.ir.index import static_read
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import MapOutput, Scan, SequenceInput
-from loopjax.rewrite.driver import Context, Pass
-from loopjax.rewrite.footprint import bytes_of
-from loopjax.rewrite.profitability import backwards, is_dear, may_move, pays
+from loopjax.rewrite.cost_model import bytes_of, is_expensive
+from loopjax.rewrite.driver import Context
+from loopjax.rewrite.loop_distribution import LoopDistribution, is_distributable
 from loopjax.rewrite.reassociate import apart
 from loopjax.rewrite.reparametrize import standard_draws
 from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, scan_builder
 
 
 @dataclass(frozen=True)
-class DistributePrologue(Pass):
+class DistributePrologue(LoopDistribution):
     """What a step computes of its sequences, and of nothing that an earlier step gave, is computed for all steps at
     once, by a loop without recurrence in front: ``dot(x_t, W)`` is one large product.
 
@@ -39,7 +40,7 @@ class DistributePrologue(Pass):
     def rewrite_scan(
         self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
     ) -> Sequence[Variable] | None:
-        if not may_move(op):
+        if not is_distributable(op, self.least_steps):
             return None
         loop = scan_builder(node, inputs)
         self._draw_apart(loop)
@@ -58,7 +59,7 @@ class DistributePrologue(Pass):
         keys = {key.inner for key in loop.keys}
         if keys and self.target.draws_apart:
             bound, steps = dependents(loop.body.applies, _carried(loop)), loop.op.n_steps or 0
-            body = standard_draws(loop.body, keys, bound, lambda node: pays(self.target, node, steps))
+            body = standard_draws(loop.body, keys, bound, lambda node: self.is_profitable(node, steps))
             loop.set_results(body.outputs)
 
     def _early(self, loop: ScanBuilder) -> set[Variable]:
@@ -73,8 +74,8 @@ class DistributePrologue(Pass):
         for node in body.applies:
             if node.outputs[0] not in free or not isinstance(node.op, TableOp):
                 continue
-            if is_dear(node):
-                moves = pays(self.target, node, steps)
+            if is_expensive(node):
+                moves = self.is_profitable(node, steps)
             else:
                 from_early = [variable for variable in node.inputs if variable in early]
                 grows = bytes_of(node.outputs[:1]) > bytes_of(from_early)
@@ -110,7 +111,7 @@ def _move(loop: ScanBuilder, moved: Sequence[Variable]) -> None:
     front.drop_unread()
     stacks = front.build().outputs
     if op.go_backwards:
-        stacks = tuple(backwards(stack, loop.sources) for stack in stacks)
+        stacks = tuple(static_read(stack, slice(None, None, -1), sources=loop.sources) for stack in stacks)
     rows = [Variable(variable.type, name=variable.name) for variable in moved]
     loop.substitute(dict(zip(moved, rows, strict=True)))
     loop.drop_unread()

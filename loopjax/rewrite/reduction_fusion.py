@@ -30,7 +30,7 @@ from loopjax.ir.monoid import REDUCTIONS, sum_dtype
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Accumulator, MapOutput, SavedSteps, Scan
-from loopjax.rewrite.cost_model import is_small
+from loopjax.rewrite.cost_model import is_small_body
 from loopjax.rewrite.demand import last_rows, may_stay_dynamic, needs_few
 from loopjax.rewrite.driver import Context, Pass, replace_all
 from loopjax.rewrite.scan_builder import AccumulatorSlot, MapSlot, RecurrenceSlot, ScanBuilder, scan_builder
@@ -123,7 +123,7 @@ class FuseSizedReductions(Pass):
         if op.until or op.dynamic or (op.n_steps or 0) < 2:
             return False
         scalars = all(variable.ndim == 0 for variable in (*op.body.inputs, *op.body.outputs))
-        is_short = scalars and is_small(op) and (op.n_steps or 0) <= self.most_scalar_steps
+        is_short = scalars and is_small_body(op) and (op.n_steps or 0) <= self.most_scalar_steps
         return bool(op.recurrences) or (is_short and self.target.on_cpu and not context.differentiated)
 
     def _reductions(self, node: Apply, op: Scan, graph: Graph, context: Context) -> list[Reduction]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from loopjax.errors import Source
-from loopjax.ir.graph import Apply, Graph, Variable, copy_node, toposort
+from loopjax.ir.graph import Apply, Graph, Op, Variable, copy_node, toposort
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Accumulator, BodyInputs, MapOutput, Recurrence, Scan, SequenceInput
 
@@ -200,9 +200,9 @@ class ScanBuilder:
         return [found.get(old, old) for old in opened.outputs]
 
 
-def scan_builder(node: Apply, inputs: Sequence[Variable] | None = None) -> ScanBuilder:
-    """The parts of a scan, on other ``inputs`` where they are given."""
-    op = node.op
+def scan_builder(node: Apply, inputs: Sequence[Variable] | None = None, op: Op | None = None) -> ScanBuilder:
+    """Take a scan apart, with other ``inputs`` or another ``op`` where they are given."""
+    op = node.op if op is None else op
     assert isinstance(op, Scan)
     outer = op.inputs(node.inputs if inputs is None else inputs)
     inner, results = op.body_inputs(op.body.inputs), op.results(op.body.outputs)

@@ -35,9 +35,8 @@ from loopjax.ir.graph import Apply, Constant, Graph, Variable, toposort
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import MapOutput, Scan, SequenceInput
 from loopjax.ir.schedule import Body, PolicySchedule, Schedule
-from loopjax.rewrite.cpu_kernels import Kernel, kernel
+from loopjax.rewrite.cost_model import Kernel, bytes_of, kernel
 from loopjax.rewrite.driver import Context, Pass
-from loopjax.rewrite.footprint import bytes_of
 from loopjax.rewrite.remat import STATES_ALONE
 from loopjax.rewrite.scan_builder import Capture, MapSlot, ScanBuilder, SequenceSlot, scan_builder
 
@@ -88,10 +87,10 @@ def _part(op: Scan, differentiated: bool) -> _Part | None:
     element = sum(np.dtype(value.dtype).itemsize for value in op.body.outputs)
     most = PART_BYTES // element
     work = max((_kernel(op, value) for value in op.body.outputs), key=lambda one: one.cost)
-    if work.is_heavy and not differentiated:
-        if not work.is_shared(size) or work.cost * size > MOST_COST:
+    if work.is_compute_bound and not differentiated:
+        if size <= work.single_thread_elements or work.cost * size > MOST_COST:
             return None
-        most = min(most, work.most_alone)
+        most = min(most, work.single_thread_elements)
     elif not LEAST_BYTES <= size * element <= MOST_BYTES:
         return None
     if asked is None or isinstance(asked, PolicySchedule):

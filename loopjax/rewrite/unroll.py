@@ -42,7 +42,7 @@ from collections.abc import Sequence
 from loopjax.ir.plan import History
 from loopjax.ir.scan import Scan
 from loopjax.ir.types import TensorType
-from loopjax.rewrite.cost_model import is_small, size_bytes
+from loopjax.rewrite.cost_model import is_small_body, size_bytes
 from loopjax.rewrite.loop_products import loop_products
 from loopjax.rewrite.target import Derivative
 
@@ -66,7 +66,7 @@ def steps_per_iteration(op: Scan, storage: Sequence[History], n_steps: int | Non
     stacked = [type for type, output in zip(types, op.outputs, strict=True) if output.saved.last is None]
     count = 1
     if not any(history.kind == "ring" for history in storage):
-        if is_small(op):
+        if is_small_body(op):
             count = _of_elementwise(op, types, stacked, derivative)
         if count == 1:
             count = _of_windows(op, types, storage, derivative)

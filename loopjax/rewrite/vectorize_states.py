@@ -28,8 +28,8 @@ from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SAVE_ALL, MapOutput, Recurrence, SavedSteps, Scan, SequenceInput
 from loopjax.ir.types import KEY, RESIDUAL
+from loopjax.rewrite.cost_model import bytes_of
 from loopjax.rewrite.driver import Context, Pass
-from loopjax.rewrite.footprint import bytes_of
 from loopjax.rewrite.scan_builder import Capture, MapSlot, RecurrenceSlot, ScanBuilder, SequenceSlot, scan_builder
 from loopjax.rewrite.scan_cse import ValueNumbering
 

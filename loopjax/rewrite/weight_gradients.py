@@ -17,12 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
+from loopjax.ir.index import static_read
 from loopjax.ir.op import table_op
 from loopjax.ir.scan import MapOutput, Scan, SequenceInput
 from loopjax.ir.weight_gradients import BatchedWeightGradients
 from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.loop_distribution import is_distributable
 from loopjax.rewrite.loop_products import Product, loop_products
-from loopjax.rewrite.profitability import backwards, may_move
 from loopjax.rewrite.scan_builder import Capture, MapSlot, SequenceSlot, scan_builder
 
 
@@ -42,7 +43,7 @@ class BatchWeightGradients(Pass):
     def rewrite_scan(
         self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
     ) -> Sequence[Variable] | None:
-        if context.derivative != "reverse" or not may_move(op):
+        if context.derivative != "reverse" or not is_distributable(op):
             return None
         products = [one for one in loop_products(op) if not self.target.on_cpu or one.rows <= self.most_rows]
         return _batched(node, inputs, products) if products else None
@@ -85,7 +86,7 @@ def _batched(node: Apply, inputs: Sequence[Variable], products: Sequence[Product
     operands = [found[stack] for stack in stacks]
     if loop.op.go_backwards:
         # Cotangents of taps come in the order of the sequences.
-        operands = [backwards(operand, node.sources) for operand in operands]
+        operands = [static_read(operand, slice(None, None, -1), sources=node.sources) for operand in operands]
     region = Graph([*given, *matrices, *taps], [*(found[old] for old in results), *operands])
     region = region.rebuilt({one: Variable(one.type, name=one.name) for one in given})
     op = BatchedWeightGradients(region, tuple(product.left for product in products))

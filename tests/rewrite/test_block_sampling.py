@@ -9,7 +9,9 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.ir.op import OP_TABLE
-from loopjax.rewrite import block_sampling, profitability
+from loopjax.rewrite import block_sampling
+from loopjax.rewrite.loop_prologue import DistributePrologue
+from tests.configured import configured
 from tests.rewrite.sized import scans
 
 N, STEPS = 3, 7
@@ -59,7 +61,9 @@ def both(step, calls=2, **options):
 
 
 class TestTheSameNumbers:
-    @pytest.mark.parametrize("name", sorted(name.removeprefix("draw_") for name, row in OP_TABLE.items() if row.moved))
+    @pytest.mark.parametrize(
+        "name", sorted(name.removeprefix("draw_") for name, row in OP_TABLE.items() if row.reparametrization)
+    )
     @pytest.mark.parametrize("dtype", ["float64", "float32"])
     def test_with_parameters_that_a_step_decides(self, name, dtype):
         ahead, within, f = both(
@@ -84,9 +88,8 @@ class TestTheSameNumbers:
         assert [draws_in(op) for op in loops(f)] == [1, 0]
 
     @pytest.mark.parametrize("most", [2**23, 0], ids=["all at once", "in blocks"])
-    def test_of_examples_of_different_lengths_backwards(self, monkeypatch, most):
+    def test_of_examples_of_different_lengths_backwards(self, most):
         """Their steps are counted down, so that an example draws the same whatever is longer than it."""
-        monkeypatch.setattr(profitability, "MOST_DRAWN", most)
         x, v = at.dmatrix("x"), at.lvector("v")
 
         def program(without):
@@ -101,7 +104,8 @@ class TestTheSameNumbers:
             f = loopjax.function([x, H, v], h, mode=loopjax.Mode().excluding(*without), no_default_updates=True)
             return f, f(np.ones((STEPS, N)), START, [STEPS, 2, 5])
 
-        (f, ahead), (_, within) = program(()), program(("loop_prologue", "block_sampling"))
+        with configured(DistributePrologue(most_draw_bytes=most)):
+            (f, ahead), (_, within) = program(()), program(("loop_prologue", "block_sampling"))
         np.testing.assert_allclose(ahead, within, rtol=1e-13)
         assert draws_in(loops(f)[0]) == 1
         assert len(loops(f)) == (2 if most else 1)
@@ -169,15 +173,14 @@ class TestTheSameNumbers:
 
 class TestWhich:
     def test_not_more_than_fits(self, monkeypatch):
-        step = lambda stream, h: 0.5 * h + stream.normal(h, 1.0, dtype="float64")  # noqa: E731
-        monkeypatch.setattr(profitability, "MOST_DRAWN", 8 * N * STEPS)
-        assert [draws_in(op) for op in loops(both(step, n_steps=STEPS)[2])] == [1, 0]
-        monkeypatch.setattr(profitability, "MOST_DRAWN", 8 * N * STEPS - 1)
-        assert [draws_in(op) for op in loops(both(step, n_steps=STEPS)[2])] == [1]
-        monkeypatch.setattr(profitability, "MOST_DRAWN", 2**23)
-        for file in (profitability, block_sampling):
-            monkeypatch.setattr(file, "MOST_STEP_DRAWN", 8 * N - 1)
-        (op,) = loops(both(step, n_steps=STEPS)[2])
+        def drawn(**limits):
+            with configured(DistributePrologue(**limits)):
+                return loops(both(lambda stream, h: 0.5 * h + stream.normal(h, 1.0, dtype="float64"), n_steps=STEPS)[2])
+
+        assert [draws_in(op) for op in drawn(most_draw_bytes=8 * N * STEPS)] == [1, 0]
+        assert [draws_in(op) for op in drawn(most_draw_bytes=8 * N * STEPS - 1)] == [1]
+        monkeypatch.setattr(block_sampling, "STEP_DRAW_BYTES", 8 * N - 1)
+        (op,) = drawn(most_step_draw_bytes=8 * N - 1)
         assert draws_in(op) == 1
         assert op.plan.drawn is None
 
@@ -216,7 +219,8 @@ class TestInBlocks:
     def blocks_of_four(self, monkeypatch):
         for name, value in {"BLOCK": 0, "BLOCK_STEPS": 4, "SMALL_BLOCKS": (), "FEW_STEPS": 4, "LEAST_STEPS": 2}.items():
             monkeypatch.setattr(block_sampling, name, value)
-        monkeypatch.setattr(profitability, "MOST_DRAWN", 0)
+        with configured(DistributePrologue(most_draw_bytes=0)):
+            yield
 
     def drawn(self, f):
         (op,) = loops(f)

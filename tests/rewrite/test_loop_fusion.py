@@ -5,12 +5,12 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
-from loopjax.rewrite import loop_fusion
 from loopjax.rewrite.cse import EliminateCommonSubexpressions
 from loopjax.rewrite.dce import EliminateDeadCode
 from loopjax.rewrite.loop_fusion import FuseLoops
 from loopjax.rewrite.scan_cse import EliminateCommonLoopParts
 from loopjax.rewrite.target import Target
+from tests.configured import configured
 from tests.differences import differences
 from tests.rewrite.sized import after, computed, lines, scans, text
 
@@ -106,10 +106,9 @@ class TestBySize:
         assert len(scans(after([FuseLoops(CPU)], [x], [h, g]))) == 2
         assert len(scans(after([FuseLoops(GPU)], [x], [h, g]))) == 1
 
-    def test_the_largest_on_neither(self, monkeypatch):
-        monkeypatch.setattr(loop_fusion, "GPU_BYTES", 10)
+    def test_the_largest_on_neither(self):
         h, g = loop(lambda a, h: h * a, X), loop(lambda a, g: g - a, X)
-        assert len(scans(after([FuseLoops(GPU)], [X], [h, g]))) == 2
+        assert len(scans(after([FuseLoops(GPU, most_gpu_bytes=10)], [X], [h, g]))) == 2
 
     def test_under_a_derivative_less(self):
         hs = [loop(lambda a, h, k=k: at.sin(h * a) * k + at.cos(h), X) for k in range(1, 6)]
@@ -173,9 +172,7 @@ class TestNumbers:
         for position, gradient in enumerate(found[2:]):
             np.testing.assert_allclose(gradient, differences(f, values, position), rtol=1e-5)
 
-    def test_shared_updates_and_draws(self, monkeypatch):
-        monkeypatch.setattr(loop_fusion, "CPU_BYTES", 10**6)
-
+    def test_shared_updates_and_draws(self):
         def program():
             count, total = loopjax.shared(np.float64(0.0)), loopjax.shared(np.float64(0.0))
             stream = at.random.RandomStream(7)
@@ -188,7 +185,8 @@ class TestNumbers:
         for mode in (None, loopjax.Mode().excluding("loop_fusion")):
             inputs, outputs, updates, shared = program()
             f = loopjax.function(inputs, outputs, updates=updates, mode=mode)
-            runs = [f(VALUES[0]) for _ in range(2)]
+            with configured(FuseLoops(most_bytes=10**6)):
+                runs = [f(VALUES[0]) for _ in range(2)]
             results.append((runs, [float(one.get_value()) for one in shared]))
             loops = [op for op in scans(f.stages[-1].programs[-1].graph) if op.recurrences]
             assert len(loops) == (1 if mode is None else 2)
