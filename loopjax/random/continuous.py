@@ -1,4 +1,10 @@
-"""Continuous distributions of numbers. Parameters are those of NumPy's ``Generator``, else those of SciPy."""
+"""Samplers of continuous distributions of numbers.
+
+A distribution is registered either with a sampler of ``jax.random``'s form or with a ``Reparametrization``: a base
+sample without parameters and an elementwise transform of it, so that a loop's base samples can be drawn in one block
+although a step computes the parameters. So ``normal(loc, scale)`` is ``loc + scale * standard_normal()``. Parameters
+are those of NumPy's ``Generator``, else those of SciPy. Samplers by rejection run a loop on the device.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from loopjax.ir.op import Reparametrization
-from loopjax.random.distributions import REQUIRED, Synonym, distribution, standard
+from loopjax.random.distributions import distribution, standard
 from loopjax.random.rejection import accepted
-from loopjax.tensor.elementwise import reciprocal
 
 Sizes = tuple[int, ...]
 Do = Callable[..., Any]
@@ -22,16 +27,16 @@ LOGISTIC = standard("standard_logistic", jax.random.logistic)
 GUMBEL = standard("standard_gumbel", jax.random.gumbel)
 MAXWELL = standard("standard_maxwell", jax.random.maxwell)
 NORMAL, EXPONENTIAL, CAUCHY = "draw_standard_normal", "draw_standard_exponential", "draw_standard_cauchy"
-"""Those of distributions below, which NumPy has as well."""
+"""Base samples that are distributions of their own, registered below."""
 
 
-def _stretched(draws: Any, loc: Any, scale: Any) -> Any:
-    """Draws stretched and moved."""
+def _shifted(draws: Any, loc: Any, scale: Any) -> Any:
+    """``loc + scale * draws``."""
     return draws * scale.astype(draws.dtype) + loc.astype(draws.dtype)
 
 
-def _placed(do: Do, draws: Any, loc: Any, scale: Any) -> Any:
-    return _stretched(draws, loc, scale)
+def _affine(do: Do, draws: Any, loc: Any, scale: Any) -> Any:
+    return _shifted(draws, loc, scale)
 
 
 def _scaled(do: Do, draws: Any, scale: Any) -> Any:
@@ -39,20 +44,20 @@ def _scaled(do: Do, draws: Any, scale: Any) -> Any:
 
 
 def _between(do: Do, draws: Any, low: Any, high: Any) -> Any:
-    return _stretched(draws, low, high - low)
+    return _shifted(draws, low, high - low)
 
 
 def _folded(do: Do, draws: Any, loc: Any, scale: Any) -> Any:
-    return _stretched(do("abs", draws), loc, scale)
+    return _shifted(do("abs", draws), loc, scale)
 
 
 def _lognormal(do: Do, draws: Any, mean: Any, sigma: Any) -> Any:
-    return do("exp", _stretched(draws, mean, sigma))
+    return do("exp", _shifted(draws, mean, sigma))
 
 
 def _truncexpon(do: Do, draws: Any, b: Any, loc: Any, scale: Any) -> Any:
-    """By the inverse of its distribution function."""
-    return _stretched(-do("log1p", draws * do("expm1", -b.astype(draws.dtype))), loc, scale)
+    """Inversion of the distribution function."""
+    return _shifted(-do("log1p", draws * do("expm1", -b.astype(draws.dtype))), loc, scale)
 
 
 def _pareto(do: Do, draws: Any, b: Any, scale: Any) -> Any:
@@ -118,7 +123,7 @@ def _noncentral_f(key: Any, dfnum: Any, dfden: Any, nonc: Any, shape: Sizes, dty
 
 
 def _t(key: Any, df: Any, loc: Any, scale: Any, shape: Sizes, dtype: str) -> Any:
-    return _stretched(jax.random.t(key, df.astype(dtype), shape, dtype), loc, scale)
+    return _shifted(jax.random.t(key, df.astype(dtype), shape, dtype), loc, scale)
 
 
 def _standard_t(key: Any, df: Any, shape: Sizes, dtype: str) -> Any:
@@ -160,7 +165,7 @@ def _vonmises(key: Any, mu: Any, kappa: Any, shape: Sizes, dtype: str) -> Any:
 
 
 TERMS = 32
-"""How many terms of the series of a Polya-gamma variable are drawn one by one."""
+"""Terms of the series of a Polya-gamma variable that are drawn one by one."""
 
 
 def _polyagamma(key: Any, b: Any, c: Any, shape: Sizes, dtype: str) -> Any:
@@ -187,43 +192,37 @@ def _polyagamma(key: Any, b: Any, c: Any, shape: Sizes, dtype: str) -> Any:
     return (head + tail) / (2 * jnp.pi**2)
 
 
-PLACED: dict[str, Any] = {"loc": 0.0, "scale": 1.0}
-
-distribution("uniform", Reparametrization(UNIFORM, _between), {"low": 0.0, "high": 1.0})
-distribution("normal", Reparametrization(NORMAL, _placed), PLACED)
-distribution("standard_normal", jax.random.normal, {})
-distribution("halfnormal", Reparametrization(NORMAL, _folded), PLACED)
-distribution("lognormal", Reparametrization(NORMAL, _lognormal), {"mean": 0.0, "sigma": 1.0})
-distribution("exponential", Reparametrization(EXPONENTIAL, _scaled), {"scale": 1.0})
-distribution("standard_exponential", jax.random.exponential, {})
-distribution("truncexpon", Reparametrization(UNIFORM, _truncexpon), {"b": REQUIRED, **PLACED})
-distribution(
-    "gamma", _gamma, {"shape": REQUIRED, "scale": 1.0}, synonyms={"rate": Synonym("scale", reciprocal)}, loops=True
-)
-distribution("standard_gamma", _standard_gamma, {"shape": REQUIRED}, loops=True)
-distribution("invgamma", _invgamma, {"shape": REQUIRED, "scale": 1.0}, loops=True)
-distribution("gengamma", _gengamma, {"alpha": 1.0, "p": 1.0, "lambd": 1.0}, loops=True)
-distribution("chisquare", _chisquare, {"df": REQUIRED}, loops=True)
-distribution("noncentral_chisquare", _noncentral_chisquare, {"df": REQUIRED, "nonc": REQUIRED}, loops=True)
-distribution(
-    "beta", _beta, {"a": REQUIRED, "b": REQUIRED}, synonyms={"alpha": Synonym("a"), "beta": Synonym("b")}, loops=True
-)
-distribution("f", _f, {"dfnum": REQUIRED, "dfden": REQUIRED}, loops=True)
-distribution("noncentral_f", _noncentral_f, {"dfnum": REQUIRED, "dfden": REQUIRED, "nonc": REQUIRED}, loops=True)
-distribution("t", _t, {"df": REQUIRED, **PLACED}, loops=True)
-distribution("standard_t", _standard_t, {"df": REQUIRED}, loops=True)
-distribution("cauchy", Reparametrization(CAUCHY, _placed), PLACED)
-distribution("standard_cauchy", jax.random.cauchy, {})
-distribution("halfcauchy", Reparametrization(CAUCHY, _folded), PLACED)
-distribution("laplace", Reparametrization(LAPLACE, _placed), PLACED)
-distribution("logistic", Reparametrization(LOGISTIC, _placed), PLACED)
-distribution("gumbel", Reparametrization(GUMBEL, _placed), PLACED)
-distribution("pareto", Reparametrization(EXPONENTIAL, _pareto), {"b": REQUIRED, "scale": 1.0})
-distribution("power", Reparametrization(EXPONENTIAL, _power), {"a": REQUIRED})
-distribution("rayleigh", Reparametrization(EXPONENTIAL, _rayleigh), {"scale": 1.0})
-distribution("maxwell", Reparametrization(MAXWELL, _placed), PLACED)
-distribution("weibull", Reparametrization(EXPONENTIAL, _weibull), {"a": REQUIRED}, synonyms={"shape": Synonym("a")})
-distribution("triangular", _triangular, {"left": REQUIRED, "mode": REQUIRED, "right": REQUIRED})
-distribution("wald", _wald, {"mean": REQUIRED, "scale": 1.0})
-distribution("vonmises", _vonmises, {"mu": REQUIRED, "kappa": REQUIRED}, loops=True)
-distribution("polyagamma", _polyagamma, {"b": REQUIRED, "c": REQUIRED}, loops=True)
+distribution("uniform", Reparametrization(UNIFORM, _between), "low", "high")
+distribution("normal", Reparametrization(NORMAL, _affine), "loc", "scale")
+distribution("standard_normal", jax.random.normal)
+distribution("halfnormal", Reparametrization(NORMAL, _folded), "loc", "scale")
+distribution("lognormal", Reparametrization(NORMAL, _lognormal), "mean", "sigma")
+distribution("exponential", Reparametrization(EXPONENTIAL, _scaled), "scale")
+distribution("standard_exponential", jax.random.exponential)
+distribution("truncexpon", Reparametrization(UNIFORM, _truncexpon), "b", "loc", "scale")
+distribution("gamma", _gamma, "shape", "scale", loops=True)
+distribution("standard_gamma", _standard_gamma, "shape", loops=True)
+distribution("invgamma", _invgamma, "shape", "scale", loops=True)
+distribution("gengamma", _gengamma, "alpha", "p", "lambd", loops=True)
+distribution("chisquare", _chisquare, "df", loops=True)
+distribution("noncentral_chisquare", _noncentral_chisquare, "df", "nonc", loops=True)
+distribution("beta", _beta, "a", "b", loops=True)
+distribution("f", _f, "dfnum", "dfden", loops=True)
+distribution("noncentral_f", _noncentral_f, "dfnum", "dfden", "nonc", loops=True)
+distribution("t", _t, "df", "loc", "scale", loops=True)
+distribution("standard_t", _standard_t, "df", loops=True)
+distribution("cauchy", Reparametrization(CAUCHY, _affine), "loc", "scale")
+distribution("standard_cauchy", jax.random.cauchy)
+distribution("halfcauchy", Reparametrization(CAUCHY, _folded), "loc", "scale")
+distribution("laplace", Reparametrization(LAPLACE, _affine), "loc", "scale")
+distribution("logistic", Reparametrization(LOGISTIC, _affine), "loc", "scale")
+distribution("gumbel", Reparametrization(GUMBEL, _affine), "loc", "scale")
+distribution("pareto", Reparametrization(EXPONENTIAL, _pareto), "b", "scale")
+distribution("power", Reparametrization(EXPONENTIAL, _power), "a")
+distribution("rayleigh", Reparametrization(EXPONENTIAL, _rayleigh), "scale")
+distribution("maxwell", Reparametrization(MAXWELL, _affine), "loc", "scale")
+distribution("weibull", Reparametrization(EXPONENTIAL, _weibull), "a")
+distribution("triangular", _triangular, "left", "mode", "right")
+distribution("wald", _wald, "mean", "scale")
+distribution("vonmises", _vonmises, "mu", "kappa", loops=True)
+distribution("polyagamma", _polyagamma, "b", "c", loops=True)

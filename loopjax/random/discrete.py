@@ -1,4 +1,4 @@
-"""Distributions of integers."""
+"""Samplers of distributions of integers; those by rejection compute in float64 and run a loop on the device."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from loopjax.ir.op import Reparametrization
 from loopjax.random.continuous import UNIFORM
-from loopjax.random.distributions import REQUIRED, distribution
+from loopjax.random.distributions import distribution
 from loopjax.random.rejection import accepted
 
 Sizes = tuple[int, ...]
@@ -29,7 +29,7 @@ def _betabinom(key: Any, n: Any, a: Any, b: Any, shape: Sizes, dtype: str) -> An
 
 
 def _negative_binomial(key: Any, n: Any, p: Any, shape: Sizes, dtype: str) -> Any:
-    """A Poisson variable whose rate is a gamma variable."""
+    """A Poisson variable whose rate is gamma distributed."""
     first, second = jax.random.split(key)
     rate = jax.random.gamma(first, n.astype(p.dtype), shape, p.dtype) * ((1 - p) / p)
     return jax.random.poisson(second, rate, shape, "int64").astype(dtype)
@@ -56,14 +56,14 @@ LARGEST = 2.0**63 - 1024
 
 
 def _whole(values: Any, allowed: Any, dtype: str) -> Any:
-    """Whole numbers from float64, none above the largest of int64; -1 where the parameters are not ``allowed``."""
+    """Whole numbers from float64, clipped to the largest of int64; -1 where the parameters are not ``allowed``."""
     return jnp.where(allowed, jnp.minimum(values, LARGEST), -1).astype("int64").astype(dtype)
 
 
 def _zipf(key: Any, a: Any, shape: Sizes, dtype: str) -> Any:
-    """Devroye (1986), Non-Uniform Random Variate Generation, section X.6.1, in float64.
+    """Rejection in float64: Devroye (1986), Non-Uniform Random Variate Generation, section X.6.1.
 
-    Numbers above the largest of int64 are left out, as NumPy does. -1 where ``a`` is not above 1.
+    Numbers above the largest of int64 are rejected, as in NumPy. -1 where ``a`` is not above 1.
     """
     power = jnp.where(a > 1, a, jnp.nan).astype("float64") - 1
     least = jnp.exp(-power * jnp.log(LARGEST))
@@ -90,15 +90,15 @@ def _logseries(key: Any, p: Any, shape: Sizes, dtype: str) -> Any:
 
 
 def _log_ways(n: Any, k: Any) -> Any:
-    """The logarithm of the number of ways to take ``k`` of ``n``."""
+    """The logarithm of the binomial coefficient of ``n`` and ``k``."""
     return jax.scipy.special.gammaln(n + 1) - jax.scipy.special.gammaln(k + 1) - jax.scipy.special.gammaln(n - k + 1)
 
 
 def hypergeometric(key: Any, good: Any, bad: Any, taken: Any, shape: Sizes, dtype: str) -> Any:
-    """Devroye (1987), A simple generator for discrete log-concave distributions: rejection from a flat top around the
-    mode with exponential tails, in float64. Fewer than five candidates are drawn for each number on average.
+    """Rejection in float64 from a flat top around the mode with exponential tails: Devroye (1987), A simple generator
+    for discrete log-concave distributions. Fewer than five candidates are drawn for each number on average.
 
-    -1 where a number is negative or ``taken`` is more than there are.
+    -1 where a number is negative or ``taken`` is more than ``good + bad``.
     """
     allowed = (good >= 0) & (bad >= 0) & (taken >= 0) & (taken <= good + bad)
     n, m, k = (jnp.where(allowed, number, jnp.nan).astype("float64") for number in (good, bad, taken))
@@ -127,16 +127,23 @@ def hypergeometric(key: Any, good: Any, bad: Any, taken: Any, shape: Sizes, dtyp
     return _whole(accepted(key, propose, shape, "float64"), allowed, dtype)
 
 
-distribution("bernoulli", Reparametrization(UNIFORM, _below, as_parameters=True), {"p": 0.5}, discrete=True)
-distribution("binomial", _binomial, {"n": int, "p": REQUIRED}, discrete=True, loops=True)
-distribution("betabinom", _betabinom, {"n": int, "a": REQUIRED, "b": REQUIRED}, discrete=True, loops=True)
+distribution("bernoulli", Reparametrization(UNIFORM, _below, as_parameters=True), "p", discrete=True)
+distribution("binomial", _binomial, "n", "p", integers=("n",), discrete=True, loops=True)
+distribution("betabinom", _betabinom, "n", "a", "b", integers=("n",), discrete=True, loops=True)
+distribution("negative_binomial", _negative_binomial, "n", "p", aliases=("nbinom",), discrete=True, loops=True)
+distribution("integers", _integers, "low", "high", aliases=("randint",), integers=("low", "high"), discrete=True)
+distribution("geometric", _geometric, "p", discrete=True)
+distribution("poisson", _poisson, "lam", discrete=True, loops=True)
+distribution("categorical", _categorical, "p", discrete=True, events=(1,))
+distribution("zipf", _zipf, "a", discrete=True, loops=True)
+distribution("logseries", _logseries, "p", discrete=True)
 distribution(
-    "negative_binomial", _negative_binomial, {"n": REQUIRED, "p": REQUIRED}, "nbinom", discrete=True, loops=True
+    "hypergeometric",
+    hypergeometric,
+    "ngood",
+    "nbad",
+    "nsample",
+    integers=("ngood", "nbad", "nsample"),
+    discrete=True,
+    loops=True,
 )
-distribution("integers", _integers, {"low": int, "high": int}, "randint", discrete=True)
-distribution("geometric", _geometric, {"p": REQUIRED}, discrete=True)
-distribution("poisson", _poisson, {"lam": 1.0}, discrete=True, loops=True)
-distribution("categorical", _categorical, {"p": REQUIRED}, discrete=True, events=(1,))
-distribution("zipf", _zipf, {"a": REQUIRED}, discrete=True, loops=True)
-distribution("logseries", _logseries, {"p": REQUIRED}, discrete=True)
-distribution("hypergeometric", hypergeometric, {"ngood": int, "nbad": int, "nsample": int}, discrete=True, loops=True)

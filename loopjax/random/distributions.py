@@ -1,8 +1,8 @@
-"""The table of distributions, and how a draw is recorded. The rows are in the files beside this one."""
+"""The table of distributions, and how a draw is recorded; the samplers are in the files beside this one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,52 +19,39 @@ from loopjax.tensor.lengths import size_list, split_sizes
 from loopjax.trace.convert import as_variable
 
 LAST_STEP = 2**32 - 1
-"""What a key is folded with when the call or the loop that drew from it ends; no step has this number."""
-
-
-class Synonym(NamedTuple):
-    """The parameter that another name stands for, and what makes its value of the value given."""
-
-    parameter: str
-    convert: Callable[[Any], Any] = as_variable
+"""Number with which a key is folded when the call or loop that drew from it ends; no step has this number."""
 
 
 class Distribution(NamedTuple):
-    """A distribution's own name, its parameters with their defaults, other names of them, and whether its draws are
-    integers."""
+    """A distribution's own name, the names of its parameters, those that are integers, and whether draws are."""
 
     name: str
-    parameters: dict[str, Any]
-    synonyms: dict[str, Synonym]
+    parameters: tuple[str, ...]
+    integers: tuple[str, ...]
     discrete: bool
 
 
 DISTRIBUTIONS: dict[str, Distribution] = {}
-"""Every distribution, by name."""
-
-REQUIRED = object()
-"""The default of a parameter that has none."""
+"""Every distribution, by its name and its aliases."""
 
 
 def distribution(
     name: str,
     sample: Callable[..., Any] | Reparametrization,
-    parameters: dict[str, Any],
-    *aliases: str,
+    *parameters: str,
+    aliases: tuple[str, ...] = (),
+    integers: tuple[str, ...] = (),
     discrete: bool = False,
     events: tuple[int, ...] = (),
     event_shape: Callable[..., Shape] | None = None,
-    synonyms: dict[str, Synonym] | None = None,
     loops: bool = False,
 ) -> None:
-    """Registers a distribution.
+    """Register a distribution and its op ``draw_<name>``; the method of ``RandomStream`` is written by hand.
 
-    ``sample(key, *parameters, shape=, dtype=)`` gets parameters of dtype floatX (or int64, where a default is an int)
-    and the shape of the result without that of one draw, which ``event_shape(*types)`` gives; or it says from which
-    numbers without parameters these are ``Moved``, so that those may be drawn apart. ``events`` are the numbers of axes
-    of each parameter for one draw, 0 unless given. ``aliases`` are further names of it, ``synonyms`` names of its
-    parameters that Aesara has and NumPy has not, or the other way round. ``loops``: whether JAX draws in a loop, as it
-    does by rejection.
+    ``sample(key, *parameters, shape=, dtype=)`` gets parameters of dtype floatX, int64 for ``integers``, and the shape
+    of the result without that of one draw, which ``event_shape(*types)`` gives. A ``Reparametrization`` instead lets
+    the base sample be drawn apart from its transform. ``events`` are the numbers of axes of each parameter for one
+    draw, 0 unless given. ``loops``: whether JAX draws in a loop, as it does by rejection.
     """
     axes = events or (0,) * len(parameters)
 
@@ -89,7 +76,7 @@ def distribution(
     def run(key: Any, *values: Any, lengths: tuple[int, ...] | None, dtype: str) -> Any:
         shape: Any = broadcast_shapes(*batches(jnp.shape(value) for value in values)) if lengths is None else lengths
         if isinstance(sample, Reparametrization):
-            return _moved(sample, key, values, shape, dtype)
+            return _transformed(sample, key, values, shape, dtype)
         return sample(key, *values, shape=shape, dtype=dtype)
 
     def broadcasts(key: TensorType, *types: TensorType, lengths: Shape | None, dtype: str) -> list[list[Shape]]:
@@ -99,11 +86,11 @@ def distribution(
     traits: list[Trait] = ["draw", "inner_loop"] if loops else ["draw"]
     register(f"draw_{name}", run, infer, *traits, broadcasts=broadcasts, reparametrization=reparametrization)
     for label in (name, *aliases):
-        DISTRIBUTIONS[label] = Distribution(name, parameters, synonyms or {}, discrete)
+        DISTRIBUTIONS[label] = Distribution(name, parameters, integers, discrete)
 
 
 def standard(name: str, sample: Callable[..., Any]) -> str:
-    """Registers draws without parameters, ``sample(key, shape, dtype)``, and gives the name of their row."""
+    """Register base samples, ``sample(key, shape, dtype)``, and return the name of their op."""
 
     def infer(key: TensorType, lengths: Shape, dtype: str) -> TensorType:
         return TensorType(dtype, lengths)
@@ -115,26 +102,29 @@ def standard(name: str, sample: Callable[..., Any]) -> str:
     return f"draw_{name}"
 
 
-def _moved(moved: Reparametrization, key: Any, values: tuple[Any, ...], shape: tuple[int, ...], dtype: str) -> Any:
-    draws = computed(moved.base, key, lengths=shape, dtype=moved.dtype(dtype, values[0].dtype.name))
-    return moved.transform(computed, draws, *values).astype(dtype)
+def _transformed(by: Reparametrization, key: Any, values: tuple[Any, ...], shape: tuple[int, ...], dtype: str) -> Any:
+    sample = computed(by.base, key, lengths=shape, dtype=by.dtype(dtype, values[0].dtype.name))
+    return by.transform(computed, sample, *values).astype(dtype)
 
 
-def draw(name: str, key: Variable, values: dict[str, Any], size: Any, dtype: Any = None) -> Variable:
-    """Records a draw of ``size`` (that of the parameters where ``None``) with ``key``."""
+def draw(name: str, key: Variable, values: Sequence[Any], size: Any, dtype: Any = None) -> Variable:
+    """Record a draw of ``size`` with ``key`` and these parameters."""
     spec = DISTRIBUTIONS[name]
     to = dtype_name(dtype) if dtype is not None else "int64" if spec.discrete else config.floatX
-    given = [_parameter(parameter, values[parameter], default) for parameter, default in spec.parameters.items()]
+    inputs = [
+        _parameter(parameter, value, parameter in spec.integers)
+        for parameter, value in zip(spec.parameters, values, strict=True)
+    ]
     if size is None:
-        return apply(table_op(f"draw_{spec.name}", lengths=None, dtype=to), key, *given)[0]
+        return apply(table_op(f"draw_{spec.name}", lengths=None, dtype=to), key, *inputs)[0]
     static, symbolic = split_sizes(size_list(size, "size"), "size")
-    return apply(table_op(f"draw_{spec.name}", lengths=static, dtype=to), key, *given, *symbolic)[0]
+    return apply(table_op(f"draw_{spec.name}", lengths=static, dtype=to), key, *inputs, *symbolic)[0]
 
 
-def _parameter(name: str, value: Any, default: Any) -> Variable:
-    """A parameter as floatX, or int64 where its default says so; float variables keep their dtype."""
+def _parameter(name: str, value: Any, integer: bool) -> Variable:
+    """A parameter as floatX, or int64 where it is an integer; float variables keep their dtype."""
     variable = as_variable(value)
-    if default is int:
+    if integer:
         if variable.type.is_float:
             raise TypeError(f"{name} takes integers, got {variable!r}{here()}")
         return variable.astype("int64")
@@ -152,5 +142,5 @@ register("advance", lambda key: jax.random.fold_in(key, LAST_STEP), _advance_typ
 
 @public_op
 def advance(key: Variable) -> Variable:
-    """The key that a stream goes on with after a call or a loop that drew with ``key``."""
+    """The key of a stream after a call or a loop that drew with ``key``."""
     return apply(table_op("advance"), key)[0]

@@ -1,4 +1,4 @@
-"""Distributions of vectors, and draws from arrays."""
+"""Samplers of distributions of vectors, and draws from arrays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import Shape, TensorType
 from loopjax.random.discrete import hypergeometric
-from loopjax.random.distributions import REQUIRED, Synonym, distribution
+from loopjax.random.distributions import distribution
 from loopjax.tensor.creation import arange
 from loopjax.tensor.lengths import size_list, split_sizes
 from loopjax.trace.convert import as_variable
@@ -43,7 +43,7 @@ def _mean_shape(mean: TensorType, cov: TensorType) -> Shape:
 
 
 def _multivariate_hypergeometric(key: Any, colors: Any, taken: Any, shape: Sizes, dtype: str) -> Any:
-    """Color by color: how many of it are taken is hypergeometric, given how many are left to take.
+    """Color by color: the count of one is hypergeometric, given the counts of those before it.
 
     -1 for some colors where a number is negative or ``taken`` is more than there are.
     """
@@ -63,17 +63,20 @@ def _multivariate_hypergeometric(key: Any, colors: Any, taken: Any, shape: Sizes
 distribution(
     "multinomial",
     _multinomial,
-    {"n": int, "p": REQUIRED},
+    "n",
+    "p",
+    integers=("n",),
     discrete=True,
     events=(0, 1),
     event_shape=lambda n, p: p.shape[-1:],
-    synonyms={"pvals": Synonym("p")},
     loops=True,
 )
 distribution(
     "multivariate_hypergeometric",
     _multivariate_hypergeometric,
-    {"colors": int, "nsample": int},
+    "colors",
+    "nsample",
+    integers=("colors", "nsample"),
     discrete=True,
     events=(1, 0),
     event_shape=lambda colors, taken: colors.shape[-1:],
@@ -82,16 +85,16 @@ distribution(
 distribution(
     "dirichlet",
     _dirichlet,
-    {"alpha": REQUIRED},
+    "alpha",
     events=(1,),
     event_shape=lambda alpha: alpha.shape[-1:],
-    synonyms={"alphas": Synonym("alpha")},
     loops=True,
 )
 distribution(
     "multivariate_normal",
     _multivariate_normal,
-    {"mean": REQUIRED, "cov": REQUIRED},
+    "mean",
+    "cov",
     events=(1, 2),
     event_shape=_mean_shape,
 )
@@ -115,7 +118,7 @@ register("draw_choice", _choice_run, _choice_type, "draw")
 
 
 def choice(key: Variable, a: Any, size: Any, replace: bool, p: Any) -> Variable:
-    """Records a draw of elements of ``a``."""
+    """Record a draw of rows of ``a``, or of integers below the scalar ``a``."""
     weights = [] if p is None else [as_variable(p).astype(config.floatX)]
     if weights and weights[0].ndim != 1:
         raise ValueError(f"p is a vector, a probability for each element, got {weights[0]!r}{here()}")
@@ -132,11 +135,11 @@ register("draw_permutation", lambda key, x: jax.random.permutation(key, x), _per
 
 
 def permutation(key: Variable, x: Any) -> Variable:
-    """Records a draw of the rows of ``x`` in another order."""
+    """Record a draw of an order of the rows of ``x``."""
     return apply(table_op("draw_permutation"), key, _elements(x))[0]
 
 
 def _elements(a: Any) -> Variable:
-    """An array to draw from, where a number ``n`` stands for 0 to ``n - 1``."""
+    """The array to draw from; a scalar ``n`` stands for the integers from 0 to ``n - 1``."""
     variable = as_variable(a)
     return arange(variable) if variable.ndim == 0 else variable

@@ -1,4 +1,4 @@
-"""Rejection: candidates drawn again until each is accepted."""
+"""Rejection sampling: candidates drawn again until every element has accepted one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import jax.numpy as jnp
 def accepted(key: Any, propose: Callable[[Any], tuple[Any, Any]], shape: tuple[int, ...], dtype: str) -> Any:
     """The first accepted candidate for each element of an array.
 
-    ``propose(key)`` gives candidates and which of them are refused. It must accept what is not a number, so that the
-    loop ends for every parameter.
+    ``propose(key)`` returns candidates and a mask of those refused. It must accept NaN, so that the loop ends for every
+    parameter.
     """
 
     def again(state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:

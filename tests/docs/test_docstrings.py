@@ -31,8 +31,8 @@ NAMESPACES = {
 PUBLIC = {f"{where}.{name}": getattr(space, name) for where, space in NAMESPACES.items() for name in space.__all__}
 PUBLIC |= {
     f"loopjax.random.RandomStream.{name}": method
-    for name, method in vars(loopjax.random.RandomStream).items()
-    if inspect.isfunction(method) and not name.startswith("_")
+    for name, method in inspect.getmembers(loopjax.random.RandomStream, inspect.isfunction)
+    if not name.startswith("_")
 }
 
 TYPED = {getattr(at, prefix + noun) for prefix in at.constructors.PREFIXES for noun in at.constructors.SHAPES}
@@ -57,12 +57,6 @@ UNFINISHED = {
     "loopjax.foldr",
     "loopjax.function",
     "loopjax.map",
-    "loopjax.random.RandomStream",
-    "loopjax.random.RandomStream.choice",
-    "loopjax.random.RandomStream.gen",
-    "loopjax.random.RandomStream.permutation",
-    "loopjax.random.RandomStream.seed",
-    "loopjax.random.RandomStream.updates",
     "loopjax.reduce",
     "loopjax.scan",
     "loopjax.scan_checkpoints",

@@ -1,5 +1,7 @@
 """Every distribution against SciPy's, at fixed seeds."""
 
+import inspect
+
 import numpy as np
 import pytest
 from scipy import integrate, special, stats
@@ -318,6 +320,16 @@ def test_vonmises_draws_lie_on_the_circle():
 def test_parameters_have_the_names_of_aesara_and_of_numpy(name, theirs, ours):
     found = [getattr(RandomStream(3), name)(size=4, **names) for names in (theirs, ours)]
     np.testing.assert_array_equal(*loopjax.function([], found)())
+
+
+@pytest.mark.parametrize("name", sorted(DISTRIBUTIONS))
+def test_the_signature_of_a_distribution_shows_its_parameters(name):
+    """In the order of the sampler, then ``size``; synonyms and ``dtype`` by keyword only."""
+    parameters = inspect.signature(getattr(RandomStream(1), name)).parameters
+    by_position = [one for one in parameters if parameters[one].kind is not inspect.Parameter.KEYWORD_ONLY]
+    assert by_position == [*DISTRIBUTIONS[name].parameters, "size"]
+    assert list(parameters)[-1] == "dtype"
+    assert all(one.annotation is not inspect.Parameter.empty for one in parameters.values())
 
 
 def test_every_distribution_is_tested():
