@@ -1,7 +1,7 @@
-"""Registry of the functions that users call: ``@public_op`` adds one, ``ops.<name>(...)`` calls it.
+"""Registry of the public ops: the functions by which users, methods of variables and rewrites record nodes.
 
-Operators and methods of ``Variable`` and the rewrites record nodes through this registry, so that nothing below
-``loopjax.tensor`` imports it.
+``@public_op`` registers a function under its name, ``ops.<name>(...)`` calls it. Nothing below ``loopjax.tensor`` in
+the order of imports needs to import it, since the names are looked up when they are called.
 """
 
 from __future__ import annotations
@@ -15,35 +15,28 @@ F = TypeVar("F", bound=Callable[..., Any])
 class PublicOps:
     """Namespace of the registered functions, one attribute each.
 
-    ``ops[name]`` is the same function, for names that are values and for results that are not variables.
+    ``ops[name]`` is the same function, for a name that is computed.
     """
 
-    def __init__(self) -> None:
-        self._functions: dict[str, Callable[..., Any]] = {}
-
     def __getitem__(self, name: str) -> Callable[..., Any]:
-        return self._functions[name]
+        return getattr(self, name)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        try:
-            return self._functions[name]
-        except KeyError:
-            raise AttributeError(f"no op is registered under {name!r}") from None
+        raise AttributeError(f"no op is registered under {name!r}")
 
     def register(self, function: Callable[..., Any]) -> None:
-        """Adds a function under its own name; raises ``ValueError`` where the name is taken."""
+        """Add a function under its own name; raises ``ValueError`` where the name is taken."""
         name = function.__name__
-        if name in self._functions:
+        if name in vars(self):
             raise ValueError(f"an op {name!r} is registered already")
-        self._functions[name] = function
         setattr(self, name, function)
 
 
 ops = PublicOps()
-"""The registered functions of the process."""
+"""The registry of the process."""
 
 
 def public_op(function: F) -> F:
-    """Registers a function under its own name, as a decorator."""
+    """Register a function under its own name; a decorator."""
     ops.register(function)
     return function

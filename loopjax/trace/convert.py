@@ -1,4 +1,4 @@
-"""From what users write (numbers, arrays, lists) to variables."""
+"""Conversion of numbers, arrays and lists to variables."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import DTypeLike
 
 from loopjax.config import config
 from loopjax.errors import here
@@ -17,10 +18,37 @@ Number = bool | int | float | complex
 
 
 def as_variable(value: Any, name: str | None = None) -> Variable:
-    """A variable for ``value``: itself, or a constant.
+    """Convert a value to a variable.
 
-    A Python or NumPy scalar becomes a weak constant, which takes the dtype of what it meets. An array keeps
-    its dtype. A list of Python numbers is an int64 or floatX array; one that holds variables is stacked.
+    A Python number becomes a weak constant, which takes the dtype of what it meets, as in JAX. An array or NumPy scalar
+    keeps its dtype.
+
+    Parameters
+    ----------
+    value : array_like
+        Variable, number, array, or nested list. A list of Python numbers is an int64 or floatX array; a list that holds
+        variables is stacked along a new first axis.
+    name : str, optional
+        Name of a new constant.
+
+    Returns
+    -------
+    Variable
+        ``value`` itself where it is a variable, else a constant or a stack.
+
+    Raises
+    ------
+    TypeError
+        Where ``value`` is not numeric, or is a JAX tracer: a tracer cannot be a constant of a symbolic graph.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.as_variable([1, 2]).type)
+    int64(2,)
+    >>> x = at.fvector("x")
+    >>> print((x + at.as_variable(2)).dtype)  # the number is weak
+    float32
     """
     if isinstance(value, Variable):
         return value
@@ -42,10 +70,35 @@ def as_variable(value: Any, name: str | None = None) -> Variable:
     raise TypeError(f"expected a variable, a number or an array, got {type(value).__name__}: {value!r:.80}{here()}")
 
 
-def constant(value: Any, name: str | None = None, dtype: Any = None) -> Constant:
-    """A constant. Python numbers are strong here: int64, or floatX.
+def constant(value: Any, name: str | None = None, dtype: DTypeLike | None = None) -> Constant:
+    """Constant of a fixed dtype.
 
-    ``value`` is a number, a list or an array; ``dtype`` casts it.
+    Unlike in `as_variable`, a Python number does not adapt to what it meets: it is int64 or floatX.
+
+    Parameters
+    ----------
+    value : array_like
+        Number, array or nested list of numbers.
+    name : str, optional
+        Name in printed graphs.
+    dtype : dtype_like, optional
+        Dtype of the constant; by default that of an array, int64 or floatX of Python numbers.
+
+    Returns
+    -------
+    Constant
+        Constant variable, whose ``data`` is a read-only NumPy array.
+
+    Raises
+    ------
+    TypeError
+        Where ``value`` is symbolic or not numeric, or ``dtype`` is not a dtype.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.constant(2).type, at.constant([1, 2], dtype="float32").type)
+    int64() float32(2,)
     """
     if isinstance(value, Constant):
         value = value.data
@@ -60,6 +113,7 @@ def constant(value: Any, name: str | None = None, dtype: Any = None) -> Constant
 
 
 def _number(value: Any, name: str | None) -> Constant:
+    """Weak constant of a Python number, which keeps its exact value for the dtype that it meets."""
     data = np.asarray(value)
     kind = data.dtype.kind
     if kind in "iu":
@@ -68,18 +122,18 @@ def _number(value: Any, name: str | None) -> Constant:
         dtype = _complex_dtype()
     else:
         dtype = config.floatX
-    made = Constant(data.astype(dtype_name(dtype)), name, weak=True)
-    made.exact = value
-    return made
+    weak = Constant(data.astype(dtype_name(dtype)), name, weak=True)
+    weak.exact = value
+    return weak
 
 
 def _complex_dtype() -> str:
-    """The dtype of complex numbers whose parts are of dtype floatX."""
+    """Complex dtype whose parts have dtype floatX."""
     return "complex128" if config.floatX == "float64" else "complex64"
 
 
 def _canonical(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """An array made of Python numbers, in the dtype that LoopJAX gives them."""
+    """Array of Python numbers in int64, floatX or the complex dtype of floatX."""
     if data.dtype.kind == "f":
         return data.astype(dtype_name(config.floatX))
     if data.dtype.kind in "iu":
@@ -90,12 +144,14 @@ def _canonical(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _checked(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Array in native byte order; raises ``TypeError`` for one that is not numeric."""
     if data.dtype.kind in "OSUmM":
         raise TypeError(f"an array of dtype {data.dtype} is not numeric: {data!r:.80}")
     return data if data.dtype.isnative else data.astype(data.dtype.newbyteorder("="))
 
 
 def _holds_variables(value: Any) -> bool:
+    """True for a nested list with a variable in it."""
     if isinstance(value, (list, tuple)):
         return any(_holds_variables(item) for item in value)
     return isinstance(value, Variable)

@@ -1,9 +1,13 @@
-"""Which dtype values of different dtypes meet in: JAX's lattice, with weak Python numbers."""
+"""Dtype promotion: JAX's lattice, with weak Python numbers (``jax.numpy.promote_types``, JEP 9407).
+
+A weak type takes the dtype of what it meets, unless its kind is wider: ``int32 + 2`` is int32, ``int32 + 2.5`` is
+floatX. Kinds are ordered boolean, integer, float, complex.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, reduce
 
 import jax
 import jax.numpy as jnp
@@ -21,23 +25,25 @@ _RANK = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2, "c": 3}
 
 @cache
 def _rank(dtype: str) -> int:
+    """Position of a dtype's kind: 0 boolean, 1 integer, 2 float, 3 complex."""
     return 2 if dtype == "bfloat16" else _RANK[np.dtype(dtype).kind]
 
 
 @cache
 def _lattice(a: str, b: str) -> str:
+    """Common dtype of two strong dtypes, whatever JAX's x64 flag."""
     with jax.enable_x64(True):
         return str(jnp.promote_types(a, b))
 
 
 def common_dtype(types: Sequence[TensorType]) -> str:
-    """The dtype of ``a + b``: that of the strong types, unless a weak one is of a wider kind."""
+    """Dtype of ``a + b``: the common dtype of the strong types, unless a weak one is of a wider kind."""
     return _common(tuple([(type.dtype, type.weak) for type in types]), config.floatX)
 
 
 @cache
 def _common(types: tuple[tuple[str, bool], ...], float_x: str) -> str:
-    """The common dtype of these dtypes, each weak or not, for a ``config.floatX``."""
+    """`common_dtype` of pairs of a dtype and its weakness, for a value of ``config.floatX``."""
     for dtype, _ in types:
         if dtype in (KEY, RESIDUAL):
             raise TypeError(f"a {dtype} cannot be computed with; draw from it")
@@ -45,36 +51,37 @@ def _common(types: tuple[tuple[str, bool], ...], float_x: str) -> str:
     weak = max((_rank(dtype) for dtype, is_weak in types if is_weak), default=-1)
     if not strong:
         return max((dtype for dtype, _ in types), key=lambda dtype: (_rank(dtype), dtype))
-    found = strong[0]
-    for dtype in strong[1:]:
-        found = _lattice(found, dtype)
-    if weak <= _rank(found):
-        return found
+    common = reduce(_lattice, strong)
+    if weak <= _rank(common):
+        return common
     if weak == 1:
         return "int64"
     if weak == 2:
         return float_x
-    return "complex128" if found == "float64" or (_rank(found) < 2 and float_x == "float64") else "complex64"
+    return "complex128" if common == "float64" or (_rank(common) < 2 and float_x == "float64") else "complex64"
 
 
 def float_dtype(types: Sequence[TensorType]) -> str:
-    """The common dtype where it is inexact, else floatX."""
-    found = common_dtype(types)
-    return found if _rank(found) >= 2 else config.floatX
+    """Common dtype where it is float or complex, else floatX."""
+    common = common_dtype(types)
+    return common if _rank(common) >= 2 else config.floatX
 
 
 def operand_dtypes(operands: Operands, types: Sequence[TensorType]) -> list[str]:
-    """The dtype that each input is cast to before an op with these ``operands`` runs."""
+    """Dtype that each input is cast to before an op with this conversion of ``operands`` runs."""
     if operands == "as is":
         return [type.dtype for type in types]
     if operands == "branches":
         return [types[0].dtype, *operand_dtypes("common", types[1:])]
-    found = common_dtype(types) if operands == "common" else float_dtype(types)
-    return [found] * len(types)
+    dtype = common_dtype(types) if operands == "common" else float_dtype(types)
+    return [dtype] * len(types)
 
 
 def fold_weak(operands: Operands, inputs: Sequence[Variable]) -> list[Variable]:
-    """The inputs with weak constants made constants of the dtype they meet, from the Python number itself."""
+    """Inputs with weak constants replaced by constants of the dtype they meet.
+
+    The new constant is made from the Python number itself, so that no digits are lost on the way.
+    """
     if operands == "as is" or not any(isinstance(variable, Constant) for variable in inputs):
         return list(inputs)
     first = 1 if operands == "branches" else 0
@@ -92,14 +99,14 @@ def fold_weak(operands: Operands, inputs: Sequence[Variable]) -> list[Variable]:
 
 
 def unfolded(variable: Variable) -> Variable:
-    """A constant that ``fold_weak`` made as the Python number that it was made of; any other as it is."""
+    """Weak constant of the Python number that a constant was made of by `fold_weak`; any other variable as it is."""
     if not isinstance(variable, Constant) or variable.type.weak or variable.exact is None:
         return variable
     return as_variable(variable.exact, variable.name)
 
 
 def settle_weak(variable: Variable, dtype: str) -> Variable:
-    """A weak variable as ``dtype`` where that is wide enough in kind; any other as it is."""
+    """A weak variable cast to ``dtype``, where that is of no narrower kind; any other variable as it is."""
     if not variable.type.weak or not is_as_wide(dtype, variable.dtype):
         return variable
     settled: Variable = ops.cast(variable, dtype)
@@ -107,12 +114,12 @@ def settle_weak(variable: Variable, dtype: str) -> Variable:
 
 
 def is_as_wide(dtype: str, other: str) -> bool:
-    """Whether the kind of ``dtype`` holds the kind of ``other``: floats hold integers."""
+    """True where the kind of ``dtype`` holds the kind of ``other``: floats hold integers."""
     return _rank(dtype) >= _rank(other)
 
 
 def exactly(number: Constant, dtype: str) -> np.ndarray[tuple[()], np.dtype[np.generic]]:
-    """A number as ``dtype``, from the Python number that it was made of; raises ``OverflowError``."""
+    """Array of a constant's Python number as ``dtype``; raises ``OverflowError`` where an integer does not fit."""
     value = number.exact if number.exact is not None else number.data
     if is_whole(dtype):
         info = np.iinfo(dtype)

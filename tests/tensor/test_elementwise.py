@@ -1,5 +1,7 @@
 """Elementwise ops against NumPy and SciPy, and the dtype that operands meet in."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -574,3 +576,31 @@ def test_floatx_takes_known_dtypes_only():
     with pytest.raises(ValueError, match="floatX is one of"):
         loopjax.config.floatX = "int32"
     assert loopjax.config.floatX == "float32"
+
+
+class TestHelp:
+    """Ops that are registered in one line look like functions that are written out."""
+
+    def test_signatures_name_the_parameters(self):
+        shown = {name: str(inspect.signature(getattr(at, name))) for name in ("tanh", "add", "switch", "betainc")}
+        variable = "loopjax.ir.graph.Variable"
+        any_ = "typing.Any"
+        assert {name: text.replace(any_, "Any").replace(variable, "Variable") for name, text in shown.items()} == {
+            "tanh": "(x: Any, /) -> Variable",
+            "add": "(x: Any, y: Any, /) -> Variable",
+            "switch": "(condition: Any, x: Any, y: Any, /) -> Variable",
+            "betainc": "(a: Any, b: Any, x: Any, /) -> Variable",
+        }
+
+    @pytest.mark.parametrize("values", [(), (1.0, 2.0)])
+    def test_another_number_of_arguments_is_refused(self, values):
+        with pytest.raises(TypeError, match="positional argument"):
+            at.tanh(*values)
+
+    def test_docstrings_say_what_an_op_accepts_and_gives(self):
+        found = {name: inspect.getdoc(getattr(at, name)) for name in ("mod", "eq", "abs", "gammainc", "floor")}
+        assert "Real numbers of shapes that broadcast." in found["mod"]
+        assert "and dtype bool." in found["eq"]
+        assert "and the dtype of a complex number's parts." in found["abs"]
+        assert "the common dtype, floatX where no input is a float." in found["gammainc"]
+        assert "derivatives are zero" in found["floor"]
