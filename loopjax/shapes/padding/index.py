@@ -1,4 +1,12 @@
-"""Reading and writing by index where axes have room to spare."""
+"""Padding rules for reading and writing by index.
+
+A slice of a padded axis, or with bounds that are values, becomes a gather of as many rows as the result can have at
+most: ``x[start:stop:step]`` is ``take(x, iota(capacity) * step + first)`` of length ``rows``, both computed as Python's
+``slice.indices`` does. Positions in index arrays are counted from the front, and those that are past the length of the
+axis are moved out of bounds, as they would be without padding.
+
+Known limit: a slice with a run-time step, or written to, needs its axis exact.
+"""
 
 from __future__ import annotations
 
@@ -8,228 +16,209 @@ from typing import Any
 from loopjax.ir.graph import Apply, Constant, Variable
 from loopjax.ir.index import WHOLE, Array, IndexPattern, Slice
 from loopjax.ir.op import table_op
-from loopjax.shapes.padding.rules import iota, resize, rule, taken
-from loopjax.shapes.padding.scope import Axis, Length, PaddingScope, plain
-
-Arrays = Sequence[Variable]
-
-
-def _bounds(node: Apply, symbolic: Sequence[Variable]) -> list[Length]:
-    """The slice bounds of an index, each an int or a variable."""
-    rest = iter(symbolic)
-    return [next(rest) if bound is None else bound for bound in plain(node.op)["lengths"]]
+from loopjax.shapes.padding.builder import Length
+from loopjax.shapes.padding.rules import lengths_of, params, rule
+from loopjax.shapes.padding.scope import Axes, PaddedAxis, PaddingScope
 
 
 @rule("index")
-def _index(level: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    pattern: IndexPattern = plain(node.op)["pattern"]
+def _index(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
+    pattern: IndexPattern = params(node)["pattern"]
     end = 1 + len(pattern.array_axes)
-    x, key = _read_slices(level, inputs[0], pattern, _bounds(node, inputs[end:]))
+    x, key = _read_slices(scope, inputs[0], pattern, lengths_of(node, inputs[end:]))
     pattern, bounds = IndexPattern.parse(key)
-    pattern, arrays = _positions(level, x, pattern, inputs[1:end])
-    arrays, found = _together(level, arrays)
-    out = level.sized("index", x, *arrays, lengths=bounds, pattern=pattern)
-    axes = {place: one for place, one in enumerate(_part(level, x, pattern, arrays, found)) if one is not None}
-    return level.filled(out, axes, [place for place, one in axes.items() if one in found.values()])
+    pattern, arrays = _from_front(scope, x, pattern, inputs[1:end])
+    arrays, array_axes = scope.broadcast(arrays)
+    out = scope.emit_sized("index", x, *arrays, lengths=bounds, pattern=pattern)
+    axes = _result_axes(scope, x, pattern, arrays, array_axes)
+    return scope.filled(out, axes, [place for place, padded in axes.items() if padded in array_axes.values()])
 
 
 @rule("set", "inc")
-def _write(level: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    pattern: IndexPattern = plain(node.op)["pattern"]
+def _write(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
+    pattern: IndexPattern = params(node)["pattern"]
     if any(entry is None or (isinstance(entry, Slice) and entry != WHOLE) for entry in pattern.entries):
-        return level.apply(node.op, *(level.exact(one) for one in inputs))[0]
+        return scope.apply(node.op, *(scope.exact(one) for one in inputs))[0]
     x, value = inputs[:2]
-    arrays, along = _together(level, inputs[2:])
-    part = _part(level, x, pattern, arrays, along)
-    shift = len(part) - value.ndim
-    fresh = {place - shift: one for place, one in enumerate(part) if one is not None and place >= shift}
-    value = level.fitted(value, {axis: one for axis, one in fresh.items() if value.type.shape[axis] != 1})
-    pattern, arrays = _positions(level, x, pattern, arrays)
-    # What is written past the count of an index is written nowhere.
-    places = [level.masked(one, list(level.of(one)), "greatest") for one in arrays]
+    arrays, array_axes = scope.broadcast(inputs[2:])
+    written = _result_axes(scope, x, pattern, arrays, array_axes)
+    # The value broadcasts to the part that is written.
+    missing = len(pattern.kept_axes) + max((one.ndim for one in arrays), default=0) - value.ndim
+    axes = {place - missing: padded for place, padded in written.items() if place >= missing}
+    value = scope.fit(value, {axis: padded for axis, padded in axes.items() if value.type.shape[axis] != 1})
+    pattern, arrays = _from_front(scope, x, pattern, arrays)
+    # Positions past the length of an index array are out of bounds: nothing is written there.
+    positions = [scope.masked(one, list(scope.axes(one)), "greatest") for one in arrays]
     op = table_op(node.op.name, pattern=pattern, lengths=())
-    return level.filled(level.apply(op, x, value, *places)[0], level.of(x))
+    return scope.filled(scope.apply(op, x, value, *positions)[0], scope.axes(x))
+
+
+def _result_axes(
+    scope: PaddingScope, x: Variable, pattern: IndexPattern, arrays: Sequence[Variable], array_axes: Axes
+) -> dict[int, PaddedAxis]:
+    """Return the padded axes of what an index picks of ``x``."""
+    axes = [None if axis is None else scope.axis(x, axis) for axis in pattern.kept_axes]
+    ndim = max((one.ndim for one in arrays), default=0)
+    if ndim:
+        axes[pattern.array_place : pattern.array_place] = [array_axes.get(axis) for axis in range(ndim)]
+    return {place: padded for place, padded in enumerate(axes) if padded is not None}
+
+
+# Slices.
 
 
 def _read_slices(
-    level: PaddingScope, x: Variable, pattern: IndexPattern, lengths: Sequence[Length]
+    scope: PaddingScope, x: Variable, pattern: IndexPattern, lengths: Sequence[Length]
 ) -> tuple[Variable, list[Any]]:
-    """The slices that padding concerns, read: what is left of the index reads those axes whole."""
+    """Read the slices that padding concerns; the rest of the index reads those axes whole."""
     key = list(pattern.key(lengths))
     for axis, place in enumerate(pattern.places):
         entry = key[place]
         if pattern.entries[place] == WHOLE or not isinstance(entry, slice):
             continue
         bounds = (entry.start, entry.stop, entry.step)
-        varies = any(isinstance(one, Variable) and level.varies(one) for one in bounds)
-        if varies or level.axis(x, axis) is not None:
-            x, key[place] = _sliced(level, x, axis, bounds), WHOLE
+        varies = any(isinstance(bound, Variable) and scope.varies(bound) for bound in bounds)
+        if varies or scope.axis(x, axis) is not None:
+            x, key[place] = _sliced(scope, x, axis, bounds), WHOLE
     return x, key
 
 
-def _sliced(level: PaddingScope, x: Variable, axis: int, bounds: Sequence[Length | None]) -> Variable:
-    """``x[start:stop:step]`` along one axis, its length a value."""
+def _sliced(scope: PaddingScope, x: Variable, axis: int, bounds: Sequence[Length | None]) -> Variable:
+    """Return ``x[start:stop:step]`` along one axis, its length a value."""
     start, stop, step = bounds
-    stride = 1 if step is None else step
-    if isinstance(stride, Variable):
-        x = level.exact(x, [axis])
-        return _static_slice(level, x, axis, bounds)
-    count, size = level.integer(level.count(x, axis)), level.size(x, axis)
-    first, rows = _rows(level, count, start, stop, stride)
-    grows = _grows(start, stop, stride)
-    most = _rows(level, size, start, stop, stride)[1] if grows else _strided(level, size, stride)
-    if level.known(rows) and not (grows and level.axis(x, axis) is not None):
-        room = level.capacity(rows)
-        most = most if room is None else level.calc("minimum", most, room)
-    rest = {place: one for place, one in level.of(x).items() if place != axis}
-    if stride == 1 and (start is None or (isinstance(start, int) and start >= 0)):
-        if start:
-            x = _static_slice(level, x, axis, [start, None, None])
-        part = resize(level, x, axis, most)
+    step = 1 if step is None else step
+    if isinstance(step, Variable):
+        x = scope.exact(x, [axis])
+        return scope.note(_static_slice(scope, x, axis, bounds), scope.axes(x))
+    size = scope.rows(x, axis)
+    first, length = _slice_rows(scope, scope.integer(scope.length(x, axis)), start, stop, step)
+    grows = _grows(start, stop, step)
+    most = _slice_rows(scope, size, start, stop, step)[1] if grows else scope.ceil_div(size, abs(step))
+    if not (grows and scope.axis(x, axis) is not None):
+        most = _limited(scope, length, most)
+    axes = {**scope.other_axes(x, axis), axis: PaddedAxis(length, most)}
+    if step == 1 and (start is None or (isinstance(start, int) and start >= 0)):
+        rows = scope.resize(_static_slice(scope, x, axis, (start, None, None)) if start else x, axis, most)
     else:
-        places = level.emit("add", level.emit("mul", iota(level, most), level.scalar(stride)), first)
-        part = taken(level, x, axis, places, size)
-    return level.filled(part, {**rest, axis: Axis(rows, most)}, [axis])
+        positions = scope.emit("add", scope.emit("mul", scope.iota(most), scope.scalar(step)), first)
+        rows = scope.take(x, axis, positions, size)
+    return scope.filled(rows, axes, [axis])
 
 
-def _static_slice(level: PaddingScope, x: Variable, axis: int, bounds: Sequence[Length | None]) -> Variable:
+def _limited(scope: PaddingScope, length: Variable, most: Variable) -> Variable:
+    """Return a capacity for a length that is no greater than ``most``."""
+    capacity = scope.capacity(length) if scope.known(length) else None
+    return most if capacity is None else scope.calc("minimum", most, capacity)
+
+
+def _static_slice(scope: PaddingScope, x: Variable, axis: int, bounds: Sequence[Length | None]) -> Variable:
     pattern, lengths = IndexPattern.parse([*[WHOLE] * axis, slice(*bounds)], x.ndim)
-    return level.sized("index", x, lengths=lengths, pattern=pattern)
+    return scope.emit_sized("index", x, lengths=lengths, pattern=pattern)
 
 
 def _grows(start: Length | None, stop: Length | None, step: int) -> bool:
-    """Whether a longer axis never gives fewer rows, so that the largest length gives the most."""
-    ends = [one for one in (start, stop) if one is not None]
+    """Test if a longer axis never gives fewer rows, so that the capacity gives the most."""
+    ends = [end for end in (start, stop) if end is not None]
     if step < 0:
         return not ends
-    if any(isinstance(one, Variable) for one in ends):
+    if any(isinstance(end, Variable) for end in ends):
         return False
     # From the end to the front, as in [-3:2], a longer axis may give fewer.
     return not (isinstance(start, int) and start < 0 and isinstance(stop, int) and stop >= 0)
 
 
-def _strided(level: PaddingScope, size: Variable, step: int) -> Variable:
-    steps = abs(step)
-    return size if steps == 1 else level.calc("floor_div", level.calc("add", size, steps - 1), steps)
-
-
-def _rows(
-    level: PaddingScope, length: Variable, start: Length | None, stop: Length | None, step: int
+def _slice_rows(
+    scope: PaddingScope, length: Variable, start: Length | None, stop: Length | None, step: int
 ) -> tuple[Variable, Variable]:
-    """Where a slice of an axis of this length starts, and how many rows it has."""
+    """Return the first position of a slice of an axis of this length, and its number of rows."""
     if step > 0:
-        first = _clipped(level, start, length, 0) if start is not None else level.scalar(0)
-        last = _clipped(level, stop, length, 0) if stop is not None else length
-        span = _distance(level, length, start, stop, first, last)
+        first = scope.scalar(0) if start is None else _clipped(scope, start, length, 0)
+        last = length if stop is None else _clipped(scope, stop, length, 0)
+        span = _distance(scope, length, start, stop, first, last)
     else:
-        highest = level.calc("sub", length, 1)
-        first = highest if start is None else level.calc("minimum", _clipped(level, start, length, -1), highest)
-        end = level.scalar(-1) if stop is None else level.calc("minimum", _clipped(level, stop, length, -1), highest)
-        span = length if start is None and stop is None else level.calc("maximum", level.calc("sub", first, end), 0)
-    return first, _strided(level, span, step)
+        highest = scope.calc("sub", length, 1)
+        first = highest if start is None else scope.calc("minimum", _clipped(scope, start, length, -1), highest)
+        end = scope.scalar(-1) if stop is None else scope.calc("minimum", _clipped(scope, stop, length, -1), highest)
+        span = length if start is None and stop is None else scope.calc("maximum", scope.calc("sub", first, end), 0)
+    return first, scope.ceil_div(span, abs(step))
 
 
 def _distance(
-    level: PaddingScope, length: Variable, start: Length | None, stop: Length | None, first: Variable, last: Variable
+    scope: PaddingScope, length: Variable, start: Length | None, stop: Length | None, first: Variable, last: Variable
 ) -> Variable:
-    """``last - first``, not below 0; said alike for ``[k:]`` and ``[:-k]``, so that they are seen to be equal."""
-    if stop is None and isinstance(start, int) and start >= 0:
-        return level.calc("maximum", level.calc("sub", length, start), 0) if start else length
+    """Return ``last - first``, not below 0, in the same form for ``[k:]`` and ``[:-k]``: they are seen to be equal."""
     if stop is None and isinstance(start, int):
-        return level.calc("minimum", length, -start)
-    if start in (None, 0):
-        return last
-    return level.calc("maximum", level.calc("sub", last, first), 0)
+        if start < 0:
+            return scope.calc("minimum", length, -start)
+        return scope.calc("maximum", scope.calc("sub", length, start), 0) if start else length
+    return last if start in (None, 0) else scope.calc("maximum", scope.calc("sub", last, first), 0)
 
 
-def _clipped(level: PaddingScope, bound: Length, length: Variable, lowest: int) -> Variable:
-    """A bound counted from the front, and inside of the axis."""
-    if isinstance(bound, int):
-        if bound >= 0:
-            return level.calc("minimum", length, bound)
-        return level.calc("maximum", level.calc("sub", length, -bound), lowest)
-    given = level.integer(bound)
-    if isinstance(given, Constant):
-        return _clipped(level, int(given.data), length, lowest)
-    from_end = level.calc("maximum", level.calc("add", given, length), lowest)
-    low = level.emit("lt", given, level.scalar(0))
-    return level.emit("switch", low, from_end, level.calc("minimum", given, length))
-
-
-def _positions(
-    level: PaddingScope, x: Variable, pattern: IndexPattern, arrays: Arrays
-) -> tuple[IndexPattern, list[Variable]]:
-    """The index with positions along padded axes counted from the front, and those past the count out of bounds."""
-    entries, rest = list(pattern.entries), iter(arrays)
-    found: list[Variable] = []
-    for axis, place in enumerate(pattern.places):
-        entry, padded = entries[place], level.axis(x, axis)
-        index = next(rest) if isinstance(entry, Array) else level.scalar(entry) if isinstance(entry, int) else None
-        if index is not None and padded is not None:
-            entries[place] = Array()
-            found.append(_inside(level, index, padded, axis))
-        elif isinstance(entry, Array) and index is not None:
-            found.append(index)
-    return IndexPattern(tuple(entries)), found
-
-
-def _inside(level: PaddingScope, index: Variable, padded: Axis, axis: int) -> Variable:
-    """Positions from the front; out of bounds where there is no such row."""
-    count = padded.count
-    if isinstance(index, Constant) and index.ndim == 0:
-        position = int(index.data)
-        least = position + 1 if position >= 0 else -position
-        message = f"{level.op}: index {position} is out of bounds for axis {axis}"
-        level.require(">=", count, level.scalar(least), message, "index")
-    known = level.of(index)
-    wide = index if index.dtype == "int64" else level.emit("cast", index, dtype="int64")
-    from_front = level.emit("switch", level.emit("lt", wide, level.scalar(0)), level.emit("add", wide, count), wide)
-    good = level.emit("lt", from_front, count)
-    good = level.emit("and_", good, level.emit("ge", from_front, level.scalar(0)))
-    return level.note(level.emit("switch", good, from_front, padded.size), known)
-
-
-def _together(level: PaddingScope, arrays: Arrays) -> tuple[list[Variable], dict[int, Axis]]:
-    """The index arrays with equal room, and the padded axes of what they broadcast to."""
-    ndim = max((one.ndim for one in arrays), default=0)
-    places = [{axis: axis + ndim - one.ndim for axis in range(one.ndim)} for one in arrays]
-    given, axes = level.agreed(arrays, places)
-    return given, dict(axes)
-
-
-def _part(
-    level: PaddingScope, x: Variable, pattern: IndexPattern, arrays: Arrays, found: dict[int, Axis]
-) -> list[Axis | None]:
-    """For each axis of what an index reads, what is known of it."""
-    kept = [None if axis is None else level.axis(x, axis) for axis in pattern.kept_axes]
-    ndim = max((one.ndim for one in arrays), default=0)
-    if ndim:
-        kept[pattern.array_place : pattern.array_place] = [found.get(one) for one in range(ndim)]
-    return kept
+def _clipped(scope: PaddingScope, bound: Length, length: Variable, lowest: int) -> Variable:
+    """Return a bound counted from the front, and inside of the axis."""
+    if not isinstance(bound, int):
+        value = scope.integer(bound)
+        if not isinstance(value, Constant):
+            from_end = scope.calc("maximum", scope.calc("add", value, length), lowest)
+            is_negative = scope.emit("lt", value, scope.scalar(0))
+            return scope.emit("switch", is_negative, from_end, scope.calc("minimum", value, length))
+        bound = int(value.data)
+    if bound >= 0:
+        return scope.calc("minimum", length, bound)
+    return scope.calc("maximum", scope.calc("sub", length, -bound), lowest)
 
 
 @rule("window")
-def _window(level: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    """A part of an axis that starts at a run-time value, and whose length is one."""
-    arguments = plain(node.op)
-    along: Any = arguments["axes"]
-    x, rest = inputs[0], inputs[1:]
-    starts, holes = rest[: len(along)], iter(rest[len(along) :])
-    sizes = [level.scalar(one) if one is not None else next(holes) for one in arguments["lengths"]]
+def _window(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
+    """A part of an axis whose start is a run-time value, and whose length is a length."""
+    x, along = inputs[0], params(node)["axes"]
+    starts, sizes = inputs[1 : 1 + len(along)], lengths_of(node, inputs[1 + len(along) :])
     for axis, start, size in zip(along, starts, sizes, strict=True):
-        if level.axis(x, axis) is None and not level.varies(size):
-            x = _plain_window(level, x, axis, start, size)
+        length, rows = scope.integer(size), scope.rows(x, axis)
+        if scope.axis(x, axis) is None and not scope.varies(length):
+            window = scope.emit_sized("window", x, start, lengths=[size], axes=(axis,), inner=False)
+            x = scope.note(window, scope.axes(x))
             continue
-        count = level.integer(size)
-        room = level.capacity(count) if level.known(count) else None
-        most = level.size(x, axis) if room is None else level.calc("minimum", room, level.size(x, axis))
-        known = {place: one for place, one in level.of(x).items() if place != axis}
-        places = level.emit("add", iota(level, most), level.integer(start))
-        part = taken(level, x, axis, places, level.size(x, axis))
-        x = level.filled(part, {**known, axis: Axis(count, most)}, [axis])
+        most = _limited(scope, length, rows)
+        positions = scope.emit("add", scope.iota(most), scope.integer(start))
+        axes = {**scope.other_axes(x, axis), axis: PaddedAxis(length, most)}
+        x = scope.filled(scope.take(x, axis, positions, rows), axes, [axis])
     return x
 
 
-def _plain_window(level: PaddingScope, x: Variable, axis: int, start: Variable, size: Variable) -> Variable:
-    known = level.of(x)
-    return level.note(level.sized("window", x, start, lengths=[size], axes=(axis,), inner=False), known)
+# Index arrays.
+
+
+def _from_front(
+    scope: PaddingScope, x: Variable, pattern: IndexPattern, arrays: Sequence[Variable]
+) -> tuple[IndexPattern, list[Variable]]:
+    """Count positions along padded axes from the front, and move those past the length out of bounds."""
+    entries, rest = list(pattern.entries), iter(arrays)
+    positions: list[Variable] = []
+    for axis, place in enumerate(pattern.places):
+        entry, padded = entries[place], scope.axis(x, axis)
+        if not isinstance(entry, int | Array):
+            continue
+        index = next(rest) if isinstance(entry, Array) else scope.scalar(entry)
+        if padded is not None:
+            entries[place] = Array()
+            positions.append(_within(scope, index, padded, axis))
+        elif isinstance(entry, Array):
+            positions.append(index)
+    return IndexPattern(tuple(entries)), positions
+
+
+def _within(scope: PaddingScope, index: Variable, padded: PaddedAxis, axis: int) -> Variable:
+    """Return positions from the front; out of bounds, at the capacity, where there is no such row."""
+    if isinstance(index, Constant) and index.ndim == 0:
+        position = int(index.data)
+        least = position + 1 if position >= 0 else -position
+        message = f"{scope.op}: index {position} is out of bounds for axis {axis}"
+        scope.add_precondition(">=", padded.length, scope.scalar(least), message, "index")
+    wide = index if index.dtype == "int64" else scope.emit("cast", index, dtype="int64")
+    is_negative = scope.emit("lt", wide, scope.scalar(0))
+    from_front = scope.emit("switch", is_negative, scope.emit("add", wide, padded.length), wide)
+    is_valid = scope.emit(
+        "and_", scope.emit("lt", from_front, padded.length), scope.emit("ge", from_front, scope.scalar(0))
+    )
+    return scope.note(scope.emit("switch", is_valid, from_front, padded.capacity), scope.axes(index))

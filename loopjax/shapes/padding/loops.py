@@ -1,38 +1,54 @@
-"""Loops over axes with room to spare, and loops whose trip count is a value."""
+"""Padding of loops: over padded sequences, or of a trip count that is a value.
+
+The problem: one compiled loop is to serve every number of steps up to a capacity. The loop becomes one of three:
+
+- without a recurrence, all steps up to the capacity run at once, and results past the length are not read;
+- with one, a loop whose trip count is a run-time value (``Scan.dynamic``) runs exactly the steps asked for;
+- under a derivative, which needs a static length, all steps run in a predicated body: iterations past the length
+  recompute iteration 0 and their results are discarded. It is the double-where trick (JAX FAQ, "gradients contain NaN
+  where using where") for loops: what is discarded is as valid as iteration 0, so that it cannot put NaN in a gradient.
+
+For example ``scan(lambda u, h: h + u, x, h0)`` with ``x`` padded to 16 rows becomes ``scan[steps=value, at most 16]``;
+its gradient goes through a scan of 16 steps whose body reads ``switch(t < length, h[t-1], h0)``.
+
+A loop that stops by ``until`` counts its steps: this number is the length of its outputs. A state whose shape does not
+stay the same in padded form is made exact, and the loop is tried again.
+
+Known limits: a loop that saves every n-th step, or that accumulates under a derivative, runs its exact number of steps.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from itertools import chain
+from typing import NamedTuple, TypeVar
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.index import Array, index_op
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import SAVE_ALL, BodyInputs, MapOutput, Parts, Recurrence, Scan, SequenceInput, StepResult
 from loopjax.ir.types import TensorType
-from loopjax.shapes.padding.rules import iota, taken
-from loopjax.shapes.padding.scope import Axes, Axis, PaddingScope
+from loopjax.shapes.padding.scope import Axes, PaddedAxis, PaddingScope, Walk
 from loopjax.shapes.preconditions import LENGTH, OTHER
 
-Walk = Callable[[PaddingScope, Graph, Sequence[Variable]], list[Variable]]
-"""Rewrites a region's nodes, given what stands for its inputs; what stands for its outputs."""
+Output = TypeVar("Output", Recurrence, MapOutput)
 
 
 class _Loop(NamedTuple):
-    """A loop on its way: its op, its inputs by role, and the trip count with the room for it, where that is a value."""
+    """A loop that is being padded: its op, its inputs by role, and its trip count where that is a value."""
 
     op: Scan
     parts: Parts
-    steps: Axis | None
+    steps: PaddedAxis | None
 
 
-def padded_scan(level: PaddingScope, node: Apply, op: Scan, inputs: Sequence[Variable], walk: Walk) -> list[Variable]:
-    """What stands for a loop's outputs on these inputs of the new graph."""
-    loop = _with_steps(level, op, op.inputs(inputs))
+def padded_scan(scope: PaddingScope, node: Apply, op: Scan, inputs: Sequence[Variable], walk: Walk) -> list[Variable]:
+    """Return what stands for a loop's outputs on these inputs of the new graph."""
+    loop = _with_steps(scope, op, op.inputs(inputs))
     exact: set[int] = set()
     while True:
-        made = _attempt(level, node, loop, exact, walk)
+        made = _attempt(scope, node, loop, exact, walk)
         if isinstance(made, list):
             return made
         exact.add(made)
@@ -41,493 +57,432 @@ def padded_scan(level: PaddingScope, node: Apply, op: Scan, inputs: Sequence[Var
 # The trip count.
 
 
-def _with_steps(level: PaddingScope, op: Scan, parts: Parts) -> _Loop:
-    """The loop with its trip count as a value, where it is one to make room for."""
-    parts = parts._replace(
-        initials=tuple(
-            _window(level, op, one, value) if one.windowed else value
-            for one, value in zip(op.recurrences, parts.initials, strict=True)
-        )
-    )
-    free = op.n_steps is None and not op.dynamic and level.varies(parts.n_steps[0])
-    if any(one.saved.every > 1 for one in op.outputs) or (level.differentiated and op.accumulators):
-        return _fixed(level, op, parts)
-    if level.differentiated and op.until and _stacks(op) and op.truncate_gradient >= 0:
-        return _fixed(level, op, parts)
-    if level.differentiated and op.until and not free and _stacks(op):
-        fixed = _fixed(level, op, parts)
-        most = level.scalar(op.n_steps) if op.n_steps is not None else level.integer(parts.n_steps[0])
-        return fixed._replace(steps=Axis(most, most))
-    if not free:
-        return _fixed(level, op, parts)
-    count = level.integer(parts.n_steps[0])
-    room = _room(level, op, count, parts) if _check_steps(level, op, count, parts) else None
-    if room is None:
-        return _fixed(level, op, parts)
+def _with_steps(scope: PaddingScope, op: Scan, parts: Parts) -> _Loop:
+    """Return the loop with its trip count as a value, where it needs a capacity."""
+    pairs = zip(op.recurrences, parts.initials, strict=True)
+    parts = parts._replace(initials=tuple(_window(scope, op, recurrence, x) for recurrence, x in pairs))
+    loop = _Loop(op, parts, None)
+    is_counted = scope.differentiated and op.until and _stacks(op)
+    if (
+        any(output.saved.every > 1 for output in op.outputs)
+        or (scope.differentiated and op.accumulators)
+        or (is_counted and op.truncate_gradient >= 0)
+    ):
+        return _fixed(scope, loop)
+    if op.n_steps is not None or op.dynamic or not scope.varies(parts.n_steps[0]):
+        if not is_counted:
+            return _fixed(scope, loop)
+        most = scope.integer(parts.n_steps[0] if op.n_steps is None else op.n_steps)
+        return _fixed(scope, loop)._replace(steps=PaddedAxis(most, most))
+    length = scope.integer(parts.n_steps[0])
+    capacity = _capacity(scope, loop, length) if _check_steps(scope, loop, length) else None
+    if capacity is None:
+        return _fixed(scope, loop)
     if op.go_backwards:
-        op, parts = _forwards(level, op, parts)
-    return _Loop(op, parts, Axis(count, room))
+        op, parts = _forwards(scope, op, parts)
+    return _Loop(op, parts, PaddedAxis(length, capacity))
 
 
-def _window(level: PaddingScope, op: Scan, recurrence: Recurrence, initial: Variable) -> Variable:
-    """An initial value cut to the rows that taps reach."""
-    padded = level.axis(initial, 0)
-    if padded is None:
+def _window(scope: PaddingScope, op: Scan, recurrence: Recurrence, initial: Variable) -> Variable:
+    """Return an initial value cut to the rows that taps reach."""
+    padded = scope.axis(initial, 0)
+    if padded is None or not recurrence.windowed:
         return initial
     message = f"{op.subject}: the initial value of {recurrence.name!r} has fewer rows than its taps reach"
-    if not level.require(">=", padded.count, level.scalar(recurrence.depth), message):
-        return level.exact(initial, [0])
-    resized = level.resized(initial, 0, level.scalar(recurrence.depth))
-    return level.note(resized, {axis: one for axis, one in level.of(initial).items() if axis > 0})
+    if not scope.add_precondition(">=", padded.length, scope.scalar(recurrence.depth), message):
+        return scope.exact(initial, [0])
+    resized = scope.with_capacity(initial, 0, scope.scalar(recurrence.depth))
+    return scope.note(resized, scope.other_axes(initial, 0))
 
 
-def _check_steps(level: PaddingScope, op: Scan, count: Variable, parts: Parts) -> bool:
-    """Asks for checks that a trip count is not negative and that sequences are long enough; ``False`` where nobody
-    could tell."""
-    level.require(">=", count, level.scalar(0), f"{op.subject}: n_steps is negative")
-    for spec, x in zip(op.sequences, parts.sequences, strict=True):
-        rows = level.count(x, 0)
+def _sequences(loop: _Loop) -> Iterator[tuple[SequenceInput, Variable]]:
+    return zip(loop.op.sequences, loop.parts.sequences, strict=True)
+
+
+def _steps_of(scope: PaddingScope, rows: Variable, span: int) -> Variable:
+    """Return the steps for which a sequence of this length has rows."""
+    return scope.calc("maximum", scope.calc("sub", rows, span), 0) if span else rows
+
+
+def _check_steps(scope: PaddingScope, loop: _Loop, length: Variable) -> bool:
+    """Have a trip count compared with 0 and with the sequences' lengths; ``False`` where that cannot be."""
+    subject = loop.op.subject
+    scope.add_precondition(">=", length, scope.scalar(0), f"{subject}: n_steps is negative")
+    for sequence, x in _sequences(loop):
+        rows = scope.length(x, 0)
         message = (
-            f"{op.subject}: sequence {spec.name!r} has rows for {OTHER} steps with taps {list(spec.taps)}, and "
+            f"{subject}: sequence {sequence.name!r} has rows for {OTHER} steps with taps {list(sequence.taps)}, and "
             f"{LENGTH} are asked for"
         )
-        most = level.calc("maximum", level.calc("sub", rows, spec.span), 0) if spec.span else rows
-        if not _follows(level, count, rows, spec.span) and not level.claim("<=", count, most, message):
+        most = _steps_of(scope, rows, sequence.span)
+        if not _follows(scope, length, rows, sequence.span) and not scope.require("<=", length, most, message):
             return False
     return True
 
 
-def _follows(level: PaddingScope, count: Variable, rows: Variable, span: int) -> bool:
-    """Whether a trip count is seen to be no more than a length less ``span``: it is the least of this and others."""
-    if level.parent is not None:
-        outer = level.lifted(count, rows)
-        if outer is not None:
-            return _follows(level.parent, *outer, span)
-    if count is rows:
+def _follows(scope: PaddingScope, length: Variable, rows: Variable, span: int) -> bool:
+    """Test if a trip count is seen to be no more than ``rows - span``: it is the minimum of this and others."""
+    if scope.parent is not None:
+        outer = scope.lift(length), scope.lift(rows)
+        if outer[0] is not None and outer[1] is not None:
+            return _follows(scope.parent, outer[0], outer[1], span)
+    if length is rows:
         return span == 0
-    node = count.owner
+    node = length.owner
     if node is None or not isinstance(node.op, TableOp):
         return False
     first, *others = node.inputs
     second = others[0] if others else None
     number = int(second.data) if isinstance(second, Constant) and second.ndim == 0 else None
     if node.op.row == "minimum":
-        return any(_follows(level, one, rows, span) for one in node.inputs)
+        return any(_follows(scope, one, rows, span) for one in node.inputs)
     if node.op.row == "sub" and number is not None:
-        return _follows(level, first, rows, 0) and number >= span
-    return (node.op.row == "cast" or (node.op.row == "maximum" and number == 0)) and _follows(level, first, rows, span)
+        return _follows(scope, first, rows, 0) and number >= span
+    return (node.op.row == "cast" or (node.op.row == "maximum" and number == 0)) and _follows(scope, first, rows, span)
 
 
-def _fixed(level: PaddingScope, op: Scan, parts: Parts) -> _Loop:
-    """The loop with its own length; sequences are at theirs."""
-    sequences = tuple(level.exact(x, [0]) for x in parts.sequences)
-    if op.n_steps is None and not op.dynamic and level.varies(parts.n_steps[0]):
-        level.need(parts.n_steps[0])
+def _fixed(scope: PaddingScope, loop: _Loop) -> _Loop:
+    """Return the loop with its exact number of steps and exact sequences."""
+    op, parts = loop.op, loop.parts
+    sequences = tuple(scope.exact(x, [0]) for x in parts.sequences)
+    if op.n_steps is None and not op.dynamic and scope.varies(parts.n_steps[0]):
+        scope.need(parts.n_steps[0])
     return _Loop(op, parts._replace(sequences=sequences), None)
 
 
-def _room(level: PaddingScope, op: Scan, count: Variable, parts: Parts) -> Variable | None:
-    """How many steps there may be, of which ``count`` run: no more than sequences have rows for."""
-    # As much as the sequences have, where they decide: another number would be one more program.
-    pairs = list(zip(op.sequences, parts.sequences, strict=True))
-    ragged = [(spec, x) for spec, x in pairs if level.axis(x, 0) is not None]
-    decided = any(_follows(level, count, level.count(x, 0), spec.span) for spec, x in ragged)
-    room = level.capacity(count) if not decided and (level.known(count) or not op.sequences) else None
-    for spec, x in zip(op.sequences, parts.sequences, strict=True):
-        rows = level.size(x, 0)
-        if spec.span:
-            rows = level.calc("maximum", level.calc("sub", rows, spec.span), 0)
-        room = rows if room is None else level.calc("minimum", room, rows)
-    return room
+def _capacity(scope: PaddingScope, loop: _Loop, length: Variable) -> Variable | None:
+    """Return the most steps that the loop may run: no more than sequences have rows for."""
+    # Where padded sequences decide, their capacity does: another number would be one more program.
+    decided = any(
+        scope.axis(x, 0) is not None and _follows(scope, length, scope.length(x, 0), sequence.span)
+        for sequence, x in _sequences(loop)
+    )
+    is_free = not decided and (scope.known(length) or not loop.op.sequences)
+    capacity = scope.capacity(length) if is_free else None
+    for sequence, x in _sequences(loop):
+        most = _steps_of(scope, scope.rows(x, 0), sequence.span)
+        capacity = most if capacity is None else scope.calc("minimum", capacity, most)
+    return capacity
 
 
-def _forwards(level: PaddingScope, op: Scan, parts: Parts) -> tuple[Scan, Parts]:
-    """A loop that reads its sequences from their ends, as one that reads them reversed."""
-    reverse = [_reversed(level, x) for x in parts.sequences]
-    specs = tuple(replace(spec, taps=tuple(-tap for tap in spec.taps)) for spec in op.sequences)
-    return replace(op, go_backwards=False, sequences=specs), parts._replace(sequences=tuple(reverse))
+def _forwards(scope: PaddingScope, op: Scan, parts: Parts) -> tuple[Scan, Parts]:
+    """Turn a loop that reads its sequences from their ends into one that reads them reversed."""
+    sequences = tuple(replace(sequence, taps=tuple(-tap for tap in sequence.taps)) for sequence in op.sequences)
+    op = replace(op, go_backwards=False, sequences=sequences)
+    return op, parts._replace(sequences=tuple(_reversed(scope, x) for x in parts.sequences))
 
 
-def _reversed(level: PaddingScope, x: Variable) -> Variable:
-    known, size = level.of(x), level.size(x, 0)
-    places = level.emit("sub", level.calc("sub", level.count(x, 0), 1), iota(level, size))
-    return level.filled(taken(level, x, 0, places, size), known, [0])
+def _reversed(scope: PaddingScope, x: Variable) -> Variable:
+    rows = scope.rows(x, 0)
+    positions = scope.emit("sub", scope.calc("sub", scope.length(x, 0), 1), scope.iota(rows))
+    return scope.filled(scope.take(x, 0, positions, rows), scope.axes(x), [0])
 
 
 # The body.
 
 
-def _attempt(level: PaddingScope, node: Apply, loop: _Loop, exact: set[int], walk: Walk) -> list[Variable] | int:
-    """The loop's outputs; or the number of a state whose room does not stay the same from step to step."""
-    op, steps = loop.op, loop.steps
-    first = len(op.recurrences)
-    parts = loop.parts._replace(
-        initials=tuple(level.exact(x) if i in exact else x for i, x in enumerate(loop.parts.initials)),
-        states=tuple(level.exact(x) if i in exact else x for i, x in enumerate(loop.parts.states, first)),
+def _attempt(scope: PaddingScope, node: Apply, loop: _Loop, exact: set[int], walk: Walk) -> list[Variable] | int:
+    """Return the loop's outputs, or the number of a state whose padded shape does not stay the same at every step."""
+    op, parts, steps = loop
+    parts = parts._replace(
+        initials=tuple(scope.exact(x) if i in exact else x for i, x in enumerate(parts.initials)),
+        states=tuple(scope.exact(x) if i in exact else x for i, x in enumerate(parts.states, len(op.recurrences))),
     )
-    inner = PaddingScope(level.lengths, level, level.differentiated)
+    inner = PaddingScope(scope.context, scope, scope.differentiated)
     inner.sources = node.sources
     given = op.body_inputs([Variable(one.type, name=one.name) for one in op.body.inputs])
-    inner.outer.update(zip(given.non_sequences, parts.non_sequences, strict=True))
-    starts = _note_inputs(level, inner, op, given, parts)
-    masks = level.differentiated and _runs_on(op)
-    step = _Masked(level, inner, op, given, parts, steps) if masks and steps is not None else None
-    read = given if step is None else step.safe(given)
-    results = op.results(walk(inner, op.body, read.flat()))
-    settled = _settle(inner, op, results, starts)
-    if isinstance(settled, int):
-        return settled
-    results = settled
-    stacked = _stacked_axes(inner, results)
-    if step is not None:
-        results = step.frozen(results)
-    plan = _Specification(op, parts.n_steps) if steps is None else _specification(level, op, steps, step)
-    body = _body(given, results, step, list(inner.entered.values()))
-    fresh = Apply(
-        replace(plan.op, body=body),
-        [*plan.lengths, *parts.sequences, *plan.sequences, *parts.initials, *plan.initials, *parts.states]
-        + [*parts.keys, *parts.non_sequences, *inner.entered],
-        node.sources,
-    )
+    starts = _note_inputs(scope, inner, op, given, parts)
+    predicated = None
+    if steps is not None and scope.differentiated and _runs_on(op):
+        predicated = _Predicated(scope, inner, op, given, parts, steps)
+    outputs = walk(inner, op.body, (given if predicated is None else predicated.inputs()).flat())
+    results = _settled(inner, op.results(outputs), starts)
+    if isinstance(results, int):
+        return results
+    values = (*results.recurrences, *results.maps)
+    stacked = [{axis + 1: padded for axis, padded in inner.lifted_axes(inner.axes(one)).items()} for one in values]
+    new_op = op
+    if predicated is not None and steps is not None:
+        new_op, parts, given, results = predicated.loop(results, steps)
+    elif steps is not None:
+        new_op, parts = _bounded(op, parts, steps)
+    body = Graph([*given.flat(), *inner.entered.values()], results.flat())
+    fresh = Apply(replace(new_op, body=body), [*chain(*parts), *inner.entered], node.sources)
     for old, new in zip(node.outputs, fresh.outputs, strict=False):
         new.name = old.name
-    return _outputs(level, op, steps, step, fresh, stacked, parts.states)
+    return _outputs(scope, loop._replace(parts=parts), fresh, stacked)
 
 
 def _stacks(op: Scan) -> bool:
-    """Whether an output is read as a whole."""
-    return any(one.saved.last is None for one in op.outputs)
+    """Test if an output is read as a whole."""
+    return any(output.saved.last is None for output in op.outputs)
+
+
+def _is_map(op: Scan) -> bool:
+    """Test if no step needs another, so that as many as the capacity may run at once."""
+    return not (op.recurrences or op.n_states or op.until or op.accumulators)
 
 
 def _runs_on(op: Scan) -> bool:
-    """Whether a loop under a derivative runs as many steps as there is room for: one that stops by ``until`` and of
-    which only last rows are read is a tree, whose cost is in proportion to the steps that run."""
+    """Test if a loop under a derivative runs as many steps as its capacity.
+
+    One that stops by ``until`` and whose last rows only are read is a bounded while loop, which costs as much as the
+    steps that run.
+    """
     if op.until and not _stacks(op):
         return False
     return bool(op.recurrences or op.n_states or op.until) or op.truncate_gradient >= 0
 
 
-def _note_inputs(level: PaddingScope, inner: PaddingScope, op: Scan, given: BodyInputs, parts: Parts) -> list[Axes]:
-    """Says what is known of the body's inputs, and of its states what must be known again after a step."""
+def _note_inputs(scope: PaddingScope, inner: PaddingScope, op: Scan, given: BodyInputs, parts: Parts) -> list[Axes]:
+    """Record the padded axes of the body's inputs; return those that states must have again after a step."""
+
+    def row_axes(x: Variable) -> Axes:
+        return inner.entered_axes({axis - 1: padded for axis, padded in scope.axes(x).items() if axis > 0})
+
+    inner.bind(dict(zip(given.non_sequences, parts.non_sequences, strict=True)))
     for group, x in zip(given.slices, parts.sequences, strict=True):
         for one in group:
-            inner.note(one, _rows_of(inner, level.of(x)))
+            inner.note(one, row_axes(x))
     starts = []
     for recurrence, group, x in zip(op.recurrences, given.taps, parts.initials, strict=True):
-        axes = _rows_of(inner, level.of(x)) if recurrence.windowed else _entered(inner, level.of(x))
-        starts.append(axes)
+        starts.append(row_axes(x) if recurrence.windowed else inner.entered_axes(scope.axes(x)))
         for one in group:
-            inner.note(one, axes)
-    outside = (*parts.states, *parts.non_sequences)
-    for one, x in zip((*given.states, *given.non_sequences), outside, strict=True):
-        inner.note(one, _entered(inner, level.of(x)))
-    return [*starts, *(inner.of(one) for one in given.states)]
+            inner.note(one, starts[-1])
+    for one, x in zip(given.states, parts.states, strict=True):
+        starts.append(inner.entered_axes(scope.axes(x)))
+        inner.note(one, starts[-1])
+    return starts
 
 
-def _rows_of(inner: PaddingScope, axes: Axes) -> dict[int, Axis]:
-    return {axis - 1: one for axis, one in _entered(inner, axes).items() if axis > 0}
-
-
-def _entered(inner: PaddingScope, axes: Axes) -> dict[int, Axis]:
-    return {axis: Axis(inner.enter(one.count), inner.enter(one.size)) for axis, one in axes.items()}
-
-
-def _settle(inner: PaddingScope, op: Scan, results: StepResult, starts: Sequence[Axes]) -> StepResult | int:
-    """What a step gives with the room that its states have; or the number of one that cannot have room."""
-    values = [*results.recurrences, *results.states]
-    for position, (value, axes) in enumerate(zip(values, starts, strict=True)):
-        fitting = _like(inner, value, axes)
+def _settled(inner: PaddingScope, results: StepResult, starts: Sequence[Axes]) -> StepResult | int:
+    """Return the results of a step with the axes of its states, or the number of a state that does not have them."""
+    values: list[Variable] = []
+    for position, (value, axes) in enumerate(zip((*results.recurrences, *results.states), starts, strict=True)):
+        fitting = _like_state(inner, value, axes)
         if fitting is None:
             return position
-        values[position] = fitting
-    count = len(op.recurrences)
+        values.append(fitting)
+    count = len(results.recurrences)
     return StepResult(
         tuple(values[:count]),
-        tuple(_alike(inner, value) for value in results.maps),
+        tuple(_stackable(inner, value) for value in results.maps),
         tuple(values[count:]),
         tuple(inner.exact(value) for value in results.until),
     )
 
 
-def _like(inner: PaddingScope, value: Variable, axes: Axes) -> Variable | None:
-    """A value with the room of the state that it is the next of; ``None`` where that cannot have room."""
-    value = inner.exact(value, [axis for axis in inner.of(value) if axis not in axes])
+def _like_state(inner: PaddingScope, value: Variable, axes: Axes) -> Variable | None:
+    """Return the next value of a state with the state's padded axes; ``None`` where it does not have them."""
+    value = inner.exact(value, inner.axes(value).keys() - axes.keys())
     for axis, start in axes.items():
-        known = inner.axis(value, axis)
-        if known is None:
+        padded = inner.axis(value, axis)
+        message = "a state changes its size from step to step"
+        if padded is None or not inner.require_equal(padded.length, start.length, message):
             return None
-        message = f"{inner.op}: a state changes its size from step to step"
-        if not inner.equal(known.count, start.count) and not inner.claim("==", known.count, start.count, message):
-            return None
-        if known.size is not start.size:
-            value = inner.resized(value, axis, start.size)
-            value = inner.filled(value, {**inner.of(value), axis: start}, [axis])
+        if padded.capacity is not start.capacity:
+            value = inner.with_capacity(value, axis, start.capacity)
+            value = inner.filled(value, {**inner.axes(value), axis: start}, [axis])
     return inner.note(value, axes)
 
 
-def _alike(inner: PaddingScope, value: Variable) -> Variable:
-    """A value of each step with the room that is the same for all steps: rows of other lengths do not stack."""
-    return inner.exact(value, [axis for axis, one in inner.of(value).items() if None in map(inner.lift, one.scalars)])
+def _stackable(inner: PaddingScope, value: Variable) -> Variable:
+    """Return a value of each step with only the axes padded that are the same at all steps; others do not stack."""
+    return inner.exact(value, [axis for axis, one in inner.axes(value).items() if None in map(inner.lift, one)])
 
 
-def _stacked_axes(inner: PaddingScope, results: StepResult) -> list[dict[int, Axis]]:
-    """The padded axes of each output besides the first, in terms of the graph around."""
-    found = []
-    for value in (*results.recurrences, *results.maps):
-        axes = {}
-        for axis, one in inner.of(value).items():
-            count, size = inner.lift(one.count), inner.lift(one.size)
-            if count is not None and size is not None:
-                axes[axis + 1] = Axis(count, size)
-        found.append(axes)
-    return found
+class _Predicated:
+    """Predicated body for reverse mode: iterations past the length recompute iteration 0 and are discarded.
 
-
-class _Masked:
-    """Steps past the trip count of a loop that is differentiated: each repeats step 0, and nothing comes of it.
-
-    Such a loop has a static length, its room, so that every plan for gradients serves it. What a step past the count
-    reads is what step 0 read, so that nothing it computes, and no derivative of it, is less valid.
+    The loop has a static length, its capacity, so that every plan for gradients serves it. After ``until`` has stopped
+    it, iterations are predicated too; two states are added that say so and count the steps.
     """
 
     def __init__(
-        self, level: PaddingScope, inner: PaddingScope, op: Scan, given: BodyInputs, parts: Parts, steps: Axis
+        self, scope: PaddingScope, inner: PaddingScope, op: Scan, given: BodyInputs, parts: Parts, steps: PaddedAxis
     ) -> None:
-        self.inner, self.op, self.parts = inner, op, parts
-        self.given = given
+        self.scope, self.inner, self.op, self.given, self.parts = scope, inner, op, given, parts
         self.time = Variable(TensorType("int64"))
-        self.stopped = Variable(TensorType("bool")) if op.until else None
-        self.ran = Variable(TensorType("int64")) if op.until else None
-        self.sequence = iota(level, steps.size)
-        self.level = level
-        self.count = inner.enter(steps.count)
-        active = inner.emit("lt", self.time, self.count)
-        if self.stopped is not None:
-            active = inner.emit("and_", active, inner.emit("invert", self.stopped))
-        self.active = active
+        self.added = (Variable(TensorType("bool")), Variable(TensorType("int64"))) if op.until else ()
+        self.length = inner.enter(steps.length)
+        self.active = inner.emit("lt", self.time, self.length)
+        if self.added:
+            self.active = inner.emit("and_", self.active, inner.emit("invert", self.added[0]))
 
-    def safe(self, given: BodyInputs) -> BodyInputs:
-        """What a step reads, and past the count what step 0 did."""
-        taps = []
-        for one, group, x in zip(self.op.recurrences, given.taps, self.parts.initials, strict=True):
-            first = [self._first(one, tap, x) for tap in one.taps]
-            past = [self._truncated(value, tap) for value, tap in zip(group, one.taps, strict=True)]
-            taps.append(tuple(self._choose(a, b) for a, b in zip(past, first, strict=True)))
-        starts = [self._same(x) for x in self.parts.states]
-        past = [self._truncated(value, -1) for value in given.states]
-        states = [self._choose(a, b) for a, b in zip(past, starts, strict=True)]
-        return given._replace(taps=tuple(taps), states=tuple(states))
+    def inputs(self) -> BodyInputs:
+        """Return what a step reads: past the length, what iteration 0 read."""
+        taps = tuple(
+            tuple(
+                self._safe(value, tap, self._first(recurrence, tap, x))
+                for value, tap in zip(group, recurrence.taps, strict=True)
+            )
+            for recurrence, group, x in zip(self.op.recurrences, self.given.taps, self.parts.initials, strict=True)
+        )
+        pairs = zip(self.given.states, self.parts.states, strict=True)
+        return self.given._replace(taps=taps, states=tuple(self._safe(value, -1, x) for value, x in pairs))
 
     def _first(self, recurrence: Recurrence, tap: int, initial: Variable) -> Variable:
-        """What step 0 reads at a tap, as an input of the body."""
+        """Return what iteration 0 reads at a tap, in the graph around."""
         if not recurrence.windowed:
-            return self._same(initial)
-        row = self.level.apply(index_op([recurrence.depth + tap], initial.ndim), initial)[0]
-        rest = {axis - 1: one for axis, one in self.level.of(initial).items()}
-        return self._same(self.level.note(row, rest))
+            return initial
+        axes = {axis - 1: padded for axis, padded in self.scope.axes(initial).items()}
+        return self.scope.note(self.scope.row(initial, recurrence.depth + tap), axes)
 
-    def _same(self, outer: Variable) -> Variable:
-        """A variable of the graph around as an input of the body that stays the same."""
-        entered = self.inner.entered.get(outer)
-        if entered is None:
-            if isinstance(outer, Constant):
-                return self.inner.scalar(0) if outer.ndim == 0 and outer.dtype == "int64" and not outer.data else outer
-            entered = Variable(outer.type, name=outer.name)
-            self.inner.entered[outer] = entered
-            self.inner.outer[entered] = outer
-            self.inner.note(entered, _entered(self.inner, self.level.of(outer)))
-        return entered
+    def _safe(self, value: Variable, tap: int, first: Variable) -> Variable:
+        """Return ``value`` where the step is active, else what iteration 0 read: no gradient flows to that."""
+        otherwise = self.inner.enter(first)
+        if otherwise.type.is_float:
+            otherwise = self.inner.emit("zero_grad", otherwise)
+        value = self._truncated(value, tap)
+        return self.inner.note(self.inner.emit("switch", self.active, value, otherwise), self.inner.axes(value))
 
     @property
     def _first_kept(self) -> Variable:
-        """The first step that a gradient reaches."""
-        return self.inner.calc("sub", self.count, self.op.truncate_gradient)
+        """The first step that a truncated gradient reaches."""
+        return self.inner.calc("sub", self.length, self.op.truncate_gradient)
 
     def _truncated(self, value: Variable, tap: int) -> Variable:
-        """What a step reads at a tap: no gradient flows to initial values where steps are truncated."""
-        if self.op.truncate_gradient < 0 or not value.type.is_float:
+        """Return what a step reads at a tap: where steps are truncated, no gradient flows to initial values."""
+        if self.op.truncate_gradient < 0:
             return value
-        initial = self.inner.emit("lt", self.inner.calc("add", self.time, tap), self.inner.scalar(0))
-        some = self.inner.emit("gt", self._first_kept, self.inner.scalar(0))
-        return self._cut(self.inner.emit("and_", initial, some), value)
+        is_initial = self.inner.emit("lt", self.inner.calc("add", self.time, tap), self.inner.scalar(0))
+        truncates = self.inner.emit("gt", self._first_kept, self.inner.scalar(0))
+        return self._stopped(self.inner.emit("and_", is_initial, truncates), value)
 
-    def _cut(self, where: Variable, value: Variable) -> Variable:
+    def _stopped(self, where: Variable, value: Variable) -> Variable:
+        """Return a value from which no gradient flows ``where`` that holds."""
+        if not value.type.is_float:
+            return value
         stopped = self.inner.emit("zero_grad", value)
-        return self.inner.note(self.inner.emit("switch", where, stopped, value), self.inner.of(value))
+        return self.inner.note(self.inner.emit("switch", where, stopped, value), self.inner.axes(value))
 
-    def _choose(self, now: Variable, otherwise: Variable) -> Variable:
-        if otherwise.type.is_float:
-            otherwise = self.inner.emit("zero_grad", otherwise)
-        return self.inner.note(self.inner.emit("switch", self.active, now, otherwise), self.inner.of(now))
+    def _frozen(self, results: StepResult) -> StepResult:
+        """Return the results of a step: past the length, states stay as they were."""
 
-    def frozen(self, results: StepResult) -> StepResult:
-        """What a step gives; past the count states stay as they were. No gradient reaches truncated steps."""
-        values = [*results.recurrences, *results.maps, *results.states]
-        if self.op.truncate_gradient >= 0:
-            early = self.inner.emit("lt", self.time, self._first_kept)
-            values = [self._cut(early, value) if value.type.is_float else value for value in values]
-        count = len(self.op.recurrences)
-        recurrences = list(values[:count])
-        for position, (one, group) in enumerate(zip(self.op.recurrences, self.given.taps, strict=True)):
-            if one.taps == (-1,):
-                recurrences[position] = self.inner.emit("switch", self.active, recurrences[position], group[0])
-        states = tuple(
-            self.inner.emit("switch", self.active, new, old)
-            for new, old in zip(values[len(self.op.outputs) :], self.given.states, strict=True)
+        def kept(value: Variable) -> Variable:
+            if self.op.truncate_gradient < 0:
+                return value
+            return self._stopped(self.inner.emit("lt", self.time, self._first_kept), value)
+
+        def held(new: Variable, old: Variable) -> Variable:
+            return self.inner.emit("switch", self.active, kept(new), old)
+
+        recurrences = [
+            held(new, taps[0]) if recurrence.taps == (-1,) else kept(new)
+            for recurrence, new, taps in zip(self.op.recurrences, results.recurrences, self.given.taps, strict=True)
+        ]
+        if self.added:
+            stopped, ran = self.added
+            recurrences.append(self.inner.emit("or_", stopped, self.inner.emit("and_", self.active, results.until[0])))
+            recurrences.append(self.inner.emit("add", ran, self.inner.emit("cast", self.active, dtype="int64")))
+        states = [held(new, old) for new, old in zip(results.states, self.given.states, strict=True)]
+        return StepResult(tuple(recurrences), tuple(map(kept, results.maps)), tuple(states), ())
+
+    def loop(self, results: StepResult, steps: PaddedAxis) -> tuple[Scan, Parts, BodyInputs, StepResult]:
+        """Return the op of the loop over all steps up to the capacity, its inputs, and those and results of a step."""
+        added = [Recurrence((-1,), name=name, windowed=False) for name in ("stopped", "ran")[: len(self.added)]]
+        op = replace(
+            self.op,
+            n_steps=_number(steps.capacity),
+            until=False,
+            truncate_gradient=-1,
+            sequences=(*self.op.sequences, SequenceInput((0,), "step")),
+            recurrences=(*map(_saved, self.op.recurrences), *added),
+            maps=tuple(map(_saved, self.op.maps)),
         )
-        until: tuple[Variable, ...] = ()
-        if self.stopped is not None and self.ran is not None:
-            stops = self.inner.emit("and_", self.active, results.until[0])
-            number = self.inner.emit("cast", self.active, dtype="int64")
-            until = (self.inner.emit("or_", self.stopped, stops), self.inner.emit("add", self.ran, number))
-        return StepResult(tuple(recurrences), tuple(values[count : len(self.op.outputs)]), states, until)
-
-    @property
-    def added(self) -> tuple[Variable, ...]:
-        """The states that are added to the loop: whether it stopped, and how many steps ran."""
-        return (self.stopped, self.ran) if self.stopped is not None and self.ran is not None else ()
+        starts = [self.scope.scalar(False), self.scope.scalar(0)][: len(self.added)]
+        parts = self.parts._replace(
+            n_steps=() if op.n_steps is not None else (steps.capacity,),
+            sequences=(*self.parts.sequences, self.scope.iota(steps.capacity)),
+            initials=(*self.parts.initials, *starts),
+        )
+        taps = (*self.given.taps, *((state,) for state in self.added))
+        given = self.given._replace(slices=(*self.given.slices, (self.time,)), taps=taps)
+        return op, parts, given, self._frozen(results)
 
 
-class _Specification(NamedTuple):
-    """The op of the new loop without its body, and the inputs that it has besides those of the old one."""
-
-    op: Scan
-    lengths: tuple[Variable, ...]
-    sequences: tuple[Variable, ...] = ()
-    initials: tuple[Variable, ...] = ()
+def _number(capacity: Variable) -> int | None:
+    return int(capacity.data) if isinstance(capacity, Constant) else None
 
 
-def _specification(level: PaddingScope, op: Scan, steps: Axis, step: _Masked | None) -> _Specification:
-    room = steps.size
-    static = int(room.data) if isinstance(room, Constant) else None
-    rooms = () if isinstance(room, Constant) else (room,)
-    keeps = [_kept(one) for one in op.outputs]
+def _bounded(op: Scan, parts: Parts, steps: PaddedAxis) -> tuple[Scan, Parts]:
+    """Return a loop without a derivative: over all steps at once, or with its trip count as a run-time value."""
+    n_steps = _number(steps.capacity)
+    capacity = () if n_steps is not None else (steps.capacity,)
+    if _is_map(op):
+        return replace(op, n_steps=n_steps, maps=tuple(map(_saved, op.maps))), parts._replace(n_steps=capacity)
+    op = replace(op, n_steps=n_steps, dynamic=True, bounded=True)
+    return op, parts._replace(n_steps=(steps.length, *capacity))
+
+
+def _saved(output: Output) -> Output:
+    """Return an output of a loop with steps past its length: the last of a state that stays as it was, else all."""
+    last = output.saved.last
+    return output if last in (None, 0) or (last == 1 and output.taps == (-1,)) else replace(output, saved=SAVE_ALL)
+
+
+# The outputs.
+
+
+def _outputs(scope: PaddingScope, loop: _Loop, fresh: Apply, stacked: Sequence[Axes]) -> list[Variable]:
+    """Return what stands for the loop's outputs; ``stacked`` are their padded axes apart from that of steps."""
+    op, new = loop.op, fresh.op
+    assert isinstance(new, Scan)
     count = len(op.recurrences)
-    if step is None and _is_map(op):
-        maps = tuple(one for one in keeps if isinstance(one, MapOutput))
-        return _Specification(replace(op, n_steps=static, maps=maps), rooms)
-    if step is None:
-        dynamic = replace(op, n_steps=static, dynamic=True, bounded=True)
-        return _Specification(dynamic, (steps.count, *rooms))
-    added = tuple(Recurrence((-1,), name=name, windowed=False) for name in ("stopped", "ran")[: len(step.added)])
-    starts = (level.emit("lt", level.scalar(0), level.scalar(0)), level.scalar(0))[: len(step.added)]
-    recurrences = [one for one in keeps[:count] if isinstance(one, Recurrence)]
-    made = replace(
-        op,
-        n_steps=static,
-        until=False,
-        truncate_gradient=-1,
-        sequences=(*op.sequences, SequenceInput((0,), "step")),
-        recurrences=(*recurrences, *added),
-        maps=tuple(one for one in keeps[count:] if isinstance(one, MapOutput)),
-    )
-    return _Specification(made, rooms, (step.sequence,), starts)
-
-
-def _is_map(op: Scan) -> bool:
-    """Whether no step needs another, so that as many as there is room for may run at once."""
-    return not (op.recurrences or op.n_states or op.until or op.accumulators)
-
-
-def _kept(output: Recurrence | MapOutput) -> Recurrence | MapOutput:
-    """Which steps a loop with steps past its count keeps: the last of a state that stays as it was, else all."""
-    if output.saved.last is None or output.saved.last == 0 or (output.saved.last == 1 and output.taps == (-1,)):
-        return output
-    return replace(output, saved=SAVE_ALL)
-
-
-def _body(given: BodyInputs, results: StepResult, step: _Masked | None, entered: Sequence[Variable]) -> Graph:
-    if step is not None:
-        given = given._replace(
-            slices=(*given.slices, (step.time,)), taps=(*given.taps, *((one,) for one in step.added))
-        )
-        results = results._replace(recurrences=(*results.recurrences, *results.until), until=())
-    return Graph([*given.flat(), *entered], results.flat())
-
-
-def _outputs(
-    level: PaddingScope,
-    op: Scan,
-    steps: Axis | None,
-    step: _Masked | None,
-    fresh: Apply,
-    stacked: Sequence[Axes],
-    starts: Sequence[Variable],
-) -> list[Variable]:
-    """What stands for the old loop's outputs; ``starts`` are the shared variables' values before it."""
-    made = list(fresh.outputs)
-    n_recurrences, n_outputs = len(op.recurrences), len(op.outputs)
-    count, size = steps.scalars if steps is not None else (None, None)
+    results = new.results(fresh.outputs)
+    length, capacity = loop.steps or (None, None)
     ran: list[Variable] = []
-    if step is not None and step.added:
-        ran = [_last(level, made[n_recurrences + 1])]
-        del made[n_recurrences : n_recurrences + 2]
-    elif op.until:
-        ran = [made[-1]]
-    if ran:
-        count = ran[0]
-        size = _most(level, op, fresh) if size is None and not op.dynamic else size
+    if op.until:
+        length = results.until[-1] if new.until else scope.row(results.recurrences[-1], -1)
+        ran = [length]
+        if capacity is None and not op.dynamic:
+            capacity = scope.integer(fresh.inputs[0] if op.n_steps is None else op.n_steps)
     found: list[Variable] = []
-    for output, stack, axes in zip(op.outputs, made, stacked, strict=False):
-        whole = output.saved.last is None
-        runs_on = step is not None or (steps is not None and _is_map(op))
-        bare = not whole and (op.until or steps is None) and not _all_kept(output, runs_on)
-        if count is None or size is None or bare:
-            found.append(level.note(stack, axes))
-        elif whole:
-            found.append(_ragged(level, op, stack, {**axes, 0: Axis(count, size)}))
+    saved: list[Recurrence | MapOutput] = [*new.recurrences[:count], *new.maps]
+    stacks = (*results.recurrences[:count], *results.maps)
+    for output, now, stack, axes in zip(op.outputs, saved, stacks, stacked, strict=True):
+        last, is_same = output.saved.last, now.saved == output.saved
+        is_exact = last is not None and is_same and (op.until or loop.steps is None)
+        if length is None or capacity is None or is_exact:
+            found.append(scope.note(stack, axes))
+        elif last is None:
+            found.append(_stack(scope, op, stack, {**axes, 0: PaddedAxis(length, capacity)}))
         elif op.until:
-            found.append(level.note(_last_rows(level, stack, output.saved.last or 0, Axis(count, size)), axes))
+            found.append(scope.note(_last_rows(scope, stack, last, PaddedAxis(length, capacity)), axes))
         else:
-            found.append(_at_the_end(level, output, stack, Axis(count, size), axes, _all_kept(output, runs_on)))
-    states = made[n_outputs : n_outputs + op.n_states]
-    for state, start in zip(states, starts, strict=True):
-        level.note(state, level.of(start))
-    accumulators = made[n_outputs + op.n_states : n_outputs + op.n_states + len(op.accumulators)]
+            found.append(_valid_last_rows(scope, stack, last, PaddedAxis(length, capacity), axes, is_same))
+    for state, start in zip(results.states, loop.parts.states, strict=True):
+        scope.note(state, scope.axes(start))
+    accumulators = results.until[: len(op.accumulators)]
     for fold, value in zip(op.accumulators, accumulators, strict=True):
-        level.note(value, {axis - 1: one for axis, one in stacked[fold.output].items()})
-    return [*found, *states, *accumulators, *ran]
+        scope.note(value, {axis - 1: padded for axis, padded in stacked[fold.output].items()})
+    return [*found, *results.states, *accumulators, *ran]
 
 
-def _ragged(level: PaddingScope, op: Scan, stack: Variable, axes: Axes) -> Variable:
-    """A stack of which only the run knows how many rows count: cut at once where there is no room to be made."""
-    if op.until and level.parent is None and not level.lengths.device:
-        return level.cut(level.note(stack, axes))
-    return level.filled(stack, axes, [0])
+def _stack(scope: PaddingScope, op: Scan, stack: Variable, axes: Axes) -> Variable:
+    """Return a stack whose length only a run decides: cut at once where such lengths are not padded."""
+    if op.until and scope.parent is None and not scope.context.device:
+        return scope.cut(scope.note(stack, axes))
+    return scope.filled(stack, axes, [0])
 
 
-def _most(level: PaddingScope, op: Scan, fresh: Apply) -> Variable:
-    """The most steps of a loop that stops by ``until``."""
-    return level.scalar(op.n_steps) if op.n_steps is not None else level.integer(fresh.inputs[int(op.dynamic)])
-
-
-def _last(level: PaddingScope, stack: Variable) -> Variable:
-    return level.apply(index_op([-1]), stack)[0]
-
-
-def _all_kept(output: Recurrence | MapOutput, runs_on: bool) -> bool:
-    """Whether all rows of an output are kept though its last ones alone are read."""
-    return runs_on and _kept(output) is not output
-
-
-def _at_the_end(
-    level: PaddingScope, output: Recurrence | MapOutput, stack: Variable, steps: Axis, axes: Axes, whole: bool
+def _valid_last_rows(
+    scope: PaddingScope, stack: Variable, last: int, steps: PaddedAxis, axes: Axes, is_same: bool
 ) -> Variable:
-    """The last rows of an output, as many as there are, from the ``whole`` of it or from the last ones."""
-    rows = output.saved.last or 0
-    short = level.calc("minimum", steps.count, rows)
-    known = {**axes, 0: Axis(short, level.scalar(rows))}
-    if rows == 0 or (rows == 1 and not whole):
-        return level.note(stack, known)
-    end = steps.count if whole else level.scalar(rows)
-    places = level.emit("add", iota(level, level.scalar(rows)), level.calc("sub", end, short))
-    size = steps.size if whole else level.scalar(rows)
-    return level.filled(taken(level, stack, 0, places, size), known, [0])
+    """Return the ``last`` valid rows of a stack of all rows or (``is_same``) of the last ones, as many as there are."""
+    short = scope.calc("minimum", steps.length, last)
+    axes = {**axes, 0: PaddedAxis(short, scope.scalar(last))}
+    if last == 0 or (last == 1 and is_same):
+        return scope.note(stack, axes)
+    end, rows = (scope.scalar(last), scope.scalar(last)) if is_same else steps
+    positions = scope.emit("add", scope.iota(last), scope.calc("sub", end, short))
+    return scope.filled(scope.take(stack, 0, positions, rows), axes, [0])
 
 
-def _last_rows(level: PaddingScope, stack: Variable, rows: int, steps: Axis) -> Variable:
-    """The last rows that count; out of bounds, and so NaN, where there are not so many."""
-    numbers = level.emit("arange", lengths=(-rows, 0, 1), dtype="int64")
-    places = level.emit("add", numbers, steps.count)
-    inside = level.emit("switch", level.emit("ge", places, level.scalar(0)), places, steps.size)
-    return level.apply(index_op([Array()], stack.ndim), stack, inside)[0]
+def _last_rows(scope: PaddingScope, stack: Variable, last: int, steps: PaddedAxis) -> Variable:
+    """Return the ``last`` valid rows; out of bounds, and so NaN, where there are fewer."""
+    positions = scope.emit("add", scope.iota(0, start=-last), steps.length)
+    is_valid = scope.emit("ge", positions, scope.scalar(0))
+    return scope.apply(
+        index_op([Array()], stack.ndim), stack, scope.emit("switch", is_valid, positions, steps.capacity)
+    )[0]

@@ -1,423 +1,420 @@
-"""What the pass ``pad`` knows while it rewrites a graph or a region: the axes with room to spare, and their counts."""
+"""The padding scope: what is known of lengths and padded axes while a graph or a region is rewritten.
+
+The problem: a rule for one op must know which axes of its operands are padded, whether two lengths are equal, and
+whether the host can compute a length. A length in a loop's body is an input of the body; whether it is the same at
+every step, and hence what is known of it, is answered in the graph around the loop. So scopes form a chain, one for the
+program and one for each region on the way down, and a query that a region cannot answer is lifted to its parent. For
+example, in the body of ``scan(lambda r: r[:n].sum(), m)`` the length ``minimum(n', 5)`` of the slice lifts to
+``minimum(n, 5)`` outside, where ``n`` is an input of the program: its capacity is computed there once and enters the
+body.
+
+Known limits: lengths are compared as expressions, without algebra beyond ``GraphBuilder.calc``, so that equal lengths
+may be compared at run time; a length that differs from step to step of a loop has no capacity, so that its axis is made
+exact there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import NamedTuple
 
-import numpy as np
-
-from loopjax.errors import LengthError, Source, where
-from loopjax.ir.graph import Apply, Constant, Op, Variable, toposort
-from loopjax.ir.lengths import compute, is_shape, leaves_of
-from loopjax.ir.op import TableOp, table_op
-from loopjax.ir.types import TensorType
+from loopjax.errors import LengthError, where
+from loopjax.ir.graph import Constant, Graph, Op, Variable, toposort
+from loopjax.ir.lengths import is_shape, leaves_of
+from loopjax.ir.op import TableOp
+from loopjax.shapes.padding.builder import GraphBuilder
 from loopjax.shapes.padding.spec import ExactLengthOp
 from loopjax.shapes.preconditions import LENGTH, OTHER, Precondition, RuntimeAssertion
-from loopjax.trace.convert import constant
-
-Length = Variable | int
 
 
-@dataclass(frozen=True)
-class Axis:
-    """A padded axis: how many of its rows count, and how many there are. Both are int64 scalars; the host can compute
-    the second."""
+class PaddedAxis(NamedTuple):
+    """The number of valid rows along an axis, and the number of rows that there are: int64 scalars.
 
-    count: Variable
-    size: Variable
+    The host can compute the capacity.
+    """
 
-    @property
-    def scalars(self) -> tuple[Variable, Variable]:
-        """Both."""
-        return self.count, self.size
+    length: Variable
+    capacity: Variable
 
 
-Axes = Mapping[int, Axis]
+Axes = Mapping[int, PaddedAxis]
+
+Walk = Callable[["PaddingScope", Graph, Sequence[Variable]], list[Variable]]
+"""Pads the nodes of a region: from what stands for its inputs to what stands for its outputs."""
+
+
+class LengthOrigins(NamedTuple):
+    """The origins of a length: inputs of the program, whether a run decides it, and whether a step of a loop or a
+    differentiated region does."""
+
+    inputs: set[Variable]
+    run: bool
+    region: bool
 
 
 @dataclass
-class Lengths:
-    """What is padded: lengths that depend on these inputs, and, with ``device``, those that only a run decides."""
+class PaddingContext:
+    """What all scopes of a program share: which lengths vary, and what a call must know.
+
+    Lengths vary that depend on the inputs ``varying`` and, with ``device``, those that only a run decides.
+    ``exact_inputs`` are the inputs on which a length depends that an op needs exactly.
+    """
 
     varying: Collection[Variable]
     device: bool
     filling: str = "row 0"
     fine: bool = False
     exact_ops: dict[ExactLengthOp, None] = field(default_factory=dict)
-    exact: set[Variable] = field(default_factory=set)
-    """Inputs on which a length that some op needs as it is depends."""
+    exact_inputs: set[Variable] = field(default_factory=set)
     assertions: list[RuntimeAssertion] = field(default_factory=list)
     preconditions: dict[Precondition, None] = field(default_factory=dict)
+    rounded: set[Variable] = field(default_factory=set)
+    """Lengths that are rounded so that they take few values: these need no capacity."""
     _equal: dict[Variable, Variable] = field(default_factory=dict)
 
-    def unite(self, one: Variable, other: Variable) -> None:
-        """Remembers that two lengths of the program are equal, since a call where they are not fails."""
-        a, b = self.representative(one), self.representative(other)
+    def unite(self, length: Variable, other: Variable) -> None:
+        """Record that two lengths of the program are equal, since a call where they are not fails."""
+        a, b = self.representative(length), self.representative(other)
         if a is not b:
             self._equal[a] = b
 
     def representative(self, length: Variable) -> Variable:
-        """One and the same for equal lengths."""
+        """Return a variable that is the same for all lengths recorded as equal (union-find)."""
         while length in self._equal:
             length = self._equal[length]
         return length
 
 
-class PaddingScope:
-    """One graph that is rewritten: a program's, or that of a region in the graph ``parent``.
+class PaddingScope(GraphBuilder):
+    """The new graph of a program, or of a region in the graph of ``parent``, and what is known of its lengths.
 
-    ``outer`` are the inputs of a region that are the same throughout, with what they are in the parent.
-    ``differentiated`` where a derivative that stores encloses it.
+    ``outer`` maps inputs of a region that are the same throughout to variables of the parent; ``entered`` are those
+    that padding added. ``differentiated``: a derivative that stores values encloses the graph.
     """
 
-    def __init__(self, lengths: Lengths, parent: PaddingScope | None = None, differentiated: bool = False) -> None:
-        self.lengths = lengths
+    def __init__(
+        self, context: PaddingContext, parent: PaddingScope | None = None, differentiated: bool = False
+    ) -> None:
+        super().__init__()
+        self.context = context
         self.parent = parent
         self.differentiated = differentiated
         self.outer: dict[Variable, Variable] = {}
         self.entered: dict[Variable, Variable] = {}
-        self.axes: dict[Variable, dict[int, Axis]] = {}
-        self.sources: tuple[Source, ...] = ()
         self.op = ""
-        self._made: dict[Hashable, Apply] = {}
-        self._constants: dict[object, Constant] = {}
-        self._rooms: dict[Variable, Variable] = {}
-
-    # Building the new graph.
+        self._axes: dict[Variable, dict[int, PaddedAxis]] = {}
+        self._capacities: dict[Variable, Variable] = {}
 
     def apply(self, op: Op, *inputs: Variable) -> tuple[Variable, ...]:
-        """The outputs of a node of the new graph; the same node where there is one already."""
-        given = tuple(self._constant(variable) for variable in inputs)
-        if not isinstance(op, TableOp):
-            return Apply(op, given, self.sources).outputs
-        key = (op, given)
-        if key not in self._made:
-            self._made[key] = Apply(op, given, self.sources)
-        return self._made[key].outputs
+        """Return the outputs of a node."""
+        outputs = super().apply(op, *inputs)
+        if isinstance(op, TableOp) and op.row == "steps_of_pairs":
+            self.context.rounded.update(outputs)
+        return outputs
 
-    def emit(self, row: str, *inputs: Length, **params: Hashable) -> Variable:
-        """The output of a row of the table."""
-        return self.apply(table_op(row, **params), *(self.scalar(value) for value in inputs))[0]
+    # Lengths.
 
-    def sized(self, row: str, *inputs: Length, lengths: Sequence[Length], **params: Hashable) -> Variable:
-        """The output of a row that takes lengths: those that are not numbers are its last inputs."""
-        scalars = [self.scalar(one) for one in lengths]
-        static = tuple(int(one.data) if isinstance(one, Constant) else None for one in scalars)
-        symbolic = [one for one in scalars if not isinstance(one, Constant)]
-        return self.emit(row, *inputs, *symbolic, lengths=static, **params)
-
-    def scalar(self, value: Length) -> Variable:
-        """An int as a constant; a variable as it is."""
-        return self._constant(constant(value)) if isinstance(value, int) else value
-
-    def calc(self, row: str, *values: Length) -> Variable:
-        """Arithmetic of int64 scalars; done at once where all are numbers."""
-        given = [self.integer(value) for value in values]
-        if row in ("minimum", "maximum") and given[0] is given[1]:
-            return given[0]
-        if row in ("add", "sub") and isinstance(given[1], Constant) and not given[1].data:
-            return given[0]
-        made = self.apply(table_op(row), *given)[0]
-        if made.owner is not None and all(isinstance(one, Constant) for one in given):
-            data = [one.data for one in given if isinstance(one, Constant)]
-            return self._constant(Constant(np.asarray(compute(made.owner, data))))
-        return made
-
-    def integer(self, value: Length) -> Variable:
-        """A length as an int64 scalar."""
-        variable = self.scalar(value)
-        if variable.dtype == "int64":
-            return variable
-        if isinstance(variable, Constant):
-            return self.scalar(int(variable.data))
-        return self.emit("cast", variable, dtype="int64")
-
-    def _constant(self, variable: Variable) -> Variable:
-        if not isinstance(variable, Constant):
-            return variable
-        return self._constants.setdefault((variable.key, variable.type.weak), variable)
-
-    # What is known of lengths.
+    def _origins(self, length: Variable, stop: Collection[Variable] = ()) -> LengthOrigins:
+        leaves = leaves_of([length], stop=[*self.outer, *stop])
+        values = leaves.values.difference(stop)
+        if self.parent is None:
+            return LengthOrigins(values, run=bool(leaves.opaque), region=False)
+        found = [self.parent._origins(self.outer[leaf], stop) for leaf in values if leaf in self.outer]
+        inputs = {variable for origins in found for variable in origins.inputs}
+        region = bool(leaves.opaque) or len(found) < len(values) or any(origins.region for origins in found)
+        return LengthOrigins(inputs, any(origins.run for origins in found), region)
 
     def known(self, length: Variable) -> bool:
-        """Whether the host can compute a length before the stage that this is part of runs."""
-        leaves = leaves_of([length], stop=self.outer)
-        if self.parent is None:
-            return not leaves.opaque
-        outer = [self.outer.get(leaf) for leaf in leaves.values]
-        return not leaves.opaque and all(leaf is not None and self.parent.known(leaf) for leaf in outer)
+        """Test if the host can compute a length before the stage that this is part of runs."""
+        origins = self._origins(length)
+        return not (origins.run or origins.region)
 
     def varies(self, length: Variable) -> bool:
-        """Whether a length is one to make room for; one that is rounded already is not."""
-        rounded = [v for node in toposort([length], self.outer) for v in node.outputs if _is_rounded(node)]
-        leaves = leaves_of([length], stop=[*self.outer, *rounded])
-        if self.parent is None:
-            return (self.lengths.device and bool(leaves.opaque)) or not leaves.values.isdisjoint(self.lengths.varying)
-        values = leaves.values.difference(rounded)
-        if leaves.opaque or not values.issubset(self.outer):
-            return True
-        return any(self.parent.varies(self.outer[leaf]) for leaf in values)
+        """Test if a length needs a capacity."""
+        origins = self._origins(length, self.context.rounded)
+        is_varying = not origins.inputs.isdisjoint(self.context.varying)
+        return is_varying or origins.region or (origins.run and self.context.device)
 
     def lift(self, variable: Variable) -> Variable | None:
-        """A region's variable as one of the parent's graph, where it is the same throughout and made of integers."""
+        """Return a region's length as one of the parent's graph, where it is the same throughout."""
         assert self.parent is not None
         if isinstance(variable, Constant):
             return variable
-        found: dict[Variable, Variable] = dict(self.outer)
-        if variable in found:
-            return found[variable]
+        if variable in self.outer:
+            return self.outer[variable]
         nodes = toposort([variable], stop=self.outer)
-        reads = [one for node in nodes for one in node.inputs]
-        if any(one.owner is None and one not in found and not isinstance(one, Constant) for one in reads):
+        free = {one for node in nodes for one in node.inputs if one.owner is None and not isinstance(one, Constant)}
+        if leaves_of([variable], stop=self.outer).opaque or not free <= self.outer.keys():
             return None
-        if leaves_of([variable], stop=self.outer).opaque:
-            return None
+        found = dict(self.outer)
         for node in nodes:
-            if is_shape(node) and self.parent.axes.get(found.get(node.inputs[0], node.inputs[0])):
+            inputs = [found.get(one, one) for one in node.inputs]
+            # The length of an axis that is padded around the region is not its size there.
+            if is_shape(node) and self.parent.axes(inputs[0]):
                 return None
-            outputs = self.parent.apply(node.op, *(found.get(one, one) for one in node.inputs))
-            found.update(zip(node.outputs, outputs, strict=True))
+            found.update(zip(node.outputs, self.parent.apply(node.op, *inputs), strict=True))
         return found.get(variable)
 
-    def lifted(self, one: Variable, other: Variable) -> tuple[Variable, Variable] | None:
-        """Two variables as ``lift`` gives them, where it gives both."""
-        outer = self.lift(one), self.lift(other)
+    def _lifted(self, length: Variable, other: Variable) -> tuple[Variable, Variable] | None:
+        outer = self.lift(length), self.lift(other)
         return None if outer[0] is None or outer[1] is None else (outer[0], outer[1])
 
     def enter(self, outer: Variable) -> Variable:
-        """A scalar of the parent's graph as one of this region's inputs."""
+        """Return a variable of the parent's graph as an input of this region that is the same throughout."""
         if isinstance(outer, Constant):
-            return self._constant(outer)
+            return self._unique(outer)
         for inside, was in self.outer.items():
             if was is outer:
                 return inside
-        if outer not in self.entered:
-            inside = Variable(TensorType(outer.dtype), name=outer.name)
-            self.entered[outer] = inside
-            self.outer[inside] = outer
-        return self.entered[outer]
+        inside = Variable(outer.type.strong(), name=outer.name)
+        self.entered[outer] = inside
+        self.bind({inside: outer})
+        return inside
+
+    def bind(self, outer: Mapping[Variable, Variable]) -> None:
+        """Record that inputs of the region are variables of the parent's graph, the same throughout."""
+        assert self.parent is not None
+        self.outer.update(outer)
+        for inside, variable in outer.items():
+            self.note(inside, self.entered_axes(self.parent.axes(variable)))
+
+    def entered_axes(self, axes: Axes) -> dict[int, PaddedAxis]:
+        """Return axes of the parent's graph as axes of this region."""
+        return {axis: PaddedAxis(*map(self.enter, padded)) for axis, padded in axes.items()}
+
+    def lifted_axes(self, axes: Axes, published: Mapping[Variable, Variable] = MappingProxyType({})) -> Axes:
+        """Return axes of this region as axes of the parent's graph, some of their scalars ``published`` by it."""
+
+        def outward(scalar: Variable) -> Variable:
+            found = published[scalar] if scalar in published else self.lift(scalar)
+            assert found is not None
+            return found
+
+        return {axis: PaddedAxis(*map(outward, padded)) for axis, padded in axes.items()}
 
     def capacity(self, length: Variable) -> Variable | None:
-        """How much room to make for a length: ``None`` in a loop where it differs from step to step."""
+        """Return the capacity for a length; ``None`` in a loop where the length differs from step to step."""
         length = self.integer(length)
         if isinstance(length, Constant):
             return length
-        if length in self._rooms and not self.known(length):
-            return self._rooms[length]
+        if length in self._capacities and not self.known(length):
+            return self._capacities[length]
         if self.parent is None:
-            return self.emit("capacity", length, fine=self.lengths.fine)
+            return self.emit("capacity", length, fine=self.context.fine)
         outer = self.lift(length)
-        room = None if outer is None else self.parent.capacity(outer)
-        return None if room is None else self.enter(room)
+        capacity = None if outer is None else self.parent.capacity(outer)
+        return None if capacity is None else self.enter(capacity)
 
-    def require(self, relation: str, length: Variable, other: Variable, message: str, error: str = "value") -> bool:
-        """Asks for a check of two lengths before a call; ``False`` where the host cannot tell."""
+    def equal(self, length: Variable, other: Variable) -> bool:
+        """Test if two lengths are known to be equal."""
+        if self.parent is None or length is other:
+            return self.context.representative(length) is self.context.representative(other)
+        outer = self._lifted(length, other)
+        return outer is not None and self.parent.equal(*outer)
+
+    # Checks of lengths.
+
+    def add_precondition(
+        self, relation: str, length: Variable, other: Variable, message: str, error: str = "value"
+    ) -> bool:
+        """Have two lengths compared before a call; ``False`` where its arguments do not tell them."""
         if self.parent is not None:
-            outer = self.lifted(length, other)
-            return outer is not None and self.parent.require(relation, *outer, message, error)
-        if not (self._before(length) and self._before(other)):
+            outer = self._lifted(length, other)
+            return outer is not None and self.parent.add_precondition(relation, *outer, message, error)
+        if not (self._before_call(length) and self._before_call(other)):
             return False
         precondition = Precondition(length, other, relation, error, message, where(self.sources))
-        self.lengths.preconditions[precondition] = None
+        self.context.preconditions[precondition] = None
         if relation == "==":
-            self.lengths.unite(length, other)
+            self.context.unite(length, other)
         return True
 
-    def _before(self, length: Variable) -> bool:
-        """Whether the host can compute a length from a call's arguments."""
-        nodes = toposort([length])
-        shapes = [node.inputs[0] for node in nodes if is_shape(node)]
-        return self.known(length) and all(one.owner is None for one in shapes)
+    def _before_call(self, length: Variable) -> bool:
+        """Test if the host can compute a length from a call's arguments."""
+        shaped = [node.inputs[0] for node in toposort([length]) if is_shape(node)]
+        return self.known(length) and all(variable.owner is None for variable in shaped)
 
-    def claim(self, relation: str, length: Variable, other: Variable, message: str) -> bool:
-        """Asks for a check of two lengths: before the call, or after what runs on the device; ``False`` in a loop
-        where neither can be."""
+    def require(self, relation: str, length: Variable, other: Variable, message: str) -> bool:
+        """Have two lengths compared before a call or by a runtime assertion; ``False`` in a loop where neither can
+        be."""
         if self.parent is not None:
-            outer = self.lifted(length, other)
-            return outer is not None and self.parent.claim(relation, *outer, message)
-        if self.require(relation, length, other, message):
+            outer = self._lifted(length, other)
+            return outer is not None and self.parent.require(relation, *outer, message)
+        if self.add_precondition(relation, length, other, message):
             return True
         holds = self.emit({"==": "eq", "<=": "le", ">=": "ge"}[relation], length, other)
-        said = message.replace(LENGTH, "more").replace(OTHER, "fewer")
-        self.lengths.assertions.append(RuntimeAssertion(holds, said + where(self.sources)))
+        text = message.replace(LENGTH, "more").replace(OTHER, "fewer")
+        self.context.assertions.append(RuntimeAssertion(holds, text + where(self.sources)))
         if relation == "==":
-            self.lengths.unite(length, other)
+            self.context.unite(length, other)
         return True
 
-    def equal(self, one: Variable, other: Variable) -> bool:
-        """Whether two lengths are known to be equal."""
-        if self.parent is None or one is other:
-            return self.lengths.representative(one) is self.lengths.representative(other)
-        outer = self.lifted(one, other)
-        return outer is not None and self.parent.equal(*outer)
+    def require_equal(
+        self, length: Variable, other: Variable, message: str = "sizes that must be equal differ"
+    ) -> bool:
+        """Have two lengths compared unless they are known to be equal; ``False`` where they cannot be."""
+        return self.equal(length, other) or self.require("==", length, other, f"{self.op}: {message}")
 
     # Padded axes.
 
-    def axis(self, variable: Variable, axis: int) -> Axis | None:
-        """What is known of an axis; ``None`` where all of its rows count."""
-        return self.axes.get(variable, {}).get(axis)
+    def axis(self, variable: Variable, axis: int) -> PaddedAxis | None:
+        """Return what is known of a padded axis; ``None`` for an axis of which all rows are valid."""
+        return self._axes.get(variable, {}).get(axis)
 
-    def of(self, variable: Variable) -> dict[int, Axis]:
-        """The padded axes of a variable."""
-        return dict(self.axes.get(variable, {}))
+    def axes(self, variable: Variable) -> dict[int, PaddedAxis]:
+        """Return the padded axes of a variable."""
+        return dict(self._axes.get(variable, {}))
+
+    def other_axes(self, variable: Variable, axis: int) -> dict[int, PaddedAxis]:
+        """Return the padded axes of a variable apart from one."""
+        return {place: padded for place, padded in self.axes(variable).items() if place != axis}
 
     def note(self, variable: Variable, axes: Axes) -> Variable:
-        """Remembers the padded axes of a variable of the new graph."""
+        """Record the padded axes of a variable, and return it."""
         if axes:
-            self.axes[variable] = dict(axes)
-            self._rooms.update((one.count, one.size) for one in axes.values() if one.count not in self._rooms)
+            self._axes[variable] = dict(axes)
+            for length, capacity in axes.values():
+                self._capacities.setdefault(length, capacity)
         return variable
 
-    def size(self, variable: Variable, axis: int) -> Variable:
-        """How many rows there are along an axis."""
+    def call(self, op: Op, *inputs: Variable, axes: Axes) -> Variable:
+        """Return the output of an op, and record its padded axes."""
+        return self.note(self.apply(op, *inputs)[0], axes)
+
+    def rows(self, variable: Variable, axis: int) -> Variable:
+        """Return the number of rows that there are along an axis."""
         padded = self.axis(variable, axis)
         if padded is not None:
-            return padded.size
+            return padded.capacity
         static = variable.type.shape[axis]
         return self.scalar(static) if static is not None else self.emit("dim", variable, axis=axis)
 
-    def count(self, variable: Variable, axis: int) -> Variable:
-        """How many rows count along an axis."""
+    def length(self, variable: Variable, axis: int) -> Variable:
+        """Return the number of valid rows along an axis."""
         padded = self.axis(variable, axis)
-        return self.size(variable, axis) if padded is None else padded.count
+        return self.rows(variable, axis) if padded is None else padded.length
 
-    def filled(self, variable: Variable, axes: Axes, again: Collection[int] | None = None) -> Variable:
-        """The variable with copies of row 0 past the counts of these axes (or of those of ``again``)."""
+    def filled(self, variable: Variable, axes: Axes, along: Collection[int] | None = None) -> Variable:
+        """Return the variable with copies of row 0 past the lengths of these axes, or only ``along`` some of them."""
         for axis, padded in sorted(axes.items()):
-            if again is None or axis in again:
-                variable = self.emit("fill_rows", variable, padded.count, axis=axis, value=self.lengths.filling)
+            if along is None or axis in along:
+                variable = self.emit("fill_rows", variable, padded.length, axis=axis, value=self.context.filling)
         return self.note(variable, axes)
 
-    def masked(self, variable: Variable, axes: Collection[int], value: str) -> Variable:
-        """The variable with ``value`` past the counts of these axes."""
-        known = self.of(variable)
-        for axis in sorted(axes):
-            if axis in known:
-                variable = self.emit("mask_rows", variable, known[axis].count, axis=axis, value=value)
-        return self.note(variable, known)
+    def masked(self, variable: Variable, along: Collection[int], value: str) -> Variable:
+        """Return the variable with ``value`` past the lengths of these axes."""
+        axes = self.axes(variable)
+        for axis in sorted(axes.keys() & set(along)):
+            variable = self.emit("mask_rows", variable, axes[axis].length, axis=axis, value=value)
+        return self.note(variable, axes)
 
-    def resized(self, variable: Variable, axis: int, size: Variable) -> Variable:
-        """The variable with room for so many rows along an axis, all that count among them."""
-        known = self.of(variable)
-        if known[axis].size is size:
+    def with_capacity(self, variable: Variable, axis: int, capacity: Variable) -> Variable:
+        """Return the variable with another capacity along a padded axis, no less than its length."""
+        axes = self.axes(variable)
+        if axes[axis].capacity is capacity:
             return variable
-        made = self.sized("resize", variable, lengths=[size], axis=axis)
-        return self.note(made, {**known, axis: Axis(known[axis].count, size)})
+        resized = self.resize(variable, axis, capacity)
+        return self.note(resized, {**axes, axis: PaddedAxis(axes[axis].length, capacity)})
 
-    def fitted(self, variable: Variable, axes: Axes) -> Variable:
-        """A variable with this room, zeros past the counts, where as many of its rows count; any other axis exact."""
-        variable = self.exact(variable, [axis for axis in self.of(variable) if axis not in axes])
-        message = f"{self.op}: sizes that must be equal differ"
+    def fit(self, variable: Variable, axes: Axes) -> Variable:
+        """Return the variable with exactly these padded axes and zeros past their lengths, which must be its own."""
+        variable = self.exact(variable, self.axes(variable).keys() - axes.keys())
         for axis, wanted in axes.items():
-            count, size = self.count(variable, axis), self.size(variable, axis)
-            if not self.equal(count, wanted.count) and not self.claim("==", count, wanted.count, message):
-                raise LengthError(f"{message}, as far as can be known here{where(self.sources)}")
-            self.note(variable, {**self.of(variable), axis: Axis(wanted.count, size)})
-            variable = self.resized(variable, axis, wanted.size)
-        return self.masked(variable, list(axes), "zero")
+            length, capacity = self.length(variable, axis), self.rows(variable, axis)
+            if not self.require_equal(length, wanted.length):
+                raise LengthError(
+                    f"{self.op}: sizes that must be equal differ, as far as can be known here{where(self.sources)}"
+                )
+            self.note(variable, {**self.axes(variable), axis: PaddedAxis(wanted.length, capacity)})
+            variable = self.with_capacity(variable, axis, wanted.capacity)
+        return self.masked(variable, axes.keys(), "zero")
 
-    def exact(self, variable: Variable, axes: Collection[int] | None = None) -> Variable:
-        """The variable without room to spare along these axes: compiled for each length, or the end of a stage."""
-        for axis, padded in list(self.of(variable).items()):
-            if axes is not None and axis not in axes:
+    def exact(self, variable: Variable, along: Collection[int] | None = None) -> Variable:
+        """Return the variable cut to its lengths, along these axes: its program is compiled for each length, or a
+        stage ends."""
+        for axis, padded in self.axes(variable).items():
+            if along is not None and axis not in along:
                 continue
-            rest = {place: one for place, one in self.of(variable).items() if place != axis}
-            stage = not self.known(padded.count)
-            self.need(padded.count)
-            if stage and self.parent is None:
+            self.need(padded.length)
+            if self.parent is None and not self.known(padded.length):
                 variable = self.cut(variable, [axis])
-                continue
-            variable = self.note(self.sized("resize", variable, lengths=[padded.count], axis=axis), rest)
+            else:
+                variable = self.note(self.resize(variable, axis, padded.length), self.other_axes(variable, axis))
         return variable
 
     def need(self, length: Variable) -> None:
-        """Remembers that the op at hand needs a length as it is."""
-        stage = not self.known(length)
-        self.lengths.exact_ops[ExactLengthOp(self.op, self.sources, stage)] = None
-        if not stage:
-            self.lengths.exact.update(self.leaves(length))
+        """Record that the op at hand needs a length as it is."""
+        known = self.known(length)
+        self.context.exact_ops[ExactLengthOp(self.op, self.sources, ends_stage=not known)] = None
+        if known:
+            self.context.exact_inputs.update(self._origins(length).inputs)
 
-    def leaves(self, length: Variable) -> set[Variable]:
-        """The program's inputs that a length which the host can compute depends on."""
-        leaves = leaves_of([length], stop=self.outer).values
-        if self.parent is None:
-            return leaves
-        return {found for leaf in leaves for found in self.parent.leaves(self.outer[leaf])}
-
-    def cut(self, variable: Variable, axes: Collection[int] | None = None) -> Variable:
-        """The rows that count along these axes, once a call's run has told how many they are."""
-        known = self.of(variable)
-        along = {axis: one for axis, one in known.items() if axes is None or axis in axes}
-        if not along:
+    def cut(self, variable: Variable, along: Collection[int] | None = None) -> Variable:
+        """Return the valid rows along these axes, which a run must tell first."""
+        axes = self.axes(variable)
+        gone = {axis: padded for axis, padded in axes.items() if along is None or axis in along}
+        if not gone:
             return variable
-        rest = {axis: one for axis, one in known.items() if axis not in along}
-        made = self.emit("cut", _unfilled(variable, along), *(one.count for one in along.values()), axes=tuple(along))
-        return self.note(made, rest)
+        lengths = [padded.length for padded in gone.values()]
+        made = self.emit("cut", _unfilled(variable, gone), *lengths, axes=tuple(gone))
+        return self.note(made, {axis: padded for axis, padded in axes.items() if axis not in gone})
 
-    def agreed(
+    def aligned(
         self, values: Sequence[Variable], places: Sequence[Mapping[int, int]], stretch: bool = True
-    ) -> tuple[list[Variable], Axes]:
-        """The values with the same room along axes that must be equal, and the padded axes of what they give.
+    ) -> tuple[list[Variable], dict[int, PaddedAxis]]:
+        """Give values the same capacity along axes that must be equal; also return the padded axes of the result.
 
-        ``places``: for each value, from its axes to those of the result; sizes known to be 1 ``stretch``, or not.
+        ``places``: for each value, from its axes to those of the result. With ``stretch``, sizes known to be 1 fit any
+        other.
         """
         found = list(values)
-        axes: dict[int, Axis] = {}
+        axes: dict[int, PaddedAxis] = {}
         for target in sorted({place for one in places for place in one.values()}):
             members = [(i, axis) for i, one in enumerate(places) for axis, place in one.items() if place == target]
             members = [(i, axis) for i, axis in members if not stretch or found[i].type.shape[axis] != 1]
-            common = self._agreed(found, members)
+            common = self._aligned_axis(found, members)
             if common is not None:
                 axes[target] = common
         return found, axes
 
-    def _agreed(self, found: list[Variable], members: Sequence[tuple[int, int]]) -> Axis | None:
-        """One axis of several values, of which ``found`` is changed; ``None`` where all of its rows count."""
+    def broadcast(self, values: Sequence[Variable]) -> tuple[list[Variable], dict[int, PaddedAxis]]:
+        """Align values that broadcast to one another."""
+        ndim = max((value.ndim for value in values), default=0)
+        return self.aligned(values, [{axis: axis + ndim - one.ndim for axis in range(one.ndim)} for one in values])
+
+    def _aligned_axis(self, found: list[Variable], members: Sequence[tuple[int, int]]) -> PaddedAxis | None:
+        """Align an axis of several values, replaced in ``found``; ``None`` where all of its rows are valid."""
         padded = [(i, axis) for i, axis in members if self.axis(found[i], axis) is not None]
         if not padded:
             return None
-        whole = [(i, axis) for i, axis in members if (i, axis) not in padded]
-        counts = list(dict.fromkeys(self.count(found[i], axis) for i, axis in (*whole, *padded)))
-        count = counts[0]
-        message = f"{self.op}: sizes that must be equal differ"
-        if not all(self.equal(count, other) or self.claim("==", count, other, message) for other in counts[1:]):
-            opaque = [(i, axis) for i, axis in padded if not self.known(self.count(found[i], axis))]
+        whole = [member for member in members if member not in padded]
+        length, *others = dict.fromkeys(self.length(found[i], axis) for i, axis in (*whole, *padded))
+        if not all(self.require_equal(length, other) for other in others):
+            opaque = [(i, axis) for i, axis in padded if not self.known(self.length(found[i], axis))]
             for i, axis in opaque or padded:
                 found[i] = self.exact(found[i], [axis])
-            return self._agreed(found, members)
+            return self._aligned_axis(found, members)
         if whole:
             for i, axis in padded:
-                resized = self.resized(found[i], axis, count)
-                found[i] = self.note(resized, {p: a for p, a in self.of(resized).items() if p != axis})
+                found[i] = self.note(self.resize(found[i], axis, length), self.other_axes(found[i], axis))
             return None
-        sizes = list(dict.fromkeys(self.size(found[i], axis) for i, axis in padded))
-        size = sizes[0]
-        for other in sizes[1:]:
-            size = self.calc("minimum", size, other)
+        capacity, *others = dict.fromkeys(self.rows(found[i], axis) for i, axis in padded)
+        for other in others:
+            capacity = self.calc("minimum", capacity, other)
         for i, axis in padded:
-            found[i] = self.resized(found[i], axis, size)
-        return Axis(count, size)
-
-
-def plain(op: Op) -> Any:
-    """The parameters of a row of the table."""
-    assert isinstance(op, TableOp)
-    return op.arguments
-
-
-def _is_rounded(node: Apply) -> bool:
-    return isinstance(node.op, TableOp) and node.op.row == "steps_of_pairs"
+            found[i] = self.with_capacity(found[i], axis, capacity)
+        return PaddedAxis(length, capacity)
 
 
 def _unfilled(variable: Variable, along: Axes) -> Variable:
-    """What was filled, before it was, where that is cut off."""
+    """Return a variable as it was before it was filled along axes that are cut off."""
     node = variable.owner
     while node is not None and isinstance(node.op, TableOp) and node.op.row == "fill_rows":
-        variable, count = node.inputs
-        axis = along.get(node.op.arguments["axis"])
-        if axis is None or axis.count is not count:
-            return node.outputs[0]
+        filled = along.get(node.op.arguments["axis"])
+        if filled is None or filled.length is not node.inputs[1]:
+            break
+        variable = node.inputs[0]
         node = variable.owner
     return variable

@@ -1,4 +1,4 @@
-"""The walk that pads a graph: its nodes are rewritten one after the other, in order."""
+"""The walk that pads a graph: its nodes are rewritten in order, those of its regions in scopes of their own."""
 
 from __future__ import annotations
 
@@ -11,52 +11,48 @@ from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.ir.types import TensorType
 from loopjax.shapes.padding import index  # noqa: F401 - registers its rules
-from loopjax.shapes.padding.derivatives import Linear, padded_pullback, padded_region
+from loopjax.shapes.padding.derivatives import RegionAxes, padded_pullback, padded_region
 from loopjax.shapes.padding.loops import padded_scan
 from loopjax.shapes.padding.rules import padded_call
-from loopjax.shapes.padding.scope import Axis, Lengths, PaddingScope
+from loopjax.shapes.padding.scope import PaddedAxis, PaddingContext, PaddingScope
 from loopjax.shapes.padding.spec import InputAxis, Padded, Padding
 
 
 def padded(graph: Graph, padding: Padding) -> Padded:
-    """The padded graph, every output cut to its length, and what a call must know of it."""
-    counts = {
+    """Return the padded graph, every output cut to its length, and what a call must know of it."""
+    lengths = {
         one: Variable(TensorType("int64"), name=f"rows of {one.variable.name or 'an input'}") for one in padding.axes
     }
     differentiated = any(isinstance(node.op, Differentiated) for node in graph.applies)
-    # A gradient relies on valid rows past the count: nothing times NaN is NaN.
+    # A gradient relies on valid rows past the length: nothing times NaN is NaN.
     filling = "poison" if config.poison and not differentiated else "row 0"
-    level = PaddingScope(
-        Lengths((*padding.values, *counts.values()), padding.device, filling, fine=differentiated),
-        differentiated=padding.differentiated,
-    )
-    for one, count in counts.items():
-        room = level.emit("dim", one.variable, axis=one.axis)
-        level.note(one.variable, {**level.of(one.variable), one.axis: Axis(count, room)})
-    outputs = [level.cut(one) for one in _walk(level, graph, graph.inputs)]
-    needed = level.lengths.exact
-    exact: list[Variable | InputAxis] = [one for one in padding.values if one in needed]
-    exact += [one for one, count in counts.items() if count in needed]
-    assertions = tuple(level.lengths.assertions)
+    varying = (*padding.values, *lengths.values())
+    context = PaddingContext(varying, padding.device, filling, fine=differentiated)
+    scope = PaddingScope(context, differentiated=padding.differentiated)
+    for (variable, axis), length in lengths.items():
+        capacity = scope.emit("dim", variable, axis=axis)
+        scope.note(variable, {**scope.axes(variable), axis: PaddedAxis(length, capacity)})
+    outputs = [scope.cut(output) for output in _walk(scope, graph, graph.inputs)]
+    exact: list[Variable | InputAxis] = [one for one in padding.values if one in context.exact_inputs]
+    exact += [one for one, length in lengths.items() if length in context.exact_inputs]
     return Padded(
-        Graph([*graph.inputs, *counts.values()], [*outputs, *(one.holds for one in assertions)]),
+        Graph([*graph.inputs, *lengths.values()], [*outputs, *(one.holds for one in context.assertions)]),
         padding.axes,
         differentiated,
-        tuple(level.lengths.exact_ops),
+        tuple(context.exact_ops),
         frozenset(exact),
-        assertions,
-        tuple(level.lengths.preconditions),
+        tuple(context.assertions),
+        tuple(context.preconditions),
     )
 
 
-def _walk(level: PaddingScope, graph: Graph, inputs: Sequence[Variable]) -> list[Variable]:
-    """Rewrites a graph's nodes one after the other; what stands for its outputs."""
+def _walk(scope: PaddingScope, graph: Graph, inputs: Sequence[Variable]) -> list[Variable]:
+    """Pad a graph's nodes, given what stands for its inputs; return what stands for its outputs."""
     new: dict[Variable, Variable] = dict(zip(graph.inputs, inputs, strict=True))
-    linear: dict[Variable, Linear] = {}
+    regions: dict[Variable, RegionAxes] = {}
     for node in graph.applies:
-        level.sources, level.op = node.sources, node.op.subject
-        given = [new.get(variable, variable) for variable in node.inputs]
-        outputs = _node(level, node, given, linear)
+        scope.sources, scope.op = node.sources, node.op.subject
+        outputs = _node(scope, node, [new.get(variable, variable) for variable in node.inputs], regions)
         for old, made in zip(node.outputs, outputs, strict=True):
             made.name = made.name or old.name
             new[old] = made
@@ -64,17 +60,17 @@ def _walk(level: PaddingScope, graph: Graph, inputs: Sequence[Variable]) -> list
 
 
 def _node(
-    level: PaddingScope, node: Apply, given: list[Variable], linear: dict[Variable, Linear]
+    scope: PaddingScope, node: Apply, inputs: list[Variable], regions: dict[Variable, RegionAxes]
 ) -> Sequence[Variable]:
+    """Pad a node; ``regions`` are those of the graph by their residuals."""
     op = node.op
     if isinstance(op, Scan):
-        return padded_scan(level, node, op, given, _walk)
+        return padded_scan(scope, node, op, inputs, _walk)
     if isinstance(op, Differentiated):
-        outputs, known = padded_region(level, node, op, given, _walk)
-        linear[outputs[-1]] = known
+        outputs, regions[outputs[-1]] = padded_region(scope, node, op, inputs, _walk)
         return outputs
     if isinstance(op, Pullback):
-        return padded_pullback(level, node, op, given, linear[given[0]])
+        return padded_pullback(scope, op, inputs, regions[inputs[0]])
     if not isinstance(op, TableOp) or len(node.outputs) > 1:
-        return level.apply(op, *(level.exact(variable) for variable in given))
-    return [padded_call(level, node, given)]
+        return scope.apply(op, *(scope.exact(variable) for variable in inputs))
+    return [padded_call(scope, node, inputs)]
