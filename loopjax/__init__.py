@@ -14,10 +14,10 @@ from loopjax.runtime.signature import In, Out
 from loopjax.testing.verify_grad import verify_grad
 from loopjax.trace.grad import grad
 from loopjax.trace.jacobian import Lop, Rop, hessian, jacobian
-from loopjax.trace.ragged import Packed
+from loopjax.trace.packed import Packed
 from loopjax.trace.scan import scan
-from loopjax.trace.scan_arguments import until
 from loopjax.trace.shared import shared
+from loopjax.trace.step_results import until
 from loopjax.trace.substitute import clone_replace
 from loopjax.trace.views import foldl, foldr, map, reduce
 

@@ -1,4 +1,4 @@
-"""``scan_checkpoints``: a scan that saves few of its states for the gradient."""
+"""``scan_checkpoints``: a scan that stores few of its states, for the output and for the gradient."""
 
 from __future__ import annotations
 
@@ -7,38 +7,72 @@ from typing import Any
 
 from loopjax.checkpoint.every import Every
 from loopjax.errors import about, user_source
-from loopjax.ir.graph import Graph
-from loopjax.ir.scan import SavedSteps, Scan
-from loopjax.trace.scan import record
-from loopjax.trace.scan_arguments import default_label
+from loopjax.ir.scan import SavedSteps
+from loopjax.trace.record_loop import loop_options, record_loop, single
+from loopjax.trace.scan_arguments import LoopArgument, LoopArguments, StepCount, default_label
+from loopjax.trace.updates import OrderedUpdates
 
 
 def scan_checkpoints(
     fn: Callable[..., Any],
-    sequences: Any = None,
-    outputs_info: Any = None,
-    non_sequences: Any = None,
+    sequences: LoopArgument = None,
+    outputs_info: LoopArgument = None,
+    non_sequences: LoopArgument = None,
     name: str | None = None,
-    n_steps: Any = None,
+    n_steps: StepCount = None,
     save_every_N: int = 10,  # noqa: N803 - the name that Theano programs use
     padding: bool = True,
-) -> Any:
-    """A scan of which every ``save_every_N``-th step and the last are kept, for the output and for the gradient.
+) -> tuple[Any, OrderedUpdates]:
+    """Run a scan that keeps every ``save_every_N``-th step and the last, for the output and for the gradient.
 
-    Arguments are those of ``scan``: taps in sequences and states, sequences of unequal lengths and any number of
-    steps work, whether ``save_every_N`` divides it or not. ``padding`` is accepted for old programs: nothing needs
-    padding here.
+    The gradient recomputes the steps in between, once. Derivatives of every order and in both modes work. Taps,
+    sequences of unequal lengths and any number of steps work too, also where ``save_every_N`` does not divide it.
 
-    Returns ``(outputs, updates)``; each output has the shape ``(ceil(n_steps / save_every_N), *step)``: row i is step
-    ``(i + 1) * save_every_N``, the last row the last step. The gradient computes the steps between again, once.
-    ``until`` is refused with ``ValueError``.
+    Parameters
+    ----------
+    fn : callable
+        The step, as in ``scan``; without ``until``.
+    sequences : array_like, Variable, dict, or list of them
+        As in ``scan``.
+    outputs_info : array_like, Variable, dict, None, or list of them
+        As in ``scan``.
+    non_sequences : array_like, Variable, or list of them
+        As in ``scan``.
+    name : str, optional
+        The loop's name in errors and reports.
+    n_steps : int or integer scalar Variable, optional
+        The number of steps; the length of the shortest sequence by default.
+    save_every_N : int, default 10
+        The distance of the steps that are kept, at least 1.
+    padding : bool, default True
+        Accepted for old programs; changes nothing, as no length needs padding.
+
+    Returns
+    -------
+    outputs : Variable, list of Variable, or None
+        ``(ceil(n_steps / save_every_N), *step)`` for each output: row i is step ``(i + 1) * save_every_N``, the last
+        row the last step.
+    updates : dict from SharedVariable to Variable
+        As of ``scan``.
+
+    Raises
+    ------
+    ValueError
+        ``save_every_N`` is no int of at least 1, or ``fn`` returns ``until``.
+    TypeError, MissingInputError
+        As of ``scan``.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> powers, _ = loopjax.scan_checkpoints(lambda p: 2 * p, outputs_info=1, n_steps=5, save_every_N=2)
+    >>> powers.eval()
+    Array([ 4, 16, 32], dtype=int64)
     """
-    label = default_label(fn, name)
-    with about(f"scan {label!r}", user_source()):
+    with about(f"scan {default_label(fn, name)!r}", user_source()):
         if isinstance(save_every_N, bool) or not isinstance(save_every_N, int) or save_every_N < 1:
             raise ValueError(f"save_every_N is an int of at least 1, got {save_every_N!r}")
-    options = Scan(body=Graph((), ()), checkpoint=Every(save_every_N), label=label)
-    outputs, updates = record(
-        fn, sequences, outputs_info, non_sequences, n_steps, options, saved=SavedSteps(every=save_every_N)
-    )
-    return outputs if len(outputs) > 1 else outputs[0] if outputs else None, updates
+    options = loop_options(fn, name, checkpoint=Every(save_every_N))
+    asked = LoopArguments(fn, sequences, outputs_info, non_sequences, n_steps)
+    outputs, updates = record_loop(asked, options, saved=SavedSteps(every=save_every_N))
+    return single(outputs), updates

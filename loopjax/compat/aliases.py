@@ -25,8 +25,8 @@ from loopjax.testing.verify_grad import verify_grad
 from loopjax.trace.grad import grad
 from loopjax.trace.jacobian import Lop, Rop, hessian, jacobian
 from loopjax.trace.scan import scan
-from loopjax.trace.scan_arguments import until
 from loopjax.trace.shared import SharedVariable, shared
+from loopjax.trace.step_results import until
 from loopjax.trace.updates import OrderedUpdates
 from loopjax.trace.views import foldl, foldr, map, reduce
 

@@ -1,4 +1,4 @@
-"""What users pass to ``scan`` and return from its fn, read into named parts."""
+"""Arguments of ``scan``, in any of the forms that Theano allows, read into named parts."""
 
 from __future__ import annotations
 
@@ -15,21 +15,30 @@ from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SequenceInput
 from loopjax.ir.types import TensorType
 from loopjax.trace.convert import as_variable, constant
-from loopjax.trace.shared import SharedVariable
+
+ArrayLike = Variable | np.ndarray[Any, Any] | jax.Array | complex
+"""An array, symbolic or not, or a number."""
+
+LoopArgument = ArrayLike | Sequence[Any] | Mapping[str, Any] | None
+"""``sequences``, ``outputs_info`` or ``non_sequences``: an array, a dict that says more of it, or a list of those."""
+
+StepCount = Variable | np.ndarray[Any, Any] | np.integer[Any] | int | None
+"""``n_steps``: an integer scalar, or ``None`` for the length of the shortest sequence."""
 
 
-class until:  # noqa: N801 - the name that Theano programs use
-    """``until(condition)``, returned last by a scan's fn, stops the loop after the step in which it is true."""
+class LoopArguments(NamedTuple):
+    """A loop as a user asks for it, before anything is read."""
 
-    def __init__(self, condition: Any) -> None:
-        made = as_variable(condition)
-        if made.ndim != 0:
-            raise ValueError(f"until() takes a scalar condition, got {made!r}{where(made.sources)}")
-        self.condition = made
+    fn: Callable[..., Any]
+    sequences: Any
+    outputs_info: Any
+    non_sequences: Any
+    n_steps: Any
+    strict: bool = False
 
 
 class SequenceArgument(NamedTuple):
-    """A variable that is read along its first axis, and the taps to read at each step."""
+    """A variable that is read along its first axis, and the taps that a step reads."""
 
     variable: Variable
     taps: tuple[int, ...]
@@ -37,24 +46,21 @@ class SequenceArgument(NamedTuple):
 
 
 class InitialArgument(NamedTuple):
-    """An entry of ``outputs_info`` that is a state: ``windowed`` where ``variable`` has a leading time axis."""
+    """An entry of ``outputs_info`` that is a state; ``windowed`` where ``variable`` has a leading time axis."""
 
     variable: Variable
     taps: tuple[int, ...]
     windowed: bool
     name: str
 
-
-class Returned(NamedTuple):
-    """What fn returned."""
-
-    outputs: list[Variable]
-    updates: dict[SharedVariable, Variable]
-    condition: Variable | None
+    @property
+    def step_type(self) -> TensorType:
+        """The type of the state at one step."""
+        return self.variable.type.row() if self.windowed else self.variable.type
 
 
 def read_sequences(sequences: Any) -> list[SequenceArgument]:
-    """``sequences`` as a list. Raises ``TypeError`` or ``ValueError`` naming the entry."""
+    """Return ``sequences`` as a list; raise ``TypeError`` or ``ValueError`` that names the entry."""
     found: list[SequenceArgument] = []
     if isinstance(sequences, (list, tuple)) and sequences and all(isinstance(v, (int, float)) for v in sequences):
         sequences = [sequences]  # one sequence, given as its numbers
@@ -74,39 +80,52 @@ def read_sequences(sequences: Any) -> list[SequenceArgument]:
 
 
 def read_outputs_info(outputs_info: Any) -> list[InitialArgument | None] | None:
-    """``outputs_info`` as a list with ``None`` for map outputs; ``None`` where nothing was given at all."""
+    """Return ``outputs_info`` as a list with ``None`` for map outputs; ``None`` where it is not given at all."""
     if outputs_info is None:
         return None
-    found: list[InitialArgument | None] = []
-    for position, entry in enumerate(_entries(outputs_info)):
-        place = f"outputs_info[{position}]"
-        if isinstance(entry, Mapping):
-            options = _only(entry, place, "initial", "taps")
-            if options.get("initial") is None:
-                if options.get("taps"):
-                    raise ValueError(f"{place} has taps and no 'initial' value for them to read at the first steps")
-                found.append(None)
-                continue
-            taps = tuple(_tap_list(options.get("taps"), place, [-1]))
-            if any(tap >= 0 for tap in taps):
-                raise ValueError(f"{place}: taps of a state are negative, steps in the past; got {list(taps)}")
-            if len(set(taps)) != len(taps):
-                raise ValueError(f"{place}: taps {list(taps)} repeat")
-            found.append(_initial(options["initial"], taps, place))
-        elif entry is None:
-            found.append(None)
-        else:
-            found.append(_initial(entry, (-1,), place))
-    return found
+    return [_output_info(entry, f"outputs_info[{position}]") for position, entry in enumerate(_entries(outputs_info))]
+
+
+def _output_info(entry: Any, place: str) -> InitialArgument | None:
+    if entry is None:
+        return None
+    if not isinstance(entry, Mapping):
+        return _initial(entry, (-1,), place)
+    options = _only(entry, place, "initial", "taps")
+    if options.get("initial") is None:
+        if options.get("taps"):
+            raise ValueError(f"{place} has taps and no 'initial' value for them to read at the first steps")
+        return None
+    taps = tuple(_tap_list(options.get("taps"), place, [-1]))
+    if any(tap >= 0 for tap in taps):
+        raise ValueError(f"{place}: taps of a state are negative, steps in the past; got {list(taps)}")
+    if len(set(taps)) != len(taps):
+        raise ValueError(f"{place}: taps {list(taps)} repeat")
+    return _initial(options["initial"], taps, place)
+
+
+def _initial(value: Any, taps: tuple[int, ...], place: str) -> InitialArgument:
+    try:
+        variable = as_variable(value)
+    except TypeError as error:
+        raise TypeError(f"{place}: {error}") from error
+    windowed = taps != (-1,)
+    if windowed and variable.ndim == 0:
+        raise ValueError(
+            f"{place} is the scalar {variable!r}; taps {list(taps)} need an initial value with a leading time "
+            f"axis of at "
+            f"least {-min(taps)} rows, row 0 the oldest"
+        )
+    return InitialArgument(variable, taps, windowed, variable.name or place)
 
 
 def read_non_sequences(non_sequences: Any) -> list[Variable]:
-    """``non_sequences`` as a list of variables."""
+    """Return ``non_sequences`` as a list of variables."""
     return [_strong(entry, f"non_sequences[{position}]") for position, entry in enumerate(_entries(non_sequences))]
 
 
 def read_n_steps(n_steps: Any) -> Variable | int | None:
-    """``n_steps`` as a number where it is one."""
+    """Return ``n_steps`` as a number where it is one."""
     if n_steps is None:
         return None
     if isinstance(n_steps, Constant):
@@ -115,16 +134,16 @@ def read_n_steps(n_steps: Any) -> Variable | int | None:
         if not n_steps.type.is_integer or n_steps.ndim != 0:
             raise TypeError(f"n_steps is an integer scalar, got {n_steps!r}{where(n_steps.sources)}")
         return n_steps
-    given = np.asarray(n_steps)
-    if given.dtype.kind not in "iu" or given.ndim != 0:
+    number = np.asarray(n_steps)
+    if number.dtype.kind not in "iu" or number.ndim != 0:
         raise TypeError(f"n_steps is an integer scalar, got {n_steps!r}")
-    if given < 0:
+    if number < 0:
         raise ValueError(f"n_steps is negative: {n_steps}")
-    return int(given)
+    return int(number)
 
 
 def read_lengths(lengths: Any) -> Variable:
-    """``lengths`` as an integer vector."""
+    """Return ``lengths`` as an integer vector."""
     try:
         variable = _strong(lengths, "lengths")
     except TypeError as error:
@@ -139,27 +158,26 @@ def read_lengths(lengths: Any) -> Variable:
 
 
 def shortest(sequences: Sequence[SequenceArgument]) -> Variable | int:
-    """How many steps the shortest of some sequences has after its taps."""
-    lengths: list[Variable | int] = []
+    """Return the number of steps that the shortest of some sequences has, after its taps."""
+    fixed: list[int] = []
+    symbolic: list[Variable] = []
     for argument in sequences:
         span = SequenceInput(argument.taps).span
         rows = argument.variable.type.shape[0]
         if rows is not None:
-            lengths.append(max(rows - span, 0))
+            fixed.append(max(rows - span, 0))
         else:
-            symbolic = argument.variable.shape[0]
-            lengths.append(ops.maximum(symbolic - span, 0) if span else symbolic)
-    fixed = [length for length in lengths if isinstance(length, int)]
-    found: Variable | int | None = min(fixed) if fixed else None
-    for length in lengths:
-        if isinstance(length, Variable):
-            found = length if found is None else ops.minimum(found, length)
-    assert found is not None
+            length = argument.variable.shape[0]
+            symbolic.append(ops.maximum(length - span, 0) if span else length)
+    least: list[Variable | int] = [*([min(fixed)] if fixed else []), *symbolic]
+    found = least[0]
+    for other in least[1:]:
+        found = ops.minimum(found, other)
     return found
 
 
 def check_takes(fn: Callable[..., Any], arguments: Sequence[Variable], label: str) -> None:
-    """Raises ``TypeError`` where fn does not take so many arguments, before its own error would name no scan."""
+    """Raise ``TypeError`` where ``fn`` does not take these arguments; Python's own error would not name the scan."""
     try:
         signature = inspect.signature(fn)
     except (TypeError, ValueError):
@@ -175,65 +193,12 @@ def check_takes(fn: Callable[..., Any], arguments: Sequence[Variable], label: st
         ) from error
 
 
-def read_returned(result: Any, label: str) -> Returned:
-    """Outputs, updates and condition, from any of the forms that fn may return."""
-    condition: Variable | None = None
-    if isinstance(result, (list, tuple)) and result and isinstance(result[-1], until):
-        condition = result[-1].condition
-        rest = result[:-1]
-        if not rest:
-            raise _misreturned(result, label)
-        result = rest[0] if len(rest) == 1 else rest
-    if _is_updates(result):
-        return Returned([], _updates(result, label), condition)
-    if isinstance(result, tuple) and len(result) == 2 and _is_updates(result[1], empty=True):
-        return Returned(_outputs(result[0], label), _updates(result[1], label), condition)
-    return Returned(_outputs(result, label), {}, condition)
-
-
-def _outputs(result: Any, label: str) -> list[Variable]:
-    values: Sequence[Any] = result if isinstance(result, (list, tuple)) else [result]
-    outputs: list[Variable] = []
-    for value in values:
-        if not isinstance(value, (Variable, bool, int, float, complex, np.generic, np.ndarray, jax.Array)):
-            raise _misreturned(result, label)
-        outputs.append(as_variable(value))
-    return outputs
-
-
-def _is_updates(value: Any, empty: bool = False) -> bool:
-    if isinstance(value, Mapping):
-        return True
-    if not isinstance(value, (list, tuple)):
-        return False
-    pairs = all(isinstance(v, (list, tuple)) and len(v) == 2 and isinstance(v[0], SharedVariable) for v in value)
-    return pairs and (bool(value) or (empty and isinstance(value, list)))
-
-
-def _updates(value: Any, label: str) -> dict[SharedVariable, Variable]:
-    found: dict[SharedVariable, Variable] = {}
-    for key, new in value.items() if isinstance(value, Mapping) else value:
-        if not isinstance(key, SharedVariable):
-            raise ValueError(f"scan {label!r}: updates that fn returns are keyed by shared variables, got {key!r}")
-        if key in found:
-            raise ValueError(f"scan {label!r}: {key!r} is updated twice in one step")
-        found[key] = as_variable(new)
-    return found
-
-
-def _misreturned(result: Any, label: str) -> ValueError:
-    return ValueError(
-        f"scan {label!r}: fn returned {_shape_of(result)}; it may return outputs, updates, (outputs, updates), "
-        f"(outputs, until), (updates, until), (outputs, updates, until) or (), where outputs is a variable or a "
-        f"list of them, updates a dict or pairs from shared variables, and until(condition) comes last"
-    )
-
-
-def _shape_of(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        inside = ", ".join(_shape_of(item) for item in value)
-        return f"[{inside}]" if isinstance(value, list) else f"({inside})"
-    return "None" if value is None else type(value).__name__
+def default_label(fn: Callable[..., Any], name: str | None) -> str:
+    """Return the scan's name in errors and metadata: ``name``, or that of ``fn``."""
+    if name is not None:
+        return name
+    own = getattr(fn, "__name__", "scan")
+    return "scan" if own == "<lambda>" else str(own)
 
 
 def _entries(value: Any) -> list[Any]:
@@ -258,42 +223,12 @@ def _tap_list(taps: Any, place: str, default: list[int]) -> list[int]:
     return [int(tap) for tap in found]
 
 
-def _initial(value: Any, taps: tuple[int, ...], place: str) -> InitialArgument:
-    try:
-        variable = as_variable(value)
-    except TypeError as error:
-        raise TypeError(f"{place}: {error}") from error
-    windowed = taps != (-1,)
-    if windowed and variable.ndim == 0:
-        raise ValueError(
-            f"{place} is the scalar {variable!r}; taps {list(taps)} need an initial value with a leading time "
-            f"axis of at "
-            f"least {-min(taps)} rows, row 0 the oldest"
-        )
-    return InitialArgument(variable, taps, windowed, variable.name or place)
-
-
 def _strong(value: Any, place: str) -> Variable:
+    """Return a value as a variable that is no weak number."""
     if isinstance(value, Variable):
         return value
+    has_variables = isinstance(value, (list, tuple)) and any(isinstance(item, Variable) for item in value)
     try:
-        return as_variable(value) if _has_variables(value) else constant(value, name=None)
+        return as_variable(value) if has_variables else constant(value, name=None)
     except TypeError as error:
         raise TypeError(f"{place}: {error}") from error
-
-
-def _has_variables(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and any(isinstance(item, Variable) for item in value)
-
-
-def default_label(fn: Callable[..., Any], name: str | None) -> str:
-    """The scan's name for errors and metadata: the one given, or fn's own."""
-    if name is not None:
-        return name
-    own = getattr(fn, "__name__", "scan")
-    return "scan" if own == "<lambda>" else str(own)
-
-
-def step_type(initial: InitialArgument) -> TensorType:
-    """The type of one step of a state."""
-    return initial.variable.type.row() if initial.windowed else initial.variable.type

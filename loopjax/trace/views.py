@@ -1,33 +1,75 @@
-"""``map``, ``reduce``, ``foldl`` and ``foldr``: scans of one shape."""
+"""``map``, ``reduce``, ``foldl`` and ``foldr``: special cases of ``scan``, with Theano's names and signatures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from loopjax.ir.graph import Graph
-from loopjax.ir.scan import Scan
-from loopjax.trace.ragged import Request
-from loopjax.trace.scan import record_ragged, scan
-from loopjax.trace.scan_arguments import default_label
+from loopjax.trace.record_loop import loop_options, record_loop, single
+from loopjax.trace.scan import Lengths, scan
+from loopjax.trace.scan_arguments import LoopArgument, LoopArguments, StepCount
+from loopjax.trace.updates import OrderedUpdates
 
 
 def map(
     fn: Callable[..., Any],
-    sequences: Any,
-    non_sequences: Any = None,
+    sequences: LoopArgument,
+    non_sequences: LoopArgument = None,
     truncate_gradient: int = -1,
     go_backwards: bool = False,
     mode: Any = None,
     name: str | None = None,
     *,
-    n_steps: Any = None,
+    n_steps: StepCount = None,
     strict: bool = False,
-    lengths: Any = None,
-) -> Any:
-    """``fn`` on each element of ``sequences``: a scan without states.
+    lengths: Lengths = None,
+) -> tuple[Any, OrderedUpdates]:
+    """Apply ``fn`` to each element of ``sequences``: a scan without states.
 
-    Returns ``(outputs, updates)``, outputs of shape ``(length, *step)``. Arguments and errors as in ``scan``.
+    It is compiled to one batched computation (``jax.vmap``) where ``fn`` allows it. Derivatives of every order and in
+    both modes work.
+
+    Parameters
+    ----------
+    fn : callable
+        Called once, with a slice of each sequence and the ``non_sequences``; returns what a step of ``scan`` returns.
+    sequences : array_like, Variable, dict, or list of them
+        Arrays ``(length, ...)``, or dicts with taps as ``scan`` takes them.
+    non_sequences : array_like, Variable, or list of them
+        What ``fn`` receives unchanged at each step.
+    truncate_gradient : int, default -1
+        Where not negative, gradients flow through the last ``truncate_gradient`` steps only.
+    go_backwards : bool, default False
+        Read the sequences from their ends.
+    mode : object, optional
+        Accepted for old programs; changes nothing.
+    name : str, optional
+        The loop's name in errors and reports.
+    n_steps : int or integer scalar Variable, optional
+        The number of steps; the length of the shortest sequence by default.
+    strict : bool, default False
+        Refuse shared variables that ``fn`` uses and that are not among the ``non_sequences``.
+    lengths : integer vector or Packed, optional
+        The steps of each example of a minibatch, as in ``scan``.
+
+    Returns
+    -------
+    outputs : Variable, list of Variable, or None
+        ``(length, *step)`` for each output of ``fn``.
+    updates : dict from SharedVariable to Variable
+        As of ``scan``.
+
+    Raises
+    ------
+    TypeError, ValueError, MissingInputError, UnsupportedError
+        As of ``scan``.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> squares, _ = loopjax.map(lambda x: x**2, [1, 2, 3])
+    >>> squares.eval()
+    Array([1, 4, 9], dtype=int64)
     """
     return scan(
         fn,
@@ -44,69 +86,128 @@ def map(
 
 def reduce(
     fn: Callable[..., Any],
-    sequences: Any,
-    outputs_info: Any,
-    non_sequences: Any = None,
+    sequences: LoopArgument,
+    outputs_info: LoopArgument,
+    non_sequences: LoopArgument = None,
     go_backwards: bool = False,
     mode: Any = None,
     name: str | None = None,
     *,
-    n_steps: Any = None,
+    n_steps: StepCount = None,
     strict: bool = False,
-    lengths: Any = None,
-) -> Any:
-    """The last value of each state of a scan: ``(outputs, updates)``, outputs of shape ``(*state)``.
+    lengths: Lengths = None,
+) -> tuple[Any, OrderedUpdates]:
+    """Return the last value of each state of a scan; nothing is stacked.
 
-    With ``lengths``, that of each example after its own last step: the initial one where it has none.
+    Derivatives of every order and in both modes work.
+
+    Parameters
+    ----------
+    fn : callable
+        Called once, with a slice of each sequence, the past value of each state and the ``non_sequences``; returns the
+        next values.
+    sequences : array_like, Variable, dict, or list of them
+        Arrays ``(length, ...)``, or dicts with taps as ``scan`` takes them.
+    outputs_info : array_like, Variable, dict, or list of them
+        The value of each state before the first step.
+    non_sequences : array_like, Variable, or list of them
+        What ``fn`` receives unchanged at each step.
+    go_backwards : bool, default False
+        Read the sequences from their ends.
+    mode : object, optional
+        Accepted for old programs; changes nothing.
+    name : str, optional
+        The loop's name in errors and reports.
+    n_steps : int or integer scalar Variable, optional
+        The number of steps; the length of the shortest sequence by default.
+    strict : bool, default False
+        Refuse shared variables that ``fn`` uses and that are not among the ``non_sequences``.
+    lengths : integer vector or Packed, optional
+        The steps of each example of a minibatch, as in ``scan``. The result is each example's state after its own last
+        step, the initial one where it has none.
+
+    Returns
+    -------
+    outputs : Variable, list of Variable, or None
+        ``(*state)`` for each state.
+    updates : dict from SharedVariable to Variable
+        As of ``scan``.
+
+    Raises
+    ------
+    TypeError, ValueError, MissingInputError, UnsupportedError
+        As of ``scan``.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> total, _ = loopjax.reduce(lambda x, s: s + x, [1, 2, 3], 0)
+    >>> total.eval()
+    Array(6, dtype=int64)
     """
-    if lengths is not None:
-        return _last_states(fn, sequences, outputs_info, non_sequences, go_backwards, name, n_steps, strict, lengths)
-    outputs, updates = scan(
-        fn,
-        sequences=sequences,
-        outputs_info=outputs_info,
-        non_sequences=non_sequences,
-        go_backwards=go_backwards,
-        n_steps=n_steps,
-        strict=strict,
-        name=name,
-    )
-    if isinstance(outputs, list):
-        return [output[-1] for output in outputs], updates
-    return outputs[-1], updates
-
-
-def _last_states(
-    fn: Callable[..., Any],
-    sequences: Any,
-    outputs_info: Any,
-    non_sequences: Any,
-    go_backwards: bool,
-    name: str | None,
-    n_steps: Any,
-    strict: bool,
-    lengths: Any,
-) -> Any:
-    label = default_label(fn, name)
-    asked = Request(fn, sequences, outputs_info, n_steps, lengths, bool(go_backwards), -1, label, last=True)
-    options = Scan(body=Graph((), ()), label=label)
-    outputs, updates = record_ragged(asked, non_sequences, options, strict=strict)
-    return outputs if len(outputs) > 1 else outputs[0], updates
+    options = loop_options(fn, name, go_backwards=bool(go_backwards))
+    asked = LoopArguments(fn, sequences, outputs_info, non_sequences, n_steps, strict)
+    outputs, updates = record_loop(asked, options, lengths, only_last=True)
+    return single(outputs), updates
 
 
 def foldl(
     fn: Callable[..., Any],
-    sequences: Any,
-    outputs_info: Any,
-    non_sequences: Any = None,
+    sequences: LoopArgument,
+    outputs_info: LoopArgument,
+    non_sequences: LoopArgument = None,
     mode: Any = None,
     name: str | None = None,
     *,
-    n_steps: Any = None,
+    n_steps: StepCount = None,
     strict: bool = False,
-    lengths: Any = None,
-) -> Any:
-    """``reduce`` from the first element to the last."""
+    lengths: Lengths = None,
+) -> tuple[Any, OrderedUpdates]:
+    """Return the last value of each state of a scan from the first element to the last: ``reduce``.
+
+    Derivatives of every order and in both modes work.
+
+    Parameters
+    ----------
+    fn : callable
+        Called once, with a slice of each sequence, the past value of each state and the ``non_sequences``; returns the
+        next values.
+    sequences : array_like, Variable, dict, or list of them
+        Arrays ``(length, ...)``, or dicts with taps as ``scan`` takes them.
+    outputs_info : array_like, Variable, dict, or list of them
+        The value of each state before the first step.
+    non_sequences : array_like, Variable, or list of them
+        What ``fn`` receives unchanged at each step.
+    mode : object, optional
+        Accepted for old programs; changes nothing.
+    name : str, optional
+        The loop's name in errors and reports.
+    n_steps : int or integer scalar Variable, optional
+        The number of steps; the length of the shortest sequence by default.
+    strict : bool, default False
+        Refuse shared variables that ``fn`` uses and that are not among the ``non_sequences``.
+    lengths : integer vector or Packed, optional
+        The steps of each example of a minibatch, as in ``reduce``.
+
+    Returns
+    -------
+    outputs : Variable, list of Variable, or None
+        ``(*state)`` for each state.
+    updates : dict from SharedVariable to Variable
+        As of ``scan``.
+
+    Raises
+    ------
+    TypeError, ValueError, MissingInputError, UnsupportedError
+        As of ``scan``.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> number, _ = loopjax.foldl(lambda digit, n: 10 * n + digit, [1, 2, 3], 0)
+    >>> number.eval()
+    Array(123, dtype=int64)
+    """
     return reduce(
         fn, sequences, outputs_info, non_sequences, False, name=name, n_steps=n_steps, strict=strict, lengths=lengths
     )
@@ -114,17 +215,61 @@ def foldl(
 
 def foldr(
     fn: Callable[..., Any],
-    sequences: Any,
-    outputs_info: Any,
-    non_sequences: Any = None,
+    sequences: LoopArgument,
+    outputs_info: LoopArgument,
+    non_sequences: LoopArgument = None,
     mode: Any = None,
     name: str | None = None,
     *,
-    n_steps: Any = None,
+    n_steps: StepCount = None,
     strict: bool = False,
-    lengths: Any = None,
-) -> Any:
-    """``reduce`` from the last element to the first."""
+    lengths: Lengths = None,
+) -> tuple[Any, OrderedUpdates]:
+    """Return the last value of each state of a scan from the last element to the first: ``reduce`` backwards.
+
+    Derivatives of every order and in both modes work.
+
+    Parameters
+    ----------
+    fn : callable
+        Called once, with a slice of each sequence, the past value of each state and the ``non_sequences``; returns the
+        next values.
+    sequences : array_like, Variable, dict, or list of them
+        Arrays ``(length, ...)``, or dicts with taps as ``scan`` takes them.
+    outputs_info : array_like, Variable, dict, or list of them
+        The value of each state before the first step.
+    non_sequences : array_like, Variable, or list of them
+        What ``fn`` receives unchanged at each step.
+    mode : object, optional
+        Accepted for old programs; changes nothing.
+    name : str, optional
+        The loop's name in errors and reports.
+    n_steps : int or integer scalar Variable, optional
+        The number of steps; the length of the shortest sequence by default.
+    strict : bool, default False
+        Refuse shared variables that ``fn`` uses and that are not among the ``non_sequences``.
+    lengths : integer vector or Packed, optional
+        The steps of each example of a minibatch, as in ``reduce``.
+
+    Returns
+    -------
+    outputs : Variable, list of Variable, or None
+        ``(*state)`` for each state.
+    updates : dict from SharedVariable to Variable
+        As of ``scan``.
+
+    Raises
+    ------
+    TypeError, ValueError, MissingInputError, UnsupportedError
+        As of ``scan``.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> number, _ = loopjax.foldr(lambda digit, n: 10 * n + digit, [1, 2, 3], 0)
+    >>> number.eval()
+    Array(321, dtype=int64)
+    """
     return reduce(
         fn, sequences, outputs_info, non_sequences, True, name=name, n_steps=n_steps, strict=strict, lengths=lengths
     )

@@ -6,7 +6,7 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 
-LINE = r" \[test_arguments.py:\d+\]$"
+LINE = r" \[test_scan_arguments.py:\d+\]$"
 
 
 def refused(error, message, *args, **options):
@@ -33,7 +33,7 @@ class TestWhatFnTakes:
             return a
 
         line = step.__code__.co_firstlineno
-        with pytest.raises(TypeError, match=rf"^scan 'step': fn.* \[test_arguments.py:{line}\]$"):
+        with pytest.raises(TypeError, match=rf"^scan 'step': fn.* \[test_scan_arguments.py:{line}\]$"):
             loopjax.scan(step, n_steps=2)
 
     def test_a_map_output_adds_no_argument(self):

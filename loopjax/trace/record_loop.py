@@ -1,0 +1,240 @@
+"""Records a loop: calls ``fn`` once with variables, closes what it computed to a body, and makes a ``Scan`` node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from loopjax.errors import MissingInputError, Source, about, source_of, user_source, where
+from loopjax.ir.graph import Graph, Variable, apply
+from loopjax.ir.public_ops import ops
+from loopjax.ir.scan import SAVE_ALL, MapOutput, Recurrence, SavedSteps, Scan, SequenceInput, StepResult
+from loopjax.ir.types import KEY
+from loopjax.trace.packed import ragged_loop
+from loopjax.trace.promotion import settle_weak
+from loopjax.trace.recording import current_body, recording
+from loopjax.trace.region import close_region
+from loopjax.trace.scan_arguments import (
+    InitialArgument,
+    LoopArguments,
+    SequenceArgument,
+    check_takes,
+    default_label,
+    read_n_steps,
+    read_non_sequences,
+    read_outputs_info,
+    read_sequences,
+    shortest,
+)
+from loopjax.trace.shared import SharedVariable
+from loopjax.trace.step_results import Returned, read_returned
+from loopjax.trace.updates import OrderedUpdates
+from loopjax.trace.weak_states import settle_states
+
+Loop = tuple[list[Variable], OrderedUpdates]
+"""The outputs of a loop, and the new values of shared variables after it."""
+
+
+def loop_options(fn: Callable[..., Any], name: str | None, **options: Any) -> Scan:
+    """Return a ``Scan`` without a body, with these options and the label of the loop."""
+    return Scan(body=Graph((), ()), label=default_label(fn, name), **options)
+
+
+def record_loop(
+    asked: LoopArguments,
+    options: Scan,
+    lengths: Any = None,
+    *,
+    only_last: bool = False,
+    saved: SavedSteps = SAVE_ALL,
+) -> Loop:
+    """Record a loop with the options of a ``Scan`` that has no body yet.
+
+    With ``lengths``, each example of a minibatch has its own number of steps. ``only_last`` returns the last value of
+    each output, which must then be a state where there are ``lengths``. ``saved`` says which steps outputs have.
+    """
+    if lengths is None:
+        outputs, updates = _record(asked, options, saved)
+        return [output[-1] for output in outputs] if only_last else outputs, updates
+    with about(options.subject, user_source()):
+        loop = ragged_loop(asked, options, lengths, only_last)
+        arguments = loop.arguments
+    stacks, updates = _record(arguments, loop.options, saved)
+    outputs = loop.results(stacks)
+    for output, stack in zip(outputs, stacks, strict=True):
+        output.name = stack.name
+    return outputs, updates
+
+
+def single(outputs: list[Variable]) -> Any:
+    """Return the outputs of a loop as users expect them: one variable, a list of several, or ``None``."""
+    return outputs if len(outputs) > 1 else outputs[0] if outputs else None
+
+
+def here() -> list[Source]:
+    """Return the user's line."""
+    source = user_source()
+    return [] if source is None else [source]
+
+
+class _Trace(NamedTuple):
+    """A loop whose ``fn`` has been called, before it becomes a node."""
+
+    options: Scan
+    fn: Callable[..., Any]
+    sequences: list[SequenceArgument]
+    info: list[InitialArgument | None]
+    returned: Returned
+    slices: list[list[Variable]]
+    pasts: list[list[Variable]]
+    keys: list[SharedVariable]
+    saved: SavedSteps
+
+    @property
+    def states(self) -> list[InitialArgument]:
+        return [initial for initial in self.info if initial is not None]
+
+
+def _record(asked: LoopArguments, options: Scan, saved: SavedSteps) -> Loop:
+    fn, label = asked.fn, options.label
+    with about(options.subject, user_source()):
+        sequences = read_sequences(asked.sequences)
+        info = read_outputs_info(asked.outputs_info)
+        passed = read_non_sequences(asked.non_sequences)
+        n_steps = _trip_count(read_n_steps(asked.n_steps), sequences, label)
+        slices = [_slices(argument) for argument in sequences]
+        pasts = [_pasts(initial) for initial in info or () if initial is not None]
+        arguments = [variable for group in (*slices, *pasts) for variable in group] + passed
+        check_takes(fn, arguments, label)
+    with recording() as body:
+        result = fn(*arguments)
+    with about(options.subject, user_source()):
+        returned = read_returned(result, label)
+        info = _matched(info, returned, label, fn)
+        if returned.condition is not None and saved.every > 1:
+            raise ValueError(f"scan {label!r}: a loop that stops by until has no fixed steps to keep{source_of(fn)}")
+        # The update of a stream is that its key advances, whether fn returns it (from an inner scan) or not.
+        keys = list(dict.fromkeys([*body.keys, *(key for key in returned.updates if key.dtype == KEY)]))
+        returned = returned._replace(updates={one: new for one, new in returned.updates.items() if one.dtype != KEY})
+        traced = _Trace(options, fn, sequences, info, returned, slices, pasts, keys, saved)
+        return _results(traced, _node(traced, n_steps, passed if asked.strict else None))
+
+
+def _trip_count(n_steps: Variable | int | None, sequences: list[SequenceArgument], label: str) -> Variable | int:
+    """Return the number of steps: ``n_steps``, or that of the shortest sequence after its taps."""
+    if n_steps is not None:
+        return n_steps
+    if not sequences:
+        raise ValueError(f"scan {label!r} has neither sequences nor n_steps; give one, so that it knows when to stop")
+    return shortest(sequences)
+
+
+def _slices(argument: SequenceArgument) -> list[Variable]:
+    return [Variable(argument.variable.type.row(), name=_tapped(argument.variable.name, tap)) for tap in argument.taps]
+
+
+def _pasts(initial: InitialArgument) -> list[Variable]:
+    return [Variable(initial.step_type, name=_tapped(initial.variable.name, tap)) for tap in initial.taps]
+
+
+def _tapped(name: str | None, tap: int) -> str | None:
+    return None if name is None else f"{name}[t{tap:+d}]" if tap else f"{name}[t]"
+
+
+def _matched(
+    info: list[InitialArgument | None] | None, returned: Returned, label: str, fn: Callable[..., Any]
+) -> list[InitialArgument | None]:
+    """Return ``outputs_info`` with an entry for each output of ``fn``."""
+    count = len(returned.outputs)
+    if info is None:
+        return [None] * count
+    if len(info) != count:
+        raise ValueError(
+            f"scan {label!r}: fn returns {count} outputs and outputs_info has {len(info)} entries; give one for each, "
+            f"None for an output that no later step reads{source_of(fn)}"
+        )
+    return info
+
+
+def _node(traced: _Trace, n_steps: Variable | int, listed: list[Variable] | None) -> tuple[Variable, ...]:
+    """Close the body, settle the types of its states and record the node; return its outputs."""
+    returned, label = traced.returned, traced.options.label
+    slices = [variable for group in traced.slices for variable in group]
+    pasts = [variable for group in traced.pasts for variable in group]
+    carried = [*returned.updates, *traced.keys]
+    closed = close_region(_body_outputs(traced), [*slices, *pasts, *carried])
+    if listed is not None:
+        _check_strict(closed.captured, listed, traced)
+    inner: dict[Variable, Variable] = {shared: Variable(shared.type, name=shared.name) for shared in carried}
+    body, initials = settle_states(closed.graph.rebuilt(inner), len(slices), traced.states, label)
+    op = replace(
+        traced.options,
+        body=body,
+        sequences=tuple(SequenceInput(argument.taps, argument.name) for argument in traced.sequences),
+        recurrences=tuple(Recurrence(i.taps, traced.saved, i.name, i.windowed) for i in traced.states),
+        maps=tuple(
+            MapOutput(traced.saved, f"output {position}") for position, i in enumerate(traced.info) if i is None
+        ),
+        n_states=len(returned.updates),
+        n_keys=len(traced.keys),
+        until=returned.condition is not None,
+        n_steps=n_steps if isinstance(n_steps, int) else None,
+    )
+    return apply(
+        op,
+        *(() if isinstance(n_steps, int) else (n_steps,)),
+        *(argument.variable for argument in traced.sequences),
+        *initials,
+        *carried,
+        *closed.captured,
+        name=label,
+    )
+
+
+def _body_outputs(traced: _Trace) -> list[Variable]:
+    """Return what ``fn`` returned in the order of a body's outputs."""
+    returned, label = traced.returned, traced.options.label
+    paired = list(zip(returned.outputs, traced.info, strict=True))
+    return StepResult(
+        tuple(value for value, initial in paired if initial is not None),
+        tuple(value for value, initial in paired if initial is None),
+        tuple(_state_update(shared, new, label) for shared, new in returned.updates.items()),
+        () if returned.condition is None else (ops.cast(returned.condition, "bool"),),
+    ).flat()
+
+
+def _state_update(shared: SharedVariable, new: Variable, label: str) -> Variable:
+    """Return the new value of a shared variable; raise ``TypeError`` where it has another type."""
+    new = settle_weak(new, shared.dtype)
+    if not shared.type.accepts(new.type):
+        raise TypeError(
+            f"scan {label!r}: the update of {shared!r} is {new.type}; expected {shared.type}. "
+            f"{shared.type.remedy(new.type)}{where(new.sources)}"
+        )
+    return new
+
+
+def _check_strict(captured: Sequence[Variable], listed: Sequence[Variable], traced: _Trace) -> None:
+    missing = [v for v in captured if isinstance(v, SharedVariable) and v not in set(listed)]
+    if missing:
+        raise MissingInputError(
+            f"scan {traced.options.label!r} is strict and its fn{source_of(traced.fn)} uses {missing}, which "
+            f"are not passed; add them to non_sequences{where(here())}"
+        )
+
+
+def _results(traced: _Trace, outputs: tuple[Variable, ...]) -> Loop:
+    """Return the node's outputs in the user's order, and the updates."""
+    count, n_states = len(traced.info), len(traced.states)
+    recurrences, maps = iter(outputs[:n_states]), iter(outputs[n_states:count])
+    stacks = [next(maps if initial is None else recurrences) for initial in traced.info]
+    for position, stack in enumerate(stacks):
+        stack.name = f"{traced.options.label}[{position}]" if count > 1 else traced.options.label
+    updates = OrderedUpdates(zip(traced.returned.updates, outputs[count:], strict=False))
+    # Keys advance after the loop; a body around it carries them on.
+    enclosing = current_body()
+    if enclosing is not None:
+        enclosing.keys.update(dict.fromkeys(traced.keys))
+    updates.update((key, ops.advance(key)) for key in traced.keys)
+    return stacks, updates
