@@ -1,7 +1,7 @@
-"""Two states whose next values share work become the two parts of a complex one.
+"""Complex states: two states whose next values share work become the two parts of one complex state.
 
 XLA on CPU makes a kernel for each state of a loop, and each computes all that its state needs: what position and
-velocity of a mechanical system have in common is computed twice. Of a complex number both parts come out of one kernel.
+velocity of a mechanical system have in common is computed twice. Both parts of a complex number come out of one kernel.
 Measured for 1,000 steps on two cores, jax 0.10.2, times as fast as apart:
 
 | values | 16 | 64 | 256 | 1,000 | 4,000 | 20,000 |
@@ -12,16 +12,15 @@ Measured for 1,000 steps on two cores, jax 0.10.2, times as fast as apart:
 | float64: two that share tanh | 0.7 | 0.5 | 0.5 | 0.5 | 0.5 | 0.9 |
 
 Functions such as ``tanh`` are not vectorised beside complex numbers. 0.4 is where the kernel of both is large enough to
-be shared by threads and the two are not. Where states are stacked or folded, it makes no difference.
+be shared by threads and the two are not. Where states are stacked or accumulated, it makes no difference.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 
@@ -32,106 +31,105 @@ from loopjax.rewrite.cost_model import kernel
 from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, scan_builder
 
-LEAST_VALUES = 16
-"""Elements of a state from which it pays."""
+Pair = tuple[RecurrenceSlot, RecurrenceSlot]
 
-LEAST_SHARED = 4
-"""Ops in common from which it pays at every size."""
-
-LEAST_STEPS = 16
-"""Steps from which it pays to put states together and to take them apart again."""
-
-MOST_STATES = 8
-"""States of a loop up to which all pairs are looked at."""
+Nodes = Mapping[RecurrenceSlot, frozenset[Apply]]
+"""The nodes that the next value of each state needs."""
 
 
 @dataclass(frozen=True)
 class PairComplexStates(Pass):
-    """In loops on a CPU of which nobody takes a derivative, whose body is elementwise and cheap, and of whose states
-    the last values alone are read."""
+    """Pairs states in loops on a CPU that no derivative encloses and of which only last values are read.
+
+    The body must be elementwise and cheap.
+
+    Attributes
+    ----------
+    least_values
+        Elements of a state from which it pays.
+    least_shared
+        Ops in common from which it pays at every size.
+    least_steps
+        Steps from which it pays to put states together and to take them apart again.
+    most_states
+        States of a loop up to which all pairs are considered.
+    """
+
+    least_values: int = 16
+    least_shared: int = 4
+    least_steps: int = 16
+    most_states: int = 8
 
     def rewrite_scan(
         self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
     ) -> Sequence[Variable] | None:
-        if not self.target.on_cpu or context.differentiated:
+        if not self.target.on_cpu or context.differentiated or not self._is_candidate(op):
             return None
-        return _paired(node, inputs) if _may_pair(op) else None
+        loop = scan_builder(node, inputs)
+        pairs = self._pairs(loop)
+        if not pairs:
+            return None
+        wholes = [(_paired(loop, *pair), *pair) for pair in pairs]
+        found = loop.replacements(loop.build())
+        for whole, *parts in wholes:
+            assert whole.stack is not None
+            for name, part in zip(("real", "imag"), parts, strict=True):
+                if part.spec.saved == whole.spec.saved and part.stack is not None:
+                    found[part.stack] = ops[name](found[whole.stack])
+        return [found.get(old, old) for old in node.outputs]
+
+    def _is_candidate(self, op: Scan) -> bool:
+        plain = not (op.until or op.progress or op.accumulators or op.maps or op.n_states or op.n_keys)
+        saved = [output.saved for output in op.outputs]
+        last_only = all(one.last is not None and one.steps is None and one.every == 1 for one in saved)
+        few = 2 <= len(op.recurrences) <= self.most_states
+        long = op.n_steps is None or op.n_steps >= self.least_steps
+        return plain and last_only and few and long and all(node.op.has("cheap") for node in op.body.applies)
+
+    def _pairs(self, loop: ScanBuilder) -> list[Pair]:
+        """Return disjoint pairs of states, chosen greedily by the number of ops that they share."""
+        start = loop.body.inputs
+        nodes = {
+            state: frozenset(toposort([state.value], stop=start)) for state in loop.recurrences if self._fits(state)
+        }
+        found: list[Pair] = []
+        for pair in sorted(combinations(nodes, 2), key=lambda pair: _shared(pair, nodes), reverse=True):
+            is_free = not any(state in other for other in found for state in pair)
+            if is_free and _shared(pair, nodes) >= self.least_shared and _is_profitable(pair, nodes):
+                found.append(pair)
+        return found
+
+    def _fits(self, state: RecurrenceSlot) -> bool:
+        type = state.value.type
+        plain = state.spec.taps == (-1,) and state.pasts[0].type == type and not type.weak
+        return plain and type.dtype in ("float32", "float64") and math.prod(type.sizes) >= self.least_values
 
 
-def _may_pair(op: Scan) -> bool:
-    plain = not (op.until or op.progress or op.accumulators or op.maps or op.n_states or op.n_keys)
-    lasts = all(one.saved.last is not None and one.saved.steps is None and one.saved.every == 1 for one in op.outputs)
-    many = (op.n_steps is None or op.n_steps >= LEAST_STEPS) and 2 <= len(op.recurrences) <= MOST_STATES
-    return plain and lasts and many and all(node.op.has("cheap") for node in op.body.applies)
+def _shared(pair: Pair, nodes: Nodes) -> int:
+    """Return how many ops two states have in common; none where they cannot be a pair."""
+    one, other = pair
+    saved = {state.spec.saved.last for state in pair} - {0}
+    alike = one.value.type == other.value.type and one.initial.ndim == other.initial.ndim and len(saved) <= 1
+    return len(nodes[one] & nodes[other]) if alike else 0
 
 
-class _State(NamedTuple):
-    """A state, and the nodes that its next value needs."""
-
-    open: RecurrenceSlot
-    nodes: frozenset[Apply]
-
-
-def _paired(node: Apply, inputs: Sequence[Variable]) -> Sequence[Variable] | None:
-    loop = scan_builder(node, inputs)
-    states = [
-        _State(one, frozenset(toposort([one.value], stop=loop.body.inputs))) for one in loop.recurrences if _fits(one)
-    ]
-    pairs = _pairs(states)
-    if not pairs:
-        return None
-    joined = [(_join(loop, one.open, other.open), one.open, other.open) for one, other in pairs]
-    found = loop.replacements(loop.build())
-    for whole, *parts in joined:
-        assert whole.stack is not None
-        for row, part in zip(("real", "imag"), parts, strict=True):
-            if part.spec.saved == whole.spec.saved and part.stack is not None:
-                found[part.stack] = ops[row](found[whole.stack])
-    return [found.get(old, old) for old in node.outputs]
-
-
-def _pairs(states: Sequence[_State]) -> list[tuple[_State, _State]]:
-    """Pairs of states, each of which shares most of those that are left."""
-    found: list[tuple[_State, _State]] = []
-    for pair in sorted(combinations(states, 2), key=_shared, reverse=True):
-        taken = [state for other in found for state in other]
-        if _shared(pair) >= LEAST_SHARED and _pays(*pair) and not any(state in taken for state in pair):
-            found.append(pair)
-    return found
-
-
-def _fits(one: RecurrenceSlot) -> bool:
-    type = one.value.type
-    alone = one.spec.taps == (-1,) and one.pasts[0].type == type and not type.weak
-    return alone and type.dtype in ("float32", "float64") and math.prod(type.sizes) >= LEAST_VALUES
-
-
-def _shared(pair: tuple[_State, _State]) -> int:
-    """How many ops two states have in common; none where they cannot be a pair."""
-    one, other = (state.open for state in pair)
-    keeps = {state.spec.saved.last for state in (one, other)} - {0}
-    alike = one.value.type == other.value.type and one.initial.ndim == other.initial.ndim and len(keeps) <= 1
-    return len(pair[0].nodes & pair[1].nodes) if alike else 0
-
-
-def _pays(one: _State, other: _State) -> bool:
-    """False where threads would share the kernel of both, but not both of those apart."""
-    bytes, values = np.dtype(one.open.value.dtype).itemsize, math.prod(one.open.value.type.sizes)
-    both = kernel(one.nodes | other.nodes, 4 * bytes, 2 * bytes)
-    apart = [kernel(state.nodes, 3 * bytes, bytes) for state in (one, other)]
+def _is_profitable(pair: Pair, nodes: Nodes) -> bool:
+    """Return false where threads would share the kernel of both, but not both kernels of the states apart."""
+    one, other = pair
+    bytes, values = np.dtype(one.value.dtype).itemsize, math.prod(one.value.type.sizes)
+    both = kernel(nodes[one] | nodes[other], 4 * bytes, 2 * bytes)
+    apart = [kernel(nodes[state], 3 * bytes, bytes) for state in pair]
     return values <= both.single_thread_elements or all(values > each.single_thread_elements for each in apart)
 
 
-def _join(loop: ScanBuilder, one: RecurrenceSlot, other: RecurrenceSlot) -> RecurrenceSlot:
-    """One state in the place of two."""
+def _paired(loop: ScanBuilder, one: RecurrenceSlot, other: RecurrenceSlot) -> RecurrenceSlot:
+    """Replace two states of a loop by one."""
     past, value = Variable(ops.complex(*one.pasts, *other.pasts).type), ops.complex(one.value, other.value)
     saved = SavedSteps(last=max(one.spec.saved.last or 0, other.spec.saved.last or 0))
     name = f"{one.spec.name} and {other.spec.name}"
-    whole = RecurrenceSlot(
-        replace(one.spec, saved=saved, name=name), ops.complex(one.initial, other.initial), [past], value
-    )
-    whole.stack = Variable(value.type)
-    loop.recurrences = [new for new in loop.recurrences if new not in (one, other)] + [whole]
+    spec, initial = replace(one.spec, saved=saved, name=name), ops.complex(one.initial, other.initial)
+    whole = RecurrenceSlot(spec, initial, [past], value, Variable(value.type))
+    loop.recurrences = [state for state in loop.recurrences if state not in (one, other)] + [whole]
     loop.substitute({one.pasts[0]: ops.real(past), other.pasts[0]: ops.imag(past)})
     loop.notes.append(f"pair: {name} are the parts of one complex state, computed together")
     return whole

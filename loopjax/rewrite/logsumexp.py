@@ -1,4 +1,4 @@
-"""``logsumexp`` over a matrix that is the same at every step is a product of matrices.
+"""Scaled exponentials: ``logsumexp`` over a matrix that is the same at every step becomes a matrix product.
 
 ``log(sum_i exp(h_i + A_ij))``, the step of a hidden Markov model in logarithms, takes an exponential for each element
 of ``A``. With ``m`` the largest of ``h`` and ``c_j`` the largest of column ``j``, it is
@@ -35,33 +35,13 @@ from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.remat import STATES_ALONE
 from loopjax.rewrite.scan_builder import Capture, ScanBuilder, scan_builder
 
-LEAST_SIZE = 2**10
-"""Elements of a matrix from which a product is faster."""
-
-LEAST_STEPS = 32
-"""Steps from which they pay for the exponentials of the matrix, once, and for the check."""
-
 RANGES = {"float64": 177.0, "float32": 21.0}
 """How far elements may be below the largest of their column: a quarter of the range of exponents, so that what
 derivatives of second order divide by, squared, is in range too."""
 
 
-@dataclass(frozen=True)
-class MultiplyExponentials(Pass):
-    """In the bodies of loops that run step by step on a CPU, in programs whose derivatives JAX is not to take: batched,
-    the choice would run both, and JAX 0.10.2 cannot transpose it then. Inside of another loop's body nothing changes:
-    what is checked there would be checked at each of its steps."""
-
-    def rewrite_scan(
-        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
-    ) -> Sequence[Variable] | None:
-        if not self.target.on_cpu or self.target.derivative != "none" or context.in_loop:
-            return None
-        return _chosen(node, op, inputs, context.differentiated)
-
-
 class _Sum(NamedTuple):
-    """``logsumexp`` of terms along ``axis``, of which the ``fixed`` ones alone have the axis ``column``."""
+    """A ``logsumexp`` along ``axis`` of terms; only the ``fixed`` ones, which no step changes, have ``column``."""
 
     node: Apply
     fixed: tuple[Variable, ...]
@@ -70,82 +50,112 @@ class _Sum(NamedTuple):
 
 
 class _Matrix(NamedTuple):
-    """Exponentials of a matrix over the largest of their columns, and the logarithms of those, as a loop gets them;
-    and whether their range is small enough."""
+    """A matrix over the largest elements of its columns, exponentiated, and those, both outside and in the body.
+
+    ``in_range`` is true where products of it are as exact as sums of exponentials.
+    """
 
     exponentials: Capture
     largest: Capture
-    allowed: Variable
+    in_range: Variable
 
 
-def _chosen(node: Apply, op: Scan, inputs: Sequence[Variable], differentiated: bool) -> Sequence[Variable] | None:
-    """Both forms of a loop, and the choice between them."""
-    if not op.recurrences or op.progress or (op.n_steps is not None and op.n_steps < LEAST_STEPS):
-        return None
-    sums = {one.node: one for one in _sums(op)}
-    if not sums:
-        return None
+@dataclass(frozen=True)
+class MultiplyExponentials(Pass):
+    """Replaces such sums in the bodies of loops that run step by step on a CPU.
+
+    Only in programs whose derivatives JAX is not to take: batched, the choice would run both forms, and JAX 0.10.2
+    cannot transpose it then. Loops inside of another loop's body stay as they are: their range would be checked at each
+    of its steps.
+
+    Attributes
+    ----------
+    least_size
+        Elements of a matrix from which a product is faster.
+    least_steps
+        Steps from which products pay for the exponentials of the matrix, once, and for the check.
+    """
+
+    least_size: int = 2**10
+    least_steps: int = 32
+
+    def rewrite_scan(
+        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
+    ) -> Sequence[Variable] | None:
+        if not self.target.on_cpu or self.target.derivative != "none" or context.in_loop:
+            return None
+        if not op.recurrences or op.progress or (op.n_steps is not None and op.n_steps < self.least_steps):
+            return None
+        sums = self._sums(op)
+        return _chosen(node, op, inputs, sums, context.differentiated) if sums else None
+
+    def _sums(self, op: Scan) -> list[_Sum]:
+        fixed = op.body_inputs(op.body.inputs).non_sequences
+        varying = dependents(op.body.applies, set(op.body.inputs).difference(fixed))
+        found = (self._sum(node, varying) for node in op.body.applies)
+        return [each for each in found if each is not None]
+
+    def _sum(self, node: Apply, varying: Collection[Variable]) -> _Sum | None:
+        op = node.op
+        if not isinstance(op, TableOp) or op.row != "logsumexp" or len(op.arguments["axis"]) != 1:
+            return None
+        (x,), (axis,) = node.inputs, op.arguments["axis"]
+        if x.dtype not in RANGES or x.dtype != node.outputs[0].dtype:
+            return None
+        terms = list(_terms(x))
+        fixed = tuple(term for term in terms if term not in varying)
+        rest = [term for term in terms if term in varying]
+        if not fixed or not rest:
+            return None
+        # The fixed terms must be a matrix: of the axis that is summed over, and of one axis that the others lack.
+        sizes = x.type.sizes
+        wide = [a for a, size in enumerate(sizes) if size > 1]
+        along = {a for a in wide if any(term.type.sizes[a] > 1 for term in fixed)}
+        columns = [a for a in wide if a != axis and all(term.type.sizes[a] == 1 for term in rest)]
+        if len(columns) != 1 or along != {axis, *columns} or all(term.type.sizes[axis] == 1 for term in rest):
+            return None
+        (column,) = columns
+        return _Sum(node, fixed, axis, column) if sizes[axis] * sizes[column] >= self.least_size else None
+
+
+def _chosen(
+    node: Apply, op: Scan, inputs: Sequence[Variable], sums: Sequence[_Sum], differentiated: bool
+) -> Sequence[Variable]:
+    """Return the outputs of a conditional that runs the loop with products or as it was written."""
     loop = scan_builder(node, inputs)
-    matrices = {one: _matrix(loop, found) for one, found in sums.items()}
-    for one in matrices.values():
-        loop.non_sequences += [one.exponentials, one.largest]
-    loop.transform(lambda node, inputs: [_product(sums[node], matrices[node], *inputs)] if node in matrices else None)
+    products = {found.node: (found, _matrix(loop, found)) for found in sums}
+    for _, matrix in products.values():
+        loop.non_sequences += [matrix.exponentials, matrix.largest]
+    loop.transform(lambda node, inputs: [_product(*products[node], *inputs)] if node in products else None)
     loop.notes.append("logspace: sums of exponentials are products, where the range of the matrix allows")
     fast, exact = loop.build(), _as_written(node, op, inputs, differentiated)
     given = list(dict.fromkeys(one for one in (*fast.inputs, *exact.inputs) if not isinstance(one, Constant)))
-    allowed = reduce(lambda one, other: one & other, (one.allowed for one in matrices.values()))
+    in_range = reduce(lambda one, other: one & other, (matrix.in_range for _, matrix in products.values()))
     branches = IfElse(_region(fast, given), _region(exact, given))
-    return Apply(branches, [allowed, *given], node.sources).outputs
+    return Apply(branches, [in_range, *given], node.sources).outputs
 
 
 def _as_written(node: Apply, op: Scan, inputs: Sequence[Variable], differentiated: bool) -> Apply:
-    """The loop for the other case. What it stores for a gradient has its room in memory in either."""
-    again = STATES_ALONE if op.checkpoint is None and differentiated else op.checkpoint
+    """Return the loop for the other case.
+
+    XLA reserves memory for what either branch stores for a gradient, so this one stores only its states.
+    """
+    checkpoint = STATES_ALONE if op.checkpoint is None and differentiated else op.checkpoint
     note = "logspace: for the other case, the range of the matrix is too large for products"
-    return copy_node(node, inputs, replace(op, checkpoint=again, notes=(*op.notes, note)))
+    return copy_node(node, inputs, replace(op, checkpoint=checkpoint, notes=(*op.notes, note)))
 
 
 def _region(node: Apply, given: Sequence[Variable]) -> Graph:
-    """A node alone, as a region of ``given``."""
+    """Return a region of the inputs ``given`` that holds one node."""
     inner = {one: Variable(one.type, name=one.name) for one in given}
     return Graph(list(inner.values()), copy_node(node, [inner.get(one, one) for one in node.inputs]).outputs)
 
 
-def _sums(op: Scan) -> list[_Sum]:
-    given = op.body_inputs(op.body.inputs)
-    moving = dependents(op.body.applies, set(op.body.inputs).difference(given.non_sequences))
-    found = (_sum(node, moving) for node in op.body.applies)
-    return [one for one in found if one is not None]
-
-
-def _sum(node: Apply, moving: Collection[Variable]) -> _Sum | None:
-    op = node.op
-    if not isinstance(op, TableOp) or op.row != "logsumexp" or len(op.arguments["axis"]) != 1:
-        return None
-    (x,), (axis,) = node.inputs, op.arguments["axis"]
-    if x.dtype not in RANGES or x.dtype != node.outputs[0].dtype:
-        return None
-    terms = list(_terms(x))
-    fixed = tuple(one for one in terms if one not in moving)
-    rest = [one for one in terms if one in moving]
-    if not fixed or not rest:
-        return None
-    wide = [a for a, size in enumerate(x.type.sizes) if size > 1]
-    along = {a for a in wide if any(one.type.sizes[a] > 1 for one in fixed)}
-    columns = [a for a in wide if a != axis and all(one.type.sizes[a] == 1 for one in rest)]
-    if len(columns) != 1 or along != {axis, *columns} or all(one.type.sizes[axis] == 1 for one in rest):
-        return None
-    (column,) = columns
-    return _Sum(node, fixed, axis, column) if x.type.sizes[axis] * x.type.sizes[column] >= LEAST_SIZE else None
-
-
 def _terms(x: Variable) -> Iterable[Variable]:
-    """What is added up in a variable, all of its number of axes."""
+    """Yield the terms of nested sums of equal dtype and number of axes."""
     node = x.owner
-    if node is None or not isinstance(node.op, TableOp) or node.op.row != "add":
-        yield x
-        return
-    if any(one.ndim != x.ndim or one.dtype != x.dtype for one in node.inputs):
+    is_sum = node is not None and isinstance(node.op, TableOp) and node.op.row == "add"
+    if node is None or not is_sum or any(one.ndim != x.ndim or one.dtype != x.dtype for one in node.inputs):
         yield x
         return
     for one in node.inputs:
@@ -153,31 +163,31 @@ def _terms(x: Variable) -> Iterable[Variable]:
 
 
 def _matrix(loop: ScanBuilder, found: _Sum) -> _Matrix:
-    """What is computed of the fixed terms in front of the loop."""
+    """Compute the matrix of the fixed terms before the loop."""
     matrix = ops.dimshuffle(_total(loop.outside(found.fixed)), found.axis, found.column)
     largest = ops.zero_grad(matrix.max(axis=0))
     below = matrix - largest
-    allowed = ops.all(ops.ge(below, -RANGES[matrix.dtype]))
-    # No derivative of what is not used may be no number: a product with nothing would not be nothing.
-    exponentials = ops.exp(ops.switch(allowed, below, ops.zeros_like(below)))
-    return _Matrix(Capture(exponentials, Variable(matrix.type)), Capture(largest, Variable(largest.type)), allowed)
+    in_range = ops.all(ops.ge(below, -RANGES[matrix.dtype]))
+    # Double where (JAX FAQ): zero times an infinite derivative of exponentials that are not used would be NaN.
+    exponentials = ops.exp(ops.switch(in_range, below, ops.zeros_like(below)))
+    return _Matrix(Capture(exponentials, Variable(matrix.type)), Capture(largest, Variable(largest.type)), in_range)
 
 
 def _product(found: _Sum, matrix: _Matrix, x: Variable) -> Variable:
-    """What stands in the body for the sum over ``x``."""
+    """Return the sum over ``x`` as the logarithm of a product."""
     axis, column = found.axis, found.column
-    moving = _total([one for one in _terms(x) if one not in found.fixed])
-    others = [a for a in range(moving.ndim) if a not in (axis, column)]
-    moving = ops.dimshuffle(moving, *others, axis)
-    largest = ops.zero_grad(moving.max(axis=-1, keepdims=True))
-    largest = ops.switch(ops.isinf(largest), 0, largest).astype(moving.dtype)
-    product = ops.dot(ops.exp(moving - largest), matrix.exponentials.inner)
+    varying = _total([term for term in _terms(x) if term not in found.fixed])
+    others = [a for a in range(varying.ndim) if a not in (axis, column)]
+    varying = ops.dimshuffle(varying, *others, axis)
+    largest = ops.zero_grad(varying.max(axis=-1, keepdims=True))
+    largest = ops.switch(ops.isinf(largest), 0, largest).astype(varying.dtype)
+    product = ops.dot(ops.exp(varying - largest), matrix.exponentials.inner)
     result = ops.log(product) + matrix.largest.inner + largest
-    places: dict[int, int | str] = {a: place for place, a in enumerate([*others, column])}
+    order: dict[int, int | str] = {a: position for position, a in enumerate([*others, column])}
     assert isinstance(found.node.op, TableOp)
     if found.node.op.arguments["keepdims"]:
-        places[axis] = "x"
-    return ops.dimshuffle(result, *(places[a] for a in sorted(places)))
+        order[axis] = "x"
+    return ops.dimshuffle(result, *(order[a] for a in sorted(order)))
 
 
 def _total(terms: Sequence[Variable]) -> Variable:

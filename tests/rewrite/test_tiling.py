@@ -7,17 +7,18 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.checkpoint import Budget
-from loopjax.rewrite import tiling
+from loopjax.rewrite.tiling import Tile
+from tests.configured import configured
 
 RNG = np.random.default_rng(2)
 STEPS = 20
 
 
 @pytest.fixture
-def small(monkeypatch):
-    """Parts of four float64 values, of any loop that can be cut."""
-    for name, value in {"LEAST_BYTES": 0, "PART_BYTES": 32, "LEAST_PART": 0, "LEAST_STEPS": 2}.items():
-        monkeypatch.setattr(tiling, name, value)
+def small():
+    """Tiles of four float64 values, of any loop that can be tiled."""
+    with configured(Tile(least_bytes=0, tile_bytes=32, least_tile_bytes=0, least_steps=2)):
+        yield
 
 
 def parts(f):
