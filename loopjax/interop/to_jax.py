@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -14,8 +13,6 @@ import numpy as np
 from loopjax.errors import about, check_choice, user_source, where
 from loopjax.ir.graph import Variable
 from loopjax.ir.types import KEY
-from loopjax.ir.verify import verify
-from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.target import Derivative
 from loopjax.runtime.mode import read_mode
 from loopjax.runtime.program import Options, Program, Unused, collect
@@ -80,10 +77,9 @@ def to_jax(
             rebuild_strict=rebuild_strict,
             on_unused_input=on_unused_input,
         )
-    from loopjax.rewrite.pipeline import symbolic  # all passes, a part of the package's import time
+    from loopjax.runtime.compiler import simplify  # imports all passes and lowering rules
 
-    verify(program.graph)
-    return JaxFunction(replace(program, graph=rewrite(program.graph, symbolic(chosen.without))), derivatives, keep_x64)
+    return JaxFunction(simplify(program), derivatives, keep_x64)
 
 
 class JaxFunction:

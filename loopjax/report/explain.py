@@ -26,7 +26,7 @@ def explain(function: Function) -> Report:
         graph = programs[-1].graph if programs else stage.stage.graph
         stages.append(tuple(_loops(graph, 0, False, {})))
         tuning.append(programs[-1].tuning if programs else ())
-    room, exact = _room(function.variant.padding), tuple(map(_needed, function.exact_ops))
+    room, exact = _room(function.bucket.padding), tuple(map(_needed, function.exact_ops))
     return Report(function.name, tuple(stages), room, exact, tuple(tuning))
 
 

@@ -1,4 +1,10 @@
-"""Which lengths a function's programs have room for: decided by the calls that it sees."""
+"""Shape buckets: which lengths a function's programs have capacity for, learned from the calls that it sees.
+
+XLA compiles for shapes. A function that is called with a thousand lengths must not compile a thousand programs: after
+``DISTINCT`` values of a length its axes get capacity for more, rounded up (bucketing), and one program serves every
+length that fits. ``ShapeBuckets`` notes lengths and makes ``Bucket``s; a bucket is the program padded for some lengths,
+as compiled stages. An op that needs a length exactly is a fallback: its program is compiled for each value.
+"""
 
 from __future__ import annotations
 
@@ -16,49 +22,44 @@ from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.ir.shape_operands import is_cut
 from loopjax.ir.types import KEY
-from loopjax.runtime.compiler import CompiledStage, Ready
+from loopjax.runtime.compiler import Bound, build
 from loopjax.runtime.program import Program
 from loopjax.shapes.intervals import LengthBounds
-from loopjax.shapes.padding.pad import pad
 from loopjax.shapes.padding.spec import ExactLengthOp, InputAxis, Padding
-from loopjax.shapes.stages import split
 from loopjax.trace.shared import SharedVariable, on_device
 
 DISTINCT = 2
-"""Values of one length for which a program each is compiled, before one is that has room for more."""
+"""Values of one length that get a program each, before one program has capacity for more."""
 
 AT_ONCE = False
-"""Gives all lengths and axes room from the first call, for tests."""
+"""Pads all lengths and axes from the first call, for tests."""
 
 SMALL = 1024
-"""Steps up to which a loop that stops by ``until`` is given room for all of them at once."""
+"""Steps up to which a loop that stops by ``until`` gets capacity for all of them."""
 
-Leaf = Variable | InputAxis
+Length = Variable | InputAxis
+"""What may vary from call to call: an input whose value decides a shape, or an axis of an input."""
 
 
 class Bucket:
-    """The program with room for the lengths that vary, as compiled stages."""
+    """The program with capacity for the lengths that vary, as compiled stages."""
 
     def __init__(self, program: Program, padding: Padding) -> None:
+        made = build(program, padding)
         self.padding = padding
-        self.padded = pad(program.graph, padding)
+        self.padded, self.stages, self.donated = made.padded, made.stages, made.donated
         self.graph = self.padded.graph
         self._inputs = program.graph.inputs
-        stages = split(self.graph)
-        options = program.options
-        overwritable = options.inplace and len(stages) == 1 and not self.padded.axes
-        self.donated = frozenset(program.state.overwritable(program.graph.outputs) if overwritable else ())
-        self.stages = tuple(CompiledStage(stage, options, self.donated) for stage in stages)
         self._compared = [length for one in self.padded.preconditions for length in (one.length, one.other)]
         self._leaves = leaves_of(self._compared, stop=self.graph.inputs).values
 
     @property
     def is_plain(self) -> bool:
-        """Whether arguments are passed on as they are, and nothing is checked after the run."""
+        """True where arguments are passed on as they are, and nothing is checked after the run."""
         return not (self.padded.axes or self.padded.assertions)
 
     def bounds(self, shapes: Mapping[Variable, Sequence[int]]) -> list[LengthBounds] | None:
-        """What lengths must not leave, for inputs of these shapes; ``None`` where that depends on more."""
+        """Bounds that lengths must keep for inputs of these shapes; ``None`` where these depend on more than shapes."""
         found = []
         for one in self.padded.preconditions:
             length, other = host_values([one.length, one.other], {}, shapes)
@@ -69,20 +70,20 @@ class Bucket:
         return found
 
     def values(self, arrays: Sequence[Any]) -> dict[Variable, Any]:
-        """The inputs' values: arrays with room to spare, and their counts."""
+        """Values of the graph's inputs: the arrays padded to capacity, and their lengths."""
         values = dict(zip(self._inputs, arrays, strict=True))
-        counts = [values[one.variable].shape[one.axis] for one in self.padded.axes]
-        for one in self.padded.axes:
-            rows = values[one.variable].shape[one.axis]
-            values[one.variable] = _with_room(values[one.variable], one.axis, int(capacity(rows, self.padded.fine, np)))
-        values.update(zip(self.graph.inputs[len(arrays) :], (np.asarray(count) for count in counts), strict=True))
+        lengths = [values[one.variable].shape[one.axis] for one in self.padded.axes]
+        for one, length in zip(self.padded.axes, lengths, strict=True):
+            size = int(capacity(length, self.padded.fine, np))
+            values[one.variable] = _padded(values[one.variable], one.axis, size)
+        values.update(zip(self.graph.inputs[len(arrays) :], map(np.asarray, lengths), strict=True))
         return values
 
-    def run(self, values: dict[Variable, Any], first: Ready | None = None) -> list[Any]:
-        """The program's outputs: each stage found or compiled for its inputs, and run; ``first`` is what is known of
-        the first one.
+    def run(self, values: dict[Variable, Any], first: Bound | None = None) -> list[Any]:
+        """Outputs of the program: each stage is found or compiled for its inputs, and run.
 
-        Raises ``ValueError`` for sizes that differ and must be equal, where only the run knew them.
+        ``first`` is what the cache of the first stage holds for these values. Raises ``ValueError`` for sizes that
+        differ and must be equal, where only the run knew them.
         """
         self._check(values)
         for number, stage in enumerate(self.stages):
@@ -97,9 +98,9 @@ class Bucket:
         """Raises for lengths among the arguments that do not fit each other."""
         if not self._compared:
             return
-        known = {leaf: np.asarray(values[leaf]) for leaf in self._leaves}
+        leaves = {leaf: np.asarray(values[leaf]) for leaf in self._leaves}
         shapes = {variable: np.shape(array) for variable, array in values.items()}
-        found = iter(host_values(self._compared, known, shapes))
+        found = iter(host_values(self._compared, leaves, shapes))
         for one in self.padded.preconditions:
             length, other = next(found), next(found)
             assert length is not None
@@ -107,14 +108,13 @@ class Bucket:
             one.verify(int(length), int(other))
 
 
-def _with_room(array: Any, axis: int, room: int) -> Any:
-    """The array with copies of its first row up to so many, made on the host."""
+def _padded(array: Any, axis: int, size: int) -> Any:
+    """The array padded on the host with copies of its first row."""
     rows = array.shape[axis]
-    if room == rows:
+    if size == rows:
         return array
     data = np.asarray(array)
-    shape = (*data.shape[:axis], room, *data.shape[axis + 1 :])
-    padded = np.empty(shape, data.dtype)
+    padded = np.empty((*data.shape[:axis], size, *data.shape[axis + 1 :]), data.dtype)
     before = (slice(None),) * axis
     padded[(*before, slice(rows))] = data
     padded[(*before, slice(rows, None))] = data[(*before, slice(1))]
@@ -122,26 +122,26 @@ def _with_room(array: Any, axis: int, room: int) -> Any:
 
 
 class Ran(NamedTuple):
-    """What a variant has computed."""
+    """Outputs of a run, and the bucket that ran."""
 
-    variant: Bucket
+    bucket: Bucket
     outputs: list[Any]
 
 
 class ShapeBuckets:
-    """The variants of a program, each with room for what was seen to vary when it was made.
+    """The buckets of a program, each with capacity for what was seen to vary when it was made.
 
-    With ``auto`` a length is compiled for as it is until it has had ``DISTINCT`` values; with ``padded`` lengths that
-    are values have room from the first call, and axes of inputs from the second size on. ``exact_ops`` are the ops
-    because of which some have none.
+    With ``auto`` a length is compiled as it is until it has had ``DISTINCT`` values; with ``padded`` lengths that are
+    values have capacity from the first call, and axes of inputs from the second size on. ``exact_ops`` are the ops
+    that need a length exactly.
     """
 
     def __init__(self, program: Program, policy: str) -> None:
         self._program = program
-        # With room, a position past a count stands for no position; the check of indices would refuse it.
+        # In a padded program a position past the length means no position; the check of indices would refuse it.
         self._policy = "exact" if program.options.check_index else policy
-        self._seen: dict[Leaf, set[Any]] = {}
-        self._exact: set[Leaf] = set()
+        self._seen: dict[Length, set[Any]] = {}
+        self._exact: set[Length] = set()
         self.exact_ops: dict[ExactLengthOp, None] = {}
         self._lock = threading.Lock()
         first = Bucket(program, Padding())
@@ -151,45 +151,46 @@ class ShapeBuckets:
 
     @property
     def latest(self) -> Bucket:
-        """The variant made last."""
+        """The bucket made last."""
         return self._all[-1]
 
     @property
     def donated(self) -> frozenset[SharedVariable]:
-        """The shared variables whose old values some variant may overwrite."""
-        return frozenset(variable for variant in self._all for variable in variant.donated)
+        """The shared variables whose old values some bucket may overwrite."""
+        return frozenset(variable for bucket in self._all for variable in bucket.donated)
 
     def run(self, arrays: Sequence[Any]) -> Ran:
-        """The program's outputs for these inputs, and of which variant they are."""
-        for variant in reversed(self._all):
-            values = variant.values(arrays)
-            ready = variant.stages[0].ready(values)
-            if ready is not None:
-                return self._run(variant, values, ready)
+        """Runs the first bucket that has a program for these inputs; else notes their lengths and compiles."""
+        for bucket in reversed(self._all):
+            values = bucket.values(arrays)
+            bound = bucket.stages[0].cached(values)
+            if bound is not None:
+                return self._run(bucket, values, bound)
         if self._note(arrays):
             return self.run(arrays)
         return self._run(self.latest, self.latest.values(arrays))
 
-    def _run(self, variant: Bucket, values: dict[Variable, Any], ready: Ready | None = None) -> Ran:
-        ran = Ran(variant, variant.run(values, ready))
-        if self._policy == "exact" or variant.padding.device:
+    def _run(self, bucket: Bucket, values: dict[Variable, Any], bound: Bound | None = None) -> Ran:
+        ran = Ran(bucket, bucket.run(values, bound))
+        if self._policy == "exact" or bucket.padding.device or len(bucket.stages) == 1:
             return ran
-        if any(len(stage.programs) > DISTINCT for stage in variant.stages[1:]):
+        if any(len(stage.programs) > DISTINCT for stage in bucket.stages[1:]):
             with self._lock:
-                if variant is self.latest:
-                    padding = variant.padding
-                    self._all = [Bucket(self._program, Padding(padding.values, padding.axes, device=True))]
+                if bucket is self.latest:
+                    self._all = [
+                        Bucket(self._program, Padding(bucket.padding.values, bucket.padding.axes, device=True))
+                    ]
         return ran
 
     def _first(self, exact: Bucket) -> Bucket:
-        """The variant to begin with."""
-        values = tuple(_values(exact, self._program.graph)) if self._policy == "padded" else ()
-        axes = tuple(_axes(self._program.graph, exact)) if AT_ONCE else ()
+        """The bucket to begin with."""
+        values = tuple(_length_inputs(exact, self._program.graph)) if self._policy == "padded" else ()
+        axes = tuple(_varying_axes(exact, self._program.graph)) if AT_ONCE else ()
         device = self._policy == "padded" or _all_small(exact.graph)
         return self._made(values, axes, device) if values or axes or device else exact
 
     def _made(self, values: Sequence[Variable], axes: Sequence[InputAxis], device: bool) -> Bucket:
-        """A variant with room for these; without it for those whose exact lengths are needed anyway."""
+        """A bucket with capacity for these lengths, but for those that an op needs exactly."""
         while True:
             made = Bucket(self._program, Padding(tuple(values), tuple(axes), device))
             self.exact_ops.update(dict.fromkeys(made.padded.exact_ops))
@@ -201,16 +202,16 @@ class ShapeBuckets:
             axes = [one for one in axes if one not in needed]
 
     def _note(self, arrays: Sequence[Any]) -> bool:
-        """Remembers the lengths of a call that no program is compiled for; whether there is a new variant for it."""
+        """Notes the lengths of a call that no program is compiled for; true where that made a new bucket."""
         if self._policy == "exact":
             return False
         with self._lock:
             padding = self.latest.padding
             given = dict(zip(self._program.graph.inputs, arrays, strict=True))
             settled = {*padding.values, *padding.axes, *self._exact}
-            for variable in _values(self.latest, self._program.graph):
+            for variable in _length_inputs(self.latest, self._program.graph):
                 self._seen.setdefault(variable, set()).add(np.asarray(given[variable]).tobytes())
-            for one in _axes(self._program.graph, self.latest):
+            for one in _varying_axes(self.latest, self._program.graph):
                 self._seen.setdefault(one, set()).add(given[one.variable].shape[one.axis])
             most = 1 if self._policy == "padded" else DISTINCT
             self._seen = {one: seen for one, seen in self._seen.items() if one not in settled}
@@ -222,7 +223,7 @@ class ShapeBuckets:
             try:
                 made = self._made(values, axes, padding.device)
             except (LoopJaxError, TypeError, ValueError, IndexError):
-                # What was not asked for must not fail: it goes on as it was, one program for each length.
+                # Padding that nobody asked for must not fail: the function goes on with one program for each length.
                 self._exact.update(new)
                 return False
             if (made.padding.values, made.padding.axes) == (padding.values, padding.axes):
@@ -231,16 +232,18 @@ class ShapeBuckets:
             return True
 
 
-def _values(variant: Bucket, graph: Graph) -> Iterator[Variable]:
+def _length_inputs(bucket: Bucket, graph: Graph) -> Iterator[Variable]:
     """The program's inputs whose values decide shapes."""
-    found = {stage.stage.graph.inputs[place] for stage in variant.stages for place in stage.stage.length_inputs}
+    found = {stage.stage.graph.inputs[place] for stage in bucket.stages for place in stage.stage.length_inputs}
     return (variable for variable in graph.inputs if variable in found)
 
 
-def _axes(graph: Graph, variant: Bucket) -> Iterator[InputAxis]:
-    """The axes of a program's inputs of which the size is not known before a call; but for inputs with whose elements
-    the host computes: of those there must be as many as there are."""
-    read = {variable for stage in variant.stages for variable in stage.needed}
+def _varying_axes(bucket: Bucket, graph: Graph) -> Iterator[InputAxis]:
+    """Axes of a program's inputs whose size no type gives.
+
+    An input whose elements the host reads is left out: padding would add elements to it.
+    """
+    read = {variable for stage in bucket.stages for variable in stage.host_inputs}
     for variable in graph.inputs:
         if variable.dtype == KEY or variable in read:
             continue
@@ -250,7 +253,7 @@ def _axes(graph: Graph, variant: Bucket) -> Iterator[InputAxis]:
 
 
 def _all_small(graph: Graph) -> bool:
-    """Whether there are lengths that only a run decides, and all are positions of a mask or of ``until`` loops of few
+    """Test if lengths that only a run decides exist, and all are those of a mask or of an ``until`` loop of few
     steps."""
     opaque = [node for node in graph.applies if is_cut(node) and leaves_of(node.inputs[1:], graph.inputs).opaque]
     return bool(opaque) and all(_is_small(node.inputs[0]) for node in opaque)

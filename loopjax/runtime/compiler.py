@@ -1,42 +1,104 @@
-"""From a stage and the arrays of a call to an executable, kept for the next call like it."""
+"""The compiler pipeline, from a recorded graph to an executable: every stage of it is called here and nowhere else.
+
+    record            the user's calls make a graph (``trace``), ``program.collect`` closes it
+    symbolic passes   rewrites that need no shapes: ``simplify``
+    pad               capacity for lengths that vary from call to call: ``build``
+    split             a stage ends where a length must be read back before the rest has a shape: ``build``
+    and for each set of shapes and lengths, in ``CompiledStage``:
+    specialize        shapes and lengths become numbers
+    sized passes      rewrites that need shapes; the last one plans how each loop is lowered
+    lower, jit        a JAX function, and XLA's executable of it
+
+``function``, ``to_jax``, ``eval`` and ``explain`` share these calls. With ``config.verify`` the output of each stage is
+verified. This module imports all passes and lowering rules, which take longer to import than the rest of the package:
+what only records a program imports it when a program is first compiled.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from loopjax.config import config
 from loopjax.ir.graph import Variable
 from loopjax.ir.types import TensorType
+from loopjax.ir.verify import verify
+from loopjax.lower.jit import Compiled
 from loopjax.rewrite.driver import rewrite
+from loopjax.rewrite.pipeline import FIXED, sized, symbolic
 from loopjax.rewrite.target import Derivative, Target
-from loopjax.runtime.program import Options
+from loopjax.runtime.program import Options, Program
+from loopjax.shapes.padding.pad import pad
+from loopjax.shapes.padding.spec import Padded, Padding
 from loopjax.shapes.preconditions import check_trip_counts
 from loopjax.shapes.specialize import specialize
-from loopjax.shapes.stages import OutputSlice, Stage, specialization_key
-
-if TYPE_CHECKING:
-    from loopjax.lower.jit import Compiled
+from loopjax.shapes.stages import OutputSlice, Stage, specialization_key, split
+from loopjax.trace.shared import SharedVariable
 
 KEPT = 256
-"""Compiled programs that a stage keeps; the least recently used goes first."""
+"""Compiled programs that a stage keeps; the least recently used is dropped first."""
 
 
-class Ready(NamedTuple):
-    """The arrays of a stage's inputs and the program that is compiled for them."""
+def simplify(program: Program) -> Program:
+    """The program after the symbolic passes. Runs once for each function."""
+    verify(program.graph)
+    return replace(program, graph=rewrite(program.graph, symbolic(program.options.mode.without)))
 
-    arrays: list[Any]
+
+@dataclass(frozen=True)
+class Build:
+    """A program with capacity for varying lengths, as stages that are compiled per shapes and lengths.
+
+    ``donated``: shared variables whose old values a run overwrites.
+    """
+
+    padded: Padded
+    stages: tuple[CompiledStage, ...]
+    donated: frozenset[SharedVariable]
+
+
+def build(
+    program: Program,
+    padding: Padding,
+    *,
+    derivative: Derivative = "none",
+    fixed_lengths: bool = False,
+    check: Callable[[Padded], None] | None = None,
+) -> Build:
+    """Pads a simplified program and splits it into stages.
+
+    ``derivative`` may be taken of the whole program by JAX. With ``fixed_lengths``, lengths are numbers when JAX traces
+    it, so that loops under a derivative need no bound. ``check`` raises for a program that the caller cannot run.
+    """
+    graph = rewrite(program.graph, FIXED) if fixed_lengths else program.graph
+    padded = pad(graph, padding)
+    if config.verify:
+        verify(padded.graph, after="pad")
+    if check is not None:
+        check(padded)
+    stages = split(padded.graph)
+    overwrites = program.options.inplace and len(stages) == 1 and not padded.axes
+    donated = frozenset(program.state.overwritable(graph.outputs) if overwrites else ())
+    return Build(padded, tuple(CompiledStage(stage, program.options, donated, derivative) for stage in stages), donated)
+
+
+class Bound(NamedTuple):
+    """A compiled program and the arrays of a call that it takes."""
+
     program: Compiled
+    arrays: list[Any]
 
 
 class CompiledStage:
-    """A stage with its cache, keyed by the inputs' shapes and the values of lengths."""
+    """A stage and its cache of compiled programs, keyed by the shapes of its inputs and the values of lengths."""
 
     def __init__(
         self,
@@ -53,62 +115,69 @@ class CompiledStage:
         self._lock = threading.Lock()
 
     @property
-    def needed(self) -> set[Variable]:
-        """The inputs whose values the host must know."""
+    def host_inputs(self) -> set[Variable]:
+        """The inputs whose values the host must read."""
         lengths = {self.stage.graph.inputs[position] for position in self.stage.length_inputs}
         return lengths.union(self.stage.checks.leaves)
 
     @property
     def programs(self) -> list[Compiled]:
-        """The compiled programs at hand, the most recently used last."""
+        """The compiled programs in the cache, the most recently used last."""
         with self._lock:
             return list(self._cache.values())
 
-    def ready(self, values: Mapping[Variable, Any]) -> Ready | None:
-        """What these inputs run, where it has been compiled; raises for trip counts that do not fit."""
-        arrays = self._read(values)
-        program = self._kept(specialization_key(self.stage, arrays))
-        return None if program is None else Ready(arrays, program)
+    def cached(self, values: Mapping[Variable, Any]) -> Bound | None:
+        """The program that is in the cache for these inputs, if there is one; raises for trip counts that do not
+        fit."""
+        arrays = self._arrays(values)
+        program = self._cached(specialization_key(self.stage, arrays))
+        return None if program is None else Bound(program, arrays)
 
     def find(self, arrays: Sequence[Any]) -> Compiled:
-        """The program for these inputs, compiled when it is called first."""
-        place = specialization_key(self.stage, arrays)
-        program = self._kept(place)
+        """The program for these inputs, from the cache or made for it; XLA compiles it at its first call."""
+        cache_key = specialization_key(self.stage, arrays)
+        program = self._cached(cache_key)
         if program is not None:
             return program
         made = self._make(arrays)
         with self._lock:
-            program = self._cache.setdefault(place, made)
+            program = self._cache.setdefault(cache_key, made)
             if len(self._cache) > KEPT:
                 self._cache.popitem(last=False)
         return program
 
-    def _read(self, values: Mapping[Variable, Any]) -> list[Any]:
-        """The arrays of the stage's inputs, trip counts among them checked."""
+    def run(self, values: Mapping[Variable, Any], bound: Bound | None = None) -> list[tuple[Variable, Any]]:
+        """The outputs of the stage for these inputs, or for ``bound``, what ``cached`` returned for them."""
+        arrays = self._arrays(values) if bound is None else bound.arrays
+        program = self.find(arrays) if bound is None else bound.program
+        outputs = program.call(*arrays)
+        return [(variable, select(outputs, pick)) for variable, pick in self.stage.results]
+
+    def _arrays(self, values: Mapping[Variable, Any]) -> list[Any]:
+        """The arrays of the stage's inputs, after checks of trip counts among them."""
         arrays = [values[variable] for variable in self.stage.graph.inputs]
         if self.stage.checks.each:
             check_trip_counts(self.stage.checks, dict(zip(self.stage.graph.inputs, arrays, strict=True)))
         return arrays
 
-    def _kept(self, place: Any) -> Compiled | None:
-        """The program at hand, which is then the one most recently used."""
+    def _cached(self, cache_key: Any) -> Compiled | None:
+        """The program of a key, marked as the most recently used."""
         with self._lock:
-            program = self._cache.get(place)
+            program = self._cache.get(cache_key)
             if program is not None:
-                self._cache.move_to_end(place)
+                self._cache.move_to_end(cache_key)
             return program
 
     def _make(self, arrays: Sequence[Any]) -> Compiled:
-        # All rules of lowering and all passes: a part of the package's import time.
-        from loopjax.lower.jit import Compiled
-        from loopjax.rewrite.pipeline import sized
-
+        """Specializes, rewrites, plans and lowers the stage for these inputs."""
         graph = self.stage.graph
         types = [
             TensorType(variable.dtype, tuple(array.shape)) for variable, array in zip(graph.inputs, arrays, strict=True)
         ]
-        values = {graph.inputs[position]: np.asarray(arrays[position]) for position in self.stage.length_inputs}
-        known = specialize(graph, types, values)
+        lengths = {graph.inputs[position]: np.asarray(arrays[position]) for position in self.stage.length_inputs}
+        known = specialize(graph, types, lengths)
+        if config.verify:
+            verify(known, after="specialize", stage="sized")
 
         def compiled(target: Target) -> Compiled:
             planned = rewrite(known, sized(target))
@@ -132,46 +201,44 @@ class CompiledStage:
             all(map(_draws_apart, arrays)),
         )
 
-    def run(self, values: Mapping[Variable, Any], ready: Ready | None = None) -> list[tuple[Variable, Any]]:
-        """The stage's outputs, given the values of its inputs, and what ``ready`` says of them where it was asked."""
-        arrays = self._read(values) if ready is None else ready.arrays
-        program = self.find(arrays) if ready is None else ready.program
-        outputs = program.call(*arrays)
-        return [(variable, _picked(outputs, pick)) for variable, pick in self.stage.results]
-
 
 def _draws_apart(array: Any) -> bool:
-    """Whether an array is no key, or one that draws the same whatever others draw beside it."""
+    """Test if an array is no random key, or a threefry key: those draw the same numbers in any batch."""
     return not jnp.issubdtype(array.dtype, jax.dtypes.prng_key) or array.dtype == _threefry()
 
 
 @cache
 def _threefry() -> Any:
+    """The dtype of threefry keys."""
     return jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32")).dtype
 
 
-def _picked(outputs: Sequence[Any], pick: OutputSlice) -> Any:
-    """One of the outputs."""
-    array = outputs[pick.position]
-    counts = [
+def select(outputs: Sequence[Any], pick: OutputSlice) -> Any:
+    """One result of a stage, sliced to its length where its buffer has capacity for more."""
+    if not pick.lengths:
+        return outputs[pick.position]
+    lengths = [
         (axis, count if isinstance(count, int) else outputs[count.position].item()) for axis, count in pick.lengths
     ]
-    return cut(array, counts) if counts else array
+    return _sliced(outputs[pick.position], lengths)
 
 
 VIEW_BYTES = 2**19
 """Bytes from which on a view of an array costs less than a copy, on a CPU."""
 
 
-def cut(array: Any, counts: Sequence[tuple[int, int]]) -> Any:
-    """So many rows along these axes, taken on the host, where that compiles nothing: a copy; of a large array that is
-    not much larger than what is taken, a view where the device's memory is the host's, which keeps all of it alive."""
-    rows = [slice(None)] * array.ndim
-    for axis, count in counts:
-        rows[axis] = slice(count)
-    part = np.asarray(array)[tuple(rows)]
-    if part.shape == array.shape:
+def _sliced(array: Any, lengths: Sequence[tuple[int, int]]) -> Any:
+    """The first rows along some axes, sliced on the host, since a slice on the device compiles for every length.
+
+    The result is a copy; for a large array that is not much larger than its slice, a view where the memory of the
+    device is that of the host, which keeps the whole buffer alive.
+    """
+    index = [slice(None)] * array.ndim
+    for axis, length in lengths:
+        index[axis] = slice(length)
+    rows = np.asarray(array)[tuple(index)]
+    if rows.shape == array.shape:
         return array
     if array.committed:
-        return jax.device_put(part, array.sharding)
-    return jax.device_put(part) if part.nbytes >= VIEW_BYTES and 2 * part.size >= array.size else jnp.array(part)
+        return jax.device_put(rows, array.sharding)
+    return jax.device_put(rows) if rows.nbytes >= VIEW_BYTES and 2 * rows.size >= array.size else jnp.array(rows)

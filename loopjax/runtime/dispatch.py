@@ -1,279 +1,377 @@
-"""Calls like one before: nothing to convert or to compile, so they cost little more than ``jax.jit``'s own."""
+"""Fast-path dispatch of calls that repeat, keyed by argument types, shapes, dtypes and lengths.
+
+Around an executable that takes microseconds, checking and converting arguments costs more than the run. ``Dispatch``
+keeps two tables. ``_kinds`` maps the types of a call's arguments to a function that converts them, or finds that they
+do not fit. ``_runs`` maps the shapes and lengths of the converted values to a closure that reads shared state, runs the
+executable, commits and returns the results. A call that finds no entry gets ``MISS``: nothing has been changed, and
+the general path of ``Function`` serves it, then adds the entries.
+
+Executables are compiled ahead of time (``jax.stages.Compiled``): unlike a jitted function they do not look at JAX's x64
+flag, which therefore needs no switching. Calls with tracers, and values that need more than a check (lists, other
+dtypes), take the general path every time, as do programs that need more than one stage, padding of arguments or a check
+after the run.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from loopjax.ir.graph import toposort
-from loopjax.ir.lengths import host_values, is_shape
+from loopjax.ir.lengths import is_shape
 from loopjax.runtime.buckets import Bucket
-from loopjax.runtime.compiler import KEPT
-from loopjax.runtime.jax_settings import default_device, others
-from loopjax.runtime.known import NUMBERS, UNKNOWN, CallOf, Failed, Known, Run, Settings, converting, known
+from loopjax.runtime.compiler import KEPT, CompiledStage, select
+from loopjax.runtime.jax_settings import settings_of
 from loopjax.runtime.program import Program
-from loopjax.runtime.signature import Layout, Signature
-from loopjax.runtime.state import State
-from loopjax.shapes.intervals import input_intervals, trip_count_bounds
-from loopjax.shapes.stages import Stage
+from loopjax.runtime.signature import MISS, Signature, taking
+from loopjax.runtime.state import peek
+from loopjax.runtime.x64 import NARROW, switched
+from loopjax.shapes.intervals import InputInterval, input_intervals, trip_count_bounds
+from loopjax.shapes.stages import OutputSlice, specialization_key
 from loopjax.trace.shared import SharedVariable
 
+Run = Callable[[Sequence[Any]], Any]
+"""From argument values to the function's results, or ``MISS``."""
 
-def anew(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """A function's call where there was none before."""
-    return function.call_anew(args, kwargs)
+Layout = Callable[[Sequence[Any]], Sequence[Any]]
+"""From positional arguments, those by name and defaults to the values of all inputs."""
+
+Convert = Callable[[Any], Any]
+"""From an argument to the value that the executable takes, or ``MISS``."""
+
+_finfo: Any = jnp.finfo
 
 
-class Repeated:
-    """The calls that a variant of one stage runs, by what decides how they run: settings of JAX, types of arguments,
-    values of lengths, and of arrays, dtypes and shapes.
+class Dispatch:
+    """The calls that one bucket serves. ``call(args, kwargs)`` gives the results of a call, or ``MISS``."""
 
-    Of the last an executable checks all itself; they choose among several. Calls with tracers, with arrays bound to a
-    device, or with arguments that are converted are never of this kind.
-    """
-
-    def __init__(self, program: Program, variant: Bucket, signature: Signature) -> None:
-        self.variant = variant
+    def __init__(self, program: Program, bucket: Bucket, signature: Signature) -> None:
+        self.bucket = bucket
         self._program = program
         self._signature = signature
-        self._others = others(variant.graph)
-        (self._stage,) = variant.stages
-        places = {variable: place for place, variable in enumerate(variant.graph.inputs)}
-        self._reads = [places[variable] for variable in self._stage.stage.graph.inputs]
-        self._numbers = _Numbers(self._stage.stage, self._reads)
-        self._kinds: dict[Any, _Kind] = {}
+        self._settings = settings_of(bucket.graph)
+        self._layouts: dict[Any, Layout] = {}
+        self._kinds: dict[Any, Run] = {}
+        self._runs: dict[Any, Run] = {}
+        self._run: Run = _miss
         self._lock = threading.Lock()
+        self._lengths: dict[Any, Any] = {}
+        self._stage = _only_stage(program, bucket)
+        if self._stage is not None:
+            positions = {variable: position for position, variable in enumerate(bucket.graph.inputs)}
+            self._reads = [positions[variable] for variable in self._stage.stage.graph.inputs]
+        self._enter = self._entering()
+        self.call = self._calling()
 
     @property
-    def known(self) -> list[Known]:
-        """The calls that are known."""
-        return [one for kind in self._kinds.values() for one in kind.calls.values() if one is not None]
+    def runs(self) -> list[Run]:
+        """The closures in the table, for tests."""
+        return [run for run in self._runs.values() if run is not _miss]
 
-    def run(self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """A function's call of any kind."""
-        try:
-            given = self._signature.placed(args, kwargs)
-        except TypeError:
-            return function.call_anew(args, kwargs)
-        kind = self._kinds.get((self._settings(), *map(type, given)))
-        result = UNKNOWN if kind is None else kind.run(given)
-        return function.call_anew(args, kwargs) if result is UNKNOWN else result
+    def _calling(self) -> Callable[[Sequence[Any], Mapping[str, Any]], Any]:
+        """The function behind ``call``: closures are read faster than attributes."""
+        layouts, kinds, settings = self._layouts, self._kinds, self._settings
+        count, defaults = len(self._program.inputs), self._signature.defaults
 
-    def remember(
-        self, layout: Layout, given: Sequence[Any], arrays: Sequence[Any], outputs: Sequence[Any]
-    ) -> CallOf | None:
-        """Notes a call that has succeeded, by what it was given and the arrays that became of this; where it is new,
-        returns how the next one is run."""
-        values = [*arrays, *[variable.value for variable in self._program.state.variables]]
-        if any(isinstance(x, jax.core.Tracer) for x in (*values, *outputs)):
-            return None
-        types = [type(value) for value in given]
+        def call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+            if kwargs or len(args) != count:
+                layout = layouts.get((len(args), *kwargs)) or self._add_layout(args, kwargs)
+                if layout is None:
+                    return MISS
+                args = layout((*args, *kwargs.values(), *defaults))
+            kind = kinds.get((settings(), *map(type, args)))
+            return MISS if kind is None else kind(args)
+
+        return call
+
+    def _entering(self) -> Run:
+        """A function that reads shared state under its locks, and runs."""
+        state = self._program.state
+        variables = state.variables
+        if not state.locks:
+            return lambda values: self._run(values)
+
+        *others, last = state.locks  # taken in this order, as by all functions
+
+        def read_and_run(values: Sequence[Any]) -> Any:
+            with last:
+                return self._run((*values, *map(peek, variables)))
+
+        enter: Run = read_and_run
+        for lock in reversed(others):
+            enter = _holding(lock, enter)
+        return enter
+
+    def run(self, values: Sequence[Any]) -> Any:
+        """Runs the program on values of inputs and state of exactly their dtypes, or returns ``MISS``."""
+        return self._choose(values) if self._runs else MISS
+
+    def note(self, given: Sequence[Any], arrays: Sequence[Any], values: Sequence[Any]) -> None:
+        """Adds the entries of a call that has run.
+
+        ``given`` are its arguments and defaults in the order of the inputs, ``arrays`` what they were converted to, and
+        ``values`` those and the state, as the program took them.
+        """
+        if self._stage is None or any(isinstance(value, jax.Array) and value.committed for value in values):
+            return
         with self._lock:
-            kind = self._kinds.setdefault((self._settings(), *types), _Kind(self._program, self._numbers))
-            if not self._note(kind, given, arrays, values):
-                return None
-            for kept in (kind.calls, self._kinds):
-                if len(kept) > KEPT:
-                    del kept[next(iter(kept))]
-            some = [one for one in kind.calls.values() if one is not None] if len(self._kinds) == 1 else []
-            if not some:
-                return self.run
-            run = None if kind.only else kind.run
-        return some[0].alike(layout, types, Settings(default_device.value, self._others), self.run, run)
+            run_key = self._run_key(values)
+            if run_key not in self._runs:
+                self._add_run(run_key, values)
+            kind = (self._settings(), *map(type, given))
+            if kind not in self._kinds and all(map(_is_fast, given, arrays)):
+                self._kinds[kind] = self._kind(given, values)
+            for table in (self._kinds, self._runs):
+                if len(table) > KEPT:
+                    del table[next(iter(table))]
 
-    def _settings(self) -> Any:
-        return default_device.value, None if self._others is None else self._others()
-
-    def _note(self, kind: _Kind, given: Sequence[Any], arrays: Sequence[Any], values: Sequence[Any]) -> bool:
+    def _add_layout(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Layout | None:
+        """Adds an entry for how a call gives its arguments; ``None`` where that is wrong, as the general path says."""
+        if not self._kinds:
+            return None
         try:
-            signature = kind.signature(given)
-        except (AttributeError, TypeError):
-            return False  # neither an array nor a number
-        if signature in kind.calls and (signature not in kind.doubted or kind.calls[signature] is None):
-            return False
-        made = None if signature in kind.doubted else self._known(given, arrays, values, kind, signature)
-        kind.calls[signature] = made
-        kind.run = kind.joined()
-        return True
+            self._signature.placed(args, kwargs)
+        except TypeError:
+            return None
+        layout = self._signature.layout(len(args), tuple(kwargs))
+        self._layouts[(len(args), *kwargs)] = layout
+        return layout
 
-    def _known(
-        self, given: Sequence[Any], arrays: Sequence[Any], values: Sequence[Any], kind: _Kind, signature: Any
-    ) -> Known | None:
-        inputs, taken = self.variant.graph.inputs, [values[place] for place in self._reads]
+    def _run_key(self, values: Sequence[Any]) -> Any:
+        """The settings of JAX, the shapes and the lengths that a program was compiled for."""
+        assert self._stage is not None
+        stage, arrays = self._stage.stage, [values[position] for position in self._reads]
+        if not stage.lengths:
+            return self._settings(), specialization_key(stage, arrays)
+        # Lengths computed from the values of inputs: each value is evaluated once.
+        inputs = tuple([np.asarray(arrays[position]).tobytes() for position in stage.length_inputs])
+        found = self._lengths.get(inputs)
+        if found is None:
+            if len(self._lengths) >= REMEMBERED:
+                self._lengths.clear()
+            found = self._lengths[inputs] = specialization_key(stage, arrays)[1]
+        return self._settings(), (tuple([array.shape for array in arrays]), found)
+
+    def _choose(self, values: Sequence[Any]) -> Any:
+        """Runs the entry of these shapes and lengths."""
+        try:
+            return self._runs.get(self._run_key(values), _miss)(values)
+        except AttributeError:  # a shared variable has lost its value, which the general path reports
+            return MISS
+
+    def _kind(self, given: Sequence[Any], values: Sequence[Any]) -> Run:
+        """A function that converts arguments of the types of ``given``, and runs."""
+        enter, dtypes = self._enter, [array.dtype for array in values[: len(given)]]
+        converts = [_converter(x, dtype, self._program.options.inplace) for x, dtype in zip(given, dtypes, strict=True)]
+        host = [str(dtype) for x, dtype in zip(given, dtypes, strict=True) if not isinstance(x, jax.Array)]
+        if any(dtype in NARROW for dtype in host):
+            enter = _with_x64(enter)
+
+        def convert_and_run(given: Sequence[Any]) -> Any:
+            converted = []
+            for convert, value in zip(converts, given, strict=True):
+                value = convert(value)
+                if value is MISS:
+                    return MISS
+                converted.append(value)
+            return enter(converted)
+
+        # Arrays on the device need no check: the executable refuses other dtypes.
+        return convert_and_run if host else enter
+
+    def _add_run(self, run_key: Any, values: Sequence[Any]) -> None:
+        assert self._stage is not None
+        self._runs[run_key] = run = self._made(run_key, values)
+        # A single program without lengths needs no lookup: the executable itself refuses other shapes and dtypes.
+        self._run = run if len(self._runs) == 1 and not self._stage.stage.length_inputs else self._choose
+
+    def _made(self, run_key: Any, values: Sequence[Any]) -> Run:
+        """A closure around the executable for these values; ``_miss`` where a call needs more than it can check."""
+        assert self._stage is not None
+        bucket, stage, inputs = self.bucket, self._stage.stage, self.bucket.graph.inputs
         shapes = {variable: array.shape for variable, array in zip(inputs, values, strict=True)}
-        of_loops, of_room = trip_count_bounds(self._stage.stage.checks, shapes), self.variant.bounds(shapes)
-        if of_loops is None or of_room is None or not all(map(_is_taken, given, arrays)):
-            return None
-        found = input_intervals([*of_loops, *of_room], inputs)
-        if found is None:
-            return None
-        if any(isinstance(array, jax.Array) and array.committed for array in values):
-            return None
-        kept = {one.position: one for one in found}
-        if any(isinstance(given[place], SharedVariable) for place in kept if place < len(given)):
-            return None
-        convert = converting(given, values, kept, self._program.options.inplace)
-        execute = self._stage.find(taken).call.lower(*taken).compile()
-        return known(self._program, self.variant, execute, convert, self._failed(kind, signature))
+        of_loops, of_capacity = trip_count_bounds(stage.checks, shapes), bucket.bounds(shapes)
+        if of_loops is None or of_capacity is None:
+            return _miss
+        limits = input_intervals([*of_loops, *of_capacity], inputs)
+        if limits is None:
+            return _miss
+        arrays = [values[position] for position in self._reads]
+        execute = self._stage.find(arrays).call.lower(*arrays).compile()
+        positions = {variable: position for position, variable in enumerate(inputs)}
+        dtypes = [value.dtype for value in values]
+        given = dict(stage.results)
+        sources = [given[one] if one in given else positions[one] for one in bucket.graph.outputs]
 
-    def _failed(self, kind: _Kind, like: Any) -> Failed:
-        """What a call does when the executable raises that was compiled for calls ``like`` one."""
-        inplace, state = self._program.options.inplace, self._program.state
-        doubted, signature = kind.doubted, kind.signature
-
-        def failed(given: Sequence[Any], error: Exception) -> None:
-            """Whatever it is, the function's own way says it better, or copes with it; unless state is gone."""
-            if inplace and state.lose_overwritten():
+        def failed(values: Sequence[Any], error: Exception) -> Any:
+            """The general path reports an error better, or copes with it; unless state is gone."""
+            state = self._program.state
+            if self._program.options.inplace and state.lose_overwritten():
                 raise error
-            try:
-                refused = signature(given) == like
-            except AttributeError:
-                return  # a shared variable has lost its value
-            if refused and not jax.config.jax_disable_jit:  # type: ignore[attr-defined]
-                doubted.add(like)
+            lost = any(value is None for value in values)
+            if lost or jax.config.jax_disable_jit or [value.dtype for value in values] != dtypes:  # type: ignore[attr-defined]
+                return MISS
+            # An executable that refuses what it was compiled for (for its sharding, say) is not asked again.
+            if self._run_key(values) == run_key:
+                self._runs[run_key] = _miss
+                self._run = self._choose
+            return MISS
 
-        return failed
+        return _within(limits, _runner(self._program, execute, self._reads, sources, tuple(bucket.donated), failed))
 
 
-class _Numbers:
-    """From the values of all inputs to those of lengths, which a program is compiled for; where they are computed from
-    others, as those are: many calls share a program. What they came to is remembered."""
+def _runner(
+    program: Program,
+    execute: Callable[..., Any],
+    reads: Sequence[int],
+    sources: Sequence[OutputSlice | int],
+    donated: Sequence[SharedVariable],
+    failed: Callable[[Sequence[Any], Exception], Any],
+) -> Run:
+    """A closure that runs an executable on the values of inputs and state, commits new state and returns results.
 
-    def __init__(self, stage: Stage, reads: Sequence[int]) -> None:
-        self._stage = stage
-        self._places = [reads[position] for position in stage.length_inputs]
-        self._inputs = [stage.graph.inputs[position] for position in stage.length_inputs]
-        self._found: dict[Any, Any] = {}
+    ``reads``: positions of the executable's arguments among the values. ``sources``: for each output of the program, a
+    value's position or a result of the executable. ``donated``: variables whose values are overwritten, which nobody
+    else may hold. ``failed`` is called where the executable raises.
+    """
+    state, form, outputs = program.state, program.form, program.graph.outputs
+    count, single, wait = len(state.updated), form.kind == "single", not program.options.inplace
+    inputs = len(program.graph.inputs)
+    arguments = taking(reads) if list(reads) != list(range(inputs)) else None
+    places = [one if isinstance(one, int) else inputs + one.position for one in sources]
+    take = taking(places) if places != list(range(inputs, inputs + len(places))) else None
+    slices = [(place, one) for place, one in enumerate(sources) if isinstance(one, OutputSlice) and one.lengths]
+    select_x64 = _with_x64(select)
+    lent = [output for output in outputs if isinstance(output, SharedVariable)]
+    owners, commit = state.owners(outputs), state.commit
+    top_trace, outermost = _top_trace() if count else (None, None)
 
-    def __bool__(self) -> bool:
-        return bool(self._places)
+    def run(values: Sequence[Any]) -> Any:
+        # An executable runs while JAX traces, too; state must not change then.
+        if top_trace and top_trace(None) is not outermost:
+            return MISS
+        for variable in donated:
+            if not variable.own:
+                return MISS
+        try:
+            found = execute(*(arguments(values) if arguments else values))
+        except Exception as error:
+            return failed(values, error)
+        results = take((*values, *found)) if take else found
+        if slices:
+            results = list(results)
+            for place, pick in slices:
+                results[place] = select_x64(found, pick)
+        if count:
+            commit(results[:count], owners, wait)
+        for variable in lent:
+            variable.own = False
+        return results[count] if single else form(results[count:])
 
-    def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        given = tuple([values[i] if type(values[i]) is int else _number(values[i]) for i in self._places])
-        if not given or not self._stage.lengths:
-            return given
-        found = self._found.get(given)
-        if found is None:
-            try:
-                found = self._computed([_value(values[i]) for i in self._places])
-            except OverflowError:
-                return (UNKNOWN,)
-            if len(self._found) >= REMEMBERED:
-                self._found.clear()
-            self._found[given] = found
-        return found
+    def run_in_place(values: Sequence[Any]) -> Any:
+        try:
+            return run(values)
+        except BaseException:
+            state.lose_overwritten()
+            raise
 
-    def _computed(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        known = {v: np.asarray(value, v.dtype) for v, value in zip(self._inputs, values, strict=True)}
-        return tuple([None if one is None else one.tobytes() for one in host_values(self._stage.lengths, known, {})])
+    return run if wait else run_in_place
+
+
+def _within(limits: Sequence[InputInterval], run: Run) -> Run:
+    """The closure for values, by position, from which every length stays within its bounds."""
+
+    def checked(values: Sequence[Any]) -> Any:
+        for position, least, most in limits:
+            if not least <= int(values[position]) <= most:
+                return MISS
+        return run(values)
+
+    return checked if limits else run
+
+
+def _only_stage(program: Program, bucket: Bucket) -> CompiledStage | None:
+    """The stage of a bucket that runs one stage on the arguments and returns its results; ``None`` for others."""
+    if len(bucket.stages) > 1 or program.options.check_index or not bucket.is_plain:
+        return None
+    (stage,) = bucket.stages
+    computed = all(isinstance(v, SharedVariable) or v.owner is not None for v in bucket.graph.outputs)
+    # Lengths come from sizes of arguments or from values, not from both: the table of lengths has values for keys.
+    mixed = bool(stage.stage.length_inputs) and any(map(is_shape, toposort(stage.stage.lengths)))
+    return stage if computed and not mixed else None
+
+
+def _holding(lock: Any, run: Run) -> Run:
+    """The function under a lock."""
+
+    def held(values: Sequence[Any]) -> Any:
+        with lock:
+            return run(values)
+
+    return held
+
+
+def _miss(values: Sequence[Any]) -> Any:
+    """The closure of calls that need the general path."""
+    return MISS
+
+
+def _top_trace() -> tuple[Callable[[Any], Any] | None, Any]:
+    """The function that finds JAX's current trace, and the trace outside of all transformations."""
+    from jax.extend.core import find_top_trace  # a part of the package's import time, and not always needed
+
+    return find_top_trace, find_top_trace(None)  # type: ignore[no-untyped-call]
+
+
+def _with_x64(run: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with JAX's x64 flag on, switched only where it is off."""
+    flag, on = jax.enable_x64, switched(run, True)
+    return lambda *args: run(*args) if flag.value else on(*args)
+
+
+def _is_fast(value: Any, array: Any) -> bool:
+    """Test if an argument was passed on as it is, or as a scalar: else its conversion is the general path's."""
+    if isinstance(value, SharedVariable):
+        return True
+    if type(value) in (int, float):
+        return not array.ndim
+    return value is array or (isinstance(value, np.generic) and value.dtype == array.dtype)
+
+
+def _converter(value: Any, dtype: Any, copies: bool) -> Convert:
+    """How arguments of the type of ``value`` become what the executable takes.
+
+    ``copies``: the call does not wait, so that the caller may write to a NumPy array before it has been read.
+    """
+    if isinstance(value, SharedVariable):  # the default of an input
+        return lambda variable: variable.get_value(borrow=True)
+    if type(value) in (int, float):
+        return _number(type(value), dtype)
+    if isinstance(value, np.generic):
+        return lambda scalar: scalar
+    if copies and isinstance(value, np.ndarray):
+        return lambda array: np.array(array) if array.dtype == dtype else MISS
+    return lambda array: array if array.dtype == dtype else MISS
+
+
+def _number(kind: type, dtype: Any) -> Convert:
+    """From a Python number to a scalar of a dtype that holds it, but for rounding of floats."""
+    scalar = dtype.type
+    if kind is float:
+        most: Any = float(_finfo(dtype).max)
+        return lambda x: scalar(x) if -most <= x <= most or x - x != 0 else MISS  # infinities and NaN stay
+    if dtype.kind in "iu":
+        least, greatest = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    else:
+        greatest = 2 ** (_finfo(dtype).nmant + 1)  # up to here the dtype holds all integers
+        least = -greatest
+    return lambda x: scalar(x) if least <= x <= greatest else MISS
 
 
 REMEMBERED = 4096
-"""Values of lengths of which is remembered what is computed from them."""
-
-
-class _Kind:
-    """Calls with arguments of the same types, by dtypes and shapes of arrays, and values of lengths; ``None`` for those
-    that need the function's own way. ``doubted``: those that their executable has refused, and so may the next one."""
-
-    def __init__(self, program: Program, numbers: _Numbers) -> None:
-        self._state = program.state
-        self._numbers = numbers
-        self.signature = _Signature(program.state.variables, numbers)
-        self.calls: dict[Any, Known | None] = {}
-        self.doubted: set[Any] = set()
-        self.run: Run = _unlike
-
-    @property
-    def only(self) -> Known | None:
-        """The only call, where it is known by the arguments' types alone."""
-        return None if self._numbers or len(self.calls) != 1 else next(iter(self.calls.values()))
-
-    def joined(self) -> Run:
-        """The calls as one: the only one there is, or by dtypes and shapes in those places where they differ."""
-        if self.only:
-            return self.only.call()
-        first, *rest = [parts for parts, _ in self.calls]
-        differ = [place for place, part in enumerate(first) if any(other[place] != part for other in rest)]
-        runs = {
-            (tuple([parts[place] for place in differ]), lengths): one.call()
-            for (parts, lengths), one in self.calls.items()
-            if one is not None
-        }
-        return _choosing(self._state, runs, differ, self._numbers)
-
-
-def _choosing(state: State, runs: Mapping[Any, Run], differ: Sequence[int], numbers: _Numbers) -> Run:
-    variables, locked = state.variables, state.locked
-
-    def choose(given: Sequence[Any]) -> Any:
-        if not variables:
-            run = runs.get((_parts(given, differ), numbers(given) if numbers else ()))
-            return UNKNOWN if run is None else run(given)
-        with locked():
-            values = [*given, *[variable._value for variable in variables]]
-            run = runs.get((_parts(values, differ), numbers(values) if numbers else ()))
-            return UNKNOWN if run is None else run(given)
-
-    return choose
-
-
-class _Signature:
-    """What tells calls with arguments of the same types apart. Raises where one is neither an array nor a number."""
-
-    def __init__(self, variables: Sequence[SharedVariable], numbers: _Numbers) -> None:
-        self._variables = variables
-        self._numbers = numbers
-
-    def __call__(self, given: Sequence[Any]) -> Any:
-        values = [*given, *[variable._value for variable in self._variables]]
-        return _parts(values, range(len(values))), self._numbers(values)
-
-
-def repeated(program: Program, variant: Bucket, signature: Signature) -> Repeated | None:
-    """For calls that run one stage on the arguments and hand on its results as they are; ``None`` for others."""
-    options, stages = program.options, variant.stages
-    if len(stages) > 1 or options.check_index or not variant.is_plain:
-        return None
-    computed = all(isinstance(v, SharedVariable) or v.owner is not None for v in variant.graph.outputs)
-    # Sizes of arguments tell calls apart, and what is computed from them alone; with values among it, it would as well.
-    stage = stages[0].stage
-    mixed = bool(stage.length_inputs) and any(map(is_shape, toposort(stage.lengths)))
-    return Repeated(program, variant, signature) if computed and not mixed else None
-
-
-def _unlike(given: Sequence[Any]) -> Any:
-    return UNKNOWN
-
-
-def _parts(values: Sequence[Any], places: Sequence[int]) -> tuple[Any, ...]:
-    """Dtypes and shapes."""
-    return tuple([None if type(values[i]) in NUMBERS else _part(values[i]) for i in places])
-
-
-def _part(value: Any) -> Any:
-    if type(value) is SharedVariable:
-        value = value._value
-    return value.dtype, value.shape
-
-
-def _number(value: Any) -> tuple[Any, bytes]:
-    array = np.asarray(_value(value))
-    return array.dtype, array.tobytes()
-
-
-def _value(value: Any) -> Any:
-    return value._value if type(value) is SharedVariable else value
-
-
-def _is_taken(value: Any, array: Any) -> bool:
-    """Whether an argument is passed on as it is, or as a number of NumPy's."""
-    if isinstance(value, SharedVariable):
-        value = value._value
-    if type(value) in NUMBERS:
-        return not array.ndim
-    return value is array or (isinstance(value, np.generic) and value.dtype == array.dtype)
+"""Values of length inputs for which the lengths computed from them are kept."""

@@ -13,12 +13,9 @@ from loopjax.config import LENGTHS, config
 from loopjax.errors import UnsupportedError, about, user_source
 from loopjax.ir.graph import Graph, Variable
 from loopjax.ir.public_ops import public_op
-from loopjax.ir.verify import verify
-from loopjax.rewrite.driver import rewrite
 from loopjax.runtime.mode import read_mode
 from loopjax.runtime.program import Options, Program, Unused, collect
-from loopjax.runtime.signature import In, Layout, Signature, resolved
-from loopjax.runtime.state import owned
+from loopjax.runtime.signature import MISS, In, Signature, resolved
 from loopjax.runtime.x64 import ScopedX64, holds_tracers
 from loopjax.trace.shared import SharedVariable
 from loopjax.trace.substitute import Replacements
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
     from loopjax.runtime.buckets import Bucket
     from loopjax.runtime.compiler import CompiledStage
     from loopjax.runtime.inline import Inlined
-    from loopjax.runtime.known import CallOf
     from loopjax.shapes.padding.spec import ExactLengthOp
 
 
@@ -113,10 +109,9 @@ def function(
             rebuild_strict=rebuild_strict,
             on_unused_input=on_unused_input,
         )
-    from loopjax.rewrite.pipeline import symbolic  # all passes, a part of the package's import time
+    from loopjax.runtime.compiler import simplify  # imports all passes and lowering rules
 
-    verify(program.graph)
-    return Function(replace(program, graph=rewrite(program.graph, symbolic(chosen.without))))
+    return Function(simplify(program))
 
 
 class Function:
@@ -130,36 +125,32 @@ class Function:
     a program without shared variables that is compiled in one piece: else ``UnsupportedError``.
     """
 
-    _run: CallOf
-
     def __init__(self, program: Program) -> None:
-        from loopjax.runtime.buckets import ShapeBuckets  # all that compiles: a part of the package's import time
+        from loopjax.runtime.buckets import ShapeBuckets  # imports the compiler
 
         self.program = program
+        state, outputs = program.state, program.graph.outputs
         self._for_jax: Inlined | None = None
-        state = program.state
-        self._variants = ShapeBuckets(program, program.options.lengths)
-        outputs = program.graph.outputs
-        self._own = owned(outputs, len(state.updated))
+        self._buckets = ShapeBuckets(program, program.options.lengths)
+        self._owners = state.owners(outputs)
         self._lent = [output for output in outputs if isinstance(output, SharedVariable)]
         self._signature = Signature(program.inputs, program.options.allow_downcast, program.options.name)
-        self._follow(self.variant)
+        self._follow(self.bucket)
 
     @property
-    def variant(self) -> Bucket:
-        """The program as it is now, with room for the lengths that were seen to vary: see ``lengths`` of
-        ``function``."""
-        return self._variants.latest
+    def bucket(self) -> Bucket:
+        """The program with capacity for the lengths that were seen to vary: see ``lengths`` of ``function``."""
+        return self._buckets.latest
 
     @property
     def exact_ops(self) -> tuple[ExactLengthOp, ...]:
-        """The ops that need a length as it is, so that there is no room for more."""
-        return tuple(self._variants.exact_ops)
+        """The ops that need a length exactly, so that the program is compiled for each."""
+        return tuple(self._buckets.exact_ops)
 
     @property
     def stages(self) -> tuple[CompiledStage, ...]:
-        """The parts of ``variant`` that are compiled as one."""
-        return self.variant.stages
+        """The stages of ``bucket``, each compiled by itself."""
+        return self.bucket.stages
 
     @property
     def name(self) -> str:
@@ -168,34 +159,43 @@ class Function:
 
     @property
     def graph(self) -> Graph:
-        """The graph from inputs and shared variables to new state and outputs, rewritten."""
+        """The graph from inputs and shared variables to new state and outputs, after the symbolic passes."""
         return self.program.graph
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._run(self, args, kwargs)
+        result = self._dispatch.call(args, kwargs)
+        return self.call_general(args, kwargs) if result is MISS else result
 
-    def call_anew(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """A call that is the first of its kind, as far as is known."""
+    def call_general(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """General path of a call: converts arguments, finds or compiles the program, runs it, commits.
+
+        The next call like it takes the fast path.
+        """
         state = self.program.state
-        count = len(state.updated)
-        wide = ScopedX64()
+        x64 = ScopedX64()
         try:
             with state.locked():
                 given = self._signature.placed(args, kwargs)
                 if holds_tracers(given):
                     return self._inlined(resolved(given))
-                with wide:
-                    outputs = self._first(self._signature.layout(len(args), tuple(kwargs)), given)
-                if count:
-                    state.commit(outputs[:count], self._own, wait=not self.program.options.inplace)
-                for variable in self._lent:
-                    variable.own = False
+                with x64:
+                    arrays = self._signature.converted(resolved(given))
+                    values = [*self._copied(arrays), *state.read(self._buckets.donated)]
+                    result = self._dispatch.run(values)
+                    if result is not MISS:
+                        self._dispatch.note(given, arrays, values)
+                        return result
+                    ran = self._buckets.run(values)
+                    if self._dispatch.bucket is not self.bucket:
+                        self._follow(self.bucket)
+                    if self._dispatch.bucket is ran.bucket:
+                        self._dispatch.note(given, arrays, values)
+                return self._committed(ran.outputs)
         except BaseException:
-            wide.restore()
+            x64.restore()
             if self.program.options.inplace:
                 state.lose_overwritten()
             raise
-        return self.program.form(outputs[count:] if count else outputs)
 
     def lower(self, *args: Any, **kwargs: Any) -> Any:
         """JAX's ``jax.stages.Lowered`` of the program for these arguments; a tuple where it has several stages.
@@ -204,7 +204,7 @@ class Function:
         """
         with jax.enable_x64(True), self.program.state.locked():
             arrays = self._signature.converted(resolved(self._signature.placed(args, kwargs)))
-            values = self.variant.values([*arrays, *self.program.state.read()])
+            values = self.bucket.values([*arrays, *self.program.state.read()])
             lowered = []
             for stage in self.stages:
                 given = [values[variable] for variable in stage.stage.graph.inputs]
@@ -254,23 +254,21 @@ class Function:
     def __repr__(self) -> str:
         return f"<{self.name}({', '.join(one.name or '?' for one in self.program.inputs)})>"
 
-    def _first(self, layout: Layout, given: Sequence[Any]) -> list[Any]:
-        """The outputs of such a call."""
-        arrays = self._signature.converted(resolved(given))
-        ran = self._variants.run([*self._copied(arrays), *self.program.state.read(self._variants.donated)])
-        if self._followed is not self.variant:
-            self._follow(self.variant)
-        if self._repeated and self._repeated.variant is ran.variant:
-            self._run = self._repeated.remember(layout, given, arrays, ran.outputs) or self._run
-        return ran.outputs
+    def _committed(self, outputs: list[Any]) -> Any:
+        """Commits new state; the results in the form that was asked for."""
+        count = len(self.program.state.updated)
+        if count:
+            self.program.state.refuse_tracers(outputs)
+            self.program.state.commit(outputs[:count], self._owners, wait=not self.program.options.inplace)
+        for variable in self._lent:
+            variable.own = False
+        return self.program.form(outputs[count:] if count else outputs)
 
-    def _follow(self, variant: Bucket) -> None:
-        """From here on, calls are remembered that this variant runs."""
-        from loopjax.runtime.dispatch import anew, repeated
+    def _follow(self, bucket: Bucket) -> None:
+        """Dispatches the calls of this bucket from here on."""
+        from loopjax.runtime.dispatch import Dispatch
 
-        self._followed = variant
-        self._repeated = repeated(self.program, variant, self._signature)
-        self._run = anew
+        self._dispatch = Dispatch(self.program, bucket, self._signature)
 
     def _inlined(self, given: Sequence[Any]) -> Any:
         """What a call by JAX, which traces, gives: the program's code. State would have to be explicit."""

@@ -17,16 +17,13 @@ from loopjax.ir.lengths import leaves_of
 from loopjax.ir.op import TableOp
 from loopjax.ir.shape_operands import is_cut, shape_operands
 from loopjax.ir.types import KEY
-from loopjax.rewrite.driver import rewrite
-from loopjax.rewrite.pipeline import FIXED
 from loopjax.rewrite.target import Derivative
-from loopjax.runtime.compiler import CompiledStage
-from loopjax.runtime.program import Options, Program
+from loopjax.runtime.compiler import CompiledStage, build
+from loopjax.runtime.program import Program
 from loopjax.runtime.x64 import narrowed, x64_is_on
-from loopjax.shapes.padding.pad import pad
-from loopjax.shapes.padding.spec import Padding
+from loopjax.shapes.padding.spec import Padded, Padding
 from loopjax.shapes.preconditions import check_trip_counts
-from loopjax.shapes.stages import Stage, specialization_key, split
+from loopjax.shapes.stages import Stage, specialization_key
 from loopjax.trace.shared import SharedVariable
 
 
@@ -39,19 +36,19 @@ class Inlined:
     """
 
     def __init__(self, program: Program, derivatives: Derivative = "any", keep_x64: bool = False) -> None:
-        options, graph = program.options, program.graph
+        options = program.options
         if options.check_index:
             raise UnsupportedError(
                 f"{options.name}: check='index' raises after a call, which JAX's transformations cannot"
             )
         self._program = program
         self._keep_x64 = keep_x64
-        self._plain = _form(graph, options, "none")
+        self._plain = _form(program, "none")
         self._derived: list[_Form] = []
         if derivatives in ("reverse", "any"):
-            self._derived.append(_form(rewrite(graph, FIXED), options, derivatives))
+            self._derived.append(_form(program, derivatives, fixed_lengths=True))
         if derivatives != "none":
-            self._derived.append(_form(graph, options, derivatives))
+            self._derived.append(_form(program, derivatives))
 
     def __call__(self, arrays: Sequence[Any]) -> list[Any]:
         values = dict(zip(self._program.graph.inputs, arrays, strict=True))
@@ -196,17 +193,21 @@ def _with_derivatives(plain: _Sized, derived: _Sized) -> Callable[..., list[Any]
     return run
 
 
-def _form(graph: Graph, options: Options, derivative: Derivative) -> _Form:
-    # No stage can end here, so that what only the run tells has room; loops that JAX differentiates need it throughout.
-    padded = pad(graph, Padding(device=True, differentiated=derivative != "none"))
-    for assertion in padded.assertions:
-        raise UnsupportedError(
-            f"{options.name}: {assertion.message}, or may: only the run can tell, and inside of JAX nothing can be "
-            f"raised then; call a loopjax.function outside of JAX"
-        )
-    graph = padded.graph
-    options = replace(options, mode=replace(options.mode, tune=False))  # there is nothing to measure with
-    return _Form(graph, CompiledStage(_one_stage(graph, options.name), options, derivative=derivative))
+def _form(program: Program, derivative: Derivative, fixed_lengths: bool = False) -> _Form:
+    # JAX compiles and measures the program as a part of its own: nothing to tune with.
+    mode = replace(program.options.mode, tune=False)
+    program = replace(program, options=replace(program.options, mode=mode))
+    # No stage can end inside of JAX, so lengths that only the run knows get capacity; loops that JAX differentiates
+    # need it throughout.
+    made = build(
+        program,
+        Padding(device=True, differentiated=derivative != "none"),
+        derivative=derivative,
+        fixed_lengths=fixed_lengths,
+        check=lambda padded: _check_inlines(padded, program.options.name),
+    )
+    (stage,) = made.stages
+    return _Form(made.padded.graph, stage)
 
 
 def _shape_of(array: Any) -> Any:
@@ -217,8 +218,14 @@ def _is_key(array: Any) -> bool:
     return bool(jnp.issubdtype(array.dtype, jax.dtypes.prng_key))
 
 
-def _one_stage(graph: Graph, name: str) -> Stage:
-    """The program as one stage that returns nothing to be cut, or the error that says what ends it."""
+def _check_inlines(padded: Padded, name: str) -> None:
+    """Raises for a program that needs a second stage, a slice of its results, or a check after the run."""
+    for assertion in padded.assertions:
+        raise UnsupportedError(
+            f"{name}: {assertion.message}, or may: only the run can tell, and inside of JAX nothing can be raised "
+            f"then; call a loopjax.function outside of JAX"
+        )
+    graph = padded.graph
     for node in graph.applies:
         if is_cut(node):
             stack, rows = _origin(node.inputs[0]), node.outputs[0]
@@ -236,8 +243,6 @@ def _one_stage(graph: Graph, name: str) -> Stage:
                 f"device; inside of JAX one program must know all lengths before it runs. Compute it from inputs and "
                 f"shapes, or make it an input; or call a loopjax.function outside of JAX"
             )
-    (stage,) = split(graph)
-    return stage
 
 
 def _origin(variable: Variable) -> str:

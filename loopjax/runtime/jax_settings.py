@@ -1,8 +1,9 @@
-"""The settings of JAX that programs are compiled for."""
+"""Settings of JAX that compiled programs depend on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,26 +12,25 @@ from loopjax.ir.graph import Apply, Graph
 from loopjax.ir.scan import Scan
 from loopjax.ir.types import KEY
 
-default_device = jax.default_device
-"""Its ``value`` is the setting, here and now: all programs are compiled for it."""
-
-_others = (jax.default_matmul_precision, jax.default_prng_impl, jax.threefry_partitionable)
-
-Read = Callable[[], tuple[Any, ...]]
+_numerics = (jax.default_matmul_precision, jax.default_prng_impl, jax.threefry_partitionable)
 
 
-def others(graph: Graph) -> Read | None:
-    """What reads the settings that a program may depend on besides: for products and random draws, and for what is not
-    known, all; where jit is off, executables themselves refuse. ``None`` where there are none such."""
-    if all(map(_is_indifferent, graph.applies)):
-        return None
-    precision, implementation, partitionable = _others
-    return lambda: (precision.value, implementation.value, partitionable.value)
+def settings_of(graph: Graph) -> Callable[[], Any]:
+    """A function that reads the settings that a program depends on, as a key.
+
+    Every program is compiled for the default device. Precision and random keys matter to products, draws and calls of
+    functions that cannot be looked into.
+    """
+    device = partial(getattr, jax.default_device, "value")
+    if all(map(_is_independent, graph.applies)):
+        return device
+    return lambda: (device(), *[setting.value for setting in _numerics])
 
 
-def _is_indifferent(node: Apply) -> bool:
+def _is_independent(node: Apply) -> bool:
+    """Test if no setting changes the results of a node."""
     if any(variable.dtype == KEY for variable in (*node.inputs, *node.outputs)):
         return False
     if isinstance(node.op, Scan):
-        return all(map(_is_indifferent, node.op.body.applies))
+        return all(map(_is_independent, node.op.body.applies))
     return node.op.has("pointwise", "reduce", "gather")

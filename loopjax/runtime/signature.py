@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,15 +14,8 @@ from loopjax.ir.graph import Variable
 from loopjax.ir.types import TensorType
 from loopjax.trace.shared import SharedVariable, on_device
 
-
-class Layout(NamedTuple):
-    """How a call gives its arguments: so many by position, and those of ``names``, the inputs at ``places``; the others
-    have defaults."""
-
-    given: int
-    names: tuple[str, ...]
-    places: tuple[int, ...]
-    defaults: Mapping[int, Any]
+MISS: Any = object()
+"""The result of a fast path that has no entry for a call: nothing has been changed, and the general path serves it."""
 
 
 class In:
@@ -152,7 +146,7 @@ class Signature:
         self._allow_downcast = allow_downcast
         self._label = label
         self._places = {one.name: place for place, one in enumerate(inputs) if one.name}
-        self._defaults = [_default(one, allow_downcast, place) for place, one in enumerate(inputs)]
+        self.defaults = tuple(_default(one, allow_downcast, place) for place, one in enumerate(inputs))
 
     def placed(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[Any]:
         """The arguments and defaults of a call, in the order of the inputs."""
@@ -161,7 +155,7 @@ class Signature:
             raise TypeError(f"{self._label} takes {len(self.inputs)} inputs {self._names()}, got {count}")
         if count == len(self.inputs) and not kwargs:
             return args
-        values = [*args, *self._defaults[count:]]
+        values = [*args, *self.defaults[count:]]
         for name, value in kwargs.items():
             place = self._places.get(name)
             if place is None:
@@ -174,11 +168,16 @@ class Signature:
             raise TypeError(f"{self._label} is missing {missing}; its inputs are {self._names()}")
         return values
 
-    def layout(self, given: int, names: Sequence[str]) -> Layout:
-        """Where a call finds its inputs that ``placed`` takes, with so many arguments by position and these by name."""
-        places = [self._places[name] for name in names]
-        left = set(range(len(self.inputs))).difference(range(given), places)
-        return Layout(given, tuple(names), tuple(places), {place: self._defaults[place] for place in sorted(left)})
+    def layout(self, count: int, names: Sequence[str]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+        """A function that puts a call's values in the order of the inputs: ``count`` positional arguments, those of
+        ``names``, then all ``defaults``.
+
+        It does what ``placed`` does for a call that gives its arguments in this way.
+        """
+        given = {place: place for place in range(count)}
+        given.update((self._places[name], count + number) for number, name in enumerate(names))
+        first_default = count + len(names)
+        return taking([given.get(place, first_default + place) for place in range(len(self.inputs))])
 
     def converted(self, values: Sequence[Any]) -> list[Any]:
         """The arrays that these become, of exactly the inputs' dtypes."""
@@ -192,6 +191,11 @@ class Signature:
 
     def _names(self) -> list[str | None]:
         return [one.name for one in self.inputs]
+
+
+def taking(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """``operator.itemgetter`` of any number of places, which always gives a sequence."""
+    return itemgetter(*places) if len(places) > 1 else lambda values: tuple([values[place] for place in places])
 
 
 def resolved(values: Sequence[Any]) -> list[Any]:

@@ -16,7 +16,9 @@ from loopjax.trace.shared import SharedVariable
 
 _UNLOCKED: AbstractContextManager[None] = nullcontext()
 
-assign = vars(SharedVariable)["_value"].__set__
+_assign = vars(SharedVariable)["_value"].__set__
+peek = vars(SharedVariable)["_value"].__get__
+"""The array of a variable, or ``None`` where it was lost."""
 
 
 class State:
@@ -59,24 +61,37 @@ class State:
             values.append(jnp.array(variable.value) if shared else variable.value)
         return values
 
-    def commit(self, values: Sequence[Any], own: Sequence[bool], wait: bool = True) -> None:
-        """Gives the updated variables their new values, and says of each whether nobody else holds it.
+    def owners(self, outputs: Sequence[Variable]) -> list[SharedVariable]:
+        """The updated variables whose new values nobody else holds, for a program with these outputs."""
+        times = Counter(outputs)
+        new = zip(self.updated, outputs, strict=False)
+        return [variable for variable, output in new if output.owner is not None and times[output] == 1]
 
-        Waits for them first, so that a failed computation changes nothing, unless told not to.
+    def commit(self, values: Sequence[Any], owners: Sequence[SharedVariable], wait: bool = True) -> None:
+        """Gives the updated variables their new values; nobody else holds those of ``owners``.
+
+        Waits for them first, so that a failed computation changes nothing, unless ``wait`` is false.
         """
-        for variable, value in zip(self.updated, values, strict=True):
+        if wait:
+            for value in values:
+                value.block_until_ready()
+        for variable in self.updated:
+            variable.own = False
+        if len(values) == 1:
+            self.updated[0]._value = values[0]
+        else:
+            [*map(_assign, self.updated, values)]  # one run of C: no interrupt can come between two assignments
+        for variable in owners:
+            variable.own = True
+
+    def refuse_tracers(self, values: Sequence[Any]) -> None:
+        """Raises ``UnsupportedError`` where an update would put a JAX tracer into a shared variable."""
+        for variable, value in zip(self.updated, values, strict=False):
             if isinstance(value, jax.core.Tracer):
                 raise UnsupportedError(
                     f"{variable!r} would be updated with a JAX tracer; call a function with updates outside "
                     f"of jit, grad and vmap"
                 )
-        for value in values if wait else ():
-            value.block_until_ready()
-        for variable in self.updated:
-            variable.own = False
-        [*map(assign, self.updated, values)]  # one run of C: no interrupt can come between two assignments
-        for variable, is_own in zip(self.updated, own, strict=True):
-            variable.own = is_own
 
     def overwritable(self, outputs: Sequence[Variable]) -> list[SharedVariable]:
         """The variables whose old values nobody reads after a call."""
@@ -88,9 +103,3 @@ class State:
         for variable in gone:
             variable._value = None
         return bool(gone)
-
-
-def owned(outputs: Sequence[Variable], updates: int) -> list[bool]:
-    """Of the outputs that are new values, whether nobody but the updated variable holds each."""
-    times = Counter(outputs)
-    return [output.owner is not None and times[output] == 1 for output in outputs[:updates]]

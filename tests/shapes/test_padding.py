@@ -26,7 +26,7 @@ def everything(monkeypatch):
 
 def programs(f):
     """How many programs a function has compiled."""
-    return sum(len(stage.programs) for variant in f._variants._all for stage in variant.stages)
+    return sum(len(stage.programs) for variant in f._buckets._all for stage in variant.stages)
 
 
 X, Y, M = at.dvector("x"), at.dvector("y"), at.dmatrix("m")
@@ -300,13 +300,13 @@ class TestPolicy:
         f = loopjax.function([X, M], at.dot(M, X[:3]).sum() + X.sum())
         for n in range(3, 9):
             f(np.ones(n), np.ones((4, 3)))
-        assert f._variants.latest.padding.axes == (InputAxis(X, 0),)
+        assert f._buckets.latest.padding.axes == (InputAxis(X, 0),)
 
     def test_what_needs_a_length_as_it_is_gets_no_room(self):
         f = loopjax.function([X], at.sort(X).cumsum())
         for n in range(2, 7):
             np.testing.assert_allclose(f(np.arange(n)[::-1] * 1.0), np.arange(n).cumsum())
-        assert f._variants.latest.padding.axes == ()
+        assert f._buckets.latest.padding.axes == ()
         assert programs(f) == 5
 
     def test_explain_says_what_has_room_and_what_prevents_it(self):
