@@ -53,6 +53,7 @@ def _check_sizes(lengths: Shape) -> None:
 
 
 def _alloc_type(value: TensorType, lengths: Shape) -> TensorType:
+    """The value's dtype and the sizes asked for; raises ``ValueError`` where the value does not broadcast to them."""
     _check_sizes(lengths)
     dims = zip(reversed(value.shape), reversed(lengths), strict=False)
     if value.ndim > len(lengths) or any(None not in (size, to) and size not in (1, to) for size, to in dims):
@@ -339,6 +340,7 @@ def fill(x: Any, value: Any) -> Variable:
 
 
 def _arange_type(lengths: Shape, dtype: str) -> TensorType:
+    """Vector whose size is known where all three arguments are."""
     start, stop, step = lengths
     if start is None or stop is None or step is None:
         return TensorType(dtype, (None,))
@@ -348,6 +350,7 @@ def _arange_type(lengths: Shape, dtype: str) -> TensorType:
 
 
 def _arange_run(lengths: tuple[int, int, int], dtype: str) -> Any:
+    """The numbers, from ``start``, ``stop`` and ``step`` as ints."""
     start, stop, step = lengths
     return lax_kernels.arange(start, stop, step, dtype)
 
@@ -402,11 +405,13 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: DTypeLike | None 
 
 
 def _eye_type(lengths: Shape, k: int, dtype: str) -> TensorType:
+    """Matrix of the sizes asked for."""
     _check_sizes(lengths)
     return TensorType(dtype, tuple(lengths))
 
 
 def _eye_run(lengths: tuple[int, int], k: int, dtype: str) -> Any:
+    """`jax.numpy.eye`."""
     return jnp.eye(lengths[0], lengths[1], k, dtype=dtype)
 
 
@@ -486,15 +491,18 @@ def identity_like(x: Any, dtype: DTypeLike | None = None) -> Variable:
 
 
 def _linspace_type(start: TensorType, stop: TensorType, lengths: Shape, dtype: str) -> TensorType:
+    """The shape of the bounds, after a first axis of the numbers."""
     _check_sizes(lengths)
     return TensorType(dtype, (*lengths, *broadcast_shapes(start.shape, stop.shape)))
 
 
 def _linspace_run(start: Any, stop: Any, lengths: tuple[int], dtype: str) -> Any:
+    """`jax.numpy.linspace`."""
     return jnp.linspace(start, stop, lengths[0], dtype=dtype)
 
 
 def _linspace_ends(start: TensorType, stop: TensorType, lengths: Shape, dtype: str) -> list[list[Shape]]:
+    """The bounds broadcast with each other."""
     return [[start.shape, stop.shape]]
 
 
@@ -643,6 +651,7 @@ class _Grid:
         self._grid = grid
 
     def __getitem__(self, key: Any) -> Any:
+        """Coordinate arrays for a tuple of slices, or the array of one slice."""
         slices = key if isinstance(key, tuple) else (key,)
         if any(isinstance(bound, Variable) for one in slices for bound in (one.start, one.stop, one.step)):
             raise TypeError(f"mgrid takes numbers; build symbolic grids from arange and dimshuffle{here()}")

@@ -1,4 +1,17 @@
-"""Elementwise ops: one value out for one value in, inputs broadcast and promoted to one dtype."""
+"""Elementwise ops.
+
+An elementwise op is an entry of the op table with the trait ``pointwise`` and a public function that records it.
+`pointwise` makes both from one call, so that a new op is one line::
+
+    tanh = _unary("tanh", lax.tanh, "Hyperbolic tangent", "at.tanh(0.0) -> 0.0", "float")
+
+and its name in ``__all__``. ``operands`` decides how inputs are converted before the implementation sees them:
+``"common"`` (the default) to their common dtype in JAX's promotion lattice, ``"float"`` to a float dtype, floatX where
+no input is a float. Shapes broadcast as in NumPy, except that only a size known to be 1 while recording stretches. The
+docstring is made of the summary, the example and these facts.
+
+Functions such as `pow` with a whole exponent or `clip` with one bound choose between ops while recording.
+"""
 
 from __future__ import annotations
 
@@ -357,6 +370,11 @@ def _binary(
     return pointwise(name, run, summary, example, operands, result, kinds, traits, ("x", "y"), derivative)
 
 
+def _predicate(name: str, run: Callable[..., Any], summary: str, example: str) -> Binary:
+    """`pointwise` of two inputs whose result is boolean."""
+    return _binary(name, run, summary, example, result="bool", traits=CHEAP)
+
+
 def real_dtype(dtype: str) -> str:
     """Dtype of the absolute value of a number of this dtype."""
     return {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
@@ -368,10 +386,12 @@ def complex_dtype(dtype: str) -> str:
 
 
 def _round_half_away(x: Any) -> Any:
+    """Rounding as by C's ``round``; NumPy rounds halves to even."""
     return jnp.sign(x) * jnp.floor(jnp.abs(x) + 0.5)
 
 
 def _second(x: Any, y: Any) -> Any:
+    """``y`` broadcast with ``x``."""
     return jnp.broadcast_to(y, jnp.broadcast_shapes(x.shape, y.shape))
 
 
@@ -467,44 +487,19 @@ second = _binary(
     derivative="Differentiable in ``y``; the derivative by ``x`` is zero.",
 )
 
-eq = _binary(
+eq = _predicate(
     "eq",
     elementwise(lax.eq),
     "True where ``x`` equals ``y``. (``x == y`` of variables compares identity.)",
     "at.eq([1, 2], [1, 3]) -> [ True False]",
-    result="bool",
-    traits=CHEAP,
 )
-neq = _binary(
-    "neq",
-    elementwise(lax.ne),
-    "True where ``x`` differs from ``y``",
-    "at.neq([1, 2], [1, 3]) -> [False  True]",
-    result="bool",
-    traits=CHEAP,
+neq = _predicate(
+    "neq", elementwise(lax.ne), "True where ``x`` differs from ``y``", "at.neq([1, 2], [1, 3]) -> [False  True]"
 )
-lt = _binary(
-    "lt", comparison(lax.lt, jnp.less), "``x < y``", "at.lt([1, 2], 2) -> [ True False]", result="bool", traits=CHEAP
-)
-le = _binary(
-    "le",
-    comparison(lax.le, jnp.less_equal),
-    "``x <= y``",
-    "at.le([1, 2], 1) -> [ True False]",
-    result="bool",
-    traits=CHEAP,
-)
-gt = _binary(
-    "gt", comparison(lax.gt, jnp.greater), "``x > y``", "at.gt([1, 2], 1) -> [False  True]", result="bool", traits=CHEAP
-)
-ge = _binary(
-    "ge",
-    comparison(lax.ge, jnp.greater_equal),
-    "``x >= y``",
-    "at.ge([1, 2], 2) -> [False  True]",
-    result="bool",
-    traits=CHEAP,
-)
+lt = _predicate("lt", comparison(lax.lt, jnp.less), "``x < y``", "at.lt([1, 2], 2) -> [ True False]")
+le = _predicate("le", comparison(lax.le, jnp.less_equal), "``x <= y``", "at.le([1, 2], 1) -> [ True False]")
+gt = _predicate("gt", comparison(lax.gt, jnp.greater), "``x > y``", "at.gt([1, 2], 1) -> [False  True]")
+ge = _predicate("ge", comparison(lax.ge, jnp.greater_equal), "``x >= y``", "at.ge([1, 2], 2) -> [False  True]")
 
 and_ = _binary(
     "and_",
@@ -546,29 +541,23 @@ right_shift = _binary(
     "at.right_shift([8, -8], 1) -> [ 4 -4]",
     kinds=WHOLE,
 )
-logical_and = _binary(
+logical_and = _predicate(
     "logical_and",
     logical(lax.bitwise_and),
     "True where ``x`` and ``y`` are both true, that is not zero",
     "at.logical_and([0, 2], [1, 1]) -> [False  True]",
-    result="bool",
-    traits=CHEAP,
 )
-logical_or = _binary(
+logical_or = _predicate(
     "logical_or",
     logical(lax.bitwise_or),
     "True where ``x`` or ``y`` is true, that is not zero",
     "at.logical_or([0, 2], [0, 0]) -> [False  True]",
-    result="bool",
-    traits=CHEAP,
 )
-logical_xor = _binary(
+logical_xor = _predicate(
     "logical_xor",
     logical(lax.bitwise_xor),
     "True where one of ``x`` and ``y`` is true (not zero) and the other is not",
     "at.logical_xor([0, 2], [3, 3]) -> [ True False]",
-    result="bool",
-    traits=CHEAP,
 )
 logical_not = _unary(
     "logical_not",
@@ -850,6 +839,7 @@ def _static_exponent(exponent: Variable, x: Variable) -> int | None:
 
 
 def _integer_pow_type(type: TensorType, exponent: int) -> TensorType:
+    """The type of the base."""
     return type
 
 
@@ -898,10 +888,12 @@ def cast(x: Any, dtype: DTypeLike) -> Variable:
 
 
 def _cast_type(type: TensorType, dtype: str) -> TensorType:
+    """The type with another dtype."""
     return type.with_dtype(dtype)
 
 
 def _cast_run(x: Any, dtype: str) -> Any:
+    """Cast as NumPy does: booleans are tests for zero, complex numbers lose their imaginary part."""
     if dtype == "bool" or x.dtype.kind == "c":
         x = x.real if x.dtype.kind == "c" and _kind(dtype) not in "cb" else jnp.asarray(x)
         return jnp.asarray(x).astype(dtype)
@@ -921,7 +913,7 @@ def clip(x: Any, min: Any, max: Any) -> Variable:
     Parameters
     ----------
     x : array_like
-        Numbers of any shape.
+        Real numbers or booleans of any shape.
     min, max : array_like or None
         Bounds, of shapes that broadcast with that of ``x``; ``None`` for no bound.
 
@@ -935,7 +927,7 @@ def clip(x: Any, min: Any, max: Any) -> Variable:
     TypeError
         Where an input is not numeric.
     ValueError
-        Where the shapes do not broadcast.
+        Where the shapes do not broadcast, or an input is complex.
 
     Examples
     --------
@@ -991,10 +983,12 @@ def round(x: Any, mode: str = "half_to_even") -> Variable:
 
 
 def _isclose_type(x: TensorType, y: TensorType, rtol: float, atol: float, equal_nan: bool) -> TensorType:
+    """Booleans of the shape that the inputs broadcast to."""
     return TensorType("bool", broadcast_shapes(x.shape, y.shape))
 
 
 def _isclose_run(x: Any, y: Any, rtol: float, atol: float, equal_nan: bool) -> Any:
+    """`jax.numpy.isclose`."""
     return jnp.isclose(x, y, rtol, atol, equal_nan)
 
 

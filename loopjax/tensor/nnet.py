@@ -390,6 +390,7 @@ def _conv2d_type(
     dilation: tuple[int, int],
     groups: int,
 ) -> TensorType:
+    """Type of the result; raises ``ValueError`` where channels or sizes do not fit."""
     channels, filtered = images.shape[1], filters.shape[1]
     if channels is not None and filtered is not None and channels != filtered * groups:
         raise ValueError(f"images of {channels} channels and filters of {filtered} in {groups} groups do not fit")
@@ -406,6 +407,7 @@ def _conv2d_run(
     dilation: tuple[int, int],
     groups: int,
 ) -> Any:
+    """`jax.lax.conv_general_dilated`, with filters flipped for a convolution."""
     _, pads = _conv2d_shape(images.shape, filters.shape, border, stride, dilation)
     if flip:
         filters = filters[:, :, ::-1, ::-1]
