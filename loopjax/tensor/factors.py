@@ -1,7 +1,7 @@
-"""Factors and spectra of matrices. Leading axes are batches.
+"""Factorizations and spectra of matrices; leading axes are batches.
 
-Ops on symmetric (Hermitian) matrices read one triangle, as those of LAPACK do, and so do their derivatives: the
-gradient is 0 in the other triangle.
+Ops on symmetric (Hermitian) matrices read one triangle, as LAPACK does, and so do their derivatives: the gradient is 0
+in the other triangle. For example ``cholesky(x)`` reads ``tril(x)`` only. Matrices of 16 bits are refused.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from loopjax.tensor.operands import promoted
 
 
 def mirrored(x: Any, lower: bool) -> Any:
-    """Hermitian matrices from the lower or the upper triangles."""
+    """Hermitian matrices from their lower or upper triangles."""
     half, rest = (jnp.tril(x), jnp.tril(x, -1)) if lower else (jnp.triu(x), jnp.triu(x, 1))
     return half + adjoint(rest)
 
 
 def adjoint(x: Any) -> Any:
-    """Matrices transposed and conjugated."""
+    """Conjugate transposes of matrices."""
     return jnp.conj(jnp.swapaxes(x, -1, -2))
 
 
@@ -45,10 +45,40 @@ register("cholesky", _cholesky_run, _cholesky_type, "cubic", operands="float")
 
 
 def cholesky(x: Any, lower: bool = True, on_error: str = "nan", check_finite: bool = False) -> Variable:
-    """The triangular ``L`` with ``x = L @ L.T`` of positive definite matrices, or ``U`` with ``x = U.T @ U``.
+    """Cholesky factors of positive definite matrices.
 
-    Only that triangle of ``x`` is read. NaN where a matrix is not positive definite: ``on_error`` may be ``"nan"``
-    alone, because the device cannot stop a program. ``check_finite`` is accepted for old programs.
+    Only one triangle of ``x`` is read. Differentiable; the gradient is 0 in the other triangle.
+
+    Parameters
+    ----------
+    x : array_like
+        Symmetric (Hermitian) matrices ``(..., n, n)``.
+    lower : bool, optional
+        True for ``L`` with ``x = L @ L.T`` from the lower triangles, False for ``U`` with ``x = U.T @ U`` from the
+        upper ones.
+    on_error : {'nan'}, optional
+        The treatment of a matrix that is not positive definite: its factor is NaN. The device cannot stop a program.
+    check_finite : bool, optional
+        Ignored; for programs written for SciPy's signature.
+
+    Returns
+    -------
+    Variable
+        Triangular matrices ``(..., n, n)``.
+
+    Raises
+    ------
+    TypeError
+        Where the matrices have a dtype of 16 bits.
+    ValueError
+        Where ``x`` is not square, or ``on_error`` is another.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.linalg.cholesky([[4.0, 2.0], [2.0, 2.0]]).eval())
+    [[2. 0.]
+     [1. 1.]]
     """
     if on_error != "nan":
         raise ValueError(
@@ -72,10 +102,36 @@ register("eigh", _eigh_run, _eigh_type, "cubic", operands="float")
 
 
 def eigh(a: Any, UPLO: str = "L") -> tuple[Variable, ...]:  # noqa: N803 - NumPy's name
-    """Eigenvalues in ascending order ``(..., n)``, and eigenvectors in columns ``(..., n, n)``, of symmetric matrices.
+    """Eigenvalues and eigenvectors of symmetric (Hermitian) matrices.
 
-    Reads the lower triangles, the upper ones with ``UPLO="U"``. The gradient of eigenvectors is infinite or NaN where
-    two eigenvalues are equal.
+    Only one triangle is read. Differentiable; the gradient of eigenvectors is infinite or NaN where two eigenvalues are
+    equal.
+
+    Parameters
+    ----------
+    a : array_like
+        Matrices ``(..., n, n)``.
+    UPLO : {'L', 'U'}, optional
+        The triangle that is read.
+
+    Returns
+    -------
+    tuple of Variable
+        Eigenvalues ``(..., n)`` in ascending order, and eigenvectors in the columns of ``(..., n, n)``.
+
+    Raises
+    ------
+    TypeError
+        Where the matrices have a dtype of 16 bits.
+    ValueError
+        Where ``a`` is not square, or ``UPLO`` is another.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> values, vectors = at.linalg.eigh([[2.0, 0.0], [0.0, 1.0]])
+    >>> print(values.eval())
+    [1. 2.]
     """
     if UPLO not in ("L", "U"):
         raise ValueError(f"eigh reads the triangle UPLO='L' or 'U', not {UPLO!r}{here()}")
@@ -105,7 +161,7 @@ def _eigvalsh_run(a: Any, *b: Any, lower: bool) -> Any:
 
 
 def _reduced(a: Any, b: Any) -> Any:
-    """The matrix whose eigenvalues are those of ``a x = w b x``: with ``b = L L^H``, ``L^-1 a L^-H``."""
+    """Matrix with the eigenvalues of ``a x = w b x``: with ``b = L L^H`` it is ``L^-1 a L^-H``."""
     factor = jax.lax.linalg.cholesky(b, symmetrize_input=False)
     half = jax.scipy.linalg.solve_triangular(factor, a, lower=True)
     return jax.scipy.linalg.solve_triangular(factor, adjoint(half), lower=True)
@@ -122,8 +178,37 @@ register(
 
 
 def eigvalsh(a: Any, b: Any = None, lower: bool = True) -> Variable:
-    """The eigenvalues in ascending order of symmetric matrices ``a``: each ``w`` of ``a x = w x``, or of
-    ``a x = w b x`` with positive definite ``b``. Reads one triangle of each."""
+    """Eigenvalues of symmetric (Hermitian) matrices, also of generalized problems.
+
+    Only one triangle of each is read. Differentiable in both.
+
+    Parameters
+    ----------
+    a : array_like
+        Matrices ``(..., n, n)``.
+    b : array_like, optional
+        Positive definite matrices ``(..., n, n)``, for the eigenvalues ``w`` of ``a x = w b x``.
+    lower : bool, optional
+        True to read the lower triangles.
+
+    Returns
+    -------
+    Variable
+        Eigenvalues ``(..., n)`` in ascending order.
+
+    Raises
+    ------
+    TypeError
+        Where the matrices have a dtype of 16 bits.
+    ValueError
+        Where matrices are not square or not of one size.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.linalg.eigvalsh([[2.0, 0.0], [0.0, 1.0]]).eval())
+    [1. 2.]
+    """
     given = [a] if b is None else [a, b]
     return apply(table_op("eigvalsh", lower=bool(lower)), *promoted("float", given))[0]
 
@@ -152,12 +237,37 @@ register("svd", _svd_run, _svd_type, "cubic", operands="float")
 
 
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
-    """Singular vectors, values in descending order and vectors: ``a = u @ diag(s) @ v``; ``s`` alone with
-    ``compute_uv=False``.
+    """Singular value decomposition, ``a = u @ diag(s) @ vh``.
 
-    ``u`` is ``(..., m, m)`` and ``v`` ``(..., n, n)``, or ``(..., m, k)`` and ``(..., k, n)`` with
-    ``full_matrices=False``, ``k`` the lesser of both. The gradient needs those, or square matrices; that of vectors is
-    infinite or NaN where two values are equal.
+    Differentiable with ``full_matrices=False`` or for square matrices; the gradient of singular vectors is infinite or
+    NaN where two values are equal.
+
+    Parameters
+    ----------
+    a : array_like
+        Matrices ``(..., m, n)``.
+    full_matrices : bool, optional
+        True for ``m`` left and ``n`` right singular vectors, False for ``k = min(m, n)`` of each.
+    compute_uv : bool, optional
+        False for the singular values only.
+
+    Returns
+    -------
+    tuple of Variable, or Variable
+        ``u`` ``(..., m, k)``, singular values ``(..., k)`` in descending order, and ``vh`` ``(..., k, n)``.
+
+    Raises
+    ------
+    TypeError
+        Where the matrices have a dtype of 16 bits.
+    ValueError
+        Where ``a`` has less than two dimensions.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.linalg.svd([[3.0, 0.0], [0.0, 4.0]], compute_uv=False).eval())
+    [4. 3.]
     """
     outputs = apply(
         table_op("svd", full_matrices=bool(full_matrices), compute_uv=bool(compute_uv)), *promoted("float", [a])
@@ -182,9 +292,36 @@ register("qr", _qr_run, _qr_type, "cubic", operands="float")
 
 
 def qr(a: Any, mode: str = "reduced") -> Any:
-    """Orthonormal columns ``q`` and upper triangular ``r`` with ``a = q @ r``; ``r`` alone with ``mode="r"``.
+    """QR decomposition, ``a = q @ r``.
 
-    ``q`` is ``(..., m, k)``, ``k`` the lesser size of ``a``, or ``(..., m, m)`` with ``mode="complete"``.
+    Differentiable where ``m >= n``; with ``mode="complete"`` for square matrices only.
+
+    Parameters
+    ----------
+    a : array_like
+        Matrices ``(..., m, n)``.
+    mode : {'reduced', 'complete', 'r'}, optional
+        ``q`` of ``k = min(m, n)`` columns, of ``m``, or not returned.
+
+    Returns
+    -------
+    tuple of Variable, or Variable
+        Orthonormal columns ``q`` ``(..., m, k)`` and upper triangles ``r`` ``(..., k, n)``; ``r`` only with
+        ``mode="r"``.
+
+    Raises
+    ------
+    TypeError
+        Where the matrices have a dtype of 16 bits.
+    ValueError
+        Where ``a`` has less than two dimensions, or ``mode`` is another.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> q, r = at.linalg.qr([[3.0, 1.0], [4.0, 2.0]])
+    >>> print(q.type.shape, r.type.shape)
+    (2, 2) (2, 2)
     """
     if mode not in ("reduced", "complete", "r"):
         raise ValueError(f"qr takes mode 'reduced', 'complete' or 'r', not {mode!r}{here()}")

@@ -1,4 +1,12 @@
-"""Indexing: reading parts of arrays, and arrays with parts replaced."""
+"""Indexing: reading elements of arrays, arrays with elements replaced, and positions of elements.
+
+An index is parsed once, into the ``IndexPattern`` of an op ``index``, ``set`` or ``inc``. ``x[1, a:, i]`` records
+``index`` with the inputs ``x``, ``i`` and ``a``. Boolean masks become integer positions: those of a constant at once,
+those of a variable by ``nonzero``. Slices with a symbolic start and step 1 are recorded apart, as a ``window`` whose
+start is a run-time value, so that one program serves all positions of a window of one size.
+
+Out of bounds raises where sizes are known; else a read gives NaN (the least integer) and a write is dropped.
+"""
 
 from __future__ import annotations
 
@@ -44,14 +52,14 @@ class _Key(NamedTuple):
 
 
 class _Mask(NamedTuple):
-    """The positions along one axis at which a constant mask is true, and the mask's size along it."""
+    """Positions along one axis at which a constant mask is true, and the mask's size along it."""
 
     positions: np.ndarray[Any, Any]
     size: int
 
 
 def _entries(x: Variable, key: Any) -> list[Any]:
-    """The key as a list with an entry for each axis of ``x``, and ``None`` for each new one."""
+    """List the entries of a key, one for each axis of ``x`` and ``None`` for each new one."""
     given = list(key) if isinstance(key, tuple) else [key]
     given = [entry.data if isinstance(entry, Constant) else entry for entry in given]
     given = _without_masks(x, given)
@@ -68,7 +76,7 @@ def _entries(x: Variable, key: Any) -> list[Any]:
 
 
 def _without_masks(x: Variable, given: list[Any]) -> list[Any]:
-    """The key with masks as the positions at which they hold."""
+    """Replace masks by the positions at which they are true."""
     found: list[Any] = []
     axis = 0
     for entry in given:
@@ -86,7 +94,7 @@ def _without_masks(x: Variable, given: list[Any]) -> list[Any]:
 
 
 def _fitting(x: Variable, mask: Variable, axis: int) -> Variable:
-    """A mask of exactly the sizes of the axes that it stands at."""
+    """Check a mask against the sizes of the axes that it indexes."""
     if axis + mask.ndim > x.ndim:
         raise IndexError(f"a mask of {mask.ndim} dimensions from axis {axis} on of {x!r}{here()}")
     sizes = [dim(x, axis + one) for one in range(mask.ndim)]
@@ -101,7 +109,7 @@ def _is_mask(entry: Any) -> bool:
 
 
 def _parsed(entries: list[Any]) -> _Key:
-    """The pattern of a key, with its slice bounds and index arrays."""
+    """Parse a key into its pattern, slice bounds and index arrays."""
     key: list[Entry | slice] = []
     arrays: list[Variable] = []
     for entry in entries:
@@ -124,7 +132,7 @@ def _parsed(entries: list[Any]) -> _Key:
 
 
 def _index_array(entry: Any) -> Variable:
-    """An integer array or scalar, of 32 bits at least: an int8 cannot count backwards along an axis of 200."""
+    """Return an integer array or scalar of at least 32 bits: an int8 cannot count backwards along an axis of 200."""
     index = as_variable(np.zeros(0, np.int64) if isinstance(entry, list) and not entry else entry)
     if not index.type.is_integer:
         raise IndexError(f"an index is an integer, a slice, None or '...', got {index!r}{here()}")
@@ -132,7 +140,7 @@ def _index_array(entry: Any) -> Variable:
 
 
 def _extent(positions: np.ndarray[Any, Any]) -> tuple[int, int]:
-    """The least and the greatest of constant indices."""
+    """Least and greatest of constant indices; (0, -1) where there are none."""
     return (int(positions.min()), int(positions.max())) if positions.size else (0, -1)
 
 
@@ -145,8 +153,10 @@ def _index_type(x: TensorType, *arrays: TensorType, pattern: IndexPattern, lengt
 
 
 def _taken(entry: Entry, lengths: Shape, size: int | None, axis: int) -> int | None:
-    """The number of elements that an entry takes along its axis; raises ``IndexError`` for a constant position that is
-    known to be out of bounds."""
+    """Number of elements that an entry takes along its axis.
+
+    Raises ``IndexError`` for a constant position that is known to be out of bounds.
+    """
     if isinstance(entry, Slice):
         return _slice_size(entry, lengths, size)
     if isinstance(entry, int):
@@ -204,10 +214,10 @@ register("inc", None, _write_type, "scatter", broadcasts=_value_and_part)
 
 @public_op
 def index(x: Any, key: Any) -> Variable:
-    """``x[key]``: ints, slices, ``None``, ``...``, integer arrays and symbolic integers, as in NumPy.
+    """Record ``x[key]``: ints, slices, ``None``, ``...``, masks, integer arrays and symbolic integers, as in NumPy.
 
-    Out of bounds: ``IndexError`` where that is known before running; else the value read is NaN (for integers
-    the least of the dtype).
+    Out of bounds: ``IndexError`` where that is known before running; else the value read is NaN, for integers the least
+    of the dtype. Differentiable in ``x``.
     """
     variable = as_variable(x)
     owner = variable.owner
@@ -226,7 +236,7 @@ def index(x: Any, key: Any) -> Variable:
 
 
 def _slides_of(x: Variable, entries: list[Any]) -> list[Bounds]:
-    """The bounds of the slices with symbolic starts."""
+    """Bounds of the slices with symbolic starts."""
     axes = [sum(entry is not None for entry in entries[:position]) for position in range(len(entries))]
     return [bounds(x, axis, entry) for axis, entry in zip(axes, entries, strict=True) if slides(entry)]
 
@@ -239,7 +249,7 @@ def _axis(key: int, x: Variable) -> int:
 
 @public_op
 def rows(x: Variable) -> Iterator[Variable]:
-    """``x[0]``, ``x[1]``, ... where the length is known. Raises ``TypeError`` where it is not."""
+    """Iterate over ``x[0]``, ``x[1]``, ... where the length is known; raise ``TypeError`` where it is not."""
     if x.ndim == 0:
         raise TypeError(f"{x!r} is a scalar and cannot be iterated over{here()}")
     count = x.type.shape[0]
@@ -250,13 +260,71 @@ def rows(x: Variable) -> Iterator[Variable]:
 
 @public_op
 def set_subtensor(part: Any, value: Any) -> Variable:
-    """``set_subtensor(x[key], value)``: ``x`` with that part replaced; writes out of bounds are dropped."""
+    """Replace elements of an array, as ``x[key] = value`` does in NumPy.
+
+    Writes out of bounds are dropped where only the run can tell. Differentiable in ``x`` and ``value``.
+
+    Parameters
+    ----------
+    part : Variable
+        An indexed array, ``x[key]``.
+    value : array_like
+        The new elements; broadcasts to the shape of ``part``.
+
+    Returns
+    -------
+    Variable
+        A copy of ``x`` with ``part`` replaced.
+
+    Raises
+    ------
+    TypeError
+        Where ``part`` is no indexed array, or ``value`` would lose precision in the dtype of ``x``.
+    ValueError
+        Where ``value`` does not broadcast to ``part``.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> x = at.zeros(3)
+    >>> print(at.set_subtensor(x[1:], 5).eval())
+    [0. 5. 5.]
+    """
     return _write("set", part, value)
 
 
 @public_op
 def inc_subtensor(part: Any, value: Any) -> Variable:
-    """``inc_subtensor(x[key], value)``: ``x`` with ``value`` added to that part, repeated indices adding up."""
+    """Add to elements of an array, as ``numpy.add.at`` does: repeated indices add up.
+
+    Writes out of bounds are dropped where only the run can tell. Differentiable in ``x`` and ``value``.
+
+    Parameters
+    ----------
+    part : Variable
+        An indexed array, ``x[key]``.
+    value : array_like
+        What is added; broadcasts to the shape of ``part``.
+
+    Returns
+    -------
+    Variable
+        A copy of ``x`` with ``value`` added to ``part``.
+
+    Raises
+    ------
+    TypeError
+        Where ``part`` is no indexed array, or ``value`` would lose precision in the dtype of ``x``.
+    ValueError
+        Where ``value`` does not broadcast to ``part``.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> x = at.zeros(3)
+    >>> print(at.inc_subtensor(x[[0, 0, 2]], 1).eval())
+    [2. 0. 1.]
+    """
     return _write("inc", part, value)
 
 
@@ -279,10 +347,39 @@ def _write(row: str, part: Any, value: Any) -> Variable:
 
 @public_op
 def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Variable:
-    """``x[indices]`` along ``axis``, or of the flattened array.
+    """Take elements at positions along an axis.
 
-    ``mode`` says what becomes of indices out of bounds: ``raise``, as in ``x[indices]``; ``clip``, the nearest element;
-    ``wrap``, counting on from the other end.
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    indices : array_like of int
+        The positions.
+    axis : int, optional
+        The axis; by default the array is flattened.
+    mode : {'raise', 'clip', 'wrap'}, optional
+        The treatment of positions out of bounds: as in ``x[indices]``; the nearest element; counting on from the other
+        end.
+
+    Returns
+    -------
+    Variable
+        The elements, with the axes of ``indices`` in the place of ``axis``.
+
+    Raises
+    ------
+    ValueError
+        Where ``mode`` is another, or ``x`` has no such axis.
+    IndexError
+        Where a position is known to be out of bounds, with ``mode="raise"``.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.take([1, 2, 3], [0, 4], mode="wrap").eval())
+    [1 2]
     """
     if mode not in ("raise", "clip", "wrap"):
         raise ValueError(f"take mode is 'raise', 'clip' or 'wrap', not {mode!r}{here()}")
@@ -298,7 +395,35 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
 
 
 def compress(condition: Any, x: Any, axis: int | None = None) -> Variable:
-    """The parts of ``x`` along ``axis``, or elements of the flattened array, where the vector ``condition`` holds."""
+    """Take the elements along an axis at which a condition holds.
+
+    With a symbolic condition the length is known only after it has been computed. Differentiable in ``x``.
+
+    Parameters
+    ----------
+    condition : array_like of bool
+        A vector.
+    x : array_like
+        Any array.
+    axis : int, optional
+        The axis; by default the array is flattened.
+
+    Returns
+    -------
+    Variable
+        The elements where ``condition`` is true.
+
+    Raises
+    ------
+    ValueError
+        Where ``condition`` is no vector.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.compress([True, False, True], [1, 2, 3]).eval())
+    [1 3]
+    """
     mask = as_variable(condition)
     if mask.ndim != 1:
         raise ValueError(f"compress takes a vector as its condition, got {mask!r}{here()}")
@@ -321,11 +446,34 @@ register(
 
 @public_op
 def nonzero(x: Any, return_matrix: bool = False) -> Any:
-    """Where ``x`` is not zero: for each axis an int64 vector of positions, in C order; with ``return_matrix`` a matrix
-    with a row for each axis.
+    """Find the positions of elements that are not zero, in C order.
 
-    How many there are, only the run knows: what follows is computed with room for all of them, or a stage ends to
-    learn it. No gradient flows through positions.
+    Their number is known only after ``x`` has been computed: what follows is padded to the size of ``x``, or computed
+    in a later stage. No gradient flows through positions.
+
+    Parameters
+    ----------
+    x : array_like
+        An array of at least one dimension.
+    return_matrix : bool, optional
+        True for one int64 matrix ``(x.ndim, count)``.
+
+    Returns
+    -------
+    tuple of Variable, or Variable
+        An int64 vector of positions for each axis.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` is a scalar.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> rows, columns = at.nonzero([[0, 5], [7, 0]])
+    >>> print(rows.eval(), columns.eval())
+    [0 1] [1 0]
     """
     variable = as_variable(x)
     if variable.ndim == 0:
@@ -346,13 +494,61 @@ def _unraveled(flat: Variable, mask: Variable) -> tuple[Variable, ...]:
 
 
 def flatnonzero(x: Any) -> Variable:
-    """Where the flattened ``x`` is not zero, an int64 vector."""
+    """Find the positions of elements of the flattened array that are not zero.
+
+    No gradient flows through positions.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+
+    Returns
+    -------
+    Variable
+        An int64 vector of positions.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` is no variable, number or array.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.flatnonzero([[0, 5], [7, 0]]).eval())
+    [1 2]
+    """
     places: Variable = nonzero(reshape(x, (-1,)))[0]
     return places
 
 
 @public_op
 def nonzero_values(x: Any) -> Variable:
-    """The elements of ``x`` that are not zero, in C order."""
+    """Take the elements that are not zero, in C order.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+
+    Returns
+    -------
+    Variable
+        A vector in the dtype of ``x``.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` is no variable, number or array.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.nonzero_values([[0, 5], [7, 0]]).eval())
+    [5 7]
+    """
     flat = reshape(x, (-1,))
     return index(flat, nonzero(flat)[0])

@@ -1,4 +1,4 @@
-"""The linear algebra of matrices, as ``at.linalg``: the names of Aesara's ``nlinalg`` and ``slinalg`` together."""
+"""Linear algebra of matrices as ``at.linalg``: the names of Aesara's ``nlinalg`` and ``slinalg`` together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions of whole matrices: determinants, powers, the exponential, norms. Leading axes are batches."""
+"""Functions of whole matrices: determinants, powers, the exponential, norms; leading axes are batches."""
 
 from __future__ import annotations
 
@@ -37,12 +37,65 @@ register("slogdet", lambda x: tuple(jnp.linalg.slogdet(x)), _slogdet_type, "cubi
 
 
 def det(x: Any) -> Variable:
-    """The determinants of square matrices ``(..., n, n)``."""
+    """Determinants of square matrices.
+
+    Differentiable.
+
+    Parameters
+    ----------
+    x : array_like
+        Matrices ``(..., n, n)``.
+
+    Returns
+    -------
+    Variable
+        The determinants ``(...)``.
+
+    Raises
+    ------
+    TypeError
+        Where the matrices have a dtype of 16 bits.
+    ValueError
+        Where ``x`` is not square.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.linalg.det([[2.0, 0.0], [0.0, 4.0]]).eval())
+    8.0
+    """
     return apply(table_op("det"), *promoted("float", [x]))[0]
 
 
 def slogdet(x: Any) -> tuple[Variable, ...]:
-    """The signs of the determinants, and the logarithms of their absolute values, where ``det`` would overflow."""
+    """Signs and logarithms of the absolute values of determinants, where ``det`` would overflow.
+
+    The logarithm is differentiable.
+
+    Parameters
+    ----------
+    x : array_like
+        Matrices ``(..., n, n)``.
+
+    Returns
+    -------
+    tuple of Variable
+        The signs ``(...)`` and the logarithms ``(...)``.
+
+    Raises
+    ------
+    TypeError
+        Where the matrices have a dtype of 16 bits.
+    ValueError
+        Where ``x`` is not square.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> sign, logarithm = at.linalg.slogdet([[-1.0, 0.0], [0.0, 1.0]])
+    >>> print(sign.eval(), logarithm.eval())
+    -1.0 0.0
+    """
     return apply(table_op("slogdet"), *promoted("float", [x]))
 
 
@@ -61,15 +114,68 @@ register("matrix_power", lambda x, n: jnp.linalg.matrix_power(x, n), _power_type
 
 
 def expm(x: Any) -> Variable:
-    """The exponentials of square matrices ``(..., n, n)``, by scaling, squaring and Pade's approximation.
+    """Matrix exponentials, by scaling and squaring with Pade approximants (Higham 2005).
 
-    NaN where more than 16 squarings are needed, at norms of about 3e5.
+    NaN where more than 16 squarings are needed, at norms of about 3e5. Differentiable.
+
+    Parameters
+    ----------
+    x : array_like
+        Matrices ``(..., n, n)``.
+
+    Returns
+    -------
+    Variable
+        The exponentials ``(..., n, n)``.
+
+    Raises
+    ------
+    TypeError
+        Where the matrices have a dtype of 16 bits.
+    ValueError
+        Where ``x`` is not square.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.linalg.expm([[0.0, 1.0], [0.0, 0.0]]).eval())
+    [[1. 1.]
+     [0. 1.]]
     """
     return apply(table_op("expm"), *promoted("float", [x]))[0]
 
 
 def matrix_power(M: Any, n: int) -> Variable:  # noqa: N803 - NumPy's name
-    """Square matrices multiplied with themselves, ``n`` of them; of the inverses for negative ``n``."""
+    """Integer powers of square matrices, by repeated squaring.
+
+    Differentiable in ``M``.
+
+    Parameters
+    ----------
+    M : array_like
+        Matrices ``(..., n, n)``.
+    n : int
+        The power; the inverses are raised to ``-n`` where it is negative.
+
+    Returns
+    -------
+    Variable
+        The powers ``(..., n, n)``.
+
+    Raises
+    ------
+    TypeError
+        Where ``n`` is no int: ``scan`` computes a power that is a value.
+    ValueError
+        Where ``M`` is not square.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.linalg.matrix_power([[1, 1], [0, 1]], 5).eval())
+    [[1 5]
+     [0 1]]
+    """
     try:
         count = operator.index(n)
     except TypeError as error:
@@ -99,10 +205,39 @@ register("norm", _norm_run, _norm_type, operands="float")
 
 
 def norm(x: Any, ord: Order = None, axis: Axis = None, keepdims: bool = False) -> Variable:
-    """The norm of a vector or matrix, or of those along one or two axes.
+    """Norms of vectors or matrices.
 
-    Orders are NumPy's: for vectors a number (2 by default), 0 counting what is not 0; for matrices ``"fro"`` (the
-    default), ``"nuc"``, 1, 2 and infinity, and the negative of those. ``"inf"`` and ``"-inf"`` are infinity as well.
+    Differentiable where the norm is.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array of at least one dimension.
+    ord : float or str, optional
+        For vectors a number, 2 by default, 0 counting elements that are not 0. For matrices ``"fro"`` (the default),
+        ``"nuc"``, 1, 2 and infinity, and their negatives. ``"inf"`` and ``"-inf"`` are infinity as well.
+    axis : int or pair of int, optional
+        The axis of vectors, or the two axes of matrices; by default all axes.
+    keepdims : bool, optional
+        True to keep these axes with size 1.
+
+    Returns
+    -------
+    Variable
+        The norms, of real dtype.
+
+    Raises
+    ------
+    TypeError
+        Where matrices have a dtype of 16 bits.
+    ValueError
+        Where there are not one or two axes, or ``ord`` is no order of norms of vectors or matrices.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.linalg.norm([3.0, 4.0]).eval(), at.linalg.norm([[1.0, -2.0], [3.0, 4.0]], "inf").eval())
+    5.0 7.0
     """
     (variable,) = promoted("float", [x])
     given = range(variable.ndim) if axis is None else axis if isinstance(axis, (list, tuple)) else [axis]

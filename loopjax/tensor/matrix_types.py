@@ -1,4 +1,4 @@
-"""What an op on matrices takes: their dtype, and the sizes of the last two axes."""
+"""Types of ops on matrices: their dtype, and the sizes of the last two axes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _HALF = ("float16", "bfloat16")
 
 
 def solvable_dtype(*types: TensorType) -> str:
-    """The float or complex dtype that matrices meet in to be factored; raises ``TypeError`` for one of 16 bits."""
+    """Common float or complex dtype of matrices that are factored; raises ``TypeError`` for one of 16 bits."""
     dtype = float_dtype(types)
     if dtype in _HALF:
         raise TypeError(f"matrices of 32 or 64 bits are expected, got {dtype}; cast with .astype('float32')")
@@ -17,14 +17,14 @@ def solvable_dtype(*types: TensorType) -> str:
 
 
 def rows_and_columns(type: TensorType) -> tuple[int | None, int | None]:
-    """The last two sizes; raises ``ValueError`` where there are no two."""
+    """Sizes of the last two axes; raises ``ValueError`` where there are no two."""
     if type.ndim < 2:
         raise ValueError(f"matrices are expected, got an array of shape {type.shape}")
     return type.shape[-2], type.shape[-1]
 
 
 def side(type: TensorType) -> int | None:
-    """The size of square matrices; raises ``ValueError`` for others."""
+    """Number of rows of square matrices; raises ``ValueError`` for others."""
     rows, columns = rows_and_columns(type)
     try:
         return merge_dims(rows, columns)
@@ -33,5 +33,5 @@ def side(type: TensorType) -> int | None:
 
 
 def shorter(rows: int | None, columns: int | None) -> int | None:
-    """The number of singular values."""
+    """Number of singular values."""
     return None if rows is None or columns is None else min(rows, columns)

@@ -1,4 +1,4 @@
-"""Between positions and arrays: one-hot rows, counts, places in a sorted vector, diagonals."""
+"""Positions as data: one-hot rows, histograms, binary search, diagonals, flat and multi-dimensional positions."""
 
 from __future__ import annotations
 
@@ -30,18 +30,71 @@ __all__ = [
 
 
 def to_one_hot(y: Any, nb_class: Any, dtype: Any = None) -> Variable:
-    """For each integer of ``y`` a row of ``nb_class`` numbers, 1 at its position and else 0; dtype floatX unless given.
+    """Encode integers as one-hot rows.
 
-    An integer outside of the row gives zeros.
+    No gradient flows to ``y``.
+
+    Parameters
+    ----------
+    y : array_like of int
+        The classes; one outside of the row gives a row of zeros.
+    nb_class : int or integer scalar
+        The length of a row.
+    dtype : dtype, optional
+        ``floatX`` by default.
+
+    Returns
+    -------
+    Variable
+        Rows of shape ``(*y.shape, nb_class)``, 1 at the class and else 0.
+
+    Raises
+    ------
+    TypeError
+        Where ``y`` holds no integers.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.to_one_hot([0, 2], 3).eval())
+    [[1. 0. 0.]
+     [0. 0. 1.]]
     """
     return eq(shape_padright(_integers(y, "to_one_hot")), arange(nb_class)).astype(dtype or config.floatX)
 
 
 def bincount(x: Any, weights: Any = None, minlength: Any = None) -> Variable:
-    """How often each number from 0 to the largest of ``x`` is in it, int64; or the sums of their ``weights``.
+    """Count how often each integer occurs, or sum weights by integer.
 
-    ``minlength`` is the least length of the result. That length must be known before the program is compiled, which
-    happens again for each new one. Numbers below 0 count nowhere; ``check="index"`` refuses them.
+    The length of the result must be known before the program is compiled, which happens again for each new one. Numbers
+    below 0 are left out; ``check="index"`` refuses them. Differentiable in ``weights``.
+
+    Parameters
+    ----------
+    x : array_like of int
+        A vector of integers from 0 up.
+    weights : array_like, optional
+        What each element adds; 1 by default.
+    minlength : int or integer scalar, optional
+        The least length of the result, which is else the largest integer and one.
+
+    Returns
+    -------
+    Variable
+        A vector of counts, int64, or of sums in the dtype of ``weights``.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` holds no integers.
+    ValueError
+        Where ``x`` is no vector.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.bincount([0, 2, 2]).eval())
+    [1 0 2]
     """
     numbers = _integers(x, "bincount")
     if numbers.ndim != 1:
@@ -66,7 +119,7 @@ def _searchsorted_type(x: TensorType, v: TensorType, side: str, method: str) -> 
 
 
 def _searchsorted_run(x: Any, v: Any, side: str, method: str) -> Any:
-    """``method`` is JAX's, by halves until a rewrite says otherwise."""
+    """Search by the algorithm ``method`` of JAX: binary search unless a rewrite chooses another."""
     return jnp.searchsorted(x, v, side=side, method=method).astype("int64")
 
 
@@ -74,8 +127,37 @@ register("searchsorted", _searchsorted_run, _searchsorted_type, operands="common
 
 
 def searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Variable:
-    """Where the elements of ``v`` belong in the sorted vector ``x`` (in ``x[sorter]``), int64: before equal ones, or
-    after them with ``side="right"``."""
+    """Find the positions at which elements keep a sorted vector sorted.
+
+    The result is no float and has no derivative.
+
+    Parameters
+    ----------
+    x : array_like
+        A vector in ascending order, or in that of ``sorter``.
+    v : array_like
+        The elements to insert.
+    side : {'left', 'right'}, optional
+        The position before equal elements, or after them.
+    sorter : array_like of int, optional
+        The positions that sort ``x``.
+
+    Returns
+    -------
+    Variable
+        int64 positions in the shape of ``v``.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` is no vector, or ``side`` is another.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.searchsorted([1, 3, 5], [0, 3, 9]).eval())
+    [0 1 3]
+    """
     x = as_variable(x)
     if x.ndim != 1:
         raise ValueError(f"searchsorted takes a sorted vector, got {x!r}{here()}")
@@ -87,7 +169,34 @@ def searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Vari
 
 
 def fill_diagonal(a: Any, val: Any) -> Variable:
-    """The matrix ``a`` with ``val`` along its main diagonal."""
+    """Replace the main diagonal of a matrix.
+
+    Differentiable in ``a`` and ``val``.
+
+    Parameters
+    ----------
+    a : array_like
+        A matrix.
+    val : array_like
+        A scalar, or a vector as long as the diagonal.
+
+    Returns
+    -------
+    Variable
+        A copy of ``a`` with the diagonal replaced.
+
+    Raises
+    ------
+    ValueError
+        Where ``a`` is no matrix.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.fill_diagonal([[1, 2], [3, 4]], 0).eval())
+    [[0 2]
+     [3 0]]
+    """
     matrix = as_variable(a)
     if matrix.ndim != 2:
         raise ValueError(f"fill_diagonal takes a matrix, got {matrix!r}{here()}")
@@ -96,9 +205,35 @@ def fill_diagonal(a: Any, val: Any) -> Variable:
 
 
 def unravel_index(indices: Any, dims: Any, order: str = "C") -> tuple[Variable, ...]:
-    """The positions along each axis of an array of sizes ``dims`` that positions in the flattened array stand for.
+    """Convert positions in a flattened array to positions along each axis.
 
-    ``order`` is ``C``, the last axis the fastest, or ``F``, the first.
+    Parameters
+    ----------
+    indices : array_like of int
+        Positions in the flattened array.
+    dims : int, sequence or integer vector
+        The sizes of the array.
+    order : {'C', 'F'}, optional
+        Whether the last axis varies fastest, or the first.
+
+    Returns
+    -------
+    tuple of Variable
+        int64 positions along each axis, in the shape of ``indices``.
+
+    Raises
+    ------
+    TypeError
+        Where ``indices`` are no integers.
+    ValueError
+        Where ``order`` is another.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> row, column = at.unravel_index([1, 5], (2, 3))
+    >>> print(row.eval(), column.eval())
+    [0 1] [1 2]
     """
     if order not in ("C", "F"):
         raise ValueError(f"unravel_index order is 'C' or 'F', not {order!r}{here()}")
@@ -112,11 +247,37 @@ def unravel_index(indices: Any, dims: Any, order: str = "C") -> tuple[Variable, 
 
 
 def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: str = "C") -> Variable:
-    """The positions in the flattened array that positions along each axis of an array of sizes ``dims`` stand for.
+    """Convert positions along each axis to positions in the flattened array.
 
-    ``multi_index`` has an integer array for each axis; they broadcast. ``mode`` says what becomes of positions out of
-    bounds: ``clip``, the nearest one; ``wrap``, counting on from the other end; with ``raise``, an error where they and
-    ``dims`` are numbers, else a position of no meaning. ``order`` as in ``unravel_index``.
+    Parameters
+    ----------
+    multi_index : sequence of array_like of int
+        Positions along each axis; they broadcast.
+    dims : int, sequence or integer vector
+        The sizes of the array.
+    mode : {'raise', 'clip', 'wrap'}, optional
+        The treatment of positions out of bounds: an error where they and ``dims`` are numbers, else a position of no
+        meaning; the nearest one; counting on from the other end.
+    order : {'C', 'F'}, optional
+        Whether the last axis varies fastest, or the first.
+
+    Returns
+    -------
+    Variable
+        int64 positions.
+
+    Raises
+    ------
+    TypeError
+        Where the positions are no integers.
+    ValueError
+        Where there is not one array for each axis, a number is out of bounds, or ``mode`` or ``order`` is another.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.ravel_multi_index(([0, 1], [1, 2]), (2, 3)).eval())
+    [1 5]
     """
     if order not in ("C", "F"):
         raise ValueError(f"ravel_multi_index order is 'C' or 'F', not {order!r}{here()}")

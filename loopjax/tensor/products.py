@@ -1,4 +1,4 @@
-"""Products of vectors and matrices; diagonals and triangles."""
+"""Products of vectors and matrices, diagonals and triangles."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _matmul_type(x: TensorType, y: TensorType) -> TensorType:
 
 
 def _batches(x: TensorType, y: TensorType) -> list[Shape]:
-    """The axes of matrices of matrices."""
+    """Shapes of the batches of two stacks of matrices."""
     return [x.shape[:-2], y.shape[:-2]]
 
 
@@ -84,7 +84,34 @@ register("outer", jnp.outer, _outer_type, "memory_bound", operands="common")
 
 @public_op
 def dot(x: Any, y: Any) -> Variable:
-    """The product over the last axis of ``x`` and the last but one (or only) of ``y``."""
+    """Multiply vectors, matrices and higher arrays.
+
+    A sum of products over the last axis of ``x`` and the last axis but one of ``y``, or its only one. Scalars multiply
+    elementwise. Differentiable in both.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    y : array_like
+        Any array.
+
+    Returns
+    -------
+    Variable
+        The product, in the common dtype.
+
+    Raises
+    ------
+    ValueError
+        Where the sizes of the two axes differ.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.dot([1, 2], [3, 4]).eval())
+    11
+    """
     left, right = promoted("common", [x, y])
     if left.ndim == 0 or right.ndim == 0:
         return left * right
@@ -93,12 +120,65 @@ def dot(x: Any, y: Any) -> Variable:
 
 @public_op
 def matmul(x: Any, y: Any) -> Variable:
-    """The matrix product, batched over leading axes, which broadcast."""
+    """Multiply matrices, batched over leading axes that broadcast.
+
+    Differentiable in both.
+
+    Parameters
+    ----------
+    x : array_like
+        A vector ``(n,)`` or matrices ``(..., m, n)``.
+    y : array_like
+        A vector ``(n,)`` or matrices ``(..., n, k)``.
+
+    Returns
+    -------
+    Variable
+        The product ``(..., m, k)``, without the axis of a vector, in the common dtype.
+
+    Raises
+    ------
+    ValueError
+        Where an input is a scalar, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.matmul([[1, 2], [3, 4]], [1, 1]).eval())
+    [3 7]
+    """
     return apply(table_op("matmul"), *promoted("common", [x, y]))[0]
 
 
 def outer(x: Any, y: Any) -> Variable:
-    """Every product of an element of the vector ``x`` with one of ``y``."""
+    """Multiply each element of one array with each of another.
+
+    Differentiable in both.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array, which is flattened.
+    y : array_like
+        Any array, which is flattened.
+
+    Returns
+    -------
+    Variable
+        A matrix ``(x.size, y.size)``, in the common dtype.
+
+    Raises
+    ------
+    TypeError
+        Where an input is no variable, number or array.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.outer([1, 2], [3, 4]).eval())
+    [[3 4]
+     [6 8]]
+    """
     return apply(table_op("outer"), *promoted("common", [flatten(x), flatten(y)]))[0]
 
 
@@ -113,20 +193,99 @@ register("kron", jnp.kron, _kron_type, operands="common")
 
 
 def kron(a: Any, b: Any) -> Variable:
-    """The Kronecker product: ``a`` with each element replaced by its product with ``b``. The array of fewer axes
-    gets axes of size 1 before its own, as in NumPy."""
+    """Kronecker product: each element of ``a`` times all of ``b``, as a block.
+
+    The array of fewer axes gets axes of size 1 before its own. Differentiable in both.
+
+    Parameters
+    ----------
+    a : array_like
+        Any array.
+    b : array_like
+        Any array.
+
+    Returns
+    -------
+    Variable
+        An array whose sizes are the products of those of ``a`` and ``b``.
+
+    Raises
+    ------
+    TypeError
+        Where an input is no variable, number or array.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.linalg.kron([1, 10], [1, 2]).eval())
+    [ 1  2 10 20]
+    """
     return apply(table_op("kron"), *promoted("common", [a, b]))[0]
 
 
 def matrix_dot(*args: Any) -> Variable:
-    """The product ``dot`` of all arguments, from the left."""
+    """Multiply any number of matrices from the left.
+
+    Differentiable in each.
+
+    Parameters
+    ----------
+    *args : array_like
+        The matrices.
+
+    Returns
+    -------
+    Variable
+        Their product.
+
+    Raises
+    ------
+    TypeError
+        Where there are none.
+    ValueError
+        Where the shapes do not fit.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.linalg.matrix_dot([[1, 1]], [[1], [2]], [[2]]).eval())
+    [[6]]
+    """
     if not args:
         raise TypeError(f"matrix_dot takes one matrix at least{here()}")
     return reduce(dot, args[1:], as_variable(args[0]))
 
 
 def tensordot(x: Any, y: Any, axes: Any = 2) -> Variable:
-    """The sum of products over ``axes``: a number of them, or a list for each operand."""
+    """Sum products over several axes at once.
+
+    Differentiable in both.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    y : array_like
+        Any array.
+    axes : int or pair of sequences, optional
+        The axes summed over: a number of them, the last of ``x`` and the first of ``y``, or a list for each.
+
+    Returns
+    -------
+    Variable
+        The rest of the axes of ``x``, then those of ``y``.
+
+    Raises
+    ------
+    ValueError
+        Where there are not as many axes of each, or their sizes differ.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.tensordot([[1, 2], [3, 4]], [[1, 1], [1, 1]], 2).eval())
+    10
+    """
     x, y = as_variable(x), as_variable(y)
     if isinstance(axes, int):
         if not 0 <= axes <= min(x.ndim, y.ndim):
@@ -141,7 +300,33 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Variable:
 
 
 def inner(x: Any, y: Any) -> Variable:
-    """The sum of products over the last axis of each."""
+    """Sum products over the last axis of each array.
+
+    Scalars multiply elementwise. Differentiable in both.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    y : array_like
+        Any array.
+
+    Returns
+    -------
+    Variable
+        The rest of the axes of ``x``, then those of ``y``.
+
+    Raises
+    ------
+    ValueError
+        Where the sizes of the last axes differ.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.inner([1, 2], [3, 4]).eval())
+    11
+    """
     x, y = as_variable(x), as_variable(y)
     if x.ndim == 0 or y.ndim == 0:
         return mul(x, y)
@@ -149,7 +334,33 @@ def inner(x: Any, y: Any) -> Variable:
 
 
 def vdot(x: Any, y: Any) -> Variable:
-    """The sum of products of all elements, those of ``x`` conjugated."""
+    """Sum the products of all elements, those of ``x`` conjugated.
+
+    Differentiable in both.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    y : array_like
+        An array of as many elements.
+
+    Returns
+    -------
+    Variable
+        A scalar.
+
+    Raises
+    ------
+    ValueError
+        Where the numbers of elements differ.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.vdot([1 + 1j], [1 + 1j]).eval())
+    (2+0j)
+    """
     return dot(flatten(conj(x)), flatten(y))
 
 
@@ -170,7 +381,33 @@ register("tensordot", _tensordot_run, _tensordot_type, "contraction", operands="
 
 @public_op
 def batched_dot(x: Any, y: Any) -> Variable:
-    """``dot`` of each element of ``x`` with that of ``y``, along their first axes."""
+    """Multiply the elements of two arrays along their first axes with each other.
+
+    Differentiable in both.
+
+    Parameters
+    ----------
+    x : array_like
+        Vectors ``(batch, n)`` or matrices ``(batch, m, n)``.
+    y : array_like
+        Vectors ``(batch, n)`` or matrices ``(batch, n, k)``.
+
+    Returns
+    -------
+    Variable
+        Scalars, vectors or matrices, one for each element of the batch.
+
+    Raises
+    ------
+    ValueError
+        Where an input has other dimensions, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.batched_dot([[1, 2], [3, 4]], [[1, 1], [2, 2]]).eval())
+    [ 3 14]
+    """
     x, y = as_variable(x), as_variable(y)
     if not {x.ndim, y.ndim} <= {2, 3}:
         raise ValueError(f"batched_dot takes arrays of 2 or 3 dimensions, got {x!r} and {y!r}{here()}")
@@ -202,7 +439,37 @@ register("diagonal", _diagonal_run, _diagonal_type, "memory_bound")
 
 @public_op
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
-    """The diagonal ``offset`` places above the main one of each matrix along two axes, as the last axis."""
+    """Read diagonals of matrices along two axes.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        An array of at least two dimensions.
+    offset : int, optional
+        The number of the diagonal; above the main one where positive.
+    axis1 : int, optional
+        The axis of rows.
+    axis2 : int, optional
+        The axis of columns.
+
+    Returns
+    -------
+    Variable
+        The diagonals as the last axis.
+
+    Raises
+    ------
+    ValueError
+        Where the two axes are one, or ``x`` does not have them.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.diagonal([[1, 2], [3, 4]]).eval())
+    [1 4]
+    """
     variable = as_variable(x)
     first, second = normal_axis(axis1, variable.ndim), normal_axis(axis2, variable.ndim)
     if first == second:
@@ -226,9 +493,37 @@ register("diag", _diag_run, _diag_type, "memory_bound")
 
 
 def alloc_diag(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
-    """Zeros, with the vectors of the last axis of ``x`` on diagonal ``offset`` of the matrices along two new axes.
+    """Put vectors on diagonals of matrices of zeros; the inverse of ``extract_diag`` with the same arguments.
 
-    What ``extract_diag`` with the same arguments reads back.
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Vectors ``(..., n)``.
+    offset : int, optional
+        The number of the diagonal; above the main one where positive.
+    axis1 : int, optional
+        The axis of rows of the result.
+    axis2 : int, optional
+        The axis of columns of the result.
+
+    Returns
+    -------
+    Variable
+        Square matrices of ``n + abs(offset)`` rows.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` is a scalar.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.alloc_diag([1, 2]).eval())
+    [[1 0]
+     [0 2]]
     """
     variable = as_variable(x)
     if variable.ndim == 0:
@@ -239,7 +534,33 @@ def alloc_diag(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Varia
 
 @public_op
 def diag(x: Any, k: int = 0) -> Variable:
-    """Diagonal ``k`` of a matrix, or the matrix of zeros with the vector ``x`` on diagonal ``k``."""
+    """Read a diagonal of a matrix, or put a vector on one.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        A matrix or a vector.
+    k : int, optional
+        The number of the diagonal; above the main one where positive.
+
+    Returns
+    -------
+    Variable
+        The diagonal, a vector; or a square matrix of zeros with ``x`` on it.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` is neither a vector nor a matrix.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.diag([[1, 2], [3, 4]]).eval())
+    [1 4]
+    """
     variable = as_variable(x)
     if variable.ndim not in (1, 2):
         raise ValueError(f"diag takes a vector or a matrix, got {variable!r}{here()}")
@@ -248,7 +569,37 @@ def diag(x: Any, k: int = 0) -> Variable:
 
 @public_op
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
-    """The sum of ``diagonal(x, offset, axis1, axis2)``."""
+    """Sum a diagonal.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        An array of at least two dimensions.
+    offset : int, optional
+        The number of the diagonal; above the main one where positive.
+    axis1 : int, optional
+        The axis of rows.
+    axis2 : int, optional
+        The axis of columns.
+
+    Returns
+    -------
+    Variable
+        The sum of each diagonal.
+
+    Raises
+    ------
+    ValueError
+        Where the two axes are one, or ``x`` does not have them.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.trace([[1, 2], [3, 4]]).eval())
+    5
+    """
     return sum(diagonal(x, offset, axis1, axis2), axis=-1)
 
 
@@ -262,13 +613,67 @@ register("triu", lambda x, k: jnp.triu(x, k), _triangle_type, "memory_bound")
 
 @public_op
 def tril(x: Any, k: int = 0) -> Variable:
-    """The matrices of the last two axes, with zeros above diagonal ``k``."""
+    """Keep lower triangles and set the rest to zero.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Matrices ``(..., m, n)``.
+    k : int, optional
+        The last diagonal kept; above the main one where positive.
+
+    Returns
+    -------
+    Variable
+        Matrices with zeros above diagonal ``k``.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has less than two dimensions.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.tril([[1, 2], [3, 4]]).eval())
+    [[1 0]
+     [3 4]]
+    """
     return _triangle("tril", x, k)
 
 
 @public_op
 def triu(x: Any, k: int = 0) -> Variable:
-    """The matrices of the last two axes, with zeros below diagonal ``k``."""
+    """Keep upper triangles and set the rest to zero.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Matrices ``(..., m, n)``.
+    k : int, optional
+        The first diagonal kept; above the main one where positive.
+
+    Returns
+    -------
+    Variable
+        Matrices with zeros below diagonal ``k``.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has less than two dimensions.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.triu([[1, 2], [3, 4]]).eval())
+    [[1 2]
+     [0 4]]
+    """
     return _triangle("triu", x, k)
 
 

@@ -1,4 +1,9 @@
-"""Reductions and cumulative ops: folding an array along axes."""
+"""Reductions, cumulative ops and differences along axes.
+
+The parameters of a reduction are its axes from 0 up, ``keepdims`` and the dtype of the result: ``x.sum(-1)`` of an
+int32 matrix records ``sum`` with the axes ``(1,)`` and the dtype int64. Sums, products and means are computed in the
+dtype of the result, which users may choose.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from numpy.typing import DTypeLike
 
 from loopjax.config import config
 from loopjax.errors import here
@@ -68,31 +74,18 @@ def _sum_of(dtype: str) -> str:
     return dtype if jnp.issubdtype(dtype, jnp.inexact) else "int64"
 
 
-def _same(dtype: str) -> str:
-    return dtype
-
-
-def _bool(dtype: str) -> str:
-    return "bool"
-
-
-def _check_some(type: TensorType, axis: tuple[int, ...]) -> None:
-    """A largest element is one of at least one."""
+def _check_not_empty(type: TensorType, axis: tuple[int, ...]) -> None:
+    """Raise ``ValueError`` where a maximum or minimum is over no elements."""
     if 0 in [type.shape[position] for position in axis]:
         raise ValueError(f"an array of shape {type.shape} has no elements along axes {axis}, and so no result")
 
 
-def _record(name: str, variable: Variable, axis: Axis, keepdims: bool, dtype: str) -> Variable:
-    axes = normal_axes(axis, variable.ndim)
-    return apply(table_op(name, axis=axes, keepdims=bool(keepdims), dtype=dtype), variable)[0]
-
-
-def _register(name: str, run: Callable[..., Any], cast: bool, some: bool) -> None:
-    """Adds the row. ``cast`` brings the input to the result's dtype first; ``some`` refuses to reduce nothing."""
+def _register(name: str, run: Callable[..., Any], cast: bool = False, not_empty: bool = False) -> None:
+    """Register a reduction. ``cast`` brings the input to the dtype of the result; ``not_empty`` refuses empty axes."""
 
     def infer(type: TensorType, axis: tuple[int, ...], keepdims: bool, dtype: str) -> TensorType:
-        if some:
-            _check_some(type, axis)
+        if not_empty:
+            _check_not_empty(type, axis)
         return _reduced(type, axis, keepdims, dtype)
 
     def lowered(x: Any, axis: tuple[int, ...], keepdims: bool, dtype: str) -> Any:
@@ -104,66 +97,415 @@ def _register(name: str, run: Callable[..., Any], cast: bool, some: bool) -> Non
     register(name, lowered, infer, "reduce")
 
 
-def _accumulation(name: str, run: Callable[..., Any], result: Callable[[str], str]) -> Callable[..., Variable]:
-    """Registers a reduction that computes in the dtype of its result, which users may choose."""
-    _register(name, run, cast=True, some=False)
-
-    def record(x: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Variable:
-        variable = as_variable(x)
-        to = dtype_name(dtype) if dtype is not None else result(variable.dtype)
-        return _record(name, variable, axis, keepdims, to)
-
-    record.__name__ = record.__qualname__ = name
-    record.__doc__ = (
-        f"``{name}`` along ``axis`` (an int, several, or all by default); ``keepdims`` leaves them with size 1. "
-        f"``dtype`` is that of the result."
-    )
-    return public_op(record)
+_register("sum", reduction(lax.reduce_sum, jnp.sum), cast=True)
+_register("prod", reduction(lax.reduce_prod, jnp.prod), cast=True)
+_register("mean", reduction(lax_kernels.mean, jnp.mean), cast=True)
+_register("max", reduction(lax.reduce_max, jnp.max), not_empty=True)
+_register("min", reduction(lax.reduce_min, jnp.min), not_empty=True)
+_register("any", jnp.any)
+_register("all", jnp.all)
+_register("logsumexp", jax.scipy.special.logsumexp, cast=True)
 
 
-def _choice(
-    name: str, run: Callable[..., Any], result: Callable[[str], str], cast: bool = False, some: bool = False
-) -> Callable[..., Variable]:
-    """Registers a reduction whose dtype follows from its input's."""
-    _register(name, run, cast, some)
-
-    def record(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
-        variable = as_variable(x)
-        return _record(name, variable, axis, keepdims, result(variable.dtype))
-
-    record.__name__ = record.__qualname__ = name
-    record.__doc__ = (
-        f"``{name}`` along ``axis`` (an int, several, or all by default); ``keepdims`` leaves them with size 1."
-    )
-    return public_op(record)
+def _reduce(name: str, x: Variable, axis: Axis, keepdims: bool, dtype: str) -> Variable:
+    """Record a reduction with a result of this dtype."""
+    axes = normal_axes(axis, x.ndim)
+    return apply(table_op(name, axis=axes, keepdims=bool(keepdims), dtype=dtype), x)[0]
 
 
-sum = _accumulation("sum", reduction(lax.reduce_sum, jnp.sum), _sum_of)
-prod = _accumulation("prod", reduction(lax.reduce_prod, jnp.prod), _sum_of)
-mean = _accumulation("mean", reduction(lax_kernels.mean, jnp.mean), _float_of)
-max = _choice("max", reduction(lax.reduce_max, jnp.max), _same, some=True)
-min = _choice("min", reduction(lax.reduce_min, jnp.min), _same, some=True)
-any = _choice("any", jnp.any, _bool)
-all = _choice("all", jnp.all, _bool)
-logsumexp = _choice("logsumexp", jax.scipy.special.logsumexp, _float_of, cast=True)
+@public_op
+def sum(x: Any, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Variable:
+    """Sum elements over axes.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    axis : int or sequence of int, optional
+        The axes summed over; by default all.
+    dtype : dtype, optional
+        The dtype of the sum and of its computation; by default that of ``x``, int64 for integers and booleans.
+    keepdims : bool, optional
+        True to keep these axes with size 1.
+
+    Returns
+    -------
+    Variable
+        The sums.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis, or one is named twice.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.sum([[1, 2], [3, 4]], axis=0).eval())
+    [4 6]
+    """
+    variable = as_variable(x)
+    return _reduce("sum", variable, axis, keepdims, _sum_of(variable.dtype) if dtype is None else dtype_name(dtype))
+
+
+@public_op
+def prod(x: Any, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Variable:
+    """Multiply elements over axes.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    axis : int or sequence of int, optional
+        The axes multiplied over; by default all.
+    dtype : dtype, optional
+        The dtype of the product and of its computation; by default that of ``x``, int64 for integers and booleans.
+    keepdims : bool, optional
+        True to keep these axes with size 1.
+
+    Returns
+    -------
+    Variable
+        The products.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis, or one is named twice.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.prod([[1, 2], [3, 4]], axis=1).eval())
+    [ 2 12]
+    """
+    variable = as_variable(x)
+    return _reduce("prod", variable, axis, keepdims, _sum_of(variable.dtype) if dtype is None else dtype_name(dtype))
+
+
+@public_op
+def mean(x: Any, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Variable:
+    """Average elements over axes.
+
+    NaN where there are no elements. Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    axis : int or sequence of int, optional
+        The axes averaged over; by default all.
+    dtype : dtype, optional
+        The dtype of the mean and of its computation; by default that of ``x``, floatX for integers and booleans.
+    keepdims : bool, optional
+        True to keep these axes with size 1.
+
+    Returns
+    -------
+    Variable
+        The means.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis, or one is named twice.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.mean([[1, 2], [3, 4]], axis=0).eval())
+    [2. 3.]
+    """
+    variable = as_variable(x)
+    return _reduce("mean", variable, axis, keepdims, _float_of(variable.dtype) if dtype is None else dtype_name(dtype))
+
+
+@public_op
+def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+    """Find the largest elements over axes.
+
+    NaN where an element is NaN. Differentiable in ``x``; equal maxima share the gradient.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers or booleans.
+    axis : int or sequence of int, optional
+        The axes; by default all.
+    keepdims : bool, optional
+        True to keep these axes with size 1.
+
+    Returns
+    -------
+    Variable
+        The maxima, in the dtype of ``x``.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis, or no elements along them.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.max([[1, 2], [3, 0]], axis=1).eval())
+    [2 3]
+    """
+    variable = as_variable(x)
+    return _reduce("max", variable, axis, keepdims, variable.dtype)
+
+
+@public_op
+def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+    """Find the smallest elements over axes.
+
+    NaN where an element is NaN. Differentiable in ``x``; equal minima share the gradient.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers or booleans.
+    axis : int or sequence of int, optional
+        The axes; by default all.
+    keepdims : bool, optional
+        True to keep these axes with size 1.
+
+    Returns
+    -------
+    Variable
+        The minima, in the dtype of ``x``.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis, or no elements along them.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.min([[1, 2], [3, 0]], axis=1).eval())
+    [1 0]
+    """
+    variable = as_variable(x)
+    return _reduce("min", variable, axis, keepdims, variable.dtype)
+
+
 amax, amin = max, min
 
 
 @public_op
+def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+    """Test if any element over axes is true.
+
+    The result is no float and has no derivative.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array; numbers are true where they are not 0.
+    axis : int or sequence of int, optional
+        The axes; by default all.
+    keepdims : bool, optional
+        True to keep these axes with size 1.
+
+    Returns
+    -------
+    Variable
+        Booleans.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis, or one is named twice.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.any([[True, False], [False, False]], axis=1).eval())
+    [ True False]
+    """
+    return _reduce("any", as_variable(x), axis, keepdims, "bool")
+
+
+@public_op
+def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+    """Test if all elements over axes are true.
+
+    The result is no float and has no derivative.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array; numbers are true where they are not 0.
+    axis : int or sequence of int, optional
+        The axes; by default all.
+    keepdims : bool, optional
+        True to keep these axes with size 1.
+
+    Returns
+    -------
+    Variable
+        Booleans.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis, or one is named twice.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.all([[True, True], [True, False]], axis=1).eval())
+    [ True False]
+    """
+    return _reduce("all", as_variable(x), axis, keepdims, "bool")
+
+
+@public_op
+def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+    """Logarithm of the sum of exponentials over axes, without overflow.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    axis : int or sequence of int, optional
+        The axes; by default all.
+    keepdims : bool, optional
+        True to keep these axes with size 1.
+
+    Returns
+    -------
+    Variable
+        In the dtype of ``x``, floatX for integers and booleans.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis, or one is named twice.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.logsumexp([1000.0, float("-inf")]).eval())
+    1000.0
+    """
+    variable = as_variable(x)
+    return _reduce("logsumexp", variable, axis, keepdims, _float_of(variable.dtype))
+
+
+@public_op
 def max_and_argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> tuple[Variable, Variable]:
-    """The largest elements along ``axis``, and where they are."""
+    """Find the largest elements along an axis and their positions.
+
+    The maxima are differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers or booleans.
+    axis : int, optional
+        The axis; by default the flattened array.
+    keepdims : bool, optional
+        True to keep reduced axes with size 1.
+
+    Returns
+    -------
+    tuple of Variable
+        The maxima, in the dtype of ``x``, and their int64 positions.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis, or no elements along it.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> largest, position = at.max_and_argmax([1, 5, 2])
+    >>> print(largest.eval(), position.eval())
+    5 1
+    """
     return max(x, axis, keepdims), argmax(x, axis, keepdims)
 
 
 @public_op
 def allclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Variable:
-    """Whether all of ``isclose(x, y)`` hold, a bool scalar."""
+    """Test if two arrays are equal within a tolerance, element by element.
+
+    The result is no float and has no derivative.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    y : array_like
+        An array whose shape broadcasts with that of ``x``.
+    rtol : float, optional
+        The tolerance relative to ``y``.
+    atol : float, optional
+        The tolerance added to it.
+    equal_nan : bool, optional
+        True to count NaN as equal to NaN.
+
+    Returns
+    -------
+    Variable
+        A boolean scalar.
+
+    Raises
+    ------
+    ValueError
+        Where the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.allclose([1.0, 2.0], [1.0, 2.000001]).eval())
+    True
+    """
     return all(isclose(x, y, rtol, atol, equal_nan))
 
 
 @public_op
 def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Variable:
-    """The variance along ``axis``; divides by the count less ``ddof``."""
+    """Variance over axes.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    axis : int or sequence of int, optional
+        The axes; by default all.
+    ddof : int, optional
+        What is taken from the number of elements before dividing by it.
+    keepdims : bool, optional
+        True to keep these axes with size 1.
+
+    Returns
+    -------
+    Variable
+        The variances, of real dtype, floatX for integers and booleans.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis, or one is named twice.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.var([1, 3], ddof=1).eval())
+    2.0
+    """
     variable = as_variable(x)
     axes = normal_axes(axis, variable.ndim)
     to = _real_of(variable.dtype)
@@ -184,16 +526,46 @@ register("var", _var_run, _var_type, "reduce")
 
 @public_op
 def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Variable:
-    """The standard deviation along ``axis``."""
+    """Standard deviation over axes, the square root of ``var``.
+
+    Differentiable in ``x`` where it is not 0.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    axis : int or sequence of int, optional
+        The axes; by default all.
+    ddof : int, optional
+        What is taken from the number of elements before dividing by it.
+    keepdims : bool, optional
+        True to keep these axes with size 1.
+
+    Returns
+    -------
+    Variable
+        The standard deviations, of real dtype, floatX for integers and booleans.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis, or one is named twice.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.std([1, 3]).eval())
+    1.0
+    """
     return sqrt(var(x, axis, ddof, keepdims))
 
 
-def _picker(name: str, run: Callable[..., Any]) -> Callable[..., Variable]:
-    """Registers ``argmax`` or ``argmin``."""
+def _register_position(name: str, run: Callable[..., Any]) -> None:
+    """Register ``argmax`` or ``argmin``."""
 
     def infer(type: TensorType, axis: int | None, keepdims: bool) -> TensorType:
         axes = tuple(range(type.ndim)) if axis is None else (axis,)
-        _check_some(type, axes)
+        _check_not_empty(type, axes)
         return _reduced(type, axes, keepdims, "int64")
 
     def lowered(x: Any, axis: int | None, keepdims: bool) -> Any:
@@ -201,23 +573,88 @@ def _picker(name: str, run: Callable[..., Any]) -> Callable[..., Variable]:
 
     register(name, lowered, infer, "reduce")
 
-    def record(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
-        variable = as_variable(x)
-        if axis is not None:
-            axis = normal_axis(axis, variable.ndim)
-        return apply(table_op(name, axis=axis, keepdims=bool(keepdims)), variable)[0]
 
-    record.__name__ = record.__qualname__ = name
-    record.__doc__ = f"``{name}``: int64 positions along ``axis``, or in the flattened array."
-    return public_op(record)
+_register_position("argmax", jnp.argmax)
+_register_position("argmin", jnp.argmin)
 
 
-argmax = _picker("argmax", jnp.argmax)
-argmin = _picker("argmin", jnp.argmin)
+def _position(name: str, x: Any, axis: int | None, keepdims: bool) -> Variable:
+    variable = as_variable(x)
+    if axis is not None:
+        axis = normal_axis(axis, variable.ndim)
+    return apply(table_op(name, axis=axis, keepdims=bool(keepdims)), variable)[0]
 
 
-def _cumulative(name: str, run: Callable[..., Any]) -> Callable[..., Variable]:
-    """Registers ``cumsum`` or ``cumprod``."""
+@public_op
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
+    """Find the positions of the largest elements along an axis, the first of equal ones.
+
+    The result is no float and has no derivative.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers or booleans.
+    axis : int, optional
+        The axis; by default the flattened array.
+    keepdims : bool, optional
+        True to keep reduced axes with size 1.
+
+    Returns
+    -------
+    Variable
+        int64 positions.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis, or no elements along it.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.argmax([[1, 5, 2], [7, 0, 7]], axis=1).eval())
+    [1 0]
+    """
+    return _position("argmax", x, axis, keepdims)
+
+
+@public_op
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
+    """Find the positions of the smallest elements along an axis, the first of equal ones.
+
+    The result is no float and has no derivative.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers or booleans.
+    axis : int, optional
+        The axis; by default the flattened array.
+    keepdims : bool, optional
+        True to keep reduced axes with size 1.
+
+    Returns
+    -------
+    Variable
+        int64 positions.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis, or no elements along it.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.argmin([[1, 5, 2], [7, 0, 7]], axis=1).eval())
+    [0 1]
+    """
+    return _position("argmin", x, axis, keepdims)
+
+
+def _register_cumulative(name: str, run: Callable[..., Any]) -> None:
+    """Register ``cumsum`` or ``cumprod``."""
 
     def infer(type: TensorType, axis: int) -> TensorType:
         return TensorType(_sum_of(type.dtype), type.shape)
@@ -227,25 +664,113 @@ def _cumulative(name: str, run: Callable[..., Any]) -> Callable[..., Variable]:
 
     register(name, lowered, infer, "memory_bound")
 
-    def record(x: Any, axis: int | None = None) -> Variable:
-        variable = as_variable(x)
-        if axis is None:
-            variable, axis = variable.flatten(), 0
-        axis = normal_axis(axis, variable.ndim)
-        return apply(table_op(name, axis=axis), variable)[0]
 
-    record.__name__ = record.__qualname__ = name
-    record.__doc__ = f"``{name}`` along ``axis``, or of the flattened array."
-    return public_op(record)
+_register_cumulative("cumsum", jnp.cumsum)
+_register_cumulative("cumprod", jnp.cumprod)
 
 
-cumsum = _cumulative("cumsum", jnp.cumsum)
-cumprod = _cumulative("cumprod", jnp.cumprod)
+def _accumulate(name: str, x: Any, axis: int | None) -> Variable:
+    variable = as_variable(x)
+    if axis is None:
+        variable, axis = variable.flatten(), 0
+    return apply(table_op(name, axis=normal_axis(axis, variable.ndim)), variable)[0]
+
+
+@public_op
+def cumsum(x: Any, axis: int | None = None) -> Variable:
+    """Cumulative sums along an axis.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    axis : int, optional
+        The axis; by default the flattened array.
+
+    Returns
+    -------
+    Variable
+        In the dtype of ``x``, int64 for integers and booleans.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.cumsum([1, 2, 3]).eval())
+    [1 3 6]
+    """
+    return _accumulate("cumsum", x, axis)
+
+
+@public_op
+def cumprod(x: Any, axis: int | None = None) -> Variable:
+    """Cumulative products along an axis.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    axis : int, optional
+        The axis; by default the flattened array.
+
+    Returns
+    -------
+    Variable
+        In the dtype of ``x``, int64 for integers and booleans.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.cumprod([1, 2, 3]).eval())
+    [1 2 6]
+    """
+    return _accumulate("cumprod", x, axis)
 
 
 @public_op
 def diff(x: Any, n: int = 1, axis: int = -1) -> Variable:
-    """Each element along ``axis`` less the one before it, ``n`` times over."""
+    """Differences between neighbours along an axis.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        An array of at least one dimension.
+    n : int, optional
+        How often differences are taken.
+    axis : int, optional
+        The axis, by default the last.
+
+    Returns
+    -------
+    Variable
+        An array shorter by ``n`` along the axis.
+
+    Raises
+    ------
+    ValueError
+        Where ``n`` is negative, or ``x`` has no such axis.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.diff([1, 4, 9, 16]).eval())
+    [3 5 7]
+    """
     variable = as_variable(x)
     before = (slice(None),) * normal_axis(axis, variable.ndim)
     if n < 0:
@@ -257,13 +782,69 @@ def diff(x: Any, n: int = 1, axis: int = -1) -> Variable:
 
 @public_op
 def ptp(x: Any, axis: Axis = None) -> Variable:
-    """The largest less the smallest element along ``axis``."""
+    """Range of values over axes, the maximum less the minimum.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers.
+    axis : int or sequence of int, optional
+        The axes; by default all.
+
+    Returns
+    -------
+    Variable
+        The ranges, in the dtype of ``x``.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis, or no elements along them.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.ptp([1, 5, 2]).eval())
+    4
+    """
     return max(x, axis=axis) - min(x, axis=axis)
 
 
 @public_op
 def norm(x: Any, ord: float | None = 2, axis: Axis = None, keepdims: bool = False) -> Variable:
-    """The vector norm of order 1, 2 (also ``None``) or infinity of the elements along ``axis``."""
+    """Vector norm over axes; ``at.linalg.norm`` has the norms of matrices.
+
+    Differentiable in ``x`` where the norm is.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    ord : {1, 2, inf, None}, optional
+        The order; ``None`` is 2.
+    axis : int or sequence of int, optional
+        The axes; by default all.
+    keepdims : bool, optional
+        True to keep these axes with size 1.
+
+    Returns
+    -------
+    Variable
+        The norms.
+
+    Raises
+    ------
+    ValueError
+        Where ``ord`` is another, or ``x`` has no such axis.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.norm([3.0, 4.0]).eval(), at.norm([3.0, 4.0], 1).eval())
+    5.0 7.0
+    """
     lengths = absolute(x)
     if ord == 1:
         return sum(lengths, axis=axis, keepdims=keepdims)

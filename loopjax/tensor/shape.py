@@ -1,4 +1,10 @@
-"""Shapes: reading them, changing them, joining arrays."""
+"""Shapes: reading them, permuting, adding and dropping axes, joining and splitting arrays.
+
+Sizes are ints or integer scalars. A size that the graph does not know is a hole of the op's ``lengths``, filled by an
+input before compiling; one that is known is checked when the node is recorded. An axis broadcasts only where its size
+was known to be 1 when the graph was built: ``specify_shape`` promises it. So ``x.reshape((n, -1))`` of a matrix records
+``reshape`` with the lengths ``(None, -1)`` and the input ``n``.
+"""
 
 from __future__ import annotations
 
@@ -78,13 +84,37 @@ register("dim", lambda x, axis: jnp.asarray(x.shape[axis], dtype="int64"), _dim_
 
 @public_op
 def shape(x: Any) -> Variable:
-    """The sizes of ``x``, an int64 vector of known length."""
+    """Record the shape of an array.
+
+    Its length is known, and so is each size that the type of ``x`` knows: ``x.type.shape``. It has no derivative.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+
+    Returns
+    -------
+    Variable
+        An int64 vector of ``x.ndim`` sizes.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` is no variable, number or array.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.shape([[1, 2, 3]]).eval())
+    [1 3]
+    """
     return apply(table_op("shape"), as_variable(x))[0]
 
 
 @public_op
 def dim(x: Any, axis: int) -> Variable:
-    """``x.shape[axis]``, an int64 scalar; a constant where it is known."""
+    """Record ``x.shape[axis]``, an int64 scalar; a constant where the size is known."""
     variable = as_variable(x)
     axis = normal_axis(axis, variable.ndim)
     known = variable.type.shape[axis]
@@ -95,7 +125,7 @@ def dim(x: Any, axis: int) -> Variable:
 
 @public_op
 def size(x: Any) -> Variable:
-    """The number of elements, an int64 scalar."""
+    """Record the number of elements, an int64 scalar."""
     variable = as_variable(x)
     count: Variable = constant(1)
     for axis in range(variable.ndim):
@@ -127,9 +157,37 @@ register("reshape", _reshape_run, _reshape_type, "view")
 
 @public_op
 def reshape(x: Any, *newshape: Any, ndim: int | None = None) -> Variable:
-    """The elements of ``x`` in C order in another shape: ints and integer scalars, one of them -1 at most.
+    """Rearrange the elements, in C order, into another shape.
 
-    ``ndim`` is the number of sizes, where the shape is a symbolic vector whose type does not say it.
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    *newshape : int or integer scalar
+        The sizes one by one, or one sequence or symbolic vector of them; one may be -1, for what is left.
+    ndim : int, optional
+        The number of sizes, where the shape is a symbolic vector whose type does not say it.
+
+    Returns
+    -------
+    Variable
+        The same elements, in the dtype of ``x``.
+
+    Raises
+    ------
+    TypeError
+        Where a size is no integer scalar.
+    ValueError
+        Where the sizes do not multiply to the number of elements, or do not number ``ndim``.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.reshape([1, 2, 3, 4], (2, -1)).eval())
+    [[1 2]
+     [3 4]]
     """
     target = size_list(newshape[0], "newshape", ndim) if len(newshape) == 1 else list(newshape)
     if ndim is not None and len(target) != ndim:
@@ -140,7 +198,33 @@ def reshape(x: Any, *newshape: Any, ndim: int | None = None) -> Variable:
 
 @public_op
 def flatten(x: Any, ndim: int = 1) -> Variable:
-    """The last axes joined so that ``ndim`` are left."""
+    """Merge trailing axes.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    ndim : int, optional
+        The number of axes of the result; the last one is merged from all that are left.
+
+    Returns
+    -------
+    Variable
+        The same elements, in C order.
+
+    Raises
+    ------
+    ValueError
+        Where ``ndim`` is below 1 or above ``x.ndim``.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.flatten([[1, 2], [3, 4]]).eval())
+    [1 2 3 4]
+    """
     variable = as_variable(x)
     if ndim < 1 or ndim > max(variable.ndim, 1):
         raise ValueError(f"flatten leaves 1 to {variable.ndim} axes, not {ndim}{here()}")
@@ -158,7 +242,33 @@ register("transpose", lambda x, axes: jnp.transpose(x, axes), _transpose_type, "
 
 @public_op
 def transpose(x: Any, *axes: Any) -> Variable:
-    """The axes in another order, reversed by default."""
+    """Permute axes.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    *axes : int
+        The order of the axes, one by one or as one sequence; reversed by default.
+
+    Returns
+    -------
+    Variable
+        ``x`` with its axes in this order.
+
+    Raises
+    ------
+    ValueError
+        Where ``axes`` are not all axes of ``x``, each once.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.transpose([[1, 2, 3]]).type)
+    int64(3, 1)
+    """
     variable = as_variable(x)
     if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (list, tuple))):
         axes = tuple(axes[0] or ())
@@ -170,7 +280,35 @@ def transpose(x: Any, *axes: Any) -> Variable:
 
 @public_op
 def swapaxes(x: Any, axis1: int, axis2: int) -> Variable:
-    """Two axes exchanged."""
+    """Exchange two axes.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    axis1 : int
+        The first axis.
+    axis2 : int
+        The second axis.
+
+    Returns
+    -------
+    Variable
+        ``x`` with the two axes exchanged.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.swapaxes(at.zeros((2, 3, 5)), 0, -1).type.shape)
+    (5, 3, 2)
+    """
     variable = as_variable(x)
     order = list(range(variable.ndim))
     first, second = normal_axis(axis1, variable.ndim), normal_axis(axis2, variable.ndim)
@@ -180,7 +318,35 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Variable:
 
 @public_op
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Variable:
-    """The axes ``source`` moved to the places ``destination``, the others in their order."""
+    """Move axes to other positions; the rest keep their order.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    source : int or sequence of int
+        The axes to move.
+    destination : int or sequence of int
+        Their positions in the result.
+
+    Returns
+    -------
+    Variable
+        ``x`` with the axes moved.
+
+    Raises
+    ------
+    ValueError
+        Where an axis or position is out of range or named twice, or there are not as many of each.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.moveaxis(at.zeros((2, 3, 5)), 0, -1).type.shape)
+    (3, 5, 2)
+    """
     variable = as_variable(x)
     moved = [normal_axis(axis, variable.ndim) for axis in _several(source)]
     places = [normal_axis(axis, variable.ndim) for axis in _several(destination)]
@@ -220,7 +386,34 @@ register("dimshuffle", _dimshuffle_run, _dimshuffle_type, "view")
 
 @public_op
 def dimshuffle(x: Any, *pattern: Any) -> Variable:
-    """Axes in the order of ``pattern``, a new axis of size 1 for each ``'x'``; dropped axes must have size 1."""
+    """Permute axes, drop axes of size 1 and add new ones.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    *pattern : int or 'x'
+        For each axis of the result an axis of ``x``, or ``'x'`` for a new axis of size 1; one by one or as one
+        sequence. An axis left out is dropped.
+
+    Returns
+    -------
+    Variable
+        The same elements; the new axes broadcast.
+
+    Raises
+    ------
+    ValueError
+        Where an axis is named twice, or one is dropped whose size is not 1.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.dimshuffle([1, 2, 3], "x", 0).type.shape)
+    (1, 3)
+    """
     variable = as_variable(x)
     if len(pattern) == 1 and isinstance(pattern[0], (list, tuple)):
         pattern = tuple(pattern[0])
@@ -235,7 +428,33 @@ def dimshuffle(x: Any, *pattern: Any) -> Variable:
 
 @public_op
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Variable:
-    """Without the axes of size 1: those named, or all whose size is known to be 1."""
+    """Drop axes of size 1.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    axis : int or sequence of int, optional
+        The axes to drop; by default all whose size is known to be 1.
+
+    Returns
+    -------
+    Variable
+        ``x`` without these axes.
+
+    Raises
+    ------
+    ValueError
+        Where an axis named has another size.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.squeeze([[[1], [2]]]).type.shape)
+    (2,)
+    """
     variable = as_variable(x)
     if axis is None:
         dropped = tuple(position for position, dim_ in enumerate(variable.type.shape) if dim_ == 1)
@@ -245,7 +464,33 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Variable:
 
 
 def expand_dims(x: Any, axis: int | Sequence[int]) -> Variable:
-    """New axes of size 1, at the places ``axis`` of the result."""
+    """Add axes of size 1.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    axis : int or sequence of int
+        Positions of the new axes in the result.
+
+    Returns
+    -------
+    Variable
+        ``x`` with the axes added; they broadcast.
+
+    Raises
+    ------
+    ValueError
+        Where a position is out of range or named twice.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.expand_dims([1, 2], (0, 2)).type.shape)
+    (1, 2, 1)
+    """
     variable = as_variable(x)
     new = normal_axes(axis, variable.ndim + len(_several(axis)))
     order: list[Any] = list(range(variable.ndim))
@@ -255,7 +500,35 @@ def expand_dims(x: Any, axis: int | Sequence[int]) -> Variable:
 
 
 def atleast_nd(x: Any, n: int = 1, left: bool = True) -> Variable:
-    """``x`` with axes of size 1 before (or after) the others, so that there are ``n`` at least."""
+    """Add axes of size 1 up to a number of dimensions.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    n : int, optional
+        The least number of dimensions.
+    left : bool, optional
+        True to add the axes before the others, False after them.
+
+    Returns
+    -------
+    Variable
+        ``x`` of ``n`` dimensions or more.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` is no variable, number or array.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.atleast_nd([1, 2], 3).type.shape, at.atleast_nd([1, 2], 2, left=False).type.shape)
+    (1, 1, 2) (2, 1)
+    """
     variable = as_variable(x)
     missing = n - variable.ndim
     if missing <= 0:
@@ -264,34 +537,184 @@ def atleast_nd(x: Any, n: int = 1, left: bool = True) -> Variable:
 
 
 def atleast_1d(x: Any) -> Variable:
-    """``x`` with one axis at least."""
+    """Make a scalar a vector; leave other arrays as they are.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+
+    Returns
+    -------
+    Variable
+        ``x`` of one dimension or more.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` is no variable, number or array.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.atleast_1d(3).type.shape)
+    (1,)
+    """
     return atleast_nd(x, 1)
 
 
 def atleast_2d(x: Any) -> Variable:
-    """``x`` with two axes at least, new ones first."""
+    """Add axes of size 1 before the others, up to two dimensions.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+
+    Returns
+    -------
+    Variable
+        ``x`` of two dimensions or more.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` is no variable, number or array.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.atleast_2d([1, 2]).type.shape)
+    (1, 2)
+    """
     return atleast_nd(x, 2)
 
 
 def atleast_3d(x: Any) -> Variable:
-    """``x`` with three axes at least, new ones first (NumPy puts some of them last)."""
+    """Add axes of size 1 before the others, up to three dimensions.
+
+    NumPy puts some of the new axes last. Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+
+    Returns
+    -------
+    Variable
+        ``x`` of three dimensions or more.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` is no variable, number or array.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.atleast_3d([1, 2]).type.shape)
+    (1, 1, 2)
+    """
     return atleast_nd(x, 3)
 
 
 def shape_padleft(x: Any, n_ones: int = 1) -> Variable:
-    """``n_ones`` axes of size 1 before the others."""
+    """Add axes of size 1 before the others.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    n_ones : int, optional
+        The number of new axes.
+
+    Returns
+    -------
+    Variable
+        ``x`` with the axes added; they broadcast.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` is no variable, number or array.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.shape_padleft([1, 2], 2).type.shape)
+    (1, 1, 2)
+    """
     variable = as_variable(x)
     return dimshuffle(variable, *["x"] * n_ones, *range(variable.ndim))
 
 
 def shape_padright(x: Any, n_ones: int = 1) -> Variable:
-    """``n_ones`` axes of size 1 after the others."""
+    """Add axes of size 1 after the others.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    n_ones : int, optional
+        The number of new axes.
+
+    Returns
+    -------
+    Variable
+        ``x`` with the axes added; they broadcast.
+
+    Raises
+    ------
+    TypeError
+        Where ``x`` is no variable, number or array.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.shape_padright([1, 2], 2).type.shape)
+    (2, 1, 1)
+    """
     variable = as_variable(x)
     return dimshuffle(variable, *range(variable.ndim), *["x"] * n_ones)
 
 
 def shape_padaxis(x: Any, axis: int) -> Variable:
-    """A new axis of size 1, at the place ``axis`` of the result."""
+    """Add one axis of size 1.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    axis : int
+        Its position in the result.
+
+    Returns
+    -------
+    Variable
+        ``x`` with the axis added; it broadcasts.
+
+    Raises
+    ------
+    ValueError
+        Where the position is out of range.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.shape_padaxis([1, 2], -1).type.shape)
+    (2, 1)
+    """
     return expand_dims(x, axis)
 
 
@@ -317,7 +740,33 @@ register("join", lambda *xs, axis: jnp.concatenate(xs, axis), _join_type, "memor
 
 @public_op
 def join(axis: int, *tensors: Any) -> Variable:
-    """Arrays one after the other along ``axis``."""
+    """Join arrays along an existing axis.
+
+    Differentiable in each array.
+
+    Parameters
+    ----------
+    axis : int
+        The axis along which sizes may differ.
+    *tensors : array_like
+        One array or more, of equal sizes along the other axes; brought to their common dtype.
+
+    Returns
+    -------
+    Variable
+        The arrays one after the other.
+
+    Raises
+    ------
+    ValueError
+        Where there are no arrays, an array is a scalar, or other sizes differ.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.join(0, [1, 2], [3]).eval())
+    [1 2 3]
+    """
     variables = promoted("common", tensors)
     if not variables or variables[0].ndim == 0:
         raise ValueError(f"join needs arrays of at least one dimension; use stack for scalars{here()}")
@@ -328,13 +777,66 @@ def join(axis: int, *tensors: Any) -> Variable:
 
 
 def concatenate(tensors: Sequence[Any], axis: int = 0) -> Variable:
-    """Arrays one after the other along ``axis``."""
+    """Join arrays along an existing axis, as NumPy's ``concatenate``.
+
+    Differentiable in each array.
+
+    Parameters
+    ----------
+    tensors : sequence of array_like
+        One array or more, of equal sizes along the other axes.
+    axis : int, optional
+        The axis along which sizes may differ.
+
+    Returns
+    -------
+    Variable
+        The arrays one after the other.
+
+    Raises
+    ------
+    ValueError
+        Where there are no arrays, an array is a scalar, or other sizes differ.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.concatenate([[1, 2], [3]]).eval())
+    [1 2 3]
+    """
     return join(axis, *tensors)
 
 
 @public_op
 def stack(*tensors: Any, axis: int = 0) -> Variable:
-    """Arrays of one shape along a new axis; takes a list, or the arrays one by one."""
+    """Join arrays of one shape along a new axis.
+
+    Differentiable in each array.
+
+    Parameters
+    ----------
+    *tensors : array_like
+        The arrays one by one, or one list or tuple of them; brought to their common dtype.
+    axis : int, optional
+        The position of the new axis.
+
+    Returns
+    -------
+    Variable
+        The arrays as the elements along the new axis.
+
+    Raises
+    ------
+    ValueError
+        Where there are no arrays, or their shapes differ.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.stack([1, 2], [3, 4], axis=1).eval())
+    [[1 3]
+     [2 4]]
+    """
     given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
     variables = [as_variable(tensor) for tensor in given]
     if variables and all(variable.type.weak for variable in variables):
@@ -353,7 +855,34 @@ register("broadcast_to", lambda x, lengths: jnp.broadcast_to(x, lengths), _broad
 
 
 def broadcast_to(x: Any, shape: Any) -> Variable:
-    """``x`` repeated along axes of size 1 and new leading ones to give ``shape``."""
+    """Broadcast an array to a shape.
+
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    shape : int, sequence or integer vector
+        The sizes, ints and integer scalars.
+
+    Returns
+    -------
+    Variable
+        ``x`` repeated along new leading axes and those whose size is known to be 1.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.broadcast_to([1, 2], (2, 2)).eval())
+    [[1 2]
+     [1 2]]
+    """
     static, symbolic = split_sizes(size_list(shape), "shape")
     return apply(table_op("broadcast_to", lengths=static), as_variable(x), *symbolic)[0]
 
@@ -371,9 +900,34 @@ register("repeat", lambda x, lengths, axis: jnp.repeat(x, lengths[0], axis), _re
 
 @public_op
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
-    """Each element ``repeats`` times along ``axis``, or of the flattened array.
+    """Repeat each element.
 
-    ``repeats`` is an int, an integer scalar, or a list of numbers, one for each element.
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    repeats : int, integer scalar or sequence of int
+        How often each element is repeated: one number for all, or one for each element along ``axis``.
+    axis : int, optional
+        The axis along which elements are repeated; by default those of the flattened array.
+
+    Returns
+    -------
+    Variable
+        The repeated elements, next to one another.
+
+    Raises
+    ------
+    ValueError
+        Where a number is negative, or there is not one for each element.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.repeat([1, 2], 2).eval(), at.repeat([1, 2], [0, 3]).eval())
+    [1 1 2 2] [2 2 2]
     """
     variable = as_variable(x)
     if axis is None:
@@ -404,9 +958,35 @@ register("tile", lambda x, lengths: jnp.tile(x, lengths), _tile_type, "memory_bo
 
 @public_op
 def tile(x: Any, reps: Any, ndim: int | None = None) -> Variable:
-    """``x`` laid side by side ``reps`` times along each axis: ints and integer scalars, the last for the last axis.
+    """Repeat a whole array along each axis.
 
-    ``ndim`` is the number of axes of the result, where ``reps`` has fewer numbers or its size is not known.
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    reps : int, integer scalar or sequence
+        Number of copies along each axis, the last for the last axis; 1 along those left out.
+    ndim : int, optional
+        The number of axes of the result, where ``reps`` has fewer numbers or its size is not known.
+
+    Returns
+    -------
+    Variable
+        The copies side by side.
+
+    Raises
+    ------
+    ValueError
+        Where a number is negative, or ``ndim`` is below the number of axes.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.tile([1, 2], (2, 2)).eval())
+    [[1 2 1 2]
+     [1 2 1 2]]
     """
     variable = as_variable(x)
     times = size_list(reps, "reps", ndim)
@@ -425,9 +1005,36 @@ register("roll", lambda x, shift, axis: jnp.roll(x, shift, axis), _roll_type, "m
 
 
 def roll(x: Any, shift: Any, axis: int | None = None) -> Variable:
-    """Elements moved ``shift`` places along ``axis`` (or in the flattened array), those pushed out entering again.
+    """Rotate elements along an axis.
 
-    ``shift`` is an int or an integer scalar.
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    shift : int or integer scalar
+        The number of positions; those pushed out at one end enter at the other.
+    axis : int, optional
+        The axis; by default the flattened array is rotated.
+
+    Returns
+    -------
+    Variable
+        An array of the shape of ``x``.
+
+    Raises
+    ------
+    TypeError
+        Where ``shift`` is no integer scalar.
+    ValueError
+        Where ``x`` has no such axis.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.roll([1, 2, 3, 4], 1).eval())
+    [4 1 2 3]
     """
     variable = as_variable(x)
     if axis is None:
@@ -461,9 +1068,33 @@ register("specify_shape", lambda x, lengths: x, _specify_type, "view")
 
 @public_op
 def specify_shape(x: Any, shape: Any) -> Variable:
-    """``x`` with promised sizes: ints and integer scalars, ``None`` for any. A call that breaks the promise fails.
+    """Promise sizes of an array.
 
-    A size that is promised to be 1 broadcasts.
+    A size that is promised to be 1 broadcasts. A call with other sizes raises ``ValueError``. Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    shape : int, sequence or integer vector
+        A size for each axis: an int, an integer scalar, or ``None`` for any.
+
+    Returns
+    -------
+    Variable
+        ``x`` itself, of a type with these sizes.
+
+    Raises
+    ------
+    ValueError
+        Where a size known contradicts the promise, or there is not one for each axis.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> x = at.dmatrix("x")
+    >>> print(at.specify_shape(x, (None, 3)).type)
+    float64(?, 3)
     """
     variable = as_variable(x)
     wanted = [ANY_SIZE if size is None else size for size in size_list(shape, "shape", variable.ndim)]
@@ -472,7 +1103,34 @@ def specify_shape(x: Any, shape: Any) -> Variable:
 
 
 def specify_broadcastable(x: Any, *axes: int) -> Variable:
-    """``x``, whose sizes along ``axes`` are promised to be 1, so that they broadcast."""
+    """Promise that sizes are 1, so that the axes broadcast.
+
+    A call with other sizes raises ``ValueError``. Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    *axes : int
+        The axes of size 1.
+
+    Returns
+    -------
+    Variable
+        ``x`` itself, of a type with these sizes.
+
+    Raises
+    ------
+    ValueError
+        Where a size is known to be another, or ``x`` has no such axis.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> x = at.dmatrix("x")
+    >>> print(at.specify_broadcastable(x, 0).type)
+    float64(1, ?)
+    """
     variable = as_variable(x)
     ones = normal_axes(axes, variable.ndim)
     return specify_shape(variable, [1 if axis in ones else None for axis in range(variable.ndim)])
@@ -482,22 +1140,103 @@ addbroadcast = specify_broadcastable
 
 
 def unbroadcast(x: Any, *axes: int) -> Variable:
-    """``x`` itself, for old programs: a size known to be 1 broadcasts, and there is no need to forget it."""
+    """Return the array itself; for programs written for Theano.
+
+    There a size known to be 1 broadcast only until forgotten; here it always does.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    *axes : int
+        Axes of ``x``.
+
+    Returns
+    -------
+    Variable
+        ``x`` itself.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.unbroadcast([[1, 2]], 0).type.shape)
+    (1, 2)
+    """
     variable = as_variable(x)
     normal_axes(axes, variable.ndim)
     return variable
 
 
 def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Variable:
-    """``x``, whose sizes are promised to be 1 where ``broadcastable`` is true."""
+    """Promise sizes of 1 where a pattern says so.
+
+    A call with other sizes raises ``ValueError``. Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    broadcastable : sequence of bool
+        For each axis, True where its size is 1.
+
+    Returns
+    -------
+    Variable
+        ``x`` itself, of a type with these sizes.
+
+    Raises
+    ------
+    ValueError
+        Where a size is known to be another.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> x = at.dmatrix("x")
+    >>> print(at.patternbroadcast(x, (True, False)).type)
+    float64(1, ?)
+    """
     return specify_broadcastable(x, *(axis for axis, one in enumerate(broadcastable) if one))
 
 
 @public_op
 def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) -> list[Variable]:
-    """``x`` cut along ``axis`` into parts of these sizes, ints and integer scalars, which must add up to its own.
+    """Cut an array into consecutive sections.
 
-    ``n_splits`` is the number of parts, where ``splits_size`` is a symbolic vector whose type does not say it.
+    Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    splits_size : sequence or integer vector
+        The sizes of the sections, ints and integer scalars that add up to that of ``x``.
+    n_splits : int, optional
+        The number of sections, where ``splits_size`` is a symbolic vector whose type does not say it.
+    axis : int, optional
+        The axis that is cut.
+
+    Returns
+    -------
+    list of Variable
+        The sections in order.
+
+    Raises
+    ------
+    ValueError
+        Where the sizes do not add up, or do not number ``n_splits``.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> first, second = at.split([1, 2, 3], [1, 2])
+    >>> print(first.eval(), second.eval())
+    [1] [2 3]
     """
     variable = as_variable(x)
     axis = normal_axis(axis, variable.ndim)

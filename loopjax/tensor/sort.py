@@ -1,4 +1,4 @@
-"""Sorting."""
+"""Sorting along an axis."""
 
 from __future__ import annotations
 
@@ -34,16 +34,69 @@ register("argsort", lambda x, axis: jnp.argsort(x, axis).astype("int64"), _argso
 
 @public_op
 def sort(x: Any, axis: int | None = -1, kind: str | None = None) -> Variable:
-    """The elements along ``axis``, or of the flattened array with ``None``, from the least to the greatest.
+    """Sort elements along an axis, ascending.
 
-    ``kind`` is accepted for old programs; the order of equal elements is kept in any case.
+    Equal elements keep their order; NaN comes last. Differentiable in ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    axis : int, optional
+        The axis, by default the last; ``None`` sorts the flattened array.
+    kind : str, optional
+        Ignored: the sort is stable in any case.
+
+    Returns
+    -------
+    Variable
+        The sorted elements, in the dtype of ``x``.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.sort([3, 1, 2]).eval())
+    [1 2 3]
     """
     return _sorted("sort", x, axis)
 
 
 @public_op
 def argsort(x: Any, axis: int | None = -1, kind: str | None = None) -> Variable:
-    """Where the elements of ``sort(x, axis)`` come from, int64."""
+    """Find the positions that sort an array along an axis.
+
+    Equal elements keep their order. The result is no float and has no derivative.
+
+    Parameters
+    ----------
+    x : array_like
+        Any array.
+    axis : int, optional
+        The axis, by default the last; ``None`` sorts the flattened array.
+    kind : str, optional
+        Ignored: the sort is stable in any case.
+
+    Returns
+    -------
+    Variable
+        The int64 positions of the sorted elements in ``x``.
+
+    Raises
+    ------
+    ValueError
+        Where ``x`` has no such axis.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.argsort([3, 1, 2]).eval())
+    [1 2 0]
+    """
     return _sorted("argsort", x, axis)
 
 

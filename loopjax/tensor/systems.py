@@ -1,4 +1,4 @@
-"""Linear systems, and inverses. Leading axes are batches."""
+"""Linear systems, least squares and inverses; leading axes are batches. Matrices of 16 bits are refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from loopjax.tensor.operands import promoted
 
 
 def _system(name: str, solve_one: Callable[..., Any]) -> None:
-    """Adds the row of a solver, which is given one square matrix and one matrix of right-hand sides."""
+    """Register a solver, which is given one square matrix and one matrix of right-hand sides."""
 
     def run(a: Any, b: Any, **params: Any) -> Any:
         columns = b[:, None] if b.ndim == 1 else b
@@ -41,7 +41,7 @@ def _system_type(a: TensorType, b: TensorType, **params: Any) -> TensorType:
 
 
 def _agreeing(rows: int | None, b: TensorType, a: TensorType) -> int | None:
-    """The number of equations."""
+    """Number of equations."""
     try:
         return merge_dims(rows, b.shape[-2] if b.ndim > 1 else b.shape[0])
     except ValueError as error:
@@ -61,11 +61,42 @@ _system("solve", _solve_one)
 
 
 def solve(a: Any, b: Any, assume_a: str = "gen", lower: bool = False, check_finite: bool = True) -> Variable:
-    """The ``x`` with ``a @ x = b``: ``a`` is ``(..., n, n)``, and ``b`` a vector ``(n,)`` or ``(..., n, k)``.
+    """Solve linear systems, ``a @ x = b``.
 
-    ``assume_a`` is ``"gen"``, ``"sym"``, ``"her"`` or ``"pos"`` (positive definite, which Cholesky factors solve). But
-    for the first, one triangle of ``a`` is read, the upper one unless ``lower``, and the gradient is 0 in the other.
-    Infinite or NaN where ``a`` is singular. ``check_finite`` is accepted for old programs.
+    Infinite or NaN where ``a`` is singular. Differentiable in both; with another ``assume_a`` than ``"gen"`` the
+    gradient is 0 in the triangle that is not read.
+
+    Parameters
+    ----------
+    a : array_like
+        Square matrices ``(..., n, n)``.
+    b : array_like
+        A vector ``(n,)`` or right-hand sides ``(..., n, k)``.
+    assume_a : {'gen', 'sym', 'her', 'pos'}, optional
+        The kind of ``a``: general, symmetric, Hermitian, or positive definite, which is solved by Cholesky factors.
+        Only one triangle is read, but for the first.
+    lower : bool, optional
+        True to read the lower triangle.
+    check_finite : bool, optional
+        Ignored; for programs written for SciPy's signature.
+
+    Returns
+    -------
+    Variable
+        ``x``, in the shape of ``b`` with the batch of ``a``.
+
+    Raises
+    ------
+    TypeError
+        Where the matrices have a dtype of 16 bits.
+    ValueError
+        Where ``a`` is not square, the shapes do not fit, or ``assume_a`` is another.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.linalg.solve([[2.0, 0.0], [0.0, 4.0]], [2.0, 2.0]).eval())
+    [1.  0.5]
     """
     if assume_a not in ("gen", "sym", "her", "pos"):
         raise ValueError(f"solve takes assume_a 'gen', 'sym', 'her' or 'pos', not {assume_a!r}{here()}")
@@ -73,7 +104,35 @@ def solve(a: Any, b: Any, assume_a: str = "gen", lower: bool = False, check_fini
 
 
 def solve_symmetric(a: Any, b: Any) -> Variable:
-    """``solve`` for symmetric matrices, of which the upper triangle is read."""
+    """Solve linear systems with symmetric matrices, whose upper triangle is read.
+
+    Differentiable in both; the gradient is 0 in the lower triangle.
+
+    Parameters
+    ----------
+    a : array_like
+        Symmetric matrices ``(..., n, n)``.
+    b : array_like
+        A vector ``(n,)`` or right-hand sides ``(..., n, k)``.
+
+    Returns
+    -------
+    Variable
+        ``x`` with ``a @ x = b``.
+
+    Raises
+    ------
+    TypeError
+        Where the matrices have a dtype of 16 bits.
+    ValueError
+        Where ``a`` is not square, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.linalg.solve_symmetric([[2.0, 0.0], [0.0, 4.0]], [2.0, 2.0]).eval())
+    [1.  0.5]
+    """
     return solve(a, b, assume_a="sym")
 
 
@@ -90,10 +149,42 @@ def solve_triangular(
     unit_diagonal: bool = False,
     check_finite: bool = True,
 ) -> Variable:
-    """The ``x`` with ``a @ x = b`` for triangular ``a``, upper unless ``lower``; nothing else of ``a`` is read.
+    """Solve linear systems with triangular matrices by substitution.
 
-    ``trans`` solves with the transposed (1, ``"T"``) or adjoint (2, ``"C"``) matrix instead; ``unit_diagonal`` takes
-    the diagonal as ones. ``b`` as in ``solve``. ``check_finite`` is accepted for old programs.
+    The other triangle of ``a`` is not read. Differentiable in both.
+
+    Parameters
+    ----------
+    a : array_like
+        Triangular matrices ``(..., n, n)``.
+    b : array_like
+        A vector ``(n,)`` or right-hand sides ``(..., n, k)``.
+    trans : {0, 1, 2, 'N', 'T', 'C'}, optional
+        1 or ``'T'`` to solve with the transpose of ``a``, 2 or ``'C'`` with its adjoint.
+    lower : bool, optional
+        True for lower triangles.
+    unit_diagonal : bool, optional
+        True to take the diagonal as ones.
+    check_finite : bool, optional
+        Ignored; for programs written for SciPy's signature.
+
+    Returns
+    -------
+    Variable
+        ``x`` with ``a @ x = b``.
+
+    Raises
+    ------
+    TypeError
+        Where the matrices have a dtype of 16 bits.
+    ValueError
+        Where ``a`` is not square, the shapes do not fit, or ``trans`` is another.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.linalg.solve_triangular([[1.0, 1.0], [0.0, 2.0]], [3.0, 2.0]).eval())
+    [2. 1.]
     """
     if trans not in _TRANSPOSES:
         raise ValueError(f"solve_triangular takes trans 0, 1 or 2, or 'N', 'T' or 'C', not {trans!r}{here()}")
@@ -102,17 +193,104 @@ def solve_triangular(
 
 
 def solve_lower_triangular(a: Any, b: Any) -> Variable:
-    """``solve_triangular`` for lower triangles."""
+    """Solve linear systems with lower triangular matrices.
+
+    Differentiable in both.
+
+    Parameters
+    ----------
+    a : array_like
+        Lower triangular matrices ``(..., n, n)``.
+    b : array_like
+        A vector ``(n,)`` or right-hand sides ``(..., n, k)``.
+
+    Returns
+    -------
+    Variable
+        ``x`` with ``a @ x = b``.
+
+    Raises
+    ------
+    TypeError
+        Where the matrices have a dtype of 16 bits.
+    ValueError
+        Where ``a`` is not square, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.linalg.solve_lower_triangular([[2.0, 0.0], [1.0, 1.0]], [2.0, 3.0]).eval())
+    [1. 2.]
+    """
     return solve_triangular(a, b, lower=True)
 
 
 def solve_upper_triangular(a: Any, b: Any) -> Variable:
-    """``solve_triangular`` for upper triangles."""
+    """Solve linear systems with upper triangular matrices.
+
+    Differentiable in both.
+
+    Parameters
+    ----------
+    a : array_like
+        Upper triangular matrices ``(..., n, n)``.
+    b : array_like
+        A vector ``(n,)`` or right-hand sides ``(..., n, k)``.
+
+    Returns
+    -------
+    Variable
+        ``x`` with ``a @ x = b``.
+
+    Raises
+    ------
+    TypeError
+        Where the matrices have a dtype of 16 bits.
+    ValueError
+        Where ``a`` is not square, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.linalg.solve_upper_triangular([[1.0, 1.0], [0.0, 2.0]], [3.0, 2.0]).eval())
+    [2. 1.]
+    """
     return solve_triangular(a, b)
 
 
 def cho_solve(c_and_lower: tuple[Any, bool], b: Any, check_finite: bool = True) -> Variable:
-    """The ``x`` with ``a @ x = b``, from ``(cholesky(a), True)``, or ``(cholesky(a, lower=False), False)``."""
+    """Solve linear systems from Cholesky factors.
+
+    Differentiable in the factor and ``b``.
+
+    Parameters
+    ----------
+    c_and_lower : tuple of (array_like, bool)
+        ``(cholesky(a), True)`` or ``(cholesky(a, lower=False), False)``.
+    b : array_like
+        A vector ``(n,)`` or right-hand sides ``(..., n, k)``.
+    check_finite : bool, optional
+        Ignored; for programs written for SciPy's signature.
+
+    Returns
+    -------
+    Variable
+        ``x`` with ``a @ x = b``.
+
+    Raises
+    ------
+    TypeError
+        Where the factor has a dtype of 16 bits.
+    ValueError
+        Where the factor is not square, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> factor = at.linalg.cholesky([[4.0, 0.0], [0.0, 1.0]])
+    >>> print(at.linalg.cho_solve((factor, True), [8.0, 3.0]).eval())
+    [2. 3.]
+    """
     factor, lower = c_and_lower
     first, then = (0, 2) if lower else (2, 0)
     return solve_triangular(factor, solve_triangular(factor, b, first, lower), then, lower)
@@ -127,9 +305,34 @@ register("matrix_inverse", jnp.linalg.inv, _inverse_type, "cubic", operands="flo
 
 
 def matrix_inverse(x: Any) -> Variable:
-    """The inverses of square matrices ``(..., n, n)``; infinite or NaN where one is singular.
+    """Invert square matrices.
 
-    ``solve(x, b)`` costs less and is more exact than ``matrix_inverse(x) @ b``.
+    Infinite or NaN where a matrix is singular. ``solve(x, b)`` costs less and is more exact than ``matrix_inverse(x) @
+    b``. Differentiable.
+
+    Parameters
+    ----------
+    x : array_like
+        Matrices ``(..., n, n)``.
+
+    Returns
+    -------
+    Variable
+        The inverses ``(..., n, n)``.
+
+    Raises
+    ------
+    TypeError
+        Where the matrices have a dtype of 16 bits.
+    ValueError
+        Where ``x`` is not square.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.linalg.matrix_inverse([[2.0, 0.0], [0.0, 4.0]]).eval())
+    [[0.5  0.  ]
+     [0.   0.25]]
     """
     return apply(table_op("matrix_inverse"), *promoted("float", [x]))[0]
 
@@ -143,7 +346,33 @@ register("pinv", jnp.linalg.pinv, _pinv_type, "cubic", operands="float")
 
 
 def pinv(x: Any) -> Variable:
-    """The pseudo-inverses ``(..., n, m)`` of matrices ``(..., m, n)``. The gradient takes the rank as constant."""
+    """Moore-Penrose pseudo-inverses of matrices.
+
+    Differentiable; the gradient takes the rank as constant.
+
+    Parameters
+    ----------
+    x : array_like
+        Matrices ``(..., m, n)``.
+
+    Returns
+    -------
+    Variable
+        The pseudo-inverses ``(..., n, m)``.
+
+    Raises
+    ------
+    TypeError
+        Where the matrices have a dtype of 16 bits.
+    ValueError
+        Where ``x`` has less than two dimensions.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> print(at.linalg.pinv(at.ones((2, 3))).type.shape)
+    (3, 2)
+    """
     return apply(table_op("pinv"), *promoted("float", [x]))[0]
 
 
@@ -169,12 +398,39 @@ register("lstsq", _lstsq_run, _lstsq_type, "cubic", operands="float")
 
 
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Variable, ...]:
-    """The ``x`` of least norm for which the squares of ``a @ x - b`` have the least sum; those sums, one for each
-    column of ``b``; the rank of ``a``, int64; its singular values.
+    """Solve a linear least-squares problem.
 
-    ``a`` is ``(m, n)`` and ``b`` ``(m,)`` or ``(m, k)``. Singular values below ``rcond`` times the greatest count as 0.
-    The sums are there also where NumPy leaves them out: for ``m <= n`` and for less than full rank. The gradient is NaN
-    where singular values are equal.
+    Differentiable; the gradient is NaN where singular values are equal. The sums of squares are there also where NumPy
+    leaves them out: for ``m <= n`` and for less than full rank.
+
+    Parameters
+    ----------
+    a : array_like
+        A matrix ``(m, n)``.
+    b : array_like
+        A vector ``(m,)`` or a matrix ``(m, k)``.
+    rcond : float, optional
+        Singular values below ``rcond`` times the greatest count as 0.
+
+    Returns
+    -------
+    tuple of Variable
+        The ``x`` of least norm for which the squares of ``a @ x - b`` have the least sum; those sums, one for each
+        column of ``b``; the rank of ``a``, int64; its singular values.
+
+    Raises
+    ------
+    TypeError
+        Where the matrices have a dtype of 16 bits.
+    ValueError
+        Where an input has other dimensions, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> import loopjax.tensor as at
+    >>> x, squares, rank, values = at.linalg.lstsq(at.ones((3, 2)), at.ones(3))
+    >>> print(x.type.shape, squares.type.shape, rank.eval())
+    (2,) (1,) 1
     """
     limit = None if rcond is None else float(rcond)
     return apply(table_op("lstsq", rcond=limit), *promoted("float", [a, b]))
