@@ -31,13 +31,13 @@ class Slice:
     step: int | None = None
 
     def resolve(self, lengths: Sequence[Any]) -> slice:
-        """The slice with its bounds filled in."""
+        """Slice with its bounds filled in."""
         return slice(*(None if at is None else lengths[at] for at in (self.start, self.stop, self.step)))
 
 
 @dataclass(frozen=True)
 class Array:
-    """An entry that takes the next index input of the node.
+    """Entry that takes the next index input of the node.
 
     A constant input is described by its least and greatest position, checked against the axis once its size is known;
     one that was a boolean mask also by the mask's size.
@@ -51,12 +51,12 @@ class Array:
 Entry = int | Slice | Array | None
 
 WHOLE = Slice()
-"""All of an axis."""
+"""Slice of a whole axis."""
 
 
 @dataclass(frozen=True)
 class IndexPattern:
-    """The entries of an index, one for each axis and each new axis, in order.
+    """Entries of an index, one for each axis and each new axis, in order.
 
     ``axis_entries`` are those of the axes of the indexed array, new axes left out.
     """
@@ -68,7 +68,7 @@ class IndexPattern:
 
     @classmethod
     def parse(cls, key: Iterable[Entry | slice], ndim: int = 0) -> tuple[IndexPattern, tuple[Any, ...]]:
-        """The pattern of a key and the bounds of its slices in order; read to ``ndim`` axes by whole slices."""
+        """Parse a key into its pattern and slice bounds; axes up to ``ndim`` without an entry are read whole."""
         entries: list[Entry] = []
         lengths: list[Any] = []
         for entry in key:
@@ -82,7 +82,7 @@ class IndexPattern:
         return cls((*entries, *[WHOLE] * (ndim - len(entries)))), tuple(lengths)
 
     def key(self, lengths: Sequence[Any], arrays: Iterable[Any] = ()) -> tuple[Any, ...]:
-        """The index as NumPy takes it, with these slice bounds and index arrays; ``Array`` entries stay without any."""
+        """Index in NumPy's form, with these slice bounds and index arrays; ``Array`` entries stay without arrays."""
         rest = iter(arrays)
         return tuple(
             entry.resolve(lengths)
@@ -94,21 +94,21 @@ class IndexPattern:
         )
 
     @cached_property
-    def places(self) -> tuple[int, ...]:
-        """The position among the entries of the entry of each axis."""
-        return tuple(place for place, entry in enumerate(self.entries) if entry is not None)
+    def axis_positions(self) -> tuple[int, ...]:
+        """Position among ``entries`` of the entry of each axis."""
+        return tuple(position for position, entry in enumerate(self.entries) if entry is not None)
 
     @property
     def axis_entries(self) -> tuple[Entry, ...]:
-        return tuple(self.entries[place] for place in self.places)
+        return tuple(self.entries[position] for position in self.axis_positions)
 
     @cached_property
     def array_axes(self) -> tuple[int, ...]:
-        """The axis that each index input picks from."""
+        """Axis that each index input picks from."""
         return tuple(axis for axis, entry in enumerate(self.axis_entries) if isinstance(entry, Array))
 
     def rows(self, axis: int, lengths: Sequence[Any], size: int) -> range | None:
-        """The positions taken along an axis of ``size`` elements, in order.
+        """Positions taken along an axis of ``size`` elements, in order.
 
         ``None`` where an index input decides, or for a constant position out of bounds.
         """
@@ -121,26 +121,26 @@ class IndexPattern:
 
     @property
     def is_whole(self) -> bool:
-        """True where the index reads all of the array as it is."""
+        """True where the index reads the array unchanged."""
         return all(entry == WHOLE for entry in self.entries)
 
     def picked(self, axis: int) -> int | None:
-        """The constant position picked on ``axis``, where the index reads all other axes whole."""
+        """Constant position picked on ``axis`` where every other axis is read whole; else ``None``."""
         rest = IndexPattern((*self.entries[:axis], *self.entries[axis + 1 :]))
         entry = self.entries[axis] if axis < len(self.entries) else None
         return entry if isinstance(entry, int) and rest.is_whole else None
 
     @property
     def kept_axes(self) -> tuple[int | None, ...]:
-        """The source axis of each axis of the result, index arrays' left out; ``None`` for a new axis."""
-        axis_of = {place: axis for axis, place in enumerate(self.places)}
-        return tuple(axis_of.get(place) for place, entry in enumerate(self.entries) if not _picks(entry))
+        """Source axis of each axis of the result, ``None`` for a new one; axes of index arrays are left out."""
+        axis_of = {position: axis for axis, position in enumerate(self.axis_positions)}
+        return tuple(axis_of.get(position) for position, entry in enumerate(self.entries) if not _picks(entry))
 
     @property
-    def array_place(self) -> int:
-        """The position in the result of the axes of index arrays: the first of the integer entries where these stand
-        side by side, else 0, as in NumPy."""
-        picks = [place for place, entry in enumerate(self.entries) if _picks(entry)]
+    def array_position(self) -> int:
+        """Position in the result of the axes of index arrays: that of the first integer entry where all are adjacent,
+        else 0, as in NumPy."""
+        picks = [position for position, entry in enumerate(self.entries) if _picks(entry)]
         return picks[0] if picks[-1] - picks[0] == len(picks) - 1 else 0
 
 
@@ -157,18 +157,18 @@ def _printed(entry: Entry) -> tuple[Any, ...]:
 
 
 def index_op(key: Iterable[Entry | slice], ndim: int = 0) -> TableOp:
-    """The op that reads ``key``, whose slice bounds are integers; the rest of ``ndim`` axes is read whole."""
+    """Op that reads a key whose slice bounds are integers; the rest of ``ndim`` axes is read whole."""
     pattern, lengths = IndexPattern.parse(key, ndim)
     return table_op("index", pattern=pattern, lengths=lengths)
 
 
 def static_read(x: Variable, *key: int | slice, sources: tuple[Source, ...] = ()) -> Variable:
-    """``x[key]`` for integers and slices with integer bounds."""
+    """Record ``x[key]`` for integers and slices with integer bounds."""
     return Apply(index_op(key, x.ndim), [x], sources).outputs[0]
 
 
 def index_inputs(node: Apply) -> list[tuple[int, int]]:
-    """The position of each index input of an ``index``, ``set`` or ``inc``, and the axis that it picks from."""
+    """Position and axis of each index input of an ``index``, ``set`` or ``inc``; empty for another node."""
     if not isinstance(node.op, TableOp) or not node.op.has("gather", "scatter"):
         return []
     first = 1 if node.op.has("gather") else 2

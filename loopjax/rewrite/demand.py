@@ -85,7 +85,7 @@ def reindexed(reader: Apply, stack: Variable, rows: range) -> Variable:
     if is_shape(reader):
         return constant(shape_value(reader, reader.inputs[0].type.sizes))
     pattern: IndexPattern = op.arguments["pattern"]
-    key, place = list(pattern.key(op.arguments["lengths"])), pattern.places[0]
+    key, place = list(pattern.key(op.arguments["lengths"])), pattern.axis_positions[0]
     if isinstance(key[place], int):
         # A last row is read as -1, which later passes know to need no other.
         key[place] = -1 if rows[0] == stack.type.sizes[0] - 1 else rows[0]

@@ -60,52 +60,51 @@ class _Mask(NamedTuple):
 
 def _entries(x: Variable, key: Any) -> list[Any]:
     """List the entries of a key, one for each axis of ``x`` and ``None`` for each new one."""
-    given = list(key) if isinstance(key, tuple) else [key]
-    given = [entry.data if isinstance(entry, Constant) else entry for entry in given]
-    given = _without_masks(x, given)
-    used = sum(entry is not None and entry is not Ellipsis for entry in given)
+    entries = list(key) if isinstance(key, tuple) else [key]
+    entries = _without_masks(x, [entry.data if isinstance(entry, Constant) else entry for entry in entries])
+    used = sum(entry is not None and entry is not Ellipsis for entry in entries)
     if used > x.ndim:
         raise IndexError(f"{used} indices for {x!r}, which has {x.ndim} dimensions{here()}")
-    dots = [position for position, entry in enumerate(given) if entry is Ellipsis]
+    dots = [position for position, entry in enumerate(entries) if entry is Ellipsis]
     if len(dots) > 1:
         raise IndexError(f"an index may have one '...'{here()}")
     rest = [slice(None)] * (x.ndim - used)
     if not dots:
-        return given + rest
-    return given[: dots[0]] + rest + given[dots[0] + 1 :]
+        return entries + rest
+    return entries[: dots[0]] + rest + entries[dots[0] + 1 :]
 
 
-def _without_masks(x: Variable, given: list[Any]) -> list[Any]:
+def _without_masks(x: Variable, entries: list[Any]) -> list[Any]:
     """Replace masks by the positions at which they are true."""
-    found: list[Any] = []
+    plain: list[Any] = []
     axis = 0
-    for entry in given:
+    for entry in entries:
         if isinstance(entry, Variable) and entry.dtype == "bool" and entry.ndim:
-            if any(one is Ellipsis for one in given):
+            if any(other is Ellipsis for other in entries):
                 raise IndexError(f"a symbolic mask and '...' in one index; write the slices out{here()}")
-            found.extend(nonzero(_fitting(x, entry, axis)))
+            plain.extend(nonzero(_fitting(x, entry, axis)))
         elif isinstance(entry, (np.ndarray, list)) and _is_mask(entry):
             mask = np.asarray(entry)
-            found.extend(_Mask(place, size) for place, size in zip(np.nonzero(mask), mask.shape, strict=True))
+            plain.extend(_Mask(positions, size) for positions, size in zip(np.nonzero(mask), mask.shape, strict=True))
         else:
-            found.append(entry)
-        axis = sum(one is not None for one in found)
-    return found
+            plain.append(entry)
+        axis = sum(other is not None for other in plain)
+    return plain
 
 
 def _fitting(x: Variable, mask: Variable, axis: int) -> Variable:
     """Check a mask against the sizes of the axes that it indexes."""
     if axis + mask.ndim > x.ndim:
         raise IndexError(f"a mask of {mask.ndim} dimensions from axis {axis} on of {x!r}{here()}")
-    sizes = [dim(x, axis + one) for one in range(mask.ndim)]
+    sizes = [dim(x, axis + offset) for offset in range(mask.ndim)]
     return second(alloc(constant(False), *sizes), mask)
 
 
 def _is_mask(entry: Any) -> bool:
     if isinstance(entry, list) and any(isinstance(item, Variable) for item in entry):
         return False
-    made = np.asarray(entry)
-    return made.dtype == bool and made.ndim > 0
+    array = np.asarray(entry)
+    return array.dtype == bool and array.ndim > 0
 
 
 def _parsed(entries: list[Any]) -> _Key:
@@ -148,7 +147,7 @@ def _index_type(x: TensorType, *arrays: TensorType, pattern: IndexPattern, lengt
     sizes = [_taken(entry, lengths, x.shape[axis], axis) for axis, entry in enumerate(pattern.axis_entries)]
     shape = [1 if axis is None else sizes[axis] for axis in pattern.kept_axes]
     if any(array.ndim for array in arrays):
-        shape[pattern.array_place : pattern.array_place] = broadcast_shapes(*(array.shape for array in arrays))
+        shape[pattern.array_position : pattern.array_position] = broadcast_shapes(*(array.shape for array in arrays))
     return TensorType(x.dtype, tuple(shape))
 
 
@@ -480,8 +479,8 @@ def nonzero(x: Any, return_matrix: bool = False) -> Any:
         raise ValueError(f"nonzero takes an array, got the scalar {variable!r}{here()}")
     mask = variable if variable.dtype == "bool" else neq(variable, 0)
     flat = apply(table_op("nonzero"), mask if mask.ndim == 1 else reshape(mask, (-1,)))[0]
-    places = (flat,) if mask.ndim == 1 else _unraveled(flat, mask)
-    return stack(*places) if return_matrix else places
+    positions = (flat,) if mask.ndim == 1 else _unraveled(flat, mask)
+    return stack(*positions) if return_matrix else positions
 
 
 def _unraveled(flat: Variable, mask: Variable) -> tuple[Variable, ...]:
@@ -519,8 +518,8 @@ def flatnonzero(x: Any) -> Variable:
     >>> print(at.flatnonzero([[0, 5], [7, 0]]).eval())
     [1 2]
     """
-    places: Variable = nonzero(reshape(x, (-1,)))[0]
-    return places
+    positions: Variable = nonzero(reshape(x, (-1,)))[0]
+    return positions
 
 
 @public_op

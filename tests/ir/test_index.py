@@ -26,7 +26,7 @@ KEYS = {
 def parsed(key):
     arrays = [entry for entry in key if isinstance(entry, np.ndarray)]
     pattern, lengths = IndexPattern.parse([Array() if isinstance(e, np.ndarray) else e for e in key], X.ndim)
-    missing = X.ndim - len(pattern.places)
+    missing = X.ndim - len(pattern.axis_positions)
     return IndexPattern((*pattern.entries, *[WHOLE] * missing)), lengths, arrays
 
 
@@ -43,13 +43,13 @@ def test_axes_of_the_result(key):
     sizes = [len(pattern.rows(axis, lengths, size) or ()) for axis, size in enumerate(X.shape)]
     shape = [1 if axis is None else sizes[axis] for axis in pattern.kept_axes]
     if arrays:
-        shape[pattern.array_place : pattern.array_place] = np.broadcast_shapes(*(one.shape for one in arrays))
+        shape[pattern.array_position : pattern.array_position] = np.broadcast_shapes(*(one.shape for one in arrays))
     assert tuple(shape) == X[key].shape
 
 
 def test_entries_are_counted_by_axis():
     pattern, _ = IndexPattern.parse([None, 3, Array(), slice(2), Array()])
-    assert pattern.places == (1, 2, 3, 4)
+    assert pattern.axis_positions == (1, 2, 3, 4)
     assert pattern.axis_entries == (3, Array(), Slice(stop=0), Array())
     assert pattern.array_axes == (1, 3)
 

@@ -60,7 +60,7 @@ def _result_axes(
     axes = [None if axis is None else scope.axis(x, axis) for axis in pattern.kept_axes]
     ndim = max((one.ndim for one in arrays), default=0)
     if ndim:
-        axes[pattern.array_place : pattern.array_place] = [array_axes.get(axis) for axis in range(ndim)]
+        axes[pattern.array_position : pattern.array_position] = [array_axes.get(axis) for axis in range(ndim)]
     return {place: padded for place, padded in enumerate(axes) if padded is not None}
 
 
@@ -72,7 +72,7 @@ def _read_slices(
 ) -> tuple[Variable, list[Any]]:
     """Read the slices that padding concerns; the rest of the index reads those axes whole."""
     key = list(pattern.key(lengths))
-    for axis, place in enumerate(pattern.places):
+    for axis, place in enumerate(pattern.axis_positions):
         entry = key[place]
         if pattern.entries[place] == WHOLE or not isinstance(entry, slice):
             continue
@@ -195,7 +195,7 @@ def _from_front(
     """Count positions along padded axes from the front, and move those past the length out of bounds."""
     entries, rest = list(pattern.entries), iter(arrays)
     positions: list[Variable] = []
-    for axis, place in enumerate(pattern.places):
+    for axis, place in enumerate(pattern.axis_positions):
         entry, padded = entries[place], scope.axis(x, axis)
         if not isinstance(entry, int | Array):
             continue
