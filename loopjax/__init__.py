@@ -1,4 +1,4 @@
-"""LoopJAX: loops for XLA, written the Theano way. See the README for a first program."""
+"""LoopJAX records Theano-style loops, rewrites them and compiles them with JAX. See the README for a first program."""
 
 from loopjax import random, tensor
 from loopjax.checkpoint.scan_checkpoints import scan_checkpoints

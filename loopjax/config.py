@@ -1,4 +1,4 @@
-"""Settings a user may change: in code (``config.floatX = "float64"``) or by the environment."""
+"""Settings that a user may change, in code (``config.floatX = "float64"``) or by environment variables."""
 
 from __future__ import annotations
 
@@ -10,27 +10,39 @@ import jax
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 LENGTHS = ("exact", "padded", "auto")
-"""What may be done about lengths that differ from call to call."""
+"""Policies for lengths that differ from call to call."""
 
 
 class Config:
-    """The settings of LoopJAX.
+    """The settings of LoopJAX; ``loopjax.config`` is the only instance.
 
-    ``floatX`` is the dtype of ``vector()``, of creation and of integer-to-float results: float64
-    where ``jax_enable_x64`` is set, else float32, unless set here or by ``LOOPJAX_FLOATX``.
+    Attributes
+    ----------
+    floatX : str
+        The dtype of ``vector()``, of created arrays and of integer-to-float results: float64 where ``jax_enable_x64``
+        is set, else float32, unless set here or by ``LOOPJAX_FLOATX``. ``None`` follows JAX's flag again.
+    lengths : {"exact", "padded", "auto"}
+        The default of ``function(lengths=)``: what to do about lengths that differ from call to call. Also
+        ``LOOPJAX_LENGTHS``.
+    mode : Mode or str
+        The default ``Mode`` of ``function``, or its name.
+    cache : str or None
+        The folder of the results of ``mode="tune"``, by default in the system's folder for caches. Also
+        ``LOOPJAX_CACHE``.
+    verify : bool
+        Check every graph after every rewrite, for tests. Also ``LOOPJAX_VERIFY=1``.
+    poison : bool
+        Fill memory that must not be read, and in programs without gradients rows past a length, with NaN (the least
+        integer), for tests: none may reach a result.
 
-    ``lengths`` is what ``function`` does about lengths that differ from call to call unless told: see there; also
-    ``LOOPJAX_LENGTHS``.
-
-    ``mode`` is the ``Mode`` of ``function`` unless told, or the name of one.
-
-    ``cache`` is the folder in which is remembered what ``mode="tune"`` finds, the system's for caches unless set here
-    or by ``LOOPJAX_CACHE``.
-
-    ``verify`` checks every graph after every rewrite, for tests; also ``LOOPJAX_VERIFY=1``.
-
-    ``poison`` fills what nobody has written with NaN (integers: the least), for tests, and in programs without
-    gradients all rows past a length: none may reach a result or a gradient.
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> loopjax.config.floatX = "float64"
+    >>> at.vector("x").dtype
+    'float64'
+    >>> loopjax.config.floatX = None
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The errors that LoopJAX raises, and how they say where."""
+"""Errors of LoopJAX, and the user's line that each names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GUIDE = os.path.join(_PACKAGE, "guide") + os.sep
 
 @cache
 def _is_own(file: str) -> bool:
-    """Whether a file is LoopJAX's; the programs of its guide stand for a user's."""
+    """Test if a file is LoopJAX's own; the programs of its guide count as a user's."""
     return file.startswith(_PACKAGE) and not file.startswith(_GUIDE)
 
 
@@ -32,7 +32,7 @@ class Source(NamedTuple):
 
 
 def user_source() -> Source | None:
-    """The innermost frame that is not LoopJAX's own."""
+    """Return the line of the innermost stack frame outside of LoopJAX."""
     frame = sys._getframe(1)
     while _is_own(frame.f_code.co_filename):
         back = frame.f_back
@@ -43,32 +43,32 @@ def user_source() -> Source | None:
 
 
 def source_of(fn: Any) -> str:
-    """``' [model.py:12]'``, the line on which a Python function is defined, if it has one."""
+    """Return ``' [model.py:12]'``, the line on which a Python function is defined, if it has one."""
     code = getattr(inspect.unwrap(fn), "__code__", None)
     return f" [{Source(code.co_filename, code.co_firstlineno)}]" if code is not None else ""
 
 
 class LoopJaxError(Exception):
-    """Base of the errors that no built-in exception names."""
+    """Base class of LoopJAX's own errors."""
 
 
 class MissingInputError(LoopJaxError):
-    """A graph needs a variable that nobody gave."""
+    """A graph needs a variable that was not passed."""
 
 
 class UnusedInputError(LoopJaxError):
-    """A function was given an input that none of its outputs needs."""
+    """A function has an input that none of its outputs needs."""
 
 
 class DisconnectedInputError(LoopJaxError, ValueError):
-    """A gradient was asked with respect to a variable the cost does not depend on."""
+    """A gradient with respect to a variable that the cost does not depend on."""
 
 
 class GradientError(LoopJaxError):
-    """A gradient differs from that by finite differences, where ``verify_grad`` compared them.
+    """A gradient that differs from finite differences, raised by ``verify_grad``.
 
     ``argument`` is the number of the argument, ``place`` the index in it where they differ most, ``analytic`` and
-    ``numeric`` the gradient's element there by ``grad`` and by finite differences.
+    ``numeric`` the elements there by ``grad`` and by finite differences.
     """
 
     def __init__(self, message: str, argument: int, place: tuple[int, ...], analytic: float, numeric: float) -> None:
@@ -80,22 +80,22 @@ class GradientError(LoopJaxError):
 
 
 class LengthError(LoopJaxError, ValueError):
-    """A length is needed before it can be known, or is unsuitable."""
+    """A length that is needed before it can be known, or does not fit."""
 
 
 class StateLost(LoopJaxError, RuntimeError):
-    """A shared variable was updated in place by a call that failed; set it again."""
+    """A shared variable whose value a failed call has overwritten; set it again."""
 
 
 class UnsupportedError(LoopJaxError, NotImplementedError):
-    """The program is meaningful, and this version of LoopJAX cannot run it."""
+    """A meaningful program that this version of LoopJAX cannot run."""
 
 
 _PLACE = re.compile(r"\[[^\[\]]+:\d+(, [^\[\]]+:\d+)*\]$")
 
 
 def located(error: Exception, message: str, sources: Iterable[Source]) -> Exception:
-    """The error with ``message`` and the user's lines; as it is where it ends with lines already, or there are none."""
+    """Return the error with ``message`` and the user's lines, unless it ends with lines already or there are none."""
     place = where(sources)
     if not place or _PLACE.search(str(error)):
         return error
@@ -104,9 +104,9 @@ def located(error: Exception, message: str, sources: Iterable[Source]) -> Except
 
 @contextmanager
 def about(subject: str, source: Source | None) -> Iterator[None]:
-    """Errors raised inside name what they are about and the user's line, where they do not do so already.
+    """Context in which errors get the prefix ``subject`` and the user's line, where they do not have them already.
 
-    ``source`` is ``None`` where what is raised inside has lines of its own.
+    ``source`` is ``None`` where errors raised inside have lines of their own.
     """
     try:
         yield
@@ -126,15 +126,15 @@ def check_choice(argument: str, value: str, choices: Sequence[str]) -> None:
 
 
 def here() -> str:
-    """``' [model.py:12]'``: the user's line that is being recorded, for errors raised before there is a node.
+    """Return ``' [model.py:12]'``, the user's line that is being recorded, for errors before there is a node.
 
-    Not for an op's ``infer``, which runs again when a program is called; there the node knows its line.
+    Not for an op's ``infer``, which runs again when a program is called: there the node knows its line.
     """
     source = user_source()
     return where([source] if source is not None else [])
 
 
 def where(sources: Iterable[Source]) -> str:
-    """``' [model.py:12]'`` for the user's lines, or nothing where none is known."""
+    """Return ``' [model.py:12]'`` for the user's lines, or nothing where none is known."""
     lines = ", ".join(dict.fromkeys(str(source) for source in sources))
     return f" [{lines}]" if lines else ""

@@ -1,4 +1,4 @@
-"""``Budget``: as many states as there is room for."""
+"""``Budget``: the least recomputation within a bound on memory."""
 
 from __future__ import annotations
 
@@ -10,15 +10,33 @@ from loopjax.ir.schedule import Body, Nest, Schedule
 
 @dataclass(frozen=True, kw_only=True)
 class Budget(Schedule):
-    """Stores at most so many ``states``, or states of so many ``bytes`` together, with the least recomputation.
+    """At most a number of states, or states of a number of bytes, with the least recomputation.
 
-    A state is all that a step hands to the next: the past values of every output that taps reach, shared variables
-    that ``fn`` updates, sums over steps. States that exist at one time count, the running ones (one for each level of
-    the nest) and the cotangent too; sequences, outputs, gradients and the values within one step do not.
-    ``scan`` raises ``ValueError`` where a budget cannot be kept, with the least that can. With ``n`` steps that is
-    about ``3 log2(n)`` states.
+    A state is all that a step passes to the next: the past values of every output that taps reach, shared variables
+    that ``fn`` updates, sums over steps. All states that exist at one time count, also the running ones (one for each
+    loop of the nest) and the cotangent; sequences, outputs, gradients and the values within one step do not. ``scan``
+    raises ``ValueError`` where a budget cannot be kept, with the least that can: about ``3 log2(n)`` states for ``n``
+    steps.
 
-    Give one of both, an int of at least 1; ``ValueError`` otherwise.
+    Parameters
+    ----------
+    states : int, optional
+        The most states, at least 1.
+    bytes : int, optional
+        The most bytes of all states together, at least 1. One of the two is given.
+
+    Raises
+    ------
+    ValueError
+        Both are given or none, or the one given is no int of at least 1.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> from loopjax.checkpoint import Budget
+    >>> h, _ = loopjax.scan(lambda h: 2 * h, outputs_info=1.0, n_steps=100, checkpoint=Budget(states=25))
+    >>> int(h[-1].eval()) == 2**100
+    True
     """
 
     states: int | None = None

@@ -1,4 +1,4 @@
-"""``compare``: time against memory of a user's own loop, over what ``checkpoint`` can be."""
+"""``compare``: measures time and memory of a user's own loop under several schedules."""
 
 from __future__ import annotations
 
@@ -12,11 +12,27 @@ import jax
 import numpy as np
 
 PLANS: tuple[Any, ...] = (None, 1, "sqrt", "log")
-"""What ``compare`` tries unless told."""
+"""Schedules that ``compare`` measures by default."""
 
 
 class Cost(NamedTuple):
-    """What one plan costs: ``seconds`` of a call (the median), and ``bytes`` of temporaries that XLA allots."""
+    """The measured cost of a loop under one schedule.
+
+    Parameters
+    ----------
+    plan : str
+        The schedule.
+    seconds : float
+        The median time of a call.
+    bytes : int
+        Temporary memory that XLA allocates.
+
+    Examples
+    --------
+    >>> from loopjax.checkpoint import Cost
+    >>> Cost("sqrt", 0.5, 1024).bytes
+    1024
+    """
 
     plan: str
     seconds: float
@@ -24,7 +40,21 @@ class Cost(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """A ``Cost`` for each plan; prints as a table."""
+    """The result of ``compare``, which prints as a table.
+
+    Parameters
+    ----------
+    costs : tuple of Cost
+        The cost under each schedule.
+
+    Examples
+    --------
+    >>> from loopjax.checkpoint import Comparison, Cost
+    >>> Comparison((Cost("default", 0.5, 3_000_000), Cost("sqrt", 0.75, 1_000_000)))
+    checkpoint          ms          MB
+    default        500.000       3.000
+    sqrt           750.000       1.000
+    """
 
     costs: tuple[Cost, ...]
 
@@ -41,7 +71,7 @@ class Comparison(NamedTuple):
         return str(self)
 
     def plot(self, path: Any = None) -> Any:
-        """Time against memory, both logarithmic; the figure of matplotlib, saved where a ``path`` is given.
+        """Plot time against memory, both logarithmic; return the figure of matplotlib, saved where there is a ``path``.
 
         Raises ``ImportError`` where matplotlib is not installed: it is in the extra ``loopjax[plot]``.
         """
@@ -59,19 +89,44 @@ class Comparison(NamedTuple):
 
 
 def compare(build: Callable[[Any], Any], *args: Any, plans: Sequence[Any] = PLANS, repeats: int = 7) -> Comparison:
-    """Time and memory of a function for each plan, so that one can be chosen.
+    """Measure time and memory of a function under several schedules, so that one can be chosen.
 
-    ``build(checkpoint)`` writes the loop with ``scan(..., checkpoint=checkpoint)`` and returns the ``function`` that is
-    to be called with ``args``. ``plans`` are what ``scan`` takes: ``None`` for its own choice, an int, a word,
-    ``Every``, ``Budget``, a policy. The functions run in turn, ``repeats`` times after a first call that compiles.
-    Shared variables that a function updates change with every call. Raises what ``scan`` and the calls raise, and
-    ``ValueError`` for no plans or repeats.
+    The functions run in turn, after a first call of each that compiles. Shared variables that they update change with
+    every call.
 
-        def build(checkpoint):
-            h, _ = loopjax.scan(step, outputs_info=h0, n_steps=2000, checkpoint=checkpoint)
-            return loopjax.function([h0], loopjax.grad(h[-1].sum(), h0))
+    Parameters
+    ----------
+    build : callable
+        ``build(checkpoint)`` writes the loop with ``scan(..., checkpoint=checkpoint)`` and returns the ``function``.
+    *args : array_like
+        The arguments of the function.
+    plans : sequence
+        Schedules as ``scan`` takes them: ``None`` for its own choice, an int, a word, ``Every``, ``Budget``, a policy.
+    repeats : int, default 7
+        Timed calls of each function.
 
-        print(compare(build, np.ones(20_000), plans=[None, "sqrt", Budget(states=41)]))
+    Returns
+    -------
+    Comparison
+        The cost under each schedule; it prints as a table.
+
+    Raises
+    ------
+    ValueError
+        There are no plans or no repeats.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> from loopjax.checkpoint import compare
+    >>> h0 = at.dvector("h0")
+    >>> def build(checkpoint):
+    ...     h, _ = loopjax.scan(lambda h: at.tanh(2 * h), outputs_info=h0, n_steps=50, checkpoint=checkpoint)
+    ...     return loopjax.function([h0], loopjax.grad(h[-1].sum(), h0))
+    >>> found = compare(build, [1.0, 2.0], plans=[None, "sqrt"], repeats=1)
+    >>> [cost.plan for cost in found.costs]
+    ['default', 'sqrt']
     """
     if not plans or repeats < 1:
         raise ValueError(f"compare needs at least one plan and one repeat, got {list(plans)} and {repeats}")
@@ -98,7 +153,7 @@ def _name(plan: Any) -> str:
 
 
 def _temporaries(function: Any, args: Sequence[Any]) -> int:
-    """The largest of its stages, which run one after the other."""
+    """Return the temporary memory of a function: the most of its stages, which run one after the other."""
     lowered = function.lower(*args)
     stages = lowered if isinstance(lowered, tuple) else (lowered,)
     return max(int(stage.compile().memory_analysis().temp_size_in_bytes) for stage in stages)

@@ -1,4 +1,4 @@
-"""``Every``: the state every so many steps."""
+"""``Every``: the state every N steps."""
 
 from __future__ import annotations
 
@@ -7,17 +7,35 @@ from dataclasses import dataclass
 from loopjax.ir.schedule import Body, Box, Nest, Schedule, named
 
 APART = 8
-"""Steps of a stretch up to which its last one is compiled apart, which saves computing that one in N of them again."""
+"""Length of a stretch up to which its last step is compiled apart, which saves recomputing that step: one in N."""
 
 
 @named("every")
 @dataclass(frozen=True)
 class Every(Schedule):
-    """Stores the state every ``steps`` steps, and computes those between again for the gradient.
+    """The state every ``steps`` steps; the steps in between are recomputed for the gradient.
 
-    Of ``n`` steps about ``n / steps + steps`` states exist at one time, at most ``n + 5``. The steps of one stretch are
-    computed again once and store their states and products; what is elementwise is then computed again from those.
-    ``steps`` is an int of at least 1; ``ValueError`` otherwise. An int given as ``checkpoint`` means the same.
+    For ``n`` steps about ``n / steps + steps`` states exist at one time, at most ``n + 5``. The steps of one stretch
+    are recomputed once and store their states and products; what is elementwise is then recomputed from those. An int
+    as ``checkpoint`` means the same.
+
+    Parameters
+    ----------
+    steps : int
+        The distance of stored states, at least 1.
+
+    Raises
+    ------
+    ValueError
+        ``steps`` is no int of at least 1.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> from loopjax.checkpoint import Every
+    >>> h, _ = loopjax.scan(lambda h: 2 * h, outputs_info=1, n_steps=10, checkpoint=Every(3))
+    >>> int(h[-1].eval())
+    1024
     """
 
     steps: int
@@ -38,6 +56,6 @@ class Every(Schedule):
 
 
 def _stretches(count: int, steps: int) -> Box:
-    """So many stretches of so many steps."""
+    """Return ``count`` stretches of ``steps`` steps."""
     sizes = tuple(size for size in (count, steps) if size > 1) or (1,)
     return Box(sizes, apart=len(sizes) > 1 and steps <= APART)

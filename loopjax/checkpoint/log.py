@@ -1,4 +1,4 @@
-"""``"log"``: as many states as the length has digits, times a constant."""
+"""``"log"``: states in proportion to the logarithm of the length (Griewank 1992)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from loopjax.ir.schedule import Body, Nest, Schedule, named
 @named("log")
 @dataclass(frozen=True)
 class Log(Schedule):
-    """At most ``4 log2(n)`` states at one time (3 for one step), with the least recomputation."""
+    """At most ``4 log2(n)`` states at one time (3 for one step), with the least recomputation.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> h, _ = loopjax.scan(lambda h: 2 * h, outputs_info=1, n_steps=10, checkpoint="log")
+    >>> int(h[-1].eval())
+    1024
+    """
 
     def nest(self, n_steps: int, body: Body) -> Nest:
         found = least_recomputation(n_steps, max(math.floor(4 * math.log2(n_steps)), 3))

@@ -1,11 +1,14 @@
-"""The nest of loops with the least recomputation that stores few enough states.
+"""The nest of loops with the least recomputation among those that store few enough states.
 
-A level of ``s`` iterations stores ``s`` states and computes each of its steps once more. So ``k`` levels that together
-store ``c`` states reverse about ``(c / k) ** k`` steps with ``k`` recomputations of each. The optimum over all
-schedules reverses ``C(c + k, k)`` steps so (Griewank and Walther, Algorithm 799: revolve, ACM TOMS 26, 2000), but its
-chunks differ from each other, and a compiled loop has equal ones. Part of what is lost is made up by what comes last:
-a second box with a level less, and steps that are in no box. Each of the three is compiled, so there are no more.
-No level has one iteration: XLA takes such a loop apart, sees that its steps have been computed before, and stores them.
+A loop of ``s`` iterations stores ``s`` states and recomputes each of its steps once. So ``k`` nested loops that
+together store ``c`` states reverse about ``(c / k) ** k`` steps with ``k`` recomputations of each. The optimum over all
+schedules reverses ``C(c + k, k)`` steps (Griewank and Walther, Algorithm 799: revolve, ACM TOMS 26, 2000), but its
+chunks differ in length, and the iterations of a compiled loop do not. Some of the loss is regained by what follows the
+first box: a second box with a loop less, and single steps after it. Each of the three is compiled, so there are no
+more.
+
+No loop has one iteration: XLA unrolls such a loop, finds that its steps have been computed before, and stores them
+(common-subexpression elimination undoes the checkpoint).
 """
 
 from __future__ import annotations
@@ -17,12 +20,14 @@ from functools import lru_cache
 from loopjax.ir.schedule import Box, Nest
 
 CANDIDATES = 64
-"""Sizes of an outer level that are tried where there are many, and several levels within it."""
+"""Sizes of an outer loop that are tried where it has several loops inside and there are many sizes."""
 
 
 def least_recomputation(n_steps: int, states: int) -> Nest | None:
-    """The nest for ``n_steps`` with at most so many ``states`` at one time: of those with the fewest levels one with
-    about the least recomputation. ``None`` where there is none."""
+    """Return a nest for ``n_steps`` with at most ``states`` states at one time, ``None`` where there is none.
+
+    Among the nests with the fewest levels it has about the least recomputation.
+    """
     for levels in range(1, n_steps.bit_length() + 1):
         nests = (nest for nest in _nests(n_steps, states, levels) if nest.states <= states)
         found = min(nests, key=_cost, default=None)
@@ -32,17 +37,17 @@ def least_recomputation(n_steps: int, states: int) -> Nest | None:
 
 
 def least_states(n_steps: int) -> int:
-    """The fewest states with which ``least_recomputation`` finds a nest."""
+    """Return the fewest states with which ``least_recomputation`` finds a nest."""
     return next(states for states in range(3, n_steps + 3) if least_recomputation(n_steps, states) is not None)
 
 
 def _cost(nest: Nest) -> float:
-    """Steps computed again; a further box, which is compiled and has slices of its own, for a few of them."""
+    """Return the recomputed steps; another box, compiled with slices of its own, costs a 20th of all steps."""
     return nest.recomputed + nest.n_steps / 20 * len(nest.boxes)
 
 
 def _nests(n_steps: int, states: int, levels: int) -> Iterator[Nest]:
-    """Nests whose first box has so many levels: one box, or several, between which a state is."""
+    """Yield nests whose first box has ``levels`` loops: that box only, or more, with a state between boxes."""
     sizes = _exact(n_steps, states - levels - 1, levels)
     if sizes is not None:
         yield Nest((Box(sizes),))
@@ -56,7 +61,7 @@ def _nests(n_steps: int, states: int, levels: int) -> Iterator[Nest]:
 
 @lru_cache(maxsize=4096)
 def _exact(n_steps: int, total: int, levels: int) -> tuple[int, ...] | None:
-    """So many sizes, adding up to at most ``total``, of exactly this product; the least sum that there is."""
+    """Return ``levels`` sizes whose product is ``n_steps`` and whose sum is least and at most ``total``."""
     if levels == 1:
         return (n_steps,) if n_steps <= total else None
     if total < levels or _largest(total, levels) < n_steps:
@@ -71,8 +76,8 @@ def _exact(n_steps: int, total: int, levels: int) -> tuple[int, ...] | None:
 
 @lru_cache(maxsize=4096)
 def _box_and_rest(n_steps: int, states: int, levels: int) -> tuple[Box, ...] | None:
-    """A box of at most so many levels and single steps after it, with the least recomputation; more boxes only where
-    a long loop has no such pair."""
+    """Return a box of at most ``levels`` loops and single steps after it, with the least recomputation; more boxes only
+    where a long loop has no such pair."""
     if n_steps <= states - 2:
         return (Box((n_steps,)),) if n_steps else ()
     pairs = list(_pairs(n_steps, states, levels, 1))
@@ -82,7 +87,7 @@ def _box_and_rest(n_steps: int, states: int, levels: int) -> tuple[Box, ...] | N
 
 
 def _pairs(n_steps: int, states: int, levels: int, follow: int) -> Iterator[tuple[Box, ...]]:
-    """A box of so many levels, and what follows it in ``follow`` levels."""
+    """Yield a box of ``levels`` loops with the boxes of ``follow`` loops that follow it."""
     for outer in _outer_sizes(states, levels):
         left = states - outer
         least = -(-max(n_steps - _reach(left, follow), 1) // outer)
@@ -96,7 +101,7 @@ def _pairs(n_steps: int, states: int, levels: int, follow: int) -> Iterator[tupl
 
 @lru_cache(maxsize=4096)
 def _reach(states: int, levels: int) -> int:
-    """The most steps of a box of so many levels and single steps after it."""
+    """Return the most steps of a box of ``levels`` loops and single steps after it."""
     single = max(states - 2, 0)
     return max(
         (
@@ -108,20 +113,20 @@ def _reach(states: int, levels: int) -> int:
 
 
 def _outer_sizes(states: int, levels: int) -> range:
-    """Sizes of the outermost of several levels to try: all, or about evenly spaced ones."""
+    """Return the sizes of the outermost of several loops to try: all, or about evenly spaced ones."""
     if levels == 1:
         return range(0)
     return range(2, states - 2 * levels + 1, 1 if levels == 2 else max(states // CANDIDATES, 1))
 
 
 def _largest(total: int, levels: int) -> int:
-    """The largest product of so many sizes that add up to ``total``."""
+    """Return the largest product of ``levels`` sizes that add up to ``total``."""
     size, more = divmod(total, levels)
     return int((size + 1) ** more * size ** (levels - more))
 
 
 def _sizes(least: int, total: int, levels: int) -> tuple[int, ...] | None:
-    """So many sizes, adding up to at most ``total``, of a product that is little over ``least``."""
+    """Return ``levels`` sizes that add up to at most ``total``, with a product of ``least`` or little more."""
     least = max(least, 2**levels)
     if total < levels or _largest(total, levels) < least:
         return None

@@ -1,4 +1,4 @@
-"""``"sqrt"``: two levels."""
+"""``"sqrt"``: states in proportion to the square root of the length (Chen et al. 2016)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from loopjax.ir.schedule import Body, Nest, Schedule, named
 @named("sqrt")
 @dataclass(frozen=True)
 class Sqrt(Schedule):
-    """At most ``2 ceil(sqrt(n)) + 3`` states at one time, each step computed again twice at most."""
+    """At most ``2 ceil(sqrt(n)) + 3`` states at one time, each step recomputed twice at most.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> h, _ = loopjax.scan(lambda h: 2 * h, outputs_info=1, n_steps=10, checkpoint="sqrt")
+    >>> int(h[-1].eval())
+    1024
+    """
 
     def nest(self, n_steps: int, body: Body) -> Nest:
         found = least_recomputation(n_steps, 2 * (math.isqrt(n_steps - 1) + 1) + 3)

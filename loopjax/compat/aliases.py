@@ -1,7 +1,7 @@
-"""The folders of Theano and Aesara that programs import from, as aliases: here and nowhere else.
+"""Modules under the import paths of Theano and Aesara.
 
 ``from loopjax.scan.utils import until`` and ``loopjax.scan.utils.until`` both work, although ``loopjax.scan`` is a
-function: each path is a module that the import system knows, and an attribute of what stands before its last dot.
+function: each path is a module in ``sys.modules``, and also an attribute of the object before its last dot.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from loopjax.trace.views import foldl, foldr, map, reduce
 
 
 def _module(path: str, names: Mapping[str, Any], owner: object = None) -> ModuleType:
-    """A module of these names that can be imported by its path, set as an attribute of ``owner``."""
+    """Make a module of these names that can be imported by its path, and set it as an attribute of ``owner``."""
     module = ModuleType(path, "An alias of Theano's or Aesara's module; see loopjax.aliases.")
     vars(module).update(names)
     sys.modules[path] = module

@@ -1,4 +1,4 @@
-"""``wrap_jax``: a JAX function as a function of symbolic variables."""
+"""``wrap_jax``: calls a JAX function inside of a symbolic program."""
 
 from __future__ import annotations
 
@@ -14,18 +14,45 @@ from loopjax.trace.convert import as_variable
 
 
 def wrap_jax(fn: Callable[..., Any], *, name: str | None = None) -> Callable[..., Any]:
-    """A JAX function as a function of variables.
+    """Return a JAX function as a function of symbolic variables.
 
-    ``wrap_jax(fn)(*args, **kwargs)`` takes what ``fn`` takes, pytrees too, with variables in the place of arrays, and
-    gives variables in the pytree that ``fn`` returns. NumPy and JAX arrays among the arguments are constants. All other
-    leaves (numbers, strings, functions) are handed to ``fn`` as they are and must be hashable.
+    The result takes what ``fn`` takes, pytrees too, with variables in the place of arrays, and returns variables in the
+    pytree that ``fn`` returns. NumPy and JAX arrays among the arguments are constants. All other leaves (numbers,
+    strings, functions) are passed to ``fn`` as they are and must be hashable.
 
-    ``fn`` is pure and hashable and is traced by JAX with x64 on, so it should spell out the dtypes of what it creates.
-    It runs wherever an op does: in loops, in gradients (those that JAX can take of it), on any device. Equal calls of
-    one ``fn`` are computed once. Sizes of its results that depend on sizes that are not known yet are not known either,
-    and are found when the program is called; the number of results, their dtypes and dimensions may not depend on them.
+    It works wherever an op does: in loops, on any device, and in those derivatives that JAX can take of ``fn``. Equal
+    calls are computed once. Sizes of results that depend on sizes that are not known yet are found when the program is
+    called; the number of results, their dtypes and numbers of dimensions may not depend on them.
 
-    Raises ``TypeError``, ``ValueError`` or ``IndexError`` where ``fn`` raises for these types, with the user's line.
+    Parameters
+    ----------
+    fn : callable
+        A pure, hashable function that JAX can trace. It is traced with x64 on, so it should spell out the dtypes of
+        what it creates.
+    name : str, optional
+        The name in errors and printed graphs; that of ``fn`` by default.
+
+    Returns
+    -------
+    callable
+        The function of variables. It raises ``TypeError``, ``ValueError`` or ``IndexError``, with the user's line,
+        where ``fn`` raises for the types that it is called with.
+
+    Raises
+    ------
+    TypeError
+        ``fn`` is not callable.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> top_k = loopjax.wrap_jax(jax.lax.top_k)
+    >>> x = at.dvector("x")
+    >>> values, positions = top_k(x, 2)
+    >>> values.eval({x: [3.0, 1.0, 4.0, 2.0]})
+    Array([4., 3.], dtype=float64)
     """
     if not callable(fn):
         raise TypeError(f"wrap_jax() takes a function, got {type(fn).__name__}: {fn!r:.80}")

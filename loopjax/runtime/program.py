@@ -15,7 +15,7 @@ from loopjax.runtime.state import State
 from loopjax.trace.convert import as_variable
 from loopjax.trace.promotion import settle_weak
 from loopjax.trace.shared import SharedVariable
-from loopjax.trace.substitute import Replacements, given, read_replacements, substitute
+from loopjax.trace.substitute import Replacements, read_replacements, substitute, with_values
 
 Updates = dict[SharedVariable, Variable]
 Unused = Literal["raise", "warn", "ignore"]
@@ -124,7 +124,7 @@ def collect(
     still = [] if isinstance(no_default_updates, bool) else list(no_default_updates)
     while True:
         wanted = substitute([*new_values.values(), *targets], replaced)
-        wanted = given(wanted, {variable: variable for variable in inner})
+        wanted = with_values(wanted, {variable: variable for variable in inner})
         read = ancestors(wanted, stop=entries)
         shared = [variable for variable in read if isinstance(variable, SharedVariable)]
         defaults = {} if no_default_updates is True else _defaults(shared, [*new_values, *still])

@@ -1,4 +1,4 @@
-"""``verify_grad``: a gradient against finite differences."""
+"""``verify_grad``: compares a gradient with finite differences."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 
 
 class _Defaults(NamedTuple):
-    """For a dtype, the step of the differences and the tolerances."""
+    """The step of the differences and the tolerances for a dtype."""
 
     eps: float
     tolerance: float
@@ -39,29 +39,47 @@ def verify_grad(
     cast_to_output_type: bool = False,
     no_debug_ref: bool = True,
 ) -> None:
-    """Compares the gradient of ``fun`` with central finite differences.
+    """Compare the gradient of ``fun`` with central finite differences.
+
+    Outputs are projected to a scalar by random weights, whose gradient is compared element by element.
 
     Parameters
     ----------
-    fun
+    fun : callable
         Called once, with a variable for each entry of ``pt``; returns a float variable of any shape, or a list of
-        them. Draws that it makes are the same in every evaluation.
-    pt
-        Float arrays: the point.
-    n_tests
-        How many random projections of the outputs to a scalar are compared.
-    rng
-        A NumPy generator for the projections; one of a fixed seed unless given.
-    eps
-        The step: 1e-5 for float64, 5e-3 for float32, 0.1 for float16 unless given.
-    abs_tol, rel_tol
+        them. Random draws that it makes are the same in every evaluation.
+    pt : sequence of array_like
+        The point, float arrays.
+    n_tests : int, default 2
+        The number of random projections.
+    rng : numpy.random.Generator, optional
+        The generator of the projections; one of a fixed seed by default.
+    eps : float, optional
+        The step of the differences; by default 1e-5 for float64, 5e-3 for float32 and 0.1 for float16.
+    out_type : object, optional
+        Accepted for old programs; changes nothing.
+    abs_tol, rel_tol : float, optional
         An element is wrong where it differs by more than ``abs_tol`` and by more than ``rel_tol`` times the larger of
-        the two values: 1e-4, 1e-2 and 0.1 unless given.
-    out_type, mode, cast_to_output_type, no_debug_ref
+        the two values; by default 1e-4 for float64, 1e-2 for float32 and 0.1 for float16.
+    mode, cast_to_output_type, no_debug_ref : object, optional
         Accepted for old programs; they change nothing.
 
-    Raises ``GradientError`` that names the argument, the place and both values, of the element that differs most;
-    ``TypeError`` where ``pt`` or what ``fun`` returns is not float.
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    GradientError
+        The gradient is wrong; names the argument, the place and both values, of the element that differs most.
+    TypeError
+        ``pt`` or what ``fun`` returns is not float.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> loopjax.verify_grad(lambda x: at.sin(x) * x, [[1.0, 2.0]])
     """
     points = [_float(value, position) for position, value in enumerate(pt)]
     narrowest = max((point.dtype.name for point in points), key=lambda name: DEFAULTS[name].eps)
@@ -105,7 +123,7 @@ def _float(value: Any, position: int) -> Array:
 def _differences(
     values: Function, projection: Sequence[Array], points: Sequence[Array], position: int, eps: float
 ) -> Array:
-    """The gradient of the projected outputs with respect to one argument, by central differences."""
+    """Return the gradient of the projected outputs with respect to one argument, by central differences."""
     found = np.zeros(points[position].shape, "float64")
     for index in np.ndindex(*found.shape):
         sides = []
@@ -124,7 +142,7 @@ def _differences(
 
 
 def _compare(position: int, analytic: Array, numeric: Array, abs_tol: float, rel_tol: float) -> None:
-    """Raises ``GradientError`` where two gradients differ, for the place where they differ most."""
+    """Raise ``GradientError`` where two gradients differ, for the place where they differ most."""
     apart = np.abs(analytic - numeric)
     allowed = np.maximum(abs_tol, rel_tol * np.maximum(np.abs(analytic), np.abs(numeric)))
     wrong = ~(apart <= allowed)

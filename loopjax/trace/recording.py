@@ -1,4 +1,8 @@
-"""What a scan's fn does besides returning: the random keys that it draws with while it is being recorded."""
+"""The loop body that is being recorded, which collects the random keys that ``fn`` draws with.
+
+A draw inside of ``fn`` advances its stream once a step, so the loop must carry the stream's key. ``fn`` does not return
+it; the stream tells the innermost body.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from loopjax.trace.shared import SharedVariable
 
 
 class Body:
-    """A loop body that is being recorded; ``keys`` are the streams drawn from in it, each carried by the loop."""
+    """A loop body that is being recorded; ``keys`` are those of the streams that it draws from."""
 
     def __init__(self) -> None:
         self.keys: dict[SharedVariable, None] = {}
@@ -20,13 +24,13 @@ _current: ContextVar[Body | None] = ContextVar("loopjax_body", default=None)
 
 
 def current_body() -> Body | None:
-    """The innermost body that is being recorded, if any."""
+    """Return the innermost body that is being recorded, if any."""
     return _current.get()
 
 
 @contextmanager
 def recording() -> Iterator[Body]:
-    """While open, draws belong to the body that it gives."""
+    """Open a body; draws belong to it until the context ends."""
     body = Body()
     token = _current.set(body)
     try:

@@ -1,4 +1,8 @@
-"""Closing a region: from variables recorded in the open to a graph whose every input is named."""
+"""Closure conversion: makes a region of variables that were recorded in the open.
+
+``fn`` of a scan uses outer variables as any Python function does. The region gets an input for each of them; what does
+not depend on the step is computed outside.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +14,18 @@ from loopjax.ir.graph import Apply, Constant, Graph, Variable, dependents, topos
 
 
 class Closed(NamedTuple):
-    """A region and the outer variables that stand for its last inputs."""
+    """A region, and the outer variables that are passed to its last inputs."""
 
     graph: Graph
     captured: tuple[Variable, ...]
 
 
 def close_region(outputs: Sequence[Variable], inputs: Sequence[Variable]) -> Closed:
-    """The region from ``inputs`` to ``outputs``.
+    """Return the region from ``inputs`` to ``outputs``.
 
-    What does not depend on ``inputs`` stays outside, in the largest expressions possible, and is captured as further
-    inputs; nodes of constants alone go inside. A derivative recorded inside keeps its whole path from
-    ``wrt`` to ``cost`` inside, because outside there would be nothing left to differentiate.
+    What does not depend on ``inputs`` stays outside, in the largest expressions possible, and is captured as more
+    inputs. Nodes of constants only go inside. A derivative that is recorded inside keeps its whole path from ``wrt`` to
+    cost inside, because outside nothing would be left to differentiate.
     """
     nodes = toposort(outputs, stop=inputs)
     inside = dependents(nodes, inputs)
@@ -48,6 +52,7 @@ def close_region(outputs: Sequence[Variable], inputs: Sequence[Variable]) -> Clo
 
 
 def _constant_expressions(nodes: Sequence[Apply]) -> set[Variable]:
+    """Return the variables that are computed from constants only."""
     found: set[Variable] = set()
     for node in nodes:
         if all(isinstance(variable, Constant) or variable in found for variable in node.inputs):
@@ -56,14 +61,14 @@ def _constant_expressions(nodes: Sequence[Apply]) -> set[Variable]:
 
 
 def _gradient_paths(nodes: Sequence[Apply], inside: set[Variable]) -> set[Variable]:
-    """What lies between ``wrt`` and ``cost`` of the derivatives inside."""
+    """Return the variables between ``wrt`` and costs of the derivatives inside."""
     found: set[Variable] = set()
     pending = derivatives(nodes)
-    while ready := [one for one in pending if one[0].outputs[0] in inside or one[0].outputs[0] in found]:
-        for one in ready:
-            _, parts = one
+    while ready := [pair for pair in pending if pair[0].outputs[0] in inside or pair[0].outputs[0] in found]:
+        for pair in ready:
+            _, parts = pair
             found |= dependents(toposort(parts.costs), parts.wrt) - set(parts.wrt)
-            pending.remove(one)
-        # What reads a path must be inside too, and that may be another derivative.
+            pending.remove(pair)
+        # Readers of a path must be inside too, and may be other derivatives.
         found |= dependents(nodes, found)
     return found

@@ -1,4 +1,4 @@
-"""Shared variables: named state that lives between calls."""
+"""Shared variables: state that lives on the device between calls, such as weights and random keys."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ _order = itertools.count()
 
 
 class SharedVariable(Variable):
-    """State that functions read and update: a ``jax.Array`` on the device, of fixed dtype and ndim.
+    """State that functions read and update: a ``jax.Array`` of fixed dtype and number of dimensions.
 
-    ``default_update``, where set, is the value that every call of a function that reads the variable gives
-    it, unless the function has an update of its own for it. ``own`` says that nobody else holds the array, so that a
-    function with ``accept_inplace`` may overwrite it.
+    ``default_update``, where set, is the value that each call of a function gives a variable that it reads, unless the
+    function has an update of its own for it. ``lock`` guards the value; a call takes the locks of all its variables
+    in the order of ``order``, so that two calls never wait for each other. ``own`` is true where nothing else holds the
+    array, so that a function with ``accept_inplace`` may overwrite it.
     """
 
     __slots__ = ("_value", "default_update", "lock", "order", "own")
@@ -51,23 +52,20 @@ class SharedVariable(Variable):
 
     @property
     def value(self) -> jax.Array:
-        """The array as it is now; raises ``StateLost`` after a failed call that updated in place."""
+        """The current array; raises ``StateLost`` after a failed call that updated in place."""
         if self._value is None:
             raise StateLost(f"the value of {self!r} was lost by a failed call with accept_inplace; call set_value")
         return self._value
 
     def get_value(self, borrow: bool = False) -> Any:
-        """A copy of the value as a NumPy array; with ``borrow=True`` the ``jax.Array`` itself."""
+        """Return a copy of the value as a NumPy array; with ``borrow=True`` the ``jax.Array`` itself."""
         with self.lock:
             value = self.value
             self.own = self.own and not borrow
         return value if borrow or self.dtype == KEY else np.array(value)
 
     def set_value(self, value: Any, borrow: bool = False) -> None:
-        """Replaces the value.
-
-        Raises ``TypeError`` where the dtype or the number of dimensions is not the variable's.
-        """
+        """Replace the value; raise ``TypeError`` where its dtype or number of dimensions is another."""
         made = self._checked(value)
         with self.lock:
             self._value = made
@@ -92,7 +90,7 @@ class SharedVariable(Variable):
         return on_device(array)
 
     def _from_numbers(self, data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Python numbers in the variable's dtype, where that holds them; else as they are, to be refused."""
+        """Return Python numbers in the variable's dtype; unchanged, to be refused, where that cannot hold them."""
         if self.type.is_float and data.dtype.kind in "iuf":
             return data.astype(self.dtype)
         if self.type.is_integer and data.dtype.kind in "iu" and data.size:
@@ -102,25 +100,25 @@ class SharedVariable(Variable):
 
 
 def _packed(value: jax.Array) -> Any:
-    """A value as something that can be pickled: a key as its data and implementation."""
+    """Return a value as something that can be pickled: a key as its data and implementation."""
     if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         return np.asarray(jax.random.key_data(value)), str(jax.random.key_impl(value))
     return np.asarray(value)
 
 
 def _restored(type: TensorType, packed: Any, name: str | None) -> SharedVariable:
-    """A shared variable as it was pickled; a new one, of the same value."""
+    """Return a new shared variable of a pickled value."""
     if isinstance(packed, tuple):
         return SharedVariable(type, jax.random.wrap_key_data(packed[0], impl=packed[1]), name)
     return SharedVariable(type, on_device(packed), name)
 
 
 def on_device(array: Any) -> jax.Array:
-    """A NumPy array as a ``jax.Array`` of exactly its dtype, whatever JAX's x64 flag; a ``jax.Array`` as it is."""
+    """Return an array on the device, of exactly its dtype whatever JAX's x64 flag is; a ``jax.Array`` unchanged."""
     if isinstance(array, jax.Array):
         return array
     with jax.enable_x64(True):
-        # A copy of our own first: JAX may read the caller's memory after the call has returned.
+        # Copied first: JAX may read the caller's memory after the call has returned.
         return jnp.asarray(np.array(array))
 
 
@@ -133,12 +131,44 @@ def shared(
     shape: Sequence[int | None] | None = None,
     **accepted: Any,
 ) -> SharedVariable:
-    """A shared variable that starts at ``value``.
+    """Return a variable with a value that functions read and update.
 
-    ``value`` is a number (int64 or floatX), a NumPy array or a ``jax.Array`` with or without a sharding;
-    ``dtype`` casts it. ``shape`` fixes sizes for every later value; by default only the number of dimensions is
-    fixed. ``borrow`` and ``allow_downcast``, ``strict`` are accepted for old programs: a ``jax.Array``
-    never changes, so there is nothing to copy.
+    Derivatives with respect to it work as for any variable.
+
+    Parameters
+    ----------
+    value : array_like or jax.Array
+        The first value: a number (int64 or floatX), an array, with or without a sharding, or a typed JAX key.
+    name : str, optional
+        The name in errors and printed graphs.
+    borrow : bool, default False
+        Accepted for old programs; a ``jax.Array`` never changes, so there is nothing to copy.
+    dtype : str or numpy.dtype, optional
+        The dtype; that of ``value`` by default.
+    shape : sequence of int or None, optional
+        Sizes that every later value has; by default only the number of dimensions is fixed.
+    **accepted : object
+        ``allow_downcast``, ``strict``, ``target`` and ``broadcastable`` are accepted for old programs.
+
+    Returns
+    -------
+    SharedVariable
+        The variable, with ``get_value`` and ``set_value``.
+
+    Raises
+    ------
+    TypeError
+        ``value`` is symbolic or a JAX tracer, or there is an unknown argument.
+    ValueError
+        ``value`` has not the ``shape``.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> count = loopjax.shared(0, name="count")
+    >>> step = loopjax.function([], count, updates={count: count + 1})
+    >>> int(step()), int(step()), int(count.get_value())
+    (0, 1, 2)
     """
     unknown = set(accepted) - {"allow_downcast", "strict", "target", "broadcastable"}
     if unknown:

@@ -1,9 +1,9 @@
-"""Replacing variables of a graph by others: ``clone_replace`` and ``givens``."""
+"""Substitution: ``clone_replace``, and the ``givens`` of ``function``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 from loopjax.errors import UnsupportedError, where
 from loopjax.ir.autodiff import derivatives
@@ -17,13 +17,57 @@ from loopjax.trace.promotion import settle_weak
 Replacements = Mapping[Variable, Any] | Iterable[tuple[Variable, Any]]
 
 
-def clone_replace(output: Any, replace: Replacements | None = None, *, rebuild_strict: bool = True) -> Any:
-    """Copies of variables in whose graphs some variables are replaced.
+@overload
+def clone_replace(
+    output: Variable, replace: Replacements | None = None, *, rebuild_strict: bool = True
+) -> Variable: ...
 
-    ``output`` is a variable or a list of them; ``replace`` a dict or pairs. A replacement must have the dtype and
-    number of dimensions of what it replaces (its dtype is cast with ``rebuild_strict=False``), else ``TypeError``.
-    Gradients keep their meaning: that of the cost with respect to the variable that was replaced. Raises
-    ``UnsupportedError`` where what is replaced lies between the ``wrt`` and the cost of a gradient.
+
+@overload
+def clone_replace(
+    output: Sequence[Variable], replace: Replacements | None = None, *, rebuild_strict: bool = True
+) -> list[Variable]: ...
+
+
+def clone_replace(
+    output: Variable | Sequence[Variable], replace: Replacements | None = None, *, rebuild_strict: bool = True
+) -> Variable | list[Variable]:
+    """Return copies of variables in whose graphs some variables are replaced.
+
+    Gradients keep their meaning: they are of the cost with respect to the variable that was replaced. Derivatives of
+    the result work.
+
+    Parameters
+    ----------
+    output : Variable, or sequence of them
+        The variables to copy.
+    replace : mapping or iterable of pairs, optional
+        From variables to what stands for them: of the same dtype and number of dimensions. All replacements are made
+        at once; what replaces a variable is not replaced again.
+    rebuild_strict : bool, default True
+        ``False`` casts replacements to the dtypes of what they replace.
+
+    Returns
+    -------
+    Variable, or list of Variable
+        A copy of each output.
+
+    Raises
+    ------
+    TypeError
+        A replacement has another type, or what is replaced is no variable.
+    ValueError
+        A variable is replaced twice.
+    UnsupportedError
+        A replaced variable lies between the ``wrt`` and the cost of a gradient.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> x, y = at.dscalar("x"), at.dscalar("y")
+    >>> loopjax.pp(loopjax.clone_replace(x + 1, {x: y * 2}))
+    '(identity((y * 2.)) + 1.)'
     """
     outputs = [output] if isinstance(output, Variable) else list(output)
     replacements = read_replacements(replace, "replace", rebuild_strict)
@@ -37,19 +81,18 @@ def clone_replace(output: Any, replace: Replacements | None = None, *, rebuild_s
 
 
 def substitute(outputs: Sequence[Variable], replacements: Mapping[Variable, Variable]) -> list[Variable]:
-    """The outputs with all replacements made at once; what replaces is not replaced again."""
+    """Return the outputs with all replacements made at once."""
     if not replacements:
         return list(outputs)
-    # Each replacement gets a node of its own, so that two variables replaced by one stay two for gradients.
-    return given(outputs, {old: ops.identity(new) for old, new in replacements.items()})
+    # Each replacement gets a node of its own: two variables that are replaced by one stay two for gradients.
+    return with_values(outputs, {old: ops.identity(new) for old, new in replacements.items()})
 
 
-def given(outputs: Sequence[Variable], values: Mapping[Variable, Variable]) -> list[Variable]:
-    """The outputs, where some variables are what ``values`` say: inputs of ``function``, each given as itself, or
-    givens.
+def with_values(outputs: Sequence[Variable], values: Mapping[Variable, Variable]) -> list[Variable]:
+    """Return the outputs where some variables have other values: ``givens``, or inputs of ``function`` as themselves.
 
-    A derivative that was recorded before is an expression like any other. Of a variable between its ``wrt`` and its
-    cost it reads the value, which is given, and passes the derivative, which stays as it was.
+    A derivative that was recorded before is an expression like any other. A variable between its ``wrt`` and its cost
+    takes the new value there, and the derivative passes it as before (the op ``with_value``).
     """
     if not values:
         return list(outputs)
@@ -78,7 +121,7 @@ register("with_value", None, _with_value_type, "pointwise")
 
 
 def _between(outputs: Iterable[Variable]) -> set[Variable]:
-    """The float variables between the ``wrt`` and the cost of some derivative, each computed by a node."""
+    """Return the float variables that lie between the ``wrt`` and the cost of some derivative."""
     found: set[Variable] = set()
     for _, parts in derivatives(toposort(outputs)):
         found |= dependents(toposort(parts.costs), parts.wrt) - set(parts.wrt)
@@ -86,8 +129,7 @@ def _between(outputs: Iterable[Variable]) -> set[Variable]:
 
 
 def read_replacements(pairs: Replacements | None, argument: str, strict: bool) -> dict[Variable, Variable]:
-    """A dict or pairs as a dict of variables, types checked. Raises ``TypeError`` and ``ValueError`` naming the
-    pair."""
+    """Return a dict or pairs as a dict of variables, types checked; errors name the pair."""
     found: dict[Variable, Variable] = {}
     for old, value in pairs.items() if isinstance(pairs, Mapping) else pairs or ():
         if not isinstance(old, Variable):

@@ -1,4 +1,4 @@
-"""The new values of shared variables, as ``scan`` returns them and ``function`` takes them."""
+"""Updates: new values of shared variables, as ``scan`` returns them and ``function`` takes them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Pairs = Mapping[SharedVariable, Any] | Iterable[tuple[SharedVariable, Any]]
 
 
 class OrderedUpdates(dict[SharedVariable, Variable]):
-    """A dict from shared variable to its new value; ``+`` joins two, or one and a list of pairs.
+    """A dict from shared variables to their new values; ``+`` joins it with another or with a list of pairs.
 
-    Joining raises ``ValueError`` where one shared variable has two different new values.
+    Joining raises ``ValueError`` where a shared variable has two different new values.
     """
 
     def __add__(self, other: Pairs) -> OrderedUpdates:
@@ -25,10 +25,10 @@ class OrderedUpdates(dict[SharedVariable, Variable]):
         return _joined(other, self)
 
 
-def _joined(*parts: Pairs) -> OrderedUpdates:
+def _joined(*several: Pairs) -> OrderedUpdates:
     joined = OrderedUpdates()
-    for part in parts:
-        for shared, value in part.items() if isinstance(part, Mapping) else part:
+    for pairs in several:
+        for shared, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
             if joined.setdefault(shared, value) is not value:
                 raise ValueError(f"{shared!r} has two new values, {joined[shared]!r} and {value!r}{here()}")
     return joined

@@ -42,21 +42,9 @@ UNFINISHED = {
     "loopjax.In",
     "loopjax.Mode",
     "loopjax.Out",
-    "loopjax.checkpoint.Budget",
-    "loopjax.checkpoint.Comparison",
-    "loopjax.checkpoint.Cost",
-    "loopjax.checkpoint.Every",
-    "loopjax.checkpoint.Log",
-    "loopjax.checkpoint.Sqrt",
-    "loopjax.checkpoint.compare",
-    "loopjax.clone_replace",
-    "loopjax.config",
     "loopjax.explain",
     "loopjax.function",
-    "loopjax.shared",
     "loopjax.to_jax",
-    "loopjax.verify_grad",
-    "loopjax.wrap_jax",
 }
 """Public names whose docstrings still miss a section; the list only gets shorter."""
 
