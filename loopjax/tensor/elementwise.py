@@ -243,7 +243,7 @@ def pointwise(
         accepted=_accepted(operands, kinds, len(parameters)),
         shape="the shape of ``x``" if len(parameters) == 1 else "the shape that the inputs broadcast to",
         dtype=_result_dtype(operands, result, len(parameters)),
-        raises=_RAISES[len(parameters) > 1],
+        raises=_raises(operands, len(parameters)),
         expression=example.partition(" -> ")[0],
         printed=example.partition(" -> ")[2],
     )
@@ -276,15 +276,15 @@ Examples
 {printed}
 """
 
-_RAISES = (
-    "",
-    """ValueError
-    Where the shapes do not broadcast.
-OverflowError
-    Where a Python integer does not fit into the dtype of the other inputs.
-""",
-)
-"""Errors besides ``TypeError`` of an op of one input and of several."""
+
+def _raises(operands: Operands, count: int) -> str:
+    """Entries of a docstring's Raises section besides ``TypeError``."""
+    if count == 1:
+        return ""
+    shapes = "ValueError\n    Where the shapes do not broadcast.\n"
+    if operands not in ("common", "branches"):
+        return shapes
+    return f"{shapes}OverflowError\n    Where a Python integer does not fit into the dtype of the other inputs.\n"
 
 
 def _accepted(operands: Operands, kinds: str, count: int) -> str:

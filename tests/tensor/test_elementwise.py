@@ -578,6 +578,15 @@ def test_floatx_takes_known_dtypes_only():
     assert loopjax.config.floatX == "float32"
 
 
+POINTWISE = sorted(
+    name
+    for name in at.__all__
+    if inspect.isfunction(function := getattr(at, name)) and "/" in str(inspect.signature(function))
+)
+INTEGER_ONLY = {"and_", "or_", "xor", "invert", "left_shift", "right_shift"}
+INTEGER_ONLY |= {"bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not"}
+
+
 class TestHelp:
     """Ops that are registered in one line look like functions that are written out."""
 
@@ -604,3 +613,18 @@ class TestHelp:
         assert "and the dtype of a complex number's parts." in found["abs"]
         assert "the common dtype, floatX where no input is a float." in found["gammainc"]
         assert "derivatives are zero" in found["floor"]
+
+    @pytest.mark.parametrize("name", POINTWISE)
+    def test_the_errors_of_docstrings_are_raised(self, name):
+        op, dtype = getattr(at, name), "int8" if name in INTEGER_ONLY else "float32"
+        takes = len(inspect.signature(op).parameters)
+        with pytest.raises(TypeError):
+            op(*[object()] * takes)
+        raises = inspect.getdoc(op).partition("Raises")[2]
+        assert ("ValueError" in raises) == (takes > 1)
+        if takes > 1:
+            with pytest.raises(ValueError, match="do not broadcast"):
+                op(*[at.tensor(dtype, (size,)) for size in range(2, 2 + takes)])
+        if "OverflowError" in raises:
+            with pytest.raises(OverflowError, match="does not fit"):
+                op(*[at.tensor("int8", ())] * (takes - 1), 1000)
