@@ -35,24 +35,29 @@ def padded_region(
     for made in Graph(fresh, outputs).applies:
         if isinstance(made.op, TableOp) and made.op.row == "perturb":
             marks[made.op.arguments["index"]] = inner.axes(made.outputs[0])
-    axes = [*map(inner.axes, outputs), *marks.values()]
-    scalars = dict.fromkeys(scalar for one in axes for padded in one.values() for scalar in padded)
+    wrt = [*map(inner.axes, fresh[: op.n_wrt]), *(marks[index] for index in sorted(marks))]
+    scalars = dict.fromkeys(
+        scalar for axes in (*map(inner.axes, outputs), *wrt) for padded in axes.values() for scalar in padded
+    )
     published = [scalar for scalar in scalars if inner.lift(scalar) is None]
     tangents = list(inputs[count:])
-    if isinstance(op, Pushforward):
-        wanted = [inner.lifted_axes(inner.axes(x)) for x in fresh[: len(tangents)]]
-        tangents[: len(wanted)] = map(scope.fit, tangents, wanted)
+    for position, axes in enumerate(wrt if isinstance(op, Pushforward) else ()):
+        # What only the region knows cannot be compared with a tangent from outside.
+        if not any(scalar in published for padded in axes.values() for scalar in padded):
+            tangents[position] = scope.fit(tangents[position], inner.lifted_axes(axes))
     region = Graph([*fresh, *inner.entered.values()], [*outputs, *published])
     made = Apply(op.with_regions([region]), [*inputs[:count], *inner.entered, *tangents], node.sources)
-    values, rest = made.outputs[: len(outputs)], made.outputs[len(outputs) :]
+    rest = list(made.outputs[len(outputs) :])
     outside = dict(zip(published, rest, strict=False))
-    value_axes = [inner.lifted_axes(inner.axes(x), outside) for x in outputs]
-    costs = value_axes[: op.n_costs]
-    wrt = [*map(inner.axes, fresh[: op.n_wrt]), *(marks[index] for index in sorted(marks))]
-    found = [*map(scope.note, values, value_axes), *rest[len(published) :]]
+    found = [
+        scope.note(one, inner.lifted_axes(inner.axes(x), outside))
+        for one, x in zip(made.outputs, outputs, strict=False)
+    ]
+    costs = tuple(map(scope.axes, found[: op.n_costs]))
+    del rest[: len(published)]
     if isinstance(op, Pushforward):
-        found[len(values) :] = map(scope.filled, found[len(values) :], costs)
-    return found, RegionAxes(tuple(costs), tuple(inner.lifted_axes(one, outside) for one in wrt))
+        rest = [scope.filled(one, axes) for one, axes in zip(rest, costs, strict=True)]
+    return [*found, *rest], RegionAxes(costs, tuple(inner.lifted_axes(axes, outside) for axes in wrt))
 
 
 def padded_pullback(
