@@ -62,6 +62,7 @@ OPS = {
     "slice between": lambda: X[N - 1 : N + 1],
     "stride": lambda: X[::2],
     "stride back": lambda: X[::-2],
+    "stride by a number": lambda: M[::N].sum(1),
     "last three": lambda: X[-3:],
     "all but": lambda: X[2:-1],
     "diff": lambda: at.diff(X, n=2),
@@ -173,8 +174,28 @@ def test_values_and_gradients_are_those_without_room(name, everything):
         expected = exact(*values)
         same(padded(*values), expected, rtol=1e-9, atol=1e-12)
         same([alone(*values)], expected[:1], rtol=1e-9, atol=1e-12)
-    if name not in {"sort", "set slice", "eye", "flatten", "mask of a matrix", "positions", "set all", "set in a loop"}:
+    if name not in {
+        "stride by a number",
+        "sort",
+        "set slice",
+        "eye",
+        "flatten",
+        "mask of a matrix",
+        "positions",
+        "set all",
+        "set in a loop",
+    }:
         assert programs(padded) <= 2, "3, 5 and 8 are one program, 9 another"
+
+
+def test_tangents_of_intermediate_values(everything):
+    """The tangent has the size of the value, not that of an input of the region."""
+    middle = X * 2
+    tangent = loopjax.Rop(at.dot(M, middle) ** 2, middle, Y)
+    exact, f = (loopjax.function([M, X, Y], tangent, lengths=lengths) for lengths in ("exact", "padded"))
+    for n in (3, 5, 9):
+        values = RNG.uniform(0.5, 1.5, (n, n + 4)), RNG.uniform(0.5, 1.5, n + 4), RNG.uniform(0.5, 1.5, n + 4)
+        same([f(*values)], [exact(*values)], rtol=1e-9)
 
 
 @pytest.mark.parametrize("lengths", ["padded", "auto"])

@@ -13,7 +13,20 @@ def pad(graph: Graph, padding: Padding) -> Padded:
 
     Ops that mix rows mask those past the length. Before an op without a rule for that, the axis is cut to its length,
     which ends a stage or is compiled for each length. In the bodies of loops no stage can end, so that lengths which
-    vary there are padded whatever ``padding`` says. Every output is cut to its length.
+    only a run decides are padded there whatever ``padding`` says. Every output is cut to its length.
+
+    Parameters
+    ----------
+    graph
+        A program, with the passes before shapes are known applied to it. It must not be padded already.
+    padding
+        The lengths that vary.
+
+    Returns
+    -------
+    Padded
+        The graph with further inputs, the lengths of axes, and further outputs, the truth values of assertions. It is
+        the graph itself where nothing varies.
     """
     if not (padding.values or padding.axes or padding.device) and not _may_vary(graph):
         return Padded(graph)
