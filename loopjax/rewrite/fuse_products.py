@@ -67,7 +67,7 @@ class FuseProducts(Pass):
         fused = {product.node: part for group in groups for part in [_fused(loop, group)] for product in group}
         loop.transform(lambda node, inputs: [fused[node](node, inputs)] if node in fused else None)
         loop.notes.append(f"join: {len(fused)} products that share an operand are {len(groups)}")
-        return loop.closed(node)
+        return loop.outputs_for(node)
 
 
 def _groups(op: Scan) -> list[list[Product]]:

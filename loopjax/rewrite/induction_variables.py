@@ -64,7 +64,7 @@ class ComputeSizedInductionVariables(Pass):
         if not self.target.on_cpu or context.differentiated or not _is_of_scalars(op):
             return None
         loop = scan_builder(node, inputs)
-        return loop.closed(node) if _count_ranges(loop) else None
+        return loop.outputs_for(node) if _count_ranges(loop) else None
 
 
 def _is_of_scalars(op: Scan) -> bool:
@@ -120,7 +120,7 @@ def _with_counters(node: Apply, op: Scan, inputs: tuple[Variable, ...], graph: G
     needs = tuple((spec.name, spec.span) for spec, _ in ranges)
     steps = table_op("trip_count", scan=op.label, needs=needs)
     loop.n_steps = list(Apply(steps, [*loop.n_steps, *(found.length for _, found in ranges)], node.sources).outputs)
-    return loop.closed(node)
+    return loop.outputs_for(node)
 
 
 def _count_ranges(loop: ScanBuilder) -> list[tuple[SequenceInput, _Range]]:

@@ -45,7 +45,7 @@ class HoistInvariants(Pass):
         loop.non_sequences.extend(map(Capture, moved, fresh.values()))
         names = ", ".join(dict.fromkeys(variable.owner.op.name for variable in border if variable.owner is not None))
         loop.notes.append(f"{names}, the same at every step, moved out")
-        return loop.closed(node)
+        return loop.outputs_for(node)
 
 
 def _invariant(op: Scan) -> set[Variable]:

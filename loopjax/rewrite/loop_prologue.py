@@ -52,7 +52,7 @@ class DistributePrologue(LoopDistribution):
         _move(loop, moved)
         size = bytes_of(moved) * (op.n_steps or 0)
         loop.notes.append(f"hoist: what no step decides is computed before the loop, {size} bytes for all steps")
-        return loop.closed(node)
+        return loop.outputs_for(node)
 
     def _draw_apart(self, loop: ScanBuilder) -> None:
         """Makes standard draws of those whose parameters earlier steps decide."""

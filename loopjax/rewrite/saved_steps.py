@@ -56,7 +56,7 @@ def _trimmed(node: Apply, inputs: tuple[Variable, ...], graph: Graph) -> Sequenc
             last = 1
         if last is not None:
             output.spec = replace(output.spec, saved=SavedSteps(last=last))
-    return loop.closed(node)
+    return loop.outputs_for(node)
 
 
 def _is_last_only(stack: Variable, graph: Graph) -> bool:

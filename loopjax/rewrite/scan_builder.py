@@ -1,8 +1,22 @@
-"""A scan taken apart into named parts, for a rewrite to change, and put together again."""
+"""A scan taken apart into slots, for a rewrite to change, and built again.
+
+A ``Scan`` node has flat lists of inputs and outputs, and its body has others, in an order that specs of sequences,
+recurrences and so on decide. A rewrite that adds a sequence would have to change five of these in step. Here each part
+of a loop is one slot that holds its spec with its variables outside of the loop and in the body::
+
+    loop = scan_builder(node)
+    loop.maps = [output for output in loop.maps if output.stack in wanted]
+    loop.drop_unread()
+    made = loop.build()
+
+Slots may be added, dropped, changed and reordered between the two. The body is not stored: it is whatever computes the
+slots' values, so a value may be any variable that the body's inputs lead to. An output that is dropped must have no
+reader; nothing checks that before the graph is verified.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from loopjax.errors import Source
@@ -13,7 +27,7 @@ from loopjax.ir.scan import Accumulator, BodyInputs, MapOutput, Recurrence, Scan
 
 @dataclass(eq=False)
 class SequenceSlot:
-    """What is read along its first axis: the array ``outer``, and in the body a row for each tap of ``spec``."""
+    """A sequence: the array ``outer``, and in the body a row of it for each tap of ``spec``."""
 
     spec: SequenceInput
     outer: Variable
@@ -22,8 +36,8 @@ class SequenceSlot:
 
 @dataclass(eq=False)
 class RecurrenceSlot:
-    """A state: where it starts, its past values in the body, the value that a step gives, and the stack of those
-    outside, ``None`` where it is new."""
+    """A state: its initial value, its past values and its next value in the body, and its stack outside, ``None`` for a
+    new state."""
 
     spec: Recurrence
     initial: Variable
@@ -34,7 +48,7 @@ class RecurrenceSlot:
 
 @dataclass(eq=False)
 class MapSlot:
-    """A value of each step that no later step reads, and the stack of those outside, ``None`` where it is new."""
+    """A value of each step that no later step reads, and its stack outside, ``None`` for a new output."""
 
     spec: MapOutput
     value: Variable
@@ -43,7 +57,7 @@ class MapSlot:
 
 @dataclass(eq=False)
 class AccumulatorSlot:
-    """A value gathered over the steps of an output, and what stands for it outside."""
+    """A reduction over the steps of an output, and its result outside, ``None`` for a new one."""
 
     spec: Accumulator
     of: RecurrenceSlot | MapSlot
@@ -62,7 +76,7 @@ class StateSlot:
 
 @dataclass(eq=False)
 class Capture:
-    """A random key or a non-sequence: what it is outside, and in the body."""
+    """A random key or a non-sequence, outside and in the body."""
 
     outer: Variable
     inner: Variable
@@ -70,11 +84,7 @@ class Capture:
 
 @dataclass(eq=False)
 class ScanBuilder:
-    """A scan in parts. Parts may be added, dropped, changed and put in another order; ``close`` makes the scan of them.
-
-    What a part computes in the body is a variable, and may be any that the body's inputs lead to. An output that is
-    dropped must have no reader.
-    """
+    """The slots of a scan. ``steps_run`` is the number of steps that an ``until`` loop ran."""
 
     op: Scan
     sources: tuple[Source, ...]
@@ -87,7 +97,7 @@ class ScanBuilder:
     non_sequences: list[Capture]
     accumulators: list[AccumulatorSlot]
     until: Variable | None = None
-    ran: Variable | None = None
+    steps_run: Variable | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -98,7 +108,7 @@ class ScanBuilder:
     @property
     def body(self) -> Graph:
         """The body as it is now."""
-        given = BodyInputs(
+        inputs = BodyInputs(
             tuple(tuple(one.rows) for one in self.sequences),
             tuple(tuple(one.pasts) for one in self.recurrences),
             tuple(one.before for one in self.states),
@@ -106,20 +116,19 @@ class ScanBuilder:
             tuple(one.inner for one in self.non_sequences),
         )
         results = [*(one.value for one in self.outputs), *(one.after for one in self.states)]
-        return Graph(given.flat(), [*results, self.until] if self.until is not None else results)
+        return Graph(inputs.flat(), [*results, self.until] if self.until is not None else results)
 
     def substitute(self, replaced: Mapping[Variable, Variable]) -> None:
-        """Puts other variables of the body in the place of some, wherever they are read."""
-        if not replaced:
-            return
-        self.set_results(self.body.rebuilt(replaced).outputs)
+        """Replace variables of the body wherever they are read."""
+        if replaced:
+            self.set_results(self.body.rebuilt(replaced).outputs)
 
     def transform(self, change: Callable[[Apply, tuple[Variable, ...]], Sequence[Variable] | None]) -> None:
-        """Changes nodes of the body, as ``Graph.rebuilt`` does."""
+        """Change nodes of the body, as ``Graph.rebuilt`` does."""
         self.set_results(self.body.rebuilt(transform=change).outputs)
 
     def set_results(self, values: Sequence[Variable]) -> None:
-        """Puts other variables in the place of what a step gives, in the order of the body's outputs."""
+        """Set the values of a step, in the order of the body's outputs."""
         results = iter(values)
         for output in self.outputs:
             output.value = next(results)
@@ -128,40 +137,42 @@ class ScanBuilder:
         if self.until is not None:
             self.until = next(results)
 
-    def outside(self, fixed: Sequence[Variable]) -> list[Variable]:
-        """What the body computes of non-sequences alone, computed in front of the loop."""
+    def outside(self, values: Sequence[Variable]) -> list[Variable]:
+        """Compute in front of the loop what the body computes of non-sequences only."""
         outers = {one.inner: one.outer for one in self.non_sequences}
-        for made in toposort(fixed, stop=outers):
-            copy = copy_node(made, [outers.get(variable, variable) for variable in made.inputs])
-            outers.update(zip(made.outputs, copy.outputs, strict=True))
-        return [outers.get(one, one) for one in fixed]
+        for node in toposort(values, stop=outers):
+            copy = copy_node(node, [outers.get(variable, variable) for variable in node.inputs])
+            outers.update(zip(node.outputs, copy.outputs, strict=True))
+        return [outers.get(value, value) for value in values]
 
     def row_of(self, x: Variable, name: str) -> Variable:
-        """A row of ``x`` in the body, by a new sequence of that name: at each step the one that stands where the step's
-        own rows are stacked."""
+        """Add a sequence and return its row in the body: the row of ``x`` at which a step's own values are stacked."""
         in_order = ops.index(x, slice(None, None, -1)) if self.op.go_backwards else x
         row = Variable(x.type.row())
         self.sequences.append(SequenceSlot(SequenceInput((0,), name), in_order, [row]))
         return row
 
     def drop_unread(self) -> None:
-        """Drops the sequences, keys and non-sequences that the body does not read."""
+        """Drop the sequences, keys and non-sequences that the body does not read."""
         body = self.body
-        read = {variable for node in body.applies for variable in node.inputs}.union(body.outputs)
-        self.sequences = [one for one in self.sequences if not read.isdisjoint(one.rows)]
+        self.keep_inputs({variable for node in body.applies for variable in node.inputs}.union(body.outputs))
+
+    def keep_inputs(self, read: Collection[Variable]) -> None:
+        """Drop the sequences, keys and non-sequences of which nothing is ``read``."""
+        self.sequences = [one for one in self.sequences if any(row in read for row in one.rows)]
         self.keys = [one for one in self.keys if one.inner in read]
         self.non_sequences = [one for one in self.non_sequences if one.inner in read]
 
     def build(self) -> Apply:
-        """The scan of these parts."""
-        places = {id(output): place for place, output in enumerate(self.outputs)}
+        """Build the scan of these slots."""
+        positions = {id(output): position for position, output in enumerate(self.outputs)}
         op = replace(
             self.op,
             body=self.body,
             sequences=tuple(one.spec for one in self.sequences),
             recurrences=tuple(one.spec for one in self.recurrences),
             maps=tuple(one.spec for one in self.maps),
-            accumulators=tuple(one.spec._replace(output=places[id(one.of)]) for one in self.accumulators),
+            accumulators=tuple(one.spec._replace(output=positions[id(one.of)]) for one in self.accumulators),
             n_states=len(self.states),
             n_keys=len(self.keys),
             until=self.until is not None,
@@ -172,8 +183,7 @@ class ScanBuilder:
             *(one.outer for one in self.sequences),
             *(one.initial for one in self.recurrences),
             *(one.initial for one in self.states),
-            *(one.outer for one in self.keys),
-            *(one.outer for one in self.non_sequences),
+            *(one.outer for one in (*self.keys, *self.non_sequences)),
         ]
         node = Apply(op, inputs, self.sources)
         for old, new in self._pairs(node):
@@ -182,7 +192,7 @@ class ScanBuilder:
         return node
 
     def replacements(self, node: Apply) -> dict[Variable, Variable]:
-        """What stands for the outputs of the scan that was opened, given the one that was closed."""
+        """Map the outputs of the scan that was taken apart to those of the ``node`` that was built."""
         return {old: new for old, new in self._pairs(node) if old is not None}
 
     def _pairs(self, node: Apply) -> Iterator[tuple[Variable | None, Variable]]:
@@ -190,14 +200,15 @@ class ScanBuilder:
             *(one.stack for one in self.outputs),
             *(one.final for one in self.states),
             *(one.total for one in self.accumulators),
-            *([self.ran] if self.until is not None else []),
+            *([self.steps_run] if self.until is not None else []),
         ]
         return zip(olds, node.outputs, strict=True)
 
-    def closed(self, opened: Apply) -> list[Variable]:
-        """What stands for each output of the node that was opened; outputs that were dropped stand for themselves."""
+    def outputs_for(self, node: Apply) -> list[Variable]:
+        """Build the scan and return what replaces the outputs of ``node``, from which the slots come; outputs that were
+        dropped are their own replacement."""
         found = self.replacements(self.build())
-        return [found.get(old, old) for old in opened.outputs]
+        return [found.get(old, old) for old in node.outputs]
 
 
 def scan_builder(node: Apply, inputs: Sequence[Variable] | None = None, op: Op | None = None) -> ScanBuilder:
@@ -206,28 +217,26 @@ def scan_builder(node: Apply, inputs: Sequence[Variable] | None = None, op: Op |
     assert isinstance(op, Scan)
     outer = op.inputs(node.inputs if inputs is None else inputs)
     inner, results = op.body_inputs(op.body.inputs), op.results(op.body.outputs)
-    outputs = iter(node.outputs)
+    stacks = iter(node.outputs)
     recurrences = [
-        RecurrenceSlot(spec, initial, list(pasts), value, next(outputs))
+        RecurrenceSlot(spec, initial, list(pasts), value, next(stacks))
         for spec, initial, pasts, value in zip(
             op.recurrences, outer.initials, inner.taps, results.recurrences, strict=True
         )
     ]
-    maps = [MapSlot(spec, value, next(outputs)) for spec, value in zip(op.maps, results.maps, strict=True)]
+    maps = [MapSlot(spec, value, next(stacks)) for spec, value in zip(op.maps, results.maps, strict=True)]
     states = [
-        StateSlot(initial, before, after, next(outputs))
+        StateSlot(initial, before, after, next(stacks))
         for initial, before, after in zip(outer.states, inner.states, results.states, strict=True)
     ]
-    of: list[RecurrenceSlot | MapSlot] = [*recurrences, *maps]
-    accumulators = [AccumulatorSlot(fold, of[fold.output], next(outputs)) for fold in op.accumulators]
+    outputs: list[RecurrenceSlot | MapSlot] = [*recurrences, *maps]
+    accumulators = [AccumulatorSlot(spec, outputs[spec.output], next(stacks)) for spec in op.accumulators]
+    sequences = zip(op.sequences, outer.sequences, inner.slices, strict=True)
     return ScanBuilder(
         op,
         node.sources,
         list(outer.n_steps),
-        [
-            SequenceSlot(spec, x, list(rows))
-            for spec, x, rows in zip(op.sequences, outer.sequences, inner.slices, strict=True)
-        ],
+        [SequenceSlot(spec, x, list(rows)) for spec, x, rows in sequences],
         recurrences,
         maps,
         states,
