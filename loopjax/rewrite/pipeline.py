@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Iterator
 
 from loopjax.rewrite.check_indices import CheckIndices
 from loopjax.rewrite.complex_states import PairComplexStates
-from loopjax.rewrite.constant_folding import FoldConstants
 from loopjax.rewrite.cse import EliminateCommonSubexpressions
 from loopjax.rewrite.dce import EliminateDeadCode
 from loopjax.rewrite.dead_iterations import EliminateDeadIterations
@@ -66,7 +65,6 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
     clean = (EliminateCommonLoopParts(), HoistInvariants(), EliminateCommonLoopParts(), EliminateDeadCode())
     checks = (CheckIndices(),) if target.check_index else ()
     passes = (
-        FoldConstants(),
         cse,
         *clean,
         FuseLoops(target),

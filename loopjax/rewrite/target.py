@@ -21,7 +21,6 @@ REWRITES = {
     "saved_windows": "only the steps that slices and strides read are stacked",
     "slice_sinking": "reads of a stack that a differentiated region publishes move into the region",
     "induction_variables": "a range that a loop reads becomes a counter in its carry",
-    "constant_folding": "operations on constants are evaluated, identities are removed",
     "scan_cse": "equal sequences, states and outputs of a loop become one",
     "licm": "loop-invariant code motion",
     "dce": "dead code elimination, in loops and differentiated regions too",

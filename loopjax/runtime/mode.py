@@ -23,7 +23,8 @@ RENAMED = {
     "windows": ("saved_windows",),
     "inside": ("slice_sinking",),
     "ranges": ("induction_variables",),
-    "constants": ("constant_folding",),
+    "constants": (),
+    "constant_folding": (),
     "prune": ("scan_cse", "licm", "dce"),
     "fuse": ("loop_fusion",),
     "pack": ("vectorize_states",),
@@ -40,7 +41,7 @@ RENAMED = {
     "recompute": ("remat",),
     "blocks": ("far_taps",),
 }
-"""Deprecated names of rewrites, each with the present ones."""
+"""Deprecated names of rewrites, each with the present ones: none for a rewrite that was removed."""
 
 INSTEAD = {
     "DebugMode": "set loopjax.config.verify = True, which checks every graph after every rewrite, and compare the "
@@ -98,9 +99,8 @@ def _present_names(names: Iterable[str]) -> Iterator[str]:
         if present is None:
             yield name
             continue
-        warnings.warn(
-            f"the rewrite {name!r} is now {' and '.join(map(repr, present))}", DeprecationWarning, stacklevel=4
-        )
+        instead = f"is now {' and '.join(map(repr, present))}" if present else "is gone: XLA folds constants"
+        warnings.warn(f"the rewrite {name!r} {instead}", DeprecationWarning, stacklevel=4)
         yield from present
 
 

@@ -6,9 +6,7 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 
-COUNTED = loopjax.Mode().excluding("constant_folding")
-"""Short ranges are constants otherwise."""
-
+COUNTED = loopjax.Mode()
 STORED = COUNTED.excluding("induction_variables")
 
 
