@@ -202,7 +202,9 @@ def _arange(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variabl
         values = scope.emit("mul", values, step)
     if not isinstance(start, Constant) or start.data:
         values = scope.emit("add", values, start)
-    return scope.filled(scope.emit("cast", values, dtype=params(node)["dtype"]), {0: PaddedAxis(length, capacity)})
+    if values.dtype != params(node)["dtype"]:
+        values = scope.emit("cast", values, dtype=params(node)["dtype"])
+    return scope.filled(values, {0: PaddedAxis(length, capacity)})
 
 
 # Reductions.
