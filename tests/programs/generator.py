@@ -21,7 +21,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import pathlib
 import sys
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -668,15 +670,6 @@ def search(
     return tally
 
 
-def search_until(seconds: float, seed: int, gradients: bool = False, rewrites: str = "all") -> Tally:
-    """Runs chunks of programs for so long, the first from ``seed``, the next from the next seed."""
-    tally, stop = Tally(), time.monotonic() + seconds
-    while time.monotonic() < stop:
-        search(seed, gradients, rewrites, tally=tally, stop=stop)
-        seed += 1
-    return tally
-
-
 def set_lengths(policy: str) -> None:
     """What functions do about lengths; ``all`` pads every length and axis from the first call, with NaN past them."""
     buckets.AT_ONCE = loopjax.config.poison = policy == "all"
@@ -694,6 +687,7 @@ def main() -> int:
     parser.add_argument("--as-found", action="store_true", help="print failures as large as they are, at once")
     parser.add_argument("--lengths", choices=("exact", "padded", "auto", "all"), default="auto")
     parser.add_argument("--rewrites", choices=LEFT_OUT, default="all")
+    parser.add_argument("--save", type=pathlib.Path, help="a folder for the programs that fail, as scripts")
     parser.add_argument("--backend", choices=("cpu", "gpu"), help="plan as on that one, wherever it runs")
     options = parser.parse_args()
     set_lengths(options.lengths)
@@ -709,6 +703,10 @@ def _searched(options: argparse.Namespace) -> int:
             search(seed, options.gradients, options.rewrites, tally=tally, stop=stop, shrink=not options.as_found)
         except Failed as failed:
             print(failed, flush=True)
+            if options.save:
+                message, _, script = str(failed).partition("\n\n")
+                options.save.mkdir(parents=True, exist_ok=True)
+                (options.save / f"seed_{seed}.py").write_text(textwrap.indent(message, "# ") + f"\n{script}")
             if not options.keep_going:
                 break
         seed += 1
