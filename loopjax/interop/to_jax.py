@@ -40,28 +40,51 @@ def to_jax(
     """Makes a pure JAX function of symbolic variables, for ``jax.jit``, ``grad``, ``jvp``, ``vmap``, ``lax.scan``,
     ``jax.checkpoint`` and ``shard_map`` (with ``check_vma=False``).
 
-    ``f(*args)`` gives the outputs in the form that ``outputs`` has. Where the program reads or updates shared variables
-    (random streams are such), their values are explicit: ``f(state, *args)`` gives ``(outputs, new_state)``, where the
-    state is a dict of arrays by name, of the same keys before and after, and ``f.init()`` the values now. None of them
-    is baked in, and a call changes none; ``f.store(state)`` does.
+    ``f(*args)`` returns the outputs in the structure of ``outputs``. Where the program reads or updates shared
+    variables (random streams among them), their values are explicit: ``f(state, *args)`` returns ``(outputs,
+    new_state)``. The state is a dict of arrays by name, with the same keys before and after; ``f.init()`` gives the
+    present values, and ``f.store(state)`` sets them. A call changes no shared variable and bakes none in.
+
+    Lengths must be concrete when JAX traces: numbers, or arguments named by ``static_argnums``. A traced length may be
+    the trip count of a loop whose last steps, single steps or sums are read; it has no reverse mode then.
 
     Parameters
     ----------
-    inputs, outputs, updates, givens, no_default_updates, name, rebuild_strict, allow_input_downcast, on_unused_input
-        As those of ``function``.
+    inputs, outputs, updates, givens
+        As in ``function``.
+    no_default_updates, name, rebuild_strict, allow_input_downcast, on_unused_input
+        As in ``function``.
     derivatives
-        What JAX will take of the result: ``"any"``; ``"reverse"`` for one reverse pass alone, ``"forward"`` or
-        ``"none"``, which let loops be run in ways that are faster and have no other derivatives.
+        The derivatives that JAX will take of the result: ``"any"``; ``"reverse"`` for one reverse pass, ``"forward"``
+        or ``"none"``, which allow faster loops that have no other derivatives.
     keep_x64
-        Where JAX's x64 is off, outputs and state of 64 bits are cast to 32 unless this is set. The arithmetic is as
-        wide as the program says in any case.
+        Keeps outputs and state of 64 bits where JAX's x64 is off, instead of casting them to 32 bits. Arithmetic has
+        the dtypes of the program in any case.
     mode
-        As that of ``function``; nothing is tuned, since JAX compiles the result as a part of its own.
+        As in ``function``; nothing is tuned, since JAX compiles the result as a part of its own.
 
-    Lengths must be concrete when JAX traces: numbers, or arguments named by ``static_argnums``; a traced one may set
-    how often a loop runs of which the last steps, single steps or sums alone are read, and has no reverse mode then.
-    Raises ``UnsupportedError`` for a program that must run in part to know a length, and at the call for a length that
-    is traced; else what ``function`` raises.
+    Returns
+    -------
+    JaxFunction
+        The pure function.
+
+    Raises
+    ------
+    UnsupportedError
+        The program must run in part to know a length; at the call, a length is traced.
+    MissingInputError, UnusedInputError, TypeError, ValueError
+        As in ``function``.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> x = at.fvector("x")
+    >>> sums, _ = loopjax.scan(lambda x_t, total: total + x_t**2, x, at.constant(0.0, dtype="float32"))
+    >>> total = loopjax.to_jax([x], sums[-1])
+    >>> jax.grad(total)(jax.numpy.array([1.0, 2.0, 3.0]))
+    Array([2., 4., 6.], dtype=float32)
     """
     label = name or "to_jax"
     with about(label, user_source()):
@@ -83,10 +106,10 @@ def to_jax(
 
 
 class JaxFunction:
-    """A program as a pure function on arrays and tracers: see ``to_jax``.
+    """A program as a pure function of arrays and tracers: see ``to_jax``.
 
-    ``variables`` are its shared variables by their keys in the state: their names, with a number where two have the
-    same, or ``shared`` and a number.
+    ``variables`` maps the keys of the state to shared variables. A key is the variable's name, numbered where two
+    variables share it, or ``shared`` and a number.
     """
 
     def __init__(self, program: Program, derivatives: Derivative, keep_x64: bool) -> None:
@@ -118,7 +141,7 @@ class JaxFunction:
             return {key: self._cast(variable.get_value(borrow=True)) for key, variable in self.variables.items()}
 
     def store(self, state: Mapping[str, Any]) -> None:
-        """Gives the shared variables the values of a state, for functions that read them."""
+        """Sets the shared variables to the values of a state."""
         for key, value in self._checked_state(state).items():
             variable = self.variables[key]
             wide = np.asarray(value).astype(variable.dtype) if str(value.dtype) in NARROW.values() else value

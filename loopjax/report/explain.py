@@ -1,4 +1,4 @@
-"""``explain``: what became of each loop of a function, and why."""
+"""``explain``: reports how each loop of a function is lowered, and why."""
 
 from __future__ import annotations
 
@@ -8,15 +8,40 @@ from loopjax.errors import where
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.scan import Accumulator, Scan
-from loopjax.report.report import LoopReport, Part, Report, StepReport
+from loopjax.report.loops import LoopReport, Part, StepReport
+from loopjax.report.report import Report
 from loopjax.runtime.function import Function
 from loopjax.shapes.padding.spec import ExactLengthOp, Padding
 
 
 def explain(function: Function) -> Report:
-    """How each loop of a function is lowered and why, for the shapes that it was called with last.
+    """Reports how each loop of a function is lowered and why, for the shapes that it was called with last.
 
-    A function that has not been called yet has no plans: they depend on shapes.
+    Parameters
+    ----------
+    function
+        A function that was called at least once: plans depend on shapes.
+
+    Returns
+    -------
+    Report
+        Prints as text, shows as HTML in a notebook; ``loops`` has the values.
+
+    Raises
+    ------
+    TypeError
+        ``function`` is not what ``loopjax.function`` returns.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> x = at.dvector("x")
+    >>> f = loopjax.function([x], loopjax.map(lambda row: row * 2, x)[0])
+    >>> _ = f([1.0, 2.0])
+    >>> loop = loopjax.explain(f).loops[0]
+    >>> loop.n_steps, loop.plan.kind, loop.plan.reason
+    (2, 'vmap', 'no step needs another')
     """
     if not isinstance(function, Function):
         raise TypeError(f"explain() takes what function() returns, got {type(function).__name__}")
@@ -31,7 +56,7 @@ def explain(function: Function) -> Report:
 
 
 def _room(padding: Padding) -> str:
-    """The lengths that have room."""
+    """The lengths that have capacity for more."""
     found = [f"the input {_name(variable)}" for variable in padding.values]
     found += [f"axis {one.axis} of {_name(one.variable)}" for one in padding.axes]
     return ", ".join(found)
@@ -47,7 +72,7 @@ def _needed(one: ExactLengthOp) -> str:
 
 
 Names = Mapping[Variable, str]
-"""What a region's inputs are called, by what they stand for outside of it."""
+"""Names of a region's inputs, after the variables that they stand for outside of it."""
 
 
 def _loops(graph: Graph, depth: int, differentiated: bool, names: Names) -> Iterator[LoopReport]:
@@ -65,7 +90,7 @@ def _loops(graph: Graph, depth: int, differentiated: bool, names: Names) -> Iter
 
 
 def _body_names(node: Apply, op: Scan, names: Names) -> Names:
-    """What a step's inputs are called."""
+    """Names of the inputs of a loop's body."""
     outer, inner = op.inputs(node.inputs), op.body_inputs(op.body.inputs)
     found: dict[Variable, str] = {}
     for x, sequence, rows in zip(outer.sequences, op.sequences, inner.slices, strict=True):
@@ -82,7 +107,7 @@ def _at(tap: int) -> str:
 
 
 def _label(variable: Variable, names: Names) -> str:
-    """A variable's name, or what it is computed with."""
+    """A variable's name, or the op that computes it."""
     if variable.name or variable in names:
         return variable.name or names[variable]
     if isinstance(variable, Constant):
@@ -115,7 +140,7 @@ def _report(node: Apply, op: Scan, depth: int, differentiated: bool, names: Name
 
 
 def _step(op: Scan) -> StepReport:
-    """What a step costs."""
+    """The estimated cost of a step."""
     from loopjax.rewrite.cost_model import cost, size_bytes
     from loopjax.rewrite.plan import carried_bytes
 
@@ -129,7 +154,7 @@ def _step(op: Scan) -> StepReport:
 
 
 def _kept(op: Scan) -> Iterator[str]:
-    """What is kept of the outputs, as stacks and as what is gathered over the steps."""
+    """The saved steps and the accumulators of each output."""
     yield from (f"{output.saved} of {output.name}" for output in op.outputs if output.saved.last != 0)
     yield from (f"{_gathered(fold)} of {op.outputs[fold.output].name}" for fold in op.accumulators)
 
@@ -139,7 +164,7 @@ def _gathered(fold: Accumulator) -> str:
 
 
 def _enters(node: Apply, op: Scan, names: Names) -> Iterator[Part]:
-    """What a loop reads."""
+    """Operands of a loop."""
     outer = op.inputs(node.inputs)
     roles = [f"a row a step{_taps(spec.taps, (0,))}" for spec in op.sequences]
     roles += [f"where {one.name} starts{_taps(one.taps, (-1,))}" for one in op.recurrences]
@@ -155,7 +180,7 @@ def _taps(taps: tuple[int, ...], usual: tuple[int, ...]) -> str:
 
 
 def _leaves(node: Apply, op: Scan) -> Iterator[Part]:
-    """What a loop gives."""
+    """Results of a loop."""
     roles = [(output.name, str(output.saved)) for output in op.outputs]
     roles += [("shared state", "after the last step")] * op.n_states
     roles += [(op.outputs[fold.output].name, _gathered(fold)) for fold in op.accumulators]

@@ -1,4 +1,4 @@
-"""A report of ``explain`` as a picture for a notebook: HTML and SVG that need nothing else.
+"""HTML rendering of a report of ``explain`` for notebooks, with inline SVG and nothing to load.
 
 Colours are shades of the page's own, so that it reads on light and on dark.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from itertools import pairwise
 
-from loopjax.report.report import LoopReport, Part, Report
+from loopjax.report.loops import LoopReport, Part
 
 STYLE = """
 .loopjax {font: 13px/1.45 system-ui, sans-serif; max-width: 72em}
@@ -37,30 +37,32 @@ SIDE = 14
 """Width and height of a step, in pixels."""
 
 SHOWN = 8
-"""Steps that are drawn at most; of more the first few, dots, and the last."""
+"""Steps that are drawn at most: of a longer loop the first few, dots, and the last."""
 
 
-def picture(report: Report) -> str:
-    """The report as HTML."""
-    parts = [f"<style>{STYLE}</style>", f"<b>{escape(report.title)}</b>"]
-    for number, (stage, tuning) in enumerate(zip(report.stages, report.tuning, strict=True), start=1):
+def render(
+    title: str, stages: Sequence[Sequence[LoopReport]], tunings: Sequence[Sequence[str]], remarks: Sequence[str]
+) -> str:
+    """The loops of each stage, what tuning found for it, and remarks on the program, as HTML."""
+    parts = [f"<style>{STYLE}</style>", f"<b>{escape(title)}</b>"]
+    for number, (stage, tuning) in enumerate(zip(stages, tunings, strict=True), start=1):
         inside = "".join(_loops(stage)) or '<span class="dim">no loops</span>'
         inside += f"<details><summary>{escape(tuning[0])}</summary>{_items(tuning[1:])}</details>" if tuning else ""
-        if len(report.stages) > 1:
+        if len(stages) > 1:
             inside = f'<div class="box"><span class="dim">stage {number}</span>{inside}</div>'
         parts.append(inside)
-    return f'<div class="loopjax">{"".join(parts)}{_items(report.remarks)}</div>'
+    return f'<div class="loopjax">{"".join(parts)}{_items(remarks)}</div>'
 
 
 def _loops(loops: Sequence[LoopReport]) -> Iterator[str]:
-    """The outermost loops, each with those in it: the ones after it that are nested deeper."""
+    """The outermost loops, each with its inner loops: those after it that are nested deeper."""
     starts = [place for place, loop in enumerate(loops) if loop.depth == loops[0].depth]
     for start, stop in pairwise([*starts, len(loops)]):
         yield _loop(loops[start], loops[start + 1 : stop])
 
 
 def _loop(loop: LoopReport, inner: Sequence[LoopReport]) -> str:
-    """A loop between what enters and what leaves."""
+    """A loop between its operands and its results."""
     kind = "not lowered yet" if loop.plan is None else loop.plan.kind
     head = f"<b>{escape(loop.name)}</b> <span class='dim'>{escape(loop.line.strip())}</span> {escape(loop.steps)}"
     lines = [f"<div>{head}<span class='kind'>{kind}</span></div>", _steps(loop)]
@@ -90,7 +92,7 @@ def _items(lines: Iterable[str]) -> str:
 
 
 def _steps(loop: LoopReport) -> str:
-    """The steps as squares: joined by arrows where each needs the one before, framed where they make an iteration,
+    """The steps as squares: joined by arrows where a step needs the one before, framed where several make an iteration,
     dashed where they may not run."""
     plan = loop.plan
     if plan is None or not loop.n_steps or plan.kind == "empty":

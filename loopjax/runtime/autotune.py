@@ -1,4 +1,8 @@
-"""``mode="tune"``: what rewrites choose by size is measured on the arguments of a call, and remembered on disk."""
+"""Autotuning, ``mode="tune"``: measures the choices that rewrites make by size on a call's arguments.
+
+A greedy search: each alternative is compared with the best program so far by interleaved A/B timing; what is found is
+kept on disk by ``tuning_cache``.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +21,20 @@ from loopjax.runtime import tuning_cache
 from loopjax.runtime.interleaved_timer import Sample, compare
 
 SECONDS = 60.0
-"""What tuning a program may take, the compilation of alternatives included; what is left then is not tried."""
+"""Time limit for tuning a program, with compilation; alternatives that are left then are not tried."""
 
 SAMPLE = 2e-3
-"""Seconds that a sample lasts at least: what is faster runs several times."""
+"""Least duration of a sample in seconds: a faster program runs several times."""
 
 ENOUGH = 0.98
-"""The part of the time that an alternative may take at most, beyond doubt, to be chosen."""
+"""Upper bound of the ratio of times at which an alternative is chosen."""
 
 
 _wait: Any = jax.block_until_ready
 
 
 class Tried(NamedTuple):
-    """A choice that came to something else, and the program's time then in that of the best so far; ``None`` where it
-    failed."""
+    """An alternative that was measured: the ratio of its time to that of the best so far, ``None`` where it failed."""
 
     choice: str
     value: Value
@@ -41,8 +44,8 @@ class Tried(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What tuning came to: ``choices`` that are not made by size, the program's time with them in that of the default,
-    and all that was tried. ``untried``: alternatives that there was no time for."""
+    """The result of tuning: ``choices`` that replace those made by size, the ratio of times to the default, and all
+    alternatives that were tried; ``untried`` counts those that there was no time for."""
 
     choices: dict[str, Value]
     ratio: float
@@ -51,7 +54,7 @@ class Finding(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A program, and what it is made by."""
+    """A program and the choices that made it."""
 
     choices: dict[str, Value]
     target: Target
@@ -59,8 +62,10 @@ class Candidate(NamedTuple):
 
 
 def tuned(graph: Graph, target: Target, compiled: Callable[[Target], Compiled], arrays: Sequence[Any]) -> Compiled:
-    """Of the programs that ``compiled`` makes of a sized graph for ``target`` and its variants, the fastest on these
-    arrays; as it was found before, in whatever process, where it was."""
+    """Compiles the fastest program of a sized graph on these arrays, among the choices that ``target`` allows.
+
+    A result in the tuning cache is used without measuring.
+    """
 
     def make(choices: dict[str, Value]) -> Candidate:
         """The program with these choices; a rewrite is one, ``False`` where it is left out."""
@@ -86,7 +91,7 @@ def tuned(graph: Graph, target: Target, compiled: Callable[[Target], Compiled], 
 
 
 class _Search:
-    """From the default to better programs: one choice after the other, each in the light of those before."""
+    """Greedy search: one choice after the other, each given those before."""
 
     def __init__(
         self, default: Candidate, make: Callable[[dict[str, Value]], Candidate], arrays: Sequence[Any]
@@ -98,7 +103,7 @@ class _Search:
         self._until = time.perf_counter() + SECONDS
 
     def run(self) -> tuple[Finding, Candidate]:
-        """Tries what there is time for. What is chosen is compared with the default once more, since of many
+        """Tries alternatives until the time is up. The best is compared with the default once more, since among many
         alternatives some seem better by chance."""
         default = self._sample(self._default)
         default()  # compiles
@@ -119,8 +124,8 @@ class _Search:
         return Finding(self._best.choices, ratio, tuple(tried), untried), self._best
 
     def _alternatives(self) -> Iterator[tuple[str, Value]]:
-        """What else each choice may come to: first whether rewrites are made at all, then what they choose in the best
-        program so far."""
+        """The alternatives of each choice: first rewrites left out, then the values that those of the best program so
+        far could have chosen."""
         for name in REWRITES:
             if name in self._best.target:
                 yield name, False
@@ -131,8 +136,7 @@ class _Search:
                 yield left[0], value
 
     def _try(self, key: str, value: Value) -> Tried | None:
-        """Measures an alternative, which becomes the best where it is; ``None`` for one that is the same program as
-        another."""
+        """Measures an alternative and keeps it if it is better; ``None`` where it is the same program as another."""
         made = self._best.target.made.get(key)
         instead = True if made is None else made.value
         try:
@@ -152,7 +156,7 @@ class _Search:
         return Tried(key, value, instead, ratio.median, better)
 
     def _sample(self, candidate: Candidate) -> Sample:
-        """Runs a candidate's program on copies of what it overwrites."""
+        """A timer of a candidate's program, which gets copies of donated arguments."""
         program = candidate.program
 
         def seconds() -> float:
@@ -169,7 +173,7 @@ class _Search:
 
 
 def _code(program: Compiled, arrays: Sequence[Any]) -> int:
-    """What tells apart programs that are not the same for XLA."""
+    """A hash of the StableHLO text, which differs for programs that differ for XLA."""
     return hash(program.call.lower(*arrays).as_text())
 
 
@@ -180,7 +184,7 @@ def _devices(arrays: Sequence[Any]) -> list[str]:
 
 
 def _read(written: Any) -> Finding | None:
-    """A finding that was written; ``None`` for anything else."""
+    """Parses a finding from the cache; ``None`` for anything else."""
     try:
         choices = {str(key): int(value) for key, value in written["choices"].items()}
         tried = [Tried(*one) for one in written["tried"]]
@@ -192,7 +196,7 @@ def _read(written: Any) -> Finding | None:
 
 
 def _lines(finding: Finding, made: Mapping[str, Made], source: str) -> Iterator[str]:
-    """What ``explain`` says of it."""
+    """The lines of ``explain`` on tuning."""
     if finding.choices:
         gain = f"{finding.ratio:.2f} of the time of what sizes say"
     else:

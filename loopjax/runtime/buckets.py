@@ -38,7 +38,7 @@ SMALL = 1024
 """Steps up to which a loop that stops by ``until`` gets capacity for all of them."""
 
 Length = Variable | InputAxis
-"""What may vary from call to call: an input whose value decides a shape, or an axis of an input."""
+"""A source of varying lengths: an input whose value decides a shape, or an axis of an input."""
 
 
 class Bucket:

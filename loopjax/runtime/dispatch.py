@@ -30,7 +30,7 @@ from loopjax.runtime.jax_settings import settings_of
 from loopjax.runtime.program import Program
 from loopjax.runtime.signature import MISS, Signature, taking
 from loopjax.runtime.state import peek
-from loopjax.runtime.x64 import NARROW, switched
+from loopjax.runtime.x64 import NARROW, with_x64
 from loopjax.shapes.intervals import InputInterval, input_intervals, trip_count_bounds
 from loopjax.shapes.stages import OutputSlice, specialization_key
 from loopjax.trace.shared import SharedVariable
@@ -170,7 +170,7 @@ class Dispatch:
         converts = [_converter(x, dtype, self._program.options.inplace) for x, dtype in zip(given, dtypes, strict=True)]
         host = [str(dtype) for x, dtype in zip(given, dtypes, strict=True) if not isinstance(x, jax.Array)]
         if any(dtype in NARROW for dtype in host):
-            enter = _with_x64(enter)
+            enter = with_x64(enter)
 
         def convert_and_run(given: Sequence[Any]) -> Any:
             converted = []
@@ -246,7 +246,7 @@ def _runner(
     places = [one if isinstance(one, int) else inputs + one.position for one in sources]
     take = taking(places) if places != list(range(inputs, inputs + len(places))) else None
     slices = [(place, one) for place, one in enumerate(sources) if isinstance(one, OutputSlice) and one.lengths]
-    select_x64 = _with_x64(select)
+    select_x64 = with_x64(select)
     lent = [output for output in outputs if isinstance(output, SharedVariable)]
     owners, commit = state.owners(outputs), state.commit
     top_trace, outermost = _top_trace() if count else (None, None)
@@ -328,12 +328,6 @@ def _top_trace() -> tuple[Callable[[Any], Any] | None, Any]:
     return find_top_trace, find_top_trace(None)  # type: ignore[no-untyped-call]
 
 
-def _with_x64(run: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with JAX's x64 flag on, switched only where it is off."""
-    flag, on = jax.enable_x64, switched(run, True)
-    return lambda *args: run(*args) if flag.value else on(*args)
-
-
 def _is_fast(value: Any, array: Any) -> bool:
     """Test if an argument was passed on as it is, or as a scalar: else its conversion is the general path's."""
     if isinstance(value, SharedVariable):
@@ -344,7 +338,7 @@ def _is_fast(value: Any, array: Any) -> bool:
 
 
 def _converter(value: Any, dtype: Any, copies: bool) -> Convert:
-    """How arguments of the type of ``value`` become what the executable takes.
+    """A function that converts arguments of the type of ``value`` for the executable.
 
     ``copies``: the call does not wait, so that the caller may write to a NumPy array before it has been read.
     """

@@ -1,4 +1,4 @@
-"""``function``: from variables to something that can be called. The pipeline, one line a stage."""
+"""``function``: from symbolic variables to a callable. ``compiler`` holds the pipeline behind it."""
 
 from __future__ import annotations
 
@@ -44,20 +44,25 @@ def function(
     check: Literal["index"] | None = None,
     lengths: Literal["exact", "padded", "auto"] | None = None,
 ) -> Function:
-    """Makes a callable of symbolic variables.
+    """Compiles symbolic variables into a callable.
 
     Parameters
     ----------
     inputs
         Variables, or ``In`` for a default value or a name. An inner expression may be an input: the graph is cut there.
     outputs
-        A variable, a list, a dict with string keys, or ``None``; a call returns the same form.
+        A variable, a list, a dict with string keys, or ``None``; a call returns the same structure.
+    mode
+        Which rewrites are made: a ``Mode``, the name of one, or ``None`` for ``config.mode``. With ``"tune"`` the first
+        call for a set of shapes measures the choices that rewrites otherwise make by size, for about a minute at most,
+        and keeps what it found in ``config.cache`` for equal programs, shapes, devices and versions; ``explain``
+        reports it. The measurement has no other effect; a program that prints or shows progress is not tuned.
     updates
-        New values of shared variables, a dict or pairs, all taken from before the call.
+        New values of shared variables, a dict or pairs, all computed from the values before the call.
     givens
         Variables to be replaced by others throughout.
     no_default_updates
-        Ignores the default updates of all shared variables, or of those listed, so that random streams stand still.
+        Ignores the default updates of all shared variables, or of those listed, so that random streams do not advance.
     accept_inplace
         Lets the call overwrite the old values of updated variables. It does not wait for the new ones, and a call that
         fails loses them: they raise ``StateLost`` until they are set.
@@ -67,29 +72,46 @@ def function(
         ``False`` casts ``givens`` to the dtype of what they replace.
     allow_input_downcast
         Accepts arguments that lose precision.
-    on_unused_input
-        ``raise``, ``warn`` or ``ignore``.
-    check
-        ``"index"`` raises ``IndexError`` for an index out of bounds that only the device knows, after each call;
-        without it reads give NaN (integers: the least of their dtype) and writes are dropped.
-    lengths
-        What becomes of lengths that differ from call to call: ``n_steps``, the size of ``arange(n)`` or ``x[:n]``, the
-        steps after which ``until`` stopped, the sizes of arguments. ``"exact"`` compiles for each. ``"padded"`` gives
-        such axes room for more rows, rounded up, of which nothing reaches a result or a gradient, so that one program
-        serves many lengths; the sizes of arguments from the second on. ``"auto"`` compiles for each of the first two
-        values of a length, and then as ``"padded"``; it is what ``config.lengths`` says unless given. An op that needs
-        a length as it is (``explain`` names them) is compiled for each all the same.
-    mode
-        Which rewrites are made, a ``Mode`` or the name of one; ``config.mode`` unless given. With ``"tune"`` the first
-        call for a set of shapes measures what rewrites decide by size otherwise, and remembers it in ``config.cache``
-        for programs, shapes, devices and versions that are the same; ``explain`` says what came of it. That call runs
-        the program many times, for about a minute at most, to no other effect; what prints or shows progress is not
-        tuned.
     profile
         Accepted for old programs; it changes nothing.
+    on_unused_input
+        ``"raise"``, ``"warn"`` or ``"ignore"``.
+    check
+        ``"index"`` raises ``IndexError`` after a call in which an index was out of bounds that only the device knows.
+        Without it such reads give NaN (integers: the least of their dtype) and such writes are dropped.
+    lengths
+        Compilation for lengths that differ from call to call: ``n_steps``, the size of ``arange(n)`` or ``x[:n]``, the
+        steps after which ``until`` stopped, the sizes of arguments. ``"exact"`` compiles for each. ``"padded"`` gives
+        such axes capacity for more rows, rounded up, so that one program serves many lengths; the sizes of arguments
+        from the second one on. Padding reaches no result and no gradient. ``"auto"`` compiles for each of the first two
+        values of a length, then pads; it is the default of ``config.lengths``. An op that needs an exact length
+        (``explain`` names it) is compiled for each.
 
-    Raises ``MissingInputError`` for a graph input that nobody gives, ``UnusedInputError``, and ``TypeError`` or
-    ``ValueError`` for updates and givens that do not fit.
+    Returns
+    -------
+    Function
+        Called with arrays, by position or name, it returns ``jax.Array``s in the structure of ``outputs``.
+
+    Raises
+    ------
+    MissingInputError
+        A variable that the graph needs is no input and has no value.
+    UnusedInputError
+        No output and no update needs an input.
+    TypeError, ValueError
+        ``updates``, ``givens`` or an option do not fit.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> x = at.dvector("x")
+    >>> sums, _ = loopjax.scan(lambda x_t, total: total + x_t, x, at.constant(0.0, dtype="float64"))
+    >>> f = loopjax.function([x], {"sums": sums, "slope": loopjax.grad(sums[-1], x)})
+    >>> f([1.0, 2.0, 3.0])["sums"]
+    Array([1., 3., 6.], dtype=float64)
+    >>> f(x=[1.0, 2.0])["slope"]
+    Array([1., 1.], dtype=float64)
     """
     label = name or "function"
     with about(label, user_source()):
@@ -115,14 +137,38 @@ def function(
 
 
 class Function:
-    """A compiled program. Call it with arrays, by position or name; results are ``jax.Array``s, computed
-    asynchronously.
+    """A compiled program: what ``function`` returns.
 
-    A call reads every shared variable once and, when all has succeeded, commits all updates; one that fails, or is
-    interrupted, changes none. Calls that share variables take turns.
+    A call takes arrays by position or name and returns ``jax.Array``s, computed asynchronously. It reads every shared
+    variable once and, when all has succeeded, commits all updates; a call that fails or is interrupted changes none.
+    Calls that share variables take turns.
 
-    Called while JAX traces, it becomes a part of JAX's program, for all transformations, as ``to_jax`` says. That needs
-    a program without shared variables that is compiled in one piece: else ``UnsupportedError``.
+    Called while JAX traces, it becomes a part of JAX's program, for all transformations (see ``to_jax``). That needs a
+    program without shared variables that is compiled in one piece.
+
+    Parameters
+    ----------
+    program
+        The recorded program after the symbolic passes, from ``function``.
+
+    Returns
+    -------
+    Function
+        The callable.
+
+    Raises
+    ------
+    UnsupportedError
+        At a call while JAX traces: the program has shared variables, or needs more than one stage.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> count = loopjax.shared(0)
+    >>> step = loopjax.function([], count, updates={count: count + 2})
+    >>> int(step()), int(step()), int(count.get_value())
+    (0, 2, 4)
     """
 
     def __init__(self, program: Program) -> None:
@@ -200,7 +246,7 @@ class Function:
     def lower(self, *args: Any, **kwargs: Any) -> Any:
         """JAX's ``jax.stages.Lowered`` of the program for these arguments; a tuple where it has several stages.
 
-        All but the last stage run, since what they compute decides the shapes of the next. No shared variable changes.
+        All but the last stage run, since their results decide the shapes of the next. No shared variable changes.
         """
         with jax.enable_x64(True), self.program.state.locked():
             arrays = self._signature.converted(resolved(self._signature.placed(args, kwargs)))
@@ -271,7 +317,7 @@ class Function:
         self._dispatch = Dispatch(self.program, bucket, self._signature)
 
     def _inlined(self, given: Sequence[Any]) -> Any:
-        """What a call by JAX, which traces, gives: the program's code. State would have to be explicit."""
+        """The program's results as a part of the program that JAX traces; state would have to be explicit."""
         if self.get_shared():
             raise UnsupportedError(
                 f"{self.name} was called while JAX traces, and has shared variables: {self.get_shared()}; make it with "
@@ -284,8 +330,8 @@ class Function:
         return self.program.form(self._for_jax(self._signature.checked(given)))
 
     def _copied(self, arrays: list[Any]) -> list[Any]:
-        """The arrays, of NumPy's copies where the caller may write to them before they have been read: where a call
-        does not wait."""
+        """The arguments; NumPy arrays are copied where the call does not wait, since the caller may write to them
+        before they have been read."""
         if not self.program.options.inplace:
             return arrays
         return [np.array(array) if isinstance(array, np.ndarray) else array for array in arrays]
@@ -293,7 +339,7 @@ class Function:
 
 @public_op
 def evaluate(variable: Variable, inputs: Mapping[Variable, Any] | None = None) -> Any:
-    """The value of a variable, given those of the inputs that it needs; shared variables stay as they are."""
+    """Evaluates a variable for the values of its inputs; shared variables stay as they are."""
     given = dict(inputs or {})
     compiled = function(list(given), variable, no_default_updates=True, on_unused_input="ignore")
     return compiled(*given.values())

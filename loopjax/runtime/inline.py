@@ -1,4 +1,4 @@
-"""A program as a part of one that JAX traces."""
+"""Inlining of a program into one that JAX traces, for ``to_jax`` and for functions called inside of ``jax.jit``."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from loopjax.trace.shared import SharedVariable
 
 
 class Inlined:
-    """A rewritten program as code for JAX to trace, in one piece and for the ``derivatives`` that JAX may take of it.
+    """A simplified program that JAX traces in one piece, for the ``derivatives`` that JAX may take of it.
 
-    Called with the values of the graph's inputs, it gives those of its outputs. Lengths are concrete values; one that
-    is traced may set how often a loop runs of which nothing else needs to know. Where JAX's x64 is off, arithmetic is
-    as wide as the program says, and what comes out is cast to 32 bits unless ``keep_x64``.
+    It maps the values of the graph's inputs to those of its outputs. Lengths are concrete values; a traced one may only
+    be the trip count of a loop on which no shape depends. Where JAX's x64 is off, arithmetic has the dtypes of the
+    program, and results are cast to 32 bits unless ``keep_x64``.
     """
 
     def __init__(self, program: Program, derivatives: Derivative = "any", keep_x64: bool = False) -> None:
@@ -95,21 +95,21 @@ class Inlined:
 
 
 class _Form(NamedTuple):
-    """The program with its loops planned for some derivatives, and its only stage."""
+    """The program planned for some derivatives, as its only stage."""
 
     graph: Graph
     executable: CompiledStage
 
     def traced(self, values: Mapping[Variable, Any]) -> list[Variable]:
-        """The inputs that decide lengths and have no value yet."""
+        """The inputs that decide lengths and are tracers."""
         stage = self.executable.stage
         deciding = [stage.graph.inputs[position] for position in stage.length_inputs]
         return [variable for variable in deciding if isinstance(values[variable], jax.core.Tracer)]
 
     def sized(self, values: Mapping[Variable, Any]) -> _Sized:
-        """For the shapes and lengths of these values."""
+        """The program for the shapes and lengths of these values."""
         stage = self.executable.stage
-        # What is kept with the program must not be tracers.
+        # The cache of programs must not hold tracers.
         given = tuple(
             np.asarray(values[variable]) if position in stage.length_inputs else _shape_of(values[variable])
             for position, variable in enumerate(stage.graph.inputs)
@@ -119,7 +119,7 @@ class _Form(NamedTuple):
 
 @dataclass(frozen=True)
 class _Sized:
-    """A form of the program for shapes and lengths, those of ``given``, which ``place`` tells apart."""
+    """A program for the shapes and lengths of ``given``; ``place`` is their key."""
 
     executable: CompiledStage
     place: tuple[Any, ...]
@@ -138,10 +138,9 @@ class _Sized:
 
 @dataclass(frozen=True)
 class _Run:
-    """A program on the values of its graph's inputs, whatever their dtypes: ``plain``, and ``derived`` where JAX
-    differentiates it.
+    """A program on values of its inputs of any dtype: ``plain``, or ``derived`` where JAX differentiates it.
 
-    ``apart``: the dtypes of those that came in halves, if they are of 64 bits. ``narrow``: results are cast to 32.
+    ``apart``: for each value that came as two 32-bit halves, its 64-bit dtype. ``narrow``: results are cast to 32 bits.
     """
 
     plain: _Sized
@@ -171,7 +170,7 @@ def _joined(arrays: Sequence[Any], apart: Sequence[str | None]) -> tuple[Any, ..
 
 
 def _with_derivatives(plain: _Sized, derived: _Sized) -> Callable[..., list[Any]]:
-    """``plain``, whose derivatives are those of ``derived``: loops that can be differentiated are slower."""
+    """``plain`` with the derivatives of ``derived``: loops that can be differentiated are slower."""
 
     @jax.custom_jvp
     def run(*arrays: Any) -> list[Any]:
@@ -246,7 +245,7 @@ def _check_inlines(padded: Padded, name: str) -> None:
 
 
 def _origin(variable: Variable) -> str:
-    """What computed rows of which some count, before room was made for them."""
+    """The op that computed a padded stack, for errors."""
     node = variable.owner
     while node is not None and isinstance(node.op, TableOp) and node.op.row in ("fill_rows", "resize"):
         node = node.inputs[0].owner

@@ -1,4 +1,4 @@
-"""Two ways to run the same, measured in turn: what else a machine does meanwhile falls on both."""
+"""Interleaved A/B timing: two programs are measured in turn, so that other load on the machine falls on both."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 MOST = 41
-"""Pairs after which what is not decided stays so."""
+"""Most pairs of samples."""
 
 DOUBT = 0.01
-"""How probable it may be that the median lies below its lower bound, or above its upper one."""
+"""Probability that the true median lies outside of its bounds, on each side."""
 
 HOPELESS = 1.25
-"""What takes so many times as long in both of the first pairs is not measured further."""
+"""Ratio in both of the first two pairs at which measuring stops."""
 
 Sample = Callable[[], float]
-"""Runs and says for how many seconds."""
+"""Runs a program and returns the seconds it took."""
 
 
 class Ratio(NamedTuple):
-    """The median of a ratio of times, and bounds of it. There are none, 0 and infinity, for few pairs."""
+    """The median of a ratio of times and its confidence bounds; 0 and infinity for too few pairs."""
 
     median: float
     low: float
@@ -29,8 +29,10 @@ class Ratio(NamedTuple):
 
 
 def compare(base: Sample, other: Sample, least: float, until: float) -> Ratio:
-    """The time of ``other`` in that of ``base``: until it is beyond doubt on which side of ``least`` it is, or until
-    the clock says so, ``time.perf_counter``."""
+    """Ratio of the time of ``other`` to that of ``base``.
+
+    Stops when the bounds of the median exclude ``least``, or when ``time.perf_counter`` reaches ``until``.
+    """
     ratios: list[float] = []
     found = Ratio(1.0, 0.0, math.inf)
     while len(ratios) < MOST and time.perf_counter() < until:
@@ -43,9 +45,9 @@ def compare(base: Sample, other: Sample, least: float, until: float) -> Ratio:
 
 
 def median(values: Sequence[float]) -> Ratio:
-    """The median with bounds that take no distribution for granted.
+    """The median with distribution-free bounds, from the order statistics.
 
-    As many values lie below the true median as heads come up for a coin thrown so often.
+    The number of values below the true median has the binomial distribution of fair coins (the sign test).
     """
     ordered, count = sorted(values), len(values)
     middle = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2

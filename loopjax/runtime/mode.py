@@ -1,4 +1,4 @@
-"""What is done to a program besides what it needs to run."""
+"""Modes: which optional rewrites a program gets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from loopjax.errors import UnsupportedError
 from loopjax.rewrite.target import REWRITES
 
 NAMED = ("FAST_RUN", "FAST_COMPILE", "JAX", "tune")
-"""The modes that have names."""
+"""Names of modes."""
 
 RENAMED = {
     "merge": ("cse",),
@@ -49,17 +49,45 @@ INSTEAD = {
     "NanGuardMode": "call jax.config.update('jax_debug_nans', True), which raises FloatingPointError where NaN appears",
     "MonitorMode": "look at values with loopjax.wrap_jax of a function that calls jax.debug.print",
 }
-"""What to do instead of the modes of old programs that are not here."""
+"""Replacements for the modes of old programs that do not exist here."""
 
 
 @dataclass(frozen=True)
 class Mode:
-    """How a function is rewritten: the ``mode`` of ``function`` and ``to_jax``.
+    """The rewrites of a function: the ``mode`` of ``function`` and ``to_jax``.
 
-    ``without``: the rewrites that are left out, by their names in ``loopjax.rewrite.target.REWRITES``.
-    ``reassociate``: loops may take sums and products over their steps in another order, which changes their rounding
-    and lets linear recurrences run in parallel. ``tune``: the alternatives of each choice are compiled and measured on
-    the first call's arguments. Raises ``TypeError`` for the ``linker`` and the ``optimizer`` of old programs.
+    Parameters
+    ----------
+    without
+        Names of rewrites that are left out; ``docs/rewrites.md`` lists them.
+    reassociate
+        Allows sums and products over steps in another order, which changes their rounding and lets linear recurrences
+        run in parallel.
+    tune
+        Measures the alternatives of each choice on the first call's arguments.
+    linker, optimizer
+        Refused; arguments of old programs.
+
+    Returns
+    -------
+    Mode
+        An immutable value; ``excluding`` and ``including`` derive others.
+
+    Raises
+    ------
+    TypeError
+        ``linker`` or ``optimizer`` is given.
+    ValueError
+        There is no rewrite of such a name. A deprecated name gives a ``DeprecationWarning``.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> mode = loopjax.Mode().excluding("licm", "unroll")
+    >>> sorted(mode.without)
+    ['licm', 'unroll']
+    >>> sorted(mode.including("licm").without)
+    ['unroll']
     """
 
     without: frozenset[str] = frozenset()
@@ -77,11 +105,11 @@ class Mode:
         object.__setattr__(self, "without", frozenset(_present_names(self.without)))
 
     def excluding(self, *names: str) -> Mode:
-        """The mode without these rewrites too."""
+        """A mode that leaves out these rewrites as well."""
         return replace(self, without=self.without.union(_present_names(names)))
 
     def including(self, *names: str) -> Mode:
-        """The mode with these rewrites again."""
+        """A mode that makes these rewrites again."""
         return replace(self, without=self.without.difference(_present_names(names)))
 
 
@@ -105,12 +133,12 @@ def _present_names(names: Iterable[str]) -> Iterator[str]:
 
 
 def unavailable(name: str) -> NoReturn:
-    """Raises for a mode that old programs name, and says what to do instead."""
+    """Raises for a mode of old programs, with its replacement."""
     raise UnsupportedError(f"there is no {name} here: {INSTEAD[name]}")
 
 
 def read_mode(mode: Any) -> Mode:
-    """The mode that is meant: ``None`` is ``config.mode``; ``"FAST_COMPILE"`` leaves out what may be left out.
+    """Reads a mode: ``None`` is ``config.mode``, and ``"FAST_COMPILE"`` leaves out all optional rewrites.
 
     Raises ``ValueError`` for a name that is not known, ``UnsupportedError`` for one that was known to old programs, and
     ``TypeError`` for anything else.

@@ -1,4 +1,4 @@
-"""What a function is made of: its inputs, the graph to its outputs and updates, and its shared variables."""
+"""A recorded program: inputs, the graph to its outputs and updates, shared variables and options."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Unused = Literal["raise", "warn", "ignore"]
 
 @dataclass(frozen=True)
 class Options:
-    """What ``function`` was asked for besides: see there."""
+    """Options of ``function``, as documented there."""
 
     name: str = "function"
     allow_downcast: bool | None = None
@@ -46,13 +46,13 @@ class Program:
 
 @dataclass(frozen=True)
 class OutputStructure:
-    """The form in which outputs were given and are returned."""
+    """Structure of the outputs: none, a single one, a list or a dict."""
 
     kind: Literal["none", "single", "list", "dict"]
     keys: tuple[str, ...] = ()
 
     def __call__(self, arrays: Sequence[Any]) -> Any:
-        """The arrays in that form."""
+        """Packs arrays into the structure."""
         if self.kind == "single":
             return arrays[0]
         return dict(zip(self.keys, arrays, strict=True)) if self.kind == "dict" else list(arrays)
@@ -79,7 +79,7 @@ def _as_list(inputs: Any) -> list[Any]:
 
 
 def _read_updates(updates: Any) -> Updates:
-    """Updates as a dict of variables of exactly the shared variables' types."""
+    """Reads updates into a dict whose values have exactly the types of the shared variables."""
     found: Updates = {}
     for shared, value in updates.items() if isinstance(updates, Mapping) else updates or ():
         if not isinstance(shared, SharedVariable):
@@ -111,9 +111,9 @@ def collect(
     rebuild_strict: bool,
     on_unused_input: Unused,
 ) -> Program:
-    """The program of a function: the graph to its outputs and updates, and the shared variables found on the way.
+    """Closes the graph of a function: from its inputs and shared variables to its outputs and updates.
 
-    Default updates are followed until no further shared variable turns up.
+    Default updates bring in further shared variables, until there are no new ones.
     """
     declared = [one if isinstance(one, In) else In(one) for one in _as_list(inputs)]
     form, targets = _read_outputs(outputs)
@@ -134,7 +134,7 @@ def collect(
     shared = [variable for variable in shared if variable not in entries]
     graph = Graph([*entries, *shared], wanted)
     _check_inputs(declared, graph, read, on_unused_input)
-    # What computes an input is not of the graph: a pass that walks up must end there.
+    # An inner variable that is an input loses its owner, so that no pass walks past it.
     graph = graph.rebuilt({variable: _bare(variable) for variable in inner})
     return Program(tuple(declared), form, graph, State(shared, list(new_values)), options)
 
@@ -146,7 +146,7 @@ def _bare(variable: Variable) -> Variable:
 
 
 def _defaults(shared: Sequence[SharedVariable], others: Sequence[SharedVariable]) -> Updates:
-    """The default updates of variables, but for ``others``: those with one of their own, or that stand still."""
+    """Default updates of variables, except ``others``: those with an explicit update, or whose default is ignored."""
     return {
         variable: _fitted(variable, variable.default_update)
         for variable in shared
@@ -155,7 +155,7 @@ def _defaults(shared: Sequence[SharedVariable], others: Sequence[SharedVariable]
 
 
 def _check_inputs(declared: Sequence[In], graph: Graph, needed: Sequence[Variable], policy: Unused) -> None:
-    """Every input is wanted once, and nothing else is missing."""
+    """Raises where an input is listed twice, is not needed, or is missing."""
     if policy not in ("raise", "warn", "ignore"):
         raise ValueError(f"on_unused_input is 'raise', 'warn' or 'ignore', not {policy!r}")
     variables = [one.variable for one in declared]

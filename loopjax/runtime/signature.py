@@ -1,4 +1,4 @@
-"""The arguments of a compiled function: declared by ``In``, checked and converted at each call."""
+"""Arguments of a compiled function: declared by ``In``, checked and converted at each call."""
 
 from __future__ import annotations
 
@@ -19,11 +19,41 @@ MISS: Any = object()
 
 
 class In:
-    """An input of a function: ``In(x, value=default, name="x")``.
+    """An input of a function, with a default value, a name or rules of conversion.
 
-    ``value`` is used where a call does not give one. ``name`` is what it is called by. ``allow_downcast=True``
-    accepts values that lose precision, ``strict=True`` none but arrays of the input's own type. ``borrow`` and
-    ``mutable`` are accepted for old programs: arguments are never written to.
+    Parameters
+    ----------
+    variable
+        The symbolic variable.
+    name
+        The keyword that calls use; the variable's own name by default.
+    value
+        The default, where a call gives no value; may be a shared variable, which is read at each call.
+    allow_downcast
+        Accepts values that lose precision.
+    borrow, mutable
+        Accepted for old programs: arguments are never written to.
+    strict
+        Accepts only arrays of exactly the input's type.
+
+    Returns
+    -------
+    In
+        An element of ``inputs`` of ``function``.
+
+    Raises
+    ------
+    TypeError
+        ``variable`` is no variable, or is shared.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> x, rate = at.dscalar("x"), at.dscalar("rate")
+    >>> f = loopjax.function([x, loopjax.In(rate, value=0.5)], x * rate)
+    >>> float(f(4.0)), float(f(4.0, rate=2.0))
+    (2.0, 8.0)
     """
 
     def __init__(
@@ -55,13 +85,12 @@ class In:
         return _input, (variable, self.name, self.value, options)
 
     def convert(self, value: Any, allow_downcast: bool | None, position: int) -> Any:
-        """The value as an array of exactly the input's dtype. Raises ``TypeError`` or ``ValueError`` naming the
-        input."""
+        """Converts a value to an array of exactly the input's dtype; errors name the input."""
         array = self.checked(value, allow_downcast, position)
         return array if array.dtype == self.variable.dtype else array.astype(self.variable.dtype)
 
     def checked(self, value: Any, allow_downcast: bool | None, position: int) -> Any:
-        """The value as an array that can be cast to the input's dtype, or the same errors."""
+        """Converts a value to an array that can be cast to the input's dtype, or raises the same errors."""
         type = self.variable.type
         if isinstance(value, (np.ndarray, jax.Array)) and value.dtype == type.dtype and value.ndim == type.ndim:
             array: Any = value
@@ -107,14 +136,40 @@ def _input(variable: Variable, name: str | None, value: Any, options: dict[str, 
 
 
 class Out:
-    """An output of a function. ``borrow`` is accepted: results are never copied."""
+    """An output of a function.
+
+    Parameters
+    ----------
+    variable
+        The symbolic variable.
+    borrow
+        Accepted for old programs: results are never copied.
+
+    Returns
+    -------
+    Out
+        An output for ``function``.
+
+    Raises
+    ------
+    TypeError
+        By ``function``, where ``variable`` is no variable and no value.
+
+    Examples
+    --------
+    >>> import loopjax
+    >>> import loopjax.tensor as at
+    >>> x = at.dscalar("x")
+    >>> float(loopjax.function([x], loopjax.Out(x + 1, borrow=True))(1.0))
+    2.0
+    """
 
     def __init__(self, variable: Variable, borrow: bool = False) -> None:
         self.variable = variable
 
 
 def _keeps(value: Any, array: Any, dtype: str) -> bool:
-    """Whether the conversion keeps every value as precise as it was meant."""
+    """Test if a conversion to ``dtype`` keeps the precision that the value was given with."""
     given = str(array.dtype)
     if given == dtype or array.size == 0:
         return True
@@ -149,7 +204,7 @@ class Signature:
         self.defaults = tuple(_default(one, allow_downcast, place) for place, one in enumerate(inputs))
 
     def placed(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[Any]:
-        """The arguments and defaults of a call, in the order of the inputs."""
+        """Arguments and defaults of a call, in the order of the inputs."""
         count = len(args)
         if count > len(self.inputs):
             raise TypeError(f"{self._label} takes {len(self.inputs)} inputs {self._names()}, got {count}")
@@ -180,12 +235,12 @@ class Signature:
         return taking([given.get(place, first_default + place) for place in range(len(self.inputs))])
 
     def converted(self, values: Sequence[Any]) -> list[Any]:
-        """The arrays that these become, of exactly the inputs' dtypes."""
+        """Converts values to arrays of exactly the inputs' dtypes."""
         pairs = zip(self.inputs, values, strict=True)
         return [one.convert(value, self._allow_downcast, place) for place, (one, value) in enumerate(pairs)]
 
     def checked(self, values: Sequence[Any]) -> list[Any]:
-        """The same arrays before they are cast."""
+        """Converts values to arrays that can be cast to the inputs' dtypes."""
         pairs = zip(self.inputs, values, strict=True)
         return [one.checked(value, self._allow_downcast, place) for place, (one, value) in enumerate(pairs)]
 
@@ -199,16 +254,16 @@ def taking(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
 
 
 def resolved(values: Sequence[Any]) -> list[Any]:
-    """The values, of shared variables among them what these hold now."""
+    """The values, with shared variables among them replaced by their arrays."""
     return [value.get_value(borrow=True) if isinstance(value, SharedVariable) else value for value in values]
 
 
 class _Missing:
-    """Stands where an input has no default."""
+    """Marker for an input without a default."""
 
 
 def _default(one: In, allow_downcast: bool | None, place: int) -> Any:
-    """A default as a call takes it: of a number an array on the device, made once."""
+    """A default as a call takes it: a number becomes an array on the device, once."""
     if one.value is None:
         return _Missing()
     if type(one.value) not in (bool, int, float):

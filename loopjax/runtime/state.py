@@ -1,4 +1,4 @@
-"""The shared variables of a call: locked, read once, and committed all or none."""
+"""Shared variables of a call: locked, read once, and committed all or none."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ peek = vars(SharedVariable)["_value"].__get__
 
 
 class State:
-    """The shared variables that a function reads or updates; the first ``len(updated)`` outputs of a call are new
-    values."""
+    """The shared variables that a function reads and updates.
+
+    The first ``len(updated)`` outputs of its program are the new values.
+    """
 
     def __init__(self, variables: Sequence[SharedVariable], updated: Sequence[SharedVariable]) -> None:
         self.variables = tuple(variables)
@@ -54,7 +56,7 @@ class State:
             yield
 
     def read(self, overwritten: Collection[SharedVariable] = ()) -> list[Any]:
-        """The values now; of those that the call overwrites a copy, where somebody else may hold the array."""
+        """The present values; copies of those that the call overwrites, where somebody else may hold the array."""
         values = []
         for variable in self.variables:
             shared = variable in overwritten and not variable.own
@@ -94,11 +96,11 @@ class State:
                 )
 
     def overwritable(self, outputs: Sequence[Variable]) -> list[SharedVariable]:
-        """The variables whose old values nobody reads after a call."""
+        """The updated variables whose old values are no outputs, so that a run may overwrite them."""
         return [variable for variable in self.updated if variable in self.variables and variable not in outputs]
 
     def lose_overwritten(self) -> bool:
-        """After a failed call that was allowed to overwrite values: marks those that are gone; whether some are."""
+        """Marks the values that a failed in-place call has overwritten; true where there are any."""
         gone = [v for v in self.updated if v._value is not None and v._value.is_deleted()]
         for variable in gone:
             variable._value = None

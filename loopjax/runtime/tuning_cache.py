@@ -1,4 +1,4 @@
-"""What tuning has found, on disk: a file for each program, device and version, which any process may read."""
+"""Tuning cache on disk: one file for each program, device and version, shared by all processes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from loopjax.ir.digest import NoDigestError, digest
 
 
 def place(*program: Any) -> Path | None:
-    """Where what is found about a program is written; ``None`` where there is no place, or where only this process can
-    tell what the program is."""
+    """The file for a program; ``None`` where there is no folder, or where no digest identifies the program."""
     from loopjax import __version__
 
     machine = (platform.machine(), os.cpu_count())
@@ -30,7 +29,7 @@ def place(*program: Any) -> Path | None:
 
 
 def read(place: Path | None) -> Any:
-    """What was written there; ``None`` for nothing and for what is no JSON."""
+    """Reads a file; ``None`` where there is none, or no JSON in it."""
     try:
         return None if place is None else json.loads(place.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -38,7 +37,7 @@ def read(place: Path | None) -> Any:
 
 
 def write(place: Path | None, found: Mapping[str, Any]) -> bool:
-    """Writes all of it or nothing, whoever else reads or writes there; whether it could be."""
+    """Writes a file atomically; true where it could be written."""
     if place is None:
         return False
     try:
@@ -52,7 +51,7 @@ def write(place: Path | None, found: Mapping[str, Any]) -> bool:
 
 
 def _folder() -> Path:
-    """``config.cache``, or the folder that the system has for what can be made again."""
+    """``config.cache``, or the system's folder for caches."""
     if config.cache:
         return Path(config.cache)
     if sys.platform == "win32":

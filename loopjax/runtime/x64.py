@@ -1,4 +1,4 @@
-"""64-bit types for the time of a call, whatever JAX's flag is."""
+"""JAX's x64 flag, on for the time of a call: dtypes mean what they say whatever the flag is outside."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jax
 
 
 class ScopedX64:
-    """``jax.enable_x64`` as it must be where an interrupt can come at any moment.
+    """``jax.enable_x64`` that survives an interrupt at any moment.
 
     Python may raise ``KeyboardInterrupt`` inside of a context's own entry or exit, and would leave the flag set for
     all that the thread does after. ``restore`` mends that; it does nothing where nothing is wrong.
@@ -34,24 +34,26 @@ class ScopedX64:
             _restore(self._context, self._before)
 
 
-def switched(run: Callable[..., Any], wide: bool) -> Callable[..., Any]:
-    """``run`` with JAX's flag on or off, where it is not."""
-    enable = jax.enable_x64
+def with_x64(run: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with JAX's x64 flag on, switched only where it is off."""
+    flag = jax.enable_x64
 
-    def under(*arrays: Any) -> Any:
-        context = enable(wide)
+    def switched(*arrays: Any) -> Any:
+        if flag.value:
+            return run(*arrays)
+        context = flag(True)
         try:
             with context:
                 return run(*arrays)
         except BaseException:
-            _restore(context, not wide)
+            _restore(context, False)
             raise
 
-    return under
+    return switched
 
 
 def _restore(context: Any, before: bool) -> None:
-    """Sets the flag to what it was, where an interrupt has left it as it is within the context."""
+    """Resets the flag where an interrupt has left it as it is inside the context."""
     if x64_is_on() == before:
         return
     try:
@@ -62,20 +64,20 @@ def _restore(context: Any, before: bool) -> None:
 
 
 def x64_is_on() -> bool:
-    """JAX's flag, as it is here and now."""
+    """Test if JAX's x64 flag is on in this thread."""
     return bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
 
 
 NARROW = {"float64": "float32", "int64": "int32", "uint64": "uint32", "complex128": "complex64"}
-"""What JAX makes of 64-bit dtypes where x64 is off."""
+"""The dtypes that JAX replaces 64-bit ones by, where x64 is off."""
 
 
 def narrowed(array: Any) -> Any:
-    """An array of 64-bit elements cast to 32 bits; any other as it is."""
+    """Casts an array of 64-bit elements to 32 bits; returns any other as it is."""
     dtype = NARROW.get(str(array.dtype))
     return array if dtype is None else array.astype(dtype)
 
 
 def holds_tracers(values: Iterable[Any]) -> bool:
-    """Whether JAX traces one of them."""
+    """Test if a value is a JAX tracer."""
     return any(isinstance(value, jax.core.Tracer) for value in values)

@@ -37,15 +37,7 @@ PUBLIC |= {
 
 TYPED = {getattr(at, prefix + noun) for prefix in at.constructors.PREFIXES for noun in at.constructors.SHAPES}
 
-UNFINISHED = {
-    "loopjax.Function",
-    "loopjax.In",
-    "loopjax.Mode",
-    "loopjax.Out",
-    "loopjax.explain",
-    "loopjax.function",
-    "loopjax.to_jax",
-}
+UNFINISHED: set[str] = set()
 """Public names whose docstrings still miss a section; the list only gets shorter."""
 
 

@@ -9,7 +9,7 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.ir.graph import Graph
-from loopjax.report.report import in_bytes, quantity
+from loopjax.report.loops import in_bytes, quantity
 from loopjax.rewrite import cost_model
 
 
