@@ -37,9 +37,6 @@ PUBLIC |= {
 
 TYPED = {getattr(at, prefix + noun) for prefix in at.constructors.PREFIXES for noun in at.constructors.SHAPES}
 
-UNFINISHED: set[str] = set()
-"""Public names whose docstrings still miss a section; the list only gets shorter."""
-
 
 def doctests(module):
     """The examples in a module's docstrings, of functions too that another module makes for it."""
@@ -68,7 +65,7 @@ def test_the_example_of_every_public_function_is_run():
     missed = [
         name
         for name, value in PUBLIC.items()
-        if name not in UNFINISHED and callable(value) and not isinstance(value, types.ModuleType)
+        if callable(value) and not isinstance(value, types.ModuleType)
         if value.__doc__ not in run
     ]
     assert not missed
@@ -116,12 +113,6 @@ def faults(value):
     return missing
 
 
-@pytest.mark.parametrize("name", sorted(PUBLIC.keys() - UNFINISHED))
+@pytest.mark.parametrize("name", sorted(PUBLIC))
 def test_a_public_name_is_documented(name):
     assert not faults(PUBLIC[name])
-
-
-def test_the_list_of_unfinished_names_gets_shorter():
-    """A name that is documented leaves the list above."""
-    assert sorted(UNFINISHED - PUBLIC.keys()) == []
-    assert [name for name in sorted(UNFINISHED & PUBLIC.keys()) if not faults(PUBLIC[name])] == []
