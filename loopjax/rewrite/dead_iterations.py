@@ -17,10 +17,6 @@ from loopjax.rewrite.demand import reindexed, steps_needed
 from loopjax.rewrite.driver import Context, Pass, replace_all
 from loopjax.rewrite.scan_builder import scan_builder
 
-LEAST = 16
-"""Trailing steps must be at least one in this many: fewer gain less than a number of steps that the steps of an
-iteration divide."""
-
 
 @dataclass(frozen=True)
 class EliminateDeadIterations(Pass):
@@ -29,13 +25,21 @@ class EliminateDeadIterations(Pass):
     Only for loops of known length. Errors of a call come first: sequences too short for the steps that were asked for
     are found before. Draws keep their numbers; where those count down from the last step, all steps run, as where an
     index is checked at each step, or a progress bar is shown.
+
+    Attributes
+    ----------
+    share
+        At least one step in this many must be dead: fewer gain less than a number of steps that the steps of an
+        iteration divide.
     """
+
+    share: int = 16
 
     def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         replaced: dict[Variable, Variable] = {}
         for node in graph.applies:
             if isinstance(node.op, Scan) and _may_end_early(node.op):
-                replaced.update(_shortened(node, node.op, graph))
+                replaced.update(_shortened(node, node.op, graph, self.share))
         return replace_all(graph, replaced)
 
 
@@ -45,7 +49,7 @@ def _may_end_early(op: Scan) -> bool:
     return plain and saved and (op.n_steps or 0) > 1 and not op.body.holds(lambda node: node.op.name == "in_bounds")
 
 
-def _shortened(node: Apply, op: Scan, graph: Graph) -> Mapping[Variable, Variable]:
+def _shortened(node: Apply, op: Scan, graph: Graph, share: int) -> Mapping[Variable, Variable]:
     """Return what replaces the loop's readers, from a loop of fewer steps; nothing where all steps are needed."""
     assert op.n_steps is not None
     reads: dict[Apply, range] = {}
@@ -59,7 +63,7 @@ def _shortened(node: Apply, op: Scan, graph: Graph) -> Mapping[Variable, Variabl
     if any(variable in graph.readers or variable in graph.outputs for variable in node.outputs[count:]):
         return {}
     n_steps = max((steps.stop for steps in reads.values()), default=0)
-    if op.n_steps - n_steps < max(op.n_steps // LEAST, 1):
+    if op.n_steps - n_steps < max(op.n_steps // share, 1):
         return {}
     loop = scan_builder(node)
     loop.op = replace(op, n_steps=n_steps, truncate_gradient=_truncated(op, n_steps))

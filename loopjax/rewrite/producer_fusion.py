@@ -27,8 +27,14 @@ from loopjax.rewrite.driver import Context, Pass, replace_all
 from loopjax.rewrite.reduction_fusion import reduces_steps
 from loopjax.rewrite.scan_builder import Capture, MapSlot, ScanBuilder, scan_builder
 
-MOST_NODES, MOST_REACHED = 16, 256
-"""Ops of a producer, and values that are searched for producers, at most."""
+
+class _Producer(NamedTuple):
+    """An operand of a reduction, the nodes that compute it from a loop's stacks, and the other values they read."""
+
+    value: Variable
+    nodes: tuple[Apply, ...]
+    stacks: frozenset[Variable]
+    others: tuple[Variable, ...]
 
 
 @dataclass(frozen=True)
@@ -36,9 +42,16 @@ class FuseProducers(Pass):
     """Producer fusion for loops whose length the run decides, whose reductions are fused in any case.
 
     With ``sized``, for loops of known length with recurrences.
+
+    Attributes
+    ----------
+    most_nodes, most_reached
+        Ops of a producer, and values that are searched for producers, at most.
     """
 
     sized: bool = False
+    most_nodes: int = 16
+    most_reached: int = 256
 
     def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         # One loop at a time: it depends on all that its producers read, which another loop may compute.
@@ -50,7 +63,7 @@ class FuseProducers(Pass):
         for node in graph.applies:
             if not isinstance(node.op, Scan) or not self._is_candidate(node, node.op, graph, context):
                 continue
-            if producers := _producers(node, node.op, graph):
+            if producers := self._producers(node, node.op, graph):
                 yield _fused(node, producers)
 
     def _is_candidate(self, node: Apply, op: Scan, graph: Graph, context: Context) -> bool:
@@ -58,78 +71,66 @@ class FuseProducers(Pass):
             return bool(op.recurrences) and not (op.until or op.dynamic) and (op.n_steps or 0) > 1
         return op.until or may_stay_dynamic(node, graph, context.in_loop)
 
+    def _producers(self, node: Apply, op: Scan, graph: Graph) -> list[_Producer]:
+        """Return the producers to compute inside: those of whose stacks nothing then reads the whole."""
+        outputs = zip(op.outputs, node.outputs, strict=False)
+        stacks = {stack for output, stack in outputs if output.saved.all and stack not in graph.outputs}
+        reached = self._reached(stacks, graph)
+        values = [v for v in reached if v not in stacks and any(map(_is_reduction, graph.readers.get(v, [])))]
+        found = [one for value in values if (one := self._producer(value, stacks, reached, graph, op)) is not None]
+        if any(other.owner is not None for one in found for other in one.others):
+            after = dependents(graph.applies, node.outputs)
+            found = [one for one in found if after.isdisjoint(one.others)]
+        while True:
+            # A stack that must stay keeps its producers outside, for which other stacks may have to stay.
+            inside = {made for one in found for made in one.nodes}
+            whole = {stack for stack in stacks if not _is_read_little(stack, inside, graph)}
+            rest = [one for one in found if whole.isdisjoint(one.stacks)]
+            if len(rest) == len(found):
+                return found
+            found = rest
 
-class _Producer(NamedTuple):
-    """An operand of a reduction, the nodes that compute it from a loop's stacks, and the other values they read."""
+    def _reached(self, stacks: Iterable[Variable], graph: Graph) -> dict[Variable, None]:
+        """Return stacks and what cheap nodes compute from them."""
+        found = dict.fromkeys(stacks)
+        pending = list(found)
+        while pending and len(found) < self.most_reached:
+            for reader in graph.readers.get(pending.pop(), []):
+                if reader.op.has("cheap") and reader.outputs[0] not in found:
+                    found.update(dict.fromkeys(reader.outputs))
+                    pending += reader.outputs
+        return found
 
-    value: Variable
-    nodes: tuple[Apply, ...]
-    stacks: frozenset[Variable]
-    others: tuple[Variable, ...]
-
-
-def _producers(node: Apply, op: Scan, graph: Graph) -> list[_Producer]:
-    """Return the producers to compute inside: those of whose stacks nothing then reads the whole."""
-    outputs = zip(op.outputs, node.outputs, strict=False)
-    stacks = {stack for output, stack in outputs if output.saved.all and stack not in graph.outputs}
-    reached = _reached(stacks, graph)
-    values = [v for v in reached if v not in stacks and any(map(_is_reduction, graph.readers.get(v, [])))]
-    found = [one for value in values if (one := _producer(value, stacks, reached, graph, op)) is not None]
-    if any(other.owner is not None for one in found for other in one.others):
-        after = dependents(graph.applies, node.outputs)
-        found = [one for one in found if after.isdisjoint(one.others)]
-    while True:
-        # A stack that must stay keeps its producers outside, for which other stacks may have to stay.
-        inside = {made for one in found for made in one.nodes}
-        whole = {stack for stack in stacks if not _is_read_little(stack, inside, graph)}
-        rest = [one for one in found if whole.isdisjoint(one.stacks)]
-        if len(rest) == len(found):
-            return found
-        found = rest
-
-
-def _reached(stacks: Iterable[Variable], graph: Graph) -> dict[Variable, None]:
-    """Return stacks and what cheap nodes compute from them."""
-    found = dict.fromkeys(stacks)
-    pending = list(found)
-    while pending and len(found) < MOST_REACHED:
-        for reader in graph.readers.get(pending.pop(), []):
-            if reader.op.has("cheap") and reader.outputs[0] not in found:
-                found.update(dict.fromkeys(reader.outputs))
-                pending += reader.outputs
-    return found
+    def _producer(
+        self, value: Variable, stacks: set[Variable], reached: Collection[Variable], graph: Graph, op: Scan
+    ) -> _Producer | None:
+        """Return ``value`` as a producer that nothing but reductions reads."""
+        nodes: dict[Apply, None] = {}
+        leaves: dict[Variable, None] = {}
+        pending = [value]
+        while pending:
+            variable = pending.pop()
+            made = variable.owner
+            if variable in stacks or variable not in reached:
+                leaves[variable] = None
+                continue
+            if made is None or not made.op.has("cheap") or variable.ndim != value.ndim or len(nodes) >= self.most_nodes:
+                return None
+            nodes[made] = None
+            pending += made.inputs
+        readers = {reader for made in nodes for v in made.outputs for reader in graph.readers.get(v, [])} - set(nodes)
+        is_returned = any(v in graph.outputs for made in nodes for v in made.outputs)
+        if is_returned or not all(map(_is_reduction, readers)):
+            return None
+        read = frozenset(stacks.intersection(leaves))
+        others = tuple(leaf for leaf in leaves if leaf not in read)
+        if any(stack.ndim != value.ndim for stack in read) or not all(_fits(other, value, op) for other in others):
+            return None
+        return _Producer(value, tuple(sorted(nodes, key=graph.positions.__getitem__)), read, others)
 
 
 def _is_reduction(node: Apply) -> bool:
     return reduces_steps(node) and node.op.name != "logsumexp"
-
-
-def _producer(
-    value: Variable, stacks: set[Variable], reached: Collection[Variable], graph: Graph, op: Scan
-) -> _Producer | None:
-    """Return ``value`` as a producer that nothing but reductions reads."""
-    nodes: dict[Apply, None] = {}
-    leaves: dict[Variable, None] = {}
-    pending = [value]
-    while pending:
-        variable = pending.pop()
-        made = variable.owner
-        if variable in stacks or variable not in reached:
-            leaves[variable] = None
-            continue
-        if made is None or not made.op.has("cheap") or variable.ndim != value.ndim or len(nodes) >= MOST_NODES:
-            return None
-        nodes[made] = None
-        pending += made.inputs
-    readers = {reader for made in nodes for v in made.outputs for reader in graph.readers.get(v, [])} - set(nodes)
-    is_returned = any(v in graph.outputs for made in nodes for v in made.outputs)
-    if is_returned or not all(map(_is_reduction, readers)):
-        return None
-    read = frozenset(stacks.intersection(leaves))
-    others = tuple(leaf for leaf in leaves if leaf not in read)
-    if any(stack.ndim != value.ndim for stack in read) or not all(_fits(other, value, op) for other in others):
-        return None
-    return _Producer(value, tuple(sorted(nodes, key=graph.positions.__getitem__)), read, others)
 
 
 def _fits(other: Variable, value: Variable, op: Scan) -> bool:

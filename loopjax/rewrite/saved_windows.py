@@ -24,12 +24,6 @@ from loopjax.rewrite.demand import reindexed, steps_needed
 from loopjax.rewrite.driver import Context, Pass, replace_all
 from loopjax.rewrite.scan_builder import scan_builder
 
-LAST = 4
-"""Last steps that plain carries hold."""
-
-MOST_LOOPS = 5
-"""Loops that one becomes, at most: each is compiled by itself."""
-
 Windows = tuple[range, ...]
 """Disjoint ranges of steps, in order."""
 
@@ -43,6 +37,10 @@ class SaveReadWindows(Pass):
 
     Attributes
     ----------
+    most_last
+        Last steps that plain carries hold.
+    most_loops
+        Loops that one becomes, at most: each is compiled by itself.
     least_bytes
         Bytes that must be left out. Measured on two cores: ``out[n // 2]`` takes 0.95 of the time for 100 scalars, 0.86
         for 1e4, a half for 1,000 steps of 10 float64 values and less than a 20th for 300 of 20,000; the last tenth
@@ -52,6 +50,8 @@ class SaveReadWindows(Pass):
         1e4 scalars took 1.4 times as long as all, of 1,000 steps of 10 values 0.65, of 300 of 20,000 0.06 to 0.2.
     """
 
+    most_last: int = 4
+    most_loops: int = 5
     least_bytes: int = 2**16
     stride_bytes: int = 64
 
@@ -65,14 +65,14 @@ class SaveReadWindows(Pass):
     def _cut(self, node: Apply, op: Scan, graph: Graph) -> Mapping[Variable, Variable]:
         """Return what replaces the loop's outputs and their readers."""
         assert op.n_steps is not None
-        reads = _reads(node, op, graph)
+        reads = self._reads(node, op, graph)
         windows = self._few_loops(self._windows(reads, op.n_steps), op)
         if not windows:
             return {}
         loop = scan_builder(node)
         for output in loop.outputs:
             if output.stack in windows:
-                saved = _saved(windows[output.stack], op.n_steps)
+                saved = self._saved(windows[output.stack], op.n_steps)
                 output.spec = replace(output.spec, saved=saved)
                 loop.notes.append(f"of {output.spec.name} {saved} of {op.n_steps} steps kept, the others are not read")
         replaced = loop.replacements(loop.build())
@@ -97,7 +97,7 @@ class SaveReadWindows(Pass):
         return 2 * rows <= n_steps and (n_steps - rows) * stack.type.row().bytes >= self.least_bytes
 
     def _few_loops(self, found: Mapping[Variable, Windows], op: Scan) -> dict[Variable, Windows]:
-        """Choose the outputs whose windows make no more than ``MOST_LOOPS`` loops, largest first.
+        """Choose the outputs whose windows make no more than ``most_loops`` loops, largest first.
 
         Steps between those of a stride would run in loops of their own, so strides are saved only where the loop
         computes nothing else.
@@ -111,35 +111,38 @@ class SaveReadWindows(Pass):
             if not self._is_profitable(stack, windows, op.n_steps):
                 continue
             more = ends.union(*map(_ends, windows))
-            if _saved(windows, op.n_steps).last is None:
-                if len(more) - 1 > MOST_LOOPS:
+            if self._saved(windows, op.n_steps).last is None:
+                if len(more) - 1 > self.most_loops:
                     continue
                 ends = more
             chosen[stack] = windows
         return chosen
 
+    def _reads(self, node: Apply, op: Scan, graph: Graph) -> dict[Variable, Reads]:
+        """Return what is read of each stack of which not all steps are; a few last steps are in the carry already."""
+        assert op.n_steps is not None
+        found: dict[Variable, Reads] = {}
+        for output, stack in zip(op.outputs, node.outputs, strict=False):
+            in_carry = output.saved.last is not None and output.saved.last <= self.most_last
+            reads = None if in_carry else steps_needed(stack, graph, op.n_steps)
+            if reads is not None:
+                found[stack] = reads
+        return found
+
+    def _saved(self, windows: Windows, n_steps: int) -> SavedSteps:
+        if (
+            len(windows) == 1
+            and windows[0].step == 1
+            and windows[0].stop == n_steps
+            and len(windows[0]) <= self.most_last
+        ):
+            return SavedSteps(last=len(windows[0]))
+        return SavedSteps(steps=windows) if windows else SavedSteps(last=0)
+
 
 def _is_plain(op: Scan) -> bool:
     plain = not (op.until or op.dynamic or op.progress or op.checkpoint)
     return plain and (op.n_steps or 0) > 1 and all(output.saved.every == 1 for output in op.outputs)
-
-
-def _reads(node: Apply, op: Scan, graph: Graph) -> dict[Variable, Reads]:
-    """Return what is read of each stack of which not all steps are; a few last steps are in the carry already."""
-    assert op.n_steps is not None
-    found: dict[Variable, Reads] = {}
-    for output, stack in zip(op.outputs, node.outputs, strict=False):
-        in_carry = output.saved.last is not None and output.saved.last <= LAST
-        reads = None if in_carry else steps_needed(stack, graph, op.n_steps)
-        if reads is not None:
-            found[stack] = reads
-    return found
-
-
-def _saved(windows: Windows, n_steps: int) -> SavedSteps:
-    if len(windows) == 1 and windows[0].step == 1 and windows[0].stop == n_steps and len(windows[0]) <= LAST:
-        return SavedSteps(last=len(windows[0]))
-    return SavedSteps(steps=windows) if windows else SavedSteps(last=0)
 
 
 def _ends(window: range) -> set[int]:

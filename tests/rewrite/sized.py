@@ -4,6 +4,7 @@ import textwrap
 
 import jax
 
+import loopjax.tensor as at
 from loopjax.ir.graph import Graph
 from loopjax.ir.printing import graph_text
 from loopjax.ir.scan import Scan
@@ -32,6 +33,16 @@ def after(passes, inputs, outputs):
     graph = rewrite(sized_graph(inputs, outputs), passes)
     verify(graph)
     return graph
+
+
+def rewrites(step, inputs, outputs):
+    """True where a pass changes the program."""
+    return text(after([step], inputs, outputs)) != text(sized_graph(inputs, outputs))
+
+
+def float64(name, *shape):
+    """A float64 variable of known sizes."""
+    return at.tensor("float64", shape=shape, name=name)
 
 
 def text(graph):

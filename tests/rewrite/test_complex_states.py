@@ -5,7 +5,8 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
-from tests.rewrite.sized import scans
+from loopjax.rewrite.complex_states import PairComplexStates
+from tests.rewrite.sized import after, float64, lines, rewrites, scans, sized_graph, text
 
 N, STEPS = 20, 30
 RNG = np.random.default_rng(7)
@@ -173,3 +174,58 @@ class TestWhich:
         f = loopjax.function([X, V], out[0][-1], mode=loopjax.Mode().excluding("complex_states"))
         f(*VALUES)
         assert complex_states(f) == 0
+
+
+def test_before_and_after() -> None:
+    p, q = float64("p", 2), float64("q", 2)
+    (p_all, q_all), _ = loopjax.scan(lambda p, q: (p * q + p, p * q + q), outputs_info=[p, q], n_steps=3)
+    assert text(sized_graph([p, q], [p_all[-1], q_all[-1]])) == lines("""
+        input p : float64(2,)
+        input q : float64(2,)
+        %0 = scan 'scan'[steps=3, recurrence[-1] keeps last 1, recurrence[-1] keeps last 1](p, q) : float64(1, 2), float64(1, 2)
+            input 0.p[t-1] : float64(2,)
+            input 0.q[t-1] : float64(2,)
+            %0.0 = mul(0.p[t-1], 0.q[t-1]) : float64(2,)
+            %0.1 = add(%0.0, 0.p[t-1]) : float64(2,)
+            %0.2 = add(%0.0, 0.q[t-1]) : float64(2,)
+            return %0.1, %0.2
+        %1 = index[lengths=(), pattern=(('int', -1), ('slice', None, None, None))](%0:0) : float64(2,)
+        %2 = index[lengths=(), pattern=(('int', -1), ('slice', None, None, None))](%0:1) : float64(2,)
+        return %1, %2""")  # noqa: E501 - the line of the loop
+    assert text(
+        after([PairComplexStates(least_values=2, least_shared=1, least_steps=3)], [p, q], [p_all[-1], q_all[-1]])
+    ) == lines("""
+        input p : float64(2,)
+        input q : float64(2,)
+        %0 = complex(p, q) : complex128(2,)
+        %1 = scan 'scan'[steps=3, recurrence[-1] keeps last 1](%0) : complex128(1, 2)
+            input 1.in0 : complex128(2,)
+            %1.0 = real(1.in0) : float64(2,)
+            %1.1 = imag(1.in0) : float64(2,)
+            %1.2 = mul(%1.0, %1.1) : float64(2,)
+            %1.3 = add(%1.2, %1.0) : float64(2,)
+            %1.4 = add(%1.2, %1.1) : float64(2,)
+            %1.5 = complex(%1.3, %1.4) : complex128(2,)
+            return %1.5
+        %2 = real(%1) : float64(1, 2)
+        %3 = index[lengths=(), pattern=(('int', -1), ('slice', None, None, None))](%2) : float64(2,)
+        %4 = imag(%1) : float64(1, 2)
+        %5 = index[lengths=(), pattern=(('int', -1), ('slice', None, None, None))](%4) : float64(2,)
+        return %3, %5""")
+
+
+@pytest.mark.parametrize(
+    ("limits", "pairs"),
+    [
+        ({}, True),
+        ({"least_values": 3}, False),
+        ({"least_shared": 2}, False),
+        ({"least_steps": 4}, False),
+        ({"most_states": 1}, False),
+    ],
+)
+def test_limits(limits, pairs) -> None:
+    p, q = float64("p", 2), float64("q", 2)
+    (p_all, q_all), _ = loopjax.scan(lambda p, q: (p * q + p, p * q + q), outputs_info=[p, q], n_steps=3)
+    step = PairComplexStates(**{"least_values": 2, "least_shared": 1, "least_steps": 3, "most_states": 2, **limits})
+    assert rewrites(step, [p, q], [p_all[-1], q_all[-1]]) is pairs

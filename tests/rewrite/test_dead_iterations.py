@@ -5,7 +5,9 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
+from loopjax.rewrite.dead_iterations import EliminateDeadIterations
 from tests.rewrite.decaying import NONE, T, decay, loop, stacked, values
+from tests.rewrite.sized import after, float64, lines, rewrites, sized_graph, text
 
 
 class TestFewer:
@@ -75,3 +77,35 @@ class TestFewer:
         f = loopjax.function([x, i], out[1], check="index")
         with pytest.raises(Exception, match="out of bounds"):
             f(np.ones(3), np.array([0, 1, 2, 7]))
+
+
+def test_before_and_after() -> None:
+    x, h = float64("x", 4), float64("h")
+    out, _ = loopjax.scan(lambda x, h: h * x, sequences=x, outputs_info=h)
+    assert text(sized_graph([x, h], [out[1]])) == lines("""
+        input x : float64(4,)
+        input h : float64()
+        %0 = scan 'scan'[steps=4, sequence[0], recurrence[-1] keeps all](x, h) : float64(4,)
+            input 0.x[t] : float64()
+            input 0.h[t-1] : float64()
+            %0.0 = mul(0.h[t-1], 0.x[t]) : float64()
+            return %0.0
+        %1 = index[lengths=(), pattern=(('int', 1),)](%0) : float64()
+        return %1""")
+    assert text(after([EliminateDeadIterations()], [x, h], [out[1]])) == lines("""
+        input x : float64(4,)
+        input h : float64()
+        %0 = scan 'scan'[steps=2, sequence[0], recurrence[-1] keeps all](x, h) : float64(2,)
+            input 0.x[t] : float64()
+            input 0.h[t-1] : float64()
+            %0.0 = mul(0.h[t-1], 0.x[t]) : float64()
+            return %0.0
+        %1 = index[lengths=(), pattern=(('int', -1),)](%0) : float64()
+        return %1""")
+
+
+@pytest.mark.parametrize(("dead", "share", "ends"), [(1, 4, True), (1, 2, False), (2, 2, True), (3, 1, False)])
+def test_one_step_in_so_many_is_dead(dead, share, ends) -> None:
+    x, h = float64("x", 4), float64("h")
+    out, _ = loopjax.scan(lambda x, h: h * x, sequences=x, outputs_info=h)
+    assert rewrites(EliminateDeadIterations(share=share), [x, h], [out[: 4 - dead]]) is ends

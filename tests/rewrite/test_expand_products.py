@@ -5,7 +5,9 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
-from tests.rewrite.sized import scans
+from loopjax.rewrite.expand_products import ExpandProducts
+from loopjax.rewrite.target import Target
+from tests.rewrite.sized import after, float64, lines, rewrites, scans, sized_graph, text
 
 RNG = np.random.default_rng(3)
 M, V, F = at.dmatrix("m"), at.dvector("v"), at.dmatrix("f")
@@ -87,3 +89,52 @@ def test_a_gradient_of_one_product_is_that_of_the_sum(row):
         [RNG.normal(size=(2, 3)), RNG.normal(size=(3, 3))],
         rng=np.random.default_rng(0),
     )
+
+
+def test_before_and_after() -> None:
+    m, f = float64("m", 2, 3), float64("f", 2, 2)
+    out, _ = loopjax.scan(lambda m, f: at.dot(f, m), outputs_info=m, non_sequences=f, n_steps=3)
+    assert text(sized_graph([m, f], [out])) == lines("""
+        input m : float64(2, 3)
+        input f : float64(2, 2)
+        %0 = scan 'scan'[steps=3, recurrence[-1] keeps all](m, f) : float64(3, 2, 3)
+            input 0.m[t-1] : float64(2, 3)
+            input 0.f : float64(2, 2)
+            %0.0 = dot(0.f, 0.m[t-1]) : float64(2, 3)
+            return %0.0
+        return %0""")
+    assert text(after([ExpandProducts()], [m, f], [out])) == lines("""
+        input m : float64(2, 3)
+        input f : float64(2, 2)
+        %0 = scan 'scan'[steps=3, recurrence[-1] keeps all](m, f) : float64(3, 2, 3)
+            input 0.m[t-1] : float64(2, 3)
+            input 0.f : float64(2, 2)
+            %0.0 = dimshuffle[pattern=(0, 1, None)](0.f) : float64(2, 2, 1)
+            %0.1 = dimshuffle[pattern=(None, 0, 1)](0.m[t-1]) : float64(1, 2, 3)
+            %0.2 = mul(%0.0, %0.1) : float64(2, 2, 3)
+            %0.3 = sum[axis=(1,), dtype=float64, keepdims=False](%0.2) : float64(2, 3)
+            return %0.3
+        return %0""")
+
+
+@pytest.mark.parametrize(
+    ("step", "expands"),
+    [
+        (ExpandProducts(most_rows=3), True),
+        (ExpandProducts(most_rows=2), False),
+        (ExpandProducts(Target("gpu")), True),
+        (ExpandProducts(Target("gpu", reassociate=True)), False),
+        (ExpandProducts(Target(reassociate=True)), True),
+    ],
+)
+def test_limits(step, expands) -> None:
+    m, f = float64("m", 2, 3), float64("f", 2, 2)
+    out, _ = loopjax.scan(lambda m, f: at.dot(f, m), outputs_info=m, non_sequences=f, n_steps=3)
+    assert rewrites(step, [m, f], [out]) is expands
+
+
+@pytest.mark.parametrize(("dtype", "expands"), [("float32", True), ("complex64", False), ("int32", False)])
+def test_dtypes(dtype, expands) -> None:
+    m, f = (at.tensor(dtype, shape=(2, 2), name=name) for name in "mf")
+    out, _ = loopjax.scan(lambda m, f: at.dot(f, m), outputs_info=m, non_sequences=f, n_steps=3)
+    assert rewrites(ExpandProducts(), [m, f], [out]) is expands

@@ -5,6 +5,9 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
+from loopjax.rewrite.induction_variables import ComputeInductionVariables, ComputeSizedInductionVariables
+from loopjax.rewrite.target import Target
+from tests.rewrite.sized import after, float64, lines, rewrites, sized_graph, symbolically, text
 
 COUNTED = loopjax.Mode()
 STORED = COUNTED.excluding("induction_variables")
@@ -85,3 +88,92 @@ def test_ranges_of_floats_that_hold_them(dtype, start, counted):
     values = np.linspace(0, 1, 50).astype(dtype)
     np.testing.assert_allclose(f(values), stored(values), rtol=5e-6)
     assert ("is counted in the carry" in str(loopjax.explain(f))) is counted
+
+
+def test_before_and_after() -> None:
+    h = float64("h")
+    out, _ = loopjax.scan(
+        lambda a, b, h: h + a * b, sequences={"input": at.arange(9, 1, -2), "taps": [0, 1]}, outputs_info=h
+    )
+    assert text(sized_graph([h], [out])) == lines("""
+        input h : float64()
+        %0 = arange[dtype=int64, lengths=(9, 1, -2)]() : int64(4,)
+        %1 = scan 'scan'[steps=3, sequence[0, 1], recurrence[-1] keeps all](%0, h) : float64(3,)
+            input 1.in0 : int64()
+            input 1.in1 : int64()
+            input 1.h[t-1] : float64()
+            %1.0 = mul(1.in0, 1.in1) : int64()
+            %1.1 = as_float[dtype=float64](%1.0) : float64()
+            %1.2 = add(1.h[t-1], %1.1) : float64()
+            return %1.2
+        return %1""")
+    assert text(after([ComputeSizedInductionVariables()], [h], [out])) == lines("""
+        input h : float64()
+        %0 = scan 'scan'[steps=3, recurrence[-1] keeps all, recurrence[-1] keeps last 0](h, 9) : float64(3,), int64(0,)
+            input 0.h[t-1] : float64()
+            input 0.sequences[0] : int64()
+            %0.0 = add(0.sequences[0], 0) : int64()
+            %0.1 = add(0.sequences[0], -2) : int64()
+            %0.2 = mul(%0.0, %0.1) : int64()
+            %0.3 = as_float[dtype=float64](%0.2) : float64()
+            %0.4 = add(0.h[t-1], %0.3) : float64()
+            %0.5 = add(0.sequences[0], -2) : int64()
+            return %0.4, %0.5
+        return %0:0""")
+
+
+@pytest.mark.parametrize(
+    ("step", "counts"),
+    [
+        (ComputeSizedInductionVariables(), True),
+        (ComputeSizedInductionVariables(Target("gpu")), False),
+        (ComputeSizedInductionVariables(Target(derivative="reverse")), False),
+    ],
+)
+def test_where(step, counts) -> None:
+    h = float64("h")
+    out, _ = loopjax.scan(lambda i, h: h + i, sequences=at.arange(4), outputs_info=h)
+    assert rewrites(step, [h], [out]) is counts
+
+
+@pytest.mark.parametrize(("ops", "counts"), [(12, True), (13, False)])
+def test_bodies_of_few_ops(ops, counts) -> None:
+    def step(i, h):
+        for _ in range(ops - 1):
+            h = h * h
+        return h + i
+
+    h = float64("h")
+    out, _ = loopjax.scan(step, sequences=at.arange(4, dtype="float64"), outputs_info=h)
+    assert rewrites(ComputeSizedInductionVariables(), [h], [out]) is counts
+
+
+@pytest.mark.parametrize(
+    ("read", "counts"),
+    [
+        (lambda out: out[-1], True),
+        (lambda out: out[2], True),
+        (lambda out: out.sum(), True),
+        (lambda out: out[-2:], True),
+        (lambda out: out[1:], False),
+        (lambda out: out, False),
+    ],
+)
+def test_of_unknown_length(read, counts) -> None:
+    n, h = at.lscalar("n"), float64("h")
+    out, _ = loopjax.scan(lambda i, h: h + i, sequences=at.arange(n), outputs_info=h)
+    found = symbolically([ComputeInductionVariables()], [n, h], [read(out)])
+    assert ("sequence[" not in found) is counts
+    assert ("trip_count[needs=(('sequences[0]', 0),), scan=scan]" in found) is counts
+
+
+@pytest.mark.parametrize(
+    ("bounds", "length"), [((3, 11, 2), 4), ((3, 12, 2), 5), ((11, 3, -3), 3), ((12, 3, -3), 3), ((5, 3, 1), 0)]
+)
+def test_the_length_of_a_range_is_computed_without_it(bounds, length) -> None:
+    n = at.lscalar("n")
+    start, stop, stride = bounds
+    x = at.arange(start, n, stride)
+    found = symbolically([ComputeInductionVariables()], [n], [x.shape[0]])
+    assert "arange" not in found
+    assert int(loopjax.function([n], x.shape[0])(stop)) == length

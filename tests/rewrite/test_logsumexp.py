@@ -8,6 +8,9 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.ir.cond import IfElse
+from loopjax.rewrite.logsumexp import MultiplyExponentials
+from loopjax.rewrite.target import Target
+from tests.rewrite.sized import after, float64, lines, rewrites, sized_graph, text
 
 N, STEPS = 33, 40
 RNG = np.random.default_rng(5)
@@ -226,3 +229,90 @@ class TestWhich:
         assert np.isfinite(f(np.zeros(STEPS, int), START, MATRIX)).all()
         with pytest.raises(IndexError):
             f(np.full(STEPS, N), START, MATRIX)
+
+
+def test_before_and_after() -> None:
+    h, a = float64("h", 2), float64("a", 2, 2)
+    out, _ = loopjax.scan(
+        lambda h, a: at.logsumexp(h.dimshuffle(0, "x") + a, axis=0), outputs_info=h, non_sequences=a, n_steps=3
+    )
+    assert text(sized_graph([h, a], [out])) == lines("""
+        input h : float64(2,)
+        input a : float64(2, 2)
+        %0 = scan 'scan'[steps=3, recurrence[-1] keeps all](h, a) : float64(3, 2)
+            input 0.h[t-1] : float64(2,)
+            input 0.a : float64(2, 2)
+            %0.0 = dimshuffle[pattern=(0, None)](0.h[t-1]) : float64(2, 1)
+            %0.1 = add(%0.0, 0.a) : float64(2, 2)
+            %0.2 = logsumexp[axis=(0,), dtype=float64, keepdims=False](%0.1) : float64(2,)
+            return %0.2
+        return %0""")
+    assert text(after([MultiplyExponentials(least_size=4, least_steps=3)], [h, a], [out])) == lines("""
+        input h : float64(2,)
+        input a : float64(2, 2)
+        %0 = dimshuffle[pattern=(0, 1)](a) : float64(2, 2)
+        %1 = max[axis=(0,), dtype=float64, keepdims=False](%0) : float64(2,)
+        %2 = zero_grad(%1) : float64(2,)
+        %3 = sub(%0, %2) : float64(2, 2)
+        %4 = ge(%3, -177.) : bool(2, 2)
+        %5 = all[axis=(0, 1), dtype=bool, keepdims=False](%4) : bool()
+        %6 = alloc[lengths=(2, 2)](0.) : float64(2, 2)
+        %7 = switch(%5, %3, %6) : float64(2, 2)
+        %8 = exp(%7) : float64(2, 2)
+        %9 = ifelse(%5, h, a, %8, %2) : float64(3, 2)
+            input 9.h : float64(2,)
+            input 9.a : float64(2, 2)
+            input 9.in2 : float64(2, 2)
+            input 9.in3 : float64(2,)
+            %9.0 = scan 'scan'[steps=3, recurrence[-1] keeps all](9.h, 9.a, 9.in2, 9.in3) : float64(3, 2)
+                input 9.0.h[t-1] : float64(2,)
+                input 9.0.a : float64(2, 2)
+                input 9.0.in2 : float64(2, 2)
+                input 9.0.in3 : float64(2,)
+                %9.0.0 = dimshuffle[pattern=(0, None)](9.0.h[t-1]) : float64(2, 1)
+                %9.0.1 = dimshuffle[pattern=(0,)](%9.0.0) : float64(2,)
+                %9.0.2 = max[axis=(0,), dtype=float64, keepdims=True](%9.0.1) : float64(1,)
+                %9.0.3 = zero_grad(%9.0.2) : float64(1,)
+                %9.0.4 = isinf(%9.0.3) : bool(1,)
+                %9.0.5 = switch(%9.0.4, 0., %9.0.3) : float64(1,)
+                %9.0.6 = sub(%9.0.1, %9.0.5) : float64(2,)
+                %9.0.7 = exp(%9.0.6) : float64(2,)
+                %9.0.8 = dot(%9.0.7, 9.0.in2) : float64(2,)
+                %9.0.9 = log(%9.0.8) : float64(2,)
+                %9.0.10 = add(%9.0.9, 9.0.in3) : float64(2,)
+                %9.0.11 = add(%9.0.10, %9.0.5) : float64(2,)
+                %9.0.12 = dimshuffle[pattern=(0,)](%9.0.11) : float64(2,)
+                return %9.0.12
+            return %9.0
+            input 9.h : float64(2,)
+            input 9.a : float64(2, 2)
+            input 9.in2 : float64(2, 2)
+            input 9.in3 : float64(2,)
+            %9.0 = scan 'scan'[steps=3, recurrence[-1] keeps all](9.h, 9.a) : float64(3, 2)
+                input 9.0.h[t-1] : float64(2,)
+                input 9.0.a : float64(2, 2)
+                %9.0.0 = dimshuffle[pattern=(0, None)](9.0.h[t-1]) : float64(2, 1)
+                %9.0.1 = add(%9.0.0, 9.0.a) : float64(2, 2)
+                %9.0.2 = logsumexp[axis=(0,), dtype=float64, keepdims=False](%9.0.1) : float64(2,)
+                return %9.0.2
+            return %9.0
+        return %9""")
+
+
+@pytest.mark.parametrize(
+    ("limits", "multiplies"),
+    [
+        ({}, True),
+        ({"least_size": 5}, False),
+        ({"least_steps": 4}, False),
+        ({"target": Target("gpu")}, False),
+        ({"target": Target(derivative="reverse")}, False),
+    ],
+)
+def test_limits(limits, multiplies) -> None:
+    h, a = float64("h", 2), float64("a", 2, 2)
+    out, _ = loopjax.scan(
+        lambda h, a: at.logsumexp(h.dimshuffle(0, "x") + a, axis=0), outputs_info=h, non_sequences=a, n_steps=3
+    )
+    step = MultiplyExponentials(**{"least_size": 4, "least_steps": 3, **limits})
+    assert rewrites(step, [h, a], [out]) is multiplies

@@ -5,7 +5,8 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
-from tests.rewrite.sized import scans
+from loopjax.rewrite.producer_fusion import FuseProducers
+from tests.rewrite.sized import after, float64, lines, rewrites, scans, sized_graph, text
 
 STEPS, N = 9, 3
 RNG = np.random.default_rng(11)
@@ -195,3 +196,71 @@ class TestWhich:
         )
         f(*VALUES[:2])
         assert stacks(f) == 1
+
+
+def test_before_and_after() -> None:
+    x, h, y = float64("x", 4), float64("h"), float64("y", 4)
+    out, _ = loopjax.scan(lambda x, h: h * x, sequences=x, outputs_info=h)
+    assert text(sized_graph([x, h, y], [((out - y) ** 2).sum()])) == lines("""
+        input x : float64(4,)
+        input h : float64()
+        input y : float64(4,)
+        %0 = scan 'scan'[steps=4, sequence[0], recurrence[-1] keeps all](x, h) : float64(4,)
+            input 0.x[t] : float64()
+            input 0.h[t-1] : float64()
+            %0.0 = mul(0.h[t-1], 0.x[t]) : float64()
+            return %0.0
+        %1 = sub(%0, y) : float64(4,)
+        %2 = integer_pow[exponent=2](%1) : float64(4,)
+        %3 = sum[axis=(0,), dtype=float64, keepdims=False](%2) : float64()
+        return %3""")
+    assert text(after([FuseProducers(sized=True)], [x, h, y], [((out - y) ** 2).sum()])) == lines("""
+        input x : float64(4,)
+        input h : float64()
+        input y : float64(4,)
+        %0 = scan 'scan'[steps=4, sequence[0], sequence[0], recurrence[-1] keeps all, map keeps all](x, y, h) : float64(4,), float64(4,)
+            input 0.x[t] : float64()
+            input 0.in1 : float64()
+            input 0.h[t-1] : float64()
+            %0.0 = mul(0.h[t-1], 0.x[t]) : float64()
+            %0.1 = sub(%0.0, 0.in1) : float64()
+            %0.2 = integer_pow[exponent=2](%0.1) : float64()
+            return %0.0, %0.2
+        %1 = sum[axis=(0,), dtype=float64, keepdims=False](%0:1) : float64()
+        return %1""")  # noqa: E501 - the line of the loop
+
+
+@pytest.mark.parametrize(
+    ("ops", "limits", "fuses"),
+    [
+        (3, {"most_nodes": 3}, True),
+        (3, {"most_nodes": 2}, False),
+        (3, {"most_reached": 4}, True),
+        (3, {"most_reached": 3}, False),
+        (16, {}, True),
+        (17, {}, False),
+    ],
+)
+def test_ops_of_a_producer(ops, limits, fuses) -> None:
+    x, h = float64("x", 4), float64("h")
+    out, _ = loopjax.scan(lambda x, h: h * x, sequences=x, outputs_info=h)
+    value = out
+    for number in range(ops):
+        value = value + float(number)
+    assert rewrites(FuseProducers(sized=True, **limits), [x, h], [value.sum()]) is fuses
+
+
+@pytest.mark.parametrize("n_steps", [1, 2])
+def test_not_of_one_step(n_steps) -> None:
+    h = float64("h")
+    out, _ = loopjax.scan(lambda h: h * h, outputs_info=h, n_steps=n_steps)
+    assert rewrites(FuseProducers(sized=True), [h], [(out * 2).sum()]) is (n_steps > 1)
+
+
+def test_of_two_loops_that_read_one_another_one_takes_in_the_other() -> None:
+    x, h = float64("x", 4), float64("h")
+    a, _ = loopjax.scan(lambda x, h: h * x, sequences=x, outputs_info=h)
+    b, _ = loopjax.scan(lambda x, h: h + x, sequences=x, outputs_info=h)
+    graph = after([FuseProducers(sized=True)], [x, h], [(a * b).sum(), (a - b).max()])
+    first, second = scans(graph)
+    assert [len(first.maps), len(second.maps)] in ([2, 0], [0, 2])

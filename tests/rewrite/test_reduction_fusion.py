@@ -8,10 +8,11 @@ import loopjax.tensor as at
 from loopjax.ir.printing import graph_text
 from loopjax.rewrite.pipeline import symbolic
 from loopjax.rewrite.reduction_fusion import FuseSizedReductions
+from loopjax.rewrite.target import Target
 from tests.configured import configured
 from tests.rewrite.decaying import NONE, T, decay, keeps, loop, planned, stacked, temporaries, values
 from tests.rewrite.powers import power
-from tests.rewrite.sized import symbolically
+from tests.rewrite.sized import after, float64, lines, rewrites, sized_graph, symbolically, text
 
 UNPRUNED = loopjax.Mode().excluding("scan_cse", "licm", "dce")
 """For loops that would be found to compute nothing."""
@@ -288,3 +289,75 @@ def test_a_step_of_a_loop_of_conditions_is_read_from_the_carry() -> None:
     f = loopjax.function([x], [out[0], out[1]])
     assert [bool(value) for value in f(0.0)] == [False, False]
     assert bool(f(2.0)[0])
+
+
+def test_before_and_after() -> None:
+    x, h, w = float64("x", 4), float64("h"), float64("w", 4)
+    out, _ = loopjax.scan(lambda x, h: h * x, sequences=x, outputs_info=h)
+    assert text(sized_graph([x, h, w], [out.mean(), at.dot(w, out), out[-1]])) == lines("""
+        input x : float64(4,)
+        input h : float64()
+        input w : float64(4,)
+        %0 = scan 'scan'[steps=4, sequence[0], recurrence[-1] keeps all](x, h) : float64(4,)
+            input 0.x[t] : float64()
+            input 0.h[t-1] : float64()
+            %0.0 = mul(0.h[t-1], 0.x[t]) : float64()
+            return %0.0
+        %1 = mean[axis=(0,), dtype=float64, keepdims=False](%0) : float64()
+        %2 = dot(w, %0) : float64()
+        %3 = index[lengths=(), pattern=(('int', -1),)](%0) : float64()
+        return %1, %2, %3""")
+    assert text(after([FuseSizedReductions()], [x, h, w], [out.mean(), at.dot(w, out), out[-1]])) == lines("""
+        input x : float64(4,)
+        input h : float64()
+        input w : float64(4,)
+        %0 = scan 'scan'[steps=4, sequence[0], sequence[0], recurrence[-1] keeps all, map keeps last 0, sum of 0, sum of 1](x, w, h) : float64(4,), float64(0,), float64(), float64()
+            input 0.x[t] : float64()
+            input 0.in1 : float64()
+            input 0.h[t-1] : float64()
+            %0.0 = mul(0.h[t-1], 0.x[t]) : float64()
+            %0.1 = mul(0.in1, %0.0) : float64()
+            return %0.0, %0.1
+        %1 = true_div(%0:2, 4.) : float64()
+        %2 = index[lengths=(), pattern=(('int', -1),)](%0:0) : float64()
+        return %1, %0:3, %2""")  # noqa: E501 - the line of the loop
+
+
+@pytest.mark.parametrize(
+    ("limits", "fuses"), [({"least_logsumexp_bytes": 32}, True), ({"least_logsumexp_bytes": 33}, False)]
+)
+def test_logsumexp_by_size(limits, fuses) -> None:
+    x, h = float64("x", 4), float64("h")
+    out, _ = loopjax.scan(lambda x, h: h * x, sequences=x, outputs_info=h)
+    assert rewrites(FuseSizedReductions(**limits), [x, h], [at.logsumexp(out)]) is fuses
+    assert rewrites(FuseSizedReductions(**limits), [x, h], [out.max()])
+
+
+@pytest.mark.parametrize(
+    ("step", "fuses"),
+    [
+        (FuseSizedReductions(most_scalar_steps=4), True),
+        (FuseSizedReductions(most_scalar_steps=3), False),
+        (FuseSizedReductions(Target("gpu")), False),
+        (FuseSizedReductions(Target(derivative="forward")), False),
+    ],
+)
+def test_scalars_without_recurrence(step, fuses) -> None:
+    x = float64("x", 4)
+    out, _ = loopjax.scan(lambda x: x * x, sequences=x)
+    assert rewrites(step, [x], [out.sum()]) is fuses
+
+
+@pytest.mark.parametrize(("rows", "fuses"), [(2, True), (3, False)])
+def test_other_readers_need_half_of_the_steps_at_most(rows, fuses) -> None:
+    x, h = float64("x", 4), float64("h")
+    out, _ = loopjax.scan(lambda x, h: h * x, sequences=x, outputs_info=h)
+    assert rewrites(FuseSizedReductions(), [x, h], [out.sum(), out[:rows]]) is fuses
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "max", "min", "any", "all", "argmax", "argmin"])
+def test_under_a_derivative_only_what_needs_no_steps(name) -> None:
+    x, h = float64("x", 4), float64("h")
+    out, _ = loopjax.scan(lambda x, h: h * x, sequences=x, outputs_info=h)
+    step = FuseSizedReductions(Target(derivative="reverse"))
+    assert rewrites(step, [x, h], [getattr(at, name)(out, axis=0)]) is (name not in ("prod", "max", "min"))

@@ -11,6 +11,7 @@ from loopjax.ir.printing import graph_text
 from loopjax.rewrite.saved_windows import SaveReadWindows
 from tests.configured import configured
 from tests.rewrite.decaying import NONE, T, decay, keeps, loop, planned, stacked, temporaries, values
+from tests.rewrite.sized import after, float64, lines, scans, sized_graph, text
 
 
 @pytest.fixture
@@ -110,3 +111,62 @@ class TestWindows:
             found.append(temporaries(f) / 8000)
         assert found[0] < 20
         assert found[1] > 100
+
+
+def test_before_and_after() -> None:
+    x, h = float64("x", 8), float64("h")
+    out, _ = loopjax.scan(lambda x, h: h * x, sequences=x, outputs_info=h)
+    assert text(sized_graph([x, h], [out[5:2:-1], out[-1]])) == lines("""
+        input x : float64(8,)
+        input h : float64()
+        %0 = scan 'scan'[steps=8, sequence[0], recurrence[-1] keeps all](x, h) : float64(8,)
+            input 0.x[t] : float64()
+            input 0.h[t-1] : float64()
+            %0.0 = mul(0.h[t-1], 0.x[t]) : float64()
+            return %0.0
+        %1 = index[lengths=(5, 2, -1), pattern=(('slice', 0, 1, 2),)](%0) : float64(3,)
+        %2 = index[lengths=(), pattern=(('int', -1),)](%0) : float64()
+        return %1, %2""")
+    assert text(after([SaveReadWindows(least_bytes=0)], [x, h], [out[5:2:-1], out[-1]])) == lines("""
+        input x : float64(8,)
+        input h : float64()
+        %0 = scan 'scan'[steps=8, sequence[0], recurrence[-1] keeps 3:6 and 7:8](x, h) : float64(4,)
+            input 0.x[t] : float64()
+            input 0.h[t-1] : float64()
+            %0.0 = mul(0.h[t-1], 0.x[t]) : float64()
+            return %0.0
+        %1 = index[lengths=(2, -1), pattern=(('slice', 0, None, 1),)](%0) : float64(3,)
+        %2 = index[lengths=(), pattern=(('int', -1),)](%0) : float64()
+        return %1, %2""")
+
+
+def saved(step, *reads):
+    x, h = float64("x", 8), float64("h")
+    out, _ = loopjax.scan(lambda x, h: h * x, sequences=x, outputs_info=h)
+    (loop,) = scans(after([step], [x, h], [out[read] for read in reads]))
+    return str(loop.outputs[0].saved)
+
+
+@pytest.mark.parametrize(
+    ("limits", "reads", "expected"),
+    [
+        ({"least_bytes": 7 * 8}, [3], "3:4"),
+        ({"least_bytes": 7 * 8 + 1}, [3], "all"),
+        ({}, [np.s_[2:6]], "2:6"),
+        ({}, [np.s_[2:7]], "all"),
+        ({}, [np.s_[4:]], "last 4"),
+        ({"most_last": 3}, [np.s_[4:]], "4:8"),
+        ({}, [np.s_[::4]], "all"),
+        ({"stride_bytes": 8}, [np.s_[1::4]], "1:6:4"),
+        ({"stride_bytes": 9}, [np.s_[1::4]], "all"),
+        ({}, [1, 4], "1:2 and 4:5"),
+        ({}, [1, 4, 6], "all"),
+        ({"most_loops": 7}, [1, 4, 6], "1:2 and 4:5 and 6:7"),
+        ({"most_loops": 6}, [1, 4, 6], "all"),
+        ({}, [np.s_[1:3], np.s_[2:4]], "1:4"),
+        ({}, [np.s_[1:3], np.s_[3:4]], "1:4"),
+    ],
+    ids=str,
+)
+def test_limits(limits, reads, expected) -> None:
+    assert saved(SaveReadWindows(**{"least_bytes": 0, **limits}), *reads) == expected

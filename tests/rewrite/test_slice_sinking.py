@@ -1,6 +1,7 @@
 """Slice sinking: reads of a stack that a differentiated region publishes move into the region."""
 
 import numpy as np
+import pytest
 
 import loopjax
 import loopjax.tensor as at
@@ -39,3 +40,29 @@ class TestInside:
             np.testing.assert_allclose(one, other, rtol=1e-12)
         assert found[0][1] < 110
         assert found[1][1] > 190
+
+
+INDEX = at.lscalar("i")
+
+
+@pytest.mark.parametrize(
+    ("read", "sinks"),
+    [
+        (lambda out: [out[-1]], True),
+        (lambda out: [out[1:3], out.max(0), at.argmax(out, axis=0)], True),
+        (lambda out: [out.sum(1)], False),
+        (lambda out: [at.argmax(out, axis=1)], False),
+        (lambda out: [out[-1], out * 2], False),
+        (lambda out: [out], False),
+        (lambda out: [out[INDEX]], False),
+    ],
+)
+def test_which_reads(read, sinks) -> None:
+    """A region publishes the reads of a stack in its place, where all reads outside are slices or reduce over steps."""
+    h = at.dvector("h")
+    out, _ = loopjax.scan(lambda h: at.tanh(h), outputs_info=h, n_steps=4)
+    reads = read(out)
+    graph = Graph([h, INDEX], [*reads, loopjax.grad((out**2).sum(), h)])
+    (node,) = [n for n in rewrite(graph, [FormDifferentiatedRegions(), SinkSlices()]).applies if n.op.regions]
+    published = [variable.owner.op.name for variable in node.op.regions[0].outputs[1:]]
+    assert published == ([one.owner.op.name for one in reads] if sinks else ["scan"])

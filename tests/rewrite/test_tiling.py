@@ -7,8 +7,10 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.checkpoint import Budget
+from loopjax.rewrite.target import Target
 from loopjax.rewrite.tiling import Tile
 from tests.configured import configured
+from tests.rewrite.sized import after, float64, lines, rewrites, scans, sized_graph, text
 
 RNG = np.random.default_rng(2)
 STEPS = 20
@@ -189,3 +191,96 @@ def test_a_gradient_stores_the_states_of_one_part():
 def test_not_of_no_elements():
     out, _ = loopjax.scan(lambda h: 0.5 * h + 1, outputs_info=H, n_steps=STEPS)
     assert loopjax.function([H], out[-1])(np.zeros(0)).shape == (0,)
+
+
+def test_before_and_after() -> None:
+    h, a, c = float64("h", 3), float64("a", 3), float64("c")
+    out, _ = loopjax.scan(lambda h, a, c: h * a + c, outputs_info=h, non_sequences=[a, c], n_steps=3)
+    assert text(sized_graph([h, a, c], [out[-1]])) == lines("""
+        input h : float64(3,)
+        input a : float64(3,)
+        input c : float64()
+        %0 = scan 'scan'[steps=3, recurrence[-1] keeps last 1](h, a, c) : float64(1, 3)
+            input 0.h[t-1] : float64(3,)
+            input 0.a : float64(3,)
+            input 0.c : float64()
+            %0.0 = mul(0.h[t-1], 0.a) : float64(3,)
+            %0.1 = add(%0.0, 0.c) : float64(3,)
+            return %0.1
+        %1 = index[lengths=(), pattern=(('int', -1), ('slice', None, None, None))](%0) : float64(3,)
+        return %1""")
+    assert text(after([Tile(least_bytes=0, tile_bytes=16, least_steps=3)], [h, a, c], [out[-1]])) == lines("""
+        input h : float64(3,)
+        input a : float64(3,)
+        input c : float64()
+        %0 = reshape[lengths=(-1,)](h) : float64(3,)
+        %1 = index[lengths=(1,), pattern=(('slice', None, 0, None),)](%0) : float64(1,)
+        %2 = disconnected_grad(%1) : float64(1,)
+        %3 = join[axis=0](%0, %2) : float64(4,)
+        %4 = reshape[lengths=(2, 2)](%3) : float64(2, 2)
+        %5 = reshape[lengths=(-1,)](a) : float64(3,)
+        %6 = index[lengths=(1,), pattern=(('slice', None, 0, None),)](%5) : float64(1,)
+        %7 = disconnected_grad(%6) : float64(1,)
+        %8 = join[axis=0](%5, %7) : float64(4,)
+        %9 = reshape[lengths=(2, 2)](%8) : float64(2, 2)
+        %10 = scan 'parts of scan'[steps=2, sequence[0], sequence[0], map keeps all](%4, %9, c) : float64(2, 1, 2)
+            input 10.h : float64(2,)
+            input 10.a : float64(2,)
+            input 10.c : float64()
+            %10.0 = scan 'scan'[steps=3, recurrence[-1] keeps last 1](10.h, 10.a, 10.c) : float64(1, 2)
+                input 10.0.h[t-1] : float64(2,)
+                input 10.0.a : float64(2,)
+                input 10.0.c : float64()
+                %10.0.0 = mul(10.0.h[t-1], 10.0.a) : float64(2,)
+                %10.0.1 = add(%10.0.0, 10.0.c) : float64(2,)
+                return %10.0.1
+            return %10.0
+        %11 = transpose[axes=(1, 0, 2)](%10) : float64(1, 2, 2)
+        %12 = reshape[lengths=(1, 4)](%11) : float64(1, 4)
+        %13 = index[lengths=(3,), pattern=(('slice', None, None, None), ('slice', None, 0, None))](%12) : float64(1, 3)
+        %14 = reshape[lengths=(1, 3)](%13) : float64(1, 3)
+        %15 = index[lengths=(), pattern=(('int', -1), ('slice', None, None, None))](%14) : float64(3,)
+        return %15""")
+
+
+@pytest.mark.parametrize(
+    ("limits", "tiles"),
+    [
+        ({}, True),
+        ({"least_bytes": 25}, False),
+        ({"most_bytes": 23}, False),
+        ({"least_steps": 4}, False),
+        ({"target": Target("gpu")}, False),
+    ],
+)
+def test_limits(limits, tiles) -> None:
+    h, a, c = float64("h", 3), float64("a", 3), float64("c")
+    out, _ = loopjax.scan(lambda h, a, c: h * a + c, outputs_info=h, non_sequences=[a, c], n_steps=3)
+    step = Tile(**{"least_bytes": 24, "most_bytes": 24, "tile_bytes": 16, "least_steps": 3, **limits})
+    assert rewrites(step, [h, a, c], [out[-1]]) is tiles
+
+
+@pytest.mark.parametrize(("size", "width"), [(8, 4), (9, 3), (11, 4), (12, 4), (17, 4)])
+def test_tiles_of_equal_size_where_such_are_near(size, width) -> None:
+    h = float64("h", size)
+    out, _ = loopjax.scan(lambda h: h * h + 1, outputs_info=h, n_steps=3)
+    outer, inner = scans(after([Tile(least_bytes=0, tile_bytes=32, least_steps=3)], [h], [out[-1]]))
+    assert inner.body.inputs[0].type.sizes == (width,)
+    assert outer.n_steps == -(-size // width)
+
+
+@pytest.mark.parametrize(
+    ("size", "most_cost", "width"), [(500, 2**20, None), (1_000, 2**20, 500), (1_000, 40_000, None)]
+)
+def test_where_threads_would_share_a_step_by_its_work(size, most_cost, width) -> None:
+    """Enough ops on few bytes; the tile is as large as one thread computes."""
+
+    def step(h):
+        for _ in range(20):
+            h = h * h + 1.0
+        return h
+
+    h = float64("h", size)
+    out, _ = loopjax.scan(step, outputs_info=h, n_steps=20)
+    loops = scans(after([Tile(most_cost=most_cost)], [h], [out[-1]]))
+    assert [loop.body.inputs[0].type.sizes for loop in loops[1:]] == ([] if width is None else [(width,)])

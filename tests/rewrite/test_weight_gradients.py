@@ -2,11 +2,14 @@
 
 import jax
 import numpy as np
+import pytest
 
 import loopjax
 import loopjax.tensor as at
 from loopjax.ir.weight_gradients import BatchedWeightGradients
-from loopjax.rewrite.target import REWRITES
+from loopjax.rewrite.target import REWRITES, Target
+from loopjax.rewrite.weight_gradients import BatchWeightGradients
+from tests.rewrite.sized import after, float64, lines, rewrites, sized_graph, text
 
 RNG = np.random.default_rng(5)
 STEPS, UNITS = 9, 4
@@ -70,3 +73,82 @@ def scans(jaxpr):
             inner = getattr(inner, "jaxpr", inner)
             if hasattr(inner, "eqns"):
                 yield from scans(inner)
+
+
+def test_before_and_after() -> None:
+    h, W = float64("h", 2), float64("W", 2, 2)
+    out, _ = loopjax.scan(lambda h, W: at.tanh(h @ W), outputs_info=h, non_sequences=W, n_steps=4)
+    assert text(sized_graph([h, W], [loopjax.grad(out[-1].sum(), W)])) == lines("""
+        input h : float64(2,)
+        input W : float64(2, 2)
+        %0 = linearize[wrt=1, costs=1](W, h) : float64(), residual()
+            input 0.W : float64(2, 2)
+            input 0.h : float64(2,)
+            %0.0 = scan 'scan'[steps=4, recurrence[-1] keeps last 1](0.h, 0.W) : float64(1, 2)
+                input 0.0.h[t-1] : float64(2,)
+                input 0.0.W : float64(2, 2)
+                %0.0.0 = matmul(0.0.h[t-1], 0.0.W) : float64(2,)
+                %0.0.1 = tanh(%0.0.0) : float64(2,)
+                return %0.0.1
+            %0.1 = index[lengths=(), pattern=(('int', -1), ('slice', None, None, None))](%0.0) : float64(2,)
+            %0.2 = sum[axis=(0,), dtype=float64, keepdims=False](%0.1) : float64()
+            return %0.2
+        %1 = pullback(%0:1, 1.) : float64(2, 2)
+        return %1""")
+    assert text(after([BatchWeightGradients()], [h, W], [loopjax.grad(out[-1].sum(), W)])) == lines("""
+        input h : float64(2,)
+        input W : float64(2, 2)
+        %0 = linearize[wrt=1, costs=1](W, h) : float64(), residual()
+            input 0.W : float64(2, 2)
+            input 0.h : float64(2,)
+            %0.0 = batchedweightgradients(0.h, 0.W) : float64(1, 2)
+                input 0.0.h : float64(2,)
+                input 0.0.W : float64(2, 2)
+                input 0.0.in2 : float64(4, 2)
+                %0.0.0 = scan 'scan'[steps=4, sequence[0], recurrence[-1] keeps last 1, map keeps all](0.0.in2, 0.0.h, 0.0.W) : float64(1, 2), float64(4, 2)
+                    input 0.0.0.in0 : float64(2,)
+                    input 0.0.0.h[t-1] : float64(2,)
+                    input 0.0.0.in2 : float64(2, 2)
+                    %0.0.0.0 = matmul(0.0.0.h[t-1], 0.0.0.in2) : float64(2,)
+                    %0.0.0.1 = tapped(%0.0.0.0, 0.0.0.in0) : float64(2,)
+                    %0.0.0.2 = tanh(%0.0.0.1) : float64(2,)
+                    return %0.0.0.2, 0.0.0.h[t-1]
+                return %0.0.0:0, %0.0.0:1
+            %0.1 = index[lengths=(), pattern=(('int', -1), ('slice', None, None, None))](%0.0) : float64(2,)
+            %0.2 = sum[axis=(0,), dtype=float64, keepdims=False](%0.1) : float64()
+            return %0.2
+        %1 = pullback(%0:1, 1.) : float64(2, 2)
+        return %1""")  # noqa: E501 - the line of the loop
+
+
+@pytest.mark.parametrize(("side", "rows"), [("right", 3), ("left", 3)])
+def test_vectors_that_a_matrix_multiplies(side, rows) -> None:
+    """On a CPU up to so many; their term of the gradient is added to the whole matrix."""
+    h, W = float64("h", *((rows, 2) if side == "right" else (2, rows))), float64("W", 2, 2)
+    out, _ = loopjax.scan(lambda h: at.tanh(h @ W if side == "right" else W @ h), outputs_info=h, n_steps=4)
+    program = [h, W], [loopjax.grad(out[-1].sum(), W)]
+    assert rewrites(BatchWeightGradients(most_rows=rows), *program)
+    assert not rewrites(BatchWeightGradients(most_rows=rows - 1), *program)
+    assert rewrites(BatchWeightGradients(Target("gpu"), most_rows=rows - 1), *program)
+
+
+def test_not_outside_of_reverse_mode() -> None:
+    h, W = float64("h", 2), float64("W", 2, 2)
+    out, _ = loopjax.scan(lambda h: at.tanh(h @ W), outputs_info=h, n_steps=4)
+    assert not rewrites(BatchWeightGradients(), [h, W], [out])
+    assert rewrites(BatchWeightGradients(Target(derivative="reverse")), [h, W], [out])
+    assert not rewrites(BatchWeightGradients(Target(derivative="any")), [h, W], [out])
+
+
+@pytest.mark.parametrize(("n_steps", "batches"), [(4, True), (3, False)])
+def test_least_steps(n_steps, batches) -> None:
+    h, W = float64("h", 2), float64("W", 2, 2)
+    out, _ = loopjax.scan(lambda h: at.tanh(h @ W), outputs_info=h, n_steps=n_steps)
+    assert rewrites(BatchWeightGradients(), [h, W], [loopjax.grad(out[-1].sum(), W)]) is batches
+
+
+def test_stacks_of_a_loop_that_goes_backwards_are_reversed() -> None:
+    x, h, W = float64("x", 4, 2), float64("h", 2), float64("W", 2, 2)
+    out, _ = loopjax.scan(lambda x, h: at.tanh(h @ W + x), sequences=x, outputs_info=h, go_backwards=True)
+    graph = after([BatchWeightGradients()], [x, h, W], [loopjax.grad(out[-1].sum(), W)])
+    assert "index[lengths=(-1,), pattern=(('slice', None, None, 0), ('slice', None, None, None))]" in text(graph)

@@ -1,0 +1,129 @@
+"""Horizontal GEMM fusion: products of a body that share an operand become one."""
+
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.rewrite.fuse_products import FuseProducts
+from tests.rewrite.sized import after, float64, lines, rewrites, scans, sized_graph, text
+
+
+def test_before_and_after() -> None:
+    x, h, W, U = float64("x", 4, 2), float64("h", 2), float64("W", 2, 2), float64("U", 2, 3)
+    out, _ = loopjax.scan(lambda x, h: at.tanh(h @ W) * (h @ U).sum() + x, sequences=x, outputs_info=h)
+    assert text(sized_graph([x, h, W, U], [out])) == lines("""
+        input x : float64(4, 2)
+        input h : float64(2,)
+        input W : float64(2, 2)
+        input U : float64(2, 3)
+        %0 = scan 'scan'[steps=4, sequence[0], recurrence[-1] keeps all](x, h, W, U) : float64(4, 2)
+            input 0.x[t] : float64(2,)
+            input 0.h[t-1] : float64(2,)
+            input 0.W : float64(2, 2)
+            input 0.U : float64(2, 3)
+            %0.0 = matmul(0.h[t-1], 0.W) : float64(2,)
+            %0.1 = tanh(%0.0) : float64(2,)
+            %0.2 = matmul(0.h[t-1], 0.U) : float64(3,)
+            %0.3 = sum[axis=(0,), dtype=float64, keepdims=False](%0.2) : float64()
+            %0.4 = mul(%0.1, %0.3) : float64(2,)
+            %0.5 = add(%0.4, 0.x[t]) : float64(2,)
+            return %0.5
+        return %0""")
+    assert text(after([FuseProducts()], [x, h, W, U], [out])) == lines("""
+        input x : float64(4, 2)
+        input h : float64(2,)
+        input W : float64(2, 2)
+        input U : float64(2, 3)
+        %0 = join[axis=1](W, U) : float64(2, 5)
+        %1 = scan 'scan'[steps=4, sequence[0], recurrence[-1] keeps all](x, h, W, U, %0) : float64(4, 2)
+            input 1.x[t] : float64(2,)
+            input 1.h[t-1] : float64(2,)
+            input 1.W : float64(2, 2)
+            input 1.U : float64(2, 3)
+            input 1.in4 : float64(2, 5)
+            %1.0 = matmul(1.h[t-1], 1.in4) : float64(5,)
+            %1.1 = parts[axis=0, sizes=(2, 3)](%1.0) : float64(2,), float64(3,)
+            %1.2 = tanh(%1.1:0) : float64(2,)
+            %1.3 = sum[axis=(0,), dtype=float64, keepdims=False](%1.1:1) : float64()
+            %1.4 = mul(%1.2, %1.3) : float64(2,)
+            %1.5 = add(%1.4, 1.x[t]) : float64(2,)
+            return %1.5
+        return %1""")
+
+
+def test_matrices_on_the_left() -> None:
+    x, h, W, U = float64("x", 4, 2), float64("h", 2), float64("W", 2, 2), float64("U", 3, 2)
+    out, _ = loopjax.scan(lambda x, h: at.tanh(W @ h) * (U @ h).sum() + x, sequences=x, outputs_info=h)
+    assert text(after([FuseProducts()], [x, h, W, U], [out])) == lines("""
+        input x : float64(4, 2)
+        input h : float64(2,)
+        input W : float64(2, 2)
+        input U : float64(3, 2)
+        %0 = join[axis=0](W, U) : float64(5, 2)
+        %1 = scan 'scan'[steps=4, sequence[0], recurrence[-1] keeps all](x, h, W, U, %0) : float64(4, 2)
+            input 1.x[t] : float64(2,)
+            input 1.h[t-1] : float64(2,)
+            input 1.W : float64(2, 2)
+            input 1.U : float64(3, 2)
+            input 1.in4 : float64(5, 2)
+            %1.0 = matmul(1.in4, 1.h[t-1]) : float64(5,)
+            %1.1 = parts[axis=0, sizes=(2, 3)](%1.0) : float64(2,), float64(3,)
+            %1.2 = tanh(%1.1:0) : float64(2,)
+            %1.3 = sum[axis=(0,), dtype=float64, keepdims=False](%1.1:1) : float64()
+            %1.4 = mul(%1.2, %1.3) : float64(2,)
+            %1.5 = add(%1.4, 1.x[t]) : float64(2,)
+            return %1.5
+        return %1""")
+
+
+W, U, V = float64("W", 2, 2), float64("U", 2, 2), float64("V", 2, 2)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda x, h: h @ W + x,
+        lambda x, h: h @ W + h @ W + x,
+        lambda x, h: h @ W + x @ U,
+        lambda x, h: h @ W + U @ h,
+        lambda x, h: h @ W + h @ (U * h),
+        lambda x, h: at.dot(h, W) + h @ U + x,
+    ],
+    ids=["one product", "one matrix", "other operands", "other sides", "a matrix that varies", "other ops"],
+)
+def test_not(step) -> None:
+    x, h = float64("x", 4, 2), float64("h", 2)
+    out, _ = loopjax.scan(step, sequences=x, outputs_info=h)
+    assert not rewrites(FuseProducts(), [x, h, W, U], [out])
+
+
+@pytest.mark.parametrize(("limit", "fuses"), [(4, True), (5, False)])
+def test_least_steps(limit, fuses) -> None:
+    h = float64("h", 2)
+    out, _ = loopjax.scan(lambda h: h @ W + h @ U, outputs_info=h, n_steps=4)
+    assert rewrites(FuseProducts(least_steps=limit), [h, W, U], [out]) is fuses
+
+
+def test_not_where_all_steps_run_at_once() -> None:
+    x = float64("x", 4, 2)
+    out, _ = loopjax.scan(lambda x: x @ W + x @ U, sequences=x)
+    assert not rewrites(FuseProducts(), [x, W, U], [out])
+
+
+def test_a_product_of_a_product() -> None:
+    """The operand of the second group is computed from the first."""
+    h = float64("h", 2)
+
+    def step(h):
+        g = at.tanh(h @ W + h @ U)
+        return at.tanh(g @ V + g @ W)
+
+    out, _ = loopjax.scan(step, outputs_info=h, n_steps=4)
+    graph = after([FuseProducts()], [h, W, U, V], [out])
+    (loop,) = scans(graph)
+    assert [node.op.name for node in loop.body.applies].count("matmul") == 2
+    values = [np.random.default_rng(0).normal(size=shape) for shape in ((2,), (2, 2), (2, 2), (2, 2))]
+    f = loopjax.function([h, W, U, V], out)
+    plain = loopjax.function([h, W, U, V], out, mode=loopjax.Mode().excluding("fuse_products"))
+    np.testing.assert_allclose(f(*values), plain(*values), rtol=1e-12)
