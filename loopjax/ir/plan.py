@@ -1,19 +1,26 @@
-"""The plan of a loop: how it is lowered, as the last sized pass decided."""
+"""The plan of a loop: how ``lower/`` runs it.
+
+``rewrite/plan.py`` writes it as the last decision about a loop; ``lower/`` obeys it, ``explain`` prints it. A plan
+holds numbers and names, never a graph: every graph of a loop is a region of its ``Scan``, where the verifier and the
+rewrite driver see it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, NamedTuple
 
-from loopjax.ir.graph import Graph
 from loopjax.ir.schedule import Nest
+
+Kind = Literal["empty", "inline", "vmap", "batched", "associative", "scan", "counted", "while", "bounded_while"]
 
 
 class History(NamedTuple):
-    """The last ``size`` values of an output, which are read at ``taps``.
+    """Storage of the last ``size`` values of an output, which later steps read at ``taps``.
 
-    In plain carries (``window``), in a ``ring``, or in ``blocks``: the last ``near`` of them in plain carries and all
-    as rows that are read and renewed once for so many steps as no further tap reaches into.
+    A ``window`` is one carry for each value. A ``ring`` is a circular buffer. ``blocks`` holds the last ``near`` values
+    as a window and all of them as rows, which a block of steps reads as a sequence and which are renewed after it: a
+    block is so short that no far tap reads a value of the block itself.
     """
 
     kind: Literal["window", "ring", "blocks"]
@@ -23,58 +30,55 @@ class History(NamedTuple):
 
     @property
     def far(self) -> tuple[int, ...]:
-        """The taps behind the plain carries of ``blocks``."""
+        """The taps that reach further back than the window of ``blocks``."""
         return tuple(tap for tap in self.taps if -tap > self.near)
 
-
-class LinearRecurrence(NamedTuple):
-    """A recurrence whose next value is ``factor`` times its last one plus ``term``.
-
-    Of recurrence number ``recurrence``; ``plus`` and ``times`` are rows of the op table, or ``times`` is the side,
-    ``left`` or ``right``, from which a matrix multiplies. ``coefficients`` takes the body's inputs to factor and term,
-    each where it has one. Without ``plus``, the value is the term alone. ``last``: the last value is all that is read.
-    """
-
-    recurrence: int
-    plus: str
-    times: str
-    coefficients: Graph
-    has_factor: bool
-    has_term: bool
-    last: bool = False
-
-
-class BlockSamples(NamedTuple):
-    """What steps draw, for so many ``steps`` at once.
-
-    ``draws`` takes the body's inputs to what one step draws, of its keys and of non-sequences; ``body`` takes them, and
-    behind them what was drawn, to what a step gives.
-    """
-
-    draws: Graph
-    body: Graph
-    steps: int
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.size}"
 
 
 @dataclass(frozen=True)
 class LoopPlan:
-    """How a loop is lowered, decided once by the last sized rewrite.
+    """The lowering of one loop.
 
-    ``kind``: ``empty``, ``inline`` (one step), ``vmap``, ``batched`` (``vmap`` of ``batch`` steps at a time),
-    ``parallel`` (recurrences as the ``linear`` ones say, by parallel scans, and the rest of all steps at once),
-    ``scan``, ``counted`` (a ``while`` of known length, over buffers), ``while``, or ``tree``, whose nodes have as many
-    children as ``levels`` says, from the root down; no derivative flows to the inputs that are ``fixed``. ``unroll``:
-    steps per iteration. ``rows``: how these write to stacks: each for itself (``apart``); one block for all
-    (``grouped``); or one block when all rows are computed (``finished``). ``storage``: how each output's past values
-    are held. ``checkpoint``: how the loop is nested to store few states for the gradient, ``None`` where each step
-    stores what it computes; a state is ``state_bytes`` long. ``frozen``: steps at the beginning that no gradient
-    reaches. ``report``: steps between words to a progress bar, 0 for none. ``derivative``: which one encloses the loop:
-    ``none``, ``forward`` (one that runs along with it), ``reverse`` (of any order) or ``any``. ``block``: steps from
-    one renewal of ``blocks`` to the next, 0 for none. ``drawn``: what is drawn for several steps at once. ``flops`` and
-    ``bytes`` are an estimate of what a step computes and touches. ``reason`` says why, for ``explain``.
+    Attributes
+    ----------
+    kind
+        ``empty``: no steps. ``inline``: one step. ``vmap``: all steps at once; ``batched``: ``batch`` steps at once.
+        ``associative``: recurrences by ``lax.associative_scan`` over the coefficients in ``Scan.linear``, the rest of
+        all steps at once. ``scan``: ``lax.scan``. ``counted``: a ``while_loop`` of known length that writes to buffers.
+        ``while``: a ``while_loop``. ``bounded_while``: a tree of nested scans (``lower/loops/bounded_while.py``).
+    unroll
+        Steps per iteration.
+    rows
+        How the steps of an iteration write to stacks: each its own row (``apart``); one block of rows for all
+        (``grouped``); one block, after all rows are computed (``finished``).
+    storage
+        Storage of the past values of each output.
+    checkpoint
+        Nesting of the loop so that few states are stored for the gradient; ``None`` where each step stores its
+        residuals. ``state_bytes`` is the size of one state.
+    frozen
+        Leading steps that no gradient reaches.
+    derivative
+        The derivative that encloses the loop: ``none``, ``forward``, ``reverse`` (of any order) or ``any``.
+    report
+        Steps between two updates of a progress bar; 0 for none.
+    levels
+        Children of each node of a ``bounded_while``, from the root down.
+    fixed
+        For each input of a ``bounded_while``, true where no derivative flows to it.
+    block
+        Steps between two renewals of ``blocks``; 0 for none.
+    sampled
+        Steps whose random draws are made at once (``Scan.samples``); 0 for none.
+    flops, bytes
+        Estimates of what a step computes and touches.
+    reason
+        The reason for the kind, for ``explain``.
     """
 
-    kind: Literal["empty", "inline", "vmap", "batched", "parallel", "scan", "counted", "while", "tree"]
+    kind: Kind
     unroll: int = 1
     rows: Literal["apart", "grouped", "finished"] = "apart"
     storage: tuple[History, ...] = ()
@@ -87,8 +91,17 @@ class LoopPlan:
     levels: tuple[int, ...] = ()
     fixed: tuple[bool, ...] = ()
     block: int = 0
-    linear: tuple[LinearRecurrence, ...] = ()
+    sampled: int = 0
     flops: int = field(default=0, compare=False)
     bytes: int = field(default=0, compare=False)
-    drawn: BlockSamples | None = None
     reason: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        """The kind and all that differs from the default, estimates aside: ``scan, unroll=8, storage=window of 1``."""
+        told = [one for one in fields(self) if one.compare and one.name != "kind"]
+        found = [(one.name, getattr(self, one.name)) for one in told if getattr(self, one.name) != one.default]
+        return ", ".join([self.kind, *(f"{name}={_text(value)}" for name, value in found)])
+
+
+def _text(value: object) -> str:
+    return " x ".join(map(str, value)) if isinstance(value, tuple) else str(value)

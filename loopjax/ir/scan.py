@@ -122,9 +122,57 @@ class Accumulator(NamedTuple):
         return MONOIDS.get(self.kind)
 
 
+class LinearRecurrence(NamedTuple):
+    """A recurrence ``h' = factor * h + term`` in the arithmetic of a semiring.
+
+    Attributes
+    ----------
+    recurrence
+        Its number among the loop's recurrences.
+    plus, times
+        Ops of the table; ``times`` may be ``left`` or ``right`` instead, the side from which a matrix multiplies.
+        Without ``plus``, the next value is the term: it does not depend on ``h``.
+    coefficients
+        From the body's inputs to the factor and the term, as far as there are any: a region of the loop.
+    has_factor, has_term
+        Which of the two there are.
+    last
+        Only the value after the last step is read.
+    """
+
+    recurrence: int
+    plus: str
+    times: str
+    coefficients: Graph
+    has_factor: bool
+    has_term: bool
+    last: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The arithmetic in words: ``add and mul``, or ``products of matrices``."""
+        if not self.plus:
+            return "all steps at once"
+        if self.times in ("left", "right"):
+            return "products of matrices"
+        return " and ".join([self.plus] * self.has_term + [self.times] * self.has_factor)
+
+
+class BlockSamples(NamedTuple):
+    """Random draws that are made for ``steps`` steps at once.
+
+    ``draws`` takes the body's keys and non-sequences to the draws of one step, which the body takes as its last inputs.
+    """
+
+    draws: Graph
+    steps: int
+
+
 class Parts(NamedTuple):
-    """Values of a scan by their role: for its inputs, ``n_steps`` holds the trip count where it is a run-time value,
-    and the length (or ``capacity``) where that is not known yet."""
+    """Inputs of a scan by their role.
+
+    ``n_steps`` holds the trip count where it is a run-time value, and the length (or capacity) until it is known.
+    """
 
     n_steps: tuple[Any, ...]
     sequences: tuple[Any, ...]
@@ -135,26 +183,29 @@ class Parts(NamedTuple):
 
 
 class BodyInputs(NamedTuple):
-    """What a step receives: a tuple for each sequence and each recurrence, one entry a tap."""
+    """Inputs of a step by their role: of each sequence and each recurrence a tuple with one entry per tap."""
 
     slices: tuple[tuple[Any, ...], ...]
     taps: tuple[tuple[Any, ...], ...]
     states: tuple[Any, ...]
     keys: tuple[Any, ...]
     non_sequences: tuple[Any, ...]
+    samples: tuple[Any, ...] = ()
 
     def flat(self) -> list[Any]:
+        """The inputs in the order in which the body takes them."""
         return [
             *(item for group in self.slices for item in group),
             *(item for group in self.taps for item in group),
             *self.states,
             *self.keys,
             *self.non_sequences,
+            *self.samples,
         ]
 
 
 class StepResult(NamedTuple):
-    """What a step gives, and what a scan gives: there ``until`` is the number of steps that ran."""
+    """Outputs of a step by their role, and those of a scan, where ``until`` is the number of steps that ran."""
 
     recurrences: tuple[Any, ...]
     maps: tuple[Any, ...]
@@ -169,14 +220,32 @@ class StepResult(NamedTuple):
 class Scan(Op):
     """A loop.
 
-    Inputs, in order: see ``Parts``. The body's: see ``BodyInputs`` and ``StepResult``. Outputs: the kept
-    rows of each recurrence and map output, the final states, the folds, and with ``until`` the steps that ran.
+    Inputs in the order of ``Parts``; the body takes ``BodyInputs`` to ``StepResult``. Outputs: the saved rows of each
+    recurrence and map output, the final states, the accumulators, and with ``until`` the number of steps that ran.
 
-    ``n_steps`` is the length, or ``None`` where it is the first input. ``dynamic``: that input stays a run-time
-    value, and one compiled loop serves every length; where it is ``bounded``, every length up to ``n_steps``, which is
-    the second input until it is known. ``sized``: outputs of an ``until`` loop are buffers
-    of ``n_steps`` rows of which the first so-many count (before, their length is unknown). ``counts_down``: steps draw
-    with numbers from ``n_steps - 1`` down to 0. ``notes``: what rewrites did to the loop, for ``explain``.
+    Attributes
+    ----------
+    n_steps
+        The number of steps, with ``until`` or ``dynamic`` at most; ``None`` where it is the first input.
+    dynamic
+        The number of steps is an input and stays a run-time value: one compiled loop serves every length; where it is
+        ``bounded``, every length up to ``n_steps``, which is the second input until it is known.
+    is_sized
+        The outputs of an ``until`` loop are buffers of ``n_steps`` rows; rows past the steps that ran do not count.
+        Before, their length is unknown.
+    counts_down
+        Steps draw with keys numbered from ``n_steps - 1`` down to 0.
+    linear
+        The recurrences as linear ones, each after those it reads, where parallel scans are to run them
+        (``rewrite/linear_recurrence.py``).
+    samples
+        Draws made for several steps at once (``rewrite/block_sampling.py``).
+    plan
+        How it is lowered; decided last.
+    notes
+        What rewrites did to the loop, for ``explain``.
+
+    All regions have the same variables as inputs, ``samples.draws`` those that are keys or non-sequences.
     """
 
     body: Graph
@@ -197,6 +266,8 @@ class Scan(Op):
     dynamic: bool = False
     bounded: bool = False
     is_sized: bool = False
+    linear: tuple[LinearRecurrence, ...] = ()
+    samples: BlockSamples | None = None
     plan: LoopPlan | None = None
     label: str = field(default="scan", compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
@@ -211,11 +282,25 @@ class Scan(Op):
         return (*self.recurrences, *self.maps)
 
     @property
+    def is_map(self) -> bool:
+        """True where no step needs another one and nothing is accumulated over them."""
+        return not (self.recurrences or self.n_states or self.accumulators)
+
+    @property
+    def varies(self) -> bool:
+        """True where the number of steps is known only to the run."""
+        return (self.until or self.dynamic) and self.n_steps != 0
+
+    @property
     def regions(self) -> tuple[Graph, ...]:
-        return (self.body,)
+        draws = () if self.samples is None else (self.samples.draws,)
+        return (self.body, *draws, *(one.coefficients for one in self.linear))
 
     def with_regions(self, regions: Sequence[Graph]) -> Scan:
-        return replace(self, body=regions[0])
+        body, *rest = regions
+        samples = None if self.samples is None else self.samples._replace(draws=rest.pop(0))
+        linear = tuple(one._replace(coefficients=new) for one, new in zip(self.linear, rest, strict=True))
+        return replace(self, body=body, samples=samples, linear=linear)
 
     def length_inputs(self, count: int) -> tuple[int, ...]:
         return (int(self.dynamic),) if self._has_length_input else ()
@@ -243,14 +328,21 @@ class Scan(Op):
 
     def body_inputs(self, values: Sequence[T]) -> BodyInputs:
         """The body's inputs by role."""
-        take = _take(values)
+        end = len(values) - len(self._sampled)
+        take = _take(values[:end])
         return BodyInputs(
             tuple(take(len(sequence.taps)) for sequence in self.sequences),
             tuple(take(len(recurrence.taps)) for recurrence in self.recurrences),
             take(self.n_states),
             take(self.n_keys),
             take(None),
+            tuple(values[end:]),
         )
+
+    @property
+    def _sampled(self) -> tuple[TensorType, ...]:
+        """The types of the draws that the body takes."""
+        return () if self.samples is None else tuple(variable.type for variable in self.samples.draws.outputs)
 
     def results(self, values: Sequence[T]) -> StepResult:
         """The body's outputs, or the op's, by role."""
@@ -270,6 +362,7 @@ class Scan(Op):
             parts.states,
             parts.keys,
             parts.non_sequences,
+            self._sampled,
         ).flat()
 
     def infer(self, *types: TensorType) -> tuple[TensorType, ...]:

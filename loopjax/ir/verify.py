@@ -6,9 +6,11 @@ it runs, by name.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Literal
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
+from loopjax.ir.plan import LoopPlan
 from loopjax.ir.scan import Scan
 
 Stage = Literal["recorded", "sized", "planned"]
@@ -30,7 +32,7 @@ def verify(graph: Graph, after: str = "", stage: Stage = "recorded") -> None:
     stage
         ``recorded``: every variable is an input, a constant or computed before it is read, and has the type that its
         op infers. ``sized``: besides, every shape is known and no op waits for a length. ``planned``: besides, every
-        loop has a plan.
+        loop has a plan, and no plan holds a graph: all graphs of a loop are its regions.
 
     Raises
     ------
@@ -45,8 +47,8 @@ def verify(graph: Graph, after: str = "", stage: Stage = "recorded") -> None:
         _check_reads(node, defined, place)
         if stage != "recorded":
             _check_sized(node, place)
-        if stage == "planned" and isinstance(node.op, Scan) and node.op.plan is None:
-            raise InvalidGraph(f"{node!r} has no plan{place}")
+        if stage == "planned" and isinstance(node.op, Scan):
+            _check_plan(node, node.op.plan, place)
         defined.update(node.outputs)
         for region in node.op.regions:
             verify(region, after, stage)
@@ -72,3 +74,16 @@ def _check_sized(node: Apply, place: str) -> None:
     for variable in (*node.inputs, *node.outputs):
         if not variable.type.concrete:
             raise InvalidGraph(f"{variable!r} has an unknown size{place}")
+
+
+def _check_plan(node: Apply, plan: LoopPlan | None, place: str) -> None:
+    """A loop has a plan, which holds no graph."""
+    if plan is None:
+        raise InvalidGraph(f"{node!r} has no plan{place}")
+    for part in fields(plan):
+        if _holds_graph(getattr(plan, part.name)):
+            raise InvalidGraph(f"the plan of {node!r} holds a graph in {part.name!r}{place}")
+
+
+def _holds_graph(value: object) -> bool:
+    return isinstance(value, Graph) or (isinstance(value, tuple) and any(map(_holds_graph, value)))

@@ -47,7 +47,7 @@ def _pushforward(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
 
 def _holds_tree(graph: Graph) -> bool:
     return graph.holds(
-        lambda node: isinstance(node.op, Scan) and node.op.plan is not None and node.op.plan.kind == "tree"
+        lambda node: isinstance(node.op, Scan) and node.op.plan is not None and node.op.plan.kind == "bounded_while"
     )
 
 

@@ -97,10 +97,10 @@ KINDS: dict[str, Callable[[Loop], list[Any]]] = {
     "inline": _inline,
     "vmap": _vmap,
     "batched": _batched,
-    "parallel": associative.run,
+    "associative": associative.run,
     "scan": segments.run,
     "counted": while_loop.run,
     "while": while_loop.run,
-    "tree": bounded_while.run,
+    "bounded_while": bounded_while.run,
 }
 """How each kind of plan runs."""

@@ -99,7 +99,7 @@ def _steps(loop: LoopReport) -> str:
         return ""
     few = loop.n_steps <= SHOWN
     places = list(range(loop.n_steps)) if few else [*range(SHOWN - 2), SHOWN - 1]
-    in_turn = plan.kind not in ("vmap", "batched", "parallel")
+    in_turn = plan.kind not in ("vmap", "batched", "associative")
     pitch = SIDE * (2 if in_turn else 1) + 2
     shapes = []
     for place in places:

@@ -1,8 +1,17 @@
-"""Draws of several steps at once, in loops whose length only the run knows, or whose draws are too many to be made for
-all steps in front of them (see ``hoist``).
+"""Block sampling: the random draws of several steps are made at once.
 
-A block of steps draws together, then its steps run one after the other. Measured for states ``h = 0.3 * h + draw`` with
-normal draws in float32 on two cores, jax 0.10.2, blocks of so many numbers, times as fast as a draw at each step:
+Drawing a few numbers at every step costs far more than drawing them together. Loops of known length draw for all steps
+before the loop (``loop_prologue``). This pass serves the others: loops whose length only the run knows, and loops whose
+draws take too much memory for all steps. A block of steps draws together, then its steps run one after the other:
+
+    before   scan:  h' = 0.5 * h + draw_normal(key, 1.0)     after   draws:  draw_normal(key, 1.0), for a block of steps
+                                                                     scan:   h' = 0.5 * h + sample
+
+A draw whose parameters a step decides is first reparametrized (``reparametrize.py``): the base sample is drawn for the
+block, its transform stays in the loop. A step's key depends on its number only, so that the numbers are the same.
+
+Measured for states ``h = 0.3 * h + draw`` with normal draws in float32 on two cores, jax 0.10.2, by the numbers drawn
+for a block; times as fast as a draw at each step:
 
 | values of a state | 32 | 128 | 256 | 1,024 | 4,096 | 16,384 | 65,536 |
 |---|---|---|---|---|---|---|---|
@@ -13,69 +22,102 @@ normal draws in float32 on two cores, jax 0.10.2, blocks of so many numbers, tim
 | 100 | | | 0.5 | 1.4 | 1.3 | 2.0 | 1.3 |
 | 1,000 | | | | | 1.1 | 2.2 | 2.8 |
 
-XLA on CPU shares the work of more than about 150 numbers among two threads, and of more than 1,500 that of more of its
-kernels, which pays for many more alone.
+XLA on CPU splits the work on more than about 150 numbers between two threads, and that of more of its kernels from
+1,500 numbers on, which pays only for many more.
+
+Limits: no derivative flows through the loop in reverse, and the keys are threefry's, of which JAX promises that they
+draw the same under ``vmap``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from loopjax.ir.graph import Apply, Graph, Variable, dependents
-from loopjax.ir.plan import BlockSamples
-from loopjax.ir.scan import Scan
+from loopjax.ir.graph import Apply, Graph, Variable, copy_node, dependents
+from loopjax.ir.scan import BlockSamples, Scan
 from loopjax.rewrite.cost_model import bytes_of
+from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.loop_distribution import STEP_DRAW_BYTES
 from loopjax.rewrite.reparametrize import is_draw, standard_draws
-from loopjax.rewrite.target import Target
-
-BLOCK, BLOCK_STEPS, BLOCK_BYTES = 2**15, 64, 2**20
-"""Numbers that a draw gives for a block, or steps of it where those are more; and bytes of all draws, at most."""
-
-SMALL_BLOCKS = ((128, 32), (1_200, 8))
-"""The same where only the run knows how many steps there are, and the rest of the last block is drawn for nothing: so
-many numbers, where they are enough for so many steps. In between threads share what one would do sooner."""
-
-FEW_STEPS = 16
-"""Steps of a block then, where neither is enough."""
-
-LEAST_STEPS = 4
-"""Steps from which a block pays."""
+from loopjax.rewrite.trip_counts import is_forward_only
 
 
-def drawn_ahead(op: Scan, target: Target) -> BlockSamples | None:
-    """How a sized loop draws for several steps at once, where it is one of which that pays."""
-    inputs = op.body_inputs(op.body.inputs)
-    if not inputs.keys or not target.draws_apart or "block_sampling" not in target:
-        return None
-    given = [*(v for group in (*inputs.slices, *inputs.taps) for v in group), *inputs.states]
-    body = standard_draws(op.body, set(inputs.keys), dependents(op.body.applies, given))
-    bound = dependents(body.applies, given)
-    draws = [node for node in body.applies if _is_free(node, set(inputs.keys), bound)]
-    if not draws:
-        return None
-    values = [node.outputs[0] for node in draws]
-    steps = _steps(op, values)
-    if steps < LEAST_STEPS or (target.on_cpu and bytes_of(values) > STEP_DRAW_BYTES):
-        return None
-    rows = {value: Variable(value.type) for value in values}
-    return BlockSamples(Graph(body.inputs, values), body.rebuilt(rows, inputs=[*body.inputs, *rows.values()]), steps)
+@dataclass(frozen=True)
+class SampleInBlocks(Pass):
+    """Moves the draws that do not depend on earlier steps into a region that runs once for a block of steps.
 
+    Attributes
+    ----------
+    most_step_bytes
+        On a CPU: bytes that one step draws, at most.
+    block_values, block_steps
+        Numbers that the largest draw gives for a block, or steps of a block where those are more.
+    block_bytes
+        Bytes of all draws of a block, at most.
+    varying
+        For loops of varying length, where the rest of the last block is drawn for nothing: pairs of numbers for a block
+        and the steps for which they must suffice; the first pair that does is taken. In between, threads would share
+        what one does sooner.
+    varying_steps
+        Steps of a block of such a loop where neither suffices.
+    least_steps
+        Steps from which a block is profitable.
+    """
 
-def _steps(op: Scan, values: Sequence[Variable]) -> int:
-    """How many steps draw at once."""
-    largest = max(math.prod(value.type.sizes) for value in values) or 1
-    most = BLOCK_BYTES // (bytes_of(values) or 1)
-    if op.until or op.n_steps is None:
-        enough = (numbers // largest for numbers, steps in SMALL_BLOCKS if numbers // largest >= steps)
-        return min(next(enough, FEW_STEPS), most, op.n_steps or most)
-    steps = min(max(BLOCK // largest, BLOCK_STEPS), most, op.n_steps)
-    if not steps:
-        return 0
-    blocks = -(-op.n_steps // steps)
-    return -(-op.n_steps // blocks)  # as few as possible are drawn for no step
+    most_step_bytes: int = STEP_DRAW_BYTES
+    block_values: int = 2**15
+    block_steps: int = 64
+    block_bytes: int = 2**20
+    varying: tuple[tuple[int, int], ...] = ((128, 32), (1_200, 8))
+    varying_steps: int = 16
+    least_steps: int = 4
 
+    def rewrite_scan(
+        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
+    ) -> Sequence[Variable] | None:
+        sampled = self._sampled(op) if self._may_sample(op, context) else None
+        return None if sampled is None else copy_node(node, inputs, sampled).outputs
 
-def _is_free(node: Apply, keys: Collection[Variable], bound: set[Variable]) -> bool:
-    return is_draw(node) and node.inputs[0] in keys and bound.isdisjoint(node.inputs)
+    def _may_sample(self, op: Scan, context: Context) -> bool:
+        """True where a loop is to be a ``while_loop``, or may be one: nothing is stored for a gradient, nor a stack of
+        some of the steps."""
+        if not self.target.draws_apart or not op.n_keys or op.linear or op.n_steps == 0:
+            return False
+        if op.varies:
+            return is_forward_only(op, context.derivative)
+        runs_at_once = "vmap" in self.target and op.is_map and not op.progress
+        windows = any(output.saved.steps is not None or output.saved.every > 1 for output in op.outputs)
+        return not (context.differentiated or op.checkpoint or windows or runs_at_once)
+
+    def _sampled(self, op: Scan) -> Scan | None:
+        """The loop with samples as inputs of its body; ``None`` where there are none, or too many."""
+        inputs = op.body_inputs(op.body.inputs)
+        keys = set(inputs.keys)
+        carried = [*(v for group in (*inputs.slices, *inputs.taps) for v in group), *inputs.states]
+        body = standard_draws(op.body, keys, dependents(op.body.applies, carried))
+        bound = dependents(body.applies, carried)
+        free = [node for node in body.applies if is_draw(node) and node.inputs[0] in keys]
+        values = [node.outputs[0] for node in free if bound.isdisjoint(node.inputs)]
+        if not values or (self.target.on_cpu and bytes_of(values) > self.most_step_bytes):
+            return None
+        steps = self._steps(op, values)
+        if steps < self.least_steps:
+            return None
+        samples = {value: Variable(value.type) for value in values}
+        body = body.rebuilt(samples, inputs=[*body.inputs, *samples.values()])
+        return replace(op, body=body, samples=BlockSamples(Graph([*inputs.keys, *inputs.non_sequences], values), steps))
+
+    def _steps(self, op: Scan, values: Sequence[Variable]) -> int:
+        """The steps of a block."""
+        largest = max(math.prod(value.type.sizes) for value in values) or 1
+        most = self.block_bytes // (bytes_of(values) or 1)
+        if op.until or op.n_steps is None:
+            enough = (count // largest for count, steps in self.varying if count // largest >= steps)
+            return min(next(enough, self.varying_steps), most, op.n_steps or most)
+        steps = min(max(self.block_values // largest, self.block_steps), most, op.n_steps)
+        if not steps:
+            return 0
+        blocks = -(-op.n_steps // steps)
+        return -(-op.n_steps // blocks)  # equal blocks: few draws of the last one are for no step

@@ -36,9 +36,18 @@ def cost(body: Graph) -> Cost:
     flops = sum(_flops(node) for node in body.applies)
     unfused = [output for node in body.applies if not node.op.has("pointwise") for output in node.outputs]
     touched = bytes_of((*body.inputs, *body.outputs)) + 2 * bytes_of(unfused)
-    loops = [(node.op, cost(node.op.body)) for node in body.applies if isinstance(node.op, Scan)]
+    loops = [(node.op, step_cost(node.op)) for node in body.applies if isinstance(node.op, Scan)]
     touched += sum((op.n_steps or 1) * once.bytes for op, once in loops)
     return Cost(flops, touched)
+
+
+def step_cost(op: Scan) -> Cost:
+    """Cost of a step of a sized loop, the draws that are made for a block of steps included."""
+    once = cost(op.body)
+    if op.samples is None:
+        return once
+    draws = cost(op.samples.draws)
+    return Cost(once.flops + draws.flops, once.bytes + draws.bytes)
 
 
 def _flops(node: Apply) -> int:
@@ -46,7 +55,7 @@ def _flops(node: Apply) -> int:
     operand."""
     op = node.op
     if isinstance(op, Scan):
-        return (op.n_steps or 1) * cost(op.body).flops
+        return (op.n_steps or 1) * step_cost(op).flops
     in_regions = sum(cost(region).flops for region in op.regions)
     values = sum(math.prod(output.type.sizes) for output in node.outputs)
     if not isinstance(op, TableOp) or isinstance(node.outputs[0], Constant):
@@ -95,7 +104,7 @@ def is_pointwise(body: Graph) -> bool:
 
 def is_small_body(op: Scan) -> bool:
     """True for a body of a few elementwise ops."""
-    return len(op.body.applies) <= SMALL_BODY_OPS and is_pointwise(op.body)
+    return op.samples is None and len(op.body.applies) <= SMALL_BODY_OPS and is_pointwise(op.body)
 
 
 def is_expensive(node: Apply) -> bool:

@@ -44,7 +44,7 @@ def steps_per_launch(op: Scan, n_steps: int | None, derivative: Derivative) -> i
     One where a step runs a loop of its own. Else the most that leave none over, since what is left over is compiled
     again and copied behind the other rows.
     """
-    if any(_has_loop(node) for node in op.body.applies):
+    if any(_has_loop(node) for region in op.regions for node in region.applies):
         return 1
     most = min(_most(op, derivative), max(OPS // max(len(op.body.applies), 1), 1))
     return most if n_steps is None else _divisor(n_steps, most)
@@ -58,7 +58,7 @@ def _has_loop(node: Apply) -> bool:
 def _most(op: Scan, derivative: Derivative) -> int:
     if op.until:
         return UNTIL
-    if not is_pointwise(op.body):
+    if op.samples is not None or not is_pointwise(op.body):
         return MIXED
     stacks = derivative != "none" or any(output.saved.last is None for output in op.outputs)
     return STACKED if stacks else CARRIED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
+from loopjax.rewrite.block_sampling import SampleInBlocks
 from loopjax.rewrite.check_indices import CheckIndices
 from loopjax.rewrite.complex_states import PairComplexStates
 from loopjax.rewrite.cse import EliminateCommonSubexpressions
@@ -16,6 +17,7 @@ from loopjax.rewrite.expand_products import ExpandProducts
 from loopjax.rewrite.fuse_products import FuseProducts
 from loopjax.rewrite.induction_variables import ComputeInductionVariables, ComputeSizedInductionVariables
 from loopjax.rewrite.licm import HoistInvariants
+from loopjax.rewrite.linear_recurrence import FindLinearRecurrences
 from loopjax.rewrite.logsumexp import MultiplyExponentials
 from loopjax.rewrite.loop_epilogue import DistributeEpilogue
 from loopjax.rewrite.loop_fusion import FuseLoops
@@ -28,6 +30,7 @@ from loopjax.rewrite.saved_windows import SaveReadWindows
 from loopjax.rewrite.scan_cse import EliminateCommonLoopParts
 from loopjax.rewrite.searchsorted import ExpandSearches
 from loopjax.rewrite.slice_sinking import SinkSlices
+from loopjax.rewrite.stored_products import MarkStoredProducts
 from loopjax.rewrite.target import Target
 from loopjax.rewrite.tiling import Tile
 from loopjax.rewrite.vectorize_states import VectorizeStates
@@ -60,7 +63,7 @@ FIXED: tuple[Rewrite, ...] = (DynamicTripCount(Target(derivative="any")),)
 
 
 def sized(target: Target) -> tuple[Rewrite, ...]:
-    """Passes for each set of shapes and lengths; the last writes the plan of every loop."""
+    """Passes for each set of shapes and lengths; ``plan`` decides how every loop is lowered."""
     cse = EliminateCommonSubexpressions()
     clean = (EliminateCommonLoopParts(), HoistInvariants(), EliminateCommonLoopParts(), EliminateDeadCode())
     checks = (CheckIndices(),) if target.check_index else ()
@@ -91,7 +94,10 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         PairComplexStates(target),
         Tile(target),
         ExpandSearches(target),
+        FindLinearRecurrences(target),
+        SampleInBlocks(target),
         PlanLoops(target),
+        MarkStoredProducts(),
     )
     return tuple(_enabled(passes, target.without))
 

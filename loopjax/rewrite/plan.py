@@ -11,18 +11,16 @@ from loopjax.errors import UnsupportedError, where
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.cond import IfElse
 from loopjax.ir.graph import Apply, Graph, Op, Variable, copy_node, dependents
-from loopjax.ir.jax_call import JaxCall
-from loopjax.ir.plan import History, LinearRecurrence, LoopPlan
+from loopjax.ir.plan import History, LoopPlan
 from loopjax.ir.scan import MapOutput, Recurrence, Scan
 from loopjax.ir.schedule import Body, Box, Nest
 from loopjax.ir.weight_gradients import BatchedWeightGradients
-from loopjax.rewrite.block_sampling import drawn_ahead
-from loopjax.rewrite.cost_model import cost, is_pointwise, size_bytes
+from loopjax.rewrite.cost_model import is_pointwise, size_bytes, step_cost
 from loopjax.rewrite.driver import Pass
 from loopjax.rewrite.gpu_unroll import CARRIED, steps_per_launch
-from loopjax.rewrite.linear_recurrence import linear_parts, names
-from loopjax.rewrite.remat import LEAST_BYTES, is_cheap, store_products
+from loopjax.rewrite.remat import LEAST_BYTES, is_cheap
 from loopjax.rewrite.target import Derivative, Target, within
+from loopjax.rewrite.trip_counts import holds_varying_loop, is_forward_only, may_speculate
 from loopjax.rewrite.unroll import steps_per_iteration
 
 WINDOW = {"cpu": 4, "gpu": 16}
@@ -31,10 +29,6 @@ move none."""
 
 VMAP_BYTES = 2**28
 """Intermediate values of a loop without recurrence up to which all of its steps run at once."""
-
-PARALLEL_STEPS = 32
-"""Steps from which a parallel scan, of a few kernels for each doubling of the steps, should beat as many steps of a
-loop on a GPU: at 8 us each, as they took before several were one iteration."""
 
 REPORTS = 100
 """Words to a progress bar in a whole loop; where its length is not known, steps from one to the next."""
@@ -79,12 +73,12 @@ def _planned(graph: Graph, target: Target, derivative: Derivative, wrt: Collecti
                 [_planned(one, target, derivative, set(compress(one.inputs, moves)), in_region) for one in op.regions]
             )
         elif isinstance(op, Scan):
-            op = replace(op, body=_planned(op.body, target, derivative, _within_body(op, node, reached), in_region))
+            moving = _within_body(op, node, reached)
+            op = op.with_regions([_planned(one, target, derivative, moving, in_region) for one in op.regions])
             plan = choose(op, node, target, derivative if in_region else _possible(op, derivative))
-            if plan.kind == "tree":
+            if plan.kind == "bounded_while":
                 plan = replace(plan, fixed=tuple(variable not in reached for variable in node.inputs))
-            stores = plan.checkpoint is not None and plan.checkpoint.keep == "products"
-            op = replace(op, body=store_products(op.body) if stores else op.body, plan=plan)
+            op = replace(op, plan=plan)
         else:
             return None
         return copy_node(node, inputs, op).outputs
@@ -110,7 +104,7 @@ def _within_body(op: Scan, node: Apply, reached: Collection[Variable]) -> set[Va
 def choose(op: Scan, node: Apply, target: Target, derivative: Derivative) -> LoopPlan:
     """The plan of a sized scan."""
     report = max((op.n_steps or REPORTS * REPORTS) // REPORTS, 1) if op.progress else 0
-    once = cost(op.body)
+    once = step_cost(op)
     plan = LoopPlan(
         "scan",
         report=report,
@@ -120,7 +114,9 @@ def choose(op: Scan, node: Apply, target: Target, derivative: Derivative) -> Loo
         bytes=once.bytes,
     )
     n_steps = op.n_steps
-    if (op.until or op.dynamic) and n_steps != 0:
+    if op.linear:
+        return _associative(op, plan)
+    if op.varies:
         return _varying(op, node, target, plan)
     assert n_steps is not None
     if n_steps == 0:
@@ -129,15 +125,10 @@ def choose(op: Scan, node: Apply, target: Target, derivative: Derivative) -> Loo
         return replace(plan, kind="inline", reason="one step")
     if "vmap" in target and _is_map(op, derivative):
         return _map_plan(op, n_steps, plan)
-    linear = _linear(op, n_steps, target, plan)
-    if linear is not None:
-        return linear
     plan = _iterations(op, n_steps, target, plan)
     windows = any(output.saved.steps is not None or output.saved.every > 1 for output in op.outputs)
-    if derivative == "none" and not windows and not op.checkpoint:
-        ahead = _ahead(op, target, _with_rows(op, target, replace(plan, kind="counted")))
-        if ahead.drawn is not None:
-            return ahead
+    if op.samples is not None:
+        return _with_samples(op, _with_rows(op, target, replace(plan, kind="counted")))
     if target.on_cpu and derivative == "none" and n_steps % plan.unroll and op.unroll is None and not windows:
         # What is left over of a scan that is written out is a second one, whose stack is copied behind the first's.
         return replace(plan, kind="counted")
@@ -190,37 +181,26 @@ def _varying(op: Scan, node: Apply, target: Target, plan: LoopPlan) -> LoopPlan:
     reason = (
         "it stops when until says so" if op.until else "n_steps is a run-time value and only the last steps are read"
     )
-    if plan.derivative == "none" or (plan.derivative == "forward" and op.truncate_gradient < 0):
-        several = not op.until if target.on_cpu else _may_run_more(op, target)
-        linear = _linear(op, op.n_steps, target, plan) if several and not op.until and op.n_steps is not None else None
-        if linear is not None:
-            return linear
-        if several:
+    if is_forward_only(op, plan.derivative):
+        if not op.until if target.on_cpu else may_speculate(op, target):
             plan = _with_rows(op, target, _iterations(op, None if target.on_cpu else op.n_steps, target, plan))
-        return _ahead(op, target, replace(plan, kind="while", reason=reason))
+        return _with_samples(op, replace(plan, kind="while", reason=reason))
     if op.n_steps is None:
         raise UnsupportedError(
             f"{op.subject}: its length varies from step to step of an outer loop, and nothing bounds it for the "
             f"gradient{where(node.sources)}"
         )
-    return replace(plan, kind="tree", levels=_levels(op), reason=reason)
+    return replace(plan, kind="bounded_while", levels=_levels(op), reason=reason)
 
 
-def _may_run_more(op: Scan, target: Target) -> bool:
-    """Whether steps behind the end may be computed, as they are elsewhere than on a CPU: neither a progress bar nor a
-    function of the user's is to hear of them, which might not even end; nor are the indices of their reads checked."""
-    heard = target.check_index or op.progress or op.body.holds(lambda node: isinstance(node.op, JaxCall))
-    return not heard
-
-
-def _ahead(op: Scan, target: Target, plan: LoopPlan) -> LoopPlan:
-    """The plan of a loop that may draw for several steps at once, where that pays: for whole iterations."""
-    drawn = drawn_ahead(op, target)
-    if drawn is None:
+def _with_samples(op: Scan, plan: LoopPlan) -> LoopPlan:
+    """The plan with the steps that draw at once: whole iterations."""
+    if op.samples is None:
         return plan
+    steps = op.samples.steps
     if plan.rows != "apart":
-        drawn = drawn._replace(steps=max(drawn.steps // plan.unroll, 1) * plan.unroll)
-    return replace(plan, drawn=drawn, reason=f"{plan.reason}; draws are made for {drawn.steps} steps at once")
+        steps = max(steps // plan.unroll, 1) * plan.unroll
+    return replace(plan, sampled=steps, reason=f"{plan.reason}; draws are made for {steps} steps at once")
 
 
 def _levels(op: Scan) -> tuple[int, ...]:
@@ -268,7 +248,7 @@ def _is_map(op: Scan, derivative: Derivative) -> bool:
 
 
 def _map_plan(op: Scan, n_steps: int, plan: LoopPlan) -> LoopPlan:
-    if _has_while(op.body):
+    if holds_varying_loop(op):
         return replace(plan, reason="an inner loop's length varies, which running all steps at once would slow down")
     plan = replace(plan, storage=(History("window", 0, ()),) * len(op.maps))
     row = size_bytes(output.type for inner in op.body.applies for output in inner.outputs)
@@ -280,54 +260,11 @@ def _map_plan(op: Scan, n_steps: int, plan: LoopPlan) -> LoopPlan:
     )
 
 
-def _has_while(body: Graph) -> bool:
-    return body.holds(
-        lambda node: isinstance(node.op, Scan) and node.op.plan is not None and node.op.plan.kind in ("while", "tree")
-    )
-
-
-def _linear(op: Scan, n_steps: int, target: Target, plan: LoopPlan) -> LoopPlan | None:
-    """The plan of linear recurrences, where all are and running them in parallel pays. Of fewer steps than ``n_steps``,
-    where only the run knows how many, all are computed, and whole stacks alone may be read.
-
-    Not on a CPU: there it computes the same values with more work (1e6 sums of integers 5.9 against 3.8 ms; 65,536
-    steps of 16 values 6 against 1.1 ms).
-    """
-    truncated = plan.derivative != "none" and op.truncate_gradient > 0
-    plain = all(output.saved.every == 1 and output.saved.steps is None for output in op.outputs) and all(
-        fold.monoid is None or fold.monoid.reduce is not None for fold in op.accumulators
-    )
-    if "linear_recurrence" not in target or target.on_cpu or n_steps < PARALLEL_STEPS or truncated or not plain:
-        return None
-    if not op.recurrences or op.n_states or op.checkpoint or op.progress or op.unroll or _has_while(op.body):
-        return None
-    if op.dynamic and (op.accumulators or op.go_backwards or not all(output.saved.all for output in op.outputs)):
-        return None
-    if n_steps * plan.bytes > VMAP_BYTES:
-        return None
-    parts = linear_parts(op, target.reassociate, plan.derivative != "none")
-    if parts is None:
-        return None
-    matrices = sum(_matrix_bytes(op, part) for part in parts)
-    if n_steps * matrices > VMAP_BYTES:
-        return None
-    parts = _last_alone(op, parts)
+def _associative(op: Scan, plan: LoopPlan) -> LoopPlan:
+    """The plan of linear recurrences."""
     storage = (*(History("window", 1, (-1,)) for _ in op.recurrences), *(History("window", 0, ()) for _ in op.maps))
-    reason = f"linear recurrences: {names(parts, op.recurrences)}"
-    return replace(plan, kind="parallel", linear=parts, storage=storage, reason=reason)
-
-
-def _matrix_bytes(op: Scan, part: LinearRecurrence) -> int:
-    """Bytes of the matrix of each step, where there is one."""
-    return size_bytes([part.coefficients.outputs[0].type]) if part.times in ("left", "right") else 0
-
-
-def _last_alone(op: Scan, parts: tuple[LinearRecurrence, ...]) -> tuple[LinearRecurrence, ...]:
-    """The parts, the last one as a reduction where nothing but its last value is read."""
-    *before, last = parts
-    reads = op.recurrences[last.recurrence].saved.last
-    alone = not op.maps and not any(fold.output == last.recurrence for fold in op.accumulators)
-    return (*before, last._replace(last=alone and bool(last.plus) and reads is not None and reads <= 1))
+    kinds = ", ".join(f"{op.recurrences[one.recurrence].name or 'a state'} by {one.kind}" for one in op.linear)
+    return replace(plan, kind="associative", storage=storage, reason=f"linear recurrences: {kinds}")
 
 
 def _iterations(op: Scan, n_steps: int | None, target: Target, plan: LoopPlan) -> LoopPlan:

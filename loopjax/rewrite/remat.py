@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import jax
 
-from loopjax.ir.graph import Apply, Graph, Variable
-from loopjax.ir.op import TableOp, register, table_op
+from loopjax.ir.graph import Graph
+from loopjax.ir.op import register
 from loopjax.ir.schedule import PolicySchedule
 from loopjax.ir.types import TensorType
 
@@ -34,33 +34,3 @@ register("stored", None, _same, "pointwise", "view")
 def is_cheap(body: Graph) -> bool:
     """Whether a step can be computed again, but for its products, for about what storing it costs."""
     return all(node.op.has("contraction", "memory_bound") for node in body.applies)
-
-
-def store_products(body: Graph) -> Graph:
-    """The body with ``stored`` around each product, or the sum that it alone goes into."""
-    marked = {_sum_of(node.outputs[0], body) for node in body.applies if node.op.has("contraction")}
-    marked = {variable for variable in marked if variable in body.readers}
-    if not marked:
-        return body
-
-    def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
-        if node.outputs[0] not in marked:
-            return None
-        (value,) = Apply(node.op, inputs, node.sources).outputs
-        return Apply(table_op("stored"), [value], node.sources).outputs
-
-    return body.rebuilt(transform=transform)
-
-
-def _sum_of(variable: Variable, body: Graph) -> Variable:
-    """The last of the sums of the same shape that a value goes into and nothing else reads."""
-    while variable not in body.outputs:
-        readers = body.readers.get(variable, [])
-        if len(readers) != 1 or not _is_sum(readers[0]) or readers[0].outputs[0].type != variable.type:
-            break
-        variable = readers[0].outputs[0]
-    return variable
-
-
-def _is_sum(node: Apply) -> bool:
-    return isinstance(node.op, TableOp) and node.op.row in ("add", "sub", "tapped")

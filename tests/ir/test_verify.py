@@ -1,10 +1,12 @@
 """The verifier: each condition of each stage, in a graph that breaks it and no other."""
 
+from dataclasses import replace
+
 import pytest
 
 import loopjax
 import loopjax.tensor as at
-from loopjax.ir.graph import Graph
+from loopjax.ir.graph import Apply, Graph
 from loopjax.ir.verify import InvalidGraph, verify
 from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.pipeline import sized, symbolic
@@ -73,3 +75,12 @@ def test_every_loop_of_a_planned_graph_has_a_plan():
     with pytest.raises(InvalidGraph, match="has no plan after LICM"):
         verify(graph, "LICM", "planned")
     verify(rewrite(graph, sized(Target("cpu"))), stage="planned")
+
+
+def test_no_plan_holds_a_graph():
+    x, last = powers(5)
+    graph = rewrite(with_lengths(rewrite(Graph([x], [last]), symbolic())), sized(Target("cpu")))
+    (node,) = [node for node in graph.applies if node.op.regions]
+    broken = Apply(replace(node.op, plan=replace(node.op.plan, levels=(1, graph))), node.inputs, ())
+    with pytest.raises(InvalidGraph, match="holds a graph in 'levels' after plan"):
+        verify(Graph(graph.inputs, broken.outputs), "plan", "planned")

@@ -9,7 +9,7 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.ir.op import OP_TABLE
-from loopjax.rewrite import block_sampling
+from loopjax.rewrite.block_sampling import SampleInBlocks
 from loopjax.rewrite.loop_prologue import DistributePrologue
 from tests.configured import configured
 from tests.rewrite.sized import scans
@@ -40,12 +40,15 @@ OF_THE_STATE = {
 """Parameters that a step decides, for each distribution that is drawn apart from them."""
 
 
+REPARAMETRIZED = [name.removeprefix("draw_") for name, row in OP_TABLE.items() if row.reparametrization]
+
+
 def loops(f):
     return scans(f.stages[-1].programs[-1].graph)
 
 
 def draws_in(op):
-    return sum(node.op.name.startswith("draw_") for node in op.body.applies)
+    return sum(node.op.name.startswith("draw_") for region in op.regions for node in region.applies)
 
 
 def both(step, calls=2, **options):
@@ -172,17 +175,16 @@ class TestTheSameNumbers:
 
 
 class TestWhich:
-    def test_not_more_than_fits(self, monkeypatch):
-        def drawn(**limits):
-            with configured(DistributePrologue(**limits)):
+    def test_not_more_than_fits(self):
+        def drawn(*blocks, **limits):
+            with configured(DistributePrologue(**limits), *blocks):
                 return loops(both(lambda stream, h: 0.5 * h + stream.normal(h, 1.0, dtype="float64"), n_steps=STEPS)[2])
 
         assert [draws_in(op) for op in drawn(most_draw_bytes=8 * N * STEPS)] == [1, 0]
         assert [draws_in(op) for op in drawn(most_draw_bytes=8 * N * STEPS - 1)] == [1]
-        monkeypatch.setattr(block_sampling, "STEP_DRAW_BYTES", 8 * N - 1)
-        (op,) = drawn(most_step_draw_bytes=8 * N - 1)
+        (op,) = drawn(SampleInBlocks(most_step_bytes=8 * N - 1), most_step_draw_bytes=8 * N - 1)
         assert draws_in(op) == 1
-        assert op.plan.drawn is None
+        assert not op.plan.sampled
 
     def test_a_distribution_that_is_not_moved_or_stretched_stays(self):
         _, _, f = both(
@@ -216,15 +218,14 @@ class TestInBlocks:
         return 0.5 * values[-1] + stream.normal(values[-1], 1.0, dtype="float64") * stream.uniform(size=(N,))
 
     @pytest.fixture(autouse=True)
-    def blocks_of_four(self, monkeypatch):
-        for name, value in {"BLOCK": 0, "BLOCK_STEPS": 4, "SMALL_BLOCKS": (), "FEW_STEPS": 4, "LEAST_STEPS": 2}.items():
-            monkeypatch.setattr(block_sampling, name, value)
-        with configured(DistributePrologue(most_draw_bytes=0)):
+    def blocks_of_four(self):
+        small = SampleInBlocks(block_values=0, block_steps=4, varying=(), varying_steps=4, least_steps=2)
+        with configured(DistributePrologue(most_draw_bytes=0), small):
             yield
 
     def drawn(self, f):
         (op,) = loops(f)
-        assert f"draws are made for {op.plan.drawn.steps} steps at once" in str(loopjax.explain(f))
+        assert f"draws are made for {op.plan.sampled} steps at once" in str(loopjax.explain(f))
         return op.plan
 
     @pytest.mark.parametrize("n_steps", [4, 5, 7, 8])
@@ -241,12 +242,12 @@ class TestInBlocks:
         np.testing.assert_allclose(found, outputs(("loop_prologue", "block_sampling"))[1], rtol=1e-13)
         plan = self.drawn(f)
         assert plan.kind == "counted"
-        assert plan.drawn.steps == {4: 4, 5: 3, 7: 4, 8: 4}[n_steps]
+        assert plan.sampled == {4: 4, 5: 3, 7: 4, 8: 4}[n_steps]
 
     def test_backwards_and_of_sequences(self):
         ahead, within, f = both(self.step, sequences=at.constant(np.arange(STEPS) / STEPS), go_backwards=True)
         np.testing.assert_allclose(ahead, within, rtol=1e-13)
-        assert self.drawn(f).drawn.steps == 4
+        assert self.drawn(f).sampled == 4
 
     def test_of_several_steps_an_iteration(self):
         ahead, within, f = both(self.step, n_steps=11, unroll=3)
@@ -274,8 +275,8 @@ class TestInBlocks:
                 [H, k], [h[-1], h], updates=updates, mode=loopjax.Mode().excluding(*without), lengths=lengths
             )
             found = [one for steps in (1, 3, 4, 9) for one in f(START, steps)]
-            drawn = [op.plan.drawn for op in loops(f)]
-            assert all(one is None for one in drawn) if without else any(one is not None for one in drawn)
+            drawn = [op.plan.sampled for op in loops(f)]
+            assert not any(drawn) if without else any(drawn)
             return found
 
         for one, other in zip(outputs(()), outputs(("loop_prologue", "block_sampling")), strict=True):
@@ -286,7 +287,7 @@ class TestInBlocks:
         h, _ = loopjax.scan(partial(self.step, stream), outputs_info=H, n_steps=STEPS)
         f = loopjax.function([H], loopjax.grad((h**2).sum(), H))
         f(START)
-        assert all(op.plan.drawn is None for op in loops(f))
+        assert all(not op.plan.sampled for op in loops(f))
 
     def test_rejection_in_blocks(self):
         ahead, within, f = both(

@@ -7,8 +7,8 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.ir.types import TensorType
-from loopjax.rewrite.linear_recurrence import kind
 from tests.planned import planned_for
+from tests.rewrite.sized import scans
 
 STEPS = 41
 REASSOCIATE = loopjax.Mode(reassociate=True)
@@ -33,20 +33,21 @@ def program(step, sequences, initials, n_maps=0, read=lambda outputs: outputs):
     return [*xs, *hs], read(outputs)
 
 
-def plans(f, *values):
+def with_loops(f, *values):
+    """Results of a call, and the loops of the program that gave them."""
     found = [np.asarray(value) for value in f(*values)]
-    return found, [loop.plan for loop in loopjax.explain(f).loops]
+    return found, scans(f.stages[-1].programs[-1].graph)
 
 
 def both(variables, outputs, values, mode=REASSOCIATE):
-    """Results step by step and in parallel, and the plan of the latter's last loop."""
+    """Results step by step and in parallel, and the last loop of the latter."""
     found = []
     for backend in ("cpu", "gpu"):
         with planned_for(backend):
-            found.append(plans(loopjax.function(variables, outputs, mode=mode, lengths="exact"), *values))
-    (expected, (*_, before)), (got, (*_, plan)) = found
-    assert before.kind != "parallel"
-    return got, expected, plan
+            found.append(with_loops(loopjax.function(variables, outputs, mode=mode, lengths="exact"), *values))
+    (expected, (*_, before)), (got, (*_, loop)) = found
+    assert before.plan.kind != "associative"
+    return got, expected, loop
 
 
 Z, X, Y, A = RNG.uniform(0.1, 0.9, (STEPS, 3)), normal(STEPS, 3), normal(STEPS, 3), 0.4 * normal(STEPS, 3, 3)
@@ -107,9 +108,9 @@ def test_floats_where_rounding_may_change(name):
     cost = sum(at.sin(output).sum() for output in outputs)
     outputs = [*outputs, *loopjax.grad(cost, variables)] if name not in ("max plus", "min plus") else outputs
     mode = REASSOCIATE.excluding("scan_cse", "licm", "dce")  # which would make a state whose past nobody reads none
-    got, expected, plan = both(variables, outputs, [*sequences, *initials], mode)
-    assert plan.kind == "parallel"
-    assert [kind(part) for part in plan.linear] == kinds
+    got, expected, loop = both(variables, outputs, [*sequences, *initials], mode)
+    assert loop.plan.kind == "associative"
+    assert [one.kind for one in loop.linear] == kinds
     for one, other in zip(got, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
 
@@ -118,9 +119,9 @@ def test_floats_where_rounding_may_change(name):
 def test_what_is_exact_always(name):
     step, sequences, initials, kinds = EXACT[name]
     variables, outputs = program(step, sequences, initials)
-    got, expected, plan = both(variables, outputs, [*sequences, *initials], loopjax.Mode())
-    assert plan.kind == "parallel"
-    assert kinds is None or [kind(part) for part in plan.linear] == kinds
+    got, expected, loop = both(variables, outputs, [*sequences, *initials], loopjax.Mode())
+    assert loop.plan.kind == "associative"
+    assert kinds is None or [one.kind for one in loop.linear] == kinds
     np.testing.assert_array_equal(got, expected)
 
 
@@ -135,18 +136,20 @@ def test_what_is_not_linear(name):
         variables, outputs = program(step, sequences, initials)
         f, values = loopjax.function(variables, outputs, mode=REASSOCIATE), [*sequences, *initials]
     with planned_for("gpu"):
-        assert plans(f, *values)[1][0].kind != "parallel"
+        assert with_loops(f, *values)[1][0].plan.kind != "associative"
 
 
 def kind_on(backend, mode, steps=STEPS, gradient=False, step=None):
     variables, (out,) = program(step or (lambda x, h: h + x), [X], [V])
     outputs = loopjax.grad(out[-1].sum(), variables) if gradient else [out]
     with planned_for(backend):
-        return plans(loopjax.function(variables, outputs, mode=mode, lengths="exact"), X[:steps], V)[1][0].kind
+        return with_loops(loopjax.function(variables, outputs, mode=mode, lengths="exact"), X[:steps], V)[1][
+            0
+        ].plan.kind
 
 
 def test_where_it_is_done():
-    assert kind_on("gpu", REASSOCIATE) == "parallel"
+    assert kind_on("gpu", REASSOCIATE) == "associative"
     assert kind_on("cpu", REASSOCIATE) == "scan"
     assert kind_on("gpu", loopjax.Mode()) == "scan"
     assert kind_on("gpu", REASSOCIATE.excluding("linear_recurrence")) == "scan"
@@ -157,7 +160,7 @@ def test_equal_extremes_share_their_gradient_in_order():
     def greatest(x, h):
         return at.maximum(h, x)
 
-    assert kind_on("gpu", loopjax.Mode(), step=greatest) == "parallel"
+    assert kind_on("gpu", loopjax.Mode(), step=greatest) == "associative"
     assert kind_on("gpu", loopjax.Mode(), step=greatest, gradient=True) == "scan"
 
 
@@ -179,9 +182,9 @@ def test_what_is_read(read, steps, n_maps):
 
     variables, outputs = program(step, [A, X], [V], n_maps, READS[read])
     mode = REASSOCIATE.excluding("dead_iterations", "saved_windows")  # which would leave too few steps
-    got, expected, plan = both(variables, outputs, [A[:steps], X[:steps], V], mode)
-    assert plan.kind == "parallel"
-    assert plan.linear[0].last == (read == "last" and not n_maps)
+    got, expected, loop = both(variables, outputs, [A[:steps], X[:steps], V], mode)
+    assert loop.plan.kind == "associative"
+    assert loop.linear[0].last == (read == "last" and not n_maps)
     for one, other in zip(got, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
@@ -192,8 +195,8 @@ def test_draws_and_directions_are_the_same():
     out, _ = loopjax.scan(
         lambda x, h: 0.5 * h + x * stream.normal(size=(3,)), sequences=x, outputs_info=h, go_backwards=True
     )
-    got, expected, plan = both([x, h], [out], [X, V])
-    assert plan.kind == "parallel"
+    got, expected, loop = both([x, h], [out], [X, V])
+    assert loop.plan.kind == "associative"
     np.testing.assert_allclose(got[0], expected[0], rtol=1e-12)
 
 
@@ -209,8 +212,8 @@ def test_a_switch_that_forgets_floats_is_no_linear_recurrence():
     x = np.where(np.arange(STEPS) == 10, np.nan, 1.0)[:, None] * np.ones(3)
     resets = (np.arange(STEPS) % 20 == 0)[:, None] & np.ones(3, bool)
     variables, outputs = program(lambda x, r, h: at.switch(r, x, at.maximum(h, x)), [x, resets], [V])
-    got, expected, plan = both(variables, outputs, [x, resets, V])
-    assert plan.kind != "parallel"
+    got, expected, loop = both(variables, outputs, [x, resets, V])
+    assert loop.plan.kind != "associative"
     np.testing.assert_array_equal(got[0], expected[0])
 
 
@@ -226,7 +229,7 @@ def test_a_number_of_steps_that_is_a_value(count):
     np.testing.assert_array_equal(found[0], expected)
     assert int(found[1]) == expected.sum()
     if count > 1:
-        assert "parallel" in [loop.plan.kind for loop in loopjax.explain(f).loops]
+        assert "associative" in [loop.plan.kind for loop in loopjax.explain(f).loops]
         with jax.enable_x64(True):
             rows = np.asarray(f.stages[-1].programs[-1].call(np.int32(count))[0])
         assert len(rows) > count

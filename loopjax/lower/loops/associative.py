@@ -13,8 +13,7 @@ from jax import lax
 
 from loopjax.ir.fill import unwritten
 from loopjax.ir.op import OP_TABLE, computed
-from loopjax.ir.plan import LinearRecurrence
-from loopjax.ir.scan import BodyInputs
+from loopjax.ir.scan import BodyInputs, LinearRecurrence
 from loopjax.lower.interpreter import as_array, evaluate
 from loopjax.lower.loops import accumulate
 from loopjax.lower.loops.step import Carry, Loop, Slices, only
@@ -31,7 +30,7 @@ def run(loop: Loop) -> list[Any]:
     first = [past[0] for past in loop.carry().pasts[: len(loop.op.recurrences)]]
     before = [jnp.broadcast_to(value, (n_steps, *value.shape)) for value in first]
     states: dict[int, Any] = {}
-    for part in loop.plan.linear:
+    for part in loop.op.linear:
         found = _states(part, _coefficients(loop, part, slices, tuple(before)), first[part.recurrence], n_steps)
         states[part.recurrence] = found
         if not part.last:

@@ -33,7 +33,7 @@ class Slices(NamedTuple):
 
     t: Any
     rows: tuple[tuple[Any, ...], ...]
-    drawn: tuple[Any, ...] = ()
+    samples: tuple[Any, ...] = ()
 
 
 class Loop:
@@ -104,19 +104,15 @@ class Loop:
         number = self.limit() - 1 - t if self.op.counts_down else t
         return tuple(jax.random.fold_in(key, number) for key in self.parts.keys)
 
-    def drawn(self, t: Any) -> tuple[Any, ...]:
-        """What the steps of a block draw, of which the first is step ``t``: for each draw, a row for each step."""
-        plan = self.plan.drawn
-        assert plan is not None
+    def samples(self, t: Any) -> tuple[Any, ...]:
+        """The random draws of a block of steps from step ``t`` on: an array for each draw, with a row for each step."""
+        assert self.op.samples is not None
+        draws = self.op.samples.draws
 
-        inputs = self.op.body_inputs(plan.draws.inputs)
-        fixed = dict(zip(inputs.non_sequences, self.parts.non_sequences, strict=True))
+        def of_step(t: Any) -> tuple[Any, ...]:
+            return tuple(evaluate(draws, [*self.keys(t), *self.parts.non_sequences]))
 
-        def draw(t: Any) -> tuple[Any, ...]:
-            known = fixed | dict(zip(inputs.keys, self.keys(t), strict=True))
-            return tuple(evaluate(plan.draws, [known.get(one) for one in plan.draws.inputs]))
-
-        found: tuple[Any, ...] = jax.vmap(draw)(t + jnp.arange(plan.steps, dtype="int32"))
+        found: tuple[Any, ...] = jax.vmap(of_step)(t + jnp.arange(self.plan.sampled, dtype="int32"))
         return found
 
     def step(self, carry: Carry, slices: Slices) -> tuple[Carry, StepResult]:
@@ -126,9 +122,8 @@ class Loop:
             tuple(histories.read(history, values, tap) for tap in recurrence.taps)
             for recurrence, history, values in zip(self.op.recurrences, self.plan.storage, carry.pasts, strict=False)
         )
-        given = BodyInputs(slices.rows, past, carry.states, self.keys(t), self.parts.non_sequences)
-        body = self.op.body if self.plan.drawn is None else self.plan.drawn.body
-        result = self.op.results([as_array(value) for value in evaluate(body, [*given.flat(), *slices.drawn])])
+        given = BodyInputs(slices.rows, past, carry.states, self.keys(t), self.parts.non_sequences, slices.samples)
+        result = self.op.results([as_array(value) for value in evaluate(self.op.body, given.flat())])
         values = (*result.recurrences, *result.maps)
         pasts = tuple(
             histories.push(history, old, value, t)

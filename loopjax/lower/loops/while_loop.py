@@ -53,16 +53,16 @@ def advance(loop: Loop, state: State, limit: Any) -> State:
     """From ``state`` until the condition, or until ``limit`` steps were done since the first."""
     bar = progress.Bar(loop.op.progress, loop.plan.report, loop.op.n_steps)
 
-    def step(before: State, drawn: tuple[Any, ...] = ()) -> tuple[State, Stacks]:
-        carry, result = loop.step(before.carry, Slices(before.t, loop.rows_at(before.t), drawn))
+    def step(before: State, samples: tuple[Any, ...] = ()) -> tuple[State, Stacks]:
+        carry, result = loop.step(before.carry, Slices(before.t, loop.rows_at(before.t), samples))
         stopped = result.until[0] if loop.op.until else before.stopped
         if loop.plan.report:
             progress.report(bar, loop.plan.report, before.t + 1)
         return State(before.t + 1, stopped, carry, before.buffers), loop.kept(result)
 
-    if loop.plan.drawn is None:
+    if not loop.plan.sampled:
         return _steps(loop, step, state, limit)
-    return _in_blocks(loop, step, state, limit, loop.plan.drawn.steps)
+    return _in_blocks(loop, step, state, limit, loop.plan.sampled)
 
 
 def _in_blocks(
@@ -71,7 +71,7 @@ def _in_blocks(
     """The same, of a ``step`` that takes what it draws, which is drawn for so many steps at once."""
 
     def block(first: State) -> State:
-        rows = loop.drawn(first.t)
+        rows = loop.samples(first.t)
 
         def drawing(now: State) -> tuple[State, Stacks]:
             place = now.t - first.t

@@ -1,0 +1,56 @@
+"""Marks the products that the steps of a loop store for its gradient.
+
+``plan`` chooses what a loop stores. Where that is its products, this pass puts ``stored`` around each, or around the
+sum that only it goes into: the gradient of a sum needs none of its terms. ``lower/loops/checkpointed.py`` gives these
+values the name that the policy of ``jax.checkpoint`` saves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from loopjax.ir.graph import Apply, Graph, Variable, copy_node
+from loopjax.ir.op import TableOp, table_op
+from loopjax.ir.scan import Scan
+from loopjax.rewrite.driver import Context, Pass
+
+
+@dataclass(frozen=True)
+class MarkStoredProducts(Pass):
+    """Puts ``stored`` around the products of loops whose plan stores them."""
+
+    def rewrite_scan(
+        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
+    ) -> Sequence[Variable] | None:
+        nest = None if op.plan is None else op.plan.checkpoint
+        if nest is None or nest.keep != "products":
+            return None
+        _, *regions = op.regions
+        return copy_node(node, inputs, op.with_regions([_with_stored_products(op.body), *regions])).outputs
+
+
+def _with_stored_products(body: Graph) -> Graph:
+    marked = {_sum_of(node.outputs[0], body) for node in body.applies if node.op.has("contraction")}
+    marked = {variable for variable in marked if variable in body.readers}
+
+    def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
+        if node.outputs[0] not in marked:
+            return None
+        return Apply(table_op("stored"), copy_node(node, inputs).outputs, node.sources).outputs
+
+    return body.rebuilt(transform=transform)
+
+
+def _sum_of(variable: Variable, body: Graph) -> Variable:
+    """The last of the sums of the same shape that a value goes into and nothing else reads."""
+    while variable not in body.outputs:
+        readers = body.readers.get(variable, [])
+        if len(readers) != 1 or not _is_sum(readers[0]) or readers[0].outputs[0].type != variable.type:
+            break
+        variable = readers[0].outputs[0]
+    return variable
+
+
+def _is_sum(node: Apply) -> bool:
+    return isinstance(node.op, TableOp) and node.op.row in ("add", "sub", "tapped")
