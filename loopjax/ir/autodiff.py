@@ -17,8 +17,6 @@ from typing import Any, NamedTuple, TypeVar
 from loopjax.ir.graph import Apply, Graph, Op, Variable
 from loopjax.ir.types import RESIDUAL, TensorType
 
-D = TypeVar("D", bound="Differentiated")
-
 
 class DerivativeParts(NamedTuple):
     """The inputs of a ``Derivative`` by role: ``seeds`` are a cotangent per cost, or a tangent per ``wrt``."""
@@ -84,17 +82,12 @@ class Differentiated(Op):
     values. They are not inputs of the op.
     """
 
+    region_fields = ("region",)
+
     region: Graph
     n_wrt: int
     n_costs: int
     n_deltas: int = 0
-
-    @property
-    def regions(self) -> tuple[Graph, ...]:
-        return (self.region,)
-
-    def with_regions(self: D, regions: Sequence[Graph]) -> D:
-        return replace(self, region=regions[0])
 
     @property
     def differentiated(self) -> tuple[Variable, ...]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from loopjax.ir.graph import Graph, Op
 from loopjax.ir.types import TensorType
@@ -17,16 +16,10 @@ class IfElse(Op):
     whichever runs: the type of a ``lax.cond`` has them all.
     """
 
+    region_fields = ("then", "otherwise")
+
     then: Graph
     otherwise: Graph
-
-    @property
-    def regions(self) -> tuple[Graph, ...]:
-        return (self.then, self.otherwise)
-
-    def with_regions(self, regions: Sequence[Graph]) -> IfElse:
-        then, otherwise = regions
-        return replace(self, then=then, otherwise=otherwise)
 
     def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
         condition, *operands = types

@@ -20,9 +20,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,8 @@ from loopjax.ir.methods import Methods
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.traits import Trait
 from loopjax.ir.types import TensorType, dtype_name
+
+AnyOp = TypeVar("AnyOp", bound="Op")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,15 @@ class Op:
     def name(self) -> str:
         """The name in printed graphs, errors and reports."""
         return type(self).__name__.lower()
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """The static parameters of an op of the table, by name."""
+        return {}
+
+    def named(self, *names: str) -> bool:
+        """Test if the op is one of these ops of the table (``ir/op.py``)."""
+        return False
 
     def has(self, *traits: Trait) -> bool:
         """Test if the op has at least one of these traits."""
@@ -63,14 +74,17 @@ class Op:
         """Return the op with its length inputs turned into static parameters."""
         return self
 
+    region_fields: ClassVar[tuple[str, ...]] = ()
+    """The fields of a subclass that hold its regions."""
+
     @property
     def regions(self) -> tuple[Graph, ...]:
         """The graphs that the op runs, such as a loop's body."""
-        return ()
+        return tuple([getattr(self, name) for name in self.region_fields])
 
-    def with_regions(self, regions: Sequence[Graph]) -> Op:
+    def with_regions(self: AnyOp, regions: Sequence[Graph]) -> AnyOp:
         """Return the op with other regions."""
-        return self
+        return replace(self, **dict(zip(self.region_fields, regions, strict=True)))
 
 
 class Variable(Methods["Variable"]):

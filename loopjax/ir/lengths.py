@@ -88,9 +88,9 @@ def on_host(node: Apply) -> bool:
     """Test if the host can compute a node from the values of its inputs."""
     if not isinstance(node.op, TableOp) or not all(_plain(v) for v in (*node.inputs, *node.outputs)):
         return False
-    if node.op.row == "index" and node.op.arguments["pattern"].array_axes:
+    if node.op.name == "index" and node.op.arguments["pattern"].array_axes:
         return False
-    return node.op.row in HOST and not node.op.length_inputs(len(node.inputs))
+    return node.op.name in HOST and not node.op.length_inputs(len(node.inputs))
 
 
 def _plain(variable: Variable) -> bool:
@@ -100,21 +100,21 @@ def _plain(variable: Variable) -> bool:
 def compute(node: Apply, values: Sequence[Any]) -> Any:
     """Return the value of a node that ``on_host`` admits."""
     assert isinstance(node.op, TableOp)
-    result = np.asarray(HOST[node.op.row](*(np.asarray(value) for value in values), **node.op.arguments))
+    result = np.asarray(HOST[node.op.name](*(np.asarray(value) for value in values), **node.op.arguments))
     dtype = node.outputs[0].dtype
     return result if dtype == "bool" else result.astype(dtype)
 
 
 def is_shape(node: Apply) -> bool:
     """Test if a node is the shape of its input, or one size of it."""
-    return isinstance(node.op, TableOp) and node.op.row in ("dim", "shape")
+    return node.op.named("dim", "shape")
 
 
 def shape_value(node: Apply, shape: Sequence[int]) -> Any:
     """Return the value of a node that ``is_shape``, for an input of this shape."""
     assert isinstance(node.op, TableOp)
     sizes = np.asarray(shape, dtype=np.int64)
-    return sizes if node.op.row == "shape" else sizes[node.op.arguments["axis"]]
+    return sizes if node.op.name == "shape" else sizes[node.op.arguments["axis"]]
 
 
 class Leaves(NamedTuple):

@@ -90,7 +90,7 @@ def register(
 
 
 def computed(name: str, *arrays: Any, **params: Any) -> Any:
-    """What a row of the table that runs by a function of its own makes of arrays, as they are."""
+    """Run an op of the table on arrays, without casting them; it must have a ``run``."""
     run = OP_TABLE[name].run
     assert run is not None
     return run(*arrays, **params)
@@ -98,14 +98,18 @@ def computed(name: str, *arrays: Any, **params: Any) -> Any:
 
 @dataclass(frozen=True)
 class TableOp(Op):
-    """A row of the table with its parameters."""
+    """An op of the table with its parameters."""
 
-    row: str
+    op_name: str
     params: tuple[tuple[str, Hashable], ...] = ()
 
     @property
     def name(self) -> str:
-        return self.row
+        return self.op_name
+
+    @property
+    def row(self) -> str:
+        return self.op_name
 
     @cached_property
     def arguments(self) -> Mapping[str, Any]:
@@ -113,18 +117,21 @@ class TableOp(Op):
 
     @property
     def definition(self) -> OpDef:
-        return OP_TABLE[self.row]
+        """The op's entry of the table."""
+        return OP_TABLE[self.op_name]
+
+    def named(self, *names: str) -> bool:
+        return self.op_name in names
 
     def has(self, *traits: Trait) -> bool:
-        return not OP_TABLE[self.row].traits.isdisjoint(traits)
+        return not self.definition.traits.isdisjoint(traits)
 
     def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
-        given = len(types) - self._holes
-        out = OP_TABLE[self.row].infer(*types[:given], **self.arguments)
+        out = self.definition.infer(*types[: len(types) - self._holes], **self.arguments)
         return (out,) if isinstance(out, TensorType) else out
 
     def broadcasts(self, *types: TensorType) -> Sequence[Sequence[Shape]]:
-        """The groups of shapes that stretch to one another, for inputs of these types."""
+        """Return the groups of shapes that stretch to one another, for inputs of these types."""
         return self.definition.broadcasts(*types[: len(types) - self._holes], **self.arguments)
 
     def length_inputs(self, count: int) -> tuple[int, ...]:
@@ -140,12 +147,11 @@ class TableOp(Op):
 
     @cached_property
     def _holes(self) -> int:
-        for key, value in self.params:
-            if key == "lengths" and isinstance(value, tuple):
-                return value.count(None)
-        return 0
+        """The number of ``lengths`` that are inputs."""
+        lengths = self.arguments.get("lengths")
+        return lengths.count(None) if isinstance(lengths, tuple) else 0
 
 
-def table_op(row: str, /, **params: Hashable) -> TableOp:
-    """The op of a row of the table."""
-    return TableOp(row, tuple(sorted(params.items())) if params else ())
+def table_op(name: str, /, **params: Hashable) -> TableOp:
+    """Return an op of the table with these parameters."""
+    return TableOp(name, tuple(sorted(params.items())) if params else ())

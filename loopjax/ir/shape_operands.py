@@ -9,7 +9,6 @@ from loopjax.errors import LengthError, where
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.lengths import leaves_of
-from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 
 
@@ -24,7 +23,7 @@ def stacked_until(node: Apply | None) -> tuple[Variable, ...]:
 
 def is_cut(node: Apply | None) -> bool:
     """Test if a node slices a buffer to a length that is known only once what precedes it has run."""
-    return node is not None and isinstance(node.op, TableOp) and node.op.row == "cut"
+    return node is not None and node.op.named("cut")
 
 
 def shape_operands(node: Apply) -> list[Variable]:

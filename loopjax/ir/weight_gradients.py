@@ -5,8 +5,7 @@ See ``rewrite/weight_gradients.py`` (Appleyard et al. 2016).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from loopjax.ir.graph import Graph, Op
 from loopjax.ir.op import register
@@ -32,15 +31,10 @@ class BatchedWeightGradients(Op):
     tap is that of the product, stacked over the steps. The region's last outputs are the stacked operands.
     """
 
+    region_fields = ("region",)
+
     region: Graph
     products: tuple[bool, ...]
-
-    @property
-    def regions(self) -> tuple[Graph, ...]:
-        return (self.region,)
-
-    def with_regions(self, regions: Sequence[Graph]) -> BatchedWeightGradients:
-        return replace(self, region=regions[0])
 
     def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
         for variable, type in zip(self.region.inputs, types, strict=False):

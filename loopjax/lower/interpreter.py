@@ -66,9 +66,9 @@ def _call(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     assert isinstance(op, TableOp)
     row = op.definition
     if row.run is None:
-        own = ROW_RULES.get(op.row)
+        own = ROW_RULES.get(op.name)
         if own is None:
-            raise NotImplementedError(f"op {op.row!r} has neither a function nor a lowering rule{where(node.sources)}")
+            raise NotImplementedError(f"op {op.name!r} has neither a function nor a lowering rule{where(node.sources)}")
         return own(node, args)
     return run_row(node, args, partial(row.run, **op.arguments) if op.params else row.run)
 
@@ -83,7 +83,7 @@ def run_row(node: Apply, args: Sequence[Any], run: Callable[..., Any]) -> Sequen
     try:
         result = run(*cast)
     except (TypeError, ValueError, IndexError, NotImplementedError) as error:
-        raise located(error, f"{op.row}: {error}", node.sources) from error
+        raise located(error, f"{op.name}: {error}", node.sources) from error
     return result if isinstance(result, tuple) else (result,)
 
 

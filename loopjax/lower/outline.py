@@ -42,7 +42,7 @@ def _is_plain(node: Apply) -> bool:
     op = node.op
     if not isinstance(op, TableOp) or op.definition.run is None:
         return False
-    return op.has("pointwise", "reduce") or op.row == "dot"
+    return op.has("pointwise", "reduce") or op.name == "dot"
 
 
 def _key(node: Apply) -> tuple[TableOp, tuple[TensorType, ...]]:

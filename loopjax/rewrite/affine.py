@@ -52,7 +52,7 @@ def _form_of(node: Apply, forms: Mapping[Variable, Affine], type: TensorType, ru
         return None
     if node.op.params and not node.op.has("matmul"):
         return None
-    return rules.form(node.op.row, [forms.get(variable, variable) for variable in node.inputs])
+    return rules.form(node.op.name, [forms.get(variable, variable) for variable in node.inputs])
 
 
 @dataclass(frozen=True)

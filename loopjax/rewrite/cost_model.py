@@ -62,7 +62,7 @@ def _flops(node: Apply) -> int:
         return in_regions + values
     if op.has("matmul"):
         return 2 * values * node.inputs[0].type.sizes[-1]
-    if op.row == "tensordot":
+    if op.name == "tensordot":
         return 2 * values * math.prod(node.inputs[0].type.sizes[axis] for axis in op.arguments["left"])
     if op.has("cubic"):
         return values * node.inputs[0].type.sizes[-1]

@@ -28,9 +28,9 @@ def last_rows(reader: Apply, stack: Variable, slices: bool) -> int | None:
     """Return the number of a stack's last rows that one reader needs; ``None`` for all."""
     if not isinstance(reader.op, TableOp) or stack in reader.inputs[1:]:
         return None
-    if reader.op.row == "dim":
+    if reader.op.name == "dim":
         return 0
-    if reader.op.row != "index":
+    if reader.op.name != "index":
         return None
     first = reader.op.arguments["pattern"].axis_entries[0]
     if isinstance(first, int) and first < 0:
@@ -48,7 +48,7 @@ def rows_needed(reader: Apply, stack: Variable) -> range | None:
         return None
     if is_shape(reader):
         return range(0)
-    if reader.op.row != "index":
+    if reader.op.name != "index":
         return None
     pattern: IndexPattern = reader.op.arguments["pattern"]
     rows = pattern.rows(0, reader.op.arguments["lengths"], stack.type.sizes[0])

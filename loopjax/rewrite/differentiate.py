@@ -21,7 +21,7 @@ from loopjax.ir.autodiff import (
     derivatives,
 )
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node, dependents, toposort
-from loopjax.ir.op import TableOp, register, table_op
+from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.types import RESIDUAL, TensorType
 from loopjax.rewrite.driver import Context, Pass, replace_all
@@ -348,4 +348,4 @@ def _zero(variable: Variable) -> Variable:
 
 
 def _is_apart(node: Apply) -> bool:
-    return isinstance(node.op, TableOp) and node.op.row == "no_change"
+    return node.op.named("no_change")

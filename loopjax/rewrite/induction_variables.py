@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from loopjax.ir.graph import Apply, Graph, Variable
-from loopjax.ir.op import TableOp, table_op
+from loopjax.ir.op import table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Recurrence, SavedSteps, Scan, SequenceInput
 from loopjax.ir.types import TensorType
@@ -42,7 +42,7 @@ class ComputeInductionVariables(Pass):
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
             if isinstance(node.op, Scan):
                 return _with_counters(node, node.op, inputs, graph)
-            if isinstance(node.op, TableOp) and node.op.row == "dim":
+            if node.op.named("dim"):
                 found = _range(inputs[0])
                 return None if found is None else (found.length,)
             return None
@@ -86,7 +86,7 @@ class _Range(NamedTuple):
 def _range(variable: Variable) -> _Range | None:
     """Return the bounds of a range of integers, or of floats that are integers."""
     node = variable.owner
-    if node is None or not isinstance(node.op, TableOp) or node.op.row != "arange":
+    if node is None or not node.op.named("arange"):
         return None
     symbolic = iter(node.inputs)
     start, stop, step = (one if one is not None else next(symbolic) for one in node.op.arguments["lengths"])
@@ -145,7 +145,7 @@ def _count_ranges(loop: ScanBuilder) -> list[tuple[SequenceInput, _Range]]:
 def _unfilled(slot: SequenceSlot, loop: ScanBuilder) -> Variable:
     """Return a sequence without the padding after as many rows as the loop has steps."""
     node = slot.outer.owner
-    if node is None or not isinstance(node.op, TableOp) or node.op.row != "fill_rows" or slot.spec.span:
+    if node is None or not node.op.named("fill_rows") or slot.spec.span:
         return slot.outer
     return node.inputs[0] if loop.op.dynamic and node.inputs[1] is loop.n_steps[0] else slot.outer
 

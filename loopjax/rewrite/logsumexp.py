@@ -97,7 +97,7 @@ class MultiplyExponentials(Pass):
 
     def _sum(self, node: Apply, varying: Collection[Variable]) -> _Sum | None:
         op = node.op
-        if not isinstance(op, TableOp) or op.row != "logsumexp" or len(op.arguments["axis"]) != 1:
+        if not op.named("logsumexp") or len(op.arguments["axis"]) != 1:
             return None
         (x,), (axis,) = node.inputs, op.arguments["axis"]
         if x.dtype not in RANGES or x.dtype != node.outputs[0].dtype:
@@ -154,7 +154,7 @@ def _region(node: Apply, given: Sequence[Variable]) -> Graph:
 def _terms(x: Variable) -> Iterable[Variable]:
     """Yield the terms of nested sums of equal dtype and number of axes."""
     node = x.owner
-    is_sum = node is not None and isinstance(node.op, TableOp) and node.op.row == "add"
+    is_sum = node is not None and node.op.named("add")
     if node is None or not is_sum or any(one.ndim != x.ndim or one.dtype != x.dtype for one in node.inputs):
         yield x
         return

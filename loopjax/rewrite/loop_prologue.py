@@ -86,7 +86,7 @@ class DistributePrologue(LoopDistribution):
 
 
 def _row(node: Apply) -> str:
-    return node.op.row if isinstance(node.op, TableOp) else ""
+    return node.op.name if isinstance(node.op, TableOp) else ""
 
 
 def _carried(loop: ScanBuilder) -> Iterable[Variable]:

@@ -60,7 +60,7 @@ def _sums(body: Graph) -> dict[Variable, list[_Term]]:
 
 
 def _row(node: Apply) -> str:
-    return node.op.row if isinstance(node.op, TableOp) else ""
+    return node.op.name if isinstance(node.op, TableOp) else ""
 
 
 def _is_sum(node: Apply) -> bool:

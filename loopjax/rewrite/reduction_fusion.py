@@ -158,7 +158,7 @@ def _stacks(node: Apply, op: Scan, graph: Graph) -> list[tuple[int, Variable]]:
 
 def reduces_steps(node: Apply) -> bool:
     """Return whether a node reduces its operand along the first axis."""
-    if not isinstance(node.op, TableOp) or node.op.row not in REDUCTIONS:
+    if not isinstance(node.op, TableOp) or node.op.name not in REDUCTIONS:
         return False
     axis = node.op.arguments["axis"]
     return axis == 0 or (isinstance(axis, tuple) and 0 in axis)
@@ -169,19 +169,19 @@ def accumulator_of(reader: Apply, stack: Variable, position: int) -> Accumulator
     op = reader.op
     if not isinstance(op, TableOp) or stack in reader.inputs[1:]:
         return None
-    if op.row == "index":
+    if op.name == "index":
         step = _step(op)
         return None if step is None else Accumulator(position, "at", stack.dtype, step)
-    if op.row not in REDUCTIONS:
+    if op.name not in REDUCTIONS:
         return None
-    monoid, axis = REDUCTIONS[op.row], op.arguments["axis"]
+    monoid, axis = REDUCTIONS[op.name], op.arguments["axis"]
     if monoid.name in ("argmax", "argmin"):
         over_steps = axis == 0 or (axis is None and stack.ndim == 1)
         if not over_steps or jnp.issubdtype(stack.dtype, jnp.complexfloating):
             return None
         return Accumulator(position, monoid.name, "int64", some=True)
     dtype = op.arguments["dtype"]
-    if 0 not in axis or (op.row in ("mean", "logsumexp") and not jnp.issubdtype(dtype, jnp.floating)):
+    if 0 not in axis or (op.name in ("mean", "logsumexp") and not jnp.issubdtype(dtype, jnp.floating)):
         return None
     return Accumulator(position, monoid.name, sum_dtype(dtype), some=monoid.needs_elements)
 
@@ -212,7 +212,7 @@ def _is_transposition(node: Apply) -> bool:
     op = node.op
     if not isinstance(op, TableOp) or node.inputs[0].ndim != 2:
         return False
-    return op.row == "transpose" or (op.row == "dimshuffle" and op.arguments["pattern"] == (1, 0))
+    return op.name == "transpose" or (op.name == "dimshuffle" and op.arguments["pattern"] == (1, 0))
 
 
 def _product(reader: Apply, array: Variable, axis: int, position: int) -> Reduction | None:
@@ -224,7 +224,7 @@ def _product(reader: Apply, array: Variable, axis: int, position: int) -> Reduct
     weights = reader.inputs[1 - operand]
     if weights.ndim != 1:
         return None
-    if op.row == "tensordot":
+    if op.name == "tensordot":
         is_contracted = op.arguments["left" if operand == 0 else "right"] == (axis,)
     elif operand == 0:
         is_contracted = axis == array.ndim - 1
@@ -276,17 +276,17 @@ def _result(reduction: Reduction, value: Variable, scan: Apply) -> Variable:
     arguments, dtype = reader.op.arguments, reader.outputs[0].dtype
     if reduction.weights is not None:
         return value.astype(dtype)
-    if reader.op.row == "index":
+    if reader.op.name == "index":
         pattern = IndexPattern(arguments["pattern"].entries[1:])
         if pattern.is_whole:
             return value
         rest = table_op("index", pattern=pattern, lengths=arguments["lengths"])
         return Apply(rest, [value], reader.sources).outputs[0]
-    axes = () if reader.op.row in ("argmax", "argmin") else tuple(axis - 1 for axis in arguments["axis"] if axis > 0)
+    axes = () if reader.op.name in ("argmax", "argmin") else tuple(axis - 1 for axis in arguments["axis"] if axis > 0)
     if axes:
-        rest = table_op(reader.op.row, **{**arguments, "axis": axes, "dtype": value.dtype})
+        rest = table_op(reader.op.name, **{**arguments, "axis": axes, "dtype": value.dtype})
         value = Apply(rest, [value], reader.sources).outputs[0]
-    if reader.op.row == "mean":
+    if reader.op.name == "mean":
         length = scan.outputs[-1] if op.until else scan.inputs[0] if op.n_steps is None or op.dynamic else op.n_steps
         value = ops.true_div(value, ops.cast(length, value.dtype))
     if arguments["keepdims"]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from loopjax.ir.graph import Apply, Graph, Variable
-from loopjax.ir.op import TableOp, table_op
+from loopjax.ir.op import table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SavedSteps, Scan
 from loopjax.rewrite.demand import last_rows, last_rows_read, may_stay_dynamic
@@ -67,7 +67,7 @@ def _is_last_only(stack: Variable, graph: Graph) -> bool:
 
 def _length_read(node: Apply, inputs: tuple[Variable, ...]) -> Variable | None:
     """Return the number of steps for ``shape[0]`` of a scan's output: the loop need not run, but it must be able to."""
-    if not isinstance(node.op, TableOp) or node.op.row != "dim" or node.op.arguments["axis"] != 0:
+    if not node.op.named("dim") or node.op.arguments["axis"] != 0:
         return None
     owner = inputs[0].owner
     if owner is None or not isinstance(owner.op, Scan):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loopjax.ir.graph import Apply, Variable, copy_node
-from loopjax.ir.op import TableOp, table_op
+from loopjax.ir.op import table_op
 from loopjax.rewrite.driver import Context, Pass
 
 
@@ -28,7 +28,7 @@ class ExpandSearches(Pass):
     most_compared: int = 2**24
 
     def rewrite_node(self, node: Apply, inputs: tuple[Variable, ...], context: Context) -> Sequence[Variable] | None:
-        if self.target.on_cpu or not isinstance(node.op, TableOp) or node.op.row != "searchsorted":
+        if self.target.on_cpu or not node.op.named("searchsorted"):
             return None
         pairs = math.prod(size for variable in node.inputs for size in variable.type.sizes)
         method = "compare_all" if pairs <= self.most_compared else "sort"

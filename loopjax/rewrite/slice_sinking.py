@@ -70,6 +70,6 @@ def _may_sink(reader: Apply) -> bool:
     """Return whether a node slices, or reduces over steps, its only input."""
     if not isinstance(reader.op, TableOp) or len(reader.inputs) != 1:
         return False
-    if reader.op.row == "index":
+    if reader.op.name == "index":
         return not isinstance(reader.op.arguments["pattern"].axis_entries[0], Array)
     return reduces_steps(reader)

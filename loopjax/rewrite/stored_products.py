@@ -53,4 +53,4 @@ def _sum_of(variable: Variable, body: Graph) -> Variable:
 
 
 def _is_sum(node: Apply) -> bool:
-    return isinstance(node.op, TableOp) and node.op.row in ("add", "sub", "tapped")
+    return node.op.named("add", "sub", "tapped")

@@ -24,7 +24,7 @@ import numpy as np
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.index import static_read
-from loopjax.ir.op import TableOp, table_op
+from loopjax.ir.op import table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SAVE_ALL, MapOutput, Recurrence, SavedSteps, Scan, SequenceInput
 from loopjax.ir.types import KEY, RESIDUAL
@@ -301,7 +301,7 @@ def _stacked(values: Sequence[Variable], axis: int) -> Variable:
 def _picked(value: Variable, axis: int) -> tuple[Variable, int] | None:
     """Return the array that a value is one place of along an axis, and the place."""
     node = value.owner
-    if node is None or not isinstance(node.op, TableOp) or node.op.row != "index" or len(node.inputs) > 1:
+    if node is None or not node.op.named("index") or len(node.inputs) > 1:
         return None
     place = node.op.arguments["pattern"].picked(axis)
     return None if place is None else (node.inputs[0], place)

@@ -18,7 +18,6 @@ import numpy as np
 from loopjax.errors import LoopJaxError
 from loopjax.ir.graph import Constant, Graph, Variable
 from loopjax.ir.lengths import capacity, host_values, leaves_of
-from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.ir.shape_operands import is_cut
 from loopjax.ir.types import KEY
@@ -263,4 +262,4 @@ def _is_small(stack: Variable) -> bool:
     op = None if stack.owner is None else stack.owner.op
     if isinstance(op, Scan):
         return op.n_steps is not None and op.n_steps <= SMALL
-    return isinstance(op, TableOp) and op.row == "true_places"
+    return op is not None and op.named("true_places")

@@ -14,7 +14,6 @@ from jax.custom_derivatives import SymbolicZero
 from loopjax.errors import UnsupportedError, where
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.lengths import leaves_of
-from loopjax.ir.op import TableOp
 from loopjax.ir.shape_operands import is_cut, shape_operands
 from loopjax.ir.types import KEY
 from loopjax.rewrite.target import Derivative
@@ -247,11 +246,11 @@ def _check_inlines(padded: Padded, name: str) -> None:
 def _origin(variable: Variable) -> str:
     """The op that computed a padded stack, for errors."""
     node = variable.owner
-    while node is not None and isinstance(node.op, TableOp) and node.op.row in ("fill_rows", "resize"):
+    while node is not None and node.op.named("fill_rows", "resize"):
         node = node.inputs[0].owner
     if node is None:
         return repr(variable)
-    what = "a mask" if isinstance(node.op, TableOp) and node.op.row == "true_places" else node.op.subject
+    what = "a mask" if node.op.named("true_places") else node.op.subject
     return f"{what}{where(node.sources)}"
 
 

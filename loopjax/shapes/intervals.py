@@ -90,7 +90,7 @@ def _rising_operand(node: Apply) -> Variable | None:
     """Return the only variable input of a node, where its output rises with it. Narrow integers could wrap around."""
     if not isinstance(node.op, TableOp):
         return None
-    op, first = node.op.row, node.inputs[0]
+    op, first = node.op.name, node.inputs[0]
     if op == "trip_count" or (op == "cast" and node.outputs[0].dtype == "int64" and first.type.is_integer):
         return first
     numbers = [abs(int(one.data)) for one in node.inputs if isinstance(one, Constant) and one.ndim == 0]
@@ -111,7 +111,7 @@ def _unchecked(length: Variable) -> Graph:
     """Return a length as a graph without its checks; variables without an owner stay free, by identity."""
 
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-        return inputs[:1] if isinstance(node.op, TableOp) and node.op.row == "trip_count" else None
+        return inputs[:1] if node.op.named("trip_count") else None
 
     return Graph((), [length]).rebuilt(transform=transform)
 

@@ -16,7 +16,6 @@ import numpy as np
 from loopjax.errors import where
 from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.lengths import host_values, leaves_of
-from loopjax.ir.op import TableOp
 from loopjax.ir.scan import MOST_STEPS, Scan
 
 UNBOUNDED = 2**62
@@ -102,7 +101,7 @@ def trip_count_checks(graph: Graph) -> TripCountChecks:
 
 def _checks_of(node: Apply, graph: Graph) -> Iterator[TripCountCheck]:
     op, lines = node.op, where(node.sources)
-    if isinstance(op, TableOp) and op.row in ("trip_count", "example_lengths"):
+    if op.named("trip_count", "example_lengths"):
         needs, (n_steps, *rows) = op.arguments["needs"], node.inputs
         sequences = tuple((name, length, span) for (name, span), length in zip(needs, rows, strict=False))
         limit = rows[len(needs)] if len(rows) > len(needs) else None

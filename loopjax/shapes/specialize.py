@@ -142,7 +142,7 @@ class _Specializer:
 
 def _with_deltas(op: Differentiated, region: Graph) -> Differentiated:
     """Turn the marks of a sized region, ``perturb`` nodes, into inputs: zeros that are added where the mark stands."""
-    marks = [node for node in region.applies if isinstance(node.op, TableOp) and node.op.row == "perturb"]
+    marks = [node for node in region.applies if node.op.named("perturb")]
     marks.sort(key=lambda node: _mark_index(node.op))
     deltas = {node: Variable(node.outputs[0].type) for node in marks}
 

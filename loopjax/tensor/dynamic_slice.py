@@ -110,6 +110,6 @@ def put_back(part: Variable, value: Variable) -> Variable:
 def is_window(variable: Variable, inner: bool) -> bool:
     """True for the result of `window` with this ``inner``."""
     node = variable.owner
-    if node is None or not isinstance(node.op, TableOp) or node.op.row != "window":
+    if node is None or not node.op.named("window"):
         return False
     return bool(node.op.arguments["inner"]) == inner

@@ -19,7 +19,7 @@ import numpy as np
 from loopjax.errors import here
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.index import WHOLE, Array, Entry, IndexPattern, Slice
-from loopjax.ir.op import TableOp, register, table_op
+from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import Shape, TensorType, broadcast_shapes
 from loopjax.tensor.axes import normal_axis
@@ -220,7 +220,7 @@ def index(x: Any, key: Any) -> Variable:
     """
     variable = as_variable(x)
     owner = variable.owner
-    if owner is not None and isinstance(owner.op, TableOp) and owner.op.row == "shape" and isinstance(key, int):
+    if owner is not None and owner.op.named("shape") and isinstance(key, int):
         return dim(owner.inputs[0], _axis(key, owner.inputs[0]))
     entries = _entries(variable, key)
     if any(slides(entry) for entry in entries):
@@ -331,7 +331,7 @@ def _write(row: str, part: Any, value: Any) -> Variable:
     node = part.owner if isinstance(part, Variable) else None
     if isinstance(part, Variable) and is_window(part, inner=False):
         return put_back(part, _write(row, index(part, ...), value))
-    if node is None or not isinstance(node.op, TableOp) or node.op.row != "index":
+    if node is None or not node.op.named("index"):
         raise TypeError(f"{row}_subtensor takes an indexed variable such as x[i], got {part!r:.80}{here()}")
     x, *rest = node.inputs
     new = as_variable(value)
@@ -340,7 +340,7 @@ def _write(row: str, part: Any, value: Any) -> Variable:
             f"{row}_subtensor puts {new.type} into {x.type}, which loses precision; "
             f"cast it with .astype({x.dtype!r}){here()}"
         )
-    written = apply(TableOp(row, node.op.params), x, new.astype(x.dtype), *rest)[0]
+    written = apply(table_op(row, **node.op.arguments), x, new.astype(x.dtype), *rest)[0]
     return put_back(x, written) if is_window(x, inner=True) else written
 
 

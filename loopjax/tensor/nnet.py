@@ -217,7 +217,7 @@ def softmax_with_bias(x: Any, b: Any) -> Variable:
 def _recorded_by(variable: Variable, name: str) -> tuple[TableOp, Variable] | None:
     """The op ``name`` and its operand, if it is what computes the variable."""
     node = variable.owner
-    if node is None or not isinstance(node.op, TableOp) or node.op.row != name:
+    if node is None or not isinstance(node.op, TableOp) or node.op.name != name:
         return None
     return node.op, node.inputs[0]
 

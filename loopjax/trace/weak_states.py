@@ -85,9 +85,9 @@ def _with_dtype_of(op: TableOp, old: TensorType, new: TensorType) -> TableOp:
     """Return a reduction with the dtype that follows from its input's; a cast keeps the dtype that the user wrote."""
     dtype = op.arguments.get("dtype")
     followed = dtype == old.dtype or (dtype == config.floatX and not old.is_float and new.is_float)
-    if op.row == "cast" or not followed:
+    if op.name == "cast" or not followed:
         return op
-    return table_op(op.row, **{**op.arguments, "dtype": new.dtype})
+    return table_op(op.name, **{**op.arguments, "dtype": new.dtype})
 
 
 def _with_inputs_of(op: Scan, inputs: Sequence[Variable]) -> Scan:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from loopjax.ir.autodiff import Differentiated, Pullback, PullbackRows, Pushforward
 from loopjax.ir.graph import Apply, Graph, Variable
-from loopjax.ir.op import TableOp
 from loopjax.shapes.padding.scope import Axes, PaddingScope, Walk
 
 
@@ -33,7 +32,7 @@ def padded_region(
     outputs = walk(inner, op.region, fresh)
     marks: dict[int, Axes] = {}
     for made in Graph(fresh, outputs).applies:
-        if isinstance(made.op, TableOp) and made.op.row == "perturb":
+        if made.op.named("perturb"):
             marks[made.op.arguments["index"]] = inner.axes(made.outputs[0])
     wrt = [*map(inner.axes, fresh[: op.n_wrt]), *(marks[index] for index in sorted(marks))]
     scalars = dict.fromkeys(

@@ -134,11 +134,12 @@ def _follows(scope: PaddingScope, length: Variable, rows: Variable, span: int) -
     first, *others = node.inputs
     second = others[0] if others else None
     number = int(second.data) if isinstance(second, Constant) and second.ndim == 0 else None
-    if node.op.row == "minimum":
+    if node.op.name == "minimum":
         return any(_follows(scope, one, rows, span) for one in node.inputs)
-    if node.op.row == "sub" and number is not None:
+    if node.op.name == "sub" and number is not None:
         return _follows(scope, first, rows, 0) and number >= span
-    return (node.op.row == "cast" or (node.op.row == "maximum" and number == 0)) and _follows(scope, first, rows, span)
+    is_same = node.op.named("cast") or (node.op.named("maximum") and number == 0)
+    return is_same and _follows(scope, first, rows, span)
 
 
 def _fixed(scope: PaddingScope, loop: _Loop) -> _Loop:

@@ -42,7 +42,7 @@ def _may_vary(graph: Graph, in_region: bool = False) -> bool:
         op = node.op
         if isinstance(op, Scan) and (op.until or (in_region and op.n_steps is None)):
             return True
-        if isinstance(op, TableOp) and (op.row == "nonzero" or (in_region and op.length_inputs(len(node.inputs)))):
+        if isinstance(op, TableOp) and (op.name == "nonzero" or (in_region and op.length_inputs(len(node.inputs)))):
             return True
         if any(_may_vary(region, in_region=True) for region in op.regions):
             return True

@@ -47,9 +47,9 @@ def padded_call(scope: PaddingScope, node: Apply, inputs: Sequence[Variable]) ->
     op = node.op
     assert isinstance(op, TableOp)
     is_padded = any(scope.axes(variable) for variable in inputs)
-    if op.row != "nonzero" and not is_padded and not _varying_lengths(scope, node, inputs):
+    if op.name != "nonzero" and not is_padded and not _varying_lengths(scope, node, inputs):
         return scope.apply(op, *inputs)[0]
-    apply = RULES.get(op.row) or (_pointwise if op.has("pointwise") else _exact)
+    apply = RULES.get(op.name) or (_pointwise if op.has("pointwise") else _exact)
     return apply(scope, node, list(inputs))
 
 

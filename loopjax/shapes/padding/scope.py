@@ -23,7 +23,6 @@ from typing import NamedTuple
 from loopjax.errors import LengthError, where
 from loopjax.ir.graph import Constant, Graph, Op, Variable, toposort
 from loopjax.ir.lengths import is_shape, leaves_of
-from loopjax.ir.op import TableOp
 from loopjax.shapes.padding.builder import GraphBuilder
 from loopjax.shapes.padding.spec import ExactLengthOp
 from loopjax.shapes.preconditions import LENGTH, OTHER, Precondition, RuntimeAssertion
@@ -110,7 +109,7 @@ class PaddingScope(GraphBuilder):
     def apply(self, op: Op, *inputs: Variable) -> tuple[Variable, ...]:
         """Return the outputs of a node."""
         outputs = super().apply(op, *inputs)
-        if isinstance(op, TableOp) and op.row == "steps_of_pairs":
+        if op.named("steps_of_pairs"):
             self.context.rounded.update(outputs)
         return outputs
 
@@ -411,7 +410,7 @@ class PaddingScope(GraphBuilder):
 def _unfilled(variable: Variable, along: Axes) -> Variable:
     """Return a variable as it was before it was filled along axes that are cut off."""
     node = variable.owner
-    while node is not None and isinstance(node.op, TableOp) and node.op.row == "fill_rows":
+    while node is not None and node.op.named("fill_rows"):
         filled = along.get(node.op.arguments["axis"])
         if filled is None or filled.length is not node.inputs[1]:
             break
