@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loopjax.ir.graph import Apply, Graph, Variable, copy_node
-from loopjax.ir.op import TableOp, table_op
+from loopjax.ir.op import table_op
 from loopjax.ir.scan import Scan
 from loopjax.rewrite.driver import Context, Pass
 

@@ -171,7 +171,7 @@ def _along_axis(name: str, run: Callable[..., Any], summary: str, example: str) 
     def infer(type: TensorType, axis: tuple[int, ...], dtype: str) -> TensorType:
         return TensorType(dtype, type.shape)
 
-    register(name, lowered, infer)
+    register(name, lowered, infer, "memory_bound")
 
     def record(x: Any, axis: Axis = -1) -> Variable:
         variable = as_variable(x)
