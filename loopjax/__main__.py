@@ -1,17 +1,33 @@
-"""``python -m loopjax``: runs the guide's programs and shows what each computed beside what was expected."""
+"""``python -m loopjax``: runs the programs of ``examples/guide.py`` and shows computed values beside expected ones."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 import textwrap
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from loopjax.guide.programs import PROGRAMS, Program, Result, Value
 from loopjax.report.explain import explain
+
+
+@cache
+def guide() -> Any:
+    """The module ``examples/guide.py``: a wheel holds it in the package, a checkout beside the package."""
+    package = Path(__file__).parent
+    file = next(path for place in (package, package.parent) if (path := place / "examples" / "guide.py").exists())
+    spec = importlib.util.spec_from_file_location("loopjax_guide", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look up their module
+    spec.loader.exec_module(module)
+    return module
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="name", help="a program to run; all unless given")
     parser.add_argument("--list", action="store_true", help="list the programs and run none")
     arguments = parser.parse_args(argv)
-    programs = {program.name: program for program in PROGRAMS}
+    programs: dict[str, Any] = {program.name: program for program in guide().PROGRAMS}
     unknown = [name for name in arguments.names if name not in programs]
     if unknown:
         parser.error(f"no program is called {', '.join(unknown)}; there are {', '.join(programs)}")
@@ -34,14 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         width = max(map(len, programs))
         print("\n".join(f"{name:{width}}  {program.title}" for name, program in programs.items()))
         return 0
-    chosen = [programs[name] for name in dict.fromkeys(arguments.names)] or list(PROGRAMS)
+    chosen = [programs[name] for name in dict.fromkeys(arguments.names)] or list(programs.values())
     off = [program.name for program in chosen if not _show(program, program.run())]
     print(f"{len(chosen) - len(off)} of {len(chosen)} programs as expected" + f"; off: {', '.join(off)}" * bool(off))
     return 1 if off else 0
 
 
-def _show(program: Program, result: Result) -> bool:
-    """Prints a result; whether it is as expected."""
+def _show(program: Any, result: Any) -> bool:
+    """Prints a result; true where it is as expected."""
     print(f"{program.name}: {program.title}")
     for value in result.values:
         print(_line(value))
@@ -51,8 +67,8 @@ def _show(program: Program, result: Result) -> bool:
     return result.ok
 
 
-def _line(value: Value) -> str:
-    """A value's label, what was computed and what was expected; on one line where that is short."""
+def _line(value: Any) -> str:
+    """A value's label, the computed and the expected value; on one line where that is short."""
     computed, expected = _text(value.computed), _text(value.expected) + _allowance(value.within)
     short = len(value.label) + len(computed) + len(expected) < 80
     gap = "   " if short else "\n    "

@@ -12,13 +12,13 @@ from functools import cache
 from typing import Any, NamedTuple
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_GUIDE = os.path.join(_PACKAGE, "guide") + os.sep
+_EXAMPLES = os.path.join(_PACKAGE, "examples") + os.sep
 
 
 @cache
 def _is_own(file: str) -> bool:
-    """Test if a file is LoopJAX's own; the programs of its guide count as a user's."""
-    return file.startswith(_PACKAGE) and not file.startswith(_GUIDE)
+    """Test if a file is LoopJAX's own; the examples in its wheel count as a user's."""
+    return file.startswith(_PACKAGE) and not file.startswith(_EXAMPLES)
 
 
 class Source(NamedTuple):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import loopjax
-from loopjax.guide import programs
-from loopjax.guide.programs import PROGRAMS, Result, Value
+from examples import guide as programs
+from examples.guide import PROGRAMS, Result, Value
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from jax import lax
 
 import loopjax
 import loopjax.tensor as at
+from examples import guide as programs
 from loopjax.errors import UnsupportedError
-from loopjax.guide import programs
 
 BOTH = pytest.mark.parametrize("x64", [True, False], ids=["x64", "x32"])
 

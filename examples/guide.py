@@ -17,7 +17,6 @@ import loopjax
 import loopjax.tensor as at
 from loopjax.errors import MissingInputError
 from loopjax.ir.graph import Variable
-from loopjax.runtime.function import Function
 
 
 class Value(NamedTuple):
@@ -30,7 +29,7 @@ class Value(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether both have the same shape and no element is further off than allowed; NaN never is right."""
+        """True where both have the same shape and no element is further off than allowed; NaN is never right."""
         computed, expected = np.asarray(self.computed), np.asarray(self.expected)
         if computed.shape != expected.shape:
             return False
@@ -42,7 +41,7 @@ class Value(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """What a program computed, beside what was expected.
+    """The values that a program computed, beside the expected ones.
 
     ``functions`` are the compiled functions that it called, for ``loopjax.explain``. ``first`` and ``later`` are the
     seconds of the first one's first call, which compiles, and of its second, until the result was there.
@@ -50,7 +49,7 @@ class Result:
 
     name: str
     values: tuple[Value, ...]
-    functions: tuple[Function, ...]
+    functions: tuple[loopjax.Function, ...]
     first: float
     later: float
 
@@ -66,7 +65,7 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """Whether every value is right."""
+        """True where every value is right."""
         return all(value.ok for value in self.values)
 
 
@@ -82,7 +81,7 @@ class Program:
 class _Timed:
     """A compiled function whose calls are waited for and timed."""
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: loopjax.Function) -> None:
         self.function = function
         self.seconds: list[float] = []
 
@@ -95,7 +94,7 @@ class _Timed:
         return result
 
     def twice(self, *args: Any) -> Any:
-        """What the second of two equal calls returns."""
+        """Calls the function twice with equal arguments; the second result."""
         self(*args)
         return self(*args)
 
@@ -114,9 +113,9 @@ def _result(values: list[Value], timed: _Timed, *others: _Timed) -> Result:
 
 
 def power() -> Result:
-    """``A**k`` for every element: ``k`` is an input, and of the powers up to it the last alone is kept."""
+    """``A**k`` for every element: ``k`` is an input, and only the last of the powers is kept."""
     k = at.iscalar("k")
-    A = at.vector("A")  # noqa: N806 - the guide's name
+    A = at.vector("A")
 
     powers, updates = loopjax.scan(
         fn=lambda so_far, factor: so_far * factor, outputs_info=at.ones_like(A), non_sequences=A, n_steps=k
@@ -129,7 +128,7 @@ def power() -> Result:
 
 
 def polynomial() -> Result:
-    """A polynomial from its coefficients: two sequences, of which the shorter decides, and a sum over the terms."""
+    """A polynomial from its coefficients: two sequences, the shorter decides, and a sum over terms."""
     coefficients = at.vector("coefficients")
     x = at.scalar("x")
     exponents = at.arange(10_000)
@@ -224,7 +223,7 @@ def chain_probabilities(weights: Machine) -> np.ndarray[Any, np.dtype[np.float64
 
 
 def _frequencies(timed: _Timed, dtype: str, weights: Machine) -> Value:
-    """How often each visible state ends a chain, to within five standard errors."""
+    """The frequency of each visible state at the end of a chain, to within five standard errors."""
     counts = np.zeros(4)
     start = np.zeros(2, dtype)
     for _ in range(DRAWS):
@@ -235,14 +234,14 @@ def _frequencies(timed: _Timed, dtype: str, weights: Machine) -> Value:
 
 
 def _different(timed: _Timed) -> int:
-    """How many of 20 equal calls return something that no call before them did."""
+    """The number of 20 equal calls that return a result no call before them did."""
     return len({np.asarray(timed(np.zeros(2, np.int64))).tobytes() for _ in range(20)})
 
 
 def gibbs() -> Result:
     """A Gibbs chain whose step uses shared variables that nobody passes, with the stream's updates and without."""
     weights = machine()
-    W = loopjax.shared(weights.W)  # noqa: N806 - the guide's name
+    W = loopjax.shared(weights.W)
     bvis = loopjax.shared(weights.bvis)
     bhid = loopjax.shared(weights.bhid)
     stream = at.random.RandomStream(1234)
@@ -270,11 +269,11 @@ def gibbs() -> Result:
 def _explicit_chain(stream: Any, strict: bool) -> tuple[Variable, Variable, Any]:
     """The sample, the chain's states and updates; the step gets the shared variables as arguments."""
     weights = machine()
-    W = loopjax.shared(weights.W)  # noqa: N806 - the guide's name
+    W = loopjax.shared(weights.W)
     bvis = loopjax.shared(weights.bvis)
     bhid = loopjax.shared(weights.bhid)
 
-    def one_step(visible: Variable, W: Variable, bvis: Variable, bhid: Variable) -> Variable:  # noqa: N803
+    def one_step(visible: Variable, W: Variable, bvis: Variable, bhid: Variable) -> Variable:
         hidden_mean = at.sigmoid(at.dot(visible, W) + bhid)
         hidden = stream.binomial(size=hidden_mean.shape, n=1, p=hidden_mean)
         visible_mean = at.sigmoid(at.dot(hidden, W.T) + bvis)
@@ -298,7 +297,7 @@ def gibbs_explicit() -> Result:
 def strict() -> Result:
     """``strict=True`` refuses a step that uses a shared variable it is not given, and runs one that is given all."""
     weights = machine()
-    W = loopjax.shared(weights.W, name="W")  # noqa: N806 - the guide's name
+    W = loopjax.shared(weights.W, name="W")
     stream = at.random.RandomStream(1234)
 
     def one_step(visible: Variable) -> Variable:
@@ -342,12 +341,12 @@ def counter() -> Result:
 
 def recurrent() -> Result:
     """A recurrent network that reads u(n-4), u(n), x(n-3), x(n-1) and y(n-1): nine values of u give five steps."""
-    W, W_in_1, W_in_2 = at.dmatrix("W"), at.dmatrix("W_in_1"), at.dmatrix("W_in_2")  # noqa: N806 - the guide's names
-    W_feedback, W_out = at.dmatrix("W_feedback"), at.dmatrix("W_out")  # noqa: N806
+    W, W_in_1, W_in_2 = at.dmatrix("W"), at.dmatrix("W_in_1"), at.dmatrix("W_in_2")
+    W_feedback, W_out = at.dmatrix("W_feedback"), at.dmatrix("W_out")
     u, x0, y0 = at.dmatrix("u"), at.dmatrix("x0"), at.dvector("y0")
 
     def one_step(u_tm4: Any, u_t: Any, x_tm3: Any, x_tm1: Any, y_tm1: Any, *matrices: Any) -> list[Variable]:
-        W, W_in_1, W_in_2, W_feedback, W_out = matrices  # noqa: N806
+        W, W_in_1, W_in_2, W_feedback, W_out = matrices
         x_t = at.tanh(
             at.dot(x_tm1, W) + at.dot(u_t, W_in_1) + at.dot(u_tm4, W_in_2) + at.dot(y_tm1, W_feedback),
         )
@@ -405,7 +404,7 @@ def until() -> Result:
 def checkpoints() -> Result:
     """``A**k`` and its gradient with every tenth power saved: the same as with all of them."""
     k = at.iscalar("k")
-    A = at.dvector("A")  # noqa: N806 - the guide's name
+    A = at.dvector("A")
     arguments: dict[str, Any] = {
         "fn": lambda so_far, factor: so_far * factor,
         "outputs_info": at.ones_like(A),
@@ -431,7 +430,7 @@ def checkpoints() -> Result:
 
 
 PROGRAMS = (
-    Program("power", "A**k for every element, of which the last step is kept", power),
+    Program("power", "A**k for every element, the last step kept", power),
     Program("polynomial", "two sequences, the shorter decides", polynomial),
     Program("triangular", "a running sum over arange(n), n an input", triangular),
     Program("scatter", "one value in a matrix of zeros, each step", scatter),

@@ -1,1 +1,0 @@
-"""The example programs that ``python -m loopjax`` runs."""
