@@ -21,28 +21,20 @@ class _Window:
     def __init__(self, node: Apply, x: Any, positions: Sequence[Any]) -> None:
         assert isinstance(node.op, TableOp)
         pattern: IndexPattern = node.op.arguments["pattern"]
-        self.starts: list[Any] = []
-        self.sizes: list[int] = []
-        self.strides: list[int] = []
-        self.flips: list[int] = []
         self.inside: Any = None
-        self.strided = False
         rest = iter(positions)
-        counts = []
-        for axis, size in enumerate(x.shape):
-            rows = pattern.rows(axis, node.op.arguments["lengths"], size)
-            if rows is None:
-                self.starts.append(self._symbolic(next(rest), size))
-                rows = range(1)
-            else:
-                self.starts.append(min(rows[0], rows[-1]) if rows else 0)
-            self.strides.append(abs(rows.step))
-            self.sizes.append((len(rows) - 1) * abs(rows.step) + 1 if rows else 0)
-            counts.append(len(rows))
-            if rows.step < 0:
-                self.flips.append(axis)
-            self.strided = self.strided or rows.step != 1
-        self.shape = [1 if axis is None else counts[axis] for axis in pattern.kept_axes]
+        static = [pattern.rows(axis, node.op.arguments["lengths"], size) for axis, size in enumerate(x.shape)]
+        self.starts = [
+            self._symbolic(next(rest), size) if taken is None else min(taken[0], taken[-1]) if taken else 0
+            for taken, size in zip(static, x.shape, strict=True)
+        ]
+        # A symbolic position takes one element, from its start on.
+        rows = [range(1) if taken is None else taken for taken in static]
+        self.strides = [abs(taken.step) for taken in rows]
+        self.sizes = [(len(taken) - 1) * abs(taken.step) + 1 if taken else 0 for taken in rows]
+        self.flips = [axis for axis, taken in enumerate(rows) if taken.step < 0]
+        self.strided = any(taken.step != 1 for taken in rows)
+        self.shape = [1 if axis is None else len(rows[axis]) for axis in pattern.kept_axes]
 
     def _symbolic(self, index: Any, size: int) -> Any:
         index = jnp.asarray(index).astype("int64")

@@ -6,7 +6,7 @@ in the other triangle. For example ``cholesky(x)`` reads ``tril(x)`` only. Matri
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, overload
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +44,7 @@ def _cholesky_run(x: Any, lower: bool) -> Any:
 register("cholesky", _cholesky_run, _cholesky_type, "cubic", operands="float")
 
 
-def cholesky(x: Any, lower: bool = True, on_error: str = "nan", check_finite: bool = False) -> Variable:
+def cholesky(x: Any, lower: bool = True, on_error: Literal["nan"] = "nan", check_finite: bool = False) -> Variable:
     """Cholesky factors of positive definite matrices.
 
     Only one triangle of ``x`` is read. Differentiable; the gradient is 0 in the other triangle.
@@ -101,7 +101,7 @@ def _eigh_run(x: Any, lower: bool) -> Any:
 register("eigh", _eigh_run, _eigh_type, "cubic", operands="float")
 
 
-def eigh(a: Any, UPLO: str = "L") -> tuple[Variable, ...]:  # noqa: N803 - NumPy's name
+def eigh(a: Any, UPLO: Literal["L", "U"] = "L") -> tuple[Variable, ...]:  # noqa: N803 - NumPy's name
     """Eigenvalues and eigenvectors of symmetric (Hermitian) matrices.
 
     Only one triangle is read. Differentiable; the gradient of eigenvectors is infinite or NaN where two eigenvalues are
@@ -236,7 +236,23 @@ def _svd_run(x: Any, full_matrices: bool, compute_uv: bool) -> Any:
 register("svd", _svd_run, _svd_type, "cubic", operands="float")
 
 
-def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+@overload
+def svd(a: Any, full_matrices: bool = True, compute_uv: Literal[True] = True) -> tuple[Variable, ...]: ...
+
+
+@overload
+def svd(a: Any, full_matrices: bool = True, *, compute_uv: Literal[False]) -> Variable: ...
+
+
+@overload
+def svd(a: Any, full_matrices: bool, compute_uv: Literal[False]) -> Variable: ...
+
+
+@overload
+def svd(a: Any, full_matrices: bool = True, *, compute_uv: bool) -> tuple[Variable, ...] | Variable: ...
+
+
+def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> tuple[Variable, ...] | Variable:
     """Singular value decomposition, ``a = u @ diag(s) @ vh``.
 
     Differentiable with ``full_matrices=False`` or for square matrices; the gradient of singular vectors is infinite or
@@ -291,7 +307,15 @@ def _qr_run(x: Any, mode: str) -> Any:
 register("qr", _qr_run, _qr_type, "cubic", operands="float")
 
 
-def qr(a: Any, mode: str = "reduced") -> Any:
+@overload
+def qr(a: Any, mode: Literal["reduced", "complete"] = "reduced") -> tuple[Variable, ...]: ...
+
+
+@overload
+def qr(a: Any, mode: Literal["r"]) -> Variable: ...
+
+
+def qr(a: Any, mode: Literal["reduced", "complete", "r"] = "reduced") -> tuple[Variable, ...] | Variable:
     """QR decomposition, ``a = q @ r``.
 
     Differentiable where ``m >= n``; with ``mode="complete"`` for square matrices only.

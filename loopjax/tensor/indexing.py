@@ -11,7 +11,7 @@ Out of bounds raises where sizes are known; else a read gives NaN (the least int
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import jax.numpy as jnp
 import numpy as np
@@ -345,7 +345,7 @@ def _write(row: str, part: Any, value: Any) -> Variable:
 
 
 @public_op
-def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Variable:
+def take(x: Any, indices: Any, axis: int | None = None, mode: Literal["raise", "clip", "wrap"] = "raise") -> Variable:
     """Take elements at positions along an axis.
 
     Differentiable in ``x``.
@@ -443,8 +443,20 @@ register(
 )
 
 
+@overload
+def nonzero(x: Any, return_matrix: Literal[False] = False) -> tuple[Variable, ...]: ...
+
+
+@overload
+def nonzero(x: Any, return_matrix: Literal[True]) -> Variable: ...
+
+
+@overload
+def nonzero(x: Any, return_matrix: bool) -> tuple[Variable, ...] | Variable: ...
+
+
 @public_op
-def nonzero(x: Any, return_matrix: bool = False) -> Any:
+def nonzero(x: Any, return_matrix: bool = False) -> tuple[Variable, ...] | Variable:
     """Find the positions of elements that are not zero, in C order.
 
     Their number is known only after ``x`` has been computed: what follows is padded to the size of ``x``, or computed
@@ -518,8 +530,7 @@ def flatnonzero(x: Any) -> Variable:
     >>> print(at.flatnonzero([[0, 5], [7, 0]]).eval())
     [1 2]
     """
-    positions: Variable = nonzero(reshape(x, (-1,)))[0]
-    return positions
+    return nonzero(reshape(x, (-1,)))[0]
 
 
 @public_op

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import jax.numpy as jnp
+from numpy.typing import DTypeLike
 
 from loopjax.config import config
 from loopjax.errors import here
@@ -29,7 +31,7 @@ __all__ = [
 ]
 
 
-def to_one_hot(y: Any, nb_class: Any, dtype: Any = None) -> Variable:
+def to_one_hot(y: Any, nb_class: int | Variable, dtype: DTypeLike | None = None) -> Variable:
     """Encode integers as one-hot rows.
 
     No gradient flows to ``y``.
@@ -63,7 +65,7 @@ def to_one_hot(y: Any, nb_class: Any, dtype: Any = None) -> Variable:
     return eq(shape_padright(_integers(y, "to_one_hot")), arange(nb_class)).astype(dtype or config.floatX)
 
 
-def bincount(x: Any, weights: Any = None, minlength: Any = None) -> Variable:
+def bincount(x: Any, weights: Any = None, minlength: int | Variable | None = None) -> Variable:
     """Count how often each integer occurs, or sum weights by integer.
 
     The length of the result must be known before the program is compiled, which happens again for each new one. Numbers
@@ -126,7 +128,7 @@ def _searchsorted_run(x: Any, v: Any, side: str, method: str) -> Any:
 register("searchsorted", _searchsorted_run, _searchsorted_type, operands="common")
 
 
-def searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Variable:
+def searchsorted(x: Any, v: Any, side: Literal["left", "right"] = "left", sorter: Any = None) -> Variable:
     """Find the positions at which elements keep a sorted vector sorted.
 
     The result is no float and has no derivative.
@@ -204,7 +206,7 @@ def fill_diagonal(a: Any, val: Any) -> Variable:
     return set_subtensor(matrix[places, places], val)
 
 
-def unravel_index(indices: Any, dims: Any, order: str = "C") -> tuple[Variable, ...]:
+def unravel_index(indices: Any, dims: Any, order: Literal["C", "F"] = "C") -> tuple[Variable, ...]:
     """Convert positions in a flattened array to positions along each axis.
 
     Parameters
@@ -246,7 +248,12 @@ def unravel_index(indices: Any, dims: Any, order: str = "C") -> tuple[Variable, 
     return tuple(found if order == "F" else reversed(found))
 
 
-def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: str = "C") -> Variable:
+def ravel_multi_index(
+    multi_index: Sequence[Any],
+    dims: Any,
+    mode: Literal["raise", "clip", "wrap"] = "raise",
+    order: Literal["C", "F"] = "C",
+) -> Variable:
     """Convert positions along each axis to positions in the flattened array.
 
     Parameters

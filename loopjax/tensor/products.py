@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
@@ -256,7 +257,7 @@ def matrix_dot(*args: Any) -> Variable:
     return reduce(dot, args[1:], as_variable(args[0]))
 
 
-def tensordot(x: Any, y: Any, axes: Any = 2) -> Variable:
+def tensordot(x: Any, y: Any, axes: int | Sequence[int | Sequence[int]] = 2) -> Variable:
     """Sum products over several axes at once.
 
     Differentiable in both.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -60,7 +60,13 @@ def _solve_one(a: Any, b: Any, assume_a: str, lower: bool) -> Any:
 _system("solve", _solve_one)
 
 
-def solve(a: Any, b: Any, assume_a: str = "gen", lower: bool = False, check_finite: bool = True) -> Variable:
+def solve(
+    a: Any,
+    b: Any,
+    assume_a: Literal["gen", "sym", "her", "pos"] = "gen",
+    lower: bool = False,
+    check_finite: bool = True,
+) -> Variable:
     """Solve linear systems, ``a @ x = b``.
 
     Infinite or NaN where ``a`` is singular. Differentiable in both; with another ``assume_a`` than ``"gen"`` the
@@ -144,7 +150,7 @@ _system("solve_triangular", lambda a, b, **options: jax.scipy.linalg.solve_trian
 def solve_triangular(
     a: Any,
     b: Any,
-    trans: int | str = 0,
+    trans: Literal[0, 1, 2, "N", "T", "C"] = 0,
     lower: bool = False,
     unit_diagonal: bool = False,
     check_finite: bool = True,
@@ -292,8 +298,9 @@ def cho_solve(c_and_lower: tuple[Any, bool], b: Any, check_finite: bool = True) 
     [2. 3.]
     """
     factor, lower = c_and_lower
-    first, then = (0, 2) if lower else (2, 0)
-    return solve_triangular(factor, solve_triangular(factor, b, first, lower), then, lower)
+    if lower:
+        return solve_triangular(factor, solve_triangular(factor, b, "N", True), "C", True)
+    return solve_triangular(factor, solve_triangular(factor, b, "C", False), "N", False)
 
 
 def _inverse_type(type: TensorType) -> TensorType:
