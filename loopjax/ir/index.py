@@ -169,7 +169,7 @@ def static_read(x: Variable, *key: int | slice, sources: tuple[Source, ...] = ()
 
 def index_inputs(node: Apply) -> list[tuple[int, int]]:
     """Position and axis of each index input of an ``index``, ``set`` or ``inc``; empty for another node."""
-    if not isinstance(node.op, TableOp) or not node.op.has("gather", "scatter"):
+    if not node.op.has("gather", "scatter"):
         return []
     first = 1 if node.op.has("gather") else 2
     return list(enumerate(node.op.arguments["pattern"].array_axes, first))

@@ -141,7 +141,7 @@ def _expression(node: Apply, output: Variable, inputs: list[str]) -> str:
     name = node.op.name
     if name in INFIX and len(inputs) == 2:
         return f"({inputs[0]} {INFIX[name]} {inputs[1]})"
-    if name == "index" and isinstance(node.op, TableOp):
+    if node.op.named("index"):
         lengths = ["?" if length is None else length for length in node.op.arguments["lengths"]]
         return f"{inputs[0]}[{', '.join(map(_entry_text, node.op.arguments['pattern'].key(lengths, inputs[1:])))}]"
     label = node.op.label if isinstance(node.op, Scan) else name

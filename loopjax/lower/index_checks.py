@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from loopjax.ir.graph import Apply, Graph
-from loopjax.ir.op import TableOp
 from loopjax.lower.interpreter import rule
 
 
@@ -17,7 +16,6 @@ from loopjax.lower.interpreter import rule
 def _in_bounds(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     from jax.experimental import checkify
 
-    assert isinstance(node.op, TableOp)
     index = jnp.asarray(args[0])
     size, place = node.op.arguments["size"], node.op.arguments["place"]
     inside = jnp.all((index >= -size) & (index < size))

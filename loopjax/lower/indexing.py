@@ -11,7 +11,6 @@ from jax import lax
 from loopjax.ir.fill import fill_value
 from loopjax.ir.graph import Apply
 from loopjax.ir.index import IndexPattern
-from loopjax.ir.op import TableOp
 from loopjax.lower.interpreter import rule
 
 
@@ -19,7 +18,6 @@ class _Window:
     """A basic index as one rectangle: where it starts, its sizes, and whether its symbolic starts are inside."""
 
     def __init__(self, node: Apply, x: Any, positions: Sequence[Any]) -> None:
-        assert isinstance(node.op, TableOp)
         pattern: IndexPattern = node.op.arguments["pattern"]
         self.inside: Any = None
         rest = iter(positions)
@@ -68,7 +66,6 @@ def _is_basic(node: Apply, first: int) -> bool:
 
 def _numpy_key(node: Apply, arrays: Sequence[Any]) -> tuple[Any, ...]:
     """The index as ``jax.numpy`` takes it."""
-    assert isinstance(node.op, TableOp)
     arguments = node.op.arguments
     key: tuple[Any, ...] = arguments["pattern"].key(arguments["lengths"], map(jnp.asarray, arrays))
     return key

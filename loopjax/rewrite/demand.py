@@ -81,7 +81,6 @@ def steps_needed(stack: Variable, graph: Graph, n_steps: int) -> dict[Apply, ran
 def reindexed(reader: Apply, stack: Variable, rows: range) -> Variable:
     """Return what ``reader`` reads, from another stack that holds it in these rows, in ascending order."""
     op = reader.op
-    assert isinstance(op, TableOp)
     if is_shape(reader):
         return constant(shape_value(reader, reader.inputs[0].type.sizes))
     pattern: IndexPattern = op.arguments["pattern"]

@@ -28,7 +28,6 @@ from typing import NamedTuple
 
 from loopjax.ir.cond import IfElse
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node, dependents
-from loopjax.ir.op import TableOp
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Scan
 from loopjax.rewrite.driver import Context, Pass
@@ -184,7 +183,6 @@ def _product(found: _Sum, matrix: _Matrix, x: Variable) -> Variable:
     product = ops.dot(ops.exp(varying - largest), matrix.exponentials.inner)
     result = ops.log(product) + matrix.largest.inner + largest
     order: dict[int, int | str] = {a: position for position, a in enumerate([*others, column])}
-    assert isinstance(found.node.op, TableOp)
     if found.node.op.arguments["keepdims"]:
         order[axis] = "x"
     return ops.dimshuffle(result, *(order[a] for a in sorted(order)))

@@ -65,7 +65,7 @@ class DistributePrologue(LoopDistribution):
     def _early(self, loop: ScanBuilder) -> set[Variable]:
         """What sequences and keys alone lead to, is dear or leads on from there without growing, and pays to move."""
         body, steps = loop.body, loop.op.n_steps or 0
-        checks = [v for node in body.applies if _row(node) == "in_bounds" for v in node.outputs]
+        checks = [v for node in body.applies if node.op.named("in_bounds") for v in node.outputs]
         rows, keys = [row for one in loop.sequences for row in one.rows], [key.inner for key in loop.keys]
         stay = [] if self.target.draws_apart else keys
         bound = dependents(body.applies, [*_carried(loop), *checks, *stay])
@@ -83,10 +83,6 @@ class DistributePrologue(LoopDistribution):
             if moves:
                 early.update(node.outputs)
         return early
-
-
-def _row(node: Apply) -> str:
-    return node.op.name if isinstance(node.op, TableOp) else ""
 
 
 def _carried(loop: ScanBuilder) -> Iterable[Variable]:

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from loopjax.ir.graph import Apply, Graph, Variable
-from loopjax.ir.op import TableOp, table_op
-
-ROWS = frozenset(("add", "sub"))
+from loopjax.ir.op import table_op
 
 
 class _Term(NamedTuple):
@@ -48,7 +46,7 @@ def _sums(body: Graph) -> dict[Variable, list[_Term]]:
         if not _is_sum(node):
             continue
         terms: list[_Term] = []
-        for variable, flip in zip(node.inputs, (False, _row(node) == "sub"), strict=True):
+        for variable, flip in zip(node.inputs, (False, node.op.named("sub")), strict=True):
             owner = variable.owner
             if variable in found and owner is not None and _is_part(variable, node, body):
                 inner.add(variable)
@@ -59,14 +57,10 @@ def _sums(body: Graph) -> dict[Variable, list[_Term]]:
     return {result: terms for result, terms in found.items() if result not in inner and len(terms) > 2}
 
 
-def _row(node: Apply) -> str:
-    return node.op.name if isinstance(node.op, TableOp) else ""
-
-
 def _is_sum(node: Apply) -> bool:
     """Whether a node adds floats of one dtype."""
     types = [variable.type for variable in (*node.inputs, *node.outputs)]
-    return _row(node) in ROWS and types[0].is_float and len({type.dtype for type in types}) == 1
+    return node.op.named("add", "sub") and types[0].is_float and len({type.dtype for type in types}) == 1
 
 
 def _is_part(variable: Variable, reader: Apply, body: Graph) -> bool:

@@ -218,7 +218,7 @@ def _is_transposition(node: Apply) -> bool:
 def _product(reader: Apply, array: Variable, axis: int, position: int) -> Reduction | None:
     """Return a reader that contracts ``axis``, that of the steps, of ``array`` with a vector."""
     op = reader.op
-    if not isinstance(op, TableOp) or not op.has("contraction") or reader.inputs.count(array) != 1:
+    if not op.has("contraction") or reader.inputs.count(array) != 1:
         return None
     operand = reader.inputs.index(array)
     weights = reader.inputs[1 - operand]
@@ -272,7 +272,6 @@ def _result(reduction: Reduction, value: Variable, scan: Apply) -> Variable:
     """Return what replaces a fused reader, computed from the accumulator's ``value``."""
     op, reader = scan.op, reduction.reader
     assert isinstance(op, Scan)
-    assert isinstance(reader.op, TableOp)
     arguments, dtype = reader.op.arguments, reader.outputs[0].dtype
     if reduction.weights is not None:
         return value.astype(dtype)

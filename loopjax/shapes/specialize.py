@@ -157,7 +157,6 @@ def _with_deltas(op: Differentiated, region: Graph) -> Differentiated:
 
 
 def _mark_index(op: Op) -> int:
-    assert isinstance(op, TableOp)
     return int(op.arguments["index"])
 
 

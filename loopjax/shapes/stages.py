@@ -20,7 +20,6 @@ import numpy as np
 from loopjax.errors import UnsupportedError, where
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, ancestors, toposort
 from loopjax.ir.lengths import host_values, is_shape, leaves_of, on_host
-from loopjax.ir.op import TableOp
 from loopjax.ir.shape_operands import is_cut, shape_operands
 from loopjax.ir.types import RESIDUAL
 from loopjax.shapes.preconditions import TripCountChecks, trip_count_checks
@@ -155,7 +154,6 @@ def _output_slice(output: Variable, positions: Mapping[Variable, int]) -> Output
     if not is_cut(output.owner):
         return OutputSlice(positions[output], ())
     assert output.owner is not None
-    assert isinstance(output.owner.op, TableOp)
     buffer, *lengths = output.owner.inputs
     sizes = [int(one.data) if isinstance(one, Constant) else LengthOutput(positions[one]) for one in lengths]
     return OutputSlice(positions[buffer], tuple(zip(output.owner.op.arguments["axes"], sizes, strict=True)))

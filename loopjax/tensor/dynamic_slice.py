@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from loopjax.ir.graph import Constant, Variable, apply
-from loopjax.ir.op import TableOp, register, table_op
+from loopjax.ir.op import register, table_op
 from loopjax.ir.types import Shape, TensorType
 from loopjax.tensor.elementwise import add, cast, lt, maximum, minimum, sub, switch
 from loopjax.tensor.lengths import split_sizes
@@ -102,9 +102,8 @@ def put_back(part: Variable, value: Variable) -> Variable:
     """The array that ``part`` is a window of, with ``value`` in the window's place."""
     node = part.owner
     assert node is not None
-    assert isinstance(node.op, TableOp)
     x, *rest = node.inputs
-    return apply(TableOp("put_window", node.op.params), x, value, *rest)[0]
+    return apply(table_op("put_window", **node.op.arguments), x, value, *rest)[0]
 
 
 def is_window(variable: Variable, inner: bool) -> bool:
