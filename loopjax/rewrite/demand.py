@@ -59,7 +59,9 @@ def rows_needed(reader: Apply, stack: Variable) -> range | None:
 
 
 def needs_few(reader: Apply, stack: Variable) -> bool:
-    """Return whether a reader needs at most half of the rows of a stack of known length."""
+    """Return whether a reader needs at most half of a stack's rows, of one of unknown length only a last row."""
+    if stack.type.shape[0] is None:
+        return last_rows(reader, stack, slices=False) is not None
     rows = rows_needed(reader, stack)
     return rows is not None and 2 * len(rows) <= stack.type.sizes[0]
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node, dependents
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import MapOutput, Scan
-from loopjax.rewrite.demand import last_rows, may_stay_dynamic, needs_few
+from loopjax.rewrite.demand import may_stay_dynamic, needs_few
 from loopjax.rewrite.driver import Context, Pass, replace_all
 from loopjax.rewrite.reduction_fusion import reduces_steps
 from loopjax.rewrite.scan_builder import Capture, MapSlot, ScanBuilder, scan_builder
@@ -140,20 +140,10 @@ def _fits(other: Variable, value: Variable, op: Scan) -> bool:
     return op.is_sized and not op.until and other.type.shape[0] == op.n_steps
 
 
-def _is_read_little(stack: Variable, inside: Iterable[Apply], graph: Graph) -> bool:
-    """Return whether the readers of a stack, but for nodes that move inside, need few of its steps."""
+def _is_read_little(stack: Variable, inside: Collection[Apply], graph: Graph) -> bool:
+    """Return whether the readers of a stack, but for nodes that move inside, are fused or need few of its steps."""
     rest = [reader for reader in graph.readers.get(stack, []) if reader not in inside]
-    return all(_is_fused(reader, stack) or _needs_few(reader, stack) for reader in rest)
-
-
-def _is_fused(reader: Apply, stack: Variable) -> bool:
-    return _is_reduction(reader) and reader.inputs[0] is stack
-
-
-def _needs_few(reader: Apply, stack: Variable) -> bool:
-    if last_rows(reader, stack, slices=False) is not None:
-        return True
-    return stack.type.shape[0] is not None and needs_few(reader, stack)
+    return all((_is_reduction(one) and one.inputs[0] is stack) or needs_few(one, stack) for one in rest)
 
 
 def _fused(node: Apply, producers: list[_Producer]) -> dict[Variable, Variable]:

@@ -31,7 +31,7 @@ from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Accumulator, MapOutput, SavedSteps, Scan
 from loopjax.rewrite.cost_model import is_small_body
-from loopjax.rewrite.demand import last_rows, may_stay_dynamic, needs_few
+from loopjax.rewrite.demand import may_stay_dynamic, needs_few
 from loopjax.rewrite.driver import Context, Pass, replace_all
 from loopjax.rewrite.scan_builder import AccumulatorSlot, MapSlot, RecurrenceSlot, ScanBuilder, scan_builder
 
@@ -77,7 +77,7 @@ def _of_dynamic(node: Apply, op: Scan, graph: Graph, context: Context) -> list[R
         if context.reversed and any(one.monoid is not None and one.some for one in readers.values() if one is not None):
             continue
         rest = [reader for reader, one in readers.items() if one is None]
-        if all(last_rows(reader, stack, slices=False) is not None for reader in rest):
+        if all(needs_few(reader, stack) for reader in rest):
             found.extend(reductions)
     return found
 

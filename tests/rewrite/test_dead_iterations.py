@@ -109,3 +109,24 @@ def test_one_step_in_so_many_is_dead(dead, share, ends) -> None:
     x, h = float64("x", 4), float64("h")
     out, _ = loopjax.scan(lambda x, h: h * x, sequences=x, outputs_info=h)
     assert rewrites(EliminateDeadIterations(share=share), [x, h], [out[: 4 - dead]]) is ends
+
+
+@pytest.mark.parametrize("option", [{}, {"progress": True}, {"go_backwards": True}], ids=str)
+def test_options_that_need_all_steps(option) -> None:
+    """A progress bar counts all steps; keys of draws count down from the last step of a loop that goes backwards."""
+    key, x = at.random.RandomStream(1).normal(size=()).owner.inputs[0], float64("x", 4)
+    out, _ = loopjax.scan(lambda x, h: h * x, sequences=x, outputs_info=at.constant(1.0, dtype="float64"), **option)
+    assert rewrites(EliminateDeadIterations(), [key, x], [out[1]]) is (option.get("progress") is None)
+
+
+def test_a_loop_that_until_ends_keeps_its_steps() -> None:
+    h = float64("h")
+    out, _ = loopjax.scan(lambda h: (h * h, loopjax.until(h > 2)), outputs_info=h, n_steps=4)
+    assert not rewrites(EliminateDeadIterations(), [h], [out * 2])
+
+
+def test_final_states_need_all_steps() -> None:
+    count = loopjax.shared(np.int64(0), "count")
+    h = float64("h")
+    out, updates = loopjax.scan(lambda h: (h * 2, {count: count + 1}), outputs_info=h, n_steps=4)
+    assert not rewrites(EliminateDeadIterations(), [h, count], [out[1], updates[count]])
