@@ -105,6 +105,12 @@ class Differentiated(Op):
                 raise TypeError(f"a differentiated region expects {variable.type}, got {type}")
 
 
+def marks(region: Graph) -> list[Apply]:
+    """Return the nodes that mark intermediate values by which a region is differentiated, in the order of these."""
+    found = {node.op.arguments["index"]: node for node in region.applies if node.op.named("perturb")}
+    return [found[index] for index in sorted(found)]
+
+
 class Linearize(Differentiated):
     """Runs a region forward: its outputs, and last the residual that a ``Pullback`` reads."""
 

@@ -51,22 +51,15 @@ def steps_of_pairs(lengths: Any, most: Any, xp: Any) -> Any:
 
 
 HOST: dict[str, Callable[..., Any]] = {
-    "add": operator.add,
-    "sub": operator.sub,
-    "mul": operator.mul,
+    **{
+        name: getattr(operator, name)
+        for name in ("add", "sub", "mul", "mod", "neg", "abs", "lt", "le", "gt", "ge", "eq")
+    },
     "floor_div": operator.floordiv,
-    "mod": operator.mod,
-    "neg": operator.neg,
-    "abs": operator.abs,
+    "neq": operator.ne,
     "minimum": np.minimum,
     "maximum": np.maximum,
     "identity": lambda x: x,
-    "lt": operator.lt,
-    "le": operator.le,
-    "gt": operator.gt,
-    "ge": operator.ge,
-    "eq": operator.eq,
-    "neq": operator.ne,
     "switch": np.where,
     "cast": lambda x, dtype: np.asarray(x).astype(dtype),
     "prod": lambda x, axis, keepdims, dtype: np.prod(x, axis=axis, keepdims=keepdims, dtype=dtype),

@@ -14,7 +14,6 @@ import numpy as np
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.lengths import host_values
-from loopjax.ir.op import TableOp
 from loopjax.ir.scan import MOST_STEPS
 from loopjax.shapes.preconditions import TripCountChecks
 
@@ -58,7 +57,8 @@ def input_intervals(bounds: Iterable[LengthBounds], inputs: Sequence[Variable]) 
     one input."""
     positions = {variable: position for position, variable in enumerate(inputs)}
     found: dict[int, InputInterval] = {}
-    for bound in bounds:
+    for checked in bounds:
+        bound = checked._replace(length=_unchecked(checked.length))
         leaf = _rises_with(bound.length, positions)
         if leaf is None:
             return None
@@ -88,32 +88,30 @@ def _rises_with(length: Variable, inputs: Container[Variable]) -> Variable | Non
 
 def _rising_operand(node: Apply) -> Variable | None:
     """Return the only variable input of a node, where its output rises with it. Narrow integers could wrap around."""
-    if not isinstance(node.op, TableOp):
-        return None
-    op, first = node.op.name, node.inputs[0]
-    if op == "trip_count" or (op == "cast" and node.outputs[0].dtype == "int64" and first.type.is_integer):
-        return first
+    if node.op.named("cast") and node.outputs[0].dtype == "int64" and node.inputs[0].type.is_integer:
+        return node.inputs[0]
     numbers = [abs(int(one.data)) for one in node.inputs if isinstance(one, Constant) and one.ndim == 0]
     variables = [one for one in node.inputs if not isinstance(one, Constant)]
-    if op not in ("add", "sub", "maximum", "minimum") or (len(numbers), len(variables)) != (1, 1):
+    if not node.op.named("add", "sub", "maximum", "minimum") or (len(numbers), len(variables)) != (1, 1):
         return None
-    if op in ("add", "sub") and numbers[0] > LARGEST_TERM.get(node.outputs[0].dtype, -1):
+    if node.op.named("add", "sub") and numbers[0] > LARGEST_TERM.get(node.outputs[0].dtype, -1):
         return None
-    return None if op == "sub" and variables[0] is not first else variables[0]
+    return None if node.op.named("sub") and variables[0] is not node.inputs[0] else variables[0]
 
 
 def _same(one: Variable, other: Variable) -> bool:
     """Test if two lengths are the same expression of the same variables, apart from checks of them."""
-    return _unchecked(one) == _unchecked(other)
+    # Variables without an owner are free in these graphs: they are equal by identity.
+    return Graph((), [_unchecked(one)]) == Graph((), [_unchecked(other)])
 
 
-def _unchecked(length: Variable) -> Graph:
-    """Return a length as a graph without its checks; variables without an owner stay free, by identity."""
+def _unchecked(length: Variable) -> Variable:
+    """Return a length without the checks on the way to it, which need more than its value."""
 
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
         return inputs[:1] if node.op.named("trip_count") else None
 
-    return Graph((), [length]).rebuilt(transform=transform)
+    return Graph((), [length]).rebuilt(transform=transform).outputs[0]
 
 
 def _inverse(leaf: Variable, bound: LengthBounds) -> tuple[int, int]:

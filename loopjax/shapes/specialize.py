@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from loopjax.errors import LengthError, about, where
-from loopjax.ir.autodiff import Differentiated, Pullback
-from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, copy_node
+from loopjax.ir.autodiff import Differentiated, Pullback, marks
+from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.ir.index import index_inputs
 from loopjax.ir.lengths import evaluate, is_shape
 from loopjax.ir.op import TableOp, table_op
@@ -142,9 +142,7 @@ class _Specializer:
 
 def _with_deltas(op: Differentiated, region: Graph) -> Differentiated:
     """Turn the marks of a sized region, ``perturb`` nodes, into inputs: zeros that are added where the mark stands."""
-    marks = [node for node in region.applies if node.op.named("perturb")]
-    marks.sort(key=lambda node: _mark_index(node.op))
-    deltas = {node: Variable(node.outputs[0].type) for node in marks}
+    deltas = {node: Variable(node.outputs[0].type) for node in marks(region)}
 
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
         if node not in deltas:
@@ -153,11 +151,7 @@ def _with_deltas(op: Differentiated, region: Graph) -> Differentiated:
 
     marked = region.rebuilt(transform=transform)
     inputs = [*region.inputs[: op.n_wrt], *deltas.values(), *region.inputs[op.n_wrt :]]
-    return replace(op, region=Graph(inputs, marked.outputs), n_deltas=len(marks))
-
-
-def _mark_index(op: Op) -> int:
-    return int(op.arguments["index"])
+    return replace(op, region=Graph(inputs, marked.outputs), n_deltas=len(deltas))
 
 
 def _pullback(op: Pullback, residual: Variable) -> Pullback:

@@ -119,7 +119,9 @@ class _StageNumbers:
 
 def _stage(outputs: Sequence[Variable], before: Sequence[Variable], program: Graph) -> Stage:
     """Build the stage that computes ``outputs`` from what is computed ``before`` it."""
-    computed = dict.fromkeys(variable for output in outputs for variable in _sliced_from(output))
+    slices = {output: _slice_of(output) for output in outputs}
+    buffers = [one for buffer, lengths in slices.values() for one in (buffer, *lengths.values())]
+    computed = dict.fromkeys(one for one in buffers if not isinstance(one, Constant))
     read = [variable for variable in ancestors(computed, stop=before) if not isinstance(variable, Constant)]
     inputs = [variable for variable in program.inputs if variable in read]
     inputs += [variable for variable in read if variable not in program.inputs]
@@ -131,32 +133,31 @@ def _stage(outputs: Sequence[Variable], before: Sequence[Variable], program: Gra
             )
     graph = Graph(inputs, list(computed))
     positions = {variable: position for position, variable in enumerate(graph.outputs)}
+
+    def position(length: Variable) -> int | LengthOutput:
+        return int(length.data) if isinstance(length, Constant) else LengthOutput(positions[length])
+
     lengths = dict.fromkeys(length for node in graph.applies for length in shape_operands(node))
     leaves = leaves_of(lengths, stop=inputs)
     return Stage(
         graph,
         tuple(position for position, variable in enumerate(inputs) if variable in leaves.values),
-        tuple((output, _output_slice(output, positions)) for output in outputs),
+        tuple(
+            (output, OutputSlice(positions[buffer], tuple((axis, position(one)) for axis, one in cut.items())))
+            for output, (buffer, cut) in slices.items()
+        ),
         _computed_lengths(lengths, inputs),
         trip_count_checks(graph),
     )
 
 
-def _sliced_from(output: Variable) -> list[Variable]:
-    """Return the graph outputs behind a result of a stage: for one that is cut, its buffer and the lengths."""
-    if not is_cut(output.owner):
-        return [output]
-    assert output.owner is not None
-    return [variable for variable in output.owner.inputs if not isinstance(variable, Constant)]
-
-
-def _output_slice(output: Variable, positions: Mapping[Variable, int]) -> OutputSlice:
-    if not is_cut(output.owner):
-        return OutputSlice(positions[output], ())
-    assert output.owner is not None
-    buffer, *lengths = output.owner.inputs
-    sizes = [int(one.data) if isinstance(one, Constant) else LengthOutput(positions[one]) for one in lengths]
-    return OutputSlice(positions[buffer], tuple(zip(output.owner.op.arguments["axes"], sizes, strict=True)))
+def _slice_of(output: Variable) -> tuple[Variable, Mapping[int, Variable]]:
+    """Return the buffer of a result, and the axes that it is cut along with their lengths."""
+    node = output.owner
+    if node is None or not is_cut(node):
+        return output, {}
+    buffer, *lengths = node.inputs
+    return buffer, dict(zip(node.op.arguments["axes"], lengths, strict=True))
 
 
 def _computed_lengths(lengths: Iterable[Variable], inputs: Sequence[Variable]) -> tuple[Variable, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from loopjax.ir.autodiff import Differentiated, Pullback, PullbackRows, Pushforward
+from loopjax.ir.autodiff import Differentiated, Pullback, PullbackRows, Pushforward, marks
 from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.shapes.padding.scope import Axes, PaddingScope, Walk
 
@@ -30,11 +30,8 @@ def padded_region(
     count = len(fresh)
     inner.bind(dict(zip(fresh, inputs, strict=False)))
     outputs = walk(inner, op.region, fresh)
-    marks: dict[int, Axes] = {}
-    for made in Graph(fresh, outputs).applies:
-        if made.op.named("perturb"):
-            marks[made.op.arguments["index"]] = inner.axes(made.outputs[0])
-    wrt = [*map(inner.axes, fresh[: op.n_wrt]), *(marks[index] for index in sorted(marks))]
+    marked = [mark.outputs[0] for mark in marks(Graph(fresh, outputs))]
+    wrt = [inner.axes(variable) for variable in (*fresh[: op.n_wrt], *marked)]
     scalars = dict.fromkeys(
         scalar for axes in (*map(inner.axes, outputs), *wrt) for padded in axes.values() for scalar in padded
     )

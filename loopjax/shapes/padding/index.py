@@ -17,13 +17,13 @@ from loopjax.ir.graph import Apply, Constant, Variable
 from loopjax.ir.index import WHOLE, Array, IndexPattern, Slice
 from loopjax.ir.op import table_op
 from loopjax.shapes.padding.builder import Length
-from loopjax.shapes.padding.rules import lengths_of, params, rule
+from loopjax.shapes.padding.rules import lengths_of, rule
 from loopjax.shapes.padding.scope import Axes, PaddedAxis, PaddingScope
 
 
 @rule("index")
 def _index(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    pattern: IndexPattern = params(node)["pattern"]
+    pattern: IndexPattern = node.op.arguments["pattern"]
     end = 1 + len(pattern.array_axes)
     x, key = _read_slices(scope, inputs[0], pattern, lengths_of(node, inputs[end:]))
     pattern, bounds = IndexPattern.parse(key)
@@ -36,7 +36,7 @@ def _index(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable
 
 @rule("set", "inc")
 def _write(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    pattern: IndexPattern = params(node)["pattern"]
+    pattern: IndexPattern = node.op.arguments["pattern"]
     if any(entry is None or (isinstance(entry, Slice) and entry != WHOLE) for entry in pattern.entries):
         return scope.apply(node.op, *(scope.exact(one) for one in inputs))[0]
     x, value = inputs[:2]
@@ -100,7 +100,7 @@ def _sliced(scope: PaddingScope, x: Variable, axis: int, bounds: Sequence[Length
     if step == 1 and (start is None or (isinstance(start, int) and start >= 0)):
         rows = scope.resize(_static_slice(scope, x, axis, (start, None, None)) if start else x, axis, most)
     else:
-        positions = scope.emit("add", scope.emit("mul", scope.iota(most), scope.scalar(step)), first)
+        positions = scope.emit("add", scope.emit("mul", scope.iota(most), step), first)
         rows = scope.take(x, axis, positions, size)
     return scope.filled(rows, axes, [axis])
 
@@ -160,7 +160,7 @@ def _clipped(scope: PaddingScope, bound: Length, length: Variable, lowest: int) 
         value = scope.integer(bound)
         if not isinstance(value, Constant):
             from_end = scope.calc("maximum", scope.calc("add", value, length), lowest)
-            is_negative = scope.emit("lt", value, scope.scalar(0))
+            is_negative = scope.emit("lt", value, 0)
             return scope.emit("switch", is_negative, from_end, scope.calc("minimum", value, length))
         bound = int(value.data)
     if bound >= 0:
@@ -171,7 +171,7 @@ def _clipped(scope: PaddingScope, bound: Length, length: Variable, lowest: int) 
 @rule("window")
 def _window(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     """A part of an axis whose start is a run-time value, and whose length is a length."""
-    x, along = inputs[0], params(node)["axes"]
+    x, along = inputs[0], node.op.arguments["axes"]
     starts, sizes = inputs[1 : 1 + len(along)], lengths_of(node, inputs[1 + len(along) :])
     for axis, start, size in zip(along, starts, sizes, strict=True):
         length, rows = scope.integer(size), scope.rows(x, axis)
@@ -214,11 +214,9 @@ def _within(scope: PaddingScope, index: Variable, padded: PaddedAxis, axis: int)
         position = int(index.data)
         least = position + 1 if position >= 0 else -position
         message = f"{scope.op}: index {position} is out of bounds for axis {axis}"
-        scope.add_precondition(">=", padded.length, scope.scalar(least), message, "index")
+        scope.add_precondition(">=", padded.length, least, message, "index")
     wide = index if index.dtype == "int64" else scope.emit("cast", index, dtype="int64")
-    is_negative = scope.emit("lt", wide, scope.scalar(0))
+    is_negative = scope.emit("lt", wide, 0)
     from_front = scope.emit("switch", is_negative, scope.emit("add", wide, padded.length), wide)
-    is_valid = scope.emit(
-        "and_", scope.emit("lt", from_front, padded.length), scope.emit("ge", from_front, scope.scalar(0))
-    )
+    is_valid = scope.emit("and_", scope.emit("lt", from_front, padded.length), scope.emit("ge", from_front, 0))
     return scope.note(scope.emit("switch", is_valid, from_front, padded.capacity), scope.axes(index))

@@ -26,7 +26,6 @@ from typing import NamedTuple, TypeVar
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.index import Array, index_op
-from loopjax.ir.op import TableOp
 from loopjax.ir.scan import SAVE_ALL, BodyInputs, MapOutput, Parts, Recurrence, Scan, SequenceInput, StepResult
 from loopjax.ir.types import TensorType
 from loopjax.shapes.padding.scope import Axes, PaddedAxis, PaddingScope, Walk
@@ -89,7 +88,7 @@ def _window(scope: PaddingScope, op: Scan, recurrence: Recurrence, initial: Vari
     if padded is None or not recurrence.windowed:
         return initial
     message = f"{op.subject}: the initial value of {recurrence.name!r} has fewer rows than its taps reach"
-    if not scope.add_precondition(">=", padded.length, scope.scalar(recurrence.depth), message):
+    if not scope.add_precondition(">=", padded.length, recurrence.depth, message):
         return scope.exact(initial, [0])
     resized = scope.with_capacity(initial, 0, scope.scalar(recurrence.depth))
     return scope.note(resized, scope.other_axes(initial, 0))
@@ -107,7 +106,7 @@ def _steps_of(scope: PaddingScope, rows: Variable, span: int) -> Variable:
 def _check_steps(scope: PaddingScope, loop: _Loop, length: Variable) -> bool:
     """Have a trip count compared with 0 and with the sequences' lengths; ``False`` where that cannot be."""
     subject = loop.op.subject
-    scope.add_precondition(">=", length, scope.scalar(0), f"{subject}: n_steps is negative")
+    scope.add_precondition(">=", length, 0, f"{subject}: n_steps is negative")
     for sequence, x in _sequences(loop):
         rows = scope.length(x, 0)
         message = (
@@ -129,7 +128,7 @@ def _follows(scope: PaddingScope, length: Variable, rows: Variable, span: int) -
     if length is rows:
         return span == 0
     node = length.owner
-    if node is None or not isinstance(node.op, TableOp):
+    if node is None or not node.op.named("minimum", "maximum", "sub", "cast"):
         return False
     first, *others = node.inputs
     second = others[0] if others else None
@@ -346,8 +345,8 @@ class _Predicated:
         """Return what a step reads at a tap: where steps are truncated, no gradient flows to initial values."""
         if self.op.truncate_gradient < 0:
             return value
-        is_initial = self.inner.emit("lt", self.inner.calc("add", self.time, tap), self.inner.scalar(0))
-        truncates = self.inner.emit("gt", self._first_kept, self.inner.scalar(0))
+        is_initial = self.inner.emit("lt", self.inner.calc("add", self.time, tap), 0)
+        truncates = self.inner.emit("gt", self._first_kept, 0)
         return self._stopped(self.inner.emit("and_", is_initial, truncates), value)
 
     def _stopped(self, where: Variable, value: Variable) -> Variable:
@@ -483,7 +482,7 @@ def _valid_last_rows(
 def _last_rows(scope: PaddingScope, stack: Variable, last: int, steps: PaddedAxis) -> Variable:
     """Return the ``last`` valid rows; out of bounds, and so NaN, where there are fewer."""
     positions = scope.emit("add", scope.iota(0, start=-last), steps.length)
-    is_valid = scope.emit("ge", positions, scope.scalar(0))
+    is_valid = scope.emit("ge", positions, 0)
     return scope.apply(
         index_op([Array()], stack.ndim), stack, scope.emit("switch", is_valid, positions, steps.capacity)
     )[0]

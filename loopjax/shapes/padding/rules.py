@@ -12,7 +12,6 @@ Known limits: sorting, draws and decompositions have no rule; ``reshape`` has on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from loopjax.ir.graph import Apply, Constant, Variable
 from loopjax.ir.monoid import MONOIDS, sum_dtype
@@ -51,15 +50,10 @@ def padded_call(scope: PaddingScope, node: Apply, inputs: Sequence[Variable]) ->
     return apply(scope, node, list(inputs))
 
 
-def params(node: Apply) -> Any:
-    """Return the parameters of an op of the table."""
-    return node.op.arguments
-
-
 def lengths_of(node: Apply, symbolic: Iterable[Variable]) -> list[Length]:
     """Return the lengths of an op of the table, its last inputs in their places."""
     rest = iter(symbolic)
-    return [next(rest) if length is None else length for length in params(node)["lengths"]]
+    return [next(rest) if length is None else length for length in node.op.arguments["lengths"]]
 
 
 def _varying_lengths(scope: PaddingScope, node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
@@ -84,7 +78,7 @@ def _pointwise(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Vari
 
 @rule("dim")
 def _dim(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    return scope.length(inputs[0], params(node)["axis"])
+    return scope.length(inputs[0], node.op.arguments["axis"])
 
 
 @rule("shape")
@@ -95,7 +89,7 @@ def _shape(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable
 
 @rule("dimshuffle", "transpose")
 def _permute(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    pattern = params(node)["pattern" if node.op.name == "dimshuffle" else "axes"]
+    pattern = node.op.arguments["pattern" if node.op.name == "dimshuffle" else "axes"]
     x = scope.exact(inputs[0], [axis for axis in range(inputs[0].ndim) if axis not in pattern])
     axes = scope.axes(x)
     return scope.call(node.op, x, axes={place: axes[axis] for place, axis in enumerate(pattern) if axis in axes})
@@ -126,7 +120,7 @@ def _reshape(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variab
 @rule("join")
 def _join(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     """The operands are joined at their capacities, and their valid rows gathered."""
-    axis = params(node)["axis"]
+    axis = node.op.arguments["axis"]
     others = [{place: place for place in range(x.ndim) if place != axis} for x in inputs]
     operands, axes = scope.aligned(inputs, others, stretch=False)
     joined = scope.apply(node.op, *operands)[0]
@@ -172,7 +166,7 @@ def _alloc(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable
         if axis < 0 or value.type.shape[axis] == 1:
             if not scope.varies(length):
                 continue
-            scope.add_precondition(">=", length, scope.scalar(0), f"{node.op.name}: a size is negative")
+            scope.add_precondition(">=", length, 0, f"{node.op.name}: a size is negative")
             capacity = scope.capacity(length)
             if capacity is not None:
                 axes[place] = PaddedAxis(length, capacity)
@@ -199,8 +193,8 @@ def _arange(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variabl
         values = scope.emit("mul", values, step)
     if not isinstance(start, Constant) or start.data:
         values = scope.emit("add", values, start)
-    if values.dtype != params(node)["dtype"]:
-        values = scope.emit("cast", values, dtype=params(node)["dtype"])
+    if values.dtype != node.op.arguments["dtype"]:
+        values = scope.emit("cast", values, dtype=node.op.arguments["dtype"])
     return scope.filled(values, {0: PaddedAxis(length, capacity)})
 
 
@@ -208,13 +202,13 @@ def _arange(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variabl
 
 
 def _reduced_axes(node: Apply, x: Variable) -> tuple[int, ...]:
-    axis = params(node)["axis"]
+    axis = node.op.arguments["axis"]
     return tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
 
 
 def _remaining(scope: PaddingScope, node: Apply, x: Variable) -> dict[int, PaddedAxis]:
     """Return the padded axes of the result of a reduction of ``x``."""
-    gone, keepdims = _reduced_axes(node, x), params(node)["keepdims"]
+    gone, keepdims = _reduced_axes(node, x), node.op.arguments["keepdims"]
     kept = [axis for axis in range(x.ndim) if keepdims or axis not in gone]
     return {place: scope.axes(x)[axis] for place, axis in enumerate(kept) if axis in scope.axes(x) and axis not in gone}
 
@@ -233,7 +227,7 @@ def _count(scope: PaddingScope, x: Variable, axes: Sequence[int]) -> Variable:
 def _reduce(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     x, monoid = inputs[0], MONOIDS[node.op.name]
     if monoid.name == "logsumexp" and not x.type.is_float:
-        x = scope.note(scope.emit("cast", x, dtype=params(node)["dtype"]), scope.axes(x))
+        x = scope.note(scope.emit("cast", x, dtype=node.op.arguments["dtype"]), scope.axes(x))
     if monoid.name in ("any", "all") and x.dtype != "bool":
         zero = scope.emit("cast", scope.scalar(0), dtype=x.dtype)
         x = scope.note(scope.emit("neq", x, zero), scope.axes(x))
@@ -249,7 +243,7 @@ def _require_elements(scope: PaddingScope, node: Apply, x: Variable) -> None:
     for axis in _reduced_axes(node, x):
         padded = scope.axis(x, axis)
         if padded is not None and not _is_positive(padded.length):
-            scope.require(">=", padded.length, scope.scalar(1), message)
+            scope.require(">=", padded.length, 1, message)
 
 
 def _is_positive(length: Variable) -> bool:
@@ -260,19 +254,19 @@ def _is_positive(length: Variable) -> bool:
 
 @rule("mean")
 def _mean(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    x, dtype, over = inputs[0], params(node)["dtype"], _reduced_axes(node, inputs[0])
+    x, dtype, over = inputs[0], node.op.arguments["dtype"], _reduced_axes(node, inputs[0])
     axes = _remaining(scope, node, x)
     if not any(axis in scope.axes(x) for axis in over):
         return scope.call(node.op, x, axes=axes)
     wide = sum_dtype(dtype)
-    total = _sum(scope, x, over, wide, params(node)["keepdims"])
+    total = _sum(scope, x, over, wide, node.op.arguments["keepdims"])
     mean = scope.emit("true_div", total, scope.emit("cast", _count(scope, x, over), dtype=wide))
     return scope.note(mean if wide == dtype else scope.emit("cast", mean, dtype=dtype), axes)
 
 
 @rule("var")
 def _var(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    x, dtype, over = inputs[0], params(node)["dtype"], _reduced_axes(node, inputs[0])
+    x, dtype, over = inputs[0], node.op.arguments["dtype"], _reduced_axes(node, inputs[0])
     axes = scope.axes(x)
     if x.dtype in ("float16", "bfloat16", "complex64", "complex128") or not any(axis in axes for axis in over):
         return _exact(scope, node, inputs)
@@ -281,8 +275,8 @@ def _var(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     mean = scope.emit("true_div", _sum(scope, values, over, dtype, True), scope.emit("cast", count, dtype=dtype))
     deviation = scope.emit("sub", values, mean)
     squares = scope.note(scope.emit("mul", deviation, deviation), axes)
-    total = _sum(scope, squares, over, dtype, params(node)["keepdims"])
-    divisor = scope.calc("maximum", scope.calc("sub", count, params(node)["ddof"]), 0)
+    total = _sum(scope, squares, over, dtype, node.op.arguments["keepdims"])
+    divisor = scope.calc("maximum", scope.calc("sub", count, node.op.arguments["ddof"]), 0)
     return scope.note(
         scope.emit("true_div", total, scope.emit("cast", divisor, dtype=dtype)), _remaining(scope, node, x)
     )
@@ -292,7 +286,7 @@ def _var(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
 def _argmax(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     """The first of equal elements is the result, so that copies of row 0 past the length never are."""
     x = inputs[0]
-    if params(node)["axis"] is None and x.ndim > 1:
+    if node.op.arguments["axis"] is None and x.ndim > 1:
         x = scope.exact(x, [axis for axis in scope.axes(x) if axis > 0])
     _require_elements(scope, node, x)
     return scope.call(node.op, x, axes=_remaining(scope, node, x))
@@ -300,12 +294,12 @@ def _argmax(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variabl
 
 @rule("cumsum", "cumprod")
 def _cumulative(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    return scope.filled(scope.apply(node.op, inputs[0])[0], scope.axes(inputs[0]), [params(node)["axis"]])
+    return scope.filled(scope.apply(node.op, inputs[0])[0], scope.axes(inputs[0]), [node.op.arguments["axis"]])
 
 
 @rule("softmax", "log_softmax")
 def _softmax(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    axis = params(node)["axis"]
+    axis = node.op.arguments["axis"]
     over = range(inputs[0].ndim) if axis is None else axis
     masked = scope.masked(inputs[0], over, MONOIDS["logsumexp"].identity)
     return scope.filled(scope.apply(node.op, masked)[0], scope.axes(inputs[0]), over)
@@ -342,7 +336,7 @@ def _dot(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
 
 @rule("tensordot")
 def _tensordot(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    left, right = params(node)["left"], params(node)["right"]
+    left, right = node.op.arguments["left"], node.op.arguments["right"]
     x, y = _contracted(scope, inputs, list(zip(left, right, strict=True)))
     kept = [(x, axis) for axis in range(x.ndim) if axis not in left]
     return _product(scope, node, x, y, [*kept, *((y, axis) for axis in range(y.ndim) if axis not in right)])

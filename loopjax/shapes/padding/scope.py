@@ -23,7 +23,7 @@ from typing import NamedTuple
 from loopjax.errors import LengthError, where
 from loopjax.ir.graph import Constant, Graph, Op, Variable, toposort
 from loopjax.ir.lengths import is_shape, leaves_of
-from loopjax.shapes.padding.builder import GraphBuilder
+from loopjax.shapes.padding.builder import GraphBuilder, Length
 from loopjax.shapes.padding.spec import ExactLengthOp
 from loopjax.shapes.preconditions import LENGTH, OTHER, Precondition, RuntimeAssertion
 
@@ -216,9 +216,10 @@ class PaddingScope(GraphBuilder):
     # Checks of lengths.
 
     def add_precondition(
-        self, relation: str, length: Variable, other: Variable, message: str, error: str = "value"
+        self, relation: str, length: Variable, other: Length, message: str, error: str = "value"
     ) -> bool:
         """Have two lengths compared before a call; ``False`` where its arguments do not tell them."""
+        other = self.scalar(other)
         if self.parent is not None:
             outer = self._lifted(length, other)
             return outer is not None and self.parent.add_precondition(relation, *outer, message, error)
@@ -235,9 +236,10 @@ class PaddingScope(GraphBuilder):
         shaped = [node.inputs[0] for node in toposort([length]) if is_shape(node)]
         return self.known(length) and all(variable.owner is None for variable in shaped)
 
-    def require(self, relation: str, length: Variable, other: Variable, message: str) -> bool:
+    def require(self, relation: str, length: Variable, other: Length, message: str) -> bool:
         """Have two lengths compared before a call or by a runtime assertion; ``False`` in a loop where neither can
         be."""
+        other = self.scalar(other)
         if self.parent is not None:
             outer = self._lifted(length, other)
             return outer is not None and self.parent.require(relation, *outer, message)
