@@ -90,7 +90,7 @@ class Op:
 class Variable(Methods["Variable"]):
     """A symbolic array of a known dtype and number of dimensions; its methods and operators record ops.
 
-    Variables are compared by identity. ``x == y`` records an elementwise comparison where ``y`` is a variable too.
+    ``x == y`` compares identity, so that variables can be keys of dictionaries; ``eq(x, y)`` compares elements.
 
     Parameters
     ----------
