@@ -91,15 +91,15 @@ class UnsupportedError(LoopJaxError, NotImplementedError):
     """A meaningful program that this version of LoopJAX cannot run."""
 
 
-_PLACE = re.compile(r"\[[^\[\]]+:\d+(, [^\[\]]+:\d+)*\]$")
+_LINES = re.compile(r"\[[^\[\]]+:\d+(, [^\[\]]+:\d+)*\]$")
 
 
 def located(error: Exception, message: str, sources: Iterable[Source]) -> Exception:
     """Return the error with ``message`` and the user's lines, unless it ends with lines already or there are none."""
-    place = where(sources)
-    if not place or _PLACE.search(str(error)):
+    lines = where(sources)
+    if not lines or _LINES.search(str(error)):
         return error
-    return type(error)(message + place)
+    return type(error)(message + lines)
 
 
 @contextmanager
@@ -113,10 +113,10 @@ def about(subject: str, source: Source | None) -> Iterator[None]:
     except (TypeError, ValueError, IndexError, OverflowError) as error:
         text = str(error)
         message = text if text.startswith(subject) else f"{subject}: {text}"
-        place = "" if source is None or _PLACE.search(text) else where([source])
-        if message + place == text:
+        lines = "" if source is None or _LINES.search(text) else where([source])
+        if message + lines == text:
             raise
-        raise type(error)(message + place) from error
+        raise type(error)(message + lines) from error
 
 
 def check_choice(argument: str, value: str, choices: Sequence[str]) -> None:

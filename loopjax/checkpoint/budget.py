@@ -43,9 +43,9 @@ class Budget(Schedule):
     bytes: int | None = None
 
     def __post_init__(self) -> None:
-        given = self.states if self.bytes is None else self.bytes
+        limit = self.states if self.bytes is None else self.bytes
         both = self.states is not None and self.bytes is not None
-        if both or isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        if both or isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
             raise ValueError(
                 f"Budget takes states= or bytes=, an int of at least 1; got states={self.states!r} and "
                 f"bytes={self.bytes!r}"

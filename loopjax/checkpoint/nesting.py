@@ -26,10 +26,10 @@ CANDIDATES = 64
 def least_recomputation(n_steps: int, states: int) -> Nest | None:
     """Return a nest for ``n_steps`` with at most ``states`` states at one time, ``None`` where there is none.
 
-    Among the nests with the fewest levels it has about the least recomputation.
+    Among the least deep nests it has about the least recomputation.
     """
-    for levels in range(1, n_steps.bit_length() + 1):
-        nests = (nest for nest in _nests(n_steps, states, levels) if nest.states <= states)
+    for depth in range(1, n_steps.bit_length() + 1):
+        nests = (nest for nest in _nests(n_steps, states, depth) if nest.states <= states)
         found = min(nests, key=_cost, default=None)
         if found is not None:
             return found
@@ -46,52 +46,52 @@ def _cost(nest: Nest) -> float:
     return nest.recomputed + nest.n_steps / 20 * len(nest.boxes)
 
 
-def _nests(n_steps: int, states: int, levels: int) -> Iterator[Nest]:
-    """Yield nests whose first box has ``levels`` loops: that box only, or more, with a state between boxes."""
-    sizes = _exact(n_steps, states - levels - 1, levels)
+def _nests(n_steps: int, states: int, depth: int) -> Iterator[Nest]:
+    """Yield nests whose first box has ``depth`` loops: that box only, or more, with a state between boxes."""
+    sizes = _exact(n_steps, states - depth - 1, depth)
     if sizes is not None:
         yield Nest((Box(sizes),))
-    if levels == 1:
+    if depth == 1:
         return
-    for boundaries in range(1, levels):
-        for follow in {1, levels - 1}:
-            for boxes in _pairs(n_steps, states - boundaries, levels, follow):
+    for boundaries in range(1, depth):
+        for follow in {1, depth - 1}:
+            for boxes in _pairs(n_steps, states - boundaries, depth, follow):
                 yield Nest(boxes)
 
 
 @lru_cache(maxsize=4096)
-def _exact(n_steps: int, total: int, levels: int) -> tuple[int, ...] | None:
-    """Return ``levels`` sizes whose product is ``n_steps`` and whose sum is least and at most ``total``."""
-    if levels == 1:
+def _exact(n_steps: int, total: int, depth: int) -> tuple[int, ...] | None:
+    """Return ``depth`` sizes whose product is ``n_steps`` and whose sum is least and at most ``total``."""
+    if depth == 1:
         return (n_steps,) if n_steps <= total else None
-    if total < levels or _largest(total, levels) < n_steps:
+    if total < depth or _largest(total, depth) < n_steps:
         return None
     found: list[tuple[int, ...]] = []
     for size in range(2, min(total, n_steps // 2) + 1):
-        rest = _exact(n_steps // size, total - size, levels - 1) if n_steps % size == 0 else None
+        rest = _exact(n_steps // size, total - size, depth - 1) if n_steps % size == 0 else None
         if rest is not None:
             found.append((size, *rest))
     return min(found, key=sum, default=None)
 
 
 @lru_cache(maxsize=4096)
-def _box_and_rest(n_steps: int, states: int, levels: int) -> tuple[Box, ...] | None:
-    """Return a box of at most ``levels`` loops and single steps after it, with the least recomputation; more boxes only
+def _box_and_rest(n_steps: int, states: int, depth: int) -> tuple[Box, ...] | None:
+    """Return a box of at most ``depth`` loops and single steps after it, with the least recomputation; more boxes only
     where a long loop has no such pair."""
     if n_steps <= states - 2:
         return (Box((n_steps,)),) if n_steps else ()
-    pairs = list(_pairs(n_steps, states, levels, 1))
+    pairs = list(_pairs(n_steps, states, depth, 1))
     if pairs:
         return min(pairs, key=lambda boxes: _cost(Nest(boxes)))
-    return next(_pairs(n_steps, states, levels, levels - 1), None)
+    return next(_pairs(n_steps, states, depth, depth - 1), None)
 
 
-def _pairs(n_steps: int, states: int, levels: int, follow: int) -> Iterator[tuple[Box, ...]]:
-    """Yield a box of ``levels`` loops with the boxes of ``follow`` loops that follow it."""
-    for outer in _outer_sizes(states, levels):
+def _pairs(n_steps: int, states: int, depth: int, follow: int) -> Iterator[tuple[Box, ...]]:
+    """Yield a box of ``depth`` loops with the boxes of ``follow`` loops that follow it."""
+    for outer in _outer_sizes(states, depth):
         left = states - outer
         least = -(-max(n_steps - _reach(left, follow), 1) // outer)
-        sizes = _sizes(least, left - levels - 1, levels - 1)
+        sizes = _sizes(least, left - depth - 1, depth - 1)
         if sizes is None or outer * math.prod(sizes) > n_steps:
             continue
         rest = _box_and_rest(n_steps - outer * math.prod(sizes), left, follow)
@@ -100,41 +100,41 @@ def _pairs(n_steps: int, states: int, levels: int, follow: int) -> Iterator[tupl
 
 
 @lru_cache(maxsize=4096)
-def _reach(states: int, levels: int) -> int:
-    """Return the most steps of a box of ``levels`` loops and single steps after it."""
+def _reach(states: int, depth: int) -> int:
+    """Return the most steps of a box of ``depth`` loops and single steps after it."""
     single = max(states - 2, 0)
     return max(
         (
-            outer * _largest(states - outer - levels - 1, levels - 1) + max(states - outer - 2, 0)
-            for outer in _outer_sizes(states, levels)
+            outer * _largest(states - outer - depth - 1, depth - 1) + max(states - outer - 2, 0)
+            for outer in _outer_sizes(states, depth)
         ),
         default=single,
     )
 
 
-def _outer_sizes(states: int, levels: int) -> range:
+def _outer_sizes(states: int, depth: int) -> range:
     """Return the sizes of the outermost of several loops to try: all, or about evenly spaced ones."""
-    if levels == 1:
+    if depth == 1:
         return range(0)
-    return range(2, states - 2 * levels + 1, 1 if levels == 2 else max(states // CANDIDATES, 1))
+    return range(2, states - 2 * depth + 1, 1 if depth == 2 else max(states // CANDIDATES, 1))
 
 
-def _largest(total: int, levels: int) -> int:
-    """Return the largest product of ``levels`` sizes that add up to ``total``."""
-    size, more = divmod(total, levels)
-    return int((size + 1) ** more * size ** (levels - more))
+def _largest(total: int, depth: int) -> int:
+    """Return the largest product of ``depth`` sizes that add up to ``total``."""
+    size, more = divmod(total, depth)
+    return int((size + 1) ** more * size ** (depth - more))
 
 
-def _sizes(least: int, total: int, levels: int) -> tuple[int, ...] | None:
-    """Return ``levels`` sizes that add up to at most ``total``, with a product of ``least`` or little more."""
-    least = max(least, 2**levels)
-    if total < levels or _largest(total, levels) < least:
+def _sizes(least: int, total: int, depth: int) -> tuple[int, ...] | None:
+    """Return ``depth`` sizes that add up to at most ``total``, with a product of ``least`` or little more."""
+    least = max(least, 2**depth)
+    if total < depth or _largest(total, depth) < least:
         return None
-    root = max(math.floor(least ** (1 / levels)), 1)
+    root = max(math.floor(least ** (1 / depth)), 1)
     found: tuple[int, ...] | None = None
     for size in (root, root + 1):
-        for more in range(levels):
-            first = (size + 1,) * more + (size,) * (levels - 1 - more)
+        for more in range(depth):
+            first = (size + 1,) * more + (size,) * (depth - 1 - more)
             sizes = (*first, max(-(-least // math.prod(first)), 1))
             if min(sizes) > 1 and sum(sizes) <= total and (found is None or math.prod(sizes) < math.prod(found)):
                 found = sizes

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
-from loopjax.ir.graph import Apply, Graph, Op, Variable
+from loopjax.ir.graph import Apply, Graph, Op, Variable, check_accepts
 from loopjax.ir.types import RESIDUAL, TensorType
 
 
@@ -100,9 +100,7 @@ class Differentiated(Op):
         return (*self.region.inputs[: self.n_wrt], *self.region.inputs[self.n_wrt + self.n_deltas :])
 
     def _check(self, types: Sequence[TensorType]) -> None:
-        for variable, type in zip(self.primals, types, strict=True):
-            if not variable.type.accepts(type):
-                raise TypeError(f"a differentiated region expects {variable.type}, got {type}")
+        check_accepts(self.primals, types, "a differentiated region")
 
 
 def marks(region: Graph) -> list[Apply]:

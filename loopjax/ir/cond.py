@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loopjax.ir.graph import Graph, Op
+from loopjax.ir.graph import Graph, Op, check_accepts
 from loopjax.ir.types import TensorType
 
 
@@ -26,10 +26,8 @@ class IfElse(Op):
         if condition != TensorType("bool"):
             raise TypeError(f"a condition is one bool, got {condition}")
         for region in self.regions:
-            for variable, type in zip(region.inputs, operands, strict=True):
-                if not variable.type.accepts(type):
-                    raise TypeError(f"a branch expects {variable.type}, got {type}")
-        one, other = (tuple(variable.type.strong() for variable in region.outputs) for region in self.regions)
-        if one != other:
-            raise TypeError(f"the branches of a condition give {list(map(str, one))} and {list(map(str, other))}")
-        return one
+            check_accepts(region.inputs, operands, "a branch")
+        then, otherwise = (tuple(variable.type.strong() for variable in region.outputs) for region in self.regions)
+        if then != otherwise:
+            raise TypeError(f"the branches of a condition give {list(map(str, then))} and {list(map(str, otherwise))}")
+        return then

@@ -43,7 +43,7 @@ def _encoded(value: Any) -> Iterator[bytes]:
     elif isinstance(value, Graph):
         yield from _encoded((kind, value.key))
     elif is_dataclass(value) and not isinstance(value, type):
-        compared = [(one.name, getattr(value, one.name)) for one in fields(value) if one.compare]
+        compared = [(field.name, getattr(value, field.name)) for field in fields(value) if field.compare]
         yield from _encoded((kind, compared))
     else:
         raise NoDigestError(f"{value!r:.80} of type {kind}")

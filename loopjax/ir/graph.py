@@ -144,7 +144,8 @@ class Variable(Methods["Variable"]):
     def __reduce__(self) -> tuple[Any, ...]:
         if self.owner is None:
             return _leaf, (self.type, self.name, self.source)
-        return _output, (Graph(_leaves([self]), [self]),)
+        leaves = [variable for variable in ancestors([self]) if not isinstance(variable, Constant)]
+        return _output, (Graph(leaves, [self]),)
 
     def __repr__(self) -> str:
         label = self.name or (self.owner.op.name if self.owner is not None else "variable")
@@ -394,6 +395,13 @@ def toposort(
     return order
 
 
+def check_accepts(inputs: Sequence[Variable], types: Sequence[TensorType], subject: str) -> None:
+    """Raise ``TypeError`` where the inputs of a region do not accept values of these types."""
+    for variable, type in zip(inputs, types, strict=True):
+        if not variable.type.accepts(type):
+            raise TypeError(f"{subject} expects {variable.type}, got {type}")
+
+
 def ancestors(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> list[Variable]:
     """Return the leaves of ``outputs``: variables without an owner or in ``stop``, in order of first use."""
     outputs = tuple(outputs)
@@ -413,10 +421,6 @@ def dependents(nodes: Iterable[Apply], roots: Iterable[Variable]) -> set[Variabl
         if any(variable in found for variable in node.inputs):
             found.update(node.outputs)
     return found
-
-
-def _leaves(outputs: Iterable[Variable]) -> list[Variable]:
-    return [variable for variable in ancestors(outputs) if not isinstance(variable, Constant)]
 
 
 def _leaf(type: TensorType, name: str | None, source: Source | None) -> Variable:

@@ -90,8 +90,8 @@ def _traced(op: JaxCall, types: tuple[TensorType, ...]) -> Traced:
             kind = next((kind for kind in (IndexError, TypeError) if isinstance(error, kind)), ValueError)
             text = str(error).strip().split("\n")[0]
             shown = ", ".join(map(str, types))
-            known = all(type.concrete for type in types)
-            remedy = "" if known else "; if that is for sizes not known yet (?), give them with specify_shape"
+            is_sized = all(type.concrete for type in types)
+            remedy = "" if is_sized else "; if that is for sizes not known yet (?), give them with specify_shape"
             raise kind(
                 f"the function{source_of(op.fn)} raised {type(error).__name__} on ({shown}): {text}{remedy}"
             ) from error
@@ -107,8 +107,8 @@ def _without_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
 
     scope = export.SymbolicScope()
     structs = []
-    for place, type in enumerate(types):
-        sizes = ", ".join(f"n{place}_{axis}" if size is None else str(size) for axis, size in enumerate(type.shape))
+    for position, type in enumerate(types):
+        sizes = ", ".join(f"n{position}_{axis}" if size is None else str(size) for axis, size in enumerate(type.shape))
         structs.append(_struct(type.dtype, export.symbolic_shape(sizes, scope=scope)))
     try:
         return _result(jax.eval_shape(op.call, *structs))
@@ -119,10 +119,10 @@ def _without_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
 
 def _with_some_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
     """Trace with the first sizes that fit: ``PROBE`` for each unknown one, or sizes known beside it."""
-    known = dict.fromkeys(size for type in types for size in type.shape if size is not None)
+    sizes_beside = dict.fromkeys(size for type in types for size in type.shape if size is not None)
     unknown = sum(type.shape.count(None) for type in types)
     failure: Exception | None = None
-    for tried in islice(product((PROBE, *known), repeat=unknown), PROBES):
+    for tried in islice(product((PROBE, *sizes_beside), repeat=unknown), PROBES):
         sizes = iter(tried)
         whole = [type.with_shape([next(sizes) if size is None else size for size in type.shape]) for type in types]
         try:

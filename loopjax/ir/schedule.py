@@ -134,7 +134,7 @@ def named(word: str) -> Callable[[S], S]:
     return add
 
 
-def read_checkpoint(value: Any, label: str, place: Sequence[Source]) -> Schedule | None:
+def read_checkpoint(value: Any, label: str, sources: Sequence[Source]) -> Schedule | None:
     """Return the schedule for a user's ``checkpoint`` argument, ``None`` where the plan is to choose."""
     if value is None or isinstance(value, Schedule):
         return value
@@ -147,5 +147,5 @@ def read_checkpoint(value: Any, label: str, place: Sequence[Source]) -> Schedule
     words = ", ".join(repr(word) for word in NAMED if word != "every")
     raise ValueError(
         f"scan {label!r}: checkpoint is an int of at least 1, {words}, Every or Budget from loopjax.checkpoint, or a "
-        f"policy of jax.checkpoint; got {value!r}{where(place)}"
+        f"policy of jax.checkpoint; got {value!r}{where(sources)}"
     )

@@ -177,9 +177,9 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     out: list[int | None] = []
     for axis in range(-ndim, 0):
         dims = {shape[axis] for shape in shapes if len(shape) >= -axis} - {1}
-        known = dims - {None}
-        if len(known) > 1:
+        sizes = dims - {None}
+        if len(sizes) > 1:
             shown = " and ".join(TensorType("", shape).__str__() for shape in shapes)
             raise ValueError(f"shapes {shown} do not broadcast (axis {axis})")
-        out.append(next(iter(known)) if known else None if dims else 1)
+        out.append(next(iter(sizes)) if sizes else None if dims else 1)
     return tuple(out)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loopjax.ir.graph import Graph, Op
+from loopjax.ir.graph import Graph, Op, check_accepts
 from loopjax.ir.op import register
 from loopjax.ir.types import TensorType
 
@@ -37,7 +37,5 @@ class BatchedWeightGradients(Op):
     products: tuple[bool, ...]
 
     def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
-        for variable, type in zip(self.region.inputs, types, strict=False):
-            if not variable.type.accepts(type):
-                raise TypeError(f"a region expects {variable.type}, got {type}")
+        check_accepts(self.region.inputs[: len(types)], types, "a region")
         return tuple(variable.type for variable in self.region.outputs[: -len(self.products)])

@@ -94,9 +94,9 @@ def verify_grad(
     generator = np.random.default_rng(0) if rng is None else rng
     weights = [Variable(output.type.strong(), name=f"weight {i}") for i, output in enumerate(outputs)]
     cost = sum((weight * output).sum() for weight, output in zip(weights, outputs, strict=True))
-    given: dict[str, Any] = {"no_default_updates": True, "on_unused_input": "ignore"}
-    values = function(variables, outputs, **given)
-    slopes = function([*variables, *weights], grad(cost, variables, disconnected_inputs="ignore"), **given)
+    options: dict[str, Any] = {"no_default_updates": True, "on_unused_input": "ignore"}
+    values = function(variables, outputs, **options)
+    slopes = function([*variables, *weights], grad(cost, variables, disconnected_inputs="ignore"), **options)
     shapes = [np.shape(value) for value in values(*points)]
     for _ in range(n_tests):
         projection = [
@@ -125,19 +125,17 @@ def _differences(
 ) -> Array:
     """Return the gradient of the projected outputs with respect to one argument, by central differences."""
     found = np.zeros(points[position].shape, "float64")
+
+    def projected(argument: Array) -> float:
+        outputs = values(*points[:position], argument, *points[position + 1 :])
+        return sum(float(np.sum(np.asarray(y, "float64") * w)) for y, w in zip(outputs, projection, strict=True))
+
     for index in np.ndindex(*found.shape):
-        sides = []
-        for sign in (1, -1):
-            moved = np.array(points[position])
-            moved[index] += sign * eps
-            outputs = values(*points[:position], moved, *points[position + 1 :])
-            terms = [
-                np.sum(np.asarray(output, "float64") * weight)
-                for output, weight in zip(outputs, projection, strict=True)
-            ]
-            sides.append((float(moved[index]), float(sum(terms))))
-        (right, above), (left, below) = sides
-        found[index] = (above - below) / (right - left)
+        right, left = np.array(points[position]), np.array(points[position])
+        right[index] += eps
+        left[index] -= eps
+        # The distance after rounding to the dtype, which in half precision is not 2 * eps.
+        found[index] = (projected(right) - projected(left)) / (float(right[index]) - float(left[index]))
     return found
 
 
@@ -149,13 +147,13 @@ def _compare(position: int, analytic: Array, numeric: Array, abs_tol: float, rel
     if not wrong.any():
         return
     excess = np.where(wrong, np.nan_to_num(apart - allowed, nan=np.inf), -np.inf)
-    place = tuple(int(i) for i in np.unravel_index(np.argmax(excess), excess.shape))
+    worst = tuple(int(i) for i in np.unravel_index(np.argmax(excess), excess.shape))
     raise GradientError(
-        f"the gradient with respect to argument {position} is wrong at {list(place)} of shape {analytic.shape}: grad "
-        f"gives {analytic[place]:.9g}, finite differences {numeric[place]:.9g}; {int(wrong.sum())} of {wrong.size} "
+        f"the gradient with respect to argument {position} is wrong at {list(worst)} of shape {analytic.shape}: grad "
+        f"gives {analytic[worst]:.9g}, finite differences {numeric[worst]:.9g}; {int(wrong.sum())} of {wrong.size} "
         f"elements differ by more than {abs_tol:g} and {rel_tol:g} of the value",
         position,
-        place,
-        float(analytic[place]),
-        float(numeric[place]),
+        worst,
+        float(analytic[worst]),
+        float(numeric[worst]),
     )

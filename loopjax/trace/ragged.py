@@ -106,7 +106,7 @@ class Ragged(ABC):
 
     def _checked(self, lengths: Variable, most: Variable | int | None) -> Variable:
         """Return the lengths with a runtime check that no sequence is too short for them."""
-        rows = [(ops.dim(one.variable, 0), one.name, SequenceInput(one.taps).span) for one in self._read]
+        rows = [(ops.dim(read.variable, 0), read.name, SequenceInput(read.taps).span) for read in self._read]
         return ops.example_lengths(lengths, rows, self.asked_options.label, None if most is None else as_variable(most))
 
     def _initial(self, state: InitialArgument) -> Variable:
@@ -129,8 +129,11 @@ class Ragged(ABC):
         """The states to record."""
         if self._info is None:
             return None
-        values = iter(self._starts())
-        return [None if one is None else {"initial": next(values), "taps": list(self._taps(one))} for one in self._info]
+        starts = iter(self._starts())
+        return [
+            None if state is None else {"initial": next(starts), "taps": list(self._taps(state))}
+            for state in self._info
+        ]
 
     def _starts(self) -> list[Variable]:
         """Return the initial values to record."""
@@ -175,7 +178,7 @@ class Ragged(ABC):
     def step(self, *arguments: Variable) -> Any:
         """Call ``fn`` on what each lane is to see, and mask its results."""
         rest = iter(arguments)
-        read = list(islice(rest, sum(len(one.get("taps", [0])) for one in self.sequences[:-1])))
+        read = list(islice(rest, sum(len(sequence.get("taps", [0])) for sequence in self.sequences[:-1])))
         now = self.now(next(rest))
         seen = self.slices(now, read)
         held: list[Variable] = []
@@ -194,7 +197,7 @@ class Ragged(ABC):
             if len(info) != len(returned.outputs):
                 return result  # that is an error of every loop
             before = iter(held)
-            states = [None if one is None else next(before) for one in info]
+            states = [None if state is None else next(before) for state in info]
             outputs = [
                 self._after(now, position, value, state)
                 for position, (value, state) in enumerate(zip(returned.outputs, states, strict=True))
@@ -209,7 +212,7 @@ class Ragged(ABC):
                 f"{subject}: until stops the loop for all examples, and with lengths some have ended before. "
                 f"Leave until out, and count the steps in lengths{source_of(self.asked.fn)}"
             )
-        updated = [one for one in returned.updates if one.dtype != KEY]
+        updated = [key for key in returned.updates if key.dtype != KEY]
         if updated:
             raise UnsupportedError(
                 f"{subject}: fn updates {updated}, which belongs to no example, and with lengths some have "
@@ -252,7 +255,7 @@ class LanePerExample(Ragged):
         self.truncate_gradient = options.truncate_gradient if keeps else -1
         # Where no example has a step, the last value of a state is the initial one: one step carries it there.
         self.n_steps = self._most if not only_last else ops.maximum(self._most, 1)
-        sequences = [{"input": self._sequence(one), "taps": list(one.taps)} for one in self._read]
+        sequences = [{"input": self._sequence(read), "taps": list(read.taps)} for read in self._read]
         rows = shortest(self._read) if self._read and not self.go_backwards else self.n_steps
         self.sequences = [*sequences, {"input": ops.arange(rows)}]
 

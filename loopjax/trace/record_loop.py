@@ -116,7 +116,7 @@ def _record(asked: LoopArguments, options: Scan, saved: SavedSteps) -> Loop:
             raise ValueError(f"scan {label!r}: a loop that stops by until has no fixed steps to keep{source_of(fn)}")
         # The update of a stream is that its key advances, whether fn returns it (from an inner scan) or not.
         keys = list(dict.fromkeys([*body.keys, *(key for key in returned.updates if key.dtype == KEY)]))
-        returned = returned._replace(updates={one: new for one, new in returned.updates.items() if one.dtype != KEY})
+        returned = returned._replace(updates={key: new for key, new in returned.updates.items() if key.dtype != KEY})
         traced = _Trace(options, fn, sequences, info, returned, slices, pasts, keys, saved)
         return _results(traced, _node(traced, n_steps, passed if asked.strict else None))
 

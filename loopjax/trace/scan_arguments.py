@@ -65,17 +65,17 @@ def read_sequences(sequences: Any) -> list[SequenceArgument]:
     if isinstance(sequences, (list, tuple)) and sequences and all(isinstance(v, (int, float)) for v in sequences):
         sequences = [sequences]  # one sequence, given as its numbers
     for position, entry in enumerate(_entries(sequences)):
-        place = f"sequences[{position}]"
+        argument = f"sequences[{position}]"
         taps: Any = [0]
         if isinstance(entry, Mapping):
-            taps = _tap_list(_only(entry, place, "input", "taps").get("taps"), place, [0])
+            taps = _tap_list(_only(entry, argument, "input", "taps").get("taps"), argument, [0])
             if "input" not in entry:
-                raise ValueError(f"{place} is a dict without the key 'input'")
+                raise ValueError(f"{argument} is a dict without the key 'input'")
             entry = entry["input"]
-        variable = _strong(entry, place)
+        variable = _strong(entry, argument)
         if variable.ndim == 0:
-            raise ValueError(f"{place} is the scalar {variable!r}; a sequence needs a first axis to be read along")
-        found.append(SequenceArgument(variable, tuple(taps), variable.name or place))
+            raise ValueError(f"{argument} is the scalar {variable!r}; a sequence needs a first axis to be read along")
+        found.append(SequenceArgument(variable, tuple(taps), variable.name or argument))
     return found
 
 
@@ -86,37 +86,37 @@ def read_outputs_info(outputs_info: Any) -> list[InitialArgument | None] | None:
     return [_output_info(entry, f"outputs_info[{position}]") for position, entry in enumerate(_entries(outputs_info))]
 
 
-def _output_info(entry: Any, place: str) -> InitialArgument | None:
+def _output_info(entry: Any, argument: str) -> InitialArgument | None:
     if entry is None:
         return None
     if not isinstance(entry, Mapping):
-        return _initial(entry, (-1,), place)
-    options = _only(entry, place, "initial", "taps")
+        return _initial(entry, (-1,), argument)
+    options = _only(entry, argument, "initial", "taps")
     if options.get("initial") is None:
         if options.get("taps"):
-            raise ValueError(f"{place} has taps and no 'initial' value for them to read at the first steps")
+            raise ValueError(f"{argument} has taps and no 'initial' value for them to read at the first steps")
         return None
-    taps = tuple(_tap_list(options.get("taps"), place, [-1]))
+    taps = tuple(_tap_list(options.get("taps"), argument, [-1]))
     if any(tap >= 0 for tap in taps):
-        raise ValueError(f"{place}: taps of a state are negative, steps in the past; got {list(taps)}")
+        raise ValueError(f"{argument}: taps of a state are negative, steps in the past; got {list(taps)}")
     if len(set(taps)) != len(taps):
-        raise ValueError(f"{place}: taps {list(taps)} repeat")
-    return _initial(options["initial"], taps, place)
+        raise ValueError(f"{argument}: taps {list(taps)} repeat")
+    return _initial(options["initial"], taps, argument)
 
 
-def _initial(value: Any, taps: tuple[int, ...], place: str) -> InitialArgument:
+def _initial(value: Any, taps: tuple[int, ...], argument: str) -> InitialArgument:
     try:
         variable = as_variable(value)
     except TypeError as error:
-        raise TypeError(f"{place}: {error}") from error
+        raise TypeError(f"{argument}: {error}") from error
     windowed = taps != (-1,)
     if windowed and variable.ndim == 0:
         raise ValueError(
-            f"{place} is the scalar {variable!r}; taps {list(taps)} need an initial value with a leading time "
+            f"{argument} is the scalar {variable!r}; taps {list(taps)} need an initial value with a leading time "
             f"axis of at "
             f"least {-min(taps)} rows, row 0 the oldest"
         )
-    return InitialArgument(variable, taps, windowed, variable.name or place)
+    return InitialArgument(variable, taps, windowed, variable.name or argument)
 
 
 def read_non_sequences(non_sequences: Any) -> list[Variable]:
@@ -161,13 +161,13 @@ def shortest(sequences: Sequence[SequenceArgument]) -> Variable | int:
     """Return the number of steps that the shortest of some sequences has, after its taps."""
     fixed: list[int] = []
     symbolic: list[Variable] = []
-    for argument in sequences:
-        span = SequenceInput(argument.taps).span
-        rows = argument.variable.type.shape[0]
+    for sequence in sequences:
+        span = SequenceInput(sequence.taps).span
+        rows = sequence.variable.type.shape[0]
         if rows is not None:
             fixed.append(max(rows - span, 0))
         else:
-            length = argument.variable.shape[0]
+            length = sequence.variable.shape[0]
             symbolic.append(ops.maximum(length - span, 0) if span else length)
     least: list[Variable | int] = [*([min(fixed)] if fixed else []), *symbolic]
     found = least[0]
@@ -207,23 +207,23 @@ def _entries(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def _only(entry: Mapping[str, Any], place: str, *known: str) -> Mapping[str, Any]:
-    unknown = sorted(str(key) for key in entry if key not in known)
+def _only(entry: Mapping[str, Any], argument: str, *keys: str) -> Mapping[str, Any]:
+    unknown = sorted(str(key) for key in entry if key not in keys)
     if unknown:
-        raise ValueError(f"{place} has unknown keys {unknown}; known are {list(known)}")
+        raise ValueError(f"{argument} has unknown keys {unknown}; known are {list(keys)}")
     return entry
 
 
-def _tap_list(taps: Any, place: str, default: list[int]) -> list[int]:
+def _tap_list(taps: Any, argument: str, default: list[int]) -> list[int]:
     if taps is None:
         return default
     found = list(taps) if isinstance(taps, (list, tuple, np.ndarray, range)) else [taps]
     if not found or any(isinstance(tap, bool) or not isinstance(tap, (int, np.integer)) for tap in found):
-        raise ValueError(f"{place}: taps is an int or a list of ints, got {taps!r}")
+        raise ValueError(f"{argument}: taps is an int or a list of ints, got {taps!r}")
     return [int(tap) for tap in found]
 
 
-def _strong(value: Any, place: str) -> Variable:
+def _strong(value: Any, argument: str) -> Variable:
     """Return a value as a variable that is no weak number."""
     if isinstance(value, Variable):
         return value
@@ -231,4 +231,4 @@ def _strong(value: Any, place: str) -> Variable:
     try:
         return as_variable(value) if has_variables else constant(value, name=None)
     except TypeError as error:
-        raise TypeError(f"{place}: {error}") from error
+        raise TypeError(f"{argument}: {error}") from error
