@@ -229,3 +229,47 @@ def test_limits(limits, pairs) -> None:
     (p_all, q_all), _ = loopjax.scan(lambda p, q: (p * q + p, p * q + q), outputs_info=[p, q], n_steps=3)
     step = PairComplexStates(**{"least_values": 2, "least_shared": 1, "least_steps": 3, "most_states": 2, **limits})
     assert rewrites(step, [p, q], [p_all[-1], q_all[-1]]) is pairs
+
+
+def sharing(states=2, step=None, read=lambda out: out[-1], **options):
+    """True where states that share one op are paired."""
+    inputs = [float64(f"h{number}", 2) for number in range(states)]
+
+    def together(*h):
+        shared = h[0] * h[1]
+        return [shared + one for one in h]
+
+    outs, _ = loopjax.scan(step or together, outputs_info=inputs, **{"n_steps": 16, **options})
+    limited = PairComplexStates(least_values=2, least_shared=1)
+    return rewrites(limited, inputs, [read(out) for out in (outs if states > 1 else [outs])])
+
+
+@pytest.mark.parametrize(
+    ("case", "pairs"),
+    [
+        ({}, True),
+        ({"states": 8}, True),
+        ({"states": 9}, False),
+        ({"n_steps": 15}, False),
+        ({"progress": True}, False),
+        ({"read": lambda out: out}, False),
+        ({"read": lambda out: out[-2:]}, True),
+        ({"read": lambda out: out.shape[0]}, False),
+        ({"step": lambda a, b: [at.exp(a * b) + a, at.exp(a * b) + b]}, False),
+        ({"step": lambda a, b: ([a * b + a, a * b + b], loopjax.until(a[0] > 1))}, False),
+    ],
+    ids=[
+        "two",
+        "eight",
+        "nine",
+        "few steps",
+        "progress",
+        "stacked",
+        "two last rows",
+        "nothing read",
+        "not cheap",
+        "until",
+    ],
+)
+def test_which(case, pairs) -> None:
+    assert sharing(**case) is pairs

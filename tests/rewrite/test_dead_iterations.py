@@ -130,3 +130,17 @@ def test_final_states_need_all_steps() -> None:
     h = float64("h")
     out, updates = loopjax.scan(lambda h: (h * 2, {count: count + 1}), outputs_info=h, n_steps=4)
     assert not rewrites(EliminateDeadIterations(), [h, count], [out[1], updates[count]])
+
+
+@pytest.mark.parametrize(("dead", "ends"), [(2, True), (1, False)])
+def test_one_step_in_sixteen_is_dead_by_default(dead, ends) -> None:
+    h = float64("h")
+    out, _ = loopjax.scan(lambda h: h * h, outputs_info=h, n_steps=32)
+    assert rewrites(EliminateDeadIterations(), [h], [out[: 32 - dead]]) is ends
+
+
+@pytest.mark.parametrize(("n_steps", "ends"), [(2, True), (1, False)])
+def test_the_shortest_loop(n_steps, ends) -> None:
+    h = float64("h")
+    out, _ = loopjax.scan(lambda h: h * h, outputs_info=h, n_steps=n_steps)
+    assert rewrites(EliminateDeadIterations(), [h], [out[0]]) is ends

@@ -127,3 +127,10 @@ def test_a_product_of_a_product() -> None:
     f = loopjax.function([h, W, U, V], out)
     plain = loopjax.function([h, W, U, V], out, mode=loopjax.Mode().excluding("fuse_products"))
     np.testing.assert_allclose(f(*values), plain(*values), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("n_steps", "fuses"), [(4, True), (3, False)])
+def test_least_steps_by_default(n_steps, fuses) -> None:
+    h = float64("h", 2)
+    out, _ = loopjax.scan(lambda h: h @ W + h @ U, outputs_info=h, n_steps=n_steps)
+    assert rewrites(FuseProducts(), [h, W, U], [out]) is fuses

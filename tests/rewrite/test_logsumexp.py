@@ -316,3 +316,17 @@ def test_limits(limits, multiplies) -> None:
     )
     step = MultiplyExponentials(**{"least_size": 4, "least_steps": 3, **limits})
     assert rewrites(step, [h, a], [out]) is multiplies
+
+
+@pytest.mark.parametrize(
+    ("states", "n_steps", "multiplies"), [(32, 32, True), (31, 32, False), (32, 31, False), (32, None, True)]
+)
+def test_limits_by_default(states, n_steps, multiplies) -> None:
+    h, a, n = float64("h", states), float64("a", states, states), at.lscalar("n")
+    out, _ = loopjax.scan(
+        lambda h, a: at.logsumexp(h.dimshuffle(0, "x") + a, axis=0),
+        outputs_info=h,
+        non_sequences=a,
+        n_steps=n if n_steps is None else n_steps,
+    )
+    assert rewrites(MultiplyExponentials(), [h, a, n], [out[-1]]) is multiplies

@@ -361,3 +361,17 @@ def test_under_a_derivative_only_what_needs_no_steps(name) -> None:
     out, _ = loopjax.scan(lambda x, h: h * x, sequences=x, outputs_info=h)
     step = FuseSizedReductions(Target(derivative="reverse"))
     assert rewrites(step, [x, h], [getattr(at, name)(out, axis=0)]) is (name not in ("prod", "max", "min"))
+
+
+@pytest.mark.parametrize(("steps", "fuses"), [(2**22, True), (2**22 - 1, False)])
+def test_logsumexp_by_default(steps, fuses) -> None:
+    h = float64("h")
+    out, _ = loopjax.scan(lambda h: h * h, outputs_info=h, n_steps=steps)
+    assert rewrites(FuseSizedReductions(), [h], [at.logsumexp(out)]) is fuses
+
+
+@pytest.mark.parametrize(("steps", "fuses"), [(10_000, True), (10_001, False)])
+def test_scalars_without_recurrence_by_default(steps, fuses) -> None:
+    x = float64("x", steps)
+    out, _ = loopjax.scan(lambda x: x * x, sequences=x)
+    assert rewrites(FuseSizedReductions(), [x], [out.sum()]) is fuses

@@ -11,7 +11,7 @@ from loopjax.ir.printing import graph_text
 from loopjax.rewrite.saved_windows import SaveReadWindows
 from tests.configured import configured
 from tests.rewrite.decaying import NONE, T, decay, keeps, loop, planned, stacked, temporaries, values
-from tests.rewrite.sized import after, float64, lines, scans, sized_graph, text
+from tests.rewrite.sized import after, float64, lines, rewrites, scans, sized_graph, text
 
 
 @pytest.fixture
@@ -170,3 +170,31 @@ def saved(step, *reads):
 )
 def test_limits(limits, reads, expected) -> None:
     assert saved(SaveReadWindows(**{"least_bytes": 0, **limits}), *reads) == expected
+
+
+@pytest.mark.parametrize(("steps", "saves"), [(2**13 + 1, True), (2**13, False)])
+def test_limits_by_default(steps, saves) -> None:
+    h = float64("h")
+    out, _ = loopjax.scan(lambda h: h * h, outputs_info=h, n_steps=steps)
+    assert rewrites(SaveReadWindows(), [h], [out[1]]) is saves
+
+
+@pytest.mark.parametrize(("values", "expected"), [(8, "0:8991:10"), (7, "all")])
+def test_limits_of_strides_by_default(values, expected) -> None:
+    h = float64("h", values)
+    out, _ = loopjax.scan(lambda h: h * h, outputs_info=h, n_steps=10_000)
+    (loop,) = scans(after([SaveReadWindows()], [h], [out[:9000:10]]))
+    assert str(loop.outputs[0].saved) == expected
+
+
+@pytest.mark.parametrize("options", [{"progress": True}, {"checkpoint": 2}, {}], ids=str)
+def test_limits_of_options(options) -> None:
+    h = float64("h")
+    out, _ = loopjax.scan(lambda h: h * h, outputs_info=h, n_steps=8, **options)
+    assert rewrites(SaveReadWindows(least_bytes=0), [h], [out[1:3]]) is (not options)
+
+
+def test_limits_of_until() -> None:
+    h = float64("h")
+    out, _ = loopjax.scan(lambda h: (h * h, loopjax.until(h > 2)), outputs_info=h, n_steps=8)
+    assert not rewrites(SaveReadWindows(least_bytes=0), [h], [out * 2])

@@ -76,3 +76,9 @@ def test_before_and_after() -> None:
 def test_methods(step, method) -> None:
     h, x = float64("h", 3), float64("x", 4)
     assert method in text(after([step], [h, x], [at.searchsorted(x, h)]))
+
+
+@pytest.mark.parametrize(("values", "method"), [(2**12, "method=compare_all"), (2**12 + 1, "method=sort")])
+def test_methods_by_size(values, method) -> None:
+    h, x = float64("h", values), float64("x", 2**12)
+    assert method in text(after([ExpandSearches(Target("gpu"))], [h, x], [at.searchsorted(x, h)]))

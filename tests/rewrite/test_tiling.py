@@ -284,3 +284,43 @@ def test_where_threads_would_share_a_step_by_its_work(size, most_cost, width) ->
     out, _ = loopjax.scan(step, outputs_info=h, n_steps=20)
     loops = scans(after([Tile(most_cost=most_cost)], [h], [out[-1]]))
     assert [loop.body.inputs[0].type.sizes for loop in loops[1:]] == ([] if width is None else [(width,)])
+
+
+@pytest.mark.parametrize(
+    ("size", "width"), [(2**12 - 1, None), (2**12, 2**10), (2**16, 2**10), (2**16 + 1, None), (2**12 + 2, 683)]
+)
+def test_by_bytes_of_a_state(size, width) -> None:
+    h = float64("h", size)
+    out, _ = loopjax.scan(lambda h: h * h + 1, outputs_info=h, n_steps=16)
+    loops = scans(after([Tile()], [h], [out[-1]]))
+    assert [loop.body.inputs[0].type.sizes for loop in loops[1:]] == ([] if width is None else [(width,)])
+
+
+@pytest.mark.parametrize(("n_steps", "tiles"), [(16, True), (15, False)])
+def test_least_steps(n_steps, tiles) -> None:
+    h = float64("h", 2**12)
+    out, _ = loopjax.scan(lambda h: h * h + 1, outputs_info=h, n_steps=n_steps)
+    assert rewrites(Tile(), [h], [out[-1]]) is tiles
+
+
+def stepping(**options):
+    h, m = float64("h", 10), float64("m", 10)
+    given = {"outputs_info": h, "n_steps": 16, **options}
+    out, _ = loopjax.scan(given.pop("step", lambda h: h * h + 1), **given)
+    return rewrites(Tile(least_bytes=0, tile_bytes=32), [h, m], [given.get("read", lambda out: out[-1])(out)])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"progress": True},
+        {"truncate_gradient": 3},
+        {"step": lambda h: (h * h, loopjax.until(h[0] > 1))},
+        {"step": lambda h: h[::-1] + 1},
+        {"step": lambda h: h + at.constant(np.arange(10.0))},
+    ],
+    ids=["progress", "truncated", "until", "not elementwise", "a constant array"],
+)
+def test_not(options) -> None:
+    assert stepping()
+    assert not stepping(**options)

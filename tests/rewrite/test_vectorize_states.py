@@ -12,7 +12,7 @@ from loopjax.rewrite.dce import EliminateDeadCode
 from loopjax.rewrite.vectorize_states import VectorizeStates
 from tests.configured import configured
 from tests.differences import differences
-from tests.rewrite.sized import after, lines, scans, text
+from tests.rewrite.sized import after, lines, rewrites, scans, text
 
 PACK = VectorizeStates(least_bytes=0)
 RNG = np.random.default_rng(2)
@@ -212,3 +212,37 @@ def test_parts_of_an_array_are_put_together_as_it_is(order, joins):
         expected = np.tanh(0.9 * expected)
     np.testing.assert_allclose(found[0], expected[:-1], rtol=1e-12)
     np.testing.assert_allclose(found[1], expected[-1], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "reads_rows", "packs"),
+    [
+        (4, 2, False, True),
+        (3, 3, False, False),
+        (7, 1, False, False),
+        (8, 1, False, True),
+        (4, 16, True, True),
+        (4, 17, True, False),
+        (4, 64, False, True),
+        (4, 65, False, False),
+    ],
+)
+def test_limits(count, size, reads_rows, packs) -> None:
+    """States and bytes of all from which, and bytes of one up to which it pays, the latter with sequences or not."""
+    inputs, hs, _, xs, _ = system(count, size)
+    rows = xs if reads_rows else []
+    outs, _ = loopjax.scan(
+        lambda *args: [at.tanh(h) * (args[i] if reads_rows else 2.0) for i, h in enumerate(args[-count:])],
+        sequences=rows,
+        outputs_info=hs,
+        n_steps=5,
+    )
+    assert rewrites(VectorizeStates(), inputs, [out[-1] for out in outs]) is packs
+
+
+@pytest.mark.parametrize(("order", "packs"), [((2, 3, 0, 1), True), ((1, 0, 3, 2), False), ((0, 2, 1, 3), False)])
+def test_slices_of_neighbouring_states(order, packs) -> None:
+    """Up to three slices are read of the packed past."""
+    inputs, hs, *_ = system(4)
+    outs, _ = loopjax.scan(lambda *h: [at.tanh(h[i]) for i in order], outputs_info=hs, n_steps=3)
+    assert rewrites(PACK, inputs, [out[-1] for out in outs]) is packs

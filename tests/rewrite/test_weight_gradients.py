@@ -152,3 +152,10 @@ def test_stacks_of_a_loop_that_goes_backwards_are_reversed() -> None:
     out, _ = loopjax.scan(lambda x, h: at.tanh(h @ W + x), sequences=x, outputs_info=h, go_backwards=True)
     graph = after([BatchWeightGradients()], [x, h, W], [loopjax.grad(out[-1].sum(), W)])
     assert "index[lengths=(-1,), pattern=(('slice', None, None, 0), ('slice', None, None, None))]" in text(graph)
+
+
+@pytest.mark.parametrize(("rows", "batches"), [(32, True), (33, False)])
+def test_vectors_up_to_which_a_step_costs_more(rows, batches) -> None:
+    h, W = float64("h", rows, 2), float64("W", 2, 2)
+    out, _ = loopjax.scan(lambda h: at.tanh(h @ W), outputs_info=h, n_steps=4)
+    assert rewrites(BatchWeightGradients(), [h, W], [loopjax.grad(out[-1].sum(), W)]) is batches
