@@ -3,7 +3,7 @@
 from loopjax import random, tensor
 from loopjax.checkpoint.scan_checkpoints import scan_checkpoints
 from loopjax.compat.aliases import compile, gradient, printing, sandbox, scan_module, updates
-from loopjax.config import config
+from loopjax.config import VERSION, config
 from loopjax.interop.to_jax import to_jax
 from loopjax.interop.wrap_jax import wrap_jax
 from loopjax.ir.printing import dprint, pp
@@ -21,7 +21,7 @@ from loopjax.trace.step_results import until
 from loopjax.trace.substitute import clone_replace
 from loopjax.trace.views import foldl, foldr, map, reduce
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "Function",

@@ -7,6 +7,9 @@ from typing import Any
 
 import jax
 
+VERSION = "0.1.0"
+"""The version of the package."""
+
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 LENGTHS = ("exact", "padded", "auto")

@@ -1,6 +1,7 @@
 """The structure as architecture has it: imports run one way, nothing private of JAX, nothing done on import."""
 
 import ast
+import graphlib
 import os
 import pathlib
 import resource
@@ -97,3 +98,28 @@ def test_import_costs_little_more_than_jax(tmp_path):
         if attempt >= 4 and ratio <= 1.15:
             break
     assert ratio <= 1.15, f"import loopjax takes {ratio:.2f} times import jax"
+
+
+def imported(path):
+    """The modules of the package that a file imports anywhere: in functions and for type checking too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if name in MODULES else node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+MODULES = {
+    ".".join(("loopjax", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in FILES
+}
+
+
+def test_no_import_circle():
+    """Type-checking imports count: a circle of types is a circle of concepts."""
+    order = graphlib.TopologicalSorter(
+        {module: {name for name in imported(path) if name in MODULES} - {module} for module, path in MODULES.items()}
+    )
+    order.prepare()

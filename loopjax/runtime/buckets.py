@@ -16,8 +16,9 @@ import jax
 import numpy as np
 
 from loopjax.errors import LoopJaxError
+from loopjax.ir.capacities import capacity
 from loopjax.ir.graph import Constant, Graph, Variable
-from loopjax.ir.lengths import capacity, host_values, leaves_of
+from loopjax.ir.lengths import host_values, leaves_of
 from loopjax.ir.scan import Scan
 from loopjax.ir.shape_operands import is_cut
 from loopjax.ir.types import KEY

@@ -13,17 +13,15 @@ from typing import Any
 
 import jax
 
-from loopjax.config import config
+from loopjax.config import VERSION, config
 from loopjax.ir.digest import NoDigestError, digest
 
 
 def place(*program: Any) -> Path | None:
     """The file for a program; ``None`` where there is no folder, or where no digest identifies the program."""
-    from loopjax import __version__
-
     machine = (platform.machine(), os.cpu_count())
     try:
-        return _folder() / f"{digest(program, machine, __version__, jax.__version__)}.json"
+        return _folder() / f"{digest(program, machine, VERSION, jax.__version__)}.json"
     except (NoDigestError, RuntimeError):  # the latter for no home
         return None
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from loopjax.ir.capacities import steps_of_pairs
 from loopjax.ir.graph import Variable, apply
-from loopjax.ir.lengths import steps_of_pairs
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import TensorType
@@ -73,6 +73,6 @@ def of_batch(x: Variable, lengths: Variable, axis: int, what: str) -> Variable:
 def lane_steps(lengths: Variable, most: Variable) -> Variable:
     """Upper bound on the steps of a lane that runs two examples one after the other, a long one and a short one.
 
-    See `loopjax.ir.lengths.steps_of_pairs`.
+    See `loopjax.ir.capacities.steps_of_pairs`.
     """
     return apply(table_op("steps_of_pairs"), lengths, most)[0]

@@ -19,8 +19,8 @@ from typing import Any, Literal
 import jax.numpy as jnp
 from jax import lax
 
+from loopjax.ir.capacities import capacity
 from loopjax.ir.fill import fill_value, unwritten
-from loopjax.ir.lengths import capacity
 from loopjax.ir.monoid import Element, element
 from loopjax.ir.op import register
 from loopjax.ir.types import Shape, TensorType

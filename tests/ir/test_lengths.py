@@ -6,8 +6,9 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.errors import LengthError
+from loopjax.ir.capacities import COARSE, FINE, capacity
 from loopjax.ir.graph import Graph
-from loopjax.ir.lengths import COARSE, FINE, capacity, host_values, leaves_of, on_host
+from loopjax.ir.lengths import host_values, leaves_of, on_host
 from loopjax.ir.shape_operands import is_cut, shape_operands, stacked_until
 
 N, X, V = at.lscalar("n"), at.dvector("x"), at.lvector("v")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from loopjax.ir.lengths import steps_of_pairs
+from loopjax.ir.capacities import steps_of_pairs
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 8])
