@@ -39,7 +39,7 @@ Run = Callable[[Sequence[Any]], Any]
 """From argument values to the function's results, or ``MISS``."""
 
 Layout = Callable[[Sequence[Any]], Sequence[Any]]
-"""From positional arguments, those by name and defaults to the values of all inputs."""
+"""From positional arguments and those by name to the values of all inputs."""
 
 Convert = Callable[[Any], Any]
 """From an argument to the value that the executable takes, or ``MISS``."""
@@ -48,68 +48,53 @@ _finfo: Any = jnp.finfo
 
 
 class Dispatch:
-    """The calls that one bucket serves. ``call(args, kwargs)`` gives the results of a call, or ``MISS``."""
+    """The calls that one bucket serves.
+
+    ``Function.__call__`` orders arguments by ``layouts``, unless there are exactly ``count`` positional ones, and looks
+    up ``kinds`` by the settings of JAX and the arguments' types.
+    """
+
+    __slots__ = (
+        "_lengths",
+        "_lock",
+        "_makers",
+        "_program",
+        "_reads",
+        "_runs",
+        "_signature",
+        "_stage",
+        "bucket",
+        "count",
+        "kinds",
+        "layouts",
+        "settings",
+    )
 
     def __init__(self, program: Program, bucket: Bucket, signature: Signature) -> None:
         self.bucket = bucket
+        self.count = len(program.inputs)
+        self.settings = settings_of(bucket.graph)
+        self.layouts: dict[Any, Layout] = {}
+        self.kinds: dict[Any, Run] = {}
+        self._makers: dict[Any, Callable[[Run], Run]] = {}
+        self._runs: dict[Any, Run] = {}
         self._program = program
         self._signature = signature
-        self._settings = settings_of(bucket.graph)
-        self._layouts: dict[Any, Layout] = {}
-        self._kinds: dict[Any, Run] = {}
-        self._runs: dict[Any, Run] = {}
-        self._run: Run = _miss
         self._lock = threading.Lock()
         self._lengths: dict[Any, Any] = {}
         self._stage = _only_stage(program, bucket)
         if self._stage is not None:
             positions = {variable: position for position, variable in enumerate(bucket.graph.inputs)}
             self._reads = [positions[variable] for variable in self._stage.stage.graph.inputs]
-        self._enter = self._entering()
-        self.call = self._calling()
 
     @property
     def runs(self) -> list[Run]:
         """The closures in the table, for tests."""
         return [run for run in self._runs.values() if run is not _miss]
 
-    def _calling(self) -> Callable[[Sequence[Any], Mapping[str, Any]], Any]:
-        """The function behind ``call``: closures are read faster than attributes."""
-        layouts, kinds, settings = self._layouts, self._kinds, self._settings
-        count, defaults = len(self._program.inputs), self._signature.defaults
-
-        def call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-            if kwargs or len(args) != count:
-                layout = layouts.get((len(args), *kwargs)) or self._add_layout(args, kwargs)
-                if layout is None:
-                    return MISS
-                args = layout((*args, *kwargs.values(), *defaults))
-            kind = kinds.get((settings(), *map(type, args)))
-            return MISS if kind is None else kind(args)
-
-        return call
-
-    def _entering(self) -> Run:
-        """A function that reads shared state under its locks, and runs."""
-        state = self._program.state
-        variables = state.variables
-        if not state.locks:
-            return lambda values: self._run(values)
-
-        *others, last = state.locks  # taken in this order, as by all functions
-
-        def read_and_run(values: Sequence[Any]) -> Any:
-            with last:
-                return self._run((*values, *map(peek, variables)))
-
-        enter: Run = read_and_run
-        for lock in reversed(others):
-            enter = _holding(lock, enter)
-        return enter
-
-    def run(self, values: Sequence[Any]) -> Any:
-        """Runs the program on values of inputs and state of exactly their dtypes, or returns ``MISS``."""
-        return self._choose(values) if self._runs else MISS
+    def run(self, arrays: Sequence[Any]) -> Any:
+        """Runs the program on arrays of exactly the inputs' dtypes, or returns ``MISS``."""
+        return self._choose(arrays) if self._runs else MISS
 
     def note(self, given: Sequence[Any], arrays: Sequence[Any], values: Sequence[Any]) -> None:
         """Adds the entries of a call that has run.
@@ -122,24 +107,36 @@ class Dispatch:
         with self._lock:
             run_key = self._run_key(values)
             if run_key not in self._runs:
-                self._add_run(run_key, values)
-            kind = (self._settings(), *map(type, given))
-            if kind not in self._kinds and all(map(_is_fast, given, arrays)):
-                self._kinds[kind] = self._kind(given, values)
-            for table in (self._kinds, self._runs):
+                self._runs[run_key] = self._made(run_key, values)
+                self._connect()
+            kind = (self.settings(), *map(type, given))
+            if kind not in self.kinds and all(map(_is_fast, given, arrays)):
+                self._makers[kind] = self._maker(given, values)
+                self._connect()
+            for table in (self.kinds, self._makers, self._runs):
                 if len(table) > KEPT:
                     del table[next(iter(table))]
 
-    def _add_layout(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Layout | None:
+    def _connect(self) -> None:
+        """Connects each kind with the closure to run.
+
+        A single program without lengths needs no lookup: the executable itself refuses other shapes and dtypes.
+        """
+        assert self._stage is not None
+        single = len(self._runs) == 1 and not self._stage.stage.length_inputs
+        run = next(iter(self._runs.values())) if single else self._choose
+        self.kinds.update({kind: make(run) for kind, make in self._makers.items()})
+
+    def add_layout(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Layout | None:
         """Adds an entry for how a call gives its arguments; ``None`` where that is wrong, as the general path says."""
-        if not self._kinds:
+        if not self.kinds:
             return None
         try:
             self._signature.placed(args, kwargs)
         except TypeError:
             return None
         layout = self._signature.layout(len(args), tuple(kwargs))
-        self._layouts[(len(args), *kwargs)] = layout
+        self.layouts[(len(args), *kwargs)] = layout
         return layout
 
     def _run_key(self, values: Sequence[Any]) -> Any:
@@ -147,7 +144,7 @@ class Dispatch:
         assert self._stage is not None
         stage, arrays = self._stage.stage, [values[position] for position in self._reads]
         if not stage.lengths:
-            return self._settings(), specialization_key(stage, arrays)
+            return self.settings(), specialization_key(stage, arrays)
         # Lengths computed from the values of inputs: each value is evaluated once.
         inputs = tuple([np.asarray(arrays[position]).tobytes() for position in stage.length_inputs])
         found = self._lengths.get(inputs)
@@ -155,40 +152,48 @@ class Dispatch:
             if len(self._lengths) >= REMEMBERED:
                 self._lengths.clear()
             found = self._lengths[inputs] = specialization_key(stage, arrays)[1]
-        return self._settings(), (tuple([array.shape for array in arrays]), found)
+        return self.settings(), (tuple([array.shape for array in arrays]), found)
 
-    def _choose(self, values: Sequence[Any]) -> Any:
-        """Runs the entry of these shapes and lengths."""
-        try:
-            return self._runs.get(self._run_key(values), _miss)(values)
-        except AttributeError:  # a shared variable has lost its value, which the general path reports
-            return MISS
+    def _choose(self, arrays: Sequence[Any]) -> Any:
+        """Runs the entry of these shapes and lengths, and of those of the state."""
+        state = self._program.state
+        with state.locked():
+            try:
+                run_key = self._run_key((*arrays, *map(peek, state.variables)))
+            except AttributeError:  # a shared variable has lost its value, which the general path reports
+                return MISS
+            return self._runs.get(run_key, _miss)(arrays)
 
-    def _kind(self, given: Sequence[Any], values: Sequence[Any]) -> Run:
-        """A function that converts arguments of the types of ``given``, and runs."""
-        enter, dtypes = self._enter, [array.dtype for array in values[: len(given)]]
-        converts = [_converter(x, dtype, self._program.options.inplace) for x, dtype in zip(given, dtypes, strict=True)]
-        host = [str(dtype) for x, dtype in zip(given, dtypes, strict=True) if not isinstance(x, jax.Array)]
-        if any(dtype in NARROW for dtype in host):
-            enter = with_x64(enter)
+    def _maker(self, given: Sequence[Any], values: Sequence[Any]) -> Callable[[Run], Run]:
+        """From a closure to the one that converts arguments of the types of ``given`` before it."""
+        pairs = [(x, array.dtype) for x, array in zip(given, values, strict=False)]
+        needs_x64 = any(str(dtype) in NARROW for x, dtype in pairs if not isinstance(x, jax.Array))
+        # Arrays on the device need no check, since the executable refuses other dtypes, and no conversion.
+        checks = [(place, dtype) for place, (x, dtype) in enumerate(pairs) if isinstance(x, np.ndarray)]
+        inplace = self._program.options.inplace
+        converters = [(place, _converter(x, dtype, inplace)) for place, (x, dtype) in enumerate(pairs)]
+        converts = [(place, convert) for place, convert in converters if convert is not None]
 
-        def convert_and_run(given: Sequence[Any]) -> Any:
-            converted = []
-            for convert, value in zip(converts, given, strict=True):
-                value = convert(value)
-                if value is MISS:
-                    return MISS
-                converted.append(value)
-            return enter(converted)
+        def make(run: Run) -> Run:
+            if needs_x64:
+                run = with_x64(run)
 
-        # Arrays on the device need no check: the executable refuses other dtypes.
-        return convert_and_run if host else enter
+            def check_and_run(given: Sequence[Any]) -> Any:
+                for place, dtype in checks:
+                    if given[place].dtype != dtype:
+                        return MISS
+                if not converts:
+                    return run(given)
+                values = list(given)
+                for place, convert in converts:
+                    values[place] = value = convert(values[place])
+                    if value is MISS:
+                        return MISS
+                return run(values)
 
-    def _add_run(self, run_key: Any, values: Sequence[Any]) -> None:
-        assert self._stage is not None
-        self._runs[run_key] = run = self._made(run_key, values)
-        # A single program without lengths needs no lookup: the executable itself refuses other shapes and dtypes.
-        self._run = run if len(self._runs) == 1 and not self._stage.stage.length_inputs else self._choose
+            return check_and_run if checks or converts else run
+
+        return make
 
     def _made(self, run_key: Any, values: Sequence[Any]) -> Run:
         """A closure around the executable for these values; ``_miss`` where a call needs more than it can check."""
@@ -219,10 +224,11 @@ class Dispatch:
             # An executable that refuses what it was compiled for (for its sharding, say) is not asked again.
             if self._run_key(values) == run_key:
                 self._runs[run_key] = _miss
-                self._run = self._choose
+                self._connect()
             return MISS
 
-        return _within(limits, _runner(self._program, execute, self._reads, sources, tuple(bucket.donated), failed))
+        donated = tuple(bucket.donated)
+        return _runner(self._program, execute, self._reads, sources, limits, donated, failed)
 
 
 def _runner(
@@ -230,28 +236,32 @@ def _runner(
     execute: Callable[..., Any],
     reads: Sequence[int],
     sources: Sequence[OutputSlice | int],
+    limits: Sequence[InputInterval],
     donated: Sequence[SharedVariable],
     failed: Callable[[Sequence[Any], Exception], Any],
 ) -> Run:
-    """A closure that runs an executable on the values of inputs and state, commits new state and returns results.
+    """A closure that reads state, runs an executable, commits new state and returns results.
 
-    ``reads``: positions of the executable's arguments among the values. ``sources``: for each output of the program, a
-    value's position or a result of the executable. ``donated``: variables whose values are overwritten, which nobody
-    else may hold. ``failed`` is called where the executable raises.
+    ``reads``: positions of the executable's arguments among the values of inputs and state. ``sources``: for each
+    output of the program, a value's position or a result of the executable. ``limits``: values, by position, from which
+    every trip count stays within its bounds. ``donated``: variables whose values are overwritten, which nobody else may
+    hold. ``failed`` is called where the executable raises.
     """
-    state, form, outputs = program.state, program.form, program.graph.outputs
-    count, single, wait = len(state.updated), form.kind == "single", not program.options.inplace
-    inputs = len(program.graph.inputs)
+    state, outputs, inputs = program.state, program.graph.outputs, len(program.graph.inputs)
+    count, wait, pack = len(state.updated), not program.options.inplace, program.form.packer()
     arguments = taking(reads) if list(reads) != list(range(inputs)) else None
     places = [one if isinstance(one, int) else inputs + one.position for one in sources]
     take = taking(places) if places != list(range(inputs, inputs + len(places))) else None
     slices = [(place, one) for place, one in enumerate(sources) if isinstance(one, OutputSlice) and one.lengths]
     select_x64 = with_x64(select)
     lent = [output for output in outputs if isinstance(output, SharedVariable)]
-    owners, commit = state.owners(outputs), state.commit
+    variables, owners, commit = state.variables, state.owners(outputs), state.commit
     top_trace, outermost = _top_trace() if count else (None, None)
 
     def run(values: Sequence[Any]) -> Any:
+        for position, least, most in limits:
+            if not least <= int(values[position]) <= most:
+                return MISS
         # An executable runs while JAX traces, too; state must not change then.
         if top_trace and top_trace(None) is not outermost:
             return MISS
@@ -268,10 +278,11 @@ def _runner(
             for place, pick in slices:
                 results[place] = select_x64(found, pick)
         if count:
-            commit(results[:count], owners, wait)
+            commit(results, owners, wait)
+            results = results[count:]
         for variable in lent:
             variable.own = False
-        return results[count] if single else form(results[count:])
+        return pack(results)
 
     def run_in_place(values: Sequence[Any]) -> Any:
         try:
@@ -280,19 +291,19 @@ def _runner(
             state.lose_overwritten()
             raise
 
-    return run if wait else run_in_place
+    inner = run if wait else run_in_place
+    if not state.locks:
+        return inner
+    *others, last = state.locks  # taken in this order, as by all functions
 
+    def read_and_run(arrays: Sequence[Any]) -> Any:
+        with last:
+            return inner((*arrays, *map(peek, variables)))
 
-def _within(limits: Sequence[InputInterval], run: Run) -> Run:
-    """The closure for values, by position, from which every length stays within its bounds."""
-
-    def checked(values: Sequence[Any]) -> Any:
-        for position, least, most in limits:
-            if not least <= int(values[position]) <= most:
-                return MISS
-        return run(values)
-
-    return checked if limits else run
+    locked: Run = read_and_run
+    for lock in reversed(others):
+        locked = _holding(lock, locked)
+    return locked
 
 
 def _only_stage(program: Program, bucket: Bucket) -> CompiledStage | None:
@@ -337,8 +348,8 @@ def _is_fast(value: Any, array: Any) -> bool:
     return value is array or (isinstance(value, np.generic) and value.dtype == array.dtype)
 
 
-def _converter(value: Any, dtype: Any, copies: bool) -> Convert:
-    """A function that converts arguments of the type of ``value`` for the executable.
+def _converter(value: Any, dtype: Any, copies: bool) -> Convert | None:
+    """A function that converts arguments of the type of ``value`` for the executable, if they need it.
 
     ``copies``: the call does not wait, so that the caller may write to a NumPy array before it has been read.
     """
@@ -346,11 +357,7 @@ def _converter(value: Any, dtype: Any, copies: bool) -> Convert:
         return lambda variable: variable.get_value(borrow=True)
     if type(value) in (int, float):
         return _number(type(value), dtype)
-    if isinstance(value, np.generic):
-        return lambda scalar: scalar
-    if copies and isinstance(value, np.ndarray):
-        return lambda array: np.array(array) if array.dtype == dtype else MISS
-    return lambda array: array if array.dtype == dtype else MISS
+    return np.array if copies and isinstance(value, np.ndarray) else None
 
 
 def _number(kind: type, dtype: Any) -> Convert:

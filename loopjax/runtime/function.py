@@ -209,7 +209,15 @@ class Function:
         return self.program.graph
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        result = self._dispatch.call(args, kwargs)
+        dispatch = self._dispatch
+        given: Sequence[Any] = args
+        if kwargs or len(args) != dispatch.count:
+            layout = dispatch.layouts.get((len(args), *kwargs)) or dispatch.add_layout(args, kwargs)
+            if layout is None:
+                return self.call_general(args, kwargs)
+            given = layout((*args, *kwargs.values()))
+        run = dispatch.kinds.get((dispatch.settings(), *map(type, given)))
+        result = MISS if run is None else run(given)
         return self.call_general(args, kwargs) if result is MISS else result
 
     def call_general(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -227,7 +235,7 @@ class Function:
                 with x64:
                     arrays = self._signature.converted(resolved(given))
                     values = [*self._copied(arrays), *state.read(self._buckets.donated)]
-                    result = self._dispatch.run(values)
+                    result = self._dispatch.run(values[: len(arrays)])
                     if result is not MISS:
                         self._dispatch.note(given, arrays, values)
                         return result
@@ -305,7 +313,7 @@ class Function:
         count = len(self.program.state.updated)
         if count:
             self.program.state.refuse_tracers(outputs)
-            self.program.state.commit(outputs[:count], self._owners, wait=not self.program.options.inplace)
+            self.program.state.commit(outputs, self._owners, wait=not self.program.options.inplace)
         for variable in self._lent:
             variable.own = False
         return self.program.form(outputs[count:] if count else outputs)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Literal
 
 from loopjax.errors import MissingInputError, UnusedInputError, where
@@ -51,11 +52,15 @@ class OutputStructure:
     kind: Literal["none", "single", "list", "dict"]
     keys: tuple[str, ...] = ()
 
+    def packer(self) -> Callable[[Sequence[Any]], Any]:
+        """A function that packs arrays into the structure."""
+        if self.kind == "single":
+            return itemgetter(0)
+        return (lambda arrays: dict(zip(self.keys, arrays, strict=True))) if self.kind == "dict" else list
+
     def __call__(self, arrays: Sequence[Any]) -> Any:
         """Packs arrays into the structure."""
-        if self.kind == "single":
-            return arrays[0]
-        return dict(zip(self.keys, arrays, strict=True)) if self.kind == "dict" else list(arrays)
+        return self.packer()(arrays)
 
 
 def _read_outputs(outputs: Any) -> tuple[OutputStructure, list[Variable]]:

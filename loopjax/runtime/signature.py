@@ -224,15 +224,18 @@ class Signature:
         return values
 
     def layout(self, count: int, names: Sequence[str]) -> Callable[[Sequence[Any]], Sequence[Any]]:
-        """A function that puts a call's values in the order of the inputs: ``count`` positional arguments, those of
-        ``names``, then all ``defaults``.
+        """A function that puts a call's values in the order of the inputs: ``count`` positional arguments, then those
+        of ``names``.
 
         It does what ``placed`` does for a call that gives its arguments in this way.
         """
         given = {place: place for place in range(count)}
         given.update((self._places[name], count + number) for number, name in enumerate(names))
-        first_default = count + len(names)
-        return taking([given.get(place, first_default + place) for place in range(len(self.inputs))])
+        order = [given.get(place, len(given) + place) for place in range(len(self.inputs))]
+        if order == list(range(len(given))):
+            return tuple
+        take, defaults = taking(order), self.defaults
+        return lambda values: take((*values, *defaults))
 
     def converted(self, values: Sequence[Any]) -> list[Any]:
         """Converts values to arrays of exactly the inputs' dtypes."""

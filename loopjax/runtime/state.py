@@ -69,20 +69,26 @@ class State:
         new = zip(self.updated, outputs, strict=False)
         return [variable for variable, output in new if output.owner is not None and times[output] == 1]
 
-    def commit(self, values: Sequence[Any], owners: Sequence[SharedVariable], wait: bool = True) -> None:
-        """Gives the updated variables their new values; nobody else holds those of ``owners``.
+    def commit(self, outputs: Sequence[Any], owners: Sequence[SharedVariable], wait: bool = True) -> None:
+        """Gives the updated variables the first outputs of a call; nobody else holds the arrays of ``owners``.
 
-        Waits for them first, so that a failed computation changes nothing, unless ``wait`` is false.
+        Waits for the arrays first, so that a failed computation changes nothing, unless ``wait`` is false.
         """
-        if wait:
-            for value in values:
+        updated = self.updated
+        if len(updated) == 1:
+            variable, value = updated[0], outputs[0]
+            if wait:
                 value.block_until_ready()
-        for variable in self.updated:
             variable.own = False
-        if len(values) == 1:
-            self.updated[0]._value = values[0]
-        else:
-            [*map(_assign, self.updated, values)]  # one run of C: no interrupt can come between two assignments
+            variable._value = value
+            variable.own = bool(owners)
+            return
+        values = outputs[: len(updated)]
+        for value in values if wait else ():
+            value.block_until_ready()
+        for variable in updated:
+            variable.own = False
+        [*map(_assign, updated, values)]  # one run of C: no interrupt can come between two assignments
         for variable in owners:
             variable.own = True
 

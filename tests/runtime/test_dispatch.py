@@ -15,7 +15,7 @@ from loopjax.runtime.function import Function
 
 def kinds(f):
     """The types of arguments whose conversion the fast path knows."""
-    return f._dispatch._kinds
+    return f._dispatch.kinds
 
 
 def runs(f):
