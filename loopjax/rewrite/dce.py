@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Graph, Variable, copy_node
-from loopjax.ir.scan import MapOutput, SavedSteps, Scan
+from loopjax.ir.scan import SavedSteps, Scan
 from loopjax.rewrite.driver import Context, Pass, replace_all
-from loopjax.rewrite.scan_builder import MapSlot, RecurrenceSlot, ScanBuilder, scan_builder
+from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, scan_builder
 
 NOTHING = SavedSteps(last=0)
 
@@ -92,15 +92,14 @@ def _sizes(loop: ScanBuilder) -> dict[str, int]:
 def _drop(loop: ScanBuilder, live: Collection[Variable]) -> None:
     """Drop the dead parts of a loop."""
     loop.accumulators = [one for one in loop.accumulators if one.total in live]
-    accumulated = {id(one.of) for one in loop.accumulators}
-    read = [output for output in loop.outputs if output.stack in live or id(output) in accumulated]
+    accumulated = loop.accumulated
+    read = [output for output in loop.outputs if output.stack in live or output in accumulated]
     seen = _needed(loop, [output.value for output in read], live)
     loop.states = [one for one in loop.states if one.final in live or one.before in seen]
     loop.maps = [one for one in loop.maps if one in read]
-    recurrences, loop.recurrences = loop.recurrences, []
-    for one in recurrences:
-        if one in read or not seen.isdisjoint(one.pasts):
-            _narrow(loop, one, seen)
+    loop.recurrences = [one for one in loop.recurrences if one in read or not seen.isdisjoint(one.pasts)]
+    for state in list(loop.recurrences):
+        _narrow(loop, state, seen)
     for output in loop.outputs:
         if output.stack not in live:
             output.spec = replace(output.spec, saved=NOTHING)
@@ -131,20 +130,15 @@ def _add_ancestors(variables: Iterable[Variable], seen: set[Variable]) -> None:
             pending.extend(variable.owner.inputs if variable.owner is not None else ())
 
 
-def _narrow(loop: ScanBuilder, one: RecurrenceSlot, seen: Collection[Variable]) -> None:
-    """Add a state to the loop with the taps that are read; without any it is no state but a map output."""
-    read = [(tap, past) for tap, past in zip(one.spec.taps, one.pasts, strict=True) if past in seen]
-    if not read:
-        output = MapSlot(MapOutput(one.spec.saved, one.spec.name), one.value, one.stack)
-        loop.maps.append(output)
-        for accumulator in loop.accumulators:
-            accumulator.of = output if accumulator.of is one else accumulator.of
-        return
-    loop.recurrences.append(one)
+def _narrow(loop: ScanBuilder, state: RecurrenceSlot, seen: Collection[Variable]) -> None:
+    """Drop the taps of a state that no step reads; without any it is no state but a map output."""
+    read = [(tap, past) for tap, past in zip(state.spec.taps, state.pasts, strict=True) if past in seen]
     taps = tuple(tap for tap, _ in read)
+    if not read:
+        loop.make_output(state, state.value)
     # The oldest tap says where the initial value begins.
-    if taps != one.spec.taps and min(taps) == min(one.spec.taps):
-        one.spec, one.pasts = replace(one.spec, taps=taps), [past for _, past in read]
+    elif taps != state.spec.taps and min(taps) == min(state.spec.taps):
+        state.spec, state.pasts = replace(state.spec, taps=taps), [past for _, past in read]
 
 
 def _smaller_region(node: Apply, op: Differentiated, live: Collection[Variable]) -> Smaller | None:

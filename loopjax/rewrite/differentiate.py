@@ -1,4 +1,22 @@
-"""Recorded derivatives become differentiated regions: one for all gradients that share work."""
+"""Recorded derivatives become differentiated regions: one for all gradients that share work.
+
+``grad(cost, x)`` records a node that names a cost and the variables to differentiate by, not how. This pass cuts the
+path from these variables to the cost out of the graph, as the region of a ``Linearize``, whose residual a ``Pullback``
+reads; lowering hands the region to ``jax.vjp``::
+
+    y = exp(x); c = sum(y * h); grad(c, x), grad(c, h), y
+    ->
+    c, y, residual = linearize[x, h: sum(exp(x) * h), exp(x)](x, h);  pullback(residual, 1.0);  y
+
+All gradients whose paths overlap get one region, so that a cost, its gradients asked one by one and the values in
+between cost one forward and one backward pass. Variables that are differentiated by and computed inside of the region
+are marked by ``perturb``: the derivative is that of a zero added there. Readers outside of the region read the values
+that it publishes, so that nothing is computed twice. ``Rop`` becomes a ``Pushforward``, one region for each.
+
+Derivatives of derivatives form from the inside out: a derivative is ready when no recorded one feeds it, and the region
+that it becomes is a node on the path of the next. Limit: where two groups of gradients read values of each other,
+regions are made one after the other, and the second repeats some of the first one's work.
+"""
 
 from __future__ import annotations
 
@@ -23,45 +41,34 @@ from loopjax.ir.autodiff import (
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node, dependents, toposort
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import ops
-from loopjax.ir.types import RESIDUAL, TensorType
+from loopjax.ir.types import RESIDUAL
 from loopjax.rewrite.driver import Context, Pass, replace_all
 
-
-def _same(type: TensorType, index: int) -> TensorType:
-    return type
-
-
-def _as_it_is(type: TensorType) -> TensorType:
-    return type
-
-
-register("perturb", lambda x, index: x, _same, "pointwise")
-register("no_change", jnp.zeros_like, _as_it_is, "pointwise")
+register("perturb", lambda x, index: x, lambda type, index: type, "pointwise")
+register("no_change", jnp.zeros_like, lambda type: type, "pointwise")
 
 
 @dataclass(frozen=True)
 class FormDifferentiatedRegions(Pass):
     """Turns every ``Gradient`` and ``Jacobian`` into a pullback of a ``Linearize``, every ``Tangent`` into a
-    ``Pushforward``.
-
-    All gradients whose paths from ``wrt`` to cost overlap get one region, so that a cost, its gradients asked one by
-    one and the values in between cost one forward and one backward pass. A ``wrt`` inside the region is marked by
-    ``perturb``: its derivative is that of a zero added there. Readers outside of the region's
-    intermediate values read what the region publishes, so that nothing is computed twice.
-    """
+    ``Pushforward``."""
 
     def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
-        graph = _set_apart(graph)
-        while True:
-            ready = _ready(graph)
-            if not ready:
-                return graph
-            forward = [node for node in ready if isinstance(node.op, Tangent)]
-            graph = _pushed(graph, forward[0]) if forward else _linearized(graph, _groups(graph, ready))
+        graph = _with_deltas(graph)
+        while ready := _ready(graph):
+            forward = next((node for node in ready if isinstance(node.op, Tangent)), None)
+            if forward is not None:
+                replaced = _pushed_forward(graph, forward)
+            else:
+                replaced = {}
+                for group in _groups(graph, ready):
+                    replaced.update(_linearized(graph, group))
+            graph = replace_all(graph, replaced)
+        return graph
 
 
 def _ready(graph: Graph) -> list[Apply]:
-    """The derivatives of what no other recorded derivative feeds."""
+    """The derivatives that no other recorded derivative feeds."""
     recorded = derivatives(graph.applies)
     fed = dependents(graph.applies, [output for node, _ in recorded for output in node.outputs])
     return [node for node, parts in recorded if not fed.intersection((*parts.costs, *parts.wrt))]
@@ -73,34 +80,32 @@ def _parts(node: Apply) -> DerivativeParts:
 
 
 def _path(nodes: Sequence[Apply]) -> list[Apply]:
-    """The nodes between the ``wrt`` and the costs of these derivatives, with what leaves the residuals they read."""
-    order = toposort([cost for node in nodes for cost in _parts(node).costs])
-    apart = [node.outputs[0] for node in order if _is_apart(node)]
-    if apart:
-        order = toposort([cost for node in nodes for cost in _parts(node).costs], stop=apart)
+    """The nodes from the ``wrt`` to the costs of these derivatives, and the regions whose residuals they read."""
+    costs = _costs(nodes)
+    order = toposort(costs)
+    deltas = [node.outputs[0] for node in order if node.op.named("no_change")]
+    if deltas:
+        order = toposort(costs, stop=deltas)
     wrt = [variable for node in nodes for variable in _parts(node).wrt]
-    makers: list[Apply] = []
+    regions: list[Apply] = []
     while True:
-        reached = dependents(order, [*wrt, *(output for node in makers for output in node.outputs)])
-        whole = set(makers)
-        path = [node for node in order if node in whole or not reached.isdisjoint(node.inputs)]
-        pulled = {node.inputs[0] for node in path if isinstance(node.op, Pullback)}
-        # What makes a residual comes in whole, and with it what reads its other outputs on the way to the costs.
-        found = [node for node in order if not pulled.isdisjoint(node.outputs)]
-        if found == makers:
+        reached = dependents(order, [*wrt, *(output for node in regions for output in node.outputs)])
+        path = [node for node in order if node in regions or not reached.isdisjoint(node.inputs)]
+        residuals = {node.inputs[0] for node in path if isinstance(node.op, Pullback)}
+        # A region that leaves a residual comes in whole, and with it the readers of its other outputs.
+        found = [node for node in order if not residuals.isdisjoint(node.outputs)]
+        if found == regions:
             return path
-        makers = found
+        regions = found
 
 
 def _groups(graph: Graph, ready: Sequence[Apply]) -> list[list[Apply]]:
-    """The gradients in groups, each of all that share work, directly or through others. The first group alone where
-    two groups read values of each other, so that neither region could run before the other."""
+    """Partition gradients into groups that share work, directly or through others. Only the first group where two
+    groups read values of each other, so that neither region could run before the other."""
     groups = _united([[node] for node in ready], _costs)
     while len(groups) > len(united := _united(groups, _path)):
         groups = united
-    if len(groups) > 1 and _read_each_other(graph, groups):
-        return groups[:1]
-    return groups
+    return groups[:1] if len(groups) > 1 and _has_cycle(graph, groups) else groups
 
 
 def _costs(group: Sequence[Apply]) -> list[Variable]:
@@ -108,37 +113,37 @@ def _costs(group: Sequence[Apply]) -> list[Variable]:
 
 
 def _united(groups: list[list[Apply]], marks: Callable[[list[Apply]], Iterable[Hashable]]) -> list[list[Apply]]:
-    """The groups, those that have a mark in common made one, in order of their first members."""
+    """Unite the groups that have a mark in common, in order of their first members (union-find)."""
     if len(groups) < 2:
         return groups
     parent = list(range(len(groups)))
 
-    def root(place: int) -> int:
-        while parent[place] != place:
-            parent[place] = parent[parent[place]]
-            place = parent[place]
-        return place
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
 
     owner: dict[Hashable, int] = {}
-    for place, group in enumerate(groups):
+    for index, group in enumerate(groups):
         for mark in marks(group):
-            first, second = sorted((root(owner.setdefault(mark, place)), root(place)))
+            first, second = sorted((root(owner.setdefault(mark, index)), root(index)))
             parent[second] = first
     found: dict[int, list[Apply]] = {}
-    for place, group in enumerate(groups):
-        found.setdefault(root(place), []).extend(group)
+    for index, group in enumerate(groups):
+        found.setdefault(root(index), []).extend(group)
     return list(found.values())
 
 
-def _read_each_other(graph: Graph, groups: Sequence[Sequence[Apply]]) -> bool:
-    """Whether the graph has a cycle once each group's path is one node."""
-    stands: dict[Apply, Hashable] = {node: place for place, group in enumerate(groups) for node in _path(group)}
+def _has_cycle(graph: Graph, groups: Sequence[Sequence[Apply]]) -> bool:
+    """Return whether the graph has a cycle once each group's path is one node."""
+    merged: dict[Apply, Hashable] = {node: index for index, group in enumerate(groups) for node in _path(group)}
     before: dict[Hashable, set[Hashable]] = {}
     for node in graph.applies:
-        reads = {stands.get(one.owner, one.owner) for one in node.inputs if one.owner is not None}
-        before.setdefault(stands.get(node, node), set()).update(reads)
-    for place in range(len(groups)):
-        before.get(place, set()).discard(place)
+        reads = {merged.get(read.owner, read.owner) for read in node.inputs if read.owner is not None}
+        before.setdefault(merged.get(node, node), set()).update(reads)
+    for index in range(len(groups)):
+        before.get(index, set()).discard(index)
     try:
         TopologicalSorter(before).prepare()
     except CycleError:
@@ -146,12 +151,12 @@ def _read_each_other(graph: Graph, groups: Sequence[Sequence[Apply]]) -> bool:
     return False
 
 
-class _Part(NamedTuple):
-    """The part of a graph that some derivatives are taken of, as a region.
+class _Cut(NamedTuple):
+    """A region cut out of a graph for some derivatives.
 
-    ``leaves``: the ``wrt`` that enter it, its first inputs; ``marked``: those inside. ``captured``: what its other
-    inputs stand for. Its outputs are those of the ``costs``, then of ``published``. ``shared``: of the costs those
-    whose values outside readers may read.
+    Its first inputs are ``leaves``, the ``wrt`` that enter it; ``marked`` are the ``wrt`` inside. Its other inputs are
+    ``captured`` outside. Its outputs are ``costs``, then ``published``; ``shared`` are the costs whose values outside
+    readers may read.
     """
 
     region: Graph
@@ -167,90 +172,80 @@ class _Part(NamedTuple):
         return (*self.leaves, *self.marked)
 
     def values(self, outputs: Sequence[Variable]) -> dict[Variable, Variable]:
-        """What stands for each variable that outside readers read, given the outputs of the region's op."""
+        """Map each variable that outside readers read to one of the ``outputs`` of the region's op."""
         found = {cost: output for cost, output in zip(self.costs, outputs, strict=False) if cost in self.shared}
         found.update(zip(self.published, outputs[len(self.costs) :], strict=False))
         return found
 
 
-def _part(graph: Graph, group: Sequence[Apply], publish: bool = True) -> _Part:
+def _cut(graph: Graph, group: Sequence[Apply], publish: bool = True) -> _Cut:
     path = _path(group)
     inside = {output for node in path for output in node.outputs}
     wrt = list(dict.fromkeys(variable for node in group for variable in _parts(node).wrt))
-    costs = tuple(dict.fromkeys(cost for node in group for cost in _parts(node).costs))
+    costs = tuple(dict.fromkeys(_costs(group)))
     leaves = tuple(variable for variable in wrt if variable not in inside)
     marked = tuple(variable for variable in wrt if variable in inside)
-    within = set(marked)
-    shared = tuple(cost for cost in costs if publish and cost in inside and cost not in within)
+    shared = tuple(cost for cost in costs if publish and cost in inside and cost not in marked)
     read = _published(graph, set(path), set(group), inside) if publish else []
     published = tuple(variable for variable in read if variable not in shared)
     region, captured = _region(path, leaves, marked, costs, published)
-    return _Part(region, leaves, marked, captured, costs, published, shared)
+    return _Cut(region, leaves, marked, captured, costs, published, shared)
 
 
-def _linearized(graph: Graph, groups: Sequence[Sequence[Apply]]) -> Graph:
-    """The graph with one region for the gradients of each group."""
-    replaced: dict[Variable, Variable] = {}
-    for group in groups:
-        replaced.update(_in_region(graph, group))
-    return replace_all(graph, replaced)
-
-
-def _in_region(graph: Graph, group: Sequence[Apply]) -> dict[Variable, Variable]:
-    """What stands for these gradients, and for what is read of the values on their paths."""
-    part = _part(graph, group)
+def _linearized(graph: Graph, group: Sequence[Apply]) -> dict[Variable, Variable]:
+    """Map these gradients, and the values on their paths that are read, to outputs of one region and its pullbacks."""
+    cut = _cut(graph, group)
     lines = tuple(dict.fromkeys(line for node in group for line in node.sources))
-    op = Linearize(part.region, len(part.leaves), len(part.costs))
-    node = Apply(op, [*part.leaves, *part.captured], lines)
-    replaced = part.values(node.outputs)
+    op = Linearize(cut.region, len(cut.leaves), len(cut.costs))
+    node = Apply(op, [*cut.leaves, *cut.captured], lines)
+    replaced = cut.values(node.outputs)
     for gradient in group:
-        back = _pullback(gradient, part, node)
-        cotangents = dict(zip(part.wrt, back.outputs, strict=True))
+        back = _pullback(gradient, cut, node)
+        cotangents = dict(zip(cut.wrt, back.outputs, strict=True))
         for variable, output in zip(_parts(gradient).wrt, gradient.outputs, strict=True):
             replaced[output] = cotangents[variable]
     return replaced
 
 
-def _pullback(gradient: Apply, part: _Part, node: Apply) -> Apply:
-    """The node that pulls back for a recorded gradient, from the region's node."""
-    types = tuple(variable.type.strong() for variable in part.wrt)
-    residual, outputs = node.outputs[-1], node.outputs[: len(part.costs)]
+def _pullback(gradient: Apply, cut: _Cut, node: Apply) -> Apply:
+    """Return the node that pulls back for a recorded gradient, from the region's node."""
+    types = tuple(variable.type.strong() for variable in cut.wrt)
+    residual, outputs = node.outputs[-1], node.outputs[: len(cut.costs)]
     parts = _parts(gradient)
     costs = tuple(output.type for output in outputs)
     if isinstance(gradient.op, Jacobian):
-        rows = PullbackRows(types, costs, part.costs.index(parts.costs[0]), gradient.op.together)
+        rows = PullbackRows(types, costs, cut.costs.index(parts.costs[0]), gradient.op.together)
         return Apply(rows, [residual], gradient.sources)
-    given = dict(zip(parts.costs, parts.seeds, strict=True))
-    seeds = [
-        given[cost] if cost in given else ops.zeros_like(output)
-        for cost, output in zip(part.costs, outputs, strict=True)
-    ]
-    return Apply(Pullback(types, costs), [residual, *seeds], gradient.sources)
+    seeds = dict(zip(parts.costs, parts.seeds, strict=True))
+    pairs = zip(cut.costs, outputs, strict=True)
+    cotangents = [seeds[cost] if cost in seeds else ops.zeros_like(output) for cost, output in pairs]
+    return Apply(Pullback(types, costs), [residual, *cotangents], gradient.sources)
 
 
-def _pushed(graph: Graph, tangent: Apply) -> Graph:
-    """The graph with a region for one derivative in forward mode.
+def _pushed_forward(graph: Graph, tangent: Apply) -> dict[Variable, Variable]:
+    """Map one derivative in forward mode, and the values on its path, to outputs of its region.
 
-    It publishes its values unless a tangent is computed from them, or another derivative passes some of them: that one
-    is better off with the plain computation than with one that carries tangents.
+    The region publishes its values unless a tangent is computed from them, or another derivative passes some of them,
+    which is better off with the plain computation than with one that carries tangents.
     """
     others = [node for node, _ in derivatives(graph.applies) if node is not tangent]
     path = set(_path([tangent]))
     _refuse_reverse_rules(path, tangent)
     parts = _parts(tangent)
     apart = path.isdisjoint(toposort(parts.seeds)) and all(path.isdisjoint(_path([other])) for other in others)
-    part = _part(graph, [tangent], publish=apart)
+    cut = _cut(graph, [tangent], publish=apart)
     seeds = dict(zip(parts.wrt, parts.seeds, strict=True))
-    op = Pushforward(part.region, len(part.leaves), len(part.costs))
-    node = Apply(op, [*part.leaves, *part.captured, *(seeds[variable] for variable in part.wrt)], tangent.sources)
-    moved = dict(zip(part.costs, node.outputs[len(part.region.outputs) :], strict=True))
-    replaced = part.values(node.outputs[: len(part.region.outputs)])
+    op = Pushforward(cut.region, len(cut.leaves), len(cut.costs))
+    node = Apply(op, [*cut.leaves, *cut.captured, *(seeds[variable] for variable in cut.wrt)], tangent.sources)
+    primals, tangents = node.outputs[: len(cut.region.outputs)], node.outputs[len(cut.region.outputs) :]
+    moved = dict(zip(cut.costs, tangents, strict=True))
+    replaced = cut.values(primals)
     replaced.update((output, moved[cost]) for output, cost in zip(tangent.outputs, parts.costs, strict=True))
-    return replace_all(graph, replaced)
+    return replaced
 
 
 def _refuse_reverse_rules(path: Iterable[Apply], tangent: Apply) -> None:
-    """Raises ``UnsupportedError`` for an op on the path, or in a loop on it, that has a reverse rule alone.
+    """Raise ``UnsupportedError`` for an op on the path, or in a loop on it, that has a reverse rule only.
 
     A gradient on the path has used that rule already.
     """
@@ -265,8 +260,8 @@ def _refuse_reverse_rules(path: Iterable[Apply], tangent: Apply) -> None:
 
 
 def _published(graph: Graph, path: set[Apply], group: set[Apply], inside: set[Variable]) -> list[Variable]:
-    """The values of the region that something outside of it reads. A residual stays where it is: the region that
-    leaves it is run there, too."""
+    """The values of a path that something outside of it reads. Residuals are not published: the region that leaves one
+    is run outside, too."""
     found: dict[Variable, None] = {}
     outside = {reader for variable in inside for reader in graph.readers.get(variable, ()) if reader not in path}
     for node in sorted(outside, key=graph.positions.__getitem__):
@@ -284,9 +279,9 @@ def _region(
     costs: Sequence[Variable],
     published: Sequence[Variable],
 ) -> tuple[Graph, tuple[Variable, ...]]:
-    """The region, and the outer values that its last inputs stand for."""
+    """The region, and the outer values of its last inputs. Published values are those before the mark."""
     inner: dict[Variable, Variable] = {leaf: Variable(leaf.type.strong(), name=leaf.name) for leaf in leaves}
-    places = {variable: place for place, variable in enumerate(marked)}
+    positions = {variable: position for position, variable in enumerate(marked)}
     plain: dict[Variable, Variable] = {}
     captured: dict[Variable, Variable] = {}
 
@@ -300,20 +295,19 @@ def _region(
     for node in path:
         fresh = copy_node(node, [read(variable) for variable in node.inputs])
         for old, new in zip(node.outputs, fresh.outputs, strict=True):
-            plain[old] = new
-            inner[old] = new
-            if old in places:
-                inner[old] = Apply(table_op("perturb", index=places[old]), [new], node.sources).outputs[0]
+            plain[old] = inner[old] = new
+            if old in positions:
+                inner[old] = Apply(table_op("perturb", index=positions[old]), [new], node.sources).outputs[0]
     outputs = [*(read(cost) for cost in costs), *(plain[variable] for variable in published)]
     return Graph([*(inner[leaf] for leaf in leaves), *captured.values()], outputs), tuple(captured)
 
 
-def _set_apart(graph: Graph) -> Graph:
-    """Adds a zero of its own to each variable inside of one derivative's path that another derivative of it is with
-    respect to.
+def _with_deltas(graph: Graph) -> Graph:
+    """Add a zero, the delta, to each variable on the path of one derivative by which another derivative of that one is
+    taken.
 
-    Once the first is a region, such a variable is hidden in it. The zero enters the region, and stands for it.
-    Its shape is read off a copy of the variable, which nothing else reads and XLA drops.
+    Once the first derivative is a region, such a variable is hidden in it; the delta enters the region, and the second
+    derivative is taken by it. Its shape is read off a copy of the variable, which nothing else reads and XLA drops.
     """
     recorded = derivatives(graph.applies)
     fed = dependents(graph.applies, [output for node, _ in recorded for output in node.outputs])
@@ -323,29 +317,25 @@ def _set_apart(graph: Graph) -> Graph:
     together = _united([[node] for node, _ in recorded], _costs)
     inside = {output for group in together for one in _path(group) for output in one.outputs}
     asked = [variable for node in further for variable in _parts(node).wrt if variable in inside]
-    hidden = {variable: _zero(variable) for variable in dict.fromkeys(asked)}
-    if not hidden:
+    deltas = {variable: _delta(variable) for variable in dict.fromkeys(asked)}
+    if not deltas:
         return graph
 
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
         if node in further:
             parts = _parts(node)
-            wrt = [hidden.get(old, new) for old, new in zip(parts.wrt, inputs[len(parts.costs) :], strict=False)]
+            wrt = [deltas.get(old, new) for old, new in zip(parts.wrt, inputs[len(parts.costs) :], strict=False)]
             inputs = (*inputs[: len(parts.costs)], *wrt, *inputs[len(parts.costs) + len(wrt) :])
-        elif hidden.keys().isdisjoint(node.outputs):
+        elif deltas.keys().isdisjoint(node.outputs):
             return None
         outputs = copy_node(node, inputs).outputs
         return [
-            ops.add(new, hidden[old]) if old in hidden else new for old, new in zip(node.outputs, outputs, strict=True)
+            ops.add(new, deltas[old]) if old in deltas else new for old, new in zip(node.outputs, outputs, strict=True)
         ]
 
     return graph.rebuilt(transform=transform)
 
 
-def _zero(variable: Variable) -> Variable:
+def _delta(variable: Variable) -> Variable:
     copied = Graph((), [variable]).rebuilt(transform=lambda node, inputs: copy_node(node, inputs).outputs)
     return Apply(table_op("no_change"), copied.outputs, variable.sources).outputs[0]
-
-
-def _is_apart(node: Apply) -> bool:
-    return node.op.named("no_change")

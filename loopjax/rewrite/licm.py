@@ -1,4 +1,14 @@
-"""What is the same at every step is computed once, before the loop."""
+"""Loop-invariant code motion: what is the same at every step is computed once, before the loop.
+
+A node of a body is invariant where it reads non-sequences, constants and invariant nodes only. Invariant nodes that a
+node which stays reads move out, through as many loops as they depend on none of, and become non-sequences::
+
+    scan(lambda h, W: h @ (W + W.T), ...)  ->  S = W + W.T; scan(lambda h, S: h @ S, ...)
+
+XLA moves code out of its loops too, but JAX's derivative rules come before it: an invariant node that stays is stored
+for each step's gradient. What only repeats or turns an array stays, since XLA reads through it, and so does what would
+only take room. Out of a loop that may run no step nothing moves that may fail or take long.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +26,7 @@ from loopjax.rewrite.scan_builder import Capture, scan_builder
 
 @dataclass(frozen=True)
 class HoistInvariants(Pass):
-    """Moves nodes of non-sequences alone out of bodies, through as many loops as they depend on none of.
-
-    What only repeats or turns an array stays, and so does what would only take room. Out of a loop that may run no step
-    nothing moves that may fail or take long.
+    """Moves invariant nodes out of bodies.
 
     Attributes
     ----------
@@ -33,32 +40,54 @@ class HoistInvariants(Pass):
     def rewrite_scan(
         self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
     ) -> Sequence[Variable] | None:
-        if op.n_steps in (0, 1) or not op.body_inputs(op.body.inputs).non_sequences:
+        if op.n_steps in (0, 1):
             return None
-        border = _border(op.body, _invariant(op), self.most_bytes)
+        border = self._border(op.body, _invariant(op))
         if not border:
             return None
         loop = scan_builder(node, inputs)
-        moved = loop.outside(border)
-        fresh = {variable: Variable(variable.type, name=variable.name) for variable in border}
-        loop.substitute(fresh)
-        loop.non_sequences.extend(map(Capture, moved, fresh.values()))
+        inner = [Variable(variable.type, name=variable.name) for variable in border]
+        moved = [Capture(*pair) for pair in zip(loop.outside(border), inner, strict=True)]
+        loop.substitute(dict(zip(border, inner, strict=True)))
+        loop.non_sequences += moved
         names = ", ".join(dict.fromkeys(variable.owner.op.name for variable in border if variable.owner is not None))
         loop.notes.append(f"{names}, the same at every step, moved out")
         return loop.outputs_for(node)
 
+    def _border(self, body: Graph, invariant: set[Variable]) -> list[Variable]:
+        """The invariant values that move out and that a node which stays reads."""
+        border: dict[Variable, None] = {}
+        reads = [v for node in body.applies if node.outputs[0] not in invariant for v in node.inputs]
+        pending = [variable for variable in (*reads, *body.outputs) if variable in invariant]
+        seen = set(pending)
+        while pending:
+            variable = pending.pop()
+            node = variable.owner
+            assert node is not None
+            if not self._stays(node):
+                border[variable] = None
+                continue
+            further = [read for read in node.inputs if read in invariant and read not in seen]
+            seen.update(further)
+            pending.extend(further)
+        return list(border)
+
+    def _stays(self, node: Apply) -> bool:
+        """True for an invariant node that costs less in a step than the room for its result."""
+        grows = bytes_of(node.outputs) > max(self.most_bytes, 2 * bytes_of(node.inputs))
+        return node.op.has("view") or (node.op.has("pointwise") and grows)
+
 
 def _invariant(op: Scan) -> set[Variable]:
-    """What the body computes of non-sequences."""
-    inner = op.body_inputs(op.body.inputs).non_sequences
-    same = set(inner)
+    """The values of a body that are computed of non-sequences only and may be computed before the loop."""
+    same = set(op.body_inputs(op.body.inputs).non_sequences)
     found: set[Variable] = set()
     for node in op.body.applies:
-        if not all(isinstance(variable, Constant) or variable in same for variable in node.inputs):
+        reads = [variable for variable in node.inputs if not isinstance(variable, Constant)]
+        # Nodes of constants only are left to XLA; a residual has to stay in the graph of its pullback.
+        if not reads or not same.issuperset(reads) or any(output.dtype == RESIDUAL for output in node.outputs):
             continue
-        if all(isinstance(variable, Constant) for variable in node.inputs) or (op.dynamic and not _is_safe(node)):
-            continue
-        if any(output.dtype == RESIDUAL for output in node.outputs):
+        if op.dynamic and not _is_safe(node):
             continue
         same.update(node.outputs)
         found.update(node.outputs)
@@ -66,32 +95,5 @@ def _invariant(op: Scan) -> set[Variable]:
 
 
 def _is_safe(node: Apply) -> bool:
-    """Whether a node neither fails nor takes long where the loop would have run no step."""
+    """True for a node that neither fails nor takes long where the loop would have run no step."""
     return isinstance(node.op, TableOp) and not node.op.has("may_fail")
-
-
-def _border(body: Graph, fixed: set[Variable], most_bytes: int) -> list[Variable]:
-    """The values that move out, and that what stays reads."""
-    border: dict[Variable, None] = {}
-    reads = [v for node in body.applies if node.outputs[0] not in fixed for v in node.inputs]
-    stack = [variable for variable in (*reads, *body.outputs) if variable in fixed]
-    seen = set(stack)
-    while stack:
-        variable = stack.pop()
-        node = variable.owner
-        assert node is not None
-        if not _stays(node, most_bytes):
-            border[variable] = None
-            continue
-        further = [one for one in node.inputs if one in fixed and one not in seen]
-        seen.update(further)
-        stack.extend(further)
-    return list(border)
-
-
-def _stays(node: Apply, most_bytes: int) -> bool:
-    """Test if recomputing a node in each step costs less than reading its result: XLA reads through views."""
-    if node.op.has("view"):
-        return True
-    size = bytes_of(node.outputs)
-    return node.op.has("pointwise") and size > max(most_bytes, 2 * bytes_of(node.inputs))

@@ -7,12 +7,15 @@ product instead of a small one at each step.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from loopjax.ir.graph import Apply
 from loopjax.ir.scan import Scan
 from loopjax.rewrite.cost_model import bytes_of
 from loopjax.rewrite.driver import Pass
+from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot
 
 LEAST_STEPS = 4
 """Steps from which a loop is worth a second one beside it."""
@@ -62,3 +65,15 @@ class LoopDistribution(Pass):
             return False
         rows = math.prod(node.outputs[0].type.sizes[:-1]) if node.op.has("contraction") else 0
         return step * n_steps <= self.most_bytes and rows <= self.most_rows
+
+
+def map_loop(
+    loop: ScanBuilder, sequences: Sequence[SequenceSlot], outputs: Sequence[MapSlot], **options: Any
+) -> ScanBuilder:
+    """A loop without recurrence that computes values of the body of ``loop`` of these sequences, of its keys and of its
+    non-sequences; ``options`` are fields of its ``Scan``."""
+    op = replace(loop.op, truncate_gradient=-1, unroll=None, progress="", notes=(), **options)
+    keys, captures = list(loop.keys), list(loop.non_sequences)
+    made = ScanBuilder(op, loop.sources, [], list(sequences), [], list(outputs), [], keys, captures, [])
+    made.drop_unread()
+    return made

@@ -152,6 +152,19 @@ class ScanBuilder:
         self.sequences.append(SequenceSlot(SequenceInput((0,), name), in_order, [row]))
         return row
 
+    @property
+    def accumulated(self) -> list[RecurrenceSlot | MapSlot]:
+        """The outputs that accumulators read."""
+        return [one.of for one in self.accumulators]
+
+    def make_output(self, state: RecurrenceSlot, value: Variable) -> None:
+        """Make a state that no step reads a map output of ``value``."""
+        output = MapSlot(MapOutput(state.spec.saved, state.spec.name), value, state.stack)
+        self.recurrences.remove(state)
+        self.maps.append(output)
+        for accumulator in self.accumulators:
+            accumulator.of = output if accumulator.of is state else accumulator.of
+
     def drop_unread(self) -> None:
         """Drop the sequences, keys and non-sequences that the body does not read."""
         body = self.body

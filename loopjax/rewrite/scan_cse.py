@@ -1,4 +1,17 @@
-"""What is in a loop twice, or need not be in it: one of two equal parts, and outputs that stand outside already."""
+"""Common-subexpression elimination for the parts of one loop: inputs, states and outputs.
+
+``cse`` shares equal nodes of a graph, but two states of a loop are never equal nodes: each reads its own past. Here two
+states are equal where they start alike and are computed alike of states that are equal, found by partition refinement
+from the optimistic side (Alpern, Wegman and Zadeck 1988, Detecting equality of variables in programs): states that
+start alike are taken to be equal until their values differ. Equal sequences, non-sequences and keys are one, and small
+constants go into the body::
+
+    h, g = scan(lambda x, y, h, g: (h * x, g * y), [xs, xs], [1, 1])  ->  h = g = scan(lambda x, h: h * x, xs, 1)
+
+Outputs that stand outside of the loop already need no stack: an output that is another one, rows of a sequence, a value
+that no step computes, a state that no step changes. Where the gradient is truncated, the last three stay, for it would
+flow around the loop.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +21,15 @@ from dataclasses import dataclass, replace
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.index import static_read
 from loopjax.ir.op import table_op
-from loopjax.ir.scan import MapOutput, SavedSteps, Scan, SequenceInput
+from loopjax.ir.scan import Scan, SequenceInput
 from loopjax.rewrite.cse import EliminateCommonSubexpressions
 from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.scan_builder import Capture, MapSlot, RecurrenceSlot, ScanBuilder, SequenceSlot, scan_builder
 
-SCALARS = 1
-"""Elements of a constant up to which it is written into the body."""
-
 
 @dataclass(frozen=True)
 class EliminateCommonLoopParts(Pass):
-    """Equal sequences, non-sequences, keys and states of a loop become one; constants among them go into the body.
-
-    Of the outputs, one that is another is read from that; one that is a sequence's row is read from that; and what is
-    the same at every step is repeated outside: a value that no step computes, and a state that no step changes. Where
-    the gradient is truncated those stay, for it flows to what is outside of the loop.
-    """
+    """Shares equal inputs and states of a loop, and takes outputs that stand outside of it from there."""
 
     def rewrite_scan(
         self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
@@ -35,13 +40,13 @@ class EliminateCommonLoopParts(Pass):
         _share_inputs(loop)
         _share_states(loop)
         outside = _outputs_from_outside(loop) if op.truncate_gradient < 0 else {}
-        same = _outputs_that_are_others(loop)
+        shared = _shared_outputs(loop)
         if not loop.notes:
             return None
         found = loop.replacements(loop.build())
-        # One that is read from another which is itself read from a third comes before it.
-        for old, read in reversed(same):
-            found[old] = read.of(found, op.n_steps, node)
+        # An output that is read from another which is itself read from a third comes before that.
+        for stack, (other, saved) in reversed(shared.items()):
+            found[stack] = found[other] if saved is None else _last(found[other], saved, loop)
         found.update(outside)
         return [found[old] for old in node.outputs]
 
@@ -52,121 +57,126 @@ def _share_inputs(loop: ScanBuilder) -> None:
     loop.keys = list(_distinct(loop.keys, replaced))
     if replaced:
         loop.notes.append("equal non-sequences are one, constants are in the body")
-    rows = len(replaced)
+    captured = len(replaced)
     _share_sequences(loop, replaced)
-    if len(replaced) > rows:
+    if len(replaced) > captured:
         loop.notes.append("sequences of one array are one")
     loop.substitute(replaced)
 
 
-def _distinct(given: Sequence[Capture], replaced: dict[Variable, Variable]) -> Iterator[Capture]:
-    """Those that are not another one, and no number."""
+def _distinct(captures: Sequence[Capture], replaced: dict[Variable, Variable]) -> Iterator[Capture]:
+    """The captures that equal no other one and are no constant of one element."""
     first: dict[Hashable, Capture] = {}
-    for one in given:
-        outer = one.outer
-        if isinstance(outer, Constant) and outer.data.size <= SCALARS:
-            replaced[one.inner] = outer
-            continue
-        key = (outer.key, outer.type.weak) if isinstance(outer, Constant) else outer
-        if first.setdefault(key, one) is one:
-            yield one
+    for capture in captures:
+        if isinstance(capture.outer, Constant) and capture.outer.data.size <= 1:
+            replaced[capture.inner] = capture.outer
+        elif first.setdefault(_value_key(capture.outer), capture) is capture:
+            yield capture
         else:
-            replaced[one.inner] = first[key].inner
+            replaced[capture.inner] = first[_value_key(capture.outer)].inner
+
+
+def _value_key(variable: Variable) -> Hashable:
+    """Equal for the same variable and for equal constants."""
+    return (*variable.key, variable.type.weak) if isinstance(variable, Constant) else variable
 
 
 def _share_sequences(loop: ScanBuilder, replaced: dict[Variable, Variable]) -> None:
     kept: list[SequenceSlot] = []
-    for one in loop.sequences:
-        place = next((i for i, other in enumerate(kept) if (_both(loop.op, other, one)) is not None), None)
-        if place is None:
-            kept.append(one)
-            continue
-        spec = _both(loop.op, kept[place], one)
-        assert spec is not None
-        rows: dict[int, Variable] = {}
-        for part in (kept[place], one):
-            for tap, row in zip(part.spec.taps, part.rows, strict=True):
-                # Counted from the oldest row that the loop reads.
-                at = tap - part.spec.low + spec.low
-                if rows.setdefault(at, row) is not row:
-                    replaced[row] = rows[at]
-        kept[place] = SequenceSlot(spec, one.outer, [rows[tap] for tap in spec.taps])
+    for sequence in loop.sequences:
+        for position, other in enumerate(kept):
+            spec = _joint_spec(loop.op, other, sequence)
+            if spec is not None:
+                kept[position] = _joined(spec, other, sequence, replaced)
+                break
+        else:
+            kept.append(sequence)
     loop.sequences = kept
 
 
-def _both(op: Scan, first: SequenceSlot, second: SequenceSlot) -> SequenceInput | None:
-    """The sequence that reads what two read of one array; forward, both begin with its first row."""
+def _joint_spec(op: Scan, first: SequenceSlot, second: SequenceSlot) -> SequenceInput | None:
+    """The spec that reads what two sequences of one array read; forward, both begin with its first row."""
+    one, other = first.spec, second.spec
     if first.outer is not second.outer:
         return None
-    one, other = first.spec, second.spec
     if (one.low, one.span) == (other.low, other.span):
         return replace(one, taps=tuple(sorted({*one.taps, *other.taps})))
-    if op.go_backwards:
-        return None
     offsets = {tap - spec.low for spec in (one, other) for tap in spec.taps}
-    joined = replace(one, taps=tuple(sorted(offsets)))
-    return joined if joined.span <= max(one.span, other.span) else None
+    joint = replace(one, taps=tuple(sorted(offsets)))
+    return joint if joint.span <= max(one.span, other.span) and not op.go_backwards else None
+
+
+def _joined(
+    spec: SequenceInput, one: SequenceSlot, other: SequenceSlot, replaced: dict[Variable, Variable]
+) -> SequenceSlot:
+    rows: dict[int, Variable] = {}
+    for slot in (one, other):
+        for tap, row in zip(slot.spec.taps, slot.rows, strict=True):
+            # Counted from the oldest row that the loop reads.
+            kept = rows.setdefault(tap - slot.spec.low + spec.low, row)
+            if kept is not row:
+                replaced[row] = kept
+    return SequenceSlot(spec, one.outer, [rows[tap] for tap in spec.taps])
 
 
 def _share_states(loop: ScanBuilder) -> None:
-    """Of states that start alike and are computed alike, the first stands for all."""
-    groups = _equal_states(loop)
     replaced: dict[Variable, Variable] = {}
-    for first, *others in groups:
-        for one in others:
-            replaced.update(zip(one.pasts, first.pasts, strict=True))
-            output = MapSlot(MapOutput(one.spec.saved, one.spec.name), first.value, one.stack)
-            loop.recurrences.remove(one)
-            loop.maps.append(output)
-            for fold in loop.accumulators:
-                fold.of = output if fold.of is one else fold.of
-            loop.notes.append(f"{one.spec.name or 'a state'} is {first.spec.name or 'another state'}")
+    for first, *others in _equal_states(loop):
+        for state in others:
+            replaced.update(zip(state.pasts, first.pasts, strict=True))
+            loop.make_output(state, first.value)
+            loop.notes.append(f"{state.spec.name or 'a state'} is {first.spec.name or 'another state'}")
     if replaced:
         loop.substitute(replaced)
         loop.set_results(EliminateCommonSubexpressions()(loop.body).outputs)
 
 
 def _equal_states(loop: ScanBuilder) -> list[list[RecurrenceSlot]]:
-    """Groups of states that are equal at every step, by refinement: taken to be equal until their values differ."""
-    classes: dict[Hashable, list[RecurrenceSlot]] = {}
-    for one in loop.recurrences:
-        initial = one.initial
-        start = initial.key if isinstance(initial, Constant) else initial
-        classes.setdefault((one.spec.taps, one.spec.windowed, start, one.initial.type.weak), []).append(one)
-    groups = [group for group in classes.values() if len(group) > 1]
+    """Groups of states that are equal at every step."""
+    kinds = [
+        (state.spec.taps, state.spec.windowed, _value_key(state.initial), state.initial.type.weak)
+        for state in loop.recurrences
+    ]
+    groups = _grouped(loop.recurrences, kinds)
     while groups:
-        given: dict[Variable, Hashable] = {}
+        names: dict[Variable, Hashable] = {}
         for number, group in enumerate(groups):
-            for one in group:
-                given.update((past, (number, tap)) for tap, past in zip(one.spec.taps, one.pasts, strict=True))
-        numbers = ValueNumbering(loop.body, given)
-        finer: dict[Hashable, list[RecurrenceSlot]] = {}
-        for number, group in enumerate(groups):
-            for one in group:
-                finer.setdefault((number, numbers(one.value)), []).append(one)
-        found = [group for group in finer.values() if len(group) > 1]
-        if found == groups:
-            return groups
-        groups = found
-    return []
+            for state in group:
+                names.update((past, (number, tap)) for tap, past in zip(state.spec.taps, state.pasts, strict=True))
+        numbers = ValueNumbering(loop.body, names)
+        finer = [part for group in groups for part in _grouped(group, [numbers(state.value) for state in group])]
+        if finer == groups:
+            break
+        groups = finer
+    return groups
+
+
+def _grouped(states: Sequence[RecurrenceSlot], keys: Sequence[Hashable]) -> list[list[RecurrenceSlot]]:
+    """States of equal keys, where there are several."""
+    found: dict[Hashable, list[RecurrenceSlot]] = {}
+    for state, key in zip(states, keys, strict=True):
+        found.setdefault(key, []).append(state)
+    return [group for group in found.values() if len(group) > 1]
 
 
 class ValueNumbering:
-    """Equal for variables that are computed alike from what is ``given`` the same name; ``constant`` names
-    constants."""
+    """Value numbers of a body: equal for variables that are computed alike from variables of the same name.
+
+    ``names`` are those of the body's inputs, by default the variables themselves; ``constant`` names constants.
+    """
 
     def __init__(
         self,
         body: Graph,
-        given: Mapping[Variable, Hashable],
-        constant: Callable[[Constant], Hashable] = lambda one: (*one.key, one.type.weak),
+        names: Mapping[Variable, Hashable],
+        constant: Callable[[Constant], Hashable] = _value_key,
     ) -> None:
-        self._names: dict[Variable, Hashable] = dict(given)
+        self._names: dict[Variable, Hashable] = dict(names)
         self._constant = constant
-        known: dict[Hashable, int] = {}
+        numbers: dict[Hashable, int] = {}
         for node in body.applies:
             key = (node.op, tuple(self(variable) for variable in node.inputs))
-            number = known.setdefault(key, len(known))
+            number = numbers.setdefault(key, len(numbers))
             self._names.update((output, (number, "output", output.index)) for output in node.outputs)
 
     def __call__(self, variable: Variable) -> Hashable:
@@ -176,125 +186,96 @@ class ValueNumbering:
 
 
 def _outputs_from_outside(loop: ScanBuilder) -> dict[Variable, Variable]:
-    """Outputs that stand outside of the loop already, and what stands for them."""
+    """Take outputs out of the loop that stand outside already, and map them to what they are."""
     found: dict[Variable, Variable] = {}
-    _constant_states(loop, found)
-    folded = {id(fold.of) for fold in loop.accumulators}
-    n_steps = loop.op.n_steps
-    if n_steps is None or loop.op.until or loop.op.dynamic:
-        return found
+    for shared in list(loop.states):
+        if shared.after is shared.before and shared.final is not None:
+            loop.states.remove(shared)
+            loop.non_sequences.append(Capture(shared.initial, shared.before))
+            found[shared.final] = shared.initial
+            loop.notes.append("a shared variable that no step changes is a non-sequence")
+    accumulated = loop.accumulated
+    for state in list(loop.recurrences):
+        if _is_constant(state, loop) and state not in accumulated and state.stack is not None:
+            initial = static_read(state.initial, 0, sources=loop.sources) if state.spec.windowed else state.initial
+            loop.recurrences.remove(state)
+            loop.non_sequences.append(Capture(initial, state.pasts[0]))
+            found[state.stack] = _repeated(initial, state.stack, loop)
+            loop.notes.append(f"{state.spec.name or 'a state'}, which no step changes, is a non-sequence")
     outers = {one.inner: one.outer for one in loop.non_sequences}
-    for output in list(loop.maps):
-        if output.stack is None or id(output) in folded:
+    for output in list(loop.maps) if _has_fixed_length(loop.op) else ():
+        if output.stack is None or output in accumulated:
             continue
-        repeated = output.value if isinstance(output.value, Constant) else outers.get(output.value)
-        if repeated is not None:
-            found[output.stack] = _repeated(repeated, output.stack, loop)
+        same = output.value if isinstance(output.value, Constant) else outers.get(output.value)
+        if same is not None:
+            found[output.stack] = _repeated(same, output.stack, loop)
             loop.notes.append(f"{output.spec.name or 'an output'} is the same at every step")
         else:
-            row = _sequence_row(loop, output.value)
-            if row is None or output.spec.saved.every != 1:
+            rows = _sequence_rows(output, loop)
+            if rows is None:
                 continue
-            rows = _rows(loop, *row, n_steps)
-            found[output.stack] = _last(rows, output.spec.saved, n_steps, loop)
-            loop.notes.append(f"{output.spec.name or 'an output'} is rows of {row[0].spec.name or 'a sequence'}")
+            found[output.stack] = rows
         loop.maps.remove(output)
     return found
 
 
-def _constant_states(loop: ScanBuilder, found: dict[Variable, Variable]) -> None:
-    """States that no step changes are non-sequences."""
-    op = loop.op
-    folded = {id(fold.of) for fold in loop.accumulators}
-    fixed = op.n_steps is not None and not op.until and not op.dynamic
-    for state in list(loop.states):
-        if state.after is not state.before or state.final is None:
-            continue
-        loop.states.remove(state)
-        loop.non_sequences.append(Capture(state.initial, state.before))
-        found[state.final] = state.initial
-        loop.notes.append("a shared variable that no step changes is a non-sequence")
-    for one in list(loop.recurrences):
-        if one.spec.taps != (-1,) or one.value is not one.pasts[0] or id(one) in folded or one.stack is None:
-            continue
-        if not fixed and one.spec.saved.last != 0:
-            continue
-        initial = one.initial
-        if one.spec.windowed:
-            initial = static_read(initial, 0, sources=loop.sources)
-        loop.recurrences.remove(one)
-        loop.non_sequences.append(Capture(initial, one.pasts[0]))
-        found[one.stack] = _repeated(initial, one.stack, loop)
-        loop.notes.append(f"{one.spec.name or 'a state'}, which no step changes, is a non-sequence")
+def _has_fixed_length(op: Scan) -> bool:
+    return op.n_steps is not None and not op.until and not op.dynamic
+
+
+def _is_constant(state: RecurrenceSlot, loop: ScanBuilder) -> bool:
+    """True for a state that no step changes, and whose stack has a known length."""
+    unread = state.spec.saved.last == 0
+    return state.spec.taps == (-1,) and state.value is state.pasts[0] and (unread or _has_fixed_length(loop.op))
 
 
 def _repeated(value: Variable, stack: Variable, loop: ScanBuilder) -> Variable:
     return Apply(table_op("alloc", lengths=stack.type.sizes), [value], loop.sources).outputs[0]
 
 
-def _sequence_row(loop: ScanBuilder, value: Variable) -> tuple[SequenceSlot, int] | None:
-    """The sequence that a value is a row of, and how far behind the first row that the loop reads."""
-    for one in loop.sequences:
-        for tap, row in zip(one.spec.taps, one.rows, strict=True):
-            if row is value:
-                return one, tap - one.spec.low
-    return None
+def _sequence_rows(output: MapSlot, loop: ScanBuilder) -> Variable | None:
+    """The saved rows of an output that is a row of a sequence, in the order of the steps."""
+    n_steps, spec = loop.op.n_steps or 0, output.spec
+    taps = ((one, tap, row) for one in loop.sequences for tap, row in zip(one.spec.taps, one.rows, strict=True))
+    sequence, tap = next(((one, tap) for one, tap, row in taps if row is output.value), (None, 0))
+    if sequence is None or spec.saved.every != 1:
+        return None
+    loop.notes.append(f"{spec.name or 'an output'} is rows of {sequence.spec.name or 'a sequence'}")
+    start, step = tap - sequence.spec.low, 1
+    if loop.op.go_backwards:
+        start, step = sequence.outer.type.sizes[0] - sequence.spec.span - 1 + start, -1
+    return _last(_slice(sequence.outer, start, start + step * n_steps, step, loop), spec.saved.rows(n_steps), loop)
 
 
-def _rows(loop: ScanBuilder, sequence: SequenceSlot, offset: int, n_steps: int) -> Variable:
-    """The rows that so many steps read, in the order in which they run."""
-    x = sequence.outer
-    if not loop.op.go_backwards:
-        return _slice(x, offset, offset + n_steps, 1, loop)
-    last = x.type.sizes[0] - sequence.spec.span - 1 + offset
-    end = last - n_steps
-    return _slice(x, last, None if end < 0 else end, -1, loop)
+def _last(rows: Variable, count: int | None, loop: ScanBuilder) -> Variable:
+    total = rows.type.sizes[0]
+    return _slice(rows, total - (total if count is None else count), total, 1, loop)
 
 
-def _slice(x: Variable, start: int, stop: int | None, step: int, loop: ScanBuilder) -> Variable:
+def _slice(x: Variable, start: int, stop: int, step: int, loop: ScanBuilder) -> Variable:
     if (start, stop, step) == (0, x.type.sizes[0], 1):
         return x
-    return static_read(x, slice(start, stop, step), sources=loop.sources)
+    return static_read(x, slice(start, stop if stop >= 0 else None, step), sources=loop.sources)
 
 
-def _last(rows: Variable, saved: SavedSteps, n_steps: int, loop: ScanBuilder) -> Variable:
-    count = saved.rows(n_steps)
-    assert count is not None
-    return _slice(rows, n_steps - count, n_steps, 1, loop)
-
-
-@dataclass(frozen=True)
-class _Read:
-    """An output that is another one: the stack of that, and the rows that are kept."""
-
-    stack: Variable
-    loop: ScanBuilder
-    saved: SavedSteps
-    whole: bool
-
-    def of(self, found: Mapping[Variable, Variable], n_steps: int | None, node: Apply) -> Variable:
-        stack = found[self.stack]
-        if self.whole:
-            return stack
-        assert n_steps is not None
-        return _last(stack, self.saved, n_steps, self.loop)
-
-
-def _outputs_that_are_others(loop: ScanBuilder) -> list[tuple[Variable, _Read]]:
-    found: list[tuple[Variable, _Read]] = []
-    folded = {id(fold.of) for fold in loop.accumulators}
-    fixed = loop.op.n_steps is not None and not loop.op.until and not loop.op.dynamic
+def _shared_outputs(loop: ScanBuilder) -> dict[Variable, tuple[Variable, int | None]]:
+    """Take outputs out of the loop that equal another output, and map them to its stack and to the number of its last
+    rows that they are; ``None`` for all that are saved of it."""
+    found: dict[Variable, tuple[Variable, int | None]] = {}
+    accumulated, n_steps = loop.accumulated, loop.op.n_steps
     for output in list(loop.maps):
-        if output.stack is None or id(output) in folded:
+        if output.stack is None or output in accumulated:
             continue
+        saved = output.spec.saved
         for other in loop.outputs:
             if other is output or other.value is not output.value or other.stack is None:
                 continue
-            same = other.spec.saved == output.spec.saved
-            if same or (fixed and other.spec.saved.all and output.spec.saved.last is not None):
-                found.append((output.stack, _Read(other.stack, loop, output.spec.saved, same)))
+            same = other.spec.saved == saved
+            if same or (_has_fixed_length(loop.op) and other.spec.saved.all and saved.last is not None):
+                found[output.stack] = other.stack, None if same else saved.rows(n_steps)
                 loop.maps.remove(output)
-                name = output.spec.name
-                loop.notes.append(f"{name or 'an output'} is read from {other.spec.name or 'another output'}")
+                loop.notes.append(
+                    f"{output.spec.name or 'an output'} is read from {other.spec.name or 'another output'}"
+                )
                 break
     return found
