@@ -7,7 +7,7 @@ A method has the parameters of the function it calls, so that ``help(x.sum)`` an
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, overload
 
 from numpy.typing import DTypeLike
 
@@ -284,7 +284,7 @@ class Methods(Generic[V]):
         """Elements limited to a range; see `loopjax.tensor.clip`."""
         return ops.clip(self, min, max)
 
-    def round(self, mode: str = "half_to_even") -> V:
+    def round(self, mode: Literal["half_to_even", "half_away_from_zero"] = "half_to_even") -> V:
         """Elements rounded to whole numbers; see `loopjax.tensor.round`."""
         return ops.round(self, mode)
 
@@ -296,7 +296,7 @@ class Methods(Generic[V]):
         """Positions that sort along an axis, int64; see `loopjax.tensor.argsort`."""
         return ops.argsort(self, axis, kind)
 
-    def take(self, indices: Any, axis: int | None = None, mode: str = "raise") -> V:
+    def take(self, indices: Any, axis: int | None = None, mode: Literal["raise", "clip", "wrap"] = "raise") -> V:
         """Elements at positions along an axis; see `loopjax.tensor.take`."""
         return ops.take(self, indices, axis, mode)
 
@@ -308,7 +308,13 @@ class Methods(Generic[V]):
         """Sum along the diagonals of two axes; see `loopjax.tensor.trace`."""
         return ops.trace(self, offset, axis1, axis2)
 
-    def nonzero(self, return_matrix: bool = False) -> Any:
+    @overload
+    def nonzero(self, return_matrix: Literal[False] = False) -> tuple[V, ...]: ...
+
+    @overload
+    def nonzero(self, return_matrix: Literal[True]) -> V: ...
+
+    def nonzero(self, return_matrix: bool = False) -> tuple[V, ...] | V:
         """Positions of the elements that are not zero; see `loopjax.tensor.nonzero`."""
         return ops.nonzero(self, return_matrix)
 

@@ -19,7 +19,7 @@ import builtins
 import inspect
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -943,7 +943,7 @@ def clip(x: Any, min: Any, max: Any) -> Variable:
 
 
 @public_op
-def round(x: Any, mode: str = "half_to_even") -> Variable:
+def round(x: Any, mode: Literal["half_to_even", "half_away_from_zero"] = "half_to_even") -> Variable:
     """``x`` rounded to whole numbers.
 
     The derivative is zero.
