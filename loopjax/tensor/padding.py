@@ -1,4 +1,4 @@
-"""Ops on padded arrays, of which only the first ``count`` rows along an axis are valid; recorded by the padding pass.
+"""Ops on padded arrays, where only the first ``count`` rows along an axis are valid; recorded by the padding pass.
 
 A program whose lengths vary is compiled for a capacity, and its arrays are padded to it. The rows past the count hold a
 copy of row 0, so that nothing computed on them is less valid than what is computed on it (no division by a zero that
