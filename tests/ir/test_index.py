@@ -68,10 +68,18 @@ def test_rows_along_an_axis():
     assert pattern.rows(3, lengths, 5) is None
 
 
+def test_rows_at_the_ends_of_an_axis():
+    first, past, before = (IndexPattern((position,)).rows(0, (), 5) for position in (-5, 5, -6))
+    assert first == range(1)
+    assert past is None
+    assert before is None
+
+
 def test_picked_is_a_position_beside_whole_axes():
     assert IndexPattern.parse([WHOLE, -2, WHOLE])[0].picked(1) == -2
     assert IndexPattern.parse([WHOLE, -2, WHOLE])[0].picked(0) is None
     assert IndexPattern.parse([slice(1), -2])[0].picked(1) is None
+    assert IndexPattern.parse([-2, slice(1)])[0].picked(0) is None
     assert IndexPattern.parse([None, -2])[0].picked(1) is None
     assert IndexPattern.parse([3])[0].picked(2) is None
 
