@@ -1,49 +1,47 @@
-"""Loops with far taps under a derivative, and on GPUs: two nested loops, the inner one as long as no far tap reads its
-own steps."""
+"""Loops with far taps under a derivative, and on GPUs, where a ring buffer would be slow (see ``history.py``).
+
+Two nested loops: in a block of steps, as many as the nearest far tap reaches back, far taps read only values from
+before the block. These are sequences of the inner loop; the outer one carries them and renews them after each block.
+"""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
-from jax import lax
 
-from loopjax.lower.loops import checkpointed
-from loopjax.lower.loops.chunks import Stacks, in_chunks
+from loopjax.lower.loops.checkpointed import storing
+from loopjax.lower.loops.combinators import Rows, Step, looped
 from loopjax.lower.loops.history import Blocks
 from loopjax.lower.loops.step import Carry, Loop, Slices
 
 
-def run(loop: Loop, carry: Carry, slices: Slices, n_steps: int) -> tuple[Carry, Stacks]:
-    """Steps one after the other: the carry after them and the stacks of what is kept."""
-    return in_chunks(partial(_block, loop), carry, slices, n_steps, loop.plan.block)
-
-
-def _block(loop: Loop, carry: Carry, slices: Slices) -> tuple[Carry, Stacks]:
-    """At most ``plan.block`` steps: the rows before them are read as sequences, and renewed behind them."""
-    storage, count = loop.plan.storage, slices.t.shape[0]
+def block(loop: Loop) -> Step:
+    """A run of at most ``plan.block`` steps."""
+    storage = loop.plan.storage
     blocked = [position for position, history in enumerate(storage) if history.kind == "blocks"]
-    rows = [carry.pasts[position].rows for position in blocked]
-    ahead = [
-        tuple(old[storage[position].size + tap :][:count] for tap in storage[position].far)
-        for position, old in zip(blocked, rows, strict=True)
-    ]
 
-    def step(before: Carry, at: tuple[Slices, list[tuple[Any, ...]]]) -> tuple[Carry, tuple[Stacks, Stacks]]:
-        part, far = at
-        pasts = _with(
-            before.pasts, blocked, [_past(before, p)._replace(ahead=f) for p, f in zip(blocked, far, strict=True)]
-        )
-        after, result = loop.step(before._replace(pasts=pasts), part)
+    def step(before: Carry, inputs: tuple[Slices, list[Rows]]) -> tuple[Carry, tuple[Rows, Rows]]:
+        slices, far = inputs
+        pasts = [_past(before, position)._replace(ahead=values) for position, values in zip(blocked, far, strict=True)]
+        after, result = loop.step(_with(before, blocked, pasts), slices)
         return after, (loop.kept(result), tuple(result.recurrences[position] for position in blocked))
 
-    within = _with(carry.pasts, blocked, [_past(carry, position)._replace(rows=None) for position in blocked])
-    run = step if loop.plan.checkpoint is None else checkpointed.again(step, loop.plan.checkpoint)
-    after, (stacks, values) = lax.scan(run, carry._replace(pasts=within), (slices, ahead), unroll=loop.plan.unroll)
-    renewed = [jnp.concatenate([old, new])[-old.shape[0] :] for old, new in zip(rows, values, strict=True)]
-    pasts = [_past(after, position)._replace(rows=new) for position, new in zip(blocked, renewed, strict=True)]
-    return after._replace(pasts=_with(after.pasts, blocked, pasts)), stacks
+    def run(carry: Carry, slices: Slices) -> tuple[Carry, Rows]:
+        count = slices.t.shape[0]
+        rows = [_past(carry, position).rows for position in blocked]
+        far = [
+            tuple(old[storage[position].size + tap :][:count] for tap in storage[position].far)
+            for position, old in zip(blocked, rows, strict=True)
+        ]
+        within = _with(carry, blocked, [_past(carry, position)._replace(rows=None) for position in blocked])
+        steps = looped(storing(step, loop.plan.checkpoint), loop.plan.unroll)
+        after, (stacks, values) = steps(within, (slices, far))
+        renewed = [jnp.concatenate([old, new])[-old.shape[0] :] for old, new in zip(rows, values, strict=True)]
+        pasts = [_past(after, position)._replace(rows=new) for position, new in zip(blocked, renewed, strict=True)]
+        return _with(after, blocked, pasts), stacks
+
+    return run
 
 
 def _past(carry: Carry, position: int) -> Blocks:
@@ -51,7 +49,7 @@ def _past(carry: Carry, position: int) -> Blocks:
     return past
 
 
-def _with(pasts: tuple[Any, ...], positions: list[int], fresh: list[Any]) -> tuple[Any, ...]:
-    """The pasts with those at some positions replaced."""
-    changed = dict(zip(positions, fresh, strict=True))
-    return tuple(changed.get(position, past) for position, past in enumerate(pasts))
+def _with(carry: Carry, positions: list[int], pasts: list[Any]) -> Carry:
+    """The carry with the pasts at some positions replaced."""
+    changed = dict(zip(positions, pasts, strict=True))
+    return carry._replace(pasts=tuple(changed.get(position, past) for position, past in enumerate(carry.pasts)))

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax import lax
-
-from loopjax.lower.loops.chunks import Stacks, in_chunks
-from loopjax.lower.loops.step import Carry, Loop, Slices
 
 
 class Bar:
-    """The bar of one compiled loop. The report of its ``first`` steps starts a new one; late reports count for
-    nothing."""
+    """The bar of one compiled loop, called on the host with the number of steps that are done.
+
+    The report of the ``first`` steps starts a new bar. Reports may arrive late or out of order: one of fewer steps than
+    the bar shows is ignored.
+    """
 
     def __init__(self, label: str, first: int, total: int | None) -> None:
         self._label = label
@@ -24,8 +22,8 @@ class Bar:
         self._bar: Any = None
         self._lock = threading.Lock()
 
-    def __call__(self, done: Any, witness: Any = None) -> None:
-        """So many steps are done. ``witness`` is a value of theirs: needing it, the report cannot come before them."""
+    def __call__(self, done: Any, value: Any = None) -> None:
+        """Show that ``done`` steps are done; ``value`` is one that they computed, so that this cannot run earlier."""
         from tqdm.auto import tqdm
 
         steps = int(done)
@@ -40,23 +38,6 @@ class Bar:
                 self._bar = None
 
 
-def run(loop: Loop, step: Callable[..., Any], carry: Carry, slices: Slices, n_steps: int) -> tuple[Carry, Stacks]:
-    """``step`` by step in chunks of ``plan.report``, with a word to the host after each: the steps pay nothing."""
-    bar = Bar(loop.op.progress, min(loop.plan.report, n_steps), n_steps)
-
-    def chunk(before: Carry, part: Slices) -> tuple[Carry, Stacks]:
-        after, stacks = lax.scan(step, before, part, unroll=loop.plan.unroll)
-        jax.debug.callback(bar, part.t[-1] + 1, witness((after, stacks)))
-        return after, stacks
-
-    return in_chunks(chunk, carry, slices, n_steps, loop.plan.report)
-
-
-def witness(values: Any) -> Any:
-    """One element of the first array that has any."""
+def first_element(values: Any) -> Any:
+    """One element of the first array in a tree that has any."""
     return next((leaf.ravel()[0] for leaf in jax.tree.leaves(values) if leaf.size), None)
-
-
-def report(bar: Bar, every: int, done: Any) -> None:
-    """A word to the host where ``done`` is a multiple of ``every``."""
-    lax.cond(done % every == 0, lambda: jax.debug.callback(bar, done), lambda: None)

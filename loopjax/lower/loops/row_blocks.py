@@ -1,4 +1,4 @@
-"""Several steps in an iteration whose rows are written together.
+"""Loops on a GPU whose iterations write the rows of several steps together.
 
 On a GPU an iteration costs what it takes to launch its kernels, whatever they do. XLA makes one kernel of elementwise
 steps in a row; but where the rows of a stack are computed in the kernel that writes them, that kernel computes the
@@ -12,42 +12,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
 from loopjax.ir.plan import History
-from loopjax.lower.loops.chunks import Stacks, in_chunks
-from loopjax.lower.loops.step import Carry, Loop
-
-Step = Callable[[Carry, Any], tuple[Carry, Stacks]]
+from loopjax.lower.loops.combinators import Rows, Step, chunked, unrolled
+from loopjax.lower.loops.step import Carry, Loop, Slices
 
 
-def run(loop: Loop, step: Step, carry: Carry, slices: Any, n_steps: int) -> tuple[Carry, Stacks]:
-    """``step`` by step, ``plan.unroll`` of them in an iteration: the carry after them and the stacks of what is
-    kept."""
+def in_row_blocks(loop: Loop, step: Step) -> Step:
+    """Loop over ``step``, ``plan.unroll`` times in an iteration."""
     storage = loop.plan.storage
 
-    def iteration(packed: Carry, part: Any) -> tuple[Carry, Stacks]:
-        after, blocks = _steps(step, _each(_unpacked, storage, packed), part)
+    def iteration(packed: Carry, slices: Slices) -> tuple[Carry, Rows]:
+        steps = unrolled(*[step] * slices.t.shape[0])
+        after, blocks = steps(_each(_unpacked, storage, packed), slices)
+        after = _each(_packed, storage, after)
         if loop.plan.rows != "finished" or not blocks:
-            return _each(_packed, storage, after), blocks
-        finished = lax.optimization_barrier(blocks)  # type: ignore[no-untyped-call]
-        pasts = list(_each(_packed, storage, after).pasts)
+            return after, blocks
+        finished: Rows = lax.optimization_barrier(blocks)  # type: ignore[no-untyped-call]
+        pasts = list(after.pasts)
         for position, rows in zip(loop.stacked, finished, strict=True):
             pasts[position] = _from_rows(storage[position], pasts[position], rows)
         return after._replace(pasts=tuple(pasts)), finished
 
-    after, stacks = in_chunks(iteration, _each(_packed, storage, carry), slices, n_steps, loop.plan.unroll)
-    return _each(_unpacked, storage, after), stacks
+    def run(carry: Carry, slices: Slices) -> tuple[Carry, Rows]:
+        after, stacks = chunked(iteration, loop.plan.unroll)(_each(_packed, storage, carry), slices)
+        return _each(_unpacked, storage, after), stacks
 
-
-def _steps(step: Step, carry: Carry, slices: Any) -> tuple[Carry, Stacks]:
-    found: list[Stacks] = []
-    for at in range(slices.t.shape[0]):
-        carry, rows = step(carry, jax.tree.map(lambda x, at=at: x[at], slices))
-        found.append(rows)
-    return carry, tuple(jnp.stack(rows) for rows in zip(*found, strict=True))
+    return run
 
 
 def _each(change: Callable[[History, Any], Any], storage: tuple[History, ...], carry: Carry) -> Carry:

@@ -1,37 +1,53 @@
-"""Loops of which some steps alone are kept: one loop after the other, of which some stack their steps."""
+"""Loops of known length by ``lax.scan``, cut into segments where what is stacked changes.
+
+``lax.scan`` stacks an output of every step or of none. So a loop of which only some steps are saved, or of which the
+first steps are frozen for the gradient, runs as one loop after the other: each stacks the outputs that are saved there.
+Of every n-th step, a loop over chunks of n steps stacks the last of each.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 from jax import lax
 
-from loopjax.ir.scan import Scan
-from loopjax.ir.schedule import Box, Nest
-from loopjax.lower.loops import checkpointed, far_taps, progress, row_blocks
-from loopjax.lower.loops.chunks import Stacks
+from loopjax.ir.scan import SavedSteps, Scan
+from loopjax.ir.schedule import Box
+from loopjax.lower.loops.checkpointed import nested, storing
+from loopjax.lower.loops.combinators import (
+    Rows,
+    Step,
+    chunked,
+    entries,
+    followed_by,
+    joined,
+    looped,
+    reporting,
+    unrolled,
+)
+from loopjax.lower.loops.far_taps import block
+from loopjax.lower.loops.progress import Bar
+from loopjax.lower.loops.row_blocks import in_row_blocks
 from loopjax.lower.loops.step import Carry, Loop, Slices
-
-Step = Callable[[Carry, Slices], tuple[Carry, Stacks]]
 
 
 class Segment(NamedTuple):
-    """Steps from ``start`` to ``stop``, and the positions of the outputs of which one of ``every`` so many is
-    stacked."""
+    """Steps ``start`` to ``stop``, of which every ``every``-th is stacked for the ``outputs`` at these positions."""
 
     start: int
     stop: int
     outputs: tuple[int, ...]
     every: int = 1
 
+    @property
+    def n_steps(self) -> int:
+        return self.stop - self.start
+
 
 def segments(op: Scan, frozen: int) -> list[Segment]:
-    """A loop of known length cut where what is stacked changes, and behind the steps that are ``frozen``."""
+    """The segments of a loop of known length, ``frozen`` steps being apart from the others."""
     assert op.n_steps is not None
     pieces = [(position, piece) for position, output in enumerate(op.outputs) for piece in _pieces(output.saved, op)]
     ends = sorted({0, frozen, op.n_steps, *(end for _, piece in pieces for end in (piece.start, piece.stop))})
@@ -43,8 +59,8 @@ def segments(op: Scan, frozen: int) -> list[Segment]:
     return found
 
 
-def _pieces(saved: Any, op: Scan) -> list[range]:
-    """The steps that are stacked, as ranges of steps; of every n-th step, the first one, and chunks that end in one."""
+def _pieces(saved: SavedSteps, op: Scan) -> list[range]:
+    """The steps that are stacked, as ranges; of every n-th step, the first one, and chunks that end in a saved one."""
     if saved.last is not None:
         return []
     if saved.steps is None:
@@ -59,74 +75,54 @@ def _pieces(saved: Any, op: Scan) -> list[range]:
 
 
 def run(loop: Loop) -> list[Any]:
-    """Steps one after the other."""
+    """Run the segments one after the other."""
     n_steps, frozen = loop.op.n_steps, loop.plan.frozen
     assert n_steps is not None
     slices, carry = loop.slices(n_steps), loop.carry()
     stacks: list[list[Any]] = [[] for _ in loop.op.outputs]
     for segment in segments(loop.op, frozen):
-        is_frozen = segment.stop <= frozen
-        part = _part(slices, segment.start, segment.stop)
-        if is_frozen:
+        part = entries(slices, segment.start, segment.stop)
+        if segment.stop <= frozen:
             carry, part = lax.stop_gradient((carry, part))
-        current = (loop.frozen() if is_frozen else loop).stacking(segment.outputs)
-        carry, rows = _steps(current, carry, part, segment)
-        if is_frozen:
-            carry, rows = lax.stop_gradient((carry, rows))
+            carry, rows = lax.stop_gradient(_steps(loop.frozen(), segment)(carry, part))
+        else:
+            carry, rows = _steps(loop, segment)(carry, part)
         for position, stack in zip(segment.outputs, rows, strict=True):
             stacks[position].append(stack)
-    return loop.outputs(carry, [_joined(parts) for parts in stacks if parts], n_steps)
+    return loop.outputs(carry, [joined(tuple(parts)) for parts in stacks if parts], n_steps)
 
 
-def _joined(parts: list[Any]) -> Any:
-    return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
-
-
-def _part(slices: Slices, start: int, stop: int) -> Slices:
-    return jax.tree.map(lambda x: x[start:stop], slices)
-
-
-def _steps(loop: Loop, carry: Carry, slices: Slices, segment: Segment) -> tuple[Carry, Stacks]:
-    """The steps of a segment: the carry after them and the stacks of what is kept."""
-    count, plan = segment.stop - segment.start, loop.plan
-    nest = plan.checkpoint
+def _steps(loop: Loop, segment: Segment) -> Step:
+    """The steps of a segment."""
+    loop = loop.stacking(segment.outputs)
+    plan, count, nest = loop.plan, segment.n_steps, loop.plan.checkpoint
     if plan.block:
-        carry, stacks = far_taps.run(loop, carry, slices, count)
-        return carry, tuple(stack[segment.every - 1 :: segment.every] for stack in stacks)
-    step = loop.scan_step if nest is None else checkpointed.step(loop, nest)
+        return _every(chunked(block(loop), plan.block), segment.every)
+    step = storing(loop.scan_step, nest)
     if segment.every > 1:
-        return _every(loop, step, carry, slices, segment)
+        silent = loop.stacking(())
+        return chunked(followed_by(_plain(silent, storing(silent.scan_step, nest)), step), segment.every)
     if count == 1 and not plan.report and (nest is None or nest.flat):
-        carry, rows = step(carry, jax.tree.map(lambda x: x[0], slices))
-        return carry, tuple(row[None] for row in rows)
+        return unrolled(step)
     if nest is not None and not (nest.flat and plan.report):
-        return checkpointed.nested(loop, carry, slices, _nest(nest, count))
+        # A nest of one level fits any length.
+        return nested(loop, nest if nest.n_steps == count else replace(nest, boxes=(Box((count,)),)))
     if plan.report:
-        return progress.run(loop, step, carry, slices, count)
-    return _run(loop, step, carry, slices, count, plan.unroll if not segment.outputs or count % plan.unroll == 0 else 1)
+        bar = Bar(loop.op.progress, min(plan.report, count), count)
+        return chunked(reporting(looped(step, plan.unroll), bar), plan.report)
+    return _plain(loop, step, plan.unroll if not segment.outputs or count % plan.unroll == 0 else 1)
 
 
-def _run(loop: Loop, step: Step, carry: Carry, slices: Slices, count: int, unroll: int = 1) -> tuple[Carry, Stacks]:
-    """The steps by a scan, ``unroll`` in an iteration where their rows are not written in groups."""
-    if loop.plan.rows != "apart":
-        return row_blocks.run(loop, step, carry, slices, count)
-    return lax.scan(step, carry, slices, length=count, unroll=unroll)
+def _plain(loop: Loop, step: Step, unroll: int = 1) -> Step:
+    """A single loop over a step."""
+    return looped(step, unroll) if loop.plan.rows == "apart" else in_row_blocks(loop, step)
 
 
-def _nest(nest: Nest, n_steps: int) -> Nest:
-    """The nest of so many steps, of one that nothing but the length decides."""
-    return nest if nest.n_steps == n_steps else replace(nest, boxes=(Box((n_steps,)),))
+def _every(run: Step, every: int) -> Step:
+    """A run of which every so many rows are stacked."""
 
+    def thinned(carry: Carry, slices: Slices) -> tuple[Carry, Rows]:
+        carry, stacks = run(carry, slices)
+        return carry, tuple(stack[every - 1 :: every] for stack in stacks)
 
-def _every(loop: Loop, step: Step, carry: Carry, slices: Slices, segment: Segment) -> tuple[Carry, Stacks]:
-    """Chunks of steps that stack their last one."""
-    size = segment.every
-    silent = loop.stacking(())
-    quiet = silent.scan_step if loop.plan.checkpoint is None else checkpointed.step(silent, loop.plan.checkpoint)
-
-    def chunk(carry: Carry, part: Slices) -> tuple[Carry, Stacks]:
-        carry, _ = _run(silent, quiet, carry, jax.tree.map(lambda x: x[:-1], part), size - 1)
-        return step(carry, jax.tree.map(lambda x: x[-1], part))
-
-    grouped = jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), slices)
-    return lax.scan(chunk, carry, grouped)
+    return thinned

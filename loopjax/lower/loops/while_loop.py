@@ -1,38 +1,36 @@
-"""Loops whose trip count only the run knows (``until``, or a length that is a value), and counted loops of which
-iterations of several steps leave a few over."""
+"""Loops by ``lax.while_loop`` over buffers.
+
+For loops whose trip count only the run knows (``until``, or a length that is a value), and for counted loops where
+iterations of several steps leave a few over, or draws are made for a block of steps.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from loopjax.ir.fill import unwritten
-from loopjax.lower.loops import progress
-from loopjax.lower.loops.chunks import Stacks
+from loopjax.lower.loops.combinators import Rows, Step, predicated, unrolled
+from loopjax.lower.loops.progress import Bar
 from loopjax.lower.loops.step import Carry, Loop, Slices
 
 
 class State(NamedTuple):
-    """What goes round: steps done, whether ``until`` was true, the carry, and a buffer for each output kept whole."""
+    """The carry of the ``while_loop``: steps done, the value of ``until``, the loop's carry, and the stacks."""
 
     t: Any
     stopped: Any
     carry: Carry
-    buffers: tuple[Any, ...]
-
-
-Step = Callable[[State], tuple[State, Stacks]]
-"""A step: the state after it, of which the buffers are as they were, and the rows to write there."""
-
-T = TypeVar("T")
+    buffers: Rows
 
 
 def run(loop: Loop) -> list[Any]:
-    """Runs until the condition or the most steps there can be."""
+    """Run until the condition holds, or to the most steps there can be."""
     state = advance(loop, start(loop), loop.limit())
     may_be_short = loop.op.dynamic or any((output.saved.last or 0) > 1 for output in loop.op.outputs)
     stacks = [lax.slice_in_dim(buffer, 0, loop.op.n_steps) for buffer in state.buffers]
@@ -40,63 +38,60 @@ def run(loop: Loop) -> list[Any]:
 
 
 def start(loop: Loop) -> State:
-    """Before the first step. Where groups of steps are written, there are rows for whole ones."""
-    outputs = zip(loop.types, loop.op.outputs, strict=True)
-    kept = [type for type, output in outputs if output.saved.last is None]
-    n_steps, size = loop.op.n_steps or 0, loop.plan.unroll if _is_grouped(loop) else 1
+    """The state before the first step. Buffers hold whole iterations where these write rows together."""
+    n_steps, size = loop.op.n_steps or 0, 1 if loop.plan.rows == "apart" else loop.plan.unroll
     rows = -(-n_steps // size) * size
+    kept = [type for type, output in zip(loop.types, loop.op.outputs, strict=True) if output.saved.last is None]
     buffers = tuple(unwritten((rows, *type.sizes), type.dtype) for type in kept)
     return State(jnp.zeros((), "int32"), jnp.zeros((), "bool"), loop.carry(), buffers)
 
 
 def advance(loop: Loop, state: State, limit: Any) -> State:
-    """From ``state`` until the condition, or until ``limit`` steps were done since the first."""
-    bar = progress.Bar(loop.op.progress, loop.plan.report, loop.op.n_steps)
+    """Run from ``state`` until the condition holds, or until ``limit`` steps were done since the first."""
+    report, bar = loop.plan.report, Bar(loop.op.progress, loop.plan.report, loop.op.n_steps)
 
-    def step(before: State, samples: tuple[Any, ...] = ()) -> tuple[State, Stacks]:
+    def step(before: State, samples: Rows) -> tuple[State, Rows]:
         carry, result = loop.step(before.carry, Slices(before.t, loop.rows_at(before.t), samples))
         stopped = result.until[0] if loop.op.until else before.stopped
-        if loop.plan.report:
-            progress.report(bar, loop.plan.report, before.t + 1)
-        return State(before.t + 1, stopped, carry, before.buffers), loop.kept(result)
+        after = before.t + 1
+        if report:
+            lax.cond(after % report == 0, lambda: jax.debug.callback(bar, after), lambda: None)
+        return State(after, stopped, carry, before.buffers), loop.kept(result)
 
     if not loop.plan.sampled:
         return _steps(loop, step, state, limit)
-    return _in_blocks(loop, step, state, limit, loop.plan.sampled)
+
+    def sampling(first: State) -> State:
+        samples = loop.samples(first.t)
+
+        def sampled(now: State, _: Rows) -> tuple[State, Rows]:
+            return step(now, _at(samples, now.t - first.t))
+
+        return _steps(loop, sampled, first, jnp.minimum(first.t + loop.plan.sampled, limit))
+
+    return lax.while_loop(_condition(loop, limit), sampling, state)
 
 
-def _in_blocks(
-    loop: Loop, step: Callable[[State, tuple[Any, ...]], tuple[State, Stacks]], state: State, limit: Any, size: int
-) -> State:
-    """The same, of a ``step`` that takes what it draws, which is drawn for so many steps at once."""
-
-    def block(first: State) -> State:
-        rows = loop.samples(first.t)
-
-        def drawing(now: State) -> tuple[State, Stacks]:
-            place = now.t - first.t
-            return step(now, tuple(lax.dynamic_index_in_dim(row, place, keepdims=False) for row in rows))
-
-        return _steps(loop, drawing, first, jnp.minimum(first.t + size, limit))
-
-    return lax.while_loop(_goes_on(loop, limit), block, state)
+def _at(rows: Rows, position: Any) -> Rows:
+    return tuple(lax.dynamic_index_in_dim(row, position, keepdims=False) for row in rows)
 
 
 def _steps(loop: Loop, step: Step, state: State, limit: Any) -> State:
-    """Steps one after the other, several in an iteration where the plan says so."""
-    if _is_grouped(loop):
-        return _in_groups(step, state, limit, loop.plan.unroll)
+    """Run steps one after the other, several in an iteration where the plan says so."""
+    count = loop.plan.unroll
+    if loop.plan.rows != "apart":
+        return _grouped(step, state, limit, count)
 
     def written(now: State) -> State:
-        after, rows = step(now)
-        return _written(after, now.t, [row[None] for row in rows])
+        after, rows = step(now, ())
+        return _write(after, now.t, [row[None] for row in rows])
 
-    if loop.plan.unroll > 1:
-        state = _several_at_once(written, state, limit, loop.plan.unroll)
-    return lax.while_loop(_goes_on(loop, limit), written, state)
+    if count > 1:
+        state = _unrolled(written, state, limit, count)
+    return lax.while_loop(_condition(loop, limit), written, state)
 
 
-def _written(state: State, t: Any, blocks: Sequence[Any]) -> State:
+def _write(state: State, t: Any, blocks: Sequence[Any]) -> State:
     """The state with blocks of rows in its buffers, from step ``t`` on."""
     buffers = tuple(
         lax.dynamic_update_slice_in_dim(buffer, block, t, 0, allow_negative_indices=False)
@@ -105,17 +100,17 @@ def _written(state: State, t: Any, blocks: Sequence[Any]) -> State:
     return state._replace(buffers=buffers)
 
 
-def _goes_on(loop: Loop, limit: Any) -> Callable[[State], Any]:
-    return (lambda now: goes_on(now, limit)) if loop.op.until else (lambda now: now.t < limit)
+def _condition(loop: Loop, limit: Any) -> Callable[[State], Any]:
+    return partial(goes_on, limit) if loop.op.until else lambda now: now.t < limit
 
 
-def goes_on(state: State, limit: Any) -> Any:
-    """Whether the next step runs."""
+def goes_on(limit: Any, state: State) -> Any:
+    """True where the next step runs."""
     return (state.t < limit) & ~state.stopped
 
 
-def _several_at_once(step: Callable[[State], State], state: State, limit: Any, count: int) -> State:
-    """All but the last few steps, ``count`` in an iteration."""
+def _unrolled(step: Callable[[State], State], state: State, limit: Any, count: int) -> State:
+    """Run all but the last few steps, ``count`` in an iteration."""
 
     def steps(now: State) -> State:
         for _ in range(count):
@@ -127,32 +122,16 @@ def _several_at_once(step: Callable[[State], State], state: State, limit: Any, c
     return lax.while_loop(lambda now: now.t < last, steps, state)
 
 
-def _is_grouped(loop: Loop) -> bool:
-    return loop.plan.rows != "apart"
+def _grouped(step: Step, state: State, limit: Any, count: int) -> State:
+    """Run ``count`` steps in an iteration, those past the end predicated.
 
-
-def _in_groups(step: Step, state: State, limit: Any, count: int) -> State:
-    """``count`` steps in an iteration: those behind the end are computed as well, and change nothing. Whether the loop
-    goes on, which the host has to wait for on a GPU, is asked once for all of them."""
+    Whether the loop goes on, which the host has to wait for on a GPU, is asked once for all of them.
+    """
+    active = partial(goes_on, limit)
+    steps = unrolled(step, *[predicated(step, active)] * (count - 1))
 
     def group(first: State) -> State:
-        now, found = first, []
-        for at in range(count):
-            after, rows = step(now)
-            if at:
-                goes = goes_on(now, limit)
-                nothing = tuple(unwritten(row.shape, row.dtype) for row in rows)
-                after, rows = chosen(goes, after, now), chosen(goes, rows, nothing)
-            now = after
-            found.append(rows)
-        return _written(now, first.t, [jnp.stack(rows) for rows in zip(*found, strict=True)])
+        now, blocks = steps(first, ())
+        return _write(now, first.t, blocks)
 
-    return lax.while_loop(lambda now: goes_on(now, limit), group, state)
-
-
-def chosen(condition: Any, values: T, others: T) -> T:
-    """One tree of arrays or the other, of which some may be the same."""
-    found: T = jax.tree.map(
-        lambda one, other: one if one is other else jnp.where(condition, one, other), values, others
-    )
-    return found
+    return lax.while_loop(active, group, state)
