@@ -27,6 +27,11 @@ def whole_shapes(*types: TensorType, **params: Any) -> Sequence[Sequence[Shape]]
     return ([type.shape for type in types],)
 
 
+def same_type(type: TensorType, *others: TensorType, **params: Any) -> TensorType:
+    """Return the type of the first input."""
+    return type
+
+
 class Reparametrization(NamedTuple):
     """A draw as a parameter-free base draw and an elementwise transform of it (Kingma and Welling 2014).
 

@@ -8,16 +8,10 @@ from dataclasses import dataclass
 from loopjax.errors import where
 from loopjax.ir.graph import Apply, Constant, Variable, copy_node
 from loopjax.ir.index import index_inputs
-from loopjax.ir.op import register, table_op
-from loopjax.ir.types import TensorType
+from loopjax.ir.op import register, same_type, table_op
 from loopjax.rewrite.driver import Context, Pass
 
-
-def _same(type: TensorType, size: int, place: str) -> TensorType:
-    return type
-
-
-register("in_bounds", None, _same, "pointwise", "view", "may_fail")
+register("in_bounds", None, same_type, "pointwise", "view", "may_fail")
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ import jax.numpy as jnp
 
 from loopjax.errors import here
 from loopjax.ir.graph import Variable, apply
-from loopjax.ir.op import TableOp, register, table_op
+from loopjax.ir.op import TableOp, register, same_type, table_op
 from loopjax.ir.public_ops import public_op
-from loopjax.ir.types import TensorType
 from loopjax.trace.convert import as_variable
 
 __all__ = [
@@ -22,11 +21,6 @@ __all__ = [
     "grad_scale",
     "zero_grad",
 ]
-
-
-def _same(type: TensorType, **parameters: Any) -> TensorType:
-    """The type of the operand."""
-    return type
 
 
 def _scaling(multiplier: float) -> Callable[[Any], Any]:
@@ -57,10 +51,10 @@ def _clipping(lower: float, upper: float) -> Callable[[Any], Any]:
     return clipped
 
 
-register("disconnected_grad", jax.lax.stop_gradient, _same, "pointwise", "disconnected")
-register("zero_grad", jax.lax.stop_gradient, _same, "pointwise")
-register("grad_scale", lambda x, multiplier: _scaling(multiplier)(x), _same, "pointwise")
-register("grad_clip", lambda x, lower, upper: _clipping(lower, upper)(x), _same, "pointwise", "reverse_only")
+register("disconnected_grad", jax.lax.stop_gradient, same_type, "pointwise", "disconnected")
+register("zero_grad", jax.lax.stop_gradient, same_type, "pointwise")
+register("grad_scale", lambda x, multiplier: _scaling(multiplier)(x), same_type, "pointwise")
+register("grad_clip", lambda x, lower, upper: _clipping(lower, upper)(x), same_type, "pointwise", "reverse_only")
 
 
 @public_op
