@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from loopjax.errors import where
 from loopjax.ir.autodiff import Differentiated
@@ -11,7 +12,9 @@ from loopjax.ir.scan import Accumulator, Scan
 from loopjax.report.loops import LoopReport, Part, StepReport
 from loopjax.report.report import Report
 from loopjax.runtime.function import Function
-from loopjax.shapes.padding.spec import ExactLengthOp, Padding
+
+if TYPE_CHECKING:
+    from loopjax.shapes.padding.spec import ExactLengthOp, Padding
 
 
 def explain(function: Function) -> Report:
