@@ -454,6 +454,11 @@ class TestWhatACallMustKnow:
         assert (check.relation, check.error, check.message) == ("==", "value", "add: sizes that must be equal differ")
         assert result.assertions == ()
 
+    @pytest.mark.parametrize(("position", "least"), [(5, 6), (0, 1), (-1, 1), (-2, 2)])
+    def test_rows_that_an_index_needs(self, position, least):
+        (check,) = padded(X[position], ROWS_OF_X).preconditions
+        assert (check.relation, int(check.other.data), check.error) == (">=", least, "index")
+
     def test_lengths_that_only_a_run_tells_are_compared_after_it(self):
         result = padded(X[X > 0] + Y[Y > 0], Padding(axes=ROWS.axes, device=True))
         (assertion,) = result.assertions
@@ -465,6 +470,11 @@ class TestWhatACallMustKnow:
         (op,) = result.exact_ops
         assert (op.op, op.ends_stage) == ("sort", False)
         assert result.exact_inputs == {InputAxis(X, 0)}
+
+    @pytest.mark.parametrize("shape", [(2, -1), (2, 0), (1, 2, -1)])
+    def test_a_reshape_that_spreads_valid_rows(self, shape):
+        (op,) = padded(X.reshape(shape), ROWS_OF_X).exact_ops
+        assert op.op == "reshape"
 
     def test_an_op_that_ends_a_stage(self):
         result = padded(at.sort(X[X > 0]), DEVICE)

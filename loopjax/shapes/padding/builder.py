@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from functools import partial, reduce
 
 import numpy as np
 
@@ -93,10 +94,11 @@ class GraphBuilder:
 
     def product(self, lengths: Sequence[Length]) -> Variable:
         """Return the product of lengths."""
-        total = self.scalar(1)
-        for length in lengths:
-            total = self.calc("mul", total, length)
-        return total
+        return reduce(partial(self.calc, "mul"), lengths, self.scalar(1))
+
+    def least(self, lengths: Sequence[Variable]) -> Variable:
+        """Return the least of lengths."""
+        return reduce(partial(self.calc, "minimum"), lengths)
 
     # Rows.
 

@@ -19,7 +19,7 @@ Known limits: a loop that saves every n-th step, or that accumulates under a der
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import NamedTuple, TypeVar
@@ -74,7 +74,7 @@ def _with_steps(scope: PaddingScope, op: Scan, parts: Parts) -> _Loop:
         most = scope.integer(parts.n_steps[0] if op.n_steps is None else op.n_steps)
         return _fixed(scope, loop)._replace(steps=PaddedAxis(most, most))
     length = scope.integer(parts.n_steps[0])
-    capacity = _capacity(scope, loop, length) if _check_steps(scope, loop, length) else None
+    capacity = _capacity(scope, loop, length)
     if capacity is None:
         return _fixed(scope, loop)
     if op.go_backwards:
@@ -92,31 +92,6 @@ def _window(scope: PaddingScope, op: Scan, recurrence: Recurrence, initial: Vari
         return scope.exact(initial, [0])
     resized = scope.with_capacity(initial, 0, scope.scalar(recurrence.depth))
     return scope.note(resized, scope.other_axes(initial, 0))
-
-
-def _sequences(loop: _Loop) -> Iterator[tuple[SequenceInput, Variable]]:
-    return zip(loop.op.sequences, loop.parts.sequences, strict=True)
-
-
-def _steps_of(scope: PaddingScope, rows: Variable, span: int) -> Variable:
-    """Return the steps for which a sequence of this length has rows."""
-    return scope.calc("maximum", scope.calc("sub", rows, span), 0) if span else rows
-
-
-def _check_steps(scope: PaddingScope, loop: _Loop, length: Variable) -> bool:
-    """Have a trip count compared with 0 and with the sequences' lengths; ``False`` where that cannot be."""
-    subject = loop.op.subject
-    scope.add_precondition(">=", length, 0, f"{subject}: n_steps is negative")
-    for sequence, x in _sequences(loop):
-        rows = scope.length(x, 0)
-        message = (
-            f"{subject}: sequence {sequence.name!r} has rows for {OTHER} steps with taps {list(sequence.taps)}, and "
-            f"{LENGTH} are asked for"
-        )
-        most = _steps_of(scope, rows, sequence.span)
-        if not _follows(scope, length, rows, sequence.span) and not scope.require("<=", length, most, message):
-            return False
-    return True
 
 
 def _follows(scope: PaddingScope, length: Variable, rows: Variable, span: int) -> bool:
@@ -151,18 +126,34 @@ def _fixed(scope: PaddingScope, loop: _Loop) -> _Loop:
 
 
 def _capacity(scope: PaddingScope, loop: _Loop, length: Variable) -> Variable | None:
-    """Return the most steps that the loop may run: no more than sequences have rows for."""
+    """Return the most steps that the loop may run, no more than sequences have rows for.
+
+    Have the trip count compared with 0 and with the sequences' lengths; ``None`` where that cannot be.
+    """
+    subject = loop.op.subject
+    scope.add_precondition(">=", length, 0, f"{subject}: n_steps is negative")
+    limits = []
     # Where padded sequences decide, their capacity does: another number would be one more program.
-    decided = any(
-        scope.axis(x, 0) is not None and _follows(scope, length, scope.length(x, 0), sequence.span)
-        for sequence, x in _sequences(loop)
-    )
-    is_free = not decided and (scope.known(length) or not loop.op.sequences)
-    capacity = scope.capacity(length) if is_free else None
-    for sequence, x in _sequences(loop):
-        most = _steps_of(scope, scope.rows(x, 0), sequence.span)
-        capacity = most if capacity is None else scope.calc("minimum", capacity, most)
-    return capacity
+    decided = bool(loop.op.sequences) and not scope.known(length)
+    for sequence, x in zip(loop.op.sequences, loop.parts.sequences, strict=True):
+        rows, span = scope.length(x, 0), sequence.span
+        message = (
+            f"{subject}: sequence {sequence.name!r} has rows for {OTHER} steps with taps {list(sequence.taps)}, and "
+            f"{LENGTH} are asked for"
+        )
+        if _follows(scope, length, rows, span):
+            decided = decided or scope.axis(x, 0) is not None
+        elif not scope.require("<=", length, _steps_of(scope, rows, span), message):
+            return None
+        limits.append(_steps_of(scope, scope.rows(x, 0), span))
+    capacity = None if decided else scope.capacity(length)
+    limits[:0] = [] if capacity is None else [capacity]
+    return scope.least(limits) if limits else None
+
+
+def _steps_of(scope: PaddingScope, rows: Variable, span: int) -> Variable:
+    """Return the steps for which a sequence of this length has rows."""
+    return scope.calc("maximum", scope.calc("sub", rows, span), 0) if span else rows
 
 
 def _forwards(scope: PaddingScope, op: Scan, parts: Parts) -> tuple[Scan, Parts]:

@@ -401,9 +401,7 @@ class PaddingScope(GraphBuilder):
             for i, axis in padded:
                 found[i] = self.note(self.resize(found[i], axis, length), self.other_axes(found[i], axis))
             return None
-        capacity, *others = dict.fromkeys(self.rows(found[i], axis) for i, axis in padded)
-        for other in others:
-            capacity = self.calc("minimum", capacity, other)
+        capacity = self.least(list(dict.fromkeys(self.rows(found[i], axis) for i, axis in padded)))
         for i, axis in padded:
             found[i] = self.with_capacity(found[i], axis, capacity)
         return PaddedAxis(length, capacity)
