@@ -228,13 +228,15 @@ class Dispatch:
             return MISS
 
         donated = tuple(bucket.donated)
-        return _runner(self._program, execute, self._reads, sources, limits, donated, failed)
+        n_results = len(stage.graph.outputs)
+        return _runner(self._program, execute, self._reads, n_results, sources, limits, donated, failed)
 
 
 def _runner(
     program: Program,
     execute: Callable[..., Any],
     reads: Sequence[int],
+    n_results: int,
     sources: Sequence[OutputSlice | int],
     limits: Sequence[InputInterval],
     donated: Sequence[SharedVariable],
@@ -242,16 +244,17 @@ def _runner(
 ) -> Run:
     """A closure that reads state, runs an executable, commits new state and returns results.
 
-    ``reads``: positions of the executable's arguments among the values of inputs and state. ``sources``: for each
-    output of the program, a value's position or a result of the executable. ``limits``: values, by position, from which
-    every trip count stays within its bounds. ``donated``: variables whose values are overwritten, which nobody else may
-    hold. ``failed`` is called where the executable raises.
+    ``reads``: positions of the executable's arguments among the values of inputs and state. ``n_results``: how many
+    results it has, lengths of padded outputs among them. ``sources``: for each output of the program, a value's
+    position or a result of the executable. ``limits``: values, by position, from which every trip count stays within
+    its bounds. ``donated``: variables whose values are overwritten, which nobody else may hold. ``failed`` is called
+    where the executable raises.
     """
     state, outputs, inputs = program.state, program.graph.outputs, len(program.graph.inputs)
     count, wait, pack = len(state.updated), not program.options.inplace, program.form.packer()
     arguments = taking(reads) if list(reads) != list(range(inputs)) else None
     places = [one if isinstance(one, int) else inputs + one.position for one in sources]
-    take = taking(places) if places != list(range(inputs, inputs + len(places))) else None
+    take = taking(places) if places != list(range(inputs, inputs + n_results)) else None
     slices = [(place, one) for place, one in enumerate(sources) if isinstance(one, OutputSlice) and one.lengths]
     select_x64 = with_x64(select)
     lent = [output for output in outputs if isinstance(output, SharedVariable)]

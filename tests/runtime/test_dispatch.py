@@ -97,6 +97,16 @@ def test_lengths_that_decide_shapes():
     assert len(runs(f)) == 2
 
 
+def test_lengths_of_padded_outputs_are_not_results():
+    n = at.lscalar("n")
+    stack, _ = loopjax.scan(lambda h: h * 2, outputs_info=at.constant(1.0, dtype="float64"), n_steps=n)
+    f = loopjax.function([n], [stack], lengths="padded")
+    for k in (3, 3, 5, 3):
+        (found,) = f(np.int64(k))
+        np.testing.assert_array_equal(found, 2.0 ** np.arange(1, k + 1))
+    assert len(runs(f)) == 1
+
+
 def test_updates_within_a_caller_s_jit_are_refused_before_and_after_a_call():
     count = loopjax.shared(np.float32(0))
     f = loopjax.function([], count, updates=[(count, count + 1)])
