@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from operator import add, and_
 from typing import NamedTuple
 
 from loopjax.ir.cond import IfElse
@@ -85,14 +86,10 @@ class MultiplyExponentials(Pass):
             return None
         if not op.recurrences or op.progress or (op.n_steps is not None and op.n_steps < self.least_steps):
             return None
-        sums = self._sums(op)
-        return _chosen(node, op, inputs, sums, context.differentiated) if sums else None
-
-    def _sums(self, op: Scan) -> list[_Sum]:
         fixed = op.body_inputs(op.body.inputs).non_sequences
         varying = dependents(op.body.applies, set(op.body.inputs).difference(fixed))
-        found = (self._sum(node, varying) for node in op.body.applies)
-        return [each for each in found if each is not None]
+        sums = [found for made in op.body.applies if (found := self._sum(made, varying)) is not None]
+        return _chosen(node, op, inputs, sums, context.differentiated) if sums else None
 
     def _sum(self, node: Apply, varying: Collection[Variable]) -> _Sum | None:
         op = node.op
@@ -129,7 +126,7 @@ def _chosen(
     loop.notes.append("logspace: sums of exponentials are products, where the range of the matrix allows")
     fast, exact = loop.build(), _as_written(node, op, inputs, differentiated)
     given = list(dict.fromkeys(one for one in (*fast.inputs, *exact.inputs) if not isinstance(one, Constant)))
-    in_range = reduce(lambda one, other: one & other, (matrix.in_range for _, matrix in products.values()))
+    in_range = reduce(and_, (matrix.in_range for _, matrix in products.values()))
     branches = IfElse(_region(fast, given), _region(exact, given))
     return Apply(branches, [in_range, *given], node.sources).outputs
 
@@ -163,7 +160,7 @@ def _terms(x: Variable) -> Iterable[Variable]:
 
 def _matrix(loop: ScanBuilder, found: _Sum) -> _Matrix:
     """Compute the matrix of the fixed terms before the loop."""
-    matrix = ops.dimshuffle(_total(loop.outside(found.fixed)), found.axis, found.column)
+    matrix = ops.dimshuffle(reduce(add, loop.outside(found.fixed)), found.axis, found.column)
     largest = ops.zero_grad(matrix.max(axis=0))
     below = matrix - largest
     in_range = ops.all(ops.ge(below, -RANGES[matrix.dtype]))
@@ -175,7 +172,7 @@ def _matrix(loop: ScanBuilder, found: _Sum) -> _Matrix:
 def _product(found: _Sum, matrix: _Matrix, x: Variable) -> Variable:
     """Return the sum over ``x`` as the logarithm of a product."""
     axis, column = found.axis, found.column
-    varying = _total([term for term in _terms(x) if term not in found.fixed])
+    varying = reduce(add, [term for term in _terms(x) if term not in found.fixed])
     others = [a for a in range(varying.ndim) if a not in (axis, column)]
     varying = ops.dimshuffle(varying, *others, axis)
     largest = ops.zero_grad(varying.max(axis=-1, keepdims=True))
@@ -186,8 +183,3 @@ def _product(found: _Sum, matrix: _Matrix, x: Variable) -> Variable:
     if found.node.op.arguments["keepdims"]:
         order[axis] = "x"
     return ops.dimshuffle(result, *(order[a] for a in sorted(order)))
-
-
-def _total(terms: Sequence[Variable]) -> Variable:
-    first, *rest = terms
-    return sum(rest, start=first)

@@ -72,7 +72,7 @@ class FuseProducers(Pass):
         return op.until or may_stay_dynamic(node, graph, context.in_loop)
 
     def _producers(self, node: Apply, op: Scan, graph: Graph) -> list[_Producer]:
-        """Return the producers to compute inside: those of whose stacks nothing then reads the whole."""
+        """Return the producers to compute inside, after which nothing reads the whole of their stacks."""
         outputs = zip(op.outputs, node.outputs, strict=False)
         stacks = {stack for output, stack in outputs if output.saved.all and stack not in graph.outputs}
         reached = self._reached(stacks, graph)

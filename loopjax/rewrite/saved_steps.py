@@ -20,7 +20,7 @@ class SaveReadSteps(Pass):
     """``out[-1]``, ``out[-k]`` and ``out[-k:]`` save as many last rows; ``out.shape[0]`` saves none.
 
     XLA does not do this by itself: it stores every step and then picks. With ``dynamic_only``, only loops are changed
-    whose length the run decides: those could not always be lowered with their stacks.
+    whose length the run decides: they could not always be lowered with their stacks.
     """
 
     dynamic_only: bool = False

@@ -2,7 +2,7 @@
 
 ``out[i]``, ``out[a:b]``, ``out[burn::thin]`` and several such need some steps of a loop whose length is known. XLA does
 not find that out by itself: it stores every step and then picks. The reads of each output are merged into disjoint
-windows of steps; lowering then runs several loops, one after the other, of which only some stack their steps, so that
+windows of steps; lowering then runs several loops, one after the other, only some of which stack their steps, so that
 derivatives stay as they are. Of a loop of 100 steps that is read as ``out[5:8]`` and ``out[-1]``::
 
     scan[keeps all]                      ->  scan[keeps 5:8 and 99:100]
@@ -66,7 +66,7 @@ class SaveReadWindows(Pass):
         """Return what replaces the loop's outputs and their readers."""
         assert op.n_steps is not None
         reads = self._reads(node, op, graph)
-        windows = self._few_loops(self._windows(reads, op.n_steps), op)
+        windows = self._windows(reads, op)
         if not windows:
             return {}
         loop = scan_builder(node)
@@ -81,22 +81,7 @@ class SaveReadWindows(Pass):
                 replaced[reader.outputs[0]] = reindexed(reader, replaced[stack], _rows(steps, kept))
         return replaced
 
-    def _windows(self, reads: Mapping[Variable, Reads], n_steps: int) -> dict[Variable, Windows]:
-        """Return the windows of each stack that is worth it."""
-        found: dict[Variable, Windows] = {}
-        for stack, needed in reads.items():
-            windows = _merged([steps for steps in needed.values() if steps])
-            if stack.type.row().bytes < self.stride_bytes:
-                windows = _without_strides(windows)
-            if self._is_profitable(stack, windows, n_steps):
-                found[stack] = windows
-        return found
-
-    def _is_profitable(self, stack: Variable, windows: Windows, n_steps: int) -> bool:
-        rows = sum(len(window) for window in windows)
-        return 2 * rows <= n_steps and (n_steps - rows) * stack.type.row().bytes >= self.least_bytes
-
-    def _few_loops(self, found: Mapping[Variable, Windows], op: Scan) -> dict[Variable, Windows]:
+    def _windows(self, reads: Mapping[Variable, Reads], op: Scan) -> dict[Variable, Windows]:
         """Choose the outputs whose windows make no more than ``most_loops`` loops, largest first.
 
         Steps between those of a stride would run in loops of their own, so strides are saved only where the loop
@@ -105,13 +90,16 @@ class SaveReadWindows(Pass):
         assert op.n_steps is not None
         ends = {0, op.n_steps}
         chosen: dict[Variable, Windows] = {}
-        is_only = len(found) == len(op.outputs) == 1 and op.truncate_gradient <= 0
-        for stack in sorted(found, key=lambda stack: -math.prod(stack.type.sizes)):
-            windows = found[stack] if is_only else _without_strides(found[stack])
-            if not self._is_profitable(stack, windows, op.n_steps):
+        with_strides = len(op.outputs) == 1 and op.truncate_gradient <= 0
+        for stack in sorted(reads, key=lambda stack: -math.prod(stack.type.sizes)):
+            windows, row = _merged([steps for steps in reads[stack].values() if steps]), stack.type.row().bytes
+            if not with_strides or row < self.stride_bytes:
+                windows = tuple(range(window.start, window.stop) for window in windows)
+            rows = sum(len(window) for window in windows)
+            if 2 * rows > op.n_steps or (op.n_steps - rows) * row < self.least_bytes:
                 continue
-            more = ends.union(*map(_ends, windows))
             if self._saved(windows, op.n_steps).last is None:
+                more = ends.union(*map(_ends, windows))
                 if len(more) - 1 > self.most_loops:
                     continue
                 ends = more
@@ -119,7 +107,7 @@ class SaveReadWindows(Pass):
         return chosen
 
     def _reads(self, node: Apply, op: Scan, graph: Graph) -> dict[Variable, Reads]:
-        """Return what is read of each stack of which not all steps are; a few last steps are in the carry already."""
+        """Return the reads of each stack that is not read whole; a few last steps are in the carry already."""
         assert op.n_steps is not None
         found: dict[Variable, Reads] = {}
         for output, stack in zip(op.outputs, node.outputs, strict=False):
@@ -147,10 +135,6 @@ def _is_plain(op: Scan) -> bool:
 
 def _ends(window: range) -> set[int]:
     return {window.start, window.stop} if window.step == 1 else {window.start, window.start + 1, window.stop}
-
-
-def _without_strides(windows: Windows) -> Windows:
-    return tuple(range(window.start, window.stop) for window in windows)
 
 
 def _merged(reads: Sequence[range]) -> Windows:

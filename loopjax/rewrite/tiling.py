@@ -112,7 +112,7 @@ class Tile(Pass):
             states = asked.nest(op.n_steps, Body(size * element)).states
         except ValueError:
             return None  # the plan reports it, with advice
-        # All states of a tile are no more than those asked for of the whole, less what cutting and joining take.
+        # All states of a tile must be no more than the states stored of the whole, less what cutting and joining take.
         fitting = max(states - SPARE_STATES, 0) * size // op.n_steps
         width = _width(size, min(most, fitting) if fitting * element >= self.least_tile_bytes else most)
         return _Tiles(width, None if op.n_steps * width < states * size else asked)

@@ -9,7 +9,7 @@ op on all of them becomes one op. Of four states ``h[i]``, ``w[i]`` being non-se
 
     tanh(h0 * w0), tanh(h1 * w1), ...  ->  tanh(h * w), where h = stack(h0, h1, ...), w = stack(w0, w1, ...)
 
-Sequences and non-sequences are stacked before the loop. A value that all states share is broadcast. What reads one of
+Sequences and non-sequences are stacked before the loop. A value that all states share is broadcast. A reader of one of
 the states reads its row. Limits: states with one past value each, elementwise ops only, and small states, since the
 stacked arrays are copies.
 """
