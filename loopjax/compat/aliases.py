@@ -33,7 +33,7 @@ from loopjax.trace.views import foldl, foldr, map, reduce
 
 def _module(path: str, names: Mapping[str, Any], owner: object = None) -> ModuleType:
     """Make a module of these names that can be imported by its path, and set it as an attribute of ``owner``."""
-    module = ModuleType(path, "An alias of Theano's or Aesara's module; see loopjax.aliases.")
+    module = ModuleType(path, "An alias of Theano's or Aesara's module; see loopjax.compat.aliases.")
     vars(module).update(names)
     sys.modules[path] = module
     if owner is not None:

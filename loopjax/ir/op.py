@@ -1,4 +1,16 @@
-"""Ops: what a node of a graph computes, as static parameters and type inference; and the table of plain ones."""
+"""The op table: every op without regions, by name.
+
+A program has many kinds of nodes and few things to say of each: a function that runs on arrays, inference of types,
+the promotion of its inputs, and traits. An ``OpDef`` says them, and a ``TableOp`` is a use of one, with parameters.
+Ops with regions (``Scan``, ``IfElse``, derivatives) are classes of their own.
+
+Cumulative sums, for example, are registered with::
+
+    register("cumsum", lambda x, axis: jnp.cumsum(x, axis), lambda type, axis: type, "memory_bound")
+
+and recorded with ``apply(table_op("cumsum", axis=0), x)``. A rewrite asks ``node.op.named("cumsum")``, or for traits,
+and reads ``node.op.arguments["axis"]``.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +24,19 @@ from loopjax.ir.traits import Trait, with_implied
 from loopjax.ir.types import Shape, TensorType
 
 Operands = Literal["as is", "common", "float", "branches"]
+"""The promotion of an op's inputs: see ``OpDef``."""
 
 Broadcasts = Callable[..., Sequence[Sequence[Shape]]]
-"""Groups of shapes that stretch to one another, from what ``infer`` takes."""
+"""From the arguments of ``infer`` to groups of shapes that broadcast to one another."""
 
 
 def no_shapes(*types: TensorType, **params: Any) -> Sequence[Sequence[Shape]]:
-    """No input stretches to another."""
+    """Return no group: no input broadcasts to another."""
     return ()
 
 
 def whole_shapes(*types: TensorType, **params: Any) -> Sequence[Sequence[Shape]]:
-    """Each input stretches to all others."""
+    """Return one group: all inputs broadcast to one another."""
     return ([type.shape for type in types],)
 
 
@@ -45,7 +58,7 @@ class Reparametrization(NamedTuple):
     as_parameters: bool = False
 
     def dtype(self, result: str, parameter: str) -> str:
-        """The dtype of the base draw, from those of the result and of the first parameter."""
+        """Return the dtype of the base draw, from those of the result and of the first parameter."""
         return parameter if self.as_parameters else result
 
 

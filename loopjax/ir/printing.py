@@ -1,4 +1,9 @@
-"""Graphs as text, a line per node and regions indented, and variables as expressions."""
+"""Graphs as text, a line per node and regions indented, and variables as expressions.
+
+Texts of equal graphs are equal, so that tests of passes compare them: variables are numbered in topological order, and
+names of inputs are made unique by a prime. ``pp`` writes an expression instead, such as ``sum((x + 1.))``, which is
+exponential in the depth of a graph that reads values several times.
+"""
 
 from __future__ import annotations
 

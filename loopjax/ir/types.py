@@ -1,4 +1,13 @@
-"""Types of variables: a dtype and as much of the shape as is known while a program is recorded."""
+"""Types of variables: a dtype and as much of the shape as is known while a program is recorded.
+
+A ``TensorType`` is ``float64(?, 3)``: sizes are numbers or ``None``. Ops infer types from types (``ir/op.py``), so an
+error of shapes or dtypes is raised at the line that records the op. When a program is called its inputs' sizes are
+known, and all types are inferred once more, without ``None`` (``shapes/specialize.py``). Sizes have no names: that two
+unknown sizes are equal is not known before the call.
+
+A type is ``weak`` where a value is a Python number, or made of such numbers only; it takes the dtype of what it meets
+(``trace/promotion.py``).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""``verify_grad``: compares a gradient with finite differences."""
+"""``verify_grad``: compares a gradient with finite differences.
+
+Random weights project the outputs to a scalar, so that one gradient checks the whole Jacobian with high probability.
+Each element of the gradient costs two evaluations of ``fun``; a point of more than a few hundred elements is slow.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Jacobians, whole and multiplied by vectors from either side, and Hessians."""
+"""Jacobians, whole and multiplied by vectors from either side, and Hessians.
+
+Each records one node, an op of ``ir/autodiff.py``; how it is differentiated is decided when a program is compiled
+(``rewrite/differentiate.py``). ``jacobian``, ``hessian`` and ``Lop`` are reverse mode, ``Rop`` is forward mode.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""``Packed``: two examples of a minibatch share a lane of the loop, so that examples that have ended cost less."""
+"""``Packed``: two examples of a minibatch share a lane of the loop, so that examples that have ended cost less.
+
+Lengths 7, 5, 2 and 1 make two lanes of 8 and 7 steps, where a lane per example would make four of 7: bin packing, with
+two items a bin. The longest is paired with the shortest, which minimizes the length of the longest pair. Sequences are
+gathered before the loop and outputs after it, which a step of small arrays may not be worth.
+"""
 
 from __future__ import annotations
 

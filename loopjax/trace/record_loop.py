@@ -1,4 +1,14 @@
-"""Records a loop: calls ``fn`` once with variables, closes what it computed to a body, and makes a ``Scan`` node."""
+"""Records a loop: calls ``fn`` once with variables, closes what it computed to a body, and makes a ``Scan`` node.
+
+1. The arguments are read: sequences, initial values, the number of steps (``trace/scan_arguments.py``).
+2. ``fn`` is called once, with a variable for each tap of each sequence and state. Draws in it add keys to the body.
+3. Its result is read into outputs, updates and condition (``trace/step_results.py``).
+4. What depends on the step becomes the body, and the rest non-sequences (``trace/region.py``).
+5. States get the dtypes that ``fn`` returns where they start as Python numbers (``trace/weak_states.py``).
+
+With ``lengths``, the arguments are first turned into those of a masked loop (``trace/ragged.py``). ``fn`` must be a
+pure function of variables: it runs when the loop is recorded and never again.
+"""
 
 from __future__ import annotations
 

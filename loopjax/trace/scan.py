@@ -1,4 +1,4 @@
-"""``scan``: the loop of Theano programs."""
+"""``scan``: the loop of Theano programs. ``trace/record_loop.py`` records it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Arguments of ``scan``, in any of the forms that Theano allows, read into named parts."""
+"""Arguments of ``scan``, in any of the forms that Theano allows, read into named parts.
+
+``x``, ``[x, y]`` and ``{"input": x, "taps": [-1, 0]}`` are all ``sequences``; each becomes a ``SequenceArgument``. An
+error names the entry, ``sequences[1]``, and what was expected there; ``record_loop`` adds the scan and the line.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Shared variables: state that lives on the device between calls, such as weights and random keys."""
+"""Shared variables: state that lives on the device between calls, such as weights and random keys.
+
+A shared variable is an input of every graph that reads it. ``function`` passes its value and, where it has an update,
+replaces the value after the call: all updates of a call or none (``runtime/state.py``). A value is a ``jax.Array`` of
+exactly the variable's dtype, also where JAX's x64 flag is off.
+"""
 
 from __future__ import annotations
 

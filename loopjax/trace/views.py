@@ -1,4 +1,8 @@
-"""``map``, ``reduce``, ``foldl`` and ``foldr``: special cases of ``scan``, with Theano's names and signatures."""
+"""``map``, ``reduce``, ``foldl`` and ``foldr``: special cases of ``scan``, with Theano's names and signatures.
+
+They record the same node as ``scan`` does. ``reduce``, ``foldl`` and ``foldr`` read only the last step of its outputs,
+and demand analysis then stores no others (``rewrite/demand.py``).
+"""
 
 from __future__ import annotations
 
