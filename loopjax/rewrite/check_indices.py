@@ -1,4 +1,7 @@
-"""Every index that only the device knows passes a check."""
+"""Index checks: with ``check="index"``, each index that only the device knows passes an ``in_bounds``.
+
+``x[i]`` becomes ``x[in_bounds(i)]``; lowering compares ``i`` with the size of its axis and reports the user's line.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,8 @@ register("in_bounds", None, same_type, "pointwise", "view", "may_fail")
 
 @dataclass(frozen=True)
 class CheckIndices(Pass):
-    """Puts ``in_bounds`` before the symbolic indices of reads and writes, with the size of their axis and the user's
-    line."""
+    """Inserts ``in_bounds`` before the array indices of reads and writes, but for constants, which are checked when the
+    graph is sized."""
 
     def rewrite_node(self, node: Apply, inputs: tuple[Variable, ...], context: Context) -> Sequence[Variable] | None:
         checked = list(inputs)

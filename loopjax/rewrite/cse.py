@@ -1,72 +1,53 @@
-"""Equal nodes become one."""
+"""Common-subexpression elimination: nodes of equal op and inputs become one.
+
+The graph is walked once with a table of the nodes so far (hash-consing, or global value numbering without joins, since
+a graph is one basic block). Loops are nodes too: two with equal bodies, which is equality up to the names of variables,
+and equal inputs are one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
-from loopjax.errors import Source
 from loopjax.ir.autodiff import derivatives
-from loopjax.ir.graph import Apply, Constant, Graph, Variable
+from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.rewrite.driver import Context, Pass
 
 
 @dataclass(frozen=True)
 class EliminateCommonSubexpressions(Pass):
-    """Shares nodes of equal op and inputs, in regions too; the one that stays has the source lines of all.
+    """Shares nodes of equal op and inputs; the one that stays has the source lines of all.
 
-    What a recorded derivative is taken with respect to keeps its identity: with ``y = x*2; z = x*2`` the gradient of
-    ``y + z`` with respect to ``y`` is 1.
+    Variables that a recorded derivative is taken by keep their identity: with ``y = x * 2; z = x * 2`` the gradient of
+    ``y + z`` by ``y`` is 1.
     """
 
     def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
-        groups = _groups(graph)
-        if not groups.merges:
-            return graph
-        built: dict[Apply, Apply] = {}
+        distinct = {variable for _, parts in derivatives(graph.applies) for variable in parts.wrt}
+        found: dict[Hashable, Apply] = {}
+        merged: dict[Apply, list[Apply]] = {}
 
-        def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...]:
-            first = groups.first[node]
-            if first is not node:
-                return built[first].outputs
-            built[node] = Apply(node.op, [groups.constant(variable) for variable in inputs], groups.sources[node])
-            for old, new in zip(node.outputs, built[node].outputs, strict=True):
-                new.name = old.name
-            return built[node].outputs
+        def share(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...]:
+            key: Hashable = (node.op, tuple(map(value_key, inputs))) if distinct.isdisjoint(node.outputs) else node
+            first = found.get(key)
+            if first is None:
+                first = found[key] = node if inputs is node.inputs else copy_node(node, inputs)
+            else:
+                merged.setdefault(first, [first]).append(node)
+            return first.outputs
 
-        return graph.rebuilt(transform=transform)
+        def note_sources(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
+            if node not in merged:
+                return None
+            made = copy_node(node, inputs)
+            made.sources = tuple(dict.fromkeys(line for one in merged[node] for line in one.sources))
+            return made.outputs
 
-
-class _Groups:
-    """Which node stands for which."""
-
-    def __init__(self) -> None:
-        self.first: dict[Apply, Apply] = {}
-        self.sources: dict[Apply, tuple[Source, ...]] = {}
-        self.constants: dict[object, Constant] = {}
-        self.merges = False
-
-    def constant(self, variable: Variable) -> Variable:
-        if not isinstance(variable, Constant):
-            return variable
-        return self.constants.setdefault((variable.key, variable.type.weak), variable)
+        shared = graph.rebuilt(transform=share)
+        return shared.rebuilt(transform=note_sources) if merged else graph
 
 
-def _groups(graph: Graph) -> _Groups:
-    groups = _Groups()
-    distinct = {variable for _, parts in derivatives(graph.applies) for variable in parts.wrt}
-    stands: dict[Variable, Variable] = {}
-    found: dict[object, Apply] = {}
-    for node in graph.applies:
-        inputs = tuple([stands[one] if one in stands else groups.constant(one) for one in node.inputs])
-        key: object = (node.op, inputs)
-        if distinct and not distinct.isdisjoint(node.outputs):
-            key = node
-        first = found.setdefault(key, node)
-        groups.first[node] = first
-        if first is node:
-            groups.sources[node] = node.sources
-            continue
-        groups.sources[first] = tuple(dict.fromkeys((*groups.sources[first], *node.sources)))
-        groups.merges = True
-        stands.update(zip(node.outputs, first.outputs, strict=True))
-    return groups
+def value_key(variable: Variable) -> Hashable:
+    """Equal for the same variable and for equal constants."""
+    return (*variable.key, variable.type.weak) if isinstance(variable, Constant) else variable

@@ -1,4 +1,7 @@
-"""The rewrites, in order: before a call's shapes are known, and after."""
+"""The passes in order: symbolic ones before a call's shapes are known, sized ones after.
+
+Order matters where a comment says so. A rewrite that a mode leaves out is not in the tuple; the others are required.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ from loopjax.shapes.inspector import InspectLengths
 
 
 def symbolic(without: Collection[str] = ()) -> tuple[Rewrite, ...]:
-    """Passes that run once for each function, before shapes are known."""
+    """Return the passes that run once for each function, before shapes are known."""
     optional = (
         EliminateCommonSubexpressions(),
         FormDifferentiatedRegions(),
@@ -63,25 +66,28 @@ FIXED: tuple[Rewrite, ...] = (DynamicTripCount(Target(derivative="any")),)
 
 
 def sized(target: Target) -> tuple[Rewrite, ...]:
-    """Passes for each set of shapes and lengths; ``plan`` decides how every loop is lowered."""
-    cse = EliminateCommonSubexpressions()
-    clean = (EliminateCommonLoopParts(), HoistInvariants(), EliminateCommonLoopParts(), EliminateDeadCode())
-    checks = (CheckIndices(),) if target.check_index else ()
+    """Return the passes for one set of shapes and lengths; ``plan`` decides how every loop is lowered."""
+    cse, scan_cse, dce = (
+        make(target) for make in (EliminateCommonSubexpressions, EliminateCommonLoopParts, EliminateDeadCode)
+    )
+    # What moves out of a loop may have been all that told two of its parts apart.
+    clean = (scan_cse, HoistInvariants(target), scan_cse, dce)
+    checks = (CheckIndices(target),) if target.check_index else ()
     passes = (
         cse,
         *clean,
         FuseLoops(target),
         *((cse, *clean) if "loop_fusion" in target else ()),
-        VectorizeStates(),
-        EliminateDeadCode(),
+        VectorizeStates(target),
+        dce,
         ComputeSizedInductionVariables(target),
         *checks,
         # Demand of a stack is seen before anything stands between the loop and its readers.
-        EliminateDeadIterations(),
+        EliminateDeadIterations(target),
         FuseProducers(target, sized=True),
         FuseSizedReductions(target),
         ComputeSizedInductionVariables(target),
-        SaveReadSteps(),
+        SaveReadSteps(target),
         DistributePrologue(target),
         DistributeEpilogue(target),
         # After loop distribution: a fused product would be sliced again at every step.
@@ -90,7 +96,7 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         # After loop distribution, since it duplicates the loop; before weight gradients, which may take its matrix.
         MultiplyExponentials(target),
         BatchWeightGradients(target),
-        SaveReadWindows(),
+        SaveReadWindows(target),
         PairComplexStates(target),
         Tile(target),
         ExpandSearches(target),

@@ -22,7 +22,7 @@ from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.index import static_read
 from loopjax.ir.op import table_op
 from loopjax.ir.scan import Scan, SequenceInput
-from loopjax.rewrite.cse import EliminateCommonSubexpressions
+from loopjax.rewrite.cse import EliminateCommonSubexpressions, value_key
 from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.scan_builder import Capture, MapSlot, RecurrenceSlot, ScanBuilder, SequenceSlot, scan_builder
 
@@ -70,15 +70,10 @@ def _distinct(captures: Sequence[Capture], replaced: dict[Variable, Variable]) -
     for capture in captures:
         if isinstance(capture.outer, Constant) and capture.outer.data.size <= 1:
             replaced[capture.inner] = capture.outer
-        elif first.setdefault(_value_key(capture.outer), capture) is capture:
+        elif first.setdefault(value_key(capture.outer), capture) is capture:
             yield capture
         else:
-            replaced[capture.inner] = first[_value_key(capture.outer)].inner
-
-
-def _value_key(variable: Variable) -> Hashable:
-    """Equal for the same variable and for equal constants."""
-    return (*variable.key, variable.type.weak) if isinstance(variable, Constant) else variable
+            replaced[capture.inner] = first[value_key(capture.outer)].inner
 
 
 def _share_sequences(loop: ScanBuilder, replaced: dict[Variable, Variable]) -> None:
@@ -134,7 +129,7 @@ def _share_states(loop: ScanBuilder) -> None:
 def _equal_states(loop: ScanBuilder) -> list[list[RecurrenceSlot]]:
     """Groups of states that are equal at every step."""
     kinds = [
-        (state.spec.taps, state.spec.windowed, _value_key(state.initial), state.initial.type.weak)
+        (state.spec.taps, state.spec.windowed, value_key(state.initial), state.initial.type.weak)
         for state in loop.recurrences
     ]
     groups = _grouped(loop.recurrences, kinds)
@@ -169,7 +164,7 @@ class ValueNumbering:
         self,
         body: Graph,
         names: Mapping[Variable, Hashable],
-        constant: Callable[[Constant], Hashable] = _value_key,
+        constant: Callable[[Constant], Hashable] = value_key,
     ) -> None:
         self._names: dict[Variable, Hashable] = dict(names)
         self._constant = constant

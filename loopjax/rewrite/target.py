@@ -1,4 +1,4 @@
-"""What a program is rewritten for."""
+"""The target of the passes: backend, options, the derivative around a program, and choices forced by tuning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeVar
 from loopjax.ir.autodiff import Differentiated, Linearize
 
 Derivative = Literal["none", "forward", "reverse", "any"]
-"""What JAX may take of a graph, with respect to all of its inputs."""
+"""The derivatives that JAX may take of a graph by all of its inputs: forward, reverse of any order, or both mixed."""
 
 
 REWRITES = {
@@ -45,13 +45,13 @@ REWRITES = {
 """Optional rewrites by name, each with a summary. All other passes are required to run a program."""
 
 Value = bool | int
-"""What a choice comes to: whether to do a thing, or how many."""
+"""The value of a choice: yes or no, or a number."""
 
 V = TypeVar("V", bound=Value)
 
 
 class Made(NamedTuple):
-    """A choice that a rewrite has made by size: of what, what it came to, and what else it could have been."""
+    """A choice that a pass has made by size: for which loop, its value, and the alternatives."""
 
     subject: str
     value: Value
@@ -60,13 +60,26 @@ class Made(NamedTuple):
 
 @dataclass(frozen=True)
 class Target:
-    """What a sized program is compiled for: the backend it runs on, and what may be done to it.
+    """Backend and options that a sized program is compiled for.
 
-    ``derivative`` may be taken of all of it by JAX. ``check_index``: an index out of bounds must be noticed.
-    ``reassociate``: sums and products over steps may be taken in another order. ``without``: the rewrites that are left
-    out, by name. ``draws_apart``: a key draws the same whatever others draw beside it, as JAX promises of threefry
-    alone. ``forced``: what choices come to, whatever the sizes. ``made``: the choices of one run of the passes, which
-    note them here by name and number.
+    Attributes
+    ----------
+    backend
+        The JAX backend, ``"cpu"`` or another.
+    derivative
+        The derivative that JAX may take of the whole program.
+    check_index
+        An index out of bounds raises.
+    reassociate
+        Sums and products over steps may be taken in another order.
+    without
+        Names of the rewrites that are left out.
+    draws_apart
+        A key draws the same whatever others draw beside it under ``vmap``, as JAX promises for threefry keys only.
+    forced
+        Values of choices by name and number, which hold whatever the sizes.
+    made
+        The choices of one run of the passes, by name and number; passes add them through ``choice``.
     """
 
     backend: str = "cpu"
@@ -79,19 +92,19 @@ class Target:
     made: dict[str, Made] = field(default_factory=dict, compare=False, repr=False)
 
     def __contains__(self, rewrite: str) -> bool:
-        """Whether a rewrite is wanted."""
+        """Return whether a rewrite is not left out."""
         return rewrite not in self.without
 
     @property
     def on_cpu(self) -> bool:
-        """Whether the backend is the CPU. Elsewhere what a step costs is to launch its kernels, not what they do."""
+        """True on a CPU. Elsewhere a step costs what it takes to launch its kernels, not what they compute."""
         return self.backend == "cpu"
 
     def choice(self, name: str, by_size: V, others: Sequence[V] | None = None, subject: str = "") -> V:
-        """What a rewrite decides by size, unless it is forced to one of the ``others``: yes or no unless given.
+        """Make a choice: ``by_size`` unless one of the ``others``, by default yes or no, is forced.
 
-        ``mode="tune"`` measures those. Choices of one ``name`` are told apart by their numbers, as in "unroll 1";
-        ``subject`` is of what they are, for ``explain``.
+        ``mode="tune"`` measures the others. Choices of one ``name`` are told apart by their numbers, as in "unroll 1";
+        ``subject`` names the loop in ``explain``.
         """
         number = 1 + sum(key.rpartition(" ")[0] == name for key in self.made)
         key = f"{name} {number}"
@@ -103,7 +116,7 @@ class Target:
 
 
 def within(op: Differentiated, derivative: Derivative) -> Derivative:
-    """The derivative that encloses the region of an op which ``derivative`` encloses."""
+    """Return the derivative that encloses the region of an op which ``derivative`` encloses."""
     if isinstance(op, Linearize):
         return "reverse" if derivative in ("none", "reverse") else "any"
     return "forward" if derivative in ("none", "forward") else "any"

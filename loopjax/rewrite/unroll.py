@@ -1,4 +1,9 @@
-"""Steps per iteration of a loop that runs step by step on a CPU; for GPUs see ``launches``.
+"""Loop unrolling: steps per iteration of a loop that runs step by step on a CPU; for GPUs see ``gpu_unroll``.
+
+A step of a few cheap ops costs less than an iteration around it, but an iteration of many steps may leave the regime in
+which XLA compiles it well. The factor is read off a table of measurements, by what a body touches: a scalar ``h * a + x``
+whose steps are stacked touches 32 + 8 bytes of a row and 2 * 8 + 44 of the stack, so that 8 steps fit. Known limit: the
+table knows kinds of bodies, not single ops; ``mode="tune"`` measures the factors of a program itself.
 
 Measured on a two-core CPU, jax 0.10.2, float64, times as fast as one step an iteration:
 
@@ -27,8 +32,8 @@ Measured on a two-core CPU, jax 0.10.2, float64, times as fast as one step an it
 | past values 1 and 4 back, 64 and 256 values times a matrix each | 2.4, 1.1 | | | |
 | the gradient of the first, its matrices deferred, not deferred | 1.3, 0.9 | 1.1, 0.8 | | |
 
-Three things are at work. XLA compiles a loop that touches less than a kilobyte an iteration into one function, in
-which a step costs nanoseconds; several steps of scalars still fit, of more values or stacks soon not. Steps of cheap
+Three effects show in it. XLA compiles a loop that touches less than a kilobyte an iteration into one function, in which
+a step costs nanoseconds; several steps of scalars still fit, of more values or stacks soon not. Steps of cheap
 elementwise ops become one kernel that reads and writes the carry once; but where it reads rows of sequences or computes
 functions such as ``tanh``, it is no longer vectorised. And a window of past values is moved along by copies, which
 vanish where as many steps as it is deep are written out.
@@ -46,34 +51,35 @@ from loopjax.rewrite.cost_model import is_small_body, size_bytes
 from loopjax.rewrite.loop_products import loop_products
 from loopjax.rewrite.target import Derivative
 
-SMALL = 1024
-"""Bytes up to which XLA on CPU compiles a loop into one function."""
+FUSED_LOOP_BYTES = 1024
+"""Bytes that an iteration touches, up to which XLA on CPU compiles a loop into one function."""
 
 ROW_BYTES, STACK_BYTES = 32, 44
-"""What XLA counts for places: beside its own bytes, of each row that is read, and of each that is written."""
+"""Bytes that XLA counts for the indices of a row that is read, and of a row that is written, besides its own bytes."""
 
-MANY = 32
-"""Values from which on several steps pay beside accumulators of numbers."""
+LEAST_ACCUMULATED = 32
+"""Values of a state from which several steps pay beside accumulators."""
 
-FEW = 256
-"""Values up to which steps that read the carry alone are written out as more ops."""
+FEW_VALUES = 256
+"""Values of a state up to which steps that read only the carry are unrolled to more ops."""
 
 
 def steps_per_iteration(op: Scan, storage: Sequence[History], n_steps: int | None, derivative: Derivative) -> int:
-    """For a sized loop of ``n_steps``, ``None`` where only the run knows."""
+    """Return the unroll factor of a sized loop of ``n_steps``, ``None`` where only the run decides."""
     step = op.results([variable.type for variable in op.body.outputs])
     types = [*step.recurrences, *step.maps]
     stacked = [type for type, output in zip(types, op.outputs, strict=True) if output.saved.last is None]
     count = 1
     if not any(history.kind == "ring" for history in storage):
         if is_small_body(op):
-            count = _of_elementwise(op, types, stacked, derivative)
+            count = _for_elementwise(op, types, stacked, derivative)
         if count == 1:
-            count = _of_windows(op, types, storage, derivative)
+            count = _for_windows(op, storage, derivative)
     return min(count, n_steps) if n_steps is not None else count
 
 
-def _of_elementwise(op: Scan, types: list[TensorType], stacked: list[TensorType], derivative: Derivative) -> int:
+def _for_elementwise(op: Scan, types: list[TensorType], stacked: list[TensorType], derivative: Derivative) -> int:
+    """The factor of a small elementwise body, by the bytes that an iteration touches."""
     states = size_bytes(types[: len(op.recurrences)])
     rows = [type for group in op.body_inputs([v.type for v in op.body.inputs]).slices for type in group]
     touched = (
@@ -83,47 +89,51 @@ def _of_elementwise(op: Scan, types: list[TensorType], stacked: list[TensorType]
         + 2 * size_bytes(stacked)
         + STACK_BYTES * len(stacked)
     )
-    fits = SMALL // max(touched, 1)
+    fits = FUSED_LOOP_BYTES // max(touched, 1)
     scalars = all(type.ndim == 0 for type in (*types, *rows))
     if derivative != "none":
         return _power(min(fits // 2, 4)) if scalars else 1
     cheap = all(node.op.has("cheap") for node in op.body.applies)
     if scalars:
-        most = 8 if touched else _written_out(op, 1)
+        most = 8 if touched else _for_carry(op, 1)
         return _power(min(fits, most if cheap or len(types) == 1 else 2))
     if stacked:
         return 1
     if op.accumulators:
-        return _of_folds(op, types, cheap)
+        return _for_accumulators(op, types, cheap)
     if not cheap:
         return 1
     if rows:
         return _power(min(fits, 8)) if fits >= 4 else 1
-    return _written_out(op, max(math.prod(type.sizes) for type in types))
+    return _for_carry(op, max(math.prod(type.sizes) for type in types))
 
 
-def _of_folds(op: Scan, types: list[TensorType], cheap: bool) -> int:
-    """XLA on CPU up to jaxlib 0.10 adds float64 arrays in small parts that go through the stack, and waits for each,
-    unless more is done to them in one kernel (openxla/xla#42432)."""
-    of_numbers = all(fold.monoid is not None and fold.monoid.reduce is not None for fold in op.accumulators)
-    if not of_numbers or max(math.prod(one.sizes) for one in types) < MANY:
+def _for_accumulators(op: Scan, types: list[TensorType], cheap: bool) -> int:
+    """The factor of a body beside accumulators.
+
+    XLA on CPU up to jaxlib 0.10 adds float64 arrays in small parts that go through the stack, and waits for each,
+    unless more is done to them in one kernel (openxla/xla#42432).
+    """
+    plain = all(spec.monoid is not None and spec.monoid.reduce is not None for spec in op.accumulators)
+    if not plain or max(math.prod(type.sizes) for type in types) < LEAST_ACCUMULATED:
         return 1
     if not cheap:
         return 4
     return 2 if any(type.dtype == "float64" for type in types) else 1
 
 
-def _written_out(op: Scan, values: int) -> int:
-    """Steps that read the carry alone: as many as make a number of ops, which is smaller for many values."""
+def _for_carry(op: Scan, values: int) -> int:
+    """The factor of a body that reads only the carry: as many steps as make a number of ops, smaller for many
+    values."""
     ops = max(len(op.body.applies), 1)
     if values == 1 or ops == 1:
         return _power(min(max(64 // ops, 8), 32))
-    return _power((32 if values <= FEW else 16) // ops)
+    return _power((32 if values <= FEW_VALUES else 16) // ops)
 
 
-def _of_windows(op: Scan, types: list[TensorType], storage: Sequence[History], derivative: Derivative) -> int:
-    """As many steps as the deepest window has values, so that none is moved. Not where the backward loop writes a
-    matrix's gradient at every step."""
+def _for_windows(op: Scan, storage: Sequence[History], derivative: Derivative) -> int:
+    """The factor of a loop with past values: the depth of the deepest window, so that none is moved along. Not where
+    the backward loop writes a matrix's gradient at every step."""
     depth = max((history.size for history in storage), default=0)
     if depth < 2 or any(node.op.regions for node in op.body.applies):
         return 1
@@ -133,11 +143,11 @@ def _of_windows(op: Scan, types: list[TensorType], storage: Sequence[History], d
 
 
 def _writes_matrix(op: Scan) -> bool:
-    """Return whether a matrix gets a part of its gradient at every step, see ``weight_gradients``."""
+    """Return whether a matrix gets a part of its gradient at every step (see ``weight_gradients``)."""
     readers = [op.body.readers.get(product.output, []) for product in loop_products(op)]
     return any([reader.op.name for reader in each] != ["tapped"] for each in readers)
 
 
 def _power(count: int) -> int:
-    """The power of two up to a number."""
+    """The largest power of two up to a number."""
     return 1 << (max(count, 1).bit_length() - 1)
