@@ -1,8 +1,8 @@
 """Lengths: integers that decide shapes, and the integer arithmetic that the host can do on them before a call.
 
-A length is a variable. It is known before a call where its ``leaves_of`` are constants, shapes, and inputs, combined by
-the ops of ``HOST`` alone; anything else is opaque: only a run on the device tells. Lengths that vary from call to call
-are rounded up to a ``capacity``, so that one compiled program serves all lengths up to it (bucketing).
+A length is a variable. It is known before a call where ops of ``HOST`` compute it from constants, shapes and inputs;
+anything else is opaque: only a run on the device tells. Lengths that vary from call to call are rounded up to a
+``capacity``, so that one compiled program serves all lengths up to it (bucketing).
 """
 
 from __future__ import annotations

@@ -94,11 +94,11 @@ def _lifted(graph: Graph, differentiated: bool, in_body: bool) -> Lifted:
         fresh = None
         if node in nodes:
             fresh = nodes[node].executor(node, inputs, as_inputs(_inspector(nodes[node], node, node.inputs)))
-        op, given = (node.op, inputs) if fresh is None else (fresh.op, fresh.inputs)
+        op, operands = (node.op, inputs) if fresh is None else (fresh.op, fresh.inputs)
         # A loop of a varying length has a reverse mode only up to a bound that is the same at every step.
         if differentiated and in_body and isinstance(op, Scan) and op.dynamic and not op.bounded:
             most = Apply(table_op("capacity", fine=True), [node.inputs[0]], node.sources).outputs
-            fresh = copy_node(node, [given[0], *as_inputs(most), *given[1:]], replace(op, bounded=True))
+            fresh = copy_node(node, [operands[0], *as_inputs(most), *operands[1:]], replace(op, bounded=True))
         return None if fresh is None else fresh.outputs
 
     region = graph.rebuilt(lengths, transform)
@@ -139,7 +139,7 @@ def _saving_nothing(op: Scan) -> Scan:
 
 
 def _counted(region: Graph) -> Graph:
-    """Replace each ``until`` loop of which all steps are read by one that counts the steps and one of that length."""
+    """Replace each ``until`` loop whose steps are all read by one that counts the steps and one of that length."""
 
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
         stacks = stacked_until(node)

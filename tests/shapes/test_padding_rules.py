@@ -465,6 +465,11 @@ class TestWhatACallMustKnow:
         assert assertion.holds is result.graph.outputs[-1]
         assert assertion.holds.owner.op.name == "eq"
 
+    def test_lengths_that_a_run_decides_have_a_capacity_where_asked(self):
+        out = at.zeros(X.sum().astype("int64"))
+        assert "capacity" in graph_text(padded(out, DEVICE).graph)
+        assert "capacity" not in graph_text(padded(out, ROWS_OF_X).graph)
+
     def test_an_op_that_needs_a_length(self):
         result = padded(at.sort(X), ROWS_OF_X)
         (op,) = result.exact_ops

@@ -107,7 +107,7 @@ def _sliced(scope: PaddingScope, x: Variable, axis: int, bounds: Sequence[Length
 
 def _limited(scope: PaddingScope, length: Variable, most: Variable) -> Variable:
     """Return a capacity for a length that is no greater than ``most``."""
-    capacity = scope.capacity(length) if scope.known(length) else None
+    capacity = scope.capacity(length) if scope.is_known(length) else None
     return most if capacity is None else scope.calc("minimum", most, capacity)
 
 

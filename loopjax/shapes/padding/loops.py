@@ -134,7 +134,7 @@ def _capacity(scope: PaddingScope, loop: _Loop, length: Variable) -> Variable | 
     scope.add_precondition(">=", length, 0, f"{subject}: n_steps is negative")
     limits = []
     # Where padded sequences decide, their capacity does: another number would be one more program.
-    decided = bool(loop.op.sequences) and not scope.known(length)
+    decided = bool(loop.op.sequences) and not scope.is_known(length)
     for sequence, x in zip(loop.op.sequences, loop.parts.sequences, strict=True):
         rows, span = scope.length(x, 0), sequence.span
         message = (
@@ -181,12 +181,12 @@ def _attempt(scope: PaddingScope, node: Apply, loop: _Loop, exact: set[int], wal
     )
     inner = PaddingScope(scope.context, scope, scope.differentiated)
     inner.sources = node.sources
-    given = op.body_inputs([Variable(one.type, name=one.name) for one in op.body.inputs])
-    starts = _note_inputs(scope, inner, op, given, parts)
+    body_inputs = op.body_inputs([Variable(one.type, name=one.name) for one in op.body.inputs])
+    starts = _note_inputs(scope, inner, op, body_inputs, parts)
     predicated = None
     if steps is not None and scope.differentiated and _runs_on(op):
-        predicated = _Predicated(scope, inner, op, given, parts, steps)
-    outputs = walk(inner, op.body, (given if predicated is None else predicated.inputs()).flat())
+        predicated = _Predicated(scope, inner, op, body_inputs, parts, steps)
+    outputs = walk(inner, op.body, (body_inputs if predicated is None else predicated.inputs()).flat())
     results = _settled(inner, op.results(outputs), starts)
     if isinstance(results, int):
         return results
@@ -194,10 +194,10 @@ def _attempt(scope: PaddingScope, node: Apply, loop: _Loop, exact: set[int], wal
     stacked = [{axis + 1: padded for axis, padded in inner.lifted_axes(inner.axes(one)).items()} for one in values]
     new_op = op
     if predicated is not None and steps is not None:
-        new_op, parts, given, results = predicated.loop(results, steps)
+        new_op, parts, body_inputs, results = predicated.loop(results, steps)
     elif steps is not None:
         new_op, parts = _bounded(op, parts, steps)
-    body = Graph([*given.flat(), *inner.entered.values()], results.flat())
+    body = Graph([*body_inputs.flat(), *inner.entered.values()], results.flat())
     fresh = Apply(replace(new_op, body=body), [*chain(*parts), *inner.entered], node.sources)
     for old, new in zip(node.outputs, fresh.outputs, strict=False):
         new.name = old.name
@@ -225,22 +225,24 @@ def _runs_on(op: Scan) -> bool:
     return bool(op.recurrences or op.n_states or op.until) or op.truncate_gradient >= 0
 
 
-def _note_inputs(scope: PaddingScope, inner: PaddingScope, op: Scan, given: BodyInputs, parts: Parts) -> list[Axes]:
+def _note_inputs(
+    scope: PaddingScope, inner: PaddingScope, op: Scan, body_inputs: BodyInputs, parts: Parts
+) -> list[Axes]:
     """Record the padded axes of the body's inputs; return those that states must have again after a step."""
 
     def row_axes(x: Variable) -> Axes:
         return inner.entered_axes({axis - 1: padded for axis, padded in scope.axes(x).items() if axis > 0})
 
-    inner.bind(dict(zip(given.non_sequences, parts.non_sequences, strict=True)))
-    for group, x in zip(given.slices, parts.sequences, strict=True):
+    inner.bind(dict(zip(body_inputs.non_sequences, parts.non_sequences, strict=True)))
+    for group, x in zip(body_inputs.slices, parts.sequences, strict=True):
         for one in group:
             inner.note(one, row_axes(x))
     starts = []
-    for recurrence, group, x in zip(op.recurrences, given.taps, parts.initials, strict=True):
+    for recurrence, group, x in zip(op.recurrences, body_inputs.taps, parts.initials, strict=True):
         starts.append(row_axes(x) if recurrence.windowed else inner.entered_axes(scope.axes(x)))
         for one in group:
             inner.note(one, starts[-1])
-    for one, x in zip(given.states, parts.states, strict=True):
+    for one, x in zip(body_inputs.states, parts.states, strict=True):
         starts.append(inner.entered_axes(scope.axes(x)))
         inner.note(one, starts[-1])
     return starts
@@ -290,9 +292,15 @@ class _Predicated:
     """
 
     def __init__(
-        self, scope: PaddingScope, inner: PaddingScope, op: Scan, given: BodyInputs, parts: Parts, steps: PaddedAxis
+        self,
+        scope: PaddingScope,
+        inner: PaddingScope,
+        op: Scan,
+        body_inputs: BodyInputs,
+        parts: Parts,
+        steps: PaddedAxis,
     ) -> None:
-        self.scope, self.inner, self.op, self.given, self.parts = scope, inner, op, given, parts
+        self.scope, self.inner, self.op, self.body_inputs, self.parts = scope, inner, op, body_inputs, parts
         self.time = Variable(TensorType("int64"))
         self.added = (Variable(TensorType("bool")), Variable(TensorType("int64"))) if op.until else ()
         self.length = inner.enter(steps.length)
@@ -307,10 +315,12 @@ class _Predicated:
                 self._safe(value, tap, self._first(recurrence, tap, x))
                 for value, tap in zip(group, recurrence.taps, strict=True)
             )
-            for recurrence, group, x in zip(self.op.recurrences, self.given.taps, self.parts.initials, strict=True)
+            for recurrence, group, x in zip(
+                self.op.recurrences, self.body_inputs.taps, self.parts.initials, strict=True
+            )
         )
-        pairs = zip(self.given.states, self.parts.states, strict=True)
-        return self.given._replace(taps=taps, states=tuple(self._safe(value, -1, x) for value, x in pairs))
+        pairs = zip(self.body_inputs.states, self.parts.states, strict=True)
+        return self.body_inputs._replace(taps=taps, states=tuple(self._safe(value, -1, x) for value, x in pairs))
 
     def _first(self, recurrence: Recurrence, tap: int, initial: Variable) -> Variable:
         """Return what iteration 0 reads at a tap, in the graph around."""
@@ -360,13 +370,15 @@ class _Predicated:
 
         recurrences = [
             held(new, taps[0]) if recurrence.taps == (-1,) else kept(new)
-            for recurrence, new, taps in zip(self.op.recurrences, results.recurrences, self.given.taps, strict=True)
+            for recurrence, new, taps in zip(
+                self.op.recurrences, results.recurrences, self.body_inputs.taps, strict=True
+            )
         ]
         if self.added:
             stopped, ran = self.added
             recurrences.append(self.inner.emit("or_", stopped, self.inner.emit("and_", self.active, results.until[0])))
             recurrences.append(self.inner.emit("add", ran, self.inner.emit("cast", self.active, dtype="int64")))
-        states = [held(new, old) for new, old in zip(results.states, self.given.states, strict=True)]
+        states = [held(new, old) for new, old in zip(results.states, self.body_inputs.states, strict=True)]
         return StepResult(tuple(recurrences), tuple(map(kept, results.maps)), tuple(states), ())
 
     def loop(self, results: StepResult, steps: PaddedAxis) -> tuple[Scan, Parts, BodyInputs, StepResult]:
@@ -387,9 +399,9 @@ class _Predicated:
             sequences=(*self.parts.sequences, self.scope.iota(steps.capacity)),
             initials=(*self.parts.initials, *starts),
         )
-        taps = (*self.given.taps, *((state,) for state in self.added))
-        given = self.given._replace(slices=(*self.given.slices, (self.time,)), taps=taps)
-        return op, parts, given, self._frozen(results)
+        taps = (*self.body_inputs.taps, *((state,) for state in self.added))
+        body_inputs = self.body_inputs._replace(slices=(*self.body_inputs.slices, (self.time,)), taps=taps)
+        return op, parts, body_inputs, self._frozen(results)
 
 
 def _number(capacity: Variable) -> int | None:

@@ -55,7 +55,7 @@ class LengthOrigins(NamedTuple):
 
 @dataclass
 class PaddingContext:
-    """What all scopes of a program share: which lengths vary, and what a call must know.
+    """State that all scopes of a program share: the lengths that vary, and findings for the callers.
 
     Lengths vary that depend on the inputs ``varying`` and, with ``device``, those that only a run decides.
     ``exact_inputs`` are the inputs on which a length depends that an op needs exactly.
@@ -125,7 +125,7 @@ class PaddingScope(GraphBuilder):
         region = bool(leaves.opaque) or len(found) < len(values) or any(origins.region for origins in found)
         return LengthOrigins(inputs, any(origins.run for origins in found), region)
 
-    def known(self, length: Variable) -> bool:
+    def is_known(self, length: Variable) -> bool:
         """Test if the host can compute a length before the stage that this is part of runs."""
         origins = self._origins(length)
         return not (origins.run or origins.region)
@@ -198,7 +198,7 @@ class PaddingScope(GraphBuilder):
         length = self.integer(length)
         if isinstance(length, Constant):
             return length
-        if length in self._capacities and not self.known(length):
+        if length in self._capacities and not self.is_known(length):
             return self._capacities[length]
         if self.parent is None:
             return self.emit("capacity", length, fine=self.context.fine)
@@ -234,7 +234,7 @@ class PaddingScope(GraphBuilder):
     def _before_call(self, length: Variable) -> bool:
         """Test if the host can compute a length from a call's arguments."""
         shaped = [node.inputs[0] for node in toposort([length]) if is_shape(node)]
-        return self.known(length) and all(variable.owner is None for variable in shaped)
+        return self.is_known(length) and all(variable.owner is None for variable in shaped)
 
     def require(self, relation: str, length: Variable, other: Length, message: str) -> bool:
         """Have two lengths compared before a call or by a runtime assertion; ``False`` in a loop where neither can
@@ -261,7 +261,7 @@ class PaddingScope(GraphBuilder):
     # Padded axes.
 
     def axis(self, variable: Variable, axis: int) -> PaddedAxis | None:
-        """Return what is known of a padded axis; ``None`` for an axis of which all rows are valid."""
+        """Return a padded axis of a variable; ``None`` for an axis whose rows are all valid."""
         return self._axes.get(variable, {}).get(axis)
 
     def axes(self, variable: Variable) -> dict[int, PaddedAxis]:
@@ -339,7 +339,7 @@ class PaddingScope(GraphBuilder):
             if along is not None and axis not in along:
                 continue
             self.need(padded.length)
-            if self.parent is None and not self.known(padded.length):
+            if self.parent is None and not self.is_known(padded.length):
                 variable = self.cut(variable, [axis])
             else:
                 variable = self.note(self.resize(variable, axis, padded.length), self.other_axes(variable, axis))
@@ -347,7 +347,7 @@ class PaddingScope(GraphBuilder):
 
     def need(self, length: Variable) -> None:
         """Record that the op at hand needs a length as it is."""
-        known = self.known(length)
+        known = self.is_known(length)
         self.context.exact_ops[ExactLengthOp(self.op, self.sources, ends_stage=not known)] = None
         if known:
             self.context.exact_inputs.update(self._origins(length).inputs)
@@ -393,7 +393,7 @@ class PaddingScope(GraphBuilder):
         whole = [member for member in members if member not in padded]
         length, *others = dict.fromkeys(self.length(found[i], axis) for i, axis in (*whole, *padded))
         if not all(self.require_equal(length, other) for other in others):
-            opaque = [(i, axis) for i, axis in padded if not self.known(self.length(found[i], axis))]
+            opaque = [(i, axis) for i, axis in padded if not self.is_known(self.length(found[i], axis))]
             for i, axis in opaque or padded:
                 found[i] = self.exact(found[i], [axis])
             return self._aligned_axis(found, members)
