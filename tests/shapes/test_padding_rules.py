@@ -491,3 +491,5 @@ class TestWhatACallMustKnow:
     def test_capacities_are_finer_where_loops_run_for_them(self):
         assert not padded(X.sum(), ROWS_OF_X).fine
         assert padded(loopjax.grad((X**2).sum(), X), ROWS_OF_X).fine
+        slope = loopjax.grad(((X[0] * at.arange(N)) ** 2).sum(), X)
+        assert "capacity[fine=True]" in graph_text(padded(slope, VALUE).graph)
