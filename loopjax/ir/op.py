@@ -4,9 +4,9 @@ A program has many kinds of nodes and few things to say of each: a function that
 the promotion of its inputs, and traits. An ``OpDef`` says them, and a ``TableOp`` is a use of one, with parameters.
 Ops with regions (``Scan``, ``IfElse``, derivatives) are classes of their own.
 
-Cumulative sums, for example, are registered with::
+A cumulative sum, for example, would be registered with::
 
-    register("cumsum", lambda x, axis: jnp.cumsum(x, axis), lambda type, axis: type, "memory_bound")
+    register("cumsum", lambda x, axis: jnp.cumsum(x, axis), same_type, "memory_bound")
 
 and recorded with ``apply(table_op("cumsum", axis=0), x)``. A rewrite asks ``node.op.named("cumsum")``, or for traits,
 and reads ``node.op.arguments["axis"]``.
