@@ -28,8 +28,8 @@ from loopjax.rewrite.cost_model import is_pointwise
 from loopjax.rewrite.target import Derivative
 
 CARRIED, STACKED, MIXED = 64, 16, 8
-"""Most steps per iteration: of elementwise bodies with no stack, of elementwise bodies with stacks, and of other bodies,
-such as products and sums."""
+"""Most steps per iteration: of elementwise bodies with no stack, of elementwise bodies with stacks, and of bodies that
+do more, such as products and sums."""
 
 OPS = 512
 """Most ops per iteration."""
