@@ -25,7 +25,7 @@ from loopjax.ir.scan import Scan
 from loopjax.ir.types import TensorType
 from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.loop_products import Product, loop_products
-from loopjax.rewrite.scan_builder import Capture, ScanBuilder, scan_builder
+from loopjax.rewrite.scan_builder import ScanBuilder, scan_builder
 
 
 def _parts_run(x: Any, sizes: tuple[int, ...], axis: int) -> tuple[Any, ...]:
@@ -85,8 +85,7 @@ def _fused(loop: ScanBuilder, group: Sequence[Product]) -> Callable[[Apply, Sequ
     position = {product.node: matrices.index(product.matrix) for product in group}
     axis = 0 if group[0].left else 1
     joined = Apply(table_op("join", axis=axis), [outer[one] for one in matrices], group[0].node.sources).outputs[0]
-    matrix = Variable(joined.type)
-    loop.non_sequences.append(Capture(joined, matrix))
+    matrix = loop.capture(joined)
     sizes = tuple(one.type.sizes[axis] for one in matrices)
     parts: list[Variable] = []
 

@@ -33,7 +33,7 @@ from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Scan
 from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.remat import STATES_ALONE
-from loopjax.rewrite.scan_builder import Capture, ScanBuilder, scan_builder
+from loopjax.rewrite.scan_builder import ScanBuilder, scan_builder
 
 RANGES = {"float64": 177.0, "float32": 21.0}
 """How far elements may be below the largest of their column: a quarter of the range of exponents, so that what
@@ -50,13 +50,13 @@ class _Sum(NamedTuple):
 
 
 class _Matrix(NamedTuple):
-    """A matrix over the largest elements of its columns, exponentiated, and those, both outside and in the body.
+    """Exponentials of a matrix over the largest elements of its columns, and those, in the body.
 
     ``in_range`` is true where products of it are as exact as sums of exponentials.
     """
 
-    exponentials: Capture
-    largest: Capture
+    exponentials: Variable
+    largest: Variable
     in_range: Variable
 
 
@@ -120,8 +120,6 @@ def _chosen(
     """Return the outputs of a conditional that runs the loop with products or as it was written."""
     loop = scan_builder(node, inputs)
     products = {found.node: (found, _matrix(loop, found)) for found in sums}
-    for _, matrix in products.values():
-        loop.non_sequences += [matrix.exponentials, matrix.largest]
     loop.transform(lambda node, inputs: [_product(*products[node], *inputs)] if node in products else None)
     loop.notes.append("logspace: sums of exponentials are products, where the range of the matrix allows")
     fast, exact = loop.build(), _as_written(node, op, inputs, differentiated)
@@ -166,7 +164,7 @@ def _matrix(loop: ScanBuilder, found: _Sum) -> _Matrix:
     in_range = ops.all(ops.ge(below, -RANGES[matrix.dtype]))
     # Double where (JAX FAQ): zero times an infinite derivative of exponentials that are not used would be NaN.
     exponentials = ops.exp(ops.switch(in_range, below, ops.zeros_like(below)))
-    return _Matrix(Capture(exponentials, Variable(matrix.type)), Capture(largest, Variable(largest.type)), in_range)
+    return _Matrix(loop.capture(exponentials), loop.capture(largest), in_range)
 
 
 def _product(found: _Sum, matrix: _Matrix, x: Variable) -> Variable:
@@ -177,8 +175,8 @@ def _product(found: _Sum, matrix: _Matrix, x: Variable) -> Variable:
     varying = ops.dimshuffle(varying, *others, axis)
     largest = ops.zero_grad(varying.max(axis=-1, keepdims=True))
     largest = ops.switch(ops.isinf(largest), 0, largest).astype(varying.dtype)
-    product = ops.dot(ops.exp(varying - largest), matrix.exponentials.inner)
-    result = ops.log(product) + matrix.largest.inner + largest
+    product = ops.dot(ops.exp(varying - largest), matrix.exponentials)
+    result = ops.log(product) + matrix.largest + largest
     order: dict[int, int | str] = {a: position for position, a in enumerate([*others, column])}
     if found.node.op.arguments["keepdims"]:
         order[axis] = "x"

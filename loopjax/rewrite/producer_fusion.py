@@ -25,7 +25,7 @@ from loopjax.ir.scan import MapOutput, Scan
 from loopjax.rewrite.demand import may_stay_dynamic, needs_few
 from loopjax.rewrite.driver import Context, Pass, replace_all
 from loopjax.rewrite.reduction_fusion import reduces_steps
-from loopjax.rewrite.scan_builder import Capture, MapSlot, ScanBuilder, scan_builder
+from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, scan_builder
 
 
 class _Producer(NamedTuple):
@@ -176,8 +176,4 @@ def _inside(loop: ScanBuilder, other: Variable, has_rows: bool) -> Variable:
     """Return a value of the body for one from outside, the whole or a row at each step."""
     if isinstance(other, Constant) and not other.ndim:
         return other
-    if has_rows:
-        return loop.row_of(other, other.name or "of a term")
-    inner = Variable(other.type, name=other.name)
-    loop.non_sequences.append(Capture(other, inner))
-    return inner
+    return loop.row_of(other, other.name or "of a term") if has_rows else loop.capture(other)

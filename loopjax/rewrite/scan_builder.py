@@ -145,6 +145,12 @@ class ScanBuilder:
             outers.update(zip(node.outputs, copy.outputs, strict=True))
         return [outers.get(value, value) for value in values]
 
+    def capture(self, value: Variable) -> Variable:
+        """Add a non-sequence and return its variable in the body."""
+        inner = Variable(value.type, name=value.name)
+        self.non_sequences.append(Capture(value, inner))
+        return inner
+
     def row_of(self, x: Variable, name: str) -> Variable:
         """Add a sequence and return its row in the body: the row of ``x`` at which a step's own values are stacked."""
         in_order = ops.index(x, slice(None, None, -1)) if self.op.go_backwards else x

@@ -44,7 +44,7 @@ from loopjax.ir.schedule import Body, PolicySchedule, Schedule
 from loopjax.rewrite.cost_model import Kernel, bytes_of, kernel
 from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.remat import STATES_ALONE
-from loopjax.rewrite.scan_builder import Capture, MapSlot, ScanBuilder, SequenceSlot, scan_builder
+from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, scan_builder
 
 SPARE_STATES = 6
 """States of the whole, at most, taken by arrays and cotangents that are cut or joined."""
@@ -184,11 +184,6 @@ def _narrow(inner: ScanBuilder, outer: ScanBuilder, width: int) -> None:
         outer.sequences.append(SequenceSlot(SequenceInput((0,), array.name or ""), tiles, [row]))
         return row
 
-    def captured(value: Variable) -> Variable:
-        given = Capture(value, Variable(value.type, name=value.name))
-        outer.non_sequences.append(given)
-        return given.inner
-
     def narrowed(value: Variable) -> Variable:
         small[value] = Variable(value.type.with_shape((width,)), name=value.name)
         return small[value]
@@ -200,9 +195,9 @@ def _narrow(inner: ScanBuilder, outer: ScanBuilder, width: int) -> None:
         if given.inner.ndim:
             given.outer, given.inner = tile_of(given.outer), narrowed(given.inner)
         else:
-            given.outer = captured(given.outer)
+            given.outer = outer.capture(given.outer)
     for sequence in inner.sequences:
-        sequence.outer = captured(sequence.outer)
+        sequence.outer = outer.capture(sequence.outer)
     inner.substitute(small)
 
 

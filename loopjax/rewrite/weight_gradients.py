@@ -24,7 +24,7 @@ from loopjax.ir.weight_gradients import BatchedWeightGradients
 from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.loop_distribution import is_distributable
 from loopjax.rewrite.loop_products import Product, loop_products
-from loopjax.rewrite.scan_builder import Capture, MapSlot, SequenceSlot, scan_builder
+from loopjax.rewrite.scan_builder import MapSlot, SequenceSlot, scan_builder
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,15 @@ def _batched(node: Apply, inputs: Sequence[Variable], products: Sequence[Product
     matrices, taps, stacks = [], [], []
     inside: dict[Apply, tuple[Product, Variable, Variable]] = {}
     for product in products:
-        matrix = Capture(Variable(product.matrix.type, name=product.matrix.name), Variable(product.matrix.type))
+        matrix = Variable(product.matrix.type, name=product.matrix.name)
         tap, row = Variable(product.output.type.stacked(loop.op.n_steps)), Variable(product.output.type)
         stack = Variable(product.operand.type.stacked(loop.op.n_steps))
-        loop.non_sequences.append(matrix)
         loop.sequences.append(SequenceSlot(SequenceInput((0,), "tap"), tap, [row]))
         loop.maps.append(MapSlot(MapOutput(name="operand"), product.operand, stack))
-        matrices.append(matrix.outer)
+        matrices.append(matrix)
         taps.append(tap)
         stacks.append(stack)
-        inside[product.node] = (product, matrix.inner, row)
+        inside[product.node] = (product, loop.capture(matrix), row)
 
     def tapped(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
         if node not in inside:

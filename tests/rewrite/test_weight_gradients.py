@@ -108,8 +108,8 @@ def test_before_and_after() -> None:
                 %0.0.0 = scan 'scan'[steps=4, sequence[0], recurrence[-1] keeps last 1, map keeps all](0.0.in2, 0.0.h, 0.0.W) : float64(1, 2), float64(4, 2)
                     input 0.0.0.in0 : float64(2,)
                     input 0.0.0.h[t-1] : float64(2,)
-                    input 0.0.0.in2 : float64(2, 2)
-                    %0.0.0.0 = matmul(0.0.0.h[t-1], 0.0.0.in2) : float64(2,)
+                    input 0.0.0.W : float64(2, 2)
+                    %0.0.0.0 = matmul(0.0.0.h[t-1], 0.0.0.W) : float64(2,)
                     %0.0.0.1 = tapped(%0.0.0.0, 0.0.0.in0) : float64(2,)
                     %0.0.0.2 = tanh(%0.0.0.1) : float64(2,)
                     return %0.0.0.2, 0.0.0.h[t-1]
