@@ -93,3 +93,47 @@ def test_gradients():
     found, (loop,) = both([X, W], [loopjax.grad(h.sum(), W)], values)
     np.testing.assert_allclose(found[0], differences(loopjax.function([X, W], h.sum()), values, 1), rtol=1e-6)
     assert any("moved out" in note for note in loop.notes)
+
+
+def hoisted(step, **limits):
+    """The graph of a loop whose steps get ``W`` as a state that they do not change."""
+    (h, _), _ = loopjax.scan(step, sequences=X, outputs_info=[at.zeros((8,), "float64"), W])
+    return after([EliminateCommonLoopParts(), HoistInvariants(**limits), EliminateDeadCode()], [X, W], [h])
+
+
+def test_before_and_after():
+    assert text(hoisted(lambda a, h, w: [h * a + at.exp(w), w])) == lines("""
+        input x : float64(4,)
+        input w : float64()
+        %0 = alloc[lengths=(8,)](0.) : float64(8,)
+        %1 = exp(w) : float64()
+        %2 = scan 'scan'[steps=4, sequence[0], recurrence[-1] keeps all](x, %0, %1) : float64(4, 8)
+            input 2.x[t] : float64()
+            input 2.in1 : float64(8,)
+            input 2.in2 : float64()
+            %2.0 = mul(2.in1, 2.x[t]) : float64(8,)
+            %2.1 = add(%2.0, 2.in2) : float64(8,)
+            return %2.1
+        return %2""")
+
+
+@pytest.mark.parametrize(("limit", "left"), [(8 * 8 * 8, ["sin", "add"]), (8 * 8 * 8 - 1, ["sin", "mul", "add"])])
+def test_a_large_elementwise_result_of_small_inputs_stays(limit, left):
+    v = at.tensor("float64", shape=(8,), name="v")
+    (h, _), _ = loopjax.scan(
+        lambda h, v: [at.sin(h) + v.dimshuffle(0, "x") * v, v], outputs_info=[at.zeros((8, 8), "float64"), v], n_steps=3
+    )
+    (op,) = scans(after([EliminateCommonLoopParts(), HoistInvariants(most_bytes=limit)], [v], [h]))
+    assert [node.op.name for node in op.body.applies if not node.op.has("view")] == left
+
+
+def test_twice_the_bytes_of_its_inputs_are_no_growth():
+    (op,) = scans(hoisted(lambda a, h, w: [at.sin(h) * at.sum(w), w], most_bytes=0))
+    assert [node.op.name for node in op.body.applies] == ["sin", "mul"]
+
+
+@pytest.mark.parametrize(("steps", "left"), [(1, ["exp", "mul"]), (2, ["mul"])])
+def test_not_out_of_a_loop_of_one_step(steps, left):
+    (h, _), _ = loopjax.scan(lambda h, w: [h * at.exp(w), w], outputs_info=[ONE, W], n_steps=steps)
+    (op,) = scans(after([EliminateCommonLoopParts(), HoistInvariants(), EliminateDeadCode()], [W], [h]))
+    assert [node.op.name for node in op.body.applies] == left

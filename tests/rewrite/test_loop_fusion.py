@@ -231,3 +231,36 @@ class TestNumbers:
             for t, a in enumerate(values):
                 state = np.sin(state) * a
                 np.testing.assert_allclose(stack[t], state, rtol=1e-12)
+
+
+class TestThresholds:
+    def loops(self, step, gradient=False):
+        h, g = loop(lambda a, h: h * a, X), loop(lambda a, g: g - a, X)
+        outputs = [h, g, loopjax.grad((h + g).sum(), X)] if gradient else [h, g]
+        return len(scans(after([step], [X], outputs)))
+
+    # Each step reads a state and a row and computes one value: 24 bytes, 48 of both.
+    @pytest.mark.parametrize(("limit", "left"), [(48, 1), (47, 2)])
+    def test_on_a_cpu(self, limit, left):
+        assert self.loops(FuseLoops(most_bytes=limit, most_derivative_bytes=0)) == left
+
+    @pytest.mark.parametrize(("limit", "left"), [(48, 1), (47, 2)])
+    def test_under_a_derivative(self, limit, left):
+        assert self.loops(FuseLoops(most_bytes=0, most_derivative_bytes=limit), gradient=True) == left
+
+    @pytest.mark.parametrize(("limit", "left"), [(24, 1), (23, 2)])
+    def test_on_a_gpu(self, limit, left):
+        assert self.loops(FuseLoops(GPU, most_gpu_bytes=limit)) == left
+
+    @pytest.mark.parametrize(("limit", "left"), [(2, 1), (1, 2)])
+    def test_of_many_loops(self, limit, left):
+        assert self.loops(FuseLoops(most_loops=limit)) == left
+
+    # Each loop's traffic is 104 bytes, 88 of them for the state that both have.
+    @pytest.mark.parametrize(("part", "left"), [(0.8, 1), (0.9, 2)])
+    def test_where_work_is_shared(self, part, left):
+        outputs = [
+            loopjax.scan(lambda a, h, op=op: [at.tanh(h * a + 0.5) * a, op(h)], X, [ONE, None])[0][1]
+            for op in (at.exp, at.sin)
+        ]
+        assert len(scans(after([FuseLoops(most_bytes=0, least_shared=part)], [X], outputs))) == left
