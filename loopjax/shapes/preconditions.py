@@ -83,6 +83,25 @@ class TripCountCheck(NamedTuple):
         lengths = [self.n_steps, *(length for _, length, _ in self.sequences)]
         return lengths if self.limit is None else [*lengths, self.limit]
 
+    def verify(self, name: str, count: int, lengths: Sequence[Any | None] = ()) -> None:
+        """Raise ``ValueError`` or ``IndexError`` for a trip count called ``name``; unknown ``lengths`` are ``None``."""
+        if count < 0:
+            raise ValueError(f"scan {self.scan!r}: {name} is negative: {count}{self.where}")
+        if count > MOST_STEPS:
+            raise ValueError(f"scan {self.scan!r}: {name} is {count}, more than {MOST_STEPS}{self.where}")
+        if count < self.least:
+            raise IndexError(f"scan {self.scan!r} ran {count} steps; what is read needs {self.least}{self.where}")
+        for (sequence, _, span), rows in zip(self.sequences, lengths, strict=False):
+            if rows is not None and count > max(int(rows) - span, 0):
+                steps = f"{count} steps" if name == "n_steps" else f"{name}, {count} steps,"
+                raise ValueError(
+                    f"scan {self.scan!r}: sequence {sequence!r} has {int(rows)} rows; {steps} need "
+                    f"{count + span}{self.where}"
+                )
+        limit = lengths[-1] if self.limit is not None else None
+        if limit is not None and count > int(limit):
+            raise ValueError(f"scan {self.scan!r}: {name} is {count}, more than n_steps, {int(limit)}{self.where}")
+
 
 class TripCountChecks(NamedTuple):
     """The checks of a stage, and the inputs whose values they need."""
@@ -135,7 +154,7 @@ def check_trip_counts(checks: TripCountChecks, values: Mapping[Variable, Any]) -
     for check in checks.each:
         n_steps, *lengths = host_values(check.lengths, known, shapes)
         for name, count in () if n_steps is None else _extremes(check, n_steps):
-            _check(check, name, count, lengths)
+            check.verify(name, count, lengths)
 
 
 def _extremes(check: TripCountCheck, n_steps: Any) -> list[tuple[str, int]]:
@@ -145,22 +164,3 @@ def _extremes(check: TripCountCheck, n_steps: Any) -> list[tuple[str, int]]:
     if not n_steps.size:
         raise ValueError(f"scan {check.scan!r}: lengths is empty; it has an element for each example{check.where}")
     return [(f"lengths[{at}]", int(n_steps[at])) for at in (int(np.argmin(n_steps)), int(np.argmax(n_steps)))]
-
-
-def _check(check: TripCountCheck, name: str, count: int, lengths: Sequence[Any | None]) -> None:
-    if count < 0:
-        raise ValueError(f"scan {check.scan!r}: {name} is negative: {count}{check.where}")
-    if count > MOST_STEPS:
-        raise ValueError(f"scan {check.scan!r}: {name} is {count}, more than {MOST_STEPS}{check.where}")
-    if count < check.least:
-        raise IndexError(f"scan {check.scan!r} ran {count} steps; what is read needs {check.least}{check.where}")
-    for (sequence, _, span), rows in zip(check.sequences, lengths, strict=False):
-        if rows is not None and count > max(int(rows) - span, 0):
-            steps = f"{count} steps" if name == "n_steps" else f"{name}, {count} steps,"
-            raise ValueError(
-                f"scan {check.scan!r}: sequence {sequence!r} has {int(rows)} rows; {steps} need "
-                f"{count + span}{check.where}"
-            )
-    limit = lengths[-1] if check.limit is not None else None
-    if limit is not None and count > int(limit):
-        raise ValueError(f"scan {check.scan!r}: {name} is {count}, more than n_steps, {int(limit)}{check.where}")

@@ -19,8 +19,9 @@ from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.ir.index import index_inputs
 from loopjax.ir.lengths import evaluate, is_shape
 from loopjax.ir.op import TableOp, table_op
-from loopjax.ir.scan import MOST_STEPS, Scan
+from loopjax.ir.scan import Scan
 from loopjax.ir.types import Shape, TensorType
+from loopjax.shapes.preconditions import TripCountCheck
 
 
 def specialize(
@@ -89,12 +90,8 @@ class _Specializer:
         value = self._value(variable)
         if value is None:
             raise LengthError(f"{node.op.name}: the length {variable!r} is not known{where(node.sources)}")
-        if isinstance(node.op, Scan) and int(value) < 0:
-            raise ValueError(f"scan {node.op.label!r}: n_steps is negative: {int(value)}{where(node.sources)}")
-        if isinstance(node.op, Scan) and int(value) > MOST_STEPS:
-            raise ValueError(
-                f"scan {node.op.label!r}: n_steps is {int(value)}, more than {MOST_STEPS}{where(node.sources)}"
-            )
+        if isinstance(node.op, Scan):
+            TripCountCheck(variable, 0, node.op.label, where(node.sources)).verify("n_steps", int(value))
         return int(value)
 
     def _note_value(self, node: Apply) -> None:
