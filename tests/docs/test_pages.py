@@ -7,10 +7,11 @@ import re
 
 import pytest
 
-PAGES = {"explain.md": 5, "gpu.md": 0, "inside-jax.md": 11, "lengths.md": 4, "rewrites.md": 2}
+PAGES = {"explain.md": 5, "gpu.md": 0, "inside-jax.md": 11, "internals.md": 3, "lengths.md": 4, "rewrites.md": 2}
 """How often each prints."""
 
-DOCS = pathlib.Path(__file__).parents[2] / "docs"
+ROOT = pathlib.Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 
 
 @pytest.mark.parametrize(("page", "prints"), PAGES.items())
@@ -32,3 +33,11 @@ def test_programs_print_what_their_comments_say(page, prints):
 
 def test_every_page_is_run():
     assert {page.name for page in DOCS.glob("*.md")} == set(PAGES)
+
+
+@pytest.mark.parametrize(
+    "page", [*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda p: p.name
+)
+def test_files_that_a_page_names_are_there(page):
+    named = re.findall(r"`((?:loopjax|tests|docs|examples|benchmarks)/[\w./-]*)`", page.read_text())
+    assert not [name for name in named if not (ROOT / name).exists()]
