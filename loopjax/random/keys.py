@@ -26,8 +26,8 @@ from loopjax.trace.shared import SharedVariable
 
 P = ParamSpec("P")
 
-TensorLike = Variable | ArrayLike
-"""A variable, or an array or number that becomes a constant."""
+TensorLike = Variable | ArrayLike | Sequence[Variable | ArrayLike]
+"""A variable, an array or number that becomes a constant, or a sequence of them that is stacked."""
 
 Size = int | Variable | Sequence[int | Variable] | np.ndarray[Any, Any] | None
 """The shape of an array of draws; ``None`` for what the parameters broadcast to."""

@@ -163,6 +163,8 @@ def test_a_mask_of_another_size_is_refused():
     x = at.tensor("float32", (3,))
     with pytest.raises(IndexError, match=r"a mask of size 2 does not fit axis 0 of size 3 \[test_indexing\.py:\d+\]$"):
         x[np.array([True, False])]
+    with pytest.raises(IndexError, match="a mask of size 2 does not fit"):
+        x[np.array([False, False])]
     f = loopjax.function([v := at.vector()], v[np.array([True, False])])
     np.testing.assert_array_equal(f([1.5, 2.5]), [1.5])
     with pytest.raises(IndexError, match="a mask of size 2"):
