@@ -84,21 +84,20 @@ class IndexPattern:
     def key(self, lengths: Sequence[Any], arrays: Iterable[Any] = ()) -> tuple[Any, ...]:
         """Index in NumPy's form, with these slice bounds and index arrays; ``Array`` entries stay without arrays."""
         rest = iter(arrays)
-        return tuple(
-            entry.resolve(lengths)
-            if isinstance(entry, Slice)
-            else next(rest, entry)
-            if isinstance(entry, Array)
-            else entry
-            for entry in self.entries
-        )
+        key: list[Any] = []
+        for entry in self.entries:
+            if isinstance(entry, Slice):
+                key.append(entry.resolve(lengths))
+            else:
+                key.append(next(rest, entry) if isinstance(entry, Array) else entry)
+        return tuple(key)
 
     @cached_property
     def axis_positions(self) -> tuple[int, ...]:
         """Position among ``entries`` of the entry of each axis."""
         return tuple(position for position, entry in enumerate(self.entries) if entry is not None)
 
-    @property
+    @cached_property
     def axis_entries(self) -> tuple[Entry, ...]:
         return tuple(self.entries[position] for position in self.axis_positions)
 
@@ -119,7 +118,7 @@ class IndexPattern:
             return range(entry % size, entry % size + 1)
         return None
 
-    @property
+    @cached_property
     def is_whole(self) -> bool:
         """True where the index reads the array unchanged."""
         return all(entry == WHOLE for entry in self.entries)
@@ -130,13 +129,13 @@ class IndexPattern:
         entry = self.entries[axis] if axis < len(self.entries) else None
         return entry if isinstance(entry, int) and rest.is_whole else None
 
-    @property
+    @cached_property
     def kept_axes(self) -> tuple[int | None, ...]:
         """Source axis of each axis of the result, ``None`` for a new one; axes of index arrays are left out."""
         axis_of = {position: axis for axis, position in enumerate(self.axis_positions)}
         return tuple(axis_of.get(position) for position, entry in enumerate(self.entries) if not _picks(entry))
 
-    @property
+    @cached_property
     def array_position(self) -> int:
         """Position in the result of the axes of index arrays: that of the first integer entry where all are adjacent,
         else 0, as in NumPy."""
