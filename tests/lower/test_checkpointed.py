@@ -9,7 +9,8 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.checkpoint import Budget, Every
-from loopjax.rewrite import plan as planning
+from loopjax.rewrite.plan import PlanLoops
+from tests.configured import configured
 
 RNG = np.random.default_rng(23)
 
@@ -154,15 +155,16 @@ def test_the_last_of_few_steps_is_not_computed_again_for_the_state_after_it(ever
     assert loop.plan.checkpoint.recomputed == 2 * 400 - (400 // every if every == 4 else 0)
 
 
-def test_a_step_is_computed_again_unless_it_is_small_or_dear(monkeypatch):
+def test_a_step_is_computed_again_unless_it_is_small_or_expensive():
     states, loop = large(None)
     assert states <= 404
     assert loop.plan.checkpoint.flat
     assert "is computed again" in loop.plan.reason
     assert large(None, size=63)[1].plan.checkpoint is None
-    monkeypatch.setattr(planning, "LEAST_BYTES", 10**9)
+    with configured(PlanLoops(remat_bytes=10**9)):
+        states, _ = large(None)
     # Each step stores four values and more; JAX 0.11 three, of 400 steps.
-    assert large(None)[0] > (1500 if jax.__version_info__ < (0, 11) else 1200)
+    assert states > (1500 if jax.__version_info__ < (0, 11) else 1200)
 
 
 def test_products_are_stored_and_not_computed_again():

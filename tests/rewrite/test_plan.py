@@ -5,7 +5,8 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
-from loopjax.rewrite import plan
+from loopjax.rewrite.plan import PlanLoops
+from tests.configured import configured
 
 RNG = np.random.default_rng(5)
 
@@ -37,13 +38,13 @@ def test_a_loop_without_recurrence_is_no_loop():
     assert " while(" not in text
 
 
-def test_too_large_for_one_go_runs_in_batches(monkeypatch):
-    monkeypatch.setattr(plan, "VMAP_BYTES", 1000)
+def test_too_large_for_one_go_runs_in_batches():
     x = at.dmatrix("x")
     out, _ = loopjax.map(lambda a: at.exp(a) * 2, x)
     f = loopjax.function([x], [out, out[-1], out[-3:]])
     value = RNG.normal(size=(37, 5))
-    found = f(value)
+    with configured(PlanLoops(vmap_bytes=1000)):
+        found = f(value)
     np.testing.assert_allclose(found[0], 2 * np.exp(value), rtol=1e-12)
     np.testing.assert_allclose(found[1], 2 * np.exp(value[-1]), rtol=1e-12)
     np.testing.assert_allclose(found[2], 2 * np.exp(value[-3:]), rtol=1e-12)

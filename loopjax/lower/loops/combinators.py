@@ -110,9 +110,10 @@ def reporting(run: Step, bar: Bar | None) -> Step:
 
 
 def predicated(step: Step, is_active: Callable[[Any], Any]) -> Step:
-    """Run a step whose results count only where ``is_active`` holds of the carry (the double-where trick, JAX FAQ).
+    """Run a step whose results count only where ``is_active`` holds of the carry, by a select.
 
-    Elsewhere the carry stays, and the rows must not be read.
+    Elsewhere the carry stays, and the rows must not be read. No gradient flows through a ``while_loop``, so that a
+    select is enough: the double-where trick (JAX FAQ) is not needed.
     """
 
     def masked(carry: Any, inputs: Any) -> tuple[Any, Rows]:
