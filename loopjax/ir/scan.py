@@ -1,4 +1,14 @@
-"""The Scan op: a loop as a body region and a specification with named parts."""
+"""The ``Scan`` op: a loop as a body region and a specification by role.
+
+The body is a closed graph of one step. Its inputs and outputs, and those of the op, are flat lists of variables; the
+specification says which of them are sequences, recurrences, map outputs, shared states, random keys and non-sequences.
+``op.inputs(values)``, ``op.body_inputs(values)`` and ``op.results(values)`` give them by role, so that nothing counts
+positions. A cumulative sum, for example, is one sequence with tap 0 and one recurrence with tap -1:
+
+    Scan(body=Graph([x, h], [h + x]), sequences=(SequenceInput((0,)),), recurrences=(Recurrence((-1,)),))
+
+Passes refine the specification (``saved``, ``accumulators``, ``linear``, ``samples``); ``plan`` says how it is lowered.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +25,11 @@ from loopjax.ir.types import TensorType
 T = TypeVar("T")
 
 MOST_STEPS = 2**31 - 1
-"""Steps that a loop can count."""
+"""The most steps that a loop can count, in int32."""
 
 
 class SavedSteps(NamedTuple):
-    """Which steps of an output anyone reads: all, the ``last`` few, ``every`` n-th and the last, or those in ``steps``.
+    """The steps of an output that are stored: all, the ``last`` few, ``every`` n-th and the last, or ``steps``.
 
     ``steps`` are ranges one after the other, of a loop whose number of steps is known.
     """
@@ -30,12 +40,13 @@ class SavedSteps(NamedTuple):
 
     @property
     def all(self) -> bool:
+        """True where every step is stored."""
         return self.last is None and self.every == 1 and self.steps is None
 
     def rows(self, n_steps: int | None) -> int | None:
-        """How many rows the output has after ``n_steps`` steps; ``None`` where that is not known."""
+        """The rows of the output after ``n_steps`` steps; ``None`` where that is not known."""
         if self.steps is not None:
-            return sum(len(part) for part in self.steps)
+            return sum(map(len, self.steps))
         if n_steps is None:
             return None
         return min(self.last, n_steps) if self.last is not None else -(-n_steps // self.every)
@@ -44,7 +55,7 @@ class SavedSteps(NamedTuple):
         if self.last is not None:
             return f"last {self.last}"
         if self.steps is not None:
-            return " and ".join(_slice_text(part) for part in self.steps)
+            return " and ".join(map(_slice_text, self.steps))
         return "all" if self.every == 1 else f"every {self.every}"
 
 
@@ -57,18 +68,19 @@ SAVE_ALL = SavedSteps()
 
 @dataclass(frozen=True)
 class SequenceInput:
-    """What is read along its first axis: tap k at step t reads ``x[t + k - min(taps, 0)]``."""
+    """A sequence: tap ``k`` at step ``t`` reads row ``t + k - min(taps, 0)`` of it."""
 
     taps: tuple[int, ...]
     name: str = field(default="", compare=False)
 
     @property
     def low(self) -> int:
+        """The lowest tap, or 0."""
         return min(*self.taps, 0)
 
     @property
     def span(self) -> int:
-        """How many rows more than steps the sequence must have."""
+        """The rows that the sequence must have beyond the number of steps."""
         return max(*self.taps, 0) - self.low
 
 
@@ -80,17 +92,17 @@ class Recurrence:
     saved: SavedSteps = SAVE_ALL
     name: str = field(default="", compare=False)
     windowed: bool = True
-    """Whether the initial value has a leading time axis."""
+    """The initial value has a leading time axis."""
 
     @property
     def depth(self) -> int:
-        """How many past steps are reached."""
+        """The number of past steps that the deepest tap reaches."""
         return -min(self.taps)
 
 
 @dataclass(frozen=True)
 class MapOutput:
-    """A value of each step that no later step reads."""
+    """An output of each step that no later step reads."""
 
     depth = 0
     taps = ()
@@ -310,12 +322,12 @@ class Scan(Op):
         return self.n_steps is None and (self.bounded or not self.dynamic)
 
     def sized(self, lengths: Sequence[int]) -> Scan:
-        """With the length as a static parameter; outputs become buffers."""
+        """The op with its length as a parameter; the outputs of a loop of varying length become buffers."""
         n_steps = lengths[0] if lengths else self.n_steps
         return replace(self, n_steps=n_steps, is_sized=True)
 
     def inputs(self, values: Sequence[T]) -> Parts:
-        """The op's inputs by role."""
+        """The op's inputs by role; ``values`` may be variables, types or arrays."""
         take = _take(values)
         return Parts(
             take(self.dynamic + self._has_length_input),
@@ -350,7 +362,7 @@ class Scan(Op):
         return StepResult(take(len(self.recurrences)), take(len(self.maps)), take(self.n_states), take(None))
 
     def body_types(self, types: Sequence[TensorType]) -> list[TensorType]:
-        """The types of the body's inputs for these types of the op's inputs."""
+        """The types of the body's inputs, from those of the op's inputs."""
         parts = self.inputs(types)
         rows = [
             initial.row() if recurrence.windowed else initial
@@ -415,7 +427,7 @@ class Scan(Op):
 
 
 def _take(values: Sequence[T]) -> Any:
-    """Takes groups off the front, one after the other; ``None`` takes the rest."""
+    """Return a function that takes the next few values each time it is called; all that are left for ``None``."""
     rest: Iterator[T] = iter(values)
 
     def take(count: int | None) -> tuple[T, ...]:

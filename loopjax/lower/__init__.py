@@ -1,5 +1,5 @@
 """Lowering: a sized, planned graph enters, a JAX function leaves.
 
-``interpreter`` evaluates nodes by the rule of their op; ``loops`` holds the ways of running a scan. All decisions were
-made by ``rewrite``.
+``interpreter`` evaluates a graph, each node by the lowering rule of its op; ``loops`` has the ways to run a scan. All
+decisions were made by ``rewrite``.
 """

@@ -1,4 +1,4 @@
-"""Lowering derivatives: one ``jax.vjp`` or ``jax.jvp`` for each differentiated region."""
+"""Lowering of derivatives: one ``jax.vjp`` or ``jax.jvp`` for each differentiated region."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def _linearize(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     op = node.op
     assert isinstance(op, Linearize)
     region, wrt = _region(op, args)
-    if not holds_checks(op.region) or _holds_tree(op.region):
-        # checkify refuses the conditions of a tree within jax.checkpoint; of them, though, jax.vjp drops no checks.
+    if not holds_checks(op.region) or _holds_bounded_while(op.region):
+        # checkify refuses a cond within jax.checkpoint, as a bounded while loop has; jax.vjp drops no checks there.
         costs, pullback, published = jax.vjp(region, *wrt, has_aux=True)
         return [*costs, *published, pullback]
     costs, pullback, (error, published) = jax.vjp(functionalized(region), *wrt, has_aux=True)
@@ -45,14 +45,14 @@ def _pushforward(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     return [*costs, *published, *moved]
 
 
-def _holds_tree(graph: Graph) -> bool:
+def _holds_bounded_while(graph: Graph) -> bool:
     return graph.holds(
         lambda node: isinstance(node.op, Scan) and node.op.plan is not None and node.op.plan.kind == "bounded_while"
     )
 
 
 def _region(op: Differentiated, args: Sequence[Any]) -> tuple[Region, list[Any]]:
-    """The region as a function of what is differentiated, to costs and published values; and where to take it."""
+    """The region as a function of its differentiated inputs, to costs and published values; and their values."""
     deltas = [jnp.zeros(variable.type.sizes, variable.dtype) for variable in op.differentiated[op.n_wrt :]]
     rest = args[op.n_wrt :]
     calls = Repeats(op.region)
@@ -81,8 +81,8 @@ def _pullback_rows(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
 
     def row(element: Any) -> Sequence[Any]:
         cotangents = [jnp.zeros(type.sizes, type.dtype) for type in op.costs]
-        one = jnp.arange(size, dtype="int32") == element
-        cotangents[op.cost] = one.astype(cost.dtype).reshape(cost.sizes)
+        basis = jnp.arange(size, dtype="int32") == element
+        cotangents[op.cost] = basis.astype(cost.dtype).reshape(cost.sizes)
         found: Sequence[Any] = pullback(tuple(cotangents))
         return found
 
@@ -103,5 +103,5 @@ def _with_value_tangent(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> 
 
 @rule("with_value")
 def _given_value(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
-    """The value of one, the derivative of the other."""
+    """The value of the second input with the derivative of the first."""
     return (_with_value(*(as_array(arg) for arg in args)),)

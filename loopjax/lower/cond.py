@@ -1,4 +1,4 @@
-"""Lowering a choice between two regions: ``lax.cond``."""
+"""Lowering of a choice between two regions: ``lax.cond``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Indices checked on the device, for ``function(..., check="index")``."""
+"""Indices that are checked on the device by ``checkify``, for ``function(..., check="index")``."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ def _in_bounds(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
 
 
 def holds_checks(graph: Graph) -> bool:
-    """Whether an index is checked in a graph or its regions."""
+    """True where an index is checked in a graph or its regions."""
     return graph.holds(lambda node: node.op.name == "in_bounds")
 
 
 def functionalized(region: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]]:
-    """A region for ``jax.vjp``, which drops the checks inside of loops: its second result begins with what they
-    found."""
+    """Turn the checks of a region into an error value, the first of its auxiliary results.
+
+    ``jax.vjp`` drops checks that are inside of loops.
+    """
     from jax.experimental import checkify
 
     def run(*arrays: Any) -> tuple[Any, Any]:
@@ -41,14 +43,14 @@ def functionalized(region: Callable[..., tuple[Any, Any]]) -> Callable[..., tupl
 
 
 def raise_again(error: Any) -> None:
-    """What a functionalized region found, as checks of the program around it."""
+    """Raise the error value of a functionalized region in the program around it."""
     from jax.experimental import checkify
 
     checkify.check_error(error)
 
 
 class checked:  # noqa: N801 - a function that also lowers, as ``jax.jit`` gives one
-    """A jitted function that raises ``IndexError`` after a call in which an index was out of bounds."""
+    """A jitted function that raises ``IndexError`` after a call where an index was out of bounds."""
 
     def __init__(self, run: Callable[..., Any]) -> None:
         from jax.experimental import checkify  # a tenth of the package's import time, and rarely needed
@@ -63,9 +65,9 @@ class checked:  # noqa: N801 - a function that also lowers, as ``jax.jit`` gives
         return outputs
 
     def trace(self, *arrays: Any) -> Any:
-        """As ``jax.jit(run).trace``."""
+        """Trace, as ``jax.jit(run).trace`` does."""
         return self._jitted.trace(*arrays)
 
     def lower(self, *arrays: Any) -> Any:
-        """As ``jax.jit(run).lower``."""
+        """Lower, as ``jax.jit(run).lower`` does."""
         return self._jitted.lower(*arrays)

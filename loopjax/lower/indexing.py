@@ -1,4 +1,9 @@
-"""Lowering rules of reads and writes by index."""
+"""Lowering of reads and writes by index.
+
+A basic index picks one rectangle of an array, which ``lax.slice``, ``lax.dynamic_slice`` and ``dynamic_update_slice``
+read and write: XLA updates such a rectangle in place, and fuses it. An index with arrays is a gather or a scatter.
+Reads out of bounds give the fill value of the dtype; writes out of bounds do nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,7 @@ from loopjax.lower.interpreter import rule
 
 
 class _Window:
-    """A basic index as one rectangle: where it starts, its sizes, and whether its symbolic starts are inside."""
+    """A basic index as one rectangle; ``inside`` is true where its symbolic starts are within the array."""
 
     def __init__(self, node: Apply, x: Any, positions: Sequence[Any]) -> None:
         pattern: IndexPattern = node.op.arguments["pattern"]
@@ -53,7 +58,7 @@ class _Window:
         return part.reshape(self.shape)
 
     def write(self, x: Any, value: Any) -> Any:
-        """``x`` with the rectangle replaced; unit strides only."""
+        """Replace the rectangle in ``x``; unit strides only."""
         return lax.dynamic_update_slice(x, value.reshape(self.sizes), self._dynamic_starts())
 
     def _dynamic_starts(self) -> list[Any]:
@@ -65,7 +70,7 @@ def _is_basic(node: Apply, first: int) -> bool:
 
 
 def _numpy_key(node: Apply, arrays: Sequence[Any]) -> tuple[Any, ...]:
-    """The index as ``jax.numpy`` takes it."""
+    """The index in the form that ``jax.numpy`` takes."""
     arguments = node.op.arguments
     key: tuple[Any, ...] = arguments["pattern"].key(arguments["lengths"], map(jnp.asarray, arrays))
     return key

@@ -1,4 +1,8 @@
-"""From a sized graph to a JAX function: each node by the rule of its op."""
+"""The interpreter: evaluates a sized graph on JAX arrays or tracers, each node by the lowering rule of its op.
+
+One table has a rule for each class of op, another one for each op of the op table that has no plain function. A rule
+takes a node and its input arrays to its output arrays; traced by ``jax.jit``, the interpreter is the compiler.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +22,14 @@ from loopjax.trace.promotion import operand_dtypes
 Rule = Callable[[Apply, Sequence[Any]], Sequence[Any]]
 
 RULES: dict[type[Op], Rule] = {}
-"""How each kind of op runs: from a node and its input arrays to its output arrays."""
+"""The lowering rule of each class of op."""
 
 ROW_RULES: dict[str, Rule] = {}
-"""The same for rows of the op table that have no plain function."""
+"""The lowering rule of each op of the table that has no plain function."""
 
 
 def rule(key: type[Op] | str) -> Callable[[Rule], Rule]:
-    """Registers the lowering rule of an op class or of a row of the table; raises where there is one."""
+    """Register the lowering rule of a class of op, or by name of an op of the table; raises where there is one."""
 
     def add(function: Rule) -> Rule:
         table: dict[Any, Rule] = ROW_RULES if isinstance(key, str) else RULES
@@ -38,8 +42,10 @@ def rule(key: type[Op] | str) -> Callable[[Rule], Rule]:
 
 
 def evaluate(graph: Graph, inputs: Sequence[Any], calls: Rule | None = None) -> list[Any]:
-    """The outputs of a sized graph for these arrays or tracers; ``calls`` runs rows of the op table, where given, in
-    place of their rules."""
+    """Compute the outputs of a sized graph for these arrays or tracers.
+
+    ``calls``, where given, runs the ops of the table in place of their rules.
+    """
     values: dict[Variable, Any] = dict(zip(graph.inputs, inputs, strict=True))
 
     def read(variable: Variable) -> Any:
@@ -53,7 +59,7 @@ def evaluate(graph: Graph, inputs: Sequence[Any], calls: Rule | None = None) -> 
 
 
 def rule_of(node: Apply) -> Rule:
-    """The rule by which a node runs. Raises ``NotImplementedError`` where there is none."""
+    """Return the lowering rule of a node; raises ``NotImplementedError`` where there is none."""
     found = RULES.get(type(node.op))
     if found is None:
         raise NotImplementedError(f"op {node.op.name!r} has no lowering rule{where(node.sources)}")
@@ -74,7 +80,7 @@ def _call(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
 
 
 def run_row(node: Apply, args: Sequence[Any], run: Callable[..., Any]) -> Sequence[Any]:
-    """The outputs of a row of the table by its function, ``run``, of arrays brought to the dtype that it wants."""
+    """Run an op of the table by its function ``run``, on arrays cast to the dtypes that it wants."""
     op = node.op
     assert isinstance(op, TableOp)
     row = op.definition
@@ -92,5 +98,5 @@ def _cast(value: Any, dtype: str) -> Any:
 
 
 def as_array(value: Any) -> Any:
-    """A JAX array or tracer for what a graph gave, which may be a constant's NumPy array."""
+    """Return a JAX array or tracer for a value of a graph, which may be a constant's NumPy array."""
     return value if isinstance(value, jax.Array) else jnp.asarray(value)

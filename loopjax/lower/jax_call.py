@@ -1,4 +1,4 @@
-"""Lowering calls of JAX functions: JAX traces them in place."""
+"""Lowering of calls of JAX functions: JAX traces them in place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a sized graph to a jitted function."""
+"""The last stage: from a planned graph to a jitted function."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from loopjax.lower.loops import checkpointed  # noqa: F401 - registers rules
 
 
 class Compiled:
-    """A sized graph and its jitted function, which may overwrite the inputs at ``donated``; ``tuning`` says how it was
-    chosen, where it was measured."""
+    """A planned graph and its jitted function, which may overwrite the inputs at ``donated``.
+
+    ``tuning`` says how it was chosen, where variants of it were measured.
+    """
 
     def __init__(self, graph: Graph, name: str, donate: Sequence[int], check_index: bool) -> None:
         self.graph = graph

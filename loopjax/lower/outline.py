@@ -1,7 +1,8 @@
-"""Ops that occur often in a differentiated region.
+"""Outlining: ops that occur often in a differentiated region are traced once.
 
-Under ``jax.vjp`` JAX derives each op where it stands, for about a millisecond; what ``jax.jit`` has traced it derives
-once for all equal calls. The first of those costs twice as much, so ops that occur a few times are left as they are.
+Under ``jax.vjp`` JAX differentiates each op where it stands, for about a millisecond; a function that ``jax.jit`` has
+traced it differentiates once for all equal calls. The first such call costs twice as much, so that ops that occur only
+a few times are left as they are.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from loopjax.ir.types import TensorType
 from loopjax.lower.interpreter import rule_of, run_row
 
 MANY = 4
-"""Occurrences from which an op is traced once: measured, the time to trace a gradient is then 0.3 to 0.5 of what it
-was for a hundred, and the same for four."""
+"""Occurrences from which an op is traced once. Measured: the time to trace a gradient is then 0.3 to 0.5 of what it was
+for a hundred, and the same for four."""
 
 
 class Repeats:
-    """The rule by which the plain ops of a region run, each traced once where it occurs often."""
+    """A lowering rule for the plain ops of a region that traces each once where it occurs often."""
 
     def __init__(self, region: Graph) -> None:
         counts = Counter(_key(node) for node in region.applies if _is_plain(node))
@@ -38,7 +39,7 @@ class Repeats:
 
 
 def _is_plain(node: Apply) -> bool:
-    """Whether an op runs by a function of its inputs alone, of which settings decide nothing."""
+    """True where an op runs by a function of its inputs only, whatever the settings are."""
     op = node.op
     if not isinstance(op, TableOp) or op.definition.run is None:
         return False

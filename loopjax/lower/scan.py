@@ -1,4 +1,7 @@
-"""Lowering a scan as its plan says."""
+"""Lowering of a scan: the plan's kind picks one of the ways to run it.
+
+Loops that are none stand here: no steps, one step, all steps at once. The others are in ``lower/loops``.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from loopjax.ir.graph import Apply
 from loopjax.ir.scan import SavedSteps, Scan
 from loopjax.lower.interpreter import rule
 from loopjax.lower.loops import associative, bounded_while, segments, while_loop
+from loopjax.lower.loops.combinators import entry, joined
 from loopjax.lower.loops.step import Carry, Loop, Slices
 
 
@@ -35,13 +39,12 @@ def _empty(loop: Loop) -> list[Any]:
         for count, type in zip(rows, loop.types, strict=True)
     ]
     length = [jnp.zeros((), "int64")] if loop.op.until else []
-    return [*stacks, *loop.parts.states, *loop.folded(loop.carry(), 0), *length]
+    return [*stacks, *loop.parts.states, *loop.accumulated(loop.carry(), 0), *length]
 
 
 def _inline(loop: Loop) -> list[Any]:
     slices = loop.slices(1)
-    first = Slices(slices.t[0], jax.tree.map(lambda x: x[0], slices.rows))
-    carry, result = loop.step(loop.carry(), first)
+    carry, result = loop.step(loop.carry(), entry(slices, 0))
     return loop.outputs(carry, [value[None] for value in loop.kept(result)], 1)
 
 
@@ -54,31 +57,34 @@ def _batched(loop: Loop) -> list[Any]:
 
 
 def _map(loop: Loop, vectorise: Callable[[Callable[[Slices], Any]], Callable[[Slices], Any]]) -> list[Any]:
-    """All steps at once; where only some are read, those alone, or those between the first of them and the last."""
+    """Run all steps at once; where only some are read, these, or those from the first of them to the last."""
     n_steps = loop.op.n_steps
     assert n_steps is not None
-    kept = [_steps_kept(output.saved, n_steps) for output in loop.op.outputs]
-    read = [steps for part in kept for steps in part if steps]
+    saved = [_saved_steps(output.saved, n_steps) for output in loop.op.outputs]
+    read = [steps for ranges in saved for steps in ranges if steps]
     if not read:
         return [jnp.zeros((0, *type.sizes), type.dtype) for type in loop.types]
     ran = read[0] if len(set(read)) == 1 else range(min(s[0] for s in read), max(s[-1] for s in read) + 1)
     slices = jax.tree.map(lambda x: _rows(x, ran), loop.slices(n_steps))
 
-    def step(one: Slices) -> Any:
-        return loop.step(Carry(((),) * len(kept), (), ()), one)[1].maps
+    def step(slices: Slices) -> Any:
+        return loop.step(Carry(((),) * len(saved), (), ()), slices)[1].maps
 
     stacks = vectorise(step)(slices)
-    return [_joined([_rows(stack, _within(ran, s)) for s in part]) for stack, part in zip(stacks, kept, strict=True)]
+    return [
+        joined(tuple(_rows(stack, _within(ran, steps)) for steps in ranges))
+        for stack, ranges in zip(stacks, saved, strict=True)
+    ]
 
 
-def _steps_kept(saved: SavedSteps, n_steps: int) -> tuple[range, ...]:
+def _saved_steps(saved: SavedSteps, n_steps: int) -> tuple[range, ...]:
     if saved.steps is not None:
         return saved.steps
     return (range(n_steps - (saved.rows(n_steps) or 0), n_steps),)
 
 
 def _within(ran: range, steps: range) -> range:
-    """The rows of these steps among those that ran."""
+    """The positions of some steps among those that ran."""
     first = ran.index(steps[0]) if steps else 0
     step = steps.step // ran.step
     return range(first, first + len(steps) * step, step)
@@ -86,10 +92,6 @@ def _within(ran: range, steps: range) -> range:
 
 def _rows(x: Any, rows: range) -> Any:
     return x[rows.start : rows.stop : rows.step]
-
-
-def _joined(parts: Sequence[Any]) -> Any:
-    return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
 
 
 KINDS: dict[str, Callable[[Loop], list[Any]]] = {
@@ -103,4 +105,4 @@ KINDS: dict[str, Callable[[Loop], list[Any]]] = {
     "while": while_loop.run,
     "bounded_while": bounded_while.run,
 }
-"""How each kind of plan runs."""
+"""The way to run each kind of plan."""

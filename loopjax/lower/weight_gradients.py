@@ -1,7 +1,8 @@
-"""Lowering loops whose matrices get their gradients behind the backward loop: a reverse rule around JAX's own.
+"""Lowering of batched weight gradients: a reverse rule around JAX's own (see ``rewrite/weight_gradients.py``).
 
-What JAX pulls back are the taps, stacks of zeros that nothing reads: to them flows, step by step, what flows back to
-each product.
+The gradient of a matrix that every step multiplies with is one product after the backward loop, of the stacked
+operands and the stacked cotangents of the products (Appleyard et al. 2016). To get the latter from JAX, each product is
+*tapped*: the loop reads one more sequence, of zeros that change nothing, whose cotangents are those of the product.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Pull = Callable[[Arrays], tuple[Arrays, Arrays]]
 
 
 @rule(BatchedWeightGradients)
-def _deferred(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+def _batched_weight_gradients(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     op = node.op
     assert isinstance(op, BatchedWeightGradients)
     count = len(op.products)
@@ -32,7 +33,7 @@ def _deferred(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
 
     def region(moving: Arrays, held: Arrays, matrices: Arrays, taps: Arrays) -> tuple[Arrays, Arrays]:
         first, second = iter(moving), iter(held)
-        values = [next(first if one else second) for one in moves]
+        values = [next(first if moved else second) for moved in moves]
         found = [as_array(value) for value in evaluate(op.region, [*values, *matrices, *taps])]
         return tuple(found[:-count]), tuple(found[-count:])
 
@@ -52,17 +53,16 @@ def _deferred(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
     def backward(stored: tuple[Pull, Arrays], cotangents: Arrays) -> tuple[Arrays, None, Arrays]:
         pull, operands = stored
         moved, flows = pull(cotangents)
-        slopes = [_slope(left, operand, flow) for left, operand, flow in zip(op.products, operands, flows, strict=True)]
-        return moved, None, tuple(slopes)
+        return moved, None, tuple(map(_gradient, op.products, operands, flows))
 
     run.defvjp(forward, backward)
-    moving = tuple(value for value, one in zip(given, moves, strict=True) if one)
-    held = tuple(value for value, one in zip(given, moves, strict=True) if not one)
+    moving = tuple(value for value, moved in zip(given, moves, strict=True) if moved)
+    held = tuple(value for value, moved in zip(given, moves, strict=True) if not moved)
     return run(moving, held, matrices)
 
 
-def _slope(left: bool, operand: Any, flow: Any) -> Any:
-    """The gradient of a matrix, from its operands and what flows back to the products, both stacked."""
+def _gradient(left: bool, operand: Any, flow: Any) -> Any:
+    """The gradient of a matrix, from the other operand and the cotangents of its products, both stacked."""
     if not left:
         axes = tuple(range(operand.ndim - 1))
         return jnp.tensordot(operand, flow, (axes, axes))

@@ -1,10 +1,22 @@
-"""The linearity walk: for each value between a state and its next one, ``value = factor * state + term``."""
+"""Affine analysis: a state's next value as ``factor * state + term``.
+
+The body is walked from the state to its next value, and every value on the way that depends on the state gets a factor
+and a term, which do not. So it does not matter how the body is written: for ``h' = z * (h + x) - h``
+
+    h            (1, 0)
+    h + x        (1, x)
+    z * (h + x)  (z, z * x)
+    ... - h      (z - 1, z * x)
+
+Two arithmetics are known: elementwise in any semiring, and a vector or matrix that square matrices multiply from one
+side. A value that depends on the state otherwise has no form, and the recurrence is not linear.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -16,117 +28,128 @@ from loopjax.rewrite.semirings import Semiring
 
 
 class Affine(NamedTuple):
-    """``factor`` times the state plus ``term``: ``None`` is a factor of one and a term of zero."""
+    """``factor`` times the state plus ``term``; ``None`` stands for the one and the zero of the arithmetic."""
 
     factor: Variable | None
     term: Variable | None
 
 
 Operand = Affine | Variable
-"""What a node reads: a value that depends on the state, or one that does not."""
-
-
-class Rules(Protocol):
-    """What is linear, and in which arithmetic."""
-
-    def form(self, row: str, operands: Sequence[Operand]) -> Affine | None:
-        """The form of a node of this row; ``None`` where it has none."""
-        ...
-
-
-def walk(graph: Graph, past: Variable, rules: Rules) -> Affine | None:
-    """The form of the graph's one output, which depends on ``past``."""
-    forms: dict[Variable, Affine] = {past: Affine(None, None)}
-    for node in graph.applies:
-        if not any(variable in forms for variable in node.inputs):
-            continue
-        found = _form_of(node, forms, past.type, rules)
-        if found is None:
-            return None
-        forms[node.outputs[0]] = found
-    return forms[graph.outputs[0]]
-
-
-def _form_of(node: Apply, forms: Mapping[Variable, Affine], type: TensorType, rules: Rules) -> Affine | None:
-    if not isinstance(node.op, TableOp) or len(node.outputs) != 1 or node.outputs[0].type != type:
-        return None
-    if node.op.params and not node.op.has("matmul"):
-        return None
-    return rules.form(node.op.name, [forms.get(variable, variable) for variable in node.inputs])
+"""An input of a node: a value that depends on the state, or one that does not."""
 
 
 @dataclass(frozen=True)
-class Elementwise:
-    """Elementwise, in the arithmetic of a ring."""
+class Arithmetic:
+    """The rules by which a node that depends on a state of this ``type`` has an affine form."""
 
-    ring: Semiring
     type: TensorType
 
-    def form(self, row: str, operands: Sequence[Operand]) -> Affine | None:
-        ring = self.ring
-        if row == "identity":
-            return _only(operands)
-        if row == "switch":
-            return self._switch(*operands)
-        if row == ring.plus:
-            return self._plus(*operands)
-        if row == ring.times:
-            return self._times(*operands)
-        if row == ring.inverse:
-            return self._inverse(*operands)
-        if row in ("sub", "neg") and ring.times == "mul":
-            return self._difference(*operands)
-        if row in ("invert", "logical_not") and ring.plus in ("xor", "logical_xor"):
-            return self._plus(operands[0], self._constant(ring.one))
-        return None
+    plus, times, inverse, is_exact = "add", "mul", "true_div", False
+    is_elementwise = False
 
-    def _plus(self, first: Operand, second: Operand) -> Affine | None:
-        if isinstance(first, Variable):
+    def form(self, op: str, operands: Sequence[Operand]) -> Affine | None:
+        """The form of an op of the table on these operands; ``None`` where it has none."""
+        if op == "identity":
+            return _affine(operands[0])
+        if op == self.plus:
+            return self._plus(*operands)
+        if op == self.times:
+            state, free = reversed(operands) if isinstance(operands[0], Variable) else operands
+            return self._scaled(op, state, free)
+        if op == self.inverse:
+            return self._scaled(op, *operands)
+        if op == "neg" and self.times == "mul":
+            return self._negative(operands[0])
+        if op == "sub" and self.times == "mul":
+            first, second = operands
+            return self._plus(first, self._negative(second))
+        return self._other(op, operands)
+
+    def _other(self, op: str, operands: Sequence[Operand]) -> Affine | None:
+        """The form of an op that only one of the arithmetics knows."""
+        raise NotImplementedError
+
+    def _one(self) -> Variable | None:
+        """The factor of the state itself; ``None`` where the dtype has no such value."""
+        raise NotImplementedError
+
+    def _scale(self, free: Variable) -> Variable | None:
+        """A value that is free of the state in the shape that scales a factor; ``None`` where it scales none."""
+        return free
+
+    def _plus(self, first: Operand, second: Operand | None) -> Affine | None:
+        if isinstance(first, Variable) and second is not None:
             first, second = second, first
-        assert isinstance(first, Affine)
+        if second is None or isinstance(first, Variable):
+            return None
         if isinstance(second, Variable):
             return Affine(first.factor, self._sum(first.term, self._cast(second)))
-        if first.factor is None and second.factor is None and self.ring.is_exact:
-            return Affine(None, self._sum(first.term, second.term))
-        factors = [self._constant(self.ring.one) if one.factor is None else one.factor for one in (first, second)]
-        if None in factors:
+        term = self._sum(first.term, second.term)
+        if first.factor is None and second.factor is None and self.is_exact:
+            return Affine(None, term)
+        factors = [self._factor(first), self._factor(second)]
+        return None if None in factors else Affine(ops[self.plus](*factors), term)
+
+    def _negative(self, operand: Operand) -> Any:
+        if isinstance(operand, Variable):
+            return ops.neg(self._cast(operand))
+        return Affine(ops.neg(self._factor(operand)), None if operand.term is None else ops.neg(operand.term))
+
+    def _scaled(self, op: str, state: Operand, by: Operand) -> Affine | None:
+        """``state`` times a value that is free of it, or divided by one."""
+        if isinstance(state, Variable) or isinstance(by, Affine):
             return None
-        return Affine(ops[self.ring.plus](*factors), self._sum(first.term, second.term))
-
-    def _times(self, first: Operand, second: Operand) -> Affine | None:
-        if isinstance(first, Variable):
-            first, second = second, first
-        if isinstance(second, Affine):
+        free = self._cast(by)
+        scale = self._scale(free)
+        if scale is None:
             return None
-        assert isinstance(first, Affine)
-        free = self._cast(second)
-        return self._each(first, free, lambda value: ops[self.ring.times](value, free))
+        is_scale = self.is_elementwise and state.factor is None and op == self.times
+        factor = scale if is_scale else ops[op](self._factor(state), scale)
+        return Affine(factor, None if state.term is None else ops[op](state.term, free))
 
-    def _inverse(self, first: Operand, second: Operand) -> Affine | None:
-        if isinstance(first, Variable) or isinstance(second, Affine):
-            return None
-        free = self._cast(second)
-        one = self._constant(self.ring.one)
-        return self._each(first, ops[self.ring.inverse](one, free), lambda value: ops[self.ring.inverse](value, free))
+    def _factor(self, form: Affine) -> Variable | None:
+        return self._one() if form.factor is None else form.factor
 
-    def _difference(self, first: Operand, second: Operand | None = None) -> Affine | None:
-        """``first - second``, or ``-first``."""
-        if second is None:
-            return self._negative(first)
-        if isinstance(second, Variable):
-            return self._plus(first, ops.neg(self._cast(second)))
-        negative = self._negative(second)
-        return None if negative is None else self._plus(first, negative)
+    def _sum(self, first: Variable | None, second: Variable | None) -> Variable | None:
+        if first is None or second is None:
+            return first if second is None else second
+        total: Variable = ops[self.plus](first, second)
+        return total
 
-    def _negative(self, operand: Operand) -> Affine | None:
-        assert isinstance(operand, Affine)
-        return self._each(operand, ops.neg(self._constant("1")), lambda value: ops.neg(value))
+    def _cast(self, free: Variable) -> Variable:
+        """A value in the state's dtype, as the node that reads it takes it."""
+        value: Variable = ops.cast(free, self.type.dtype)
+        return value
+
+
+@dataclass(frozen=True)
+class Elementwise(Arithmetic):
+    """Elementwise, in the arithmetic of a semiring."""
+
+    ring: Semiring
+
+    is_elementwise = True
+
+    def __post_init__(self) -> None:
+        for name in ("plus", "times", "inverse", "is_exact"):
+            object.__setattr__(self, name, getattr(self.ring, name))
+
+    def _other(self, op: str, operands: Sequence[Operand]) -> Affine | None:
+        if op == "switch":
+            return self._switch(*operands)
+        if op in ("invert", "logical_not") and self.plus in ("xor", "logical_xor"):
+            return self._plus(operands[0], self._one())
+        return None
+
+    def _one(self) -> Variable | None:
+        return self.ring.constant(self.ring.one, self.type.dtype)
 
     def _switch(self, condition: Operand, first: Operand, second: Operand) -> Affine | None:
         if isinstance(condition, Affine):
             return None
-        zero, one = self._constant(self.ring.zero), self._constant(self.ring.one)
-        factors, terms = [], []
+        zero, one = self.ring.constant(self.ring.zero, self.type.dtype), self._one()
+        factors: list[Variable | None] = []
+        terms: list[Variable | None] = []
         for branch in (first, second):
             if isinstance(branch, Variable):
                 if branch.type.is_float:
@@ -134,104 +157,71 @@ class Elementwise:
                 factors.append(zero)
                 terms.append(self._cast(branch))
             else:
-                factors.append(branch.factor if branch.factor is not None else one)
-                terms.append(branch.term if branch.term is not None else zero)
+                factors.append(one if branch.factor is None else branch.factor)
+                terms.append(zero if branch.term is None else branch.term)
         if None in factors or None in terms:
             return None
         factor = None if factors[0] is factors[1] is one else ops.switch(condition, *factors)
         return Affine(factor, None if terms[0] is terms[1] is zero else ops.switch(condition, *terms))
 
-    def _each(self, form: Affine, factor: Variable, change: Callable[[Variable], Variable]) -> Affine:
-        """The form with ``change`` made to its factor, ``factor`` being what becomes of one, and to its term."""
-        return Affine(
-            factor if form.factor is None else change(form.factor), None if form.term is None else change(form.term)
-        )
-
-    def _sum(self, first: Variable | None, second: Variable | None) -> Variable | None:
-        if first is None or second is None:
-            return first if second is None else second
-        return ops[self.ring.plus](first, second)
-
-    def _cast(self, free: Variable) -> Variable:
-        """In the state's dtype, which the node that reads it brings it to."""
-        return ops.cast(free, self.type.dtype)
-
-    def _constant(self, element: str) -> Any:
-        return self.ring.constant(element, self.type.dtype)
-
 
 @dataclass(frozen=True)
-class Matrix:
-    """A vector or matrix times square matrices, all from one side: ``h @ A + b``, or ``A @ h + b``."""
+class Matrix(Arithmetic):
+    """A vector or matrix times square matrices of ``units`` rows, all from one side: ``h @ A + b`` or ``A @ h + b``."""
 
-    side: Literal["left", "right"] | str
-    type: TensorType
+    side: Literal["left", "right"]
     units: int
 
-    def form(self, row: str, operands: Sequence[Operand]) -> Affine | None:
-        if row == "identity":
-            return _only(operands)
-        if row in ("dot", "matmul"):
-            return self._product(*operands)
-        if row in ("add", "sub"):
-            return self._sum(row, *operands)
-        if row == "neg":
-            return self._scaled("mul", operands[0], Constant(np.asarray(-1, self.type.dtype)))
-        if row == "mul" and isinstance(operands[0], Variable):
-            return self._scaled(row, operands[1], operands[0])
-        if row in ("mul", "true_div"):
-            return self._scaled(row, *operands)
-        return None
-
-    def _product(self, first: Operand, second: Operand) -> Affine | None:
-        state, matrix = (first, second) if self.side == "right" else (second, first)
+    def _other(self, op: str, operands: Sequence[Operand]) -> Affine | None:
+        if op not in ("dot", "matmul"):
+            return None
+        state, matrix = operands if self.side == "right" else reversed(operands)
         if isinstance(state, Variable) or isinstance(matrix, Affine) or matrix.type.shape != (self.units, self.units):
             return None
-        matrix = ops.cast(matrix, self.type.dtype)
+        matrix = self._cast(matrix)
 
-        def times(value: Variable) -> Variable:
-            return ops.dot(value, matrix) if self.side == "right" else ops.dot(matrix, value)
+        def times(value: Variable | None) -> Variable | None:
+            if value is None:
+                return None
+            product: Variable = ops.dot(value, matrix) if self.side == "right" else ops.dot(matrix, value)
+            return product
 
-        return Affine(
-            matrix if state.factor is None else times(state.factor), None if state.term is None else times(state.term)
-        )
+        return Affine(matrix if state.factor is None else times(state.factor), times(state.term))
 
-    def _sum(self, row: str, first: Operand, second: Operand) -> Affine | None:
-        if isinstance(second, Variable):
-            assert isinstance(first, Affine)
-            free = ops.cast(second, self.type.dtype)
-            term = free if row == "add" else ops.neg(free)
-            return Affine(first.factor, term if first.term is None else ops.add(first.term, term))
-        if row == "sub":
-            negative = self._scaled("mul", second, Constant(np.asarray(-1, self.type.dtype)))
-            return None if negative is None else self._sum("add", negative, first)
-        if isinstance(first, Variable):
-            return self._sum("add", second, first)
-        terms = [one for one in (first.term, second.term) if one is not None]
-        total = None if not terms else terms[0] if len(terms) == 1 else ops.add(*terms)
-        return Affine(ops.add(self._factor(first), self._factor(second)), total)
-
-    def _scaled(self, row: str, form: Operand, by: Operand) -> Affine | None:
-        """Times (or divided by) what is the same along the axis that the product sums over."""
-        if isinstance(form, Variable) or isinstance(by, Affine):
-            return None
-        free: Variable = ops.cast(by, self.type.dtype)
-        sizes = (1,) * (self.type.ndim - free.ndim) + free.type.sizes
-        axis = -1 if self.side == "right" else 0
-        if any(size != 1 for place, size in enumerate(sizes) if place != axis % self.type.ndim):
-            return None
-        scale = free
-        if free.ndim == self.type.ndim and self.type.ndim == 1 and self.side == "left":
-            scale = ops.dimshuffle(free, 0, "x")
-        term = None if form.term is None else ops[row](form.term, free)
-        return Affine(ops[row](self._factor(form), scale), term)
-
-    def _factor(self, form: Affine) -> Variable:
-        if form.factor is not None:
-            return form.factor
+    def _one(self) -> Variable | None:
         return Constant(np.eye(self.units, dtype=self.type.dtype))
 
+    def _scale(self, free: Variable) -> Variable | None:
+        # It scales the rows (columns) of the matrix where it is the same along the axis that the product sums over.
+        sizes = (1,) * (self.type.ndim - free.ndim) + free.type.sizes
+        axis = (-1 if self.side == "right" else 0) % self.type.ndim
+        if any(size != 1 for position, size in enumerate(sizes) if position != axis):
+            return None
+        is_column = free.ndim == self.type.ndim == 1 and self.side == "left"
+        scale: Variable = ops.dimshuffle(free, 0, "x") if is_column else free
+        return scale
 
-def _only(operands: Sequence[Operand]) -> Affine | None:
-    (operand,) = operands
+
+def walk(graph: Graph, past: Variable, arithmetic: Arithmetic) -> Affine | None:
+    """The form of the graph's one output, which depends on ``past``."""
+    forms: dict[Variable, Affine] = {past: Affine(None, None)}
+    for node in graph.applies:
+        if not any(variable in forms for variable in node.inputs):
+            continue
+        found = _form_of(node, forms, arithmetic)
+        if found is None:
+            return None
+        forms[node.outputs[0]] = found
+    return forms[graph.outputs[0]]
+
+
+def _form_of(node: Apply, forms: Mapping[Variable, Affine], arithmetic: Arithmetic) -> Affine | None:
+    if not isinstance(node.op, TableOp) or len(node.outputs) != 1 or node.outputs[0].type != arithmetic.type:
+        return None
+    if node.op.params and not node.op.has("matmul"):
+        return None
+    return arithmetic.form(node.op.row, [forms.get(variable, variable) for variable in node.inputs])
+
+
+def _affine(operand: Operand) -> Affine | None:
     return operand if isinstance(operand, Affine) else None

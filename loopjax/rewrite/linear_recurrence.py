@@ -21,11 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from loopjax.ir.graph import Apply, Graph, Variable, copy_node, dependents
 from loopjax.ir.scan import LinearRecurrence, Scan
 from loopjax.ir.types import TensorType
-from loopjax.rewrite.affine import Elementwise, Matrix, Rules, walk
+from loopjax.rewrite.affine import Arithmetic, Elementwise, Matrix, walk
 from loopjax.rewrite.cost_model import cost, size_bytes
 from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.semirings import SEMIRINGS
@@ -117,8 +118,8 @@ class FindLinearRecurrences(Pass):
             return None
         if value not in dependents(graph.applies, [past]):
             return LinearRecurrence(position, "", "", graph, has_factor=False, has_term=True)
-        for plus, times, rules in self._arithmetics(past.type, context):
-            form = walk(graph, past, rules)
+        for plus, times, arithmetic in self._arithmetics(past.type, context):
+            form = walk(graph, past, arithmetic)
             outputs = [] if form is None else [one for one in (form.factor, form.term) if one is not None]
             if form is not None:
                 region = Graph(op.body.inputs, outputs)
@@ -126,7 +127,7 @@ class FindLinearRecurrences(Pass):
                 return LinearRecurrence(position, plus, times, region, has_factor, has_term) if outputs else None
         return None
 
-    def _arithmetics(self, type: TensorType, context: Context) -> Iterator[tuple[str, str, Rules]]:
+    def _arithmetics(self, type: TensorType, context: Context) -> Iterator[tuple[str, str, Arithmetic]]:
         """The arithmetics in which a state of this type may be linear, as ``plus``, ``times`` and their rules.
 
         Where rounding must not change, integers, logic and extremes are left; the latter unless they are
@@ -136,11 +137,12 @@ class FindLinearRecurrences(Pass):
         for ring in SEMIRINGS:
             is_exact = not type.is_float or (ring.is_exact and not context.differentiated)
             if ring.takes(type.dtype) and (reassociate or (is_exact and not ring.overflows)):
-                yield ring.plus, ring.times, Elementwise(ring, type)
+                yield ring.plus, ring.times, Elementwise(type, ring)
         if type.dtype != "bool" and (reassociate or not type.is_float):
-            for side, axis in (("right", -1), ("left", 0)):
+            sides: tuple[tuple[Literal["left", "right"], int], ...] = (("right", -1), ("left", 0))
+            for side, axis in sides:
                 if type.ndim in (1, 2) and 0 < type.sizes[axis] <= self.most_units:
-                    yield "add", side, Matrix(side, type, type.sizes[axis])
+                    yield "add", side, Matrix(type, side, type.sizes[axis])
 
 
 def _matrix_bytes(one: LinearRecurrence) -> int:

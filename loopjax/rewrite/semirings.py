@@ -1,4 +1,8 @@
-"""Pairs of ops of which the second distributes over the first: ``a*(x + y) = a*x + a*y``."""
+"""Semirings: pairs of ops where the second distributes over the first, ``a * (x + y) = a * x + a * y``.
+
+Linear recurrences run as parallel scans in each of them; ``max`` and ``+``, for example, is the arithmetic of Viterbi's
+algorithm, and ``logaddexp`` and ``+`` that of the forward algorithm.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,22 @@ from loopjax.ir.monoid import element
 
 @dataclass(frozen=True)
 class Semiring:
-    """``plus`` and ``times`` are rows of the op table, ``inverse`` undoes ``times`` by a second operand, where there is
-    such a row; ``kinds`` are NumPy's letters for the dtypes that it takes.
+    """A semiring of arrays.
 
-    ``zero`` and ``one`` change nothing, added and multiplied. ``is_exact``: floats too are not rounded. ``overflows``:
-    for integers, intermediate values may leave the range though no state does.
+    Attributes
+    ----------
+    plus, times
+        Ops of the table.
+    kinds
+        NumPy's letters for the dtypes that it has.
+    zero, one
+        The identity elements of ``plus`` and ``times``, by name.
+    inverse
+        The op that undoes ``times`` by a second operand, if there is one.
+    is_exact
+        Floats are not rounded.
+    overflows
+        Intermediate values of integers may leave the range though no state does.
     """
 
     plus: str
@@ -35,7 +50,7 @@ class Semiring:
         return ("f" if jnp.issubdtype(dtype, jnp.floating) else np.dtype(dtype).kind) in self.kinds
 
     def constant(self, element: str, dtype: str) -> Constant | None:
-        """``zero`` or ``one``; ``None`` where the dtype has no such value."""
+        """``zero`` or ``one`` as a constant; ``None`` where the dtype has no such value."""
         value = _VALUES[element](jnp.dtype(dtype))
         return None if value is None else Constant(np.asarray(value, jnp.dtype(dtype)))
 
@@ -65,4 +80,4 @@ SEMIRINGS = (
     Semiring("minimum", "add", "iuf", "inf", "0", inverse="sub", overflows=True),
     Semiring("logaddexp", "add", "f", "-inf", "0", inverse="sub"),
 )
-"""In the order in which they are tried: what is exact, and what has less to compute, first."""
+"""Semirings in the order in which they are tried: exact ones, and those that compute less, first."""

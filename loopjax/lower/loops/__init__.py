@@ -1,1 +1,5 @@
-"""Ways of running a scan in JAX: one step, the history in its carry, accumulators, and each kind of loop."""
+"""The loops: a planned scan and its arrays enter, the scan's outputs leave.
+
+``step`` is one step, ``history`` and ``accumulate`` its carry, ``combinators`` the functions that loops are put
+together from. ``segments`` (``lax.scan``), ``while_loop``, ``bounded_while`` and ``associative`` run a whole loop.
+"""

@@ -1,5 +1,8 @@
-"""Loops of linear recurrences: a parallel scan over the steps' coefficients, and everything else for all steps at
-once."""
+"""Loops of linear recurrences by ``lax.associative_scan`` (Blelloch 1990, section 1.4).
+
+Each step is a pair of a factor and a term; a scan over the pairs gives the prefix of all steps up to each, and applying
+it to the first state gives the state after it. All else of the body runs for all steps at once, by ``vmap``.
+"""
 
 from __future__ import annotations
 
@@ -16,25 +19,25 @@ from loopjax.ir.op import OP_TABLE, computed
 from loopjax.ir.scan import BodyInputs, LinearRecurrence
 from loopjax.lower.interpreter import as_array, evaluate
 from loopjax.lower.loops import accumulate
-from loopjax.lower.loops.step import Carry, Loop, Slices, only
+from loopjax.lower.loops.step import Carry, Loop, Slices, mask_rows
 
 Steps = tuple[Any, ...]
-"""The factor and the term of each step, or of several in a row, each where it has one: ``(n_steps, *state)``."""
+"""The factor and the term of each step, or of several in a row, as far as there are any: ``(n_steps, *state)``."""
 
 
 def run(loop: Loop) -> list[Any]:
-    """All states first, each from those that it reads, then what the steps give beside them."""
+    """Compute all states, each from those that it reads, then the other results of all steps."""
     n_steps = loop.op.n_steps
     assert n_steps is not None
     slices = loop.slices(n_steps)
     first = [past[0] for past in loop.carry().pasts[: len(loop.op.recurrences)]]
     before = [jnp.broadcast_to(value, (n_steps, *value.shape)) for value in first]
     states: dict[int, Any] = {}
-    for part in loop.op.linear:
-        found = _states(part, _coefficients(loop, part, slices, tuple(before)), first[part.recurrence], n_steps)
-        states[part.recurrence] = found
-        if not part.last:
-            before[part.recurrence] = jnp.concatenate([first[part.recurrence][None], found[:-1]])
+    for spec in loop.op.linear:
+        found = _states(spec, _coefficients(loop, spec, slices, tuple(before)), first[spec.recurrence], n_steps)
+        states[spec.recurrence] = found
+        if not spec.last:
+            before[spec.recurrence] = jnp.concatenate([first[spec.recurrence][None], found[:-1]])
     stacks = [states[position] for position in range(len(first))]
     stacks.extend(_maps(loop, slices, tuple(before)))
     rows = [
@@ -43,20 +46,21 @@ def run(loop: Loop) -> list[Any]:
     ]
     if loop.op.dynamic:
         ran = slices.t < loop.limit()
-        rows = [only(ran, row, unwritten(row.shape, row.dtype)) for row in rows]
+        rows = [mask_rows(ran, row, unwritten(row.shape, row.dtype)) for row in rows]
     return [*rows, *(accumulate.whole(fold, stacks[fold.output]) for fold in loop.op.accumulators)]
 
 
-def _coefficients(loop: Loop, part: LinearRecurrence, slices: Slices, before: tuple[Any, ...]) -> Steps:
-    """The factor and term of each step, of as many axes as the state, the term of its shape."""
-    type = loop.types[part.recurrence]
+def _coefficients(loop: Loop, spec: LinearRecurrence, slices: Slices, before: tuple[Any, ...]) -> Steps:
+    """The factors and terms of all steps, with as many axes as the state, the terms of its shape."""
+    type = loop.types[spec.recurrence]
 
-    def step(one: Slices, pasts: tuple[Any, ...]) -> Steps:
-        given = BodyInputs(one.rows, tuple((past,) for past in pasts), (), loop.keys(one.t), loop.parts.non_sequences)
-        found = [as_array(value) for value in evaluate(part.coefficients, given.flat())]
-        if part.has_term:
+    def step(slices: Slices, pasts: tuple[Any, ...]) -> Steps:
+        taps = tuple((past,) for past in pasts)
+        given = BodyInputs(slices.rows, taps, (), loop.keys(slices.t), loop.parts.non_sequences)
+        found = [as_array(value) for value in evaluate(spec.coefficients, given.flat())]
+        if spec.has_term:
             found[-1] = jnp.broadcast_to(found[-1], type.sizes)
-        if part.has_factor and part.times in OP_TABLE:
+        if spec.has_factor and spec.times in OP_TABLE:
             found[0] = found[0].reshape((1,) * (type.ndim - found[0].ndim) + found[0].shape)
         return tuple(found)
 
@@ -64,64 +68,64 @@ def _coefficients(loop: Loop, part: LinearRecurrence, slices: Slices, before: tu
 
 
 def _maps(loop: Loop, slices: Slices, before: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What steps give that no other step reads."""
+    """The map outputs of all steps."""
     if not loop.op.maps:
         return ()
     whole = Loop(replace(loop.op, accumulators=()), [value for group in loop.parts for value in group])
 
-    def step(one: Slices, pasts: tuple[Any, ...]) -> Any:
+    def step(slices: Slices, pasts: tuple[Any, ...]) -> Any:
         carry = Carry((*((past,) for past in pasts), *[()] * len(loop.op.maps)), (), ())
-        return whole.step(carry, one)[1].maps
+        return whole.step(carry, slices)[1].maps
 
     found: tuple[Any, ...] = jax.vmap(step)(slices, before)
     return found
 
 
-def _states(part: LinearRecurrence, steps: Steps, first: Any, n_steps: int) -> Any:
-    """The state after each step, or after the last alone."""
-    if not part.plus:
+def _states(spec: LinearRecurrence, steps: Steps, first: Any, n_steps: int) -> Any:
+    """The state after each step, or only after the last."""
+    if not spec.plus:
         return steps[0]
-    combine = _combine(part)
-    whole = _reduced(combine, steps, n_steps) if part.last else lax.associative_scan(combine, steps)
-    after: Any = jax.vmap(lambda *one: _applied(part, one, first))(*whole)
+    combine = _combine(spec)
+    whole = _reduced(combine, steps, n_steps) if spec.last else lax.associative_scan(combine, steps)
+    after: Any = jax.vmap(lambda *step: _applied(spec, step, first))(*whole)
     return after
 
 
-def _combine(part: LinearRecurrence) -> Callable[[Steps, Steps], Steps]:
-    """The steps ``first`` and then ``second`` as one, in each row."""
+def _combine(spec: LinearRecurrence) -> Callable[[Steps, Steps], Steps]:
+    """The associative operator: in each row, step ``first`` and then ``second`` as one."""
 
-    def combine(first: Steps, second: Steps) -> Steps:
-        factor = (_product(part, first[0], second[0]),) if part.has_factor else ()
-        if not part.has_term:
+    def combined(first: Steps, second: Steps) -> Steps:
+        factor = (_product(spec, first[0], second[0]),) if spec.has_factor else ()
+        if not spec.has_term:
             return factor
-        return (*factor, jax.vmap(lambda term, *step: _applied(part, step, term))(first[-1], *second))
+        return (*factor, jax.vmap(lambda term, *step: _applied(spec, step, term))(first[-1], *second))
 
-    return combine
+    return combined
 
 
-def _product(part: LinearRecurrence, first: Any, second: Any) -> Any:
-    if part.times == "right":
+def _product(spec: LinearRecurrence, first: Any, second: Any) -> Any:
+    if spec.times == "right":
         return first @ second
-    if part.times == "left":
+    if spec.times == "left":
         return second @ first
-    return computed(part.times, second, first)
+    return computed(spec.times, second, first)
 
 
-def _applied(part: LinearRecurrence, step: Steps, state: Any) -> Any:
-    """The state after a step, or after several as one."""
-    if part.has_factor:
+def _applied(spec: LinearRecurrence, step: Steps, state: Any) -> Any:
+    """The state after a step, or after several that are one."""
+    if spec.has_factor:
         factor = step[0]
-        if part.times == "right":
+        if spec.times == "right":
             state = state @ factor
-        elif part.times == "left":
+        elif spec.times == "left":
             state = factor @ state
         else:
-            state = computed(part.times, factor, state)
-    return computed(part.plus, state, step[-1]) if part.has_term else state
+            state = computed(spec.times, factor, state)
+    return computed(spec.plus, state, step[-1]) if spec.has_term else state
 
 
 def _reduced(combine: Callable[[Steps, Steps], Steps], steps: Steps, count: int) -> Steps:
-    """All steps as one, by halves."""
+    """All steps as one, by combining pairs until one is left."""
     while count > 1:
         half = count // 2
         pairs = combine(*(tuple(x[start : 2 * half : 2] for x in steps) for start in (0, 1)))

@@ -1,4 +1,4 @@
-"""The past values of a loop's outputs, in the carry.
+"""History buffers: the past values of a loop's outputs, in the carry.
 
 Never by shifting a buffer: its cost grows with the deepest tap, and XLA on CPU can compute wrong values for an update
 whose source is a shifted slice of its target (openxla/xla#49176). Few values are plain carries; many are a ring.
@@ -7,7 +7,7 @@ new one cross: where they do, XLA copies the ring at every step.
 
 The transpose of a ring cannot be kept from that, and on a GPU a ring takes several kernels a step. So under a
 derivative, and there, the far past is in blocks: for as many steps as the nearest far tap reaches back, all that far
-taps read was there before the first of them, and is a sequence.
+taps read was there before the first of them, and is a sequence (``far_taps.py``).
 """
 
 from __future__ import annotations
@@ -22,16 +22,21 @@ from loopjax.ir.plan import History
 
 
 class RingBuffer(NamedTuple):
-    """Row ``s % size`` of ``rows`` holds the value of step ``s``; ``ahead`` holds what the next step reads, tap by
-    tap."""
+    """A circular buffer: row ``s % size`` of ``rows`` holds the value of step ``s``.
+
+    ``ahead`` holds the values that the next step reads, tap by tap.
+    """
 
     rows: Any
     ahead: tuple[Any, ...]
 
 
 class Blocks(NamedTuple):
-    """``near``: the latest values. ``rows``: all, as they were when the block began, ``None`` within it. ``ahead``:
-    what the step reads of them, tap by tap."""
+    """Past values for a block of steps.
+
+    ``near`` are the latest. ``rows`` are all, as they were when the block began, and ``None`` within it. ``ahead`` are
+    the values that the step reads of these, tap by tap.
+    """
 
     near: tuple[Any, ...]
     rows: Any
@@ -39,7 +44,7 @@ class Blocks(NamedTuple):
 
 
 def start(history: History, rows: Any) -> Any:
-    """The past before step 0: ``rows`` of shape ``(size, *state)``, the oldest first."""
+    """Return the past before step 0, from ``rows`` of shape ``(size, *state)``, the oldest first."""
     if history.kind == "window":
         return tuple(rows[position] for position in range(history.size))
     if history.kind == "blocks":
@@ -48,7 +53,7 @@ def start(history: History, rows: Any) -> Any:
 
 
 def read(history: History, past: Any, tap: int) -> Any:
-    """The value ``-tap`` steps before the step that is to run."""
+    """Return the value ``-tap`` steps before the step that is to run."""
     if history.kind == "window":
         return past[history.size + tap]
     if history.kind == "blocks":
@@ -57,7 +62,7 @@ def read(history: History, past: Any, tap: int) -> Any:
 
 
 def push(history: History, past: Any, value: Any, t: Any) -> Any:
-    """The past after step ``t`` gave ``value``."""
+    """Return the past after step ``t`` gave ``value``."""
     if history.size == 0:
         return past
     if history.kind == "window":
@@ -73,7 +78,7 @@ def push(history: History, past: Any, value: Any, t: Any) -> Any:
 
 
 def last(history: History, past: Any, count: int, t: Any) -> Any:
-    """The values of the last ``count`` of ``t`` steps, shape ``(count, *state)``, the oldest first."""
+    """Return the values of the last ``count`` of ``t`` steps, shape ``(count, *state)``, the oldest first."""
     if history.kind == "window":
         return jnp.stack(past[history.size - count :])
     if history.kind == "blocks":
@@ -83,6 +88,6 @@ def last(history: History, past: Any, count: int, t: Any) -> Any:
 
 
 def _slot(history: History, t: Any, tap: int) -> Any:
-    """The row of step ``t + tap``; both are int32."""
+    """Return the row of step ``t + tap``; both are int32."""
     size = np.int32(history.size)
     return lax.rem(t + (size + np.int32(tap)), size)

@@ -1,4 +1,8 @@
-"""What every way of running a loop shares: its arrays, its carry, one step, and its outputs."""
+"""One step of a loop, and all that the ways of running a loop share: arrays, carry, slices of sequences, outputs.
+
+A ``Loop`` is a planned scan with its input arrays. ``Loop.step`` takes a ``Carry`` and the ``Slices`` of one step to
+the carry after it and the body's results; the other files of this folder put loops together from it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ from loopjax.lower.loops import history as histories
 
 
 class Carry(NamedTuple):
-    """What a step hands to the next: the past of each output, the states and the folds."""
+    """The values that a step hands to the next: the past of each output, the states and the accumulators."""
 
     pasts: tuple[Any, ...]
     states: tuple[Any, ...]
@@ -28,8 +32,10 @@ class Carry(NamedTuple):
 
 
 class Slices(NamedTuple):
-    """What steps read besides: their numbers, for each sequence and tap a row for each step, and what was drawn
-    ahead."""
+    """The inputs of a step, or of a run of steps along a leading axis.
+
+    ``t`` is the step's number, ``rows`` has a row for each sequence and tap, ``samples`` are draws made for a block.
+    """
 
     t: Any
     rows: tuple[tuple[Any, ...], ...]
@@ -37,7 +43,7 @@ class Slices(NamedTuple):
 
 
 class Loop:
-    """A scan with its input arrays: what every way of running it shares."""
+    """A planned scan with its input arrays; ``stacked`` are the positions of the outputs that are stacked."""
 
     def __init__(self, op: Scan, args: Sequence[Any]) -> None:
         assert op.plan is not None
@@ -46,61 +52,56 @@ class Loop:
         self.parts = op.inputs([arg if _is_key(arg) else jnp.asarray(arg) for arg in args])
         step = op.results([variable.type for variable in op.body.outputs])
         self.types = (*step.recurrences, *step.maps)
-        self.stacked = tuple(at for at, output in enumerate(op.outputs) if output.saved.last is None)
+        self.stacked = tuple(position for position, output in enumerate(op.outputs) if output.saved.last is None)
 
     def carry(self) -> Carry:
         """The carry before the first step."""
-        pasts = [
-            histories.start(history, _first_rows(output.depth, history.size, initial, output.windowed))
-            for output, history, initial in zip(
-                self.op.recurrences, self.plan.storage, self.parts.initials, strict=False
-            )
+        storage, count = self.plan.storage, len(self.op.recurrences)
+        first = [
+            _first_rows(spec.depth, history.size, initial, spec.windowed)
+            for spec, history, initial in zip(self.op.recurrences, storage, self.parts.initials, strict=False)
         ]
-        for history, type in zip(self.plan.storage[len(pasts) :], self.types[len(pasts) :], strict=True):
-            pasts.append(histories.start(history, jnp.zeros((history.size, *type.sizes), type.dtype)))
-        types = [self.types[fold.output] for fold in self.op.accumulators]
+        for history, type in zip(storage[count:], self.types[count:], strict=True):
+            first.append(jnp.zeros((history.size, *type.sizes), type.dtype))
+        types = [self.types[spec.output] for spec in self.op.accumulators]
         accumulators = [
-            accumulate.start(fold, type.sizes, type.dtype)
-            for fold, type in zip(self.op.accumulators, types, strict=True)
+            accumulate.start(spec, type.sizes, type.dtype)
+            for spec, type in zip(self.op.accumulators, types, strict=True)
         ]
-        return Carry(tuple(pasts), self.parts.states, tuple(accumulators))
+        return Carry(tuple(map(histories.start, storage, first)), self.parts.states, tuple(accumulators))
 
     def limit(self) -> Any:
-        """The most steps there can be, int32."""
+        """The most steps there can be, as int32."""
         if self.op.dynamic:
             return self.parts.n_steps[0].astype("int32")
         return jnp.asarray(self.op.n_steps, "int32")
 
     def slices(self, n_steps: int) -> Slices:
-        """What ``n_steps`` steps read, in the order in which they run."""
-        rows = []
-        for spec, x in zip(self.op.sequences, self.parts.sequences, strict=True):
-            length = x.shape[0] - spec.span
-            group = []
-            for tap in spec.taps:
-                first = tap - spec.low
-                if self.op.go_backwards:
-                    part = x[first + length - n_steps : first + length]
-                    group.append(part[::-1])
-                else:
-                    group.append(x[first : first + n_steps])
-            rows.append(tuple(group))
-        return Slices(jnp.arange(n_steps, dtype="int32"), tuple(rows))
+        """The inputs of ``n_steps`` steps, in the order in which they run."""
+
+        def rows(x: Any, first: int, end: int) -> Any:
+            return x[end - n_steps : end][::-1] if self.op.go_backwards else x[first : first + n_steps]
+
+        groups = [
+            tuple(rows(x, tap - spec.low, tap - spec.low + x.shape[0] - spec.span) for tap in spec.taps)
+            for spec, x in zip(self.op.sequences, self.parts.sequences, strict=True)
+        ]
+        return Slices(jnp.arange(n_steps, dtype="int32"), tuple(groups))
 
     def rows_at(self, t: Any) -> tuple[tuple[Any, ...], ...]:
-        """What step ``t`` reads of the sequences: for each, a row for each tap."""
+        """The rows that step ``t`` reads, read by index: for each sequence, one for each tap."""
         found = []
         for spec, x in zip(self.op.sequences, self.parts.sequences, strict=True):
-            place = x.shape[0] - spec.span - 1 - t if self.op.go_backwards else t
+            row = x.shape[0] - spec.span - 1 - t if self.op.go_backwards else t
             rows = [
-                lax.dynamic_index_in_dim(x, place + (tap - spec.low), keepdims=False, allow_negative_indices=False)
+                lax.dynamic_index_in_dim(x, row + (tap - spec.low), keepdims=False, allow_negative_indices=False)
                 for tap in spec.taps
             ]
             found.append(tuple(rows))
         return tuple(found)
 
     def keys(self, t: Any) -> tuple[Any, ...]:
-        """What step ``t`` draws with."""
+        """The random keys of step ``t``."""
         number = self.limit() - 1 - t if self.op.counts_down else t
         return tuple(jax.random.fold_in(key, number) for key in self.parts.keys)
 
@@ -116,50 +117,53 @@ class Loop:
         return found
 
     def step(self, carry: Carry, slices: Slices) -> tuple[Carry, StepResult]:
-        """One step: the carry after it, and what the body gave."""
+        """Run one step: the carry after it, and the body's results."""
         t = slices.t
-        past = tuple(
+        pasts = tuple(
             tuple(histories.read(history, values, tap) for tap in recurrence.taps)
             for recurrence, history, values in zip(self.op.recurrences, self.plan.storage, carry.pasts, strict=False)
         )
-        given = BodyInputs(slices.rows, past, carry.states, self.keys(t), self.parts.non_sequences, slices.samples)
+        given = BodyInputs(slices.rows, pasts, carry.states, self.keys(t), self.parts.non_sequences, slices.samples)
         result = self.op.results([as_array(value) for value in evaluate(self.op.body, given.flat())])
         values = (*result.recurrences, *result.maps)
-        pasts = tuple(
+        after = tuple(
             histories.push(history, old, value, t)
             for history, old, value in zip(self.plan.storage, carry.pasts, values, strict=True)
         )
         accumulators = tuple(
-            accumulate.push(fold, old, values[fold.output])
-            for fold, old in zip(self.op.accumulators, carry.accumulators, strict=True)
+            accumulate.push(spec, old, values[spec.output])
+            for spec, old in zip(self.op.accumulators, carry.accumulators, strict=True)
         )
-        return Carry(pasts, result.states, accumulators), result
+        return Carry(after, result.states, accumulators), result
 
     def scan_step(self, carry: Carry, slices: Slices) -> tuple[Carry, tuple[Any, ...]]:
-        """One step as ``lax.scan`` takes it."""
+        """Run one step: the carry after it, and the values to stack."""
         after, result = self.step(carry, slices)
         return after, self.kept(result)
 
     def frozen(self) -> Loop:
-        """The same loop with nothing flowing back from it, and so nothing stored for that."""
+        """The same loop with no gradient through it, and so nothing stored for one."""
         parts = [value for group in self.parts for value in group]
         op = replace(self.op, plan=replace(self.plan, checkpoint=None))
         return Loop(op, [lax.stop_gradient(value) for value in parts])
 
     def stacking(self, outputs: Sequence[int]) -> Loop:
-        """The same loop, of whose outputs those at these positions are stacked."""
+        """The same loop, which stacks the outputs at these positions."""
         found = copy(self)
         found.stacked = tuple(outputs)
         return found
 
     def kept(self, result: StepResult) -> tuple[Any, ...]:
-        """Of a step's values those that are stacked: all but those whose last rows alone are read."""
+        """The values of a step that are stacked."""
         values = (*result.recurrences, *result.maps)
         return tuple(values[position] for position in self.stacked)
 
     def outputs(self, carry: Carry, stacks: Sequence[Any], n_steps: Any, may_be_short: bool = False) -> list[Any]:
-        """The scan's outputs after ``n_steps`` steps: stacks of the outputs that keep all, and the others' last
-        rows."""
+        """The scan's outputs after ``n_steps`` steps.
+
+        ``stacks`` are those of the outputs that are stacked; the last rows of the others are in the carry, filled up
+        where the loop ``may_be_short`` of them.
+        """
         stacked = iter(stacks)
         found: list[Any] = []
         for position, output in enumerate(self.op.outputs):
@@ -168,12 +172,12 @@ class Loop:
                 continue
             found.append(self._last(carry, position, output.saved, n_steps, may_be_short))
         length = [jnp.asarray(n_steps, dtype="int64")] if self.op.until else []
-        return [*found, *carry.states, *self.folded(carry, n_steps), *length]
+        return [*found, *carry.states, *self.accumulated(carry, n_steps), *length]
 
-    def folded(self, carry: Carry, n_steps: Any) -> list[Any]:
-        """What was gathered in the carry over ``n_steps`` steps."""
+    def accumulated(self, carry: Carry, n_steps: Any) -> list[Any]:
+        """The results of the accumulators after ``n_steps`` steps."""
         pairs = zip(self.op.accumulators, carry.accumulators, strict=True)
-        return [accumulate.finish(fold, value, n_steps) for fold, value in pairs]
+        return [accumulate.finish(spec, value, n_steps) for spec, value in pairs]
 
     def _last(self, carry: Carry, position: int, saved: SavedSteps, n_steps: Any, may_be_short: bool) -> Any:
         type = self.types[position]
@@ -184,11 +188,11 @@ class Loop:
         if not may_be_short:
             return rows
         ran = jnp.arange(count, 0, -1) <= n_steps
-        return only(ran, rows, jnp.asarray(fill_value(rows.dtype), rows.dtype))
+        return mask_rows(ran, rows, jnp.asarray(fill_value(rows.dtype), rows.dtype))
 
 
-def only(ran: Any, rows: Any, others: Any) -> Any:
-    """The rows of steps that ``ran``, and ``others`` in the place of the rest."""
+def mask_rows(ran: Any, rows: Any, others: Any) -> Any:
+    """The rows of steps that ``ran``, and ``others`` in place of the rest."""
     return jnp.where(ran.reshape(-1, *[1] * (rows.ndim - 1)), rows, others)
 
 
@@ -197,7 +201,7 @@ def _is_key(value: Any) -> bool:
 
 
 def _first_rows(depth: int, size: int, initial: Any, windowed: bool) -> Any:
-    """The ``size`` rows before step 0; those older than the initial value are never read."""
+    """The ``size`` rows before step 0; rows older than the initial value are never read."""
     rows = initial[:depth] if windowed else initial[None]
     if size == depth:
         return rows
