@@ -80,8 +80,7 @@ class PairComplexStates(Pass):
 
     def _is_candidate(self, op: Scan) -> bool:
         plain = not (op.until or op.progress or op.accumulators or op.maps or op.n_states or op.n_keys)
-        saved = [output.saved for output in op.outputs]
-        last_only = all(one.last is not None and one.steps is None and one.every == 1 for one in saved)
+        last_only = all(output.saved.last is not None for output in op.outputs)
         few = 2 <= len(op.recurrences) <= self.most_states
         long = op.n_steps is None or op.n_steps >= self.least_steps
         return plain and last_only and few and long and all(node.op.has("cheap") for node in op.body.applies)

@@ -138,7 +138,7 @@ def _common_shape(op: Scan) -> tuple[int, ...] | None:
     plain = not (op.n_states or op.n_keys or op.until or op.dynamic or op.progress or op.truncate_gradient >= 0)
     if not plain or not op.recurrences or any(one.taps != (-1,) or one.windowed for one in op.recurrences):
         return None
-    if any(one.saved.last is None or one.saved.every > 1 or one.saved.steps is not None for one in op.outputs):
+    if any(output.saved.last is None for output in op.outputs):
         return None
     shape = op.body.outputs[0].type.sizes
     if not math.prod(shape) > 1 or any(value.type.shape != shape for value in op.body.outputs):

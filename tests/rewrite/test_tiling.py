@@ -324,3 +324,13 @@ def stepping(**options):
 def test_not(options) -> None:
     assert stepping()
     assert not stepping(**options)
+
+
+@pytest.mark.parametrize(("least", "width"), [(384, 32), (385, 64)])
+def test_limits_of_a_checkpoint_that_was_asked_for(least, width) -> None:
+    """A tile whose states are fewer than those asked for of the whole stores them all, if it is worth a loop."""
+    h = float64("h", 64)
+    out, _ = loopjax.scan(lambda h: h * h + 1, outputs_info=h, n_steps=16, checkpoint=1)
+    _, inner = scans(after([Tile(least_bytes=0, tile_bytes=512, least_tile_bytes=least)], [h], [out[-1]]))
+    assert inner.body.inputs[0].type.sizes == (width,)
+    assert inner.checkpoint is None
