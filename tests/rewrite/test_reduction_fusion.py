@@ -6,8 +6,9 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.ir.printing import graph_text
+from loopjax.rewrite.differentiate import FormDifferentiatedRegions
 from loopjax.rewrite.pipeline import symbolic
-from loopjax.rewrite.reduction_fusion import FuseSizedReductions
+from loopjax.rewrite.reduction_fusion import FuseReductions, FuseSizedReductions
 from loopjax.rewrite.target import Target
 from tests.configured import configured
 from tests.rewrite.decaying import NONE, T, decay, keeps, loop, planned, stacked, temporaries, values
@@ -375,3 +376,51 @@ def test_scalars_without_recurrence_by_default(steps, fuses) -> None:
     x = float64("x", steps)
     out, _ = loopjax.scan(lambda x: x * x, sequences=x)
     assert rewrites(FuseSizedReductions(), [x], [out.sum()]) is fuses
+
+
+def counted(k, x):
+    return loopjax.scan(lambda h: h * 2, outputs_info=x, n_steps=k)[0]
+
+
+def mapped(k, x):
+    return loopjax.scan(lambda x: x * 2, non_sequences=x, n_steps=k)[0]
+
+
+def stopped(k, x):
+    return loopjax.scan(lambda h: (h * 2, loopjax.until(h > 9)), outputs_info=x, n_steps=50)[0]
+
+
+@pytest.mark.parametrize(
+    ("loop", "read", "under_gradient", "fuses"),
+    [
+        (counted, at.sum, False, True),
+        (counted, at.max, False, True),
+        (counted, at.sum, True, False),
+        (mapped, at.sum, False, False),
+        (stopped, at.sum, False, True),
+        (stopped, at.sum, True, True),
+        (stopped, at.max, False, True),
+        (stopped, at.max, True, False),
+    ],
+)
+def test_which_loops_of_unknown_length(loop, read, under_gradient, fuses) -> None:
+    """In reverse mode loops run as compiled, unless ``until`` ends them, and equal extremes share a gradient."""
+    k, x = at.lscalar("k"), at.dscalar("x")
+    cost = read(loop(k, x))
+    found = symbolically(
+        [FormDifferentiatedRegions(), FuseReductions()], [k, x], [loopjax.grad(cost, x) if under_gradient else cost]
+    )
+    assert (f"{read.__name__} of 0" in found) is fuses
+
+
+def test_which_loops_of_a_body() -> None:
+    """There also loops without recurrence, and in reverse mode."""
+
+    def outer(k, h):
+        return h + mapped(k, h).sum()
+
+    ks, x = at.lvector("ks"), at.dscalar("x")
+    out, _ = loopjax.scan(outer, sequences=ks, outputs_info=x)
+    passes = [FormDifferentiatedRegions(), FuseReductions()]
+    assert "sum of 0" in symbolically(passes, [ks, x], [out[-1]])
+    assert "sum of 0" in symbolically(passes, [ks, x], [loopjax.grad(out[-1], x)])
