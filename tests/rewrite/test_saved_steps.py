@@ -56,3 +56,29 @@ def test_a_length_read_alone_still_checks_that_the_loop_could_run() -> None:
         f(6, np.ones(5))
     with pytest.raises(ValueError, match="'double': n_steps is negative: -1"):
         f(-1, np.ones(5))
+
+
+@pytest.mark.parametrize(("kind", "trims"), [("known", False), ("value", True), ("until", True)])
+def test_dynamic_only(kind, trims) -> None:
+    """Loops whose length is known, or that of a stage, can be lowered with their stacks."""
+    k, h = at.lscalar("k"), at.dscalar("h")
+    step = (lambda h: (h * 2, loopjax.until(h > 9))) if kind == "until" else (lambda h: h * 2)
+    out, _ = loopjax.scan(step, outputs_info=h, n_steps=k if kind == "value" else 5)
+    found = symbolically([SaveReadSteps(dynamic_only=True)], [h, k], [out[-1]])
+    assert ("keeps last 1" in found) is trims
+    assert "keeps last 1" in symbolically([SaveReadSteps()], [h, k], [out[-1]])
+
+
+@pytest.mark.parametrize(("read", "saved"), [(lambda out: out[-1], "last 1"), (lambda out: out[-2], "every 2")])
+def test_every_second_step(read, saved) -> None:
+    h = at.dscalar("h")
+    out, _ = loopjax.scan_checkpoints(lambda h: h * 2, outputs_info=h, n_steps=6, save_every_N=2)
+    assert f"keeps {saved}" in symbolically([SaveReadSteps()], [h], [read(out)])
+
+
+def test_the_length_of_a_final_state_is_its_own() -> None:
+    total = loopjax.shared(np.zeros(3), "total")
+    h = at.dscalar("h")
+    out, updates = loopjax.scan(lambda h: (h * 2, {total: total + h}), outputs_info=h, n_steps=5)
+    found = symbolically([SaveReadSteps()], [h, total], [updates[total].shape[0], out[-1]])
+    assert "dim[axis=0]" in found
