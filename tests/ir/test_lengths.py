@@ -8,7 +8,7 @@ import loopjax.tensor as at
 from loopjax.errors import LengthError
 from loopjax.ir.capacities import COARSE, FINE, capacity
 from loopjax.ir.graph import Graph
-from loopjax.ir.lengths import host_values, leaves_of, on_host
+from loopjax.ir.lengths import host_values, leaves_of, on_host, steps_of_pairs
 from loopjax.ir.shape_operands import is_cut, shape_operands, stacked_until
 
 N, X, V = at.lscalar("n"), at.dvector("x"), at.lvector("v")
@@ -24,6 +24,13 @@ def test_a_capacity_is_the_next_of_the_list(length, fine, coarse):
 
 def test_the_greatest_capacity_is_that_of_all_longer_ones():
     assert capacity(2**40, True, np) == FINE[-1] == COARSE[-1]
+
+
+def test_steps_of_lanes_of_two_examples():
+    """The longest goes with the shortest; the result is a multiple of a 16th of the most steps."""
+    assert steps_of_pairs(np.asarray([1, 5, 3, 2]), 16, np) == 6
+    assert steps_of_pairs(np.asarray([1, 9, 3]), 16, np) == 10
+    assert steps_of_pairs(np.asarray([1, 5, 3, 2]), 64, np) == 8
 
 
 class TestLeaves:
