@@ -66,3 +66,31 @@ def test_which_reads(read, sinks) -> None:
     (node,) = [n for n in rewrite(graph, [FormDifferentiatedRegions(), SinkSlices()]).applies if n.op.regions]
     published = [variable.owner.op.name for variable in node.op.regions[0].outputs[1:]]
     assert published == ([one.owner.op.name for one in reads] if sinks else ["scan"])
+
+
+def test_which_arrays() -> None:
+    """Only stacks of loops, also those that a region in the region publishes."""
+    x = at.dvector("x")
+    y = at.exp(x)
+    graph = Graph([x], [y[0], loopjax.grad((y**2).sum(), x)])
+    (node,) = [n for n in rewrite(graph, [FormDifferentiatedRegions(), SinkSlices()]).applies if n.op.regions]
+    assert [variable.owner.op.name for variable in node.op.regions[0].outputs[1:]] == ["exp"]
+
+
+def test_which_of_nested_gradients() -> None:
+    h = at.dscalar("h")
+    out, _ = loopjax.scan(lambda h: at.tanh(h), outputs_info=h, n_steps=4)
+    second = loopjax.grad(loopjax.grad((out**2).sum(), h), h)
+    found = graph_text(rewrite(Graph([h], [out[-1], second]), [FormDifferentiatedRegions(), SinkSlices()]))
+    outer, inner = found.index("linearize["), found.rindex("linearize[")
+    assert outer < inner < found.index("index[")
+
+
+def test_which_outputs_of_a_loop() -> None:
+    """A final state is no stack."""
+    total, h = loopjax.shared(np.zeros(3), "total"), at.dscalar("h")
+    _, updates = loopjax.scan(lambda h: (h * 2, {total: total + h}), outputs_info=h, n_steps=4)
+    final = updates[total]
+    graph = Graph([h, total], [final[0], loopjax.grad((final**2).sum(), h)])
+    (node,) = [n for n in rewrite(graph, [FormDifferentiatedRegions(), SinkSlices()]).applies if n.op.regions]
+    assert [variable.owner.op.name for variable in node.op.regions[0].outputs[1:]] == ["scan"]
