@@ -8,7 +8,7 @@ state that only feeds itself is dead::
     h, g = scan(lambda h, g: (h * 2, g + h), ...)        h = scan(lambda h: h * 2, ...)
     return h                                             return h
 
-The inputs that only dead parts read go too, and past values that no step reads; a stack of which no row is read is not
+The inputs that only dead parts read go too, and past values that no step reads; a stack with no row that is read is not
 saved. Of a differentiated region, dead published values and inputs go; costs and inputs that are differentiated stay.
 """
 
@@ -40,7 +40,7 @@ class EliminateDeadCode(Pass):
         return graph
 
     def _replaced(self, graph: Graph) -> dict[Variable, Variable]:
-        """What replaces the outputs of nodes that compute something dead, found from the last node to the first."""
+        """Map the outputs of nodes that compute something dead to those of smaller nodes."""
         live = set(graph.outputs)
         replaced: dict[Variable, Variable] = {}
         for node in reversed(graph.applies):
@@ -77,8 +77,8 @@ def _smaller_loop(node: Apply, live: Collection[Variable]) -> Smaller | None:
 
 
 def _sizes(loop: ScanBuilder) -> dict[str, int]:
-    """How many parts there are of each kind, by the name that the note has for them; a state becomes a map output, so
-    both are counted as one."""
+    """Count the parts of each kind, by the name that the note has for them. States and map outputs count as one kind,
+    since a state may become a map output."""
     return {
         "outputs": len(loop.outputs),
         "shared updates": len(loop.states),

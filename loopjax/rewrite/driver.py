@@ -94,6 +94,9 @@ class Pass:
 
     def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         """Return an equivalent of one graph, whose regions are not to be visited; by default node by node."""
+        loops_only = type(self).rewrite_node is Pass.rewrite_node
+        if loops_only and not any(isinstance(node.op, Scan) for node in graph.applies):
+            return graph
         return graph.rebuilt(transform=lambda node, inputs: self.rewrite_node(node, inputs, context))
 
     def rewrite_node(self, node: Apply, inputs: tuple[Variable, ...], context: Context) -> Sequence[Variable] | None:
@@ -110,21 +113,23 @@ class Pass:
 
 def map_regions(graph: Graph, change: Callable[[Graph, Op], Graph]) -> Graph:
     """Change the regions of a graph's nodes; ``change`` gets each region and the op that it belongs to."""
-
-    def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+    changed: dict[Apply, Op] = {}
+    for node in [one for one in graph.applies if one.op.region_fields]:
         regions = node.op.regions
-        changed = tuple(change(region, node.op) for region in regions)
-        if all(new is old for new, old in zip(changed, regions, strict=True)):
-            return None
-        return copy_node(node, inputs, node.op.with_regions(changed)).outputs
-
-    if not any(node.op.regions for node in graph.applies):
+        new = [change(region, node.op) for region in regions]
+        if any(one is not other for one, other in zip(new, regions, strict=True)):
+            changed[node] = node.op.with_regions(new)
+    if not changed:
         return graph
-    return graph.rebuilt(transform=transform)
+    return graph.rebuilt(
+        transform=lambda node, inputs: copy_node(node, inputs, changed[node]).outputs if node in changed else None
+    )
 
 
 def replace_all(graph: Graph, replaced: Mapping[Variable, Variable]) -> Graph:
     """Replace variables, also where a replacement is computed from others that are replaced."""
+    if not replaced:
+        return graph
 
     def final(variable: Variable) -> Variable:
         while variable in replaced:

@@ -1,6 +1,6 @@
 """Loop distribution: when ops of a body are worth a loop of their own, which does them for all steps at once.
 
-``loop_prologue`` moves ops in front of a loop, ``loop_epilogue`` behind it, where they become one batched op: a large
+``loop_prologue`` moves ops before a loop and ``loop_epilogue`` after it, where they become one batched op: a large
 product instead of a small one at each step.
 """
 

@@ -1,6 +1,6 @@
 """Loop fusion: independent loops of equal length become one.
 
-Two loops of one length, neither of which needs the other, pay for the overhead of an iteration twice. Fused, the body
+Two independent loops of one length pay for the overhead of an iteration twice. Fused, the body
 is both bodies side by side, and the passes after this one find what the two have in common::
 
     h = scan(lambda x, h: h * x, x)        h, g = scan(lambda x, h, g: (h * x, g - x), x)
@@ -117,7 +117,7 @@ def _required_loops(graph: Graph) -> dict[Apply, set[Apply]]:
 
 
 def _fused(first: Apply, second: Apply) -> dict[Variable, Variable]:
-    """What replaces the outputs of two loops: those of one loop."""
+    """Map the outputs of two loops to those of one loop."""
     loop, other = scan_builder(first), scan_builder(second, op=_with_own_body(second))
     for slots in ("sequences", "recurrences", "maps", "states", "keys", "non_sequences", "accumulators"):
         getattr(loop, slots).extend(getattr(other, slots))

@@ -177,7 +177,7 @@ class ScanBuilder:
         self.keep_inputs({variable for node in body.applies for variable in node.inputs}.union(body.outputs))
 
     def keep_inputs(self, read: Collection[Variable]) -> None:
-        """Drop the sequences, keys and non-sequences of which nothing is ``read``."""
+        """Drop the sequences, keys and non-sequences whose variables in the body are not ``read``."""
         self.sequences = [one for one in self.sequences if any(row in read for row in one.rows)]
         self.keys = [one for one in self.keys if one.inner in read]
         self.non_sequences = [one for one in self.non_sequences if one.inner in read]

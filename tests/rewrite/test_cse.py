@@ -25,7 +25,7 @@ def test_equal_nodes_become_one_with_both_lines():
 
 
 def test_constants_by_type_and_bytes():
-    values = [np.int64(1), 1.0, True, 0.0, -0.0]
+    values = [np.int64(1), 1.0, True, 0.0, -0.0, np.int64(0), np.zeros(1)]
     different = [at.constant(value).copy() for value in values]
     same = [at.constant(value).copy() for value in values]
     graph = EliminateCommonSubexpressions()(Graph([], different + same))

@@ -122,3 +122,13 @@ def test_an_error_that_is_due_comes_all_the_same():
     (h, _), _ = loopjax.scan(lambda a, b, h: [h * a, b], sequences=[x, y], outputs_info=[ONE, None], n_steps=4)
     with pytest.raises(ValueError, match="sequence 'y' has 3 rows"):
         loopjax.function([x, y], h)(np.ones(4), np.ones(3))
+
+
+def test_a_shared_variable_whose_last_value_nobody_reads_is_state_where_steps_read_it():
+    count = loopjax.shared(np.float64(2.0))
+    h, _ = loopjax.scan(lambda a, h: (h * a + count, {count: count + 1.0}), sequences=X, outputs_info=ONE)
+    (loop,) = scans(after([EliminateDeadCode()], [X, count], [h]))
+    assert loop.n_states == 1
+    g, _ = loopjax.scan(lambda a, h: (h * a, {count: count + 1.0}), sequences=X, outputs_info=ONE)
+    (loop,) = scans(after([EliminateDeadCode()], [X, count], [g]))
+    assert loop.n_states == 0
