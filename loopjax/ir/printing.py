@@ -99,6 +99,8 @@ def _scan_text(op: Scan) -> str:
     parts += [f"{fold.kind} of {fold.output}" for fold in op.accumulators]
     parts += [f"states={op.n_states}"] * bool(op.n_states) + [f"keys={op.n_keys}"] * bool(op.n_keys)
     parts += ["until"] * op.until + ["backwards"] * op.go_backwards
+    parts += [f"{op.recurrences[one.recurrence].name or 'state'} by {one.kind}" for one in op.linear]
+    parts += [f"samples for {op.samples.steps} steps"] if op.samples is not None else []
     parts += [f"plan={op.plan.kind}"] if op.plan is not None else []
     return f"scan {op.label!r}[{', '.join(parts)}]"
 

@@ -9,10 +9,12 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.ir.op import OP_TABLE
+from loopjax.ir.types import TensorType
 from loopjax.rewrite.block_sampling import SampleInBlocks
 from loopjax.rewrite.loop_prologue import DistributePrologue
+from loopjax.rewrite.target import Target
 from tests.configured import configured
-from tests.rewrite.sized import scans
+from tests.rewrite.sized import after, lines, scans, sized_graph, text
 
 N, STEPS = 3, 7
 H = at.dvector("h")
@@ -296,3 +298,69 @@ class TestInBlocks:
         )
         np.testing.assert_allclose(ahead, within, rtol=1e-13)
         self.drawn(f)
+
+
+class TestAsText:
+    def program(self, **options):
+        h = TensorType("float64", (3,))("h")
+        stream = at.random.RandomStream(4)
+        out, _ = loopjax.scan(
+            lambda h: 0.5 * h + stream.normal(h, 2.0, dtype="float64"), outputs_info=h, n_steps=8, **options
+        )
+        return [h, out.owner.inputs[-1]], [out]
+
+    def test_before_and_after(self):
+        inputs, outputs = self.program()
+        assert text(sized_graph(inputs, outputs)) == lines("""
+            input h : float64(3,)
+            input stream 4 key 0 : key()
+            %0 = scan 'scan'[steps=8, recurrence[-1] keeps all, keys=1](h, stream 4 key 0) : float64(8, 3)
+                input 0.h[t-1] : float64(3,)
+                input 0.stream 4 key 0 : key()
+                %0.0 = mul(0.5, 0.h[t-1]) : float64(3,)
+                %0.1 = draw_normal[dtype=float64, lengths=None](0.stream 4 key 0, 0.h[t-1], 2.) : float64(3,)
+                %0.2 = add(%0.0, %0.1) : float64(3,)
+                return %0.2
+            return %0""")
+        found = after([SampleInBlocks(Target(), block_values=12, block_steps=0)], inputs, outputs)
+        assert text(found) == lines("""
+            input h : float64(3,)
+            input stream 4 key 0 : key()
+            %0 = scan 'scan'[steps=8, recurrence[-1] keeps all, keys=1, samples for 4 steps](h, stream 4 key 0) : float64(8, 3)
+                input 0.h[t-1] : float64(3,)
+                input 0.stream 4 key 0 : key()
+                input 0.in2 : float64(3,)
+                %0.0 = mul(0.5, 0.h[t-1]) : float64(3,)
+                %0.1 = mul(0.in2, 2.) : float64(3,)
+                %0.2 = add(%0.1, 0.h[t-1]) : float64(3,)
+                %0.3 = add(%0.0, %0.2) : float64(3,)
+                return %0.3
+                input 0.stream 4 key 0 : key()
+                %0.0 = draw_standard_normal[dtype=float64, lengths=(3,)](0.stream 4 key 0) : float64(3,)
+                return %0.0
+            return %0""")  # noqa: E501 - a line of the text
+
+    @pytest.mark.parametrize(
+        ("thresholds", "steps"),
+        [
+            ({}, 8),
+            ({"block_values": 0, "block_steps": 5}, 4),
+            ({"block_bytes": 24 * 4}, 4),
+            ({"block_bytes": 24 * 4, "least_steps": 5}, None),
+            ({"most_step_bytes": 23}, None),
+            ({"most_step_bytes": 24}, 8),
+        ],
+    )
+    def test_thresholds(self, thresholds, steps):
+        (op,) = scans(after([SampleInBlocks(Target(), **thresholds)], *self.program()))
+        assert (op.samples and op.samples.steps) == steps
+
+    def test_loops_that_it_leaves_alone(self):
+        def is_sampled(target=Target(), **options):  # noqa: B008 - a constant
+            (op,) = scans(after([SampleInBlocks(target)], *self.program(**options)))
+            return op.samples is not None
+
+        assert is_sampled()
+        assert not is_sampled(Target(draws_apart=False))
+        assert not is_sampled(Target(derivative="reverse"))
+        assert not is_sampled(checkpoint="sqrt")

@@ -7,8 +7,10 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.ir.types import TensorType
+from loopjax.rewrite.linear_recurrence import FindLinearRecurrences
+from loopjax.rewrite.target import Target
 from tests.planned import planned_for
-from tests.rewrite.sized import scans
+from tests.rewrite.sized import after, lines, scans, sized_graph, text
 
 STEPS = 41
 REASSOCIATE = loopjax.Mode(reassociate=True)
@@ -234,3 +236,61 @@ def test_a_number_of_steps_that_is_a_value(count):
             rows = np.asarray(f.stages[-1].programs[-1].call(np.int32(count))[0])
         assert len(rows) > count
         np.testing.assert_array_equal(rows[count:], 0)
+
+
+class TestAsText:
+    GPU = Target("gpu", reassociate=True)
+
+    def program(self, steps=40, step=lambda x, h: h * 0.5 + x - h, read=lambda out: out):
+        x, h = TensorType("float64", (steps, 3))("x"), TensorType("float64", (3,))("h")
+        out, _ = loopjax.scan(step, sequences=x, outputs_info=h)
+        return [x, h], [read(out)]
+
+    def test_before_and_after(self):
+        """The coefficients are a region of the loop; its body stays."""
+        before = text(sized_graph(*self.program()))
+        assert before == lines("""
+            input x : float64(40, 3)
+            input h : float64(3,)
+            %0 = scan 'scan'[steps=40, sequence[0], recurrence[-1] keeps all](x, h) : float64(40, 3)
+                input 0.x[t] : float64(3,)
+                input 0.h[t-1] : float64(3,)
+                %0.0 = mul(0.h[t-1], 0.5) : float64(3,)
+                %0.1 = add(%0.0, 0.x[t]) : float64(3,)
+                %0.2 = sub(%0.1, 0.h[t-1]) : float64(3,)
+                return %0.2
+            return %0""")
+        found = text(after([FindLinearRecurrences(self.GPU)], *self.program()))
+        marked = before.replace("keeps all]", "keeps all, h by add and mul]").removesuffix("return %0")
+        assert found == marked + lines("""
+                input 0.x[t] : float64(3,)
+                input 0.h[t-1] : float64(3,)
+                %0.0 = neg(1.) : float64()
+                %0.1 = add(0.5, %0.0) : float64()
+                return %0.1, 0.x[t]
+            return %0""")
+
+    def linear(self, target=None, program=None, **thresholds):
+        found = after([FindLinearRecurrences(target or self.GPU, **thresholds)], *(program or self.program()))
+        return scans(found)[0].linear
+
+    def test_thresholds(self):
+        touched = 40 * 8 * 3 * 3  # of 40 steps: a row, a past value and a new one
+        assert self.linear(least_steps=40)
+        assert not self.linear(least_steps=41)
+        assert self.linear(most_bytes=touched)
+        assert not self.linear(most_bytes=touched - 1)
+        matrix = self.program(step=lambda x, h: at.dot(h, at.outer(x, x)))
+        assert self.linear(program=matrix, most_units=3)
+        assert not self.linear(program=matrix, most_units=2)
+
+    def test_targets(self):
+        assert not self.linear(Target("cpu", reassociate=True))
+        assert not self.linear(Target("gpu"))
+        greatest = self.program(step=lambda x, h: at.maximum(h, x))
+        assert self.linear(Target("gpu"), greatest)
+        assert not self.linear(Target("gpu", derivative="reverse"), greatest)
+
+    def test_only_the_last_value(self):
+        ends = [self.linear(program=self.program(read=read))[0].last for read in (lambda o: o, lambda o: o[-1])]
+        assert ends == [False, True]

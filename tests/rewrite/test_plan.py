@@ -5,8 +5,12 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
+from loopjax.ir.graph import ancestors
+from loopjax.ir.types import TensorType
 from loopjax.rewrite.plan import PlanLoops
+from loopjax.rewrite.target import Target
 from tests.configured import configured
+from tests.rewrite.sized import after, scans
 
 RNG = np.random.default_rng(5)
 
@@ -208,3 +212,61 @@ def test_far_taps_under_a_derivative_are_in_blocks(taps, n_steps):
             (np.asarray(grad) * direction).sum(), (sides[0] - sides[1]) / 2e-6, rtol=1e-6, atol=1e-8
         )
     del updates
+
+
+class TestAsText:
+    """Plans as text, by small loops; thresholds are fields of the pass."""
+
+    X, H = TensorType("float64", (40, 3))("x"), TensorType("float64", (3,))("h")
+    F = TensorType("float64", (6, 3))("f")
+
+    def plan(self, out, wrt=None, target=None, **thresholds):
+        output = out if wrt is None else loopjax.grad(out.sum(), wrt)
+        inputs = [variable for variable in (self.X, self.H, self.F) if variable in ancestors([output])]
+        (op,) = scans(after([PlanLoops(target or Target(), **thresholds)], inputs, [output]))
+        return str(op.plan)
+
+    def loop(self, step=lambda x, h: at.tanh(h) * x, initial=H, **options):
+        return loopjax.scan(step, sequences=self.X, outputs_info=initial, **options)[0]
+
+    def test_step_by_step(self):
+        assert self.plan(self.loop()) == "scan, storage=window of 1"
+        assert self.plan(self.loop(progress="p"), reports=4) == "scan, storage=window of 1, report=10"
+        assert self.plan(self.loop(unroll=7)) == "scan, unroll=7, storage=window of 1"
+        gpu = Target("gpu")
+        assert self.plan(self.loop(), target=gpu) == "scan, unroll=10, rows=finished, storage=window of 1"
+
+    def test_all_steps_at_once(self):
+        doubled = self.loop(lambda x: x * 2, None)
+        assert self.plan(doubled) == "vmap, storage=window of 0"
+        assert self.plan(doubled, vmap_bytes=24 * 40) == "vmap, storage=window of 0"
+        assert self.plan(doubled, vmap_bytes=24 * 7) == "batched, storage=window of 0, batch=7"
+        assert self.plan(doubled, target=Target(without=frozenset(["vmap"]))) == "scan, storage=window of 0"
+
+    def test_what_is_stored_for_the_gradient(self):
+        recomputed = "scan, storage=window of 1, checkpoint=40, state_bytes=24, derivative=reverse"
+        assert self.plan(self.loop(), self.H, remat_bytes=24) == recomputed
+        assert self.plan(self.loop(), self.H, remat_bytes=25) == "scan, storage=window of 1, derivative=reverse"
+        nest = "checkpoint=3 x 6 + 7, state_bytes=24, frozen=15"
+        out = self.loop(checkpoint="sqrt", truncate_gradient=25)
+        assert self.plan(out, self.H) == f"scan, storage=window of 1, {nest}, derivative=reverse"
+
+    def test_the_tree_of_a_bounded_while_loop(self):
+        def step(h):
+            return h * 2, loopjax.until(h.sum() > 9)
+
+        out = loopjax.scan(step, outputs_info=self.H, n_steps=500)[0][-1]
+        bounded = "bounded_while, storage=window of 1, derivative=reverse, levels={}, fixed=False"
+        assert self.plan(out) == "while, storage=window of 1"
+        assert self.plan(out, self.H) == bounded.format("8 x 8 x 8")
+        assert self.plan(out, self.H, children=4) == bounded.format("2 x 4 x 4 x 4 x 4")
+
+    def test_far_taps(self):
+        far = loopjax.scan(
+            lambda old, new: old + at.sin(new), outputs_info={"initial": self.F, "taps": [-6, -1]}, n_steps=40
+        )[0]
+        assert self.plan(far) == "scan, storage=ring of 6"
+        assert self.plan(far, cpu_window=6) == "scan, unroll=4, storage=window of 6"
+        assert self.plan(far, self.F) == "scan, storage=blocks of 6, derivative=reverse, block=6"
+        without = Target(without=frozenset(["far_taps"]))
+        assert self.plan(far, self.F, without) == "scan, storage=ring of 6, derivative=reverse"
