@@ -79,6 +79,7 @@ class PairComplexStates(Pass):
         return [found.get(old, old) for old in node.outputs]
 
     def _is_candidate(self, op: Scan) -> bool:
+        """Return whether a loop is plain, elementwise and read only at its end."""
         plain = not (op.until or op.progress or op.accumulators or op.maps or op.n_states or op.n_keys)
         last_only = all(output.saved.last is not None for output in op.outputs)
         few = 2 <= len(op.recurrences) <= self.most_states
@@ -99,6 +100,7 @@ class PairComplexStates(Pass):
         return found
 
     def _fits(self, state: RecurrenceSlot) -> bool:
+        """Return whether a state is a float array that is large enough, with one past value."""
         type = state.value.type
         plain = state.spec.taps == (-1,) and state.pasts[0].type == type and not type.weak
         return plain and type.dtype in ("float32", "float64") and math.prod(type.sizes) >= self.least_values

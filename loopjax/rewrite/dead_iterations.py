@@ -44,6 +44,7 @@ class EliminateDeadIterations(Pass):
 
 
 def _may_end_early(op: Scan) -> bool:
+    """Return whether nothing but its readers needs the last steps of a loop."""
     plain = not (op.until or op.dynamic or op.counts_down or op.progress)
     saved = all(output.saved.all or output.saved.last is not None for output in op.outputs)
     return plain and saved and (op.n_steps or 0) > 1 and not op.body.holds(lambda node: node.op.name == "in_bounds")

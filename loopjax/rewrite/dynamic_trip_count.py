@@ -49,6 +49,7 @@ def _marked(graph: Graph, context: Context, invariant: Collection[Variable]) -> 
 
 
 def _is_dynamic(node: Apply, op: Scan, graph: Graph, context: Context, invariant: Collection[Variable]) -> bool:
+    """Return whether the trip count of a loop stays a run-time value."""
     stacks = node.outputs[: len(op.outputs)]
     if not may_stay_dynamic(node, graph, context.in_loop):
         return False

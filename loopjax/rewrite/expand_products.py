@@ -52,6 +52,7 @@ class ExpandProducts(Pass):
         return copy_node(node, inputs, replace(op, body=body)).outputs
 
     def _is_small(self, node: Apply) -> bool:
+        """Return whether a node is a product of small float matrices or vectors."""
         if not node.op.has("matmul"):
             return False
         x, y = node.inputs

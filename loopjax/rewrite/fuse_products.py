@@ -29,10 +29,12 @@ from loopjax.rewrite.scan_builder import ScanBuilder, scan_builder
 
 
 def _parts_run(x: Any, sizes: tuple[int, ...], axis: int) -> tuple[Any, ...]:
+    """Split an array into slices of these sizes."""
     return tuple(lax.split(x, sizes, axis))
 
 
 def _parts_type(type: TensorType, sizes: tuple[int, ...], axis: int) -> tuple[TensorType, ...]:
+    """Infer the types of the slices."""
     return tuple(TensorType(type.dtype, (*type.shape[:axis], size, *type.shape[axis + 1 :])) for size in sizes)
 
 

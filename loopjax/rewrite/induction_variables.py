@@ -78,6 +78,8 @@ def _is_of_scalars(op: Scan) -> bool:
 
 
 class _Range(NamedTuple):
+    """A range of numbers; its step is known."""
+
     start: Variable
     step: int
     length: Variable

@@ -92,6 +92,7 @@ class MultiplyExponentials(Pass):
         return _chosen(node, op, inputs, sums, context.differentiated) if sums else None
 
     def _sum(self, node: Apply, varying: Collection[Variable]) -> _Sum | None:
+        """Return a node as such a sum; ``None`` where it is none, or too small."""
         op = node.op
         if not op.named("logsumexp") or len(op.arguments["axis"]) != 1:
             return None

@@ -20,6 +20,7 @@ class Product(NamedTuple):
 
     @property
     def output(self) -> Variable:
+        """The result of the product."""
         return self.node.outputs[0]
 
     @property

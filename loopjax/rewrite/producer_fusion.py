@@ -60,6 +60,7 @@ class FuseProducers(Pass):
         return graph
 
     def _fusions(self, graph: Graph, context: Context) -> Iterator[dict[Variable, Variable]]:
+        """Yield what replaces the outputs and fused producers of each loop."""
         for node in graph.applies:
             if not isinstance(node.op, Scan) or not self._is_candidate(node, node.op, graph, context):
                 continue
@@ -67,6 +68,7 @@ class FuseProducers(Pass):
                 yield _fused(node, producers)
 
     def _is_candidate(self, node: Apply, op: Scan, graph: Graph, context: Context) -> bool:
+        """Return whether the reductions of a loop are fused."""
         if self.sized:
             return bool(op.recurrences) and not (op.until or op.dynamic) and (op.n_steps or 0) > 1
         return op.until or may_stay_dynamic(node, graph, context.in_loop)
@@ -130,6 +132,7 @@ class FuseProducers(Pass):
 
 
 def _is_reduction(node: Apply) -> bool:
+    """Return whether a node is a reduction over steps that gains by producers inside."""
     return reduces_steps(node) and node.op.name != "logsumexp"
 
 

@@ -113,6 +113,7 @@ class FuseSizedReductions(Pass):
         return graph
 
     def _fusions(self, graph: Graph, context: Context) -> Iterator[Mapping[Variable, Variable]]:
+        """Yield what replaces the outputs and fused readers of each loop."""
         for node in graph.applies:
             if not isinstance(node.op, Scan) or not self._is_candidate(node.op, context):
                 continue
@@ -120,6 +121,7 @@ class FuseSizedReductions(Pass):
                 yield _fused(node, reductions)
 
     def _is_candidate(self, op: Scan, context: Context) -> bool:
+        """Return whether a loop has steps in order, or is short."""
         if op.until or op.dynamic or (op.n_steps or 0) < 2:
             return False
         scalars = all(variable.ndim == 0 for variable in (*op.body.inputs, *op.body.outputs))
@@ -127,6 +129,7 @@ class FuseSizedReductions(Pass):
         return bool(op.recurrences) or (is_short and self.target.on_cpu and not context.differentiated)
 
     def _reductions(self, node: Apply, op: Scan, graph: Graph, context: Context) -> list[Reduction]:
+        """Return the readers of a loop's outputs to fuse."""
         found: list[Reduction] = []
         after: set[Variable] | None = None
         for position, stack in _stacks(node, op, graph):
@@ -209,6 +212,7 @@ def _reductions_by(reader: Apply, stack: Variable, position: int, graph: Graph) 
 
 
 def _is_transposition(node: Apply) -> bool:
+    """Return whether a node transposes a matrix."""
     op = node.op
     if not isinstance(op, TableOp) or node.inputs[0].ndim != 2:
         return False

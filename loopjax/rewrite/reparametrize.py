@@ -34,6 +34,7 @@ def standard_draws(
 
 
 def _reparametrized(node: Apply, rule: Reparametrization, inputs: Sequence[Variable]) -> Variable:
+    """Return a draw on these inputs as the transform of a base sample."""
     key, *parameters = inputs
     (drawn,) = node.outputs
     dtype = rule.dtype(drawn.dtype, parameters[0].dtype)

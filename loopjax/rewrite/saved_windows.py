@@ -118,6 +118,7 @@ class SaveReadWindows(Pass):
         return found
 
     def _saved(self, windows: Windows, n_steps: int) -> SavedSteps:
+        """Return the windows as saved steps."""
         if (
             len(windows) == 1
             and windows[0].step == 1
@@ -129,11 +130,13 @@ class SaveReadWindows(Pass):
 
 
 def _is_plain(op: Scan) -> bool:
+    """Return whether a loop can be split."""
     plain = not (op.until or op.dynamic or op.progress or op.checkpoint)
     return plain and (op.n_steps or 0) > 1 and all(output.saved.every == 1 for output in op.outputs)
 
 
 def _ends(window: range) -> set[int]:
+    """Return the steps at which a window splits a loop."""
     return {window.start, window.stop} if window.step == 1 else {window.start, window.start + 1, window.stop}
 
 

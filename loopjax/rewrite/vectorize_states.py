@@ -87,6 +87,7 @@ class VectorizeStates(Pass):
         return graph.rebuilt(transform=transform)
 
     def _packed(self, node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+        """Return the outputs of a loop whose states are packed; ``None`` where there are no groups."""
         loop = scan_builder(node, inputs)
         states: dict[Variable, tuple[Variable, int]] = {}
         for group in self._groups(loop) if len(loop.recurrences) >= self.least_states else ():
@@ -130,6 +131,7 @@ class VectorizeStates(Pass):
         return [group for group in groups.values() if len(group) >= self.least_states and self._is_large(group)]
 
     def _is_large(self, group: Sequence[RecurrenceSlot]) -> bool:
+        """Return whether XLA would not compile the loop into one function anyway."""
         return bytes_of(state.value for state in group) >= self.least_bytes
 
     def _pack(self, loop: ScanBuilder, group: list[RecurrenceSlot]) -> RecurrenceSlot | None:
@@ -216,6 +218,7 @@ class _Lift:
         return list(zip(*(node.inputs for node in nodes), strict=True))
 
     def _node(self, lane: Lane, operands: list[Lane]) -> Variable | None:
+        """Lift an elementwise op on lanes that are lifted."""
         node, ndim = lane[0].owner, lane[0].ndim
         assert node is not None
         inputs = [self._lifted[operand] for operand in operands]
@@ -230,6 +233,7 @@ class _Lift:
         return made if made.type == lane[0].type.stacked(len(lane)) else None
 
     def _leaf(self, lane: Lane) -> Variable | None:
+        """Lift pasts, constants, non-sequences, rows, or a value that all states share."""
         first = lane[0]
         if all(value is first for value in lane):
             if first in self._state:
@@ -267,6 +271,7 @@ class _Lift:
         return Apply(table_op("join", axis=0), parts, ()).outputs[0]
 
     def _row(self, lane: Lane) -> Variable | None:
+        """Lift rows of sequences, which are stacked before the loop."""
         slots = [self._rows[value][0] for value in lane]
         taps = {self._rows[value][1] for value in lane}
         first = slots[0]
@@ -308,4 +313,5 @@ def _picked(value: Variable, axis: int) -> tuple[Variable, int] | None:
 
 
 def _between(x: Variable, start: int, stop: int) -> Variable:
+    """Return some rows of an array, or the array where they are all."""
     return x if (start, stop) == (0, x.type.sizes[0]) else static_read(x, slice(start, stop))

@@ -89,10 +89,12 @@ class LogSum(NamedTuple):
 
 
 def _start_log_sum(spec: Accumulator, shape: tuple[int, ...], dtype: str) -> LogSum:
+    """Return the sum of no exponentials."""
     return LogSum(jnp.full(shape, -jnp.inf, spec.dtype), jnp.zeros(shape, spec.dtype))
 
 
 def _push_log_sum(spec: Accumulator, value: LogSum, new: Any, count: Any) -> LogSum:
+    """Add one exponential, and rescale the sum where it is the largest (streaming logsumexp)."""
     new = new.astype(spec.dtype)
     fixed = lax.stop_gradient(new)
     # The difference of two infinities of one sign would be NaN; of two signs, exp(-inf) drops the lesser.
@@ -110,6 +112,7 @@ def _exponential(x: Any, value: Any) -> Any:
 
 @_exponential.defjvp
 def _exponential_tangent(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Return the derivative of ``exp(x)`` times a constant factor."""
     _, value = primals
     return value, value * tangents[0]
 
@@ -122,6 +125,8 @@ class Best(NamedTuple):
 
 
 def _best(identity: Element, is_worse: Callable[[Any, Any], Any]) -> Fold:
+    """Return the fold of an extreme's first position."""
+
     def start(spec: Accumulator, shape: tuple[int, ...], dtype: str) -> Best:
         return Best(jnp.full(shape, element(identity, dtype), dtype), jnp.zeros(shape, "int32"))
 
@@ -135,10 +140,12 @@ def _best(identity: Element, is_worse: Callable[[Any, Any], Any]) -> Fold:
 
 
 def _start_step(spec: Accumulator, shape: tuple[int, ...], dtype: str) -> Any:
+    """Return the value of a step that has not run."""
     return jnp.full(shape, fill_value(spec.dtype), spec.dtype)
 
 
 def _push_step(spec: Accumulator, value: Any, new: Any, count: Any) -> Any:
+    """Take the value of one step."""
     return jnp.where(count == spec.step, new.astype(spec.dtype), value)
 
 
