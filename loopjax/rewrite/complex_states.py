@@ -132,5 +132,5 @@ def _paired(loop: ScanBuilder, one: RecurrenceSlot, other: RecurrenceSlot) -> Re
     whole = RecurrenceSlot(spec, initial, [past], value, Variable(value.type))
     loop.recurrences = [state for state in loop.recurrences if state not in (one, other)] + [whole]
     loop.substitute({one.pasts[0]: ops.real(past), other.pasts[0]: ops.imag(past)})
-    loop.notes.append(f"pair: {name} are the parts of one complex state, computed together")
+    loop.notes.append(f"complex_states: {name} are the parts of one complex state, computed together")
     return whole

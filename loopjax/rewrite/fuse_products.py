@@ -68,7 +68,7 @@ class FuseProducts(Pass):
         loop = scan_builder(node, inputs)
         fused = {product.node: part for group in groups for part in [_fused(loop, group)] for product in group}
         loop.transform(lambda node, inputs: [fused[node](node, inputs)] if node in fused else None)
-        loop.notes.append(f"join: {len(fused)} products that share an operand are {len(groups)}")
+        loop.notes.append(f"fuse_products: {len(fused)} products that share an operand are {len(groups)}")
         return loop.outputs_for(node)
 
 

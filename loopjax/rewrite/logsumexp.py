@@ -122,7 +122,7 @@ def _chosen(
     loop = scan_builder(node, inputs)
     products = {found.node: (found, _matrix(loop, found)) for found in sums}
     loop.transform(lambda node, inputs: [_product(*products[node], *inputs)] if node in products else None)
-    loop.notes.append("logspace: sums of exponentials are products, where the range of the matrix allows")
+    loop.notes.append("logsumexp: sums of exponentials are products, where the range of the matrix allows")
     fast, exact = loop.build(), _as_written(node, op, inputs, differentiated)
     given = list(dict.fromkeys(one for one in (*fast.inputs, *exact.inputs) if not isinstance(one, Constant)))
     in_range = reduce(and_, (matrix.in_range for _, matrix in products.values()))

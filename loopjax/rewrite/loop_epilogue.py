@@ -42,7 +42,7 @@ class DistributeEpilogue(LoopDistribution):
         lengths = dict.fromkeys(one.spec.saved.last for one in moved)
         after = [_loop_after(loop, [one for one in moved if one.spec.saved.last == last]) for last in lengths]
         loop.drop_unread()
-        loop.notes.append("sink: what no later step reads is computed behind the loop, for all steps at once")
+        loop.notes.append("loop_epilogue: work that no later step reads runs after the loop, for all steps at once")
         found = loop.replacements(loop.build())
         stacks = {old: new for late in after for old, new in late.replacements(late.build()).items()}
         found.update(zip(stacks, Graph((), list(stacks.values())).rebuilt(found).outputs, strict=True))

@@ -58,7 +58,9 @@ class DistributePrologue(LoopDistribution):
         moved = _frontier(loop.body, self._early(loop))
         _move(loop, moved)
         size = bytes_of(moved) * (op.n_steps or 0)
-        loop.notes.append(f"hoist: what no step decides is computed before the loop, {size} bytes for all steps")
+        loop.notes.append(
+            f"loop_prologue: work that depends on no carried value runs before the loop, {size} bytes for all steps"
+        )
         return loop.outputs_for(node)
 
     def _reparametrize(self, loop: ScanBuilder) -> None:

@@ -169,7 +169,7 @@ def _fused(node: Apply, producers: list[_Producer]) -> dict[Variable, Variable]:
         value, stack = producer.value, Variable(producer.value.type)
         loop.maps.append(MapSlot(MapOutput(name=value.name or "term"), inner[value], stack))
         added[value] = stack
-    loop.notes.append("terms: what reductions over steps read is computed at each step")
+    loop.notes.append("producer_fusion: the operands of reductions over steps are computed at each step")
     found = loop.replacements(loop.build())
     found.update((value, found.pop(stack)) for value, stack in added.items())
     return found

@@ -168,7 +168,7 @@ def _tiled(node: Apply, op: Scan, inputs: Sequence[Variable], tiles: _Tiles) -> 
     outer = ScanBuilder(over, node.sources, [], [], [], [], [], [], [], [])
     _narrow(inner, outer, tiles.width)
     inner.op = replace(op, checkpoint=tiles.checkpoint)
-    inner.notes.append(f"tile: {count} parts of {tiles.width} of its {size} elements run one after the other")
+    inner.notes.append(f"tiling: {count} tiles of {tiles.width} of its {size} elements run one after the other")
     outer.maps = [MapSlot(MapOutput(name=one.name or "a result"), one) for one in inner.build().outputs]
     stacks = outer.build().outputs
     return [_joined(stack, old) for stack, old in zip(stacks, node.outputs, strict=True)]

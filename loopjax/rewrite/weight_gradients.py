@@ -76,7 +76,7 @@ def _batched(node: Apply, inputs: Sequence[Variable], products: Sequence[Product
     loop.drop_unread()
     count = len(products)
     whose = "the gradient of a matrix is" if count == 1 else f"the gradients of {count} matrices are each"
-    loop.notes.append(f"defer: {whose} one product behind the backward loop")
+    loop.notes.append(f"weight_gradients: {whose} one product after the backward loop")
     inner = loop.build()
     found = loop.replacements(inner)
     apart = {*matrices, *taps}

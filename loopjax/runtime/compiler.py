@@ -91,7 +91,7 @@ def build(
 
 
 class Bound(NamedTuple):
-    """A compiled program and the arrays of a call that it takes."""
+    """A hit of the cache: a compiled program and its arguments."""
 
     program: Compiled
     arrays: list[Any]

@@ -48,7 +48,7 @@ _finfo: Any = jnp.finfo
 
 
 class Dispatch:
-    """The calls that one bucket serves.
+    """Fast-path cache of one bucket: from argument types, shapes and lengths to an ahead-of-time compiled executable.
 
     ``Function.__call__`` orders arguments by ``layouts``, unless there are exactly ``count`` positional ones, and looks
     up ``kinds`` by the settings of JAX and the arguments' types.
@@ -118,7 +118,7 @@ class Dispatch:
                     del table[next(iter(table))]
 
     def _connect(self) -> None:
-        """Connects each kind with the closure to run.
+        """Rebuilds the table from argument types to the closure that runs.
 
         A single program without lengths needs no lookup: the executable itself refuses other shapes and dtypes.
         """
@@ -140,7 +140,7 @@ class Dispatch:
         return layout
 
     def _run_key(self, values: Sequence[Any]) -> Any:
-        """The settings of JAX, the shapes and the lengths that a program was compiled for."""
+        """Cache key of an executable: JAX's settings, input shapes and the values of lengths."""
         assert self._stage is not None
         stage, arrays = self._stage.stage, [values[position] for position in self._reads]
         if not stage.lengths:
@@ -165,7 +165,7 @@ class Dispatch:
             return self._runs.get(run_key, _miss)(arrays)
 
     def _maker(self, given: Sequence[Any], values: Sequence[Any]) -> Callable[[Run], Run]:
-        """From a closure to the one that converts arguments of the types of ``given`` before it."""
+        """Returns a wrapper that checks dtypes and converts scalars, for arguments of the types of ``given``."""
         pairs = [(x, array.dtype) for x, array in zip(given, values, strict=False)]
         needs_x64 = any(str(dtype) in NARROW for x, dtype in pairs if not isinstance(x, jax.Array))
         # Arrays on the device need no check, since the executable refuses other dtypes, and no conversion.

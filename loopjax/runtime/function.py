@@ -319,7 +319,7 @@ class Function:
         return self.program.form(outputs[count:] if count else outputs)
 
     def _follow(self, bucket: Bucket) -> None:
-        """Dispatches the calls of this bucket from here on."""
+        """Switches the fast path to another bucket, with empty tables."""
         from loopjax.runtime.dispatch import Dispatch
 
         self._dispatch = Dispatch(self.program, bucket, self._signature)

@@ -94,7 +94,7 @@ class Inlined:
 
 
 class _Form(NamedTuple):
-    """The program planned for some derivatives, as its only stage."""
+    """A single-stage program, planned for no derivative, for reverse or for any mode."""
 
     graph: Graph
     executable: CompiledStage
@@ -118,7 +118,7 @@ class _Form(NamedTuple):
 
 @dataclass(frozen=True)
 class _Sized:
-    """A program for the shapes and lengths of ``given``; ``place`` is their key."""
+    """A shape-specialized program, hashable by its cache key ``place`` so that JAX can cache its trace."""
 
     executable: CompiledStage
     place: tuple[Any, ...]
@@ -137,7 +137,7 @@ class _Sized:
 
 @dataclass(frozen=True)
 class _Run:
-    """A program on values of its inputs of any dtype: ``plain``, or ``derived`` where JAX differentiates it.
+    """The function that JAX traces: casts its inputs and runs ``plain``, or ``derived`` where JAX differentiates it.
 
     ``apart``: for each value that came as two 32-bit halves, its 64-bit dtype. ``narrow``: results are cast to 32 bits.
     """
@@ -169,7 +169,7 @@ def _joined(arrays: Sequence[Any], apart: Sequence[str | None]) -> tuple[Any, ..
 
 
 def _with_derivatives(plain: _Sized, derived: _Sized) -> Callable[..., list[Any]]:
-    """``plain`` with the derivatives of ``derived``: loops that can be differentiated are slower."""
+    """A ``jax.custom_jvp``: values from ``plain``, tangents from ``derived``, whose differentiable loops are slower."""
 
     @jax.custom_jvp
     def run(*arrays: Any) -> list[Any]:

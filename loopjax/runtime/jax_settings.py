@@ -16,7 +16,7 @@ _numerics = (jax.default_matmul_precision, jax.default_prng_impl, jax.threefry_p
 
 
 def settings_of(graph: Graph) -> Callable[[], Any]:
-    """A function that reads the settings that a program depends on, as a key.
+    """Returns a reader of the JAX settings that a program depends on, for cache keys.
 
     Every program is compiled for the default device. Precision and random keys matter to products, draws and calls of
     functions that cannot be looked into.

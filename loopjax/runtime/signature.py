@@ -204,7 +204,7 @@ class Signature:
         self.defaults = tuple(_default(one, allow_downcast, place) for place, one in enumerate(inputs))
 
     def placed(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[Any]:
-        """Arguments and defaults of a call, in the order of the inputs."""
+        """Binds positional, keyword and default arguments to the inputs, as ``inspect.Signature.bind``."""
         count = len(args)
         if count > len(self.inputs):
             raise TypeError(f"{self._label} takes {len(self.inputs)} inputs {self._names()}, got {count}")

@@ -56,7 +56,7 @@ class State:
             yield
 
     def read(self, overwritten: Collection[SharedVariable] = ()) -> list[Any]:
-        """The present values; copies of those that the call overwrites, where somebody else may hold the array."""
+        """Present values of the variables; a donated array that may be aliased is copied."""
         values = []
         for variable in self.variables:
             shared = variable in overwritten and not variable.own
@@ -64,7 +64,7 @@ class State:
         return values
 
     def owners(self, outputs: Sequence[Variable]) -> list[SharedVariable]:
-        """The updated variables whose new values nobody else holds, for a program with these outputs."""
+        """Updated variables whose new arrays are unaliased, so that a later call may donate them."""
         times = Counter(outputs)
         new = zip(self.updated, outputs, strict=False)
         return [variable for variable, output in new if output.owner is not None and times[output] == 1]
@@ -102,11 +102,14 @@ class State:
                 )
 
     def overwritable(self, outputs: Sequence[Variable]) -> list[SharedVariable]:
-        """The updated variables whose old values are no outputs, so that a run may overwrite them."""
+        """Updated variables whose old arrays may be donated (``donate_argnums``): no output holds them."""
         return [variable for variable in self.updated if variable in self.variables and variable not in outputs]
 
     def lose_overwritten(self) -> bool:
-        """Marks the values that a failed in-place call has overwritten; true where there are any."""
+        """After a failed call, marks variables whose donated arrays were deleted, so that reads raise ``StateLost``.
+
+        True where there are any.
+        """
         gone = [v for v in self.updated if v._value is not None and v._value.is_deleted()]
         for variable in gone:
             variable._value = None

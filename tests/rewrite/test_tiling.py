@@ -25,7 +25,7 @@ def small():
 
 def parts(f):
     """What the reports say of the loops that were cut."""
-    return [note for loop in loopjax.explain(f).loops for note in loop.notes if note.startswith("tile")]
+    return [note for loop in loopjax.explain(f).loops for note in loop.notes if note.startswith("tiling")]
 
 
 def agree(inputs, outputs, *values, cut=True):
