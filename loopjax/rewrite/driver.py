@@ -9,6 +9,7 @@ from typing import Protocol
 from loopjax.config import config
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Graph, Op, Variable, copy_node, toposort
+from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.ir.verify import verify
 from loopjax.rewrite.target import Derivative, Target, within
@@ -114,7 +115,7 @@ class Pass:
 def map_regions(graph: Graph, change: Callable[[Graph, Op], Graph]) -> Graph:
     """Change the regions of a graph's nodes; ``change`` gets each region and the op that it belongs to."""
     changed: dict[Apply, Op] = {}
-    for node in [one for one in graph.applies if one.op.region_fields]:
+    for node in [one for one in graph.applies if not isinstance(one.op, TableOp)]:  # which have no regions
         regions = node.op.regions
         new = [change(region, node.op) for region in regions]
         if any(one is not other for one, other in zip(new, regions, strict=True)):
