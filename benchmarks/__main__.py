@@ -22,7 +22,7 @@ from benchmarks.workloads import WORKLOADS
 
 
 class Measurement(NamedTuple):
-    """What may be measured of workloads: how files of it end, how to measure, read and print it."""
+    """A kind of measurement: the suffix of its files, and how to measure, read and print it."""
 
     suffix: str
     what: str
@@ -51,7 +51,7 @@ GROWTH = Measurement(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; 0 where every contender ran and agreed, 1 where one did not."""
+    """Run the command; 0 if every contender ran and agreed, else 1."""
     parser = _parser()
     options = parser.parse_args(arguments)
     unknown = sorted(set(options.names) - {workload.name for workload in WORKLOADS})
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measured(kind: Measurement, options: argparse.Namespace, path: Path | None) -> list[Any]:
-    """What was measured, each workload saved when it is done: what is stopped keeps what it has."""
+    """Measure the chosen workloads. Each is saved when it is done, so that an interrupted run keeps its results."""
     comparable()
     effort = QUICK if options.quick else BRIEF if options.brief else FULL
     if options.repeat:
@@ -149,7 +149,7 @@ def _positive(text: str) -> int:
 
 
 def _chosen(names: Sequence[str], large: bool) -> list[Workload]:
-    """Those named; unless any is, all but the large ones."""
+    """The named workloads; by default all but the large ones."""
     if names:
         return [workload for workload in WORKLOADS if workload.name in names]
     return [workload for workload in WORKLOADS if large or not workload.large]

@@ -1,4 +1,4 @@
-"""What each rewrite is worth: LoopJAX without it, beside LoopJAX with all of them."""
+"""Ablation of rewrites: the time without each rewrite over the time with all of them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ DEFAULT = "default"
 NONE = "none of them"
 MODES = {DEFAULT: Mode(), **{name: Mode().excluding(name) for name in REWRITES}, NONE: Mode(frozenset(REWRITES))}
 MORE_MEMORY = 1.1
-"""The growth of temporaries from which on it is told."""
+"""Least growth of temporary memory that is printed."""
 
 
 @dataclass(frozen=True)
 class Without:
-    """A workload without a rewrite: its time and its temporaries over those with all. ``message``: what failed."""
+    """A workload without a rewrite: ratios of time and temporary memory to those with all; ``message`` of a failure."""
 
     time: Spread | None = None
     memory: float | None = None
@@ -34,7 +34,7 @@ class Without:
 
 @dataclass(frozen=True)
 class Ablation:
-    """A workload, and what it loses; a rewrite that leaves its program as it is has no entry."""
+    """The ablation of a workload; a rewrite that does not change its program has no entry."""
 
     name: str
     size: str
@@ -54,7 +54,7 @@ class Ablation:
 
 @contextmanager
 def mode(chosen: Mode) -> Iterator[None]:
-    """That of every ``function`` made within."""
+    """Set the mode of every ``function`` made in the context."""
     before = config.mode
     config.mode = chosen
     try:
@@ -64,7 +64,7 @@ def mode(chosen: Mode) -> Iterator[None]:
 
 
 def ablate(workload: Workload, scale: Scale, effort: Effort) -> Ablation:
-    """Measures the workload without each rewrite that changes its program, and without any, in turn."""
+    """Measure the workload without each rewrite that changes its program, and without all of them, interleaved."""
     made = workload.make(scale)
     programs: dict[str, Program] = {}
     failed: dict[str, Without] = {}
@@ -108,7 +108,7 @@ def _growth(sizes: Sequence[int] | None, others: Sequence[int] | None) -> float 
 
 
 def report(found: Sequence[Ablation], layout: Layout) -> str:
-    """What each rewrite is worth as a whole, then by workload: times without it over those with it."""
+    """Tables of time ratios: each rewrite over all workloads, then by workload."""
     names = [name for name in MODES if name != DEFAULT]
     summary = [_summary(name, found) for name in names]
     rows = [[one.name, *(_cell(one.without.get(name)) for name in names)] for one in found]

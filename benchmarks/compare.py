@@ -1,4 +1,4 @@
-"""Whether two contenders computed the same."""
+"""Comparison of the results of two contenders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Compare = Callable[[Any, Any], None]
 
 
 def close(tolerance: float = 1e-9) -> Compare:
-    """Equal in number, shape and dtype, and each value within ``tolerance`` of the array's largest."""
+    """Compare number, shape, dtype, and values within ``tolerance`` of the largest value of the array."""
 
     def compare(result: Any, expected: Any) -> None:
         got, wanted = _arrays(result), _arrays(expected)
@@ -27,11 +27,11 @@ def close(tolerance: float = 1e-9) -> Compare:
 
 
 TIGHT = close()
-"""For float64 and integers."""
+"""Comparison of float64 and integers."""
 
 
 def near(relative: float) -> Compare:
-    """For estimates from draws: one number each, equal up to chance."""
+    """Compare estimates from random draws: one number each, equal up to chance."""
 
     def compare(result: Any, expected: Any) -> None:
         (got,), (wanted,) = _arrays(result), _arrays(expected)
@@ -42,9 +42,9 @@ def near(relative: float) -> Compare:
 
 
 def same_frequencies(mean: float, rms: float) -> Compare:
-    """For draws of 0 and 1, shape ``(batch, units)``: equal in shape, and in frequency up to chance.
+    """Compare draws of 0 and 1, shape ``(batch, units)``: equal shape, and equal frequency up to chance.
 
-    ``mean`` bounds the difference of the frequency over all values, ``rms`` that of the frequencies of the units.
+    ``mean`` bounds the difference of the overall frequency, ``rms`` that of the frequencies of the units.
     """
 
     def compare(result: Any, expected: Any) -> None:

@@ -1,4 +1,4 @@
-"""How often XLA compiled, and for how long."""
+"""Number and duration of XLA's compilations."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from jax import monitoring
 
 EVENT = "/jax/core/compile/backend_compile_duration"
-"""What JAX reports once for each compilation."""
+"""The event that JAX reports once for each compilation."""
 
 
 class Counter:
-    """Compilations since it was made, and the seconds that they took."""
+    """Count of compilations since the counter was made, and the seconds that they took."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -26,7 +26,7 @@ class Counter:
 
 @contextmanager
 def counted() -> Iterator[Counter]:
-    """Counts the compilations within."""
+    """Count the compilations in the context."""
     counter = Counter()
     monitoring.register_event_duration_secs_listener(counter)
     try:

@@ -1,4 +1,4 @@
-"""Where a measurement was made, without naming the machine."""
+"""Environment of a measurement, without the name of the machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.program import on_gpu
 
 
 def environment() -> dict[str, str | int]:
-    """Versions, the device's kind and the number of processors."""
+    """Versions, kind of device and number of processors."""
     return {
         "backend": jax.default_backend(),
         "device": jax.devices()[0].device_kind,
@@ -29,14 +29,14 @@ def environment() -> dict[str, str | int]:
 
 
 def comparable() -> None:
-    """Sets what results need to be compared: on a GPU, JAX rounds the factors of float32 products to few digits unless
-    it is told not to."""
+    """Set full precision for float32 products, so that results can be compared: on a GPU, JAX rounds their factors to
+    few digits by default."""
     if on_gpu():
         jax.config.update("jax_default_matmul_precision", "highest")
 
 
 def label() -> str:
-    """A name for files: the device's kind and JAX's version, such as ``cpu-jax0.10.2``."""
+    """Label of files: kind of device and version of JAX, such as ``cpu-jax0.10.2``."""
     kind = re.sub(r"[^a-z0-9]+", "-", jax.devices()[0].device_kind.lower()).strip("-")
     return f"{kind}-jax{jax.__version__}"
 

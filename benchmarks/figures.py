@@ -1,4 +1,4 @@
-"""The figures to reach, as rules over what was measured."""
+"""Target figures, as rules over the measurements."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from benchmarks.table import NOTHING, Layout
 Records = Mapping[str, Record]
 Growths = Mapping[str, Growth]
 Values = Callable[[Any], Mapping[str, float]]
-"""A number for each of the workloads that have one, of their ``Records`` or ``Growths``."""
+"""Function of ``Records`` or ``Growths`` to a number for each workload that has one."""
 
 LAST_ONLY = frozenset({"power-wide", "power-narrow", "gibbs-10", "ode"}).__contains__
 
 STATE = 8 * 20_000
-"""Bytes of a state of the checkpoint workloads."""
+"""Bytes of one state of the checkpoint workloads."""
 
 
 class Figure(NamedTuple):
-    """A number to reach: at most ``most`` on every workload, or in the geometric mean."""
+    """Target figure: at most ``most`` on every workload, or in the geometric mean."""
 
     what: str
     most: float
@@ -32,7 +32,7 @@ class Figure(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """A figure and what was measured: ``value`` is the mean or the worst, ``short`` the workloads that are above it."""
+    """A figure and its measurement: ``value`` is the mean or the worst, ``short`` the workloads above the figure."""
 
     figure: Figure
     value: float | None
@@ -46,7 +46,7 @@ class Reached(NamedTuple):
 
 
 def judged(records: Sequence[Record], growths: Sequence[Growth]) -> list[Reached]:
-    """Each figure as these measurements reach it."""
+    """Compare each figure with these measurements."""
     of_records = {record.name: record for record in records}
     of_growths = {growth.name: growth for growth in growths}
     return [
@@ -65,7 +65,7 @@ def _reached(figure: Figure, values: Mapping[str, float]) -> Reached:
 
 
 def report(records: Sequence[Record], growths: Sequence[Growth], layout: Layout) -> str:
-    """One row a figure."""
+    """Table with one row per figure."""
     rows = [
         (
             reached.figure.what,
@@ -84,7 +84,7 @@ def _is_call(name: str) -> bool:
 
 
 def _time(rival: str) -> Values:
-    """LoopJAX's time over the rival's. Where nothing was tuned, plain JAX is the fastest that is known."""
+    """LoopJAX's time over the rival's. Without a tuned contender, plain JAX is the fastest that is known."""
 
     def values(records: Records) -> Mapping[str, float]:
         found = {}
@@ -116,13 +116,13 @@ def _calls(records: Records) -> Mapping[str, float]:
 
 
 def _over_plain(*names: str) -> Values:
-    """The time over plain's, of these workloads alone."""
+    """LoopJAX's time over plain JAX's, for these workloads only."""
     times = _time("plain")
     return lambda records: {name: value for name, value in times(records).items() if name in names}
 
 
 def _ours(name: str, value: Callable[[Outcome], float | None]) -> Values:
-    """A number of LoopJAX's outcome of one workload."""
+    """Number computed from LoopJAX's outcome of one workload."""
 
     def values(records: Records) -> Mapping[str, float]:
         outcome = records[name].outcomes.get(OURS) if name in records else None
@@ -181,7 +181,7 @@ FIGURES = (
 
 
 def _grown(value: Callable[[Sequence[Point]], float | None], only: Callable[[str], bool] = lambda name: True) -> Values:
-    """A number of how LoopJAX grows with the steps."""
+    """Number computed from LoopJAX's growth with the steps."""
 
     def values(growths: Growths) -> Mapping[str, float]:
         found = {name: value(growth.points[OURS]) for name, growth in growths.items() if only(name)}

@@ -1,4 +1,4 @@
-"""How time grows with the number of steps: of a call, and of what comes before the first one."""
+"""Growth with the number of steps: time of a call, and time of tracing and compiling."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from benchmarks.workload import Contender, Scale, Workload
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 QUICK_SIZES = (100, 1_000)
 LONGEST = 10.0
-"""Seconds of a call; no contender is given more steps after one that took longer."""
+"""Seconds of a call; a contender that took longer gets no larger number of steps."""
 
 BUILDS = 3
-"""Builds of a contender whose call takes less than a second: their median counts."""
+"""Builds of a contender whose call takes less than a second; the median is used."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """A contender at a number of steps: of a call, of tracing and compiling, and the largest stage's temporaries."""
+    """A contender at one number of steps: time of a call, of tracing and compiling, and largest temporaries."""
 
     steps: int
     milliseconds: float
@@ -39,7 +39,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Growth:
-    """A workload's contenders, by ascending number of steps."""
+    """The contenders of a workload, by ascending number of steps."""
 
     name: str
     size: str
@@ -55,7 +55,7 @@ class Growth:
 
 
 def grow(workload: Workload, scale: Scale, effort: Effort) -> Growth:
-    """Measures the contenders in JAX at each size, results compared, until a call takes too long."""
+    """Measure the contenders in JAX at each size, with results compared, until a call takes too long."""
     found: dict[str, list[Point]] = {}
     for steps in QUICK_SIZES if scale.quick else SIZES:
         if steps > workload.grows_to:
@@ -91,7 +91,7 @@ def _points(
     for name, program in programs.items():
         call = spread(times[name]).median
         sizes = temporaries(program)
-        # The first build after plain JAX may wait for the gigabytes of its stack to be given back.
+        # The first build after plain JAX may wait until the gigabytes of its stack are freed.
         firsts = [built(contenders[name]).first.seconds for _ in range(BUILDS if call < 1 else 1)]
         build = max(0.0, median(firsts) - call)
         points[name] = Point(steps, 1e3 * call, 1e3 * build, max(sizes) if sizes else None)
@@ -99,13 +99,13 @@ def _points(
 
 
 def steepest(points: Sequence[Point]) -> float:
-    """The most by which time outgrows the steps from one size to the next; at most 1 where it is linear."""
+    """Largest ratio of growth in time to growth in steps, from one size to the next; at most 1 for linear growth."""
     slopes = [(b.milliseconds / a.milliseconds) / (b.steps / a.steps) for a, b in pairwise(points)]
     return max(slopes, default=math.nan)
 
 
 def report(found: Sequence[Growth], layout: Layout) -> str:
-    """LoopJAX's milliseconds at each number of steps: of a call, and of what comes before."""
+    """Table of LoopJAX's milliseconds at each number of steps: call, and tracing with compiling."""
     sizes = sorted({point.steps for one in found for point in one.points["loopjax"]})
 
     def row(one: Growth) -> list[str]:
@@ -117,7 +117,7 @@ def report(found: Sequence[Growth], layout: Layout) -> str:
 
 
 def plot(found: Sequence[Growth], path: Path) -> None:
-    """One panel a workload: time of a call over steps as lines, of tracing and compiling dashed. Needs matplotlib."""
+    """Plot a panel per workload: time of a call over steps, and of tracing and compiling dashed. Needs matplotlib."""
     try:
         matplotlib = import_module("matplotlib.figure")
     except ImportError as error:

@@ -17,12 +17,12 @@ from benchmarks.workload import Contender, Wait
 
 @dataclass(frozen=True)
 class Effort:
-    """How much time to spend.
+    """Time budget of a measurement.
 
-    ``rounds`` samples of each contender, fewer (but at least ``least``) where they take longer than ``budget`` seconds
+    ``rounds`` samples of each contender, fewer (but at least ``least``) if they take longer than ``budget`` seconds
     together; a sample repeats short calls until it lasts ``sample`` seconds. ``builds`` fresh builds, under the same
-    budget; where it is 0 the first one, which warms up what is slow once, is the only one. ``memory``: temporaries are
-    asked for, which compiles once more, and peaks are measured.
+    budget, after a first build that warms up one-time costs; with 0 the first build is the only one. ``memory``:
+    measures temporaries, which compiles once more, and peaks.
     """
 
     rounds: int
@@ -40,7 +40,7 @@ QUICK = Effort(rounds=5, sample=0.002, budget=2.0, builds=0, memory=False)
 
 @dataclass(frozen=True)
 class First:
-    """From nothing to the first result: seconds, and XLA's compilations on the way with the seconds of theirs."""
+    """First result from a fresh build: seconds in total, number of XLA's compilations, and their seconds."""
 
     seconds: float
     compilations: int | None = None
@@ -48,7 +48,7 @@ class First:
 
 
 class Built(NamedTuple):
-    """A contender, its first result, and what it took to get there."""
+    """A contender, its first result, and the cost of that result."""
 
     program: Program
     result: Any
@@ -56,7 +56,7 @@ class Built(NamedTuple):
 
 
 def built(contender: Contender) -> Built:
-    """Builds anew and calls once: tracing, rewriting and compiling, and one run."""
+    """Build afresh and call once: tracing, rewriting, compiling, and one run."""
     with counted() as compilations, _undisturbed():
         start = perf_counter()
         program = contender()
@@ -66,7 +66,7 @@ def built(contender: Contender) -> Built:
 
 
 def first_results(contenders: Mapping[str, Contender], effort: Effort) -> dict[str, list[First]]:
-    """Several fresh builds of each, in turn."""
+    """Build each contender afresh several times, interleaved."""
     found: dict[str, list[First]] = {name: [] for name in contenders}
     start = perf_counter()
     for _ in range(effort.builds):
@@ -78,11 +78,11 @@ def first_results(contenders: Mapping[str, Contender], effort: Effort) -> dict[s
 
 
 Repeat = Callable[[int], float]
-"""Makes so many calls and gives the seconds that they took."""
+"""Function of a number of calls that makes them and returns the seconds that they took."""
 
 
 def repeating(program: Program, wait: Wait) -> Repeat:
-    """Calls of a program in this process."""
+    """Repeat calls of a program in this process."""
 
     def repeat(times: int) -> float:
         call = program.call
@@ -100,12 +100,11 @@ def repeating(program: Program, wait: Wait) -> Repeat:
 
 
 def timings(repeats: Mapping[str, Repeat], effort: Effort) -> dict[str, list[float]]:
-    """Seconds a call, a list of samples for each.
+    """Seconds per call, a list of samples for each contender.
 
-    Samples are taken in turn (A B A B ...), each round beginning with another, so that a machine that slows down slows
-    all. A sample makes as many calls as fill its time; where those are several, as many are made before that do not
-    count, so that it does not begin in what another process has left behind: cold caches, and threads that wait in a
-    loop for more.
+    Samples are interleaved (A B A B ...) and each round begins with another contender, so that a machine that slows
+    down slows all. A sample makes as many calls as fill its time. If that is several, the same number of calls is made
+    before without timing, since another process may have left cold caches and spinning threads.
     """
     names = list(repeats)
     calls = {name: max(1, math.ceil(effort.sample / repeat(1))) for name, repeat in repeats.items()}
@@ -123,7 +122,7 @@ def timings(repeats: Mapping[str, Repeat], effort: Effort) -> dict[str, list[flo
 
 
 def temporaries(program: Program) -> list[int] | None:
-    """Bytes of temporaries that XLA allots for each stage; ``None`` where there is nothing to ask or no answer."""
+    """Bytes of temporaries that XLA allocates for each stage; ``None`` if the program or XLA cannot say."""
     if program.lower is None:
         return None
     sizes: list[int] = []
@@ -137,7 +136,7 @@ def temporaries(program: Program) -> list[int] | None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """No garbage collection within."""
+    """Disable garbage collection in the context."""
     was_on = gc.isenabled()
     gc.disable()
     try:

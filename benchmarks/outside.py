@@ -1,4 +1,4 @@
-"""PyTensor and Aesara, each in an environment of its own: a process that builds programs and times calls on request."""
+"""PyTensor and Aesara, each in its own environment: a process that builds programs and times calls on request."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from benchmarks.symbolic import Symbolic
 OTHERS = ("pytensor", "aesara")
 FOLDER = Path(__file__).parent / "environments"
 PATIENCE = 900.0
-"""Seconds after which an answer is no longer waited for."""
+"""Timeout of an answer in seconds."""
 
 
 class OutsideError(RuntimeError):
-    """What a library said, or how its process ended."""
+    """Error message of a library, or exit of its process."""
 
 
 class Built(NamedTuple):
-    """A program's result, as its arrays; the seconds from nothing to it, and the bytes by which the process grew."""
+    """Result of a program as arrays, seconds to the first result, and bytes by which the process grew."""
 
     result: list[np.ndarray[Any, Any]]
     seconds: float
@@ -35,14 +35,14 @@ class Built(NamedTuple):
 
 
 def python(name: str) -> Path | None:
-    """The Python of a library's environment: ``LOOPJAX_BENCHMARKS_<NAME>``, or what ``benchmarks.setup`` made."""
+    """Python of a library's environment: ``LOOPJAX_BENCHMARKS_<NAME>``, else the one made by ``benchmarks.setup``."""
     chosen = os.environ.get(f"LOOPJAX_BENCHMARKS_{name.upper()}")
     path = Path(chosen) if chosen else FOLDER / name / "bin" / "python"
     return path if path.exists() else None
 
 
 class Outside:
-    """A library's process, for one program: what it has compiled before is not at hand."""
+    """Process of a library for one program, without programs compiled earlier."""
 
     def __init__(self, name: str, executable: Path) -> None:
         self._folder = tempfile.TemporaryDirectory()
@@ -58,7 +58,7 @@ class Outside:
             )
 
     def build(self, program: Symbolic) -> Built:
-        """Builds and calls; raises ``OutsideError`` where that fails."""
+        """Build and call; raises ``OutsideError`` if that fails."""
         arrays, results = (Path(self._folder.name) / name for name in ("arrays.npz", "results.npz"))
         passes = program.passes
         given = [*program.shared, *(argument for arguments in passes for argument in arguments)]
@@ -76,7 +76,7 @@ class Outside:
             return Built(list(found.values()), answer["seconds"], answer["peak"])
 
     def repeat(self, times: int) -> float:
-        """Seconds that so many calls take."""
+        """Seconds for this number of calls."""
         seconds: float = self._ask(do="repeat", times=times)["seconds"]
         return seconds
 
@@ -84,7 +84,7 @@ class Outside:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Ends the process."""
+        """End the process."""
         with suppress(OSError, subprocess.TimeoutExpired):
             self._process.communicate(timeout=10)
         self._process.kill()
@@ -114,5 +114,5 @@ class Outside:
 
 
 def missing(name: str) -> str:
-    """What to do where a library has no environment."""
+    """Instructions for a library without an environment."""
     return f"not installed; {Path(sys.executable).name} -m benchmarks.setup {name}"

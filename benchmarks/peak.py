@@ -1,4 +1,4 @@
-"""The memory that a whole process takes to build and call one contender."""
+"""Peak memory of a process that builds and calls one contender."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from benchmarks.workload import Scale
 
 
 def peak(workload: str, contender: str, scale: Scale) -> int:
-    """The bytes by which the process's peak grew, in a new process."""
+    """Bytes by which the peak memory of a new process grows."""
     command = [sys.executable, "-m", "benchmarks.peak", workload, contender, json.dumps(scale)]
     ran = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True)
     return int(ran.stdout.splitlines()[-1])
 
 
 def main(workload: str, contender: str, scale: str) -> None:
-    """Prints the bytes; what JAX sets up once, and the workload's arrays, are there before."""
+    """Print the bytes. JAX's one-time setup and the workload's arrays are allocated before and do not count."""
     import jax
 
     from benchmarks.program import waited

@@ -1,4 +1,4 @@
-"""A contender, freshly built: what a call does, and what XLA was given."""
+"""A freshly built contender: its call, and the stages lowered for XLA."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Lowered = Callable[[], tuple[jax.stages.Lowered, ...]]
 
 @dataclass(frozen=True)
 class Program:
-    """A call without arguments that returns arrays, and where there is one way to see it, its stages as lowered."""
+    """Call without arguments that returns arrays, and its lowered stages if it has a fixed program."""
 
     call: Callable[[], Any]
     lower: Lowered | None = None
 
 
 def jitted(function: Callable[..., Any], *args: Any, wide: bool = False) -> Program:
-    """A function under ``jax.jit`` on these arguments; ``wide`` for 64-bit values.
+    """Program of a function under ``jax.jit`` on these arguments; ``wide`` for 64-bit values.
 
-    The function is wrapped anew, since JAX remembers what it has compiled for a function that it has seen. The x64 flag
-    must be on for tracing and calls alike, so a wide call enters its context each time.
+    The function is wrapped anew, since JAX caches compiled programs by function. The x64 flag must be on for tracing
+    and calls, so a wide call enters its context each time.
     """
     compiled = jax.jit(lambda *given: function(*given))
     if not wide:
@@ -44,17 +44,17 @@ def jitted(function: Callable[..., Any], *args: Any, wide: bool = False) -> Prog
 
 
 def on_gpu() -> bool:
-    """Whether programs run on an accelerator."""
+    """True if programs run on an accelerator."""
     return jax.default_backend() != "cpu"
 
 
 def unroll(cpu: int, gpu: int) -> int:
-    """Steps of an iteration of a loop that is written by hand for speed: on a GPU it pays to launch fewer kernels."""
+    """Unroll factor of a loop written by hand for speed: fewer kernel launches pay on a GPU."""
     return gpu if on_gpu() else cpu
 
 
 def symbolic(function: Function, *args: Any) -> Program:
-    """A LoopJAX function on these arguments."""
+    """Program of a LoopJAX function on these arguments."""
 
     def lower() -> tuple[jax.stages.Lowered, ...]:
         lowered = function.lower(*args)
@@ -76,6 +76,6 @@ def normal(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> jax.Arr
 
 
 def waited(result: Any) -> Any:
-    """The result once all of its arrays are there."""
+    """Wait for all arrays of a result."""
     wait: Callable[[Any], Any] = jax.block_until_ready
     return wait(result)

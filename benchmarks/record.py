@@ -1,4 +1,4 @@
-"""What was measured of a workload."""
+"""Results of a workload."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Kind = Literal["ok", "fails", "differs", "skipped"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """One contender: how it went, and where it went well the figures.
+    """Outcome of one contender, with figures if it succeeded.
 
-    ``milliseconds`` is for a call once compiled, ``first_milliseconds`` from nothing to the first result, of which
-    ``front`` is the share before XLA compiles: tracing, rewriting and lowering. ``temporaries`` in bytes for each stage
-    that XLA compiled; ``peak`` the bytes by which a process of its own grew.
+    ``milliseconds`` is the time of a compiled call, ``first_milliseconds`` the time from a fresh build to the first
+    result, and ``front`` the share of it before XLA compiles: tracing, rewriting and lowering. ``temporaries`` are
+    bytes for each stage that XLA compiled; ``peak`` is the growth in bytes of a separate process.
     """
 
     kind: Kind
@@ -42,7 +42,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Record:
-    """A workload: its contenders' outcomes, and LoopJAX's time over that of each of the others."""
+    """Outcomes of a workload's contenders, and ratios of LoopJAX's time to each of the others."""
 
     name: str
     what: str

@@ -1,4 +1,4 @@
-"""The printed table."""
+"""The printed table of results."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Column(NamedTuple):
 
 
 def report(records: Sequence[Record], layout: Layout) -> str:
-    """The table and what is to be said of it."""
+    """Table and notes."""
     return f"{table(records, layout)}\n\n{notes(records)}"
 
 
 def table(records: Sequence[Record], layout: Layout) -> str:
-    """One row a workload; a column that nobody has a number for is left out.
+    """Table with one row per workload; a column without numbers is left out.
 
-    Several numbers in a cell are LoopJAX's, plain's, tuned's and the others'; a ratio is LoopJAX over the other, with
+    Several numbers in a cell belong to LoopJAX, plain, tuned and the others; a ratio is LoopJAX over the other, with
     its quartiles. ``before XLA``: the share of LoopJAX's first result that is tracing, rewriting and lowering.
     """
     columns = {column.head: list(map(column.cell, records)) for column in COLUMNS}
@@ -37,7 +37,7 @@ def table(records: Sequence[Record], layout: Layout) -> str:
 
 
 def notes(records: Sequence[Record]) -> str:
-    """What went wrong, what was skipped, and the geometric means."""
+    """Notes on failures and skipped contenders, and the geometric means."""
     lines = [
         f"{record.name}: {name} {outcome.kind}: {outcome.message}"
         for record in records
@@ -103,7 +103,7 @@ def _number(value: int | None) -> str:
 
 
 def _bytes(sizes: Iterable[int] | None) -> str:
-    """The largest, since stages run one after the other."""
+    """Largest size as text, since stages run in sequence."""
     if sizes is None:
         return NOTHING
     size = float(max(sizes, default=0))

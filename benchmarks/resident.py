@@ -1,4 +1,4 @@
-"""The most memory that this process has held."""
+"""Peak resident memory of this process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def most_resident() -> int:
-    """Bytes. On Linux of this program alone: ``getrusage`` counts that of the process which started it too."""
+    """Peak in bytes. On Linux from ``/proc``, since ``getrusage`` also counts the process that started this one."""
     status = Path("/proc/self/status")
     if status.exists():
         (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))

@@ -1,4 +1,4 @@
-"""Results as JSON files."""
+"""Result files in JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Found = TypeVar("Found")
 
 
 class Saved(Protocol):
-    """What was measured of a workload."""
+    """A workload's result that can be saved."""
 
     @property
     def name(self) -> str: ...
@@ -24,12 +24,12 @@ class Saved(Protocol):
 
 
 def default_path(what: str, quick: bool) -> Path:
-    """One file for each kind of device and release of JAX, and of measurement; quick runs in one of their own."""
+    """Path of the results for this kind of device, JAX release and measurement; quick runs have a separate file."""
     return FOLDER / f"{label()}{what}{'-quick' if quick else ''}.json"
 
 
 def save(records: Sequence[Saved], path: Path) -> None:
-    """Writes the records; those of other workloads that the file holds from the same environment stay."""
+    """Write the records; the file keeps records of other workloads from the same environment."""
     where = environment()
     kept = [old for old in _read(path, where) if old["name"] not in {record.name for record in records}]
     workloads = [*kept, *(record.as_json() for record in records)]
@@ -38,7 +38,7 @@ def save(records: Sequence[Saved], path: Path) -> None:
 
 
 def load(path: Path, read: Callable[[Mapping[str, Any]], Found]) -> list[Found]:
-    """The records of a file, of whatever environment; none where there is no file."""
+    """Records of a file, from any environment; empty if there is no file."""
     return [read(saved) for saved in json.loads(path.read_text())["workloads"]] if path.exists() else []
 
 

@@ -1,4 +1,4 @@
-"""Running a workload: compare, then measure."""
+"""Run of a workload: compare results, then measure."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from benchmarks.workload import Contender, Scale, Workload
 
 OURS = "loopjax"
 EXPECTED = "plain"
-"""The contender whose result is taken as right."""
+"""Contender whose result is the expected one."""
 OWN = (OURS, EXPECTED, "tuned")
 
 
 class Ran(NamedTuple):
-    """A contender whose result is right: how to call it again, and what is known of it already."""
+    """Contender with the expected result: its repeated call, and the figures of its first result."""
 
     repeat: Repeat
     first: First
@@ -34,7 +34,7 @@ class Ran(NamedTuple):
 
 
 def run(workload: Workload, scale: Scale, effort: Effort, others: Collection[str] = OTHERS) -> Record:
-    """Measures every contender that runs and whose result is right; the others are reported as they are."""
+    """Measure every contender with the expected result; report failures of the others."""
     made = workload.make(scale)
     contenders = {name: contender for name, contender in made._asdict().items() if contender is not None}
     with ExitStack() as stack:
@@ -59,7 +59,7 @@ def run(workload: Workload, scale: Scale, effort: Effort, others: Collection[str
 
 
 def _checked(workload: Workload, contenders: Mapping[str, Contender]) -> tuple[dict[str, Ran | Outcome], Any]:
-    """Each contender as it ran, or what is wrong with it; and the result that is right."""
+    """Run each contender once: a ``Ran`` or the failure for each, and the expected result."""
     expected: Any = None
     found: dict[str, Ran | Outcome] = {}
     for name in sorted(contenders, key=lambda name: name != EXPECTED):
@@ -76,7 +76,7 @@ def _checked(workload: Workload, contenders: Mapping[str, Contender]) -> tuple[d
 
 
 def _outside(name: str, contender: Contender, workload: Workload, expected: Any, stack: ExitStack) -> Ran | Outcome:
-    """The same for a library that has a process of its own, which ends with the ``stack``."""
+    """Run a library in a separate process, which ends with the ``stack``."""
     executable = python(name)
     if executable is None:
         return Outcome("skipped", missing(name))
@@ -114,7 +114,7 @@ class _Figures:
     peaks: Mapping[str, int | None]
 
     def first_seconds(self, name: str, other: str) -> tuple[list[float], list[float]]:
-        """Those of both; where one was built once, that time each time."""
+        """Seconds to the first result of both; a single build counts for every sample."""
         one, two = ([first.seconds for first in self.firsts[key]] for key in (name, other))
         return one, two if len(two) == len(one) else len(one) * two
 
@@ -131,7 +131,7 @@ class _Figures:
         )
 
     def _front(self, name: str) -> float | None:
-        """The share of the first result that is neither XLA's compiling nor a call."""
+        """Share of the first result that is neither XLA's compilation nor the call."""
         call = median(self.times[name])
         shares = [
             max(0.0, first.seconds - first.compiling - call) / first.seconds
@@ -163,6 +163,6 @@ def _measured(
 
 
 def _peak(workload: Workload, name: str, scale: Scale, ran: Ran) -> int | None:
-    """Of a process of its own, whose memory is the CPU's."""
+    """Peak memory of a separate process, in host memory."""
     measured = workload.peak and ran.program is not None and not on_gpu()
     return peak(workload.name, name, scale) if measured else ran.peak

@@ -1,6 +1,6 @@
 """``python -m benchmarks.setup``: environments for PyTensor and Aesara, under ``benchmarks/environments``.
 
-A C++ compiler is needed beside them. Other environments are named by ``LOOPJAX_BENCHMARKS_PYTENSOR`` and
+They need a C++ compiler. Other environments are named by ``LOOPJAX_BENCHMARKS_PYTENSOR`` and
 ``LOOPJAX_BENCHMARKS_AESARA``, the paths of their Pythons.
 """
 
@@ -17,15 +17,15 @@ from benchmarks.outside import FOLDER, OTHERS
 
 NEEDED = {
     "pytensor": ("pytensor==3.*",),
-    # It imports numpy.distutils and setuptools' copy of distutils, and links the BLAS that it is given.
+    # Aesara imports numpy.distutils and setuptools' copy of distutils, and links the given BLAS.
     "aesara": ("aesara==2.9.*", "numpy<2", "setuptools<70", "scipy-openblas32"),
 }
 PYTHONS = ("python3.11", "python3.12")
-"""What Aesara runs on."""
+"""Packages that Aesara needs."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Makes the environments anew."""
+    """Make the environments afresh."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.setup", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="library", help=f"which of {', '.join(OTHERS)}; both unless given")
     parser.add_argument("--python", default=_python(), help="the Python to make them of (default: %(default)s)")
@@ -48,7 +48,7 @@ def _make(name: str, python: str) -> None:
 
 
 def _python() -> str:
-    """The first that starts; else the one that runs this."""
+    """First interpreter that starts; else the present one."""
     for name in PYTHONS:
         found = shutil.which(name)
         if found and not subprocess.run([found, "-c", "import venv, ensurepip"], capture_output=True).returncode:

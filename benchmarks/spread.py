@@ -1,4 +1,4 @@
-"""A median and its quartiles."""
+"""Median and quartiles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of ``count`` samples, with the first and the third quartile."""
+    """Median of ``count`` samples, with the first and the third quartile."""
 
     median: float
     low: float
@@ -19,11 +19,11 @@ class Spread:
 
 
 def spread(samples: Sequence[float]) -> Spread:
-    """The spread of the samples."""
+    """Spread of samples."""
     low, median, high = (float(value) for value in np.quantile(samples, (0.25, 0.5, 0.75)))
     return Spread(median, low, high, len(samples))
 
 
 def ratio(over: Sequence[float], under: Sequence[float]) -> Spread:
-    """The spread of the ratios of samples taken in the same round, so that what slows a whole round cancels."""
+    """Spread of the ratios of samples from the same round, so that a slowdown of a whole round cancels."""
     return spread([a / b for a, b in zip(over, under, strict=True)])

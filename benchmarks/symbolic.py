@@ -1,4 +1,4 @@
-"""A program in the Theano way, with the arrays that it is called with."""
+"""Theano program with the arrays of its calls."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from benchmarks.program import Program, symbolic
 
 @dataclass(frozen=True)
 class Symbolic:
-    """One source for LoopJAX, which it runs in when it is called, and for PyTensor and Aesara.
+    """One source for LoopJAX, PyTensor and Aesara; calling it builds the LoopJAX program.
 
-    ``source``: a function of ``benchmarks.programs``, of the library, the values ``shared`` and the options.
-    ``arguments``: those of a call. Where ``calls`` are given, a call here is one pass through all of them.
+    ``source`` is a function in ``benchmarks.programs`` that takes the library, the values ``shared`` and the options.
+    ``arguments`` are those of a call. With ``calls``, a measured call is one pass through all of them.
     """
 
     source: Callable[..., Any]
@@ -33,5 +33,5 @@ class Symbolic:
 
     @property
     def passes(self) -> Sequence[Sequence[Any]]:
-        """The arguments of every call."""
+        """Arguments of every call."""
         return self.calls or (self.arguments,)

@@ -1,11 +1,11 @@
-"""Tables: as aligned text, or for a page."""
+"""Tables as aligned text or Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 Layout = Callable[[Sequence[str], Sequence[Sequence[str]]], str]
-"""From a head and rows of cells to text."""
+"""Function from a head and rows of cells to text."""
 
 NOTHING = "-"
 

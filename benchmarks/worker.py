@@ -1,4 +1,4 @@
-"""The other side of ``benchmarks.outside``: runs programs in PyTensor or Aesara, in that library's environment.
+"""Worker process of ``benchmarks.outside``: runs programs in PyTensor or Aesara, in that library's environment.
 
 Requests and answers are lines of JSON on standard input and output; arrays travel in files. Nothing here imports JAX.
 """
@@ -25,13 +25,13 @@ import numpy as np
 from benchmarks.resident import most_resident
 
 PREPARED = Path(sys.prefix) / "prepared"
-"""What the library compiles once for an installation, whatever the program; each worker starts from a copy."""
+"""Cache of modules that the library compiles once for an installation; each worker starts from a copy."""
 
 _ROUTINES = "gemm gemv ger dot axpy scal copy nrm2 asum swap trsm trsv symv syr syr2 symm syrk syr2k trmm trmv"
 
 
 class Worker:
-    """One library, and the program that was built last."""
+    """A library and the program that was built last."""
 
     def __init__(self, name: str, compiled: Path) -> None:
         os.environ[f"{name.upper()}_FLAGS"] = ",".join((f"base_compiledir={compiled}", *_settings(name)))
@@ -42,14 +42,14 @@ class Worker:
         self._small()
 
     def _small(self) -> None:
-        """What happens once in a process is no part of a program's first result."""
+        """Warm up one-time costs of a process, which are not part of a program's first result."""
         x, y = self.library.tensor.dvector(), self.library.tensor.dmatrix()
         self.library.function([x, y], self.library.tensor.dot(y, x + 1))(np.ones(2), np.ones((2, 2)))
 
     def build(self, program: str, arrays: str, calls: Sequence[int], options: dict[str, Any], results: str) -> Any:
-        """Builds anew and calls; the seconds, and the bytes by which the process's peak grew.
+        """Build afresh and call; returns the seconds and the growth of the process's peak in bytes.
 
-        ``arrays`` holds the shared values, then the arguments of each call, of which ``calls`` are the numbers.
+        ``arrays`` holds the shared values, then the arguments of each call; ``calls`` has the number for each.
         """
         module, _, name = program.partition(":")
         given = list(np.load(arrays).values())
@@ -67,7 +67,7 @@ class Worker:
         return {"seconds": seconds, "peak": peak}
 
     def repeat(self, times: int) -> Any:
-        """Seconds that it takes to make all calls, so many times."""
+        """Seconds to make all calls this number of times."""
         function, calls = self._function, self._calls
         gc.disable()
         start = perf_counter()
@@ -80,7 +80,7 @@ class Worker:
 
 
 def _settings(name: str) -> tuple[str, ...]:
-    """Numba for PyTensor; for Aesara, which finds no BLAS on its own, the OpenBLAS that its environment has."""
+    """Settings: Numba for PyTensor; for Aesara, which does not find BLAS itself, the OpenBLAS of its environment."""
     if name == "pytensor":
         return ("mode=NUMBA",)
     blas = Path(sysconfig.get_path("purelib")) / "scipy_openblas32" / "lib"
@@ -97,13 +97,13 @@ def _leaves(found: Any) -> list[Any]:
 
 
 def main(name: str, prepare: bool = False) -> None:
-    """Answers requests until there are no more; ``prepare`` compiles what every worker starts from."""
+    """Answer requests until there are no more; ``prepare`` compiles the modules that every worker starts from."""
     warnings.simplefilter("ignore")
     if prepare:
         Worker(name, PREPARED)
         return
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # output printed by a library is not an answer
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder) / "compiled"
         if PREPARED.exists():

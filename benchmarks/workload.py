@@ -1,4 +1,4 @@
-"""What is measured: one task, written several ways."""
+"""Workloads: one task, written in several ways."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ Value = TypeVar("Value")
 
 
 class Scale(NamedTuple):
-    """How large to make a workload: as it is described, or small for a quick run; of ``n_steps`` steps where given."""
+    """Size of a workload: full, or small for a quick run; ``n_steps`` overrides the number of steps."""
 
     quick: bool = False
     n_steps: int | None = None
 
     def pick(self, full: Value, quick: Value) -> Value:
-        """One of two sizes."""
+        """The quick or the full size."""
         return quick if self.quick else full
 
     def steps(self, full: int, quick: int | None = None) -> int:
-        """The number of steps, of those the workload has unless told; the same where quick has none of its own."""
+        """Number of steps: ``n_steps`` if given, else the workload's; quick runs may have their own."""
         if self.n_steps is not None:
             return self.n_steps
         return self.pick(full, full if quick is None else quick)
 
 
 Contender = Callable[[], Program]
-"""Builds a program from nothing, so that its time to the first result can be measured again and again."""
+"""Function that builds a program afresh, so that its time to the first result can be measured repeatedly."""
 
 
 class Contenders(NamedTuple):
-    """The same task on equal inputs.
+    """Programs of the same task on equal inputs.
 
     ``loopjax``: the symbolic program as the guide would write it, default settings; a ``Symbolic`` runs in PyTensor and
     Aesara too.
-    ``plain``: the JAX that a competent user writes first.
-    ``tuned``: the fastest JAX that we know how to write by hand; ``None`` where ``plain`` is that. It still takes every
-    step, up to the order of sums and products: no closed form, no other algorithm.
+    ``plain``: the JAX that a competent user would write first.
+    ``tuned``: the fastest JAX that we can write by hand; ``None`` if that is ``plain``. It runs every step, up to the
+    order of sums and products: no closed form, no other algorithm.
     """
 
     loopjax: Contender
@@ -49,17 +49,16 @@ class Contenders(NamedTuple):
 
 
 Wait = Literal["call", "sample"]
-"""When a result is waited for: after each call, or after many, which leaves the cost of the call alone."""
+"""When to wait for results: after each call, or after many calls, which measures only the cost of the call itself."""
 
 
 @dataclass(frozen=True)
 class Workload:
     """A task with its contenders.
 
-    ``make`` takes the scale and returns the contenders. ``compare`` raises ``AssertionError``
-    where results differ. ``large`` workloads run where asked for. ``peak``: the memory that the whole process takes is
-    measured, each contender in one of its own. ``grows_to``: the most steps that it is given to see how time grows; 0
-    where it takes no number of steps.
+    ``make`` takes the scale and returns the contenders. ``compare`` raises ``AssertionError`` if results differ.
+    ``large`` workloads run only on request. ``peak``: measures the peak memory of a process for each contender.
+    ``grows_to``: the largest number of steps for ``--growth``; 0 for a workload without a number of steps.
     """
 
     name: str

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def elementwise(aesara: Any, steps: int, **how: Any) -> Any:
-    """The gradient of the last state's sum in ``A`` and ``h0``; ``how`` is given to ``scan``."""
+    """Gradient of the last state's sum with respect to ``A`` and ``h0``; ``how`` is passed to ``scan``."""
     at = aesara.tensor
     A, h0 = at.dvector("A"), at.dvector("h0")
     h, updates = aesara.scan(

@@ -1,4 +1,4 @@
-"""A recurrence that looks far back: ``h(t) = tanh(a h(t-1) + b h(t-depth) + u(t))``."""
+"""Recurrence with a deep tap: ``h(t) = tanh(a h(t-1) + b h(t-depth) + u(t))``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def deep_taps(aesara: Any, depth: int, gradient: bool) -> Any:
-    """``h``, or the gradient of ``sum(h**2)`` in ``a`` and ``b``, of ``a``, ``b``, ``u`` and ``h0``."""
+    """``h`` from ``a``, ``b``, ``u`` and ``h0``, or the gradient of ``sum(h**2)`` with respect to ``a`` and ``b``."""
     at = aesara.tensor
     a, b, u, h0 = at.dvector("a"), at.dvector("b"), at.dmatrix("u"), at.dmatrix("h0")
     h, updates = aesara.scan(

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def gibbs(aesara: Any, weights: Any, visible: Any, hidden: Any, *, steps: int) -> Any:
-    """The last sample of the chain that starts from ``sample``; the weights and both biases are shared variables."""
+    """Last sample of the chain that starts from ``sample``; the weights and both biases are shared variables."""
     at, random = aesara.tensor, import_module(f"{aesara.__name__}.tensor.random.utils")
     W, bvis, bhid = (aesara.shared(value) for value in (weights, visible, hidden))
     trng = random.RandomStream(1234)

@@ -1,4 +1,4 @@
-"""The forward pass of a hidden Markov model, in logarithms."""
+"""Forward algorithm of a hidden Markov model, in log space."""
 
 # ruff: noqa: N803, N806 - matrices have the names that the field gives them
 
@@ -8,8 +8,8 @@ from typing import Any
 
 
 def hmm(aesara: Any, gradient: bool) -> Any:
-    """The log-likelihood of ``seen (T,)``, or its gradient in the other three, of it, ``start (n,)``, ``A (n, n)`` and
-    ``B (n, symbols)``, logarithms."""
+    """Log-likelihood of ``seen (T,)``, or its gradient with respect to the log-probabilities ``start (n,)``,
+    ``A (n, n)`` and ``B (n, symbols)``."""
     at = aesara.tensor
     seen, start, A, B = at.ivector("seen"), at.dvector("start"), at.dmatrix("A"), at.dmatrix("B")
     alpha, updates = aesara.scan(

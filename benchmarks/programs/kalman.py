@@ -1,4 +1,4 @@
-"""A Kalman filter: a linear state that is seen through one noisy number a step."""
+"""Kalman filter: a linear state, observed through one noisy number per step."""
 
 # ruff: noqa: N803, N806 - matrices have the names that the field gives them
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 def kalman(aesara: Any, gradient: bool) -> Any:
-    """The log-likelihood of ``z (T,)`` and the filtered means, or its gradient in ``F``, ``Q`` and ``r``.
+    """Log-likelihood of ``z (T,)`` and the filtered means, or its gradient with respect to ``F``, ``Q`` and ``r``.
 
-    Of ``z``, the transition ``F``, its noise ``Q``, both ``(n, n)``, the weights ``H (n,)`` of what is seen, and the
-    variance ``r`` of that.
+    Inputs are ``z``, the transition ``F`` and its noise ``Q``, both ``(n, n)``, the observation weights ``H (n,)`` and
+    the observation variance ``r``.
     """
     at = aesara.tensor
     z, F, Q, H, r = at.dvector("z"), at.dmatrix("F"), at.dmatrix("Q"), at.dvector("H"), at.dscalar("r")

@@ -1,4 +1,4 @@
-"""A linear recurrence: ``h(t) = a(t) * h(t-1) + b(t)``."""
+"""Linear recurrence: ``h(t) = a(t) * h(t-1) + b(t)``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def linear(aesara: Any, **how: Any) -> Any:
-    """All of ``h``, of ``a`` and ``b``, both ``(T, units)``; ``how`` is given to ``function``."""
+    """All steps of ``h`` from ``a`` and ``b``, both ``(T, units)``; ``how`` is passed to ``function``."""
     at = aesara.tensor
     a, b = at.fmatrix("a"), at.fmatrix("b")
     h, updates = aesara.scan(

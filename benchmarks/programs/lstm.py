@@ -1,4 +1,4 @@
-"""A long short-term memory with four gates, each with matrices of its own."""
+"""Long short-term memory with four gates, each with its own matrices."""
 
 # ruff: noqa: N806 - arrays have the names that the guide gives them
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def lstm(aesara: Any, gradient: bool) -> Any:
-    """``h``, or the gradient of the sum of the last one's squares, of ``x`` and the gates' ``W``, ``U`` and ``b``."""
+    """``h`` from ``x`` and the gates' ``W``, ``U`` and ``b``, or the gradient of the last ``h``'s sum of squares."""
     at = aesara.tensor
     x = at.tensor3("x", dtype="float32")
     W, U = [at.fmatrix() for _ in range(4)], [at.fmatrix() for _ in range(4)]

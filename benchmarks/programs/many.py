@@ -6,7 +6,7 @@ from typing import Any
 
 
 def averages(aesara: Any, rates: list[float]) -> Any:
-    """Moving averages of ``x (T, series)``, each rate's in a loop of its own."""
+    """Moving averages of ``x (T, series)``, a separate loop for each rate."""
     at = aesara.tensor
     x = at.fmatrix("x")
 
@@ -20,7 +20,7 @@ def averages(aesara: Any, rates: list[float]) -> Any:
 
 
 def ring(aesara: Any, count: int, steps: int) -> Any:
-    """The gradient, in ``start (count,)``, of the squares of states that each follow the next, one scalar each."""
+    """Gradient with respect to ``start (count,)`` of the squares of scalar states that each follow the next."""
     at = aesara.tensor
     start = at.fvector("start")
 

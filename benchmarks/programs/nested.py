@@ -1,4 +1,4 @@
-"""A loop within a loop: each state is an equation's solution, found by iterating."""
+"""Nested loops: each state is the solution of an equation, found by fixed-point iteration."""
 
 # ruff: noqa: N803, N806 - arrays have the names that the guide gives them
 

@@ -1,4 +1,4 @@
-"""An ordinary differential equation by Runge and Kutta's method of fourth order: Van der Pol's oscillator."""
+"""Ordinary differential equation by the Runge-Kutta method of fourth order: Van der Pol's oscillator."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MU, DT = 1.5, 0.01
 
 
 def ode(aesara: Any, steps: int) -> Any:
-    """The last positions and velocities, of ``x`` and ``v``, both ``(runs,)``."""
+    """Last positions and velocities, from initial ``x`` and ``v``, both ``(runs,)``."""
     at = aesara.tensor
     x0, v0 = at.dvector("x0"), at.dvector("v0")
 

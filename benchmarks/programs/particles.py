@@ -1,4 +1,4 @@
-"""A particle filter of stochastic volatility: ``x(t) = 0.95 x(t-1) + 0.3 e(t)``, ``y(t)`` normal with variance
+"""Particle filter of stochastic volatility: ``x(t) = 0.95 x(t-1) + 0.3 e(t)``, ``y(t)`` normal with variance
 ``exp(x(t))``; systematic resampling at every step (Gordon, Salmond and Smith 1993; Kitagawa 1996)."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def particles(aesara: Any, count: int) -> Any:
-    """An estimate of the log-likelihood, up to a constant, of ``y (T,)``, float32."""
+    """Estimate of the log-likelihood of ``y (T,)``, up to a constant, float32."""
     at, random = aesara.tensor, import_module(f"{aesara.__name__}.tensor.random.utils")
     trng = random.RandomStream(1234)
     y = at.fvector("y")

@@ -1,4 +1,4 @@
-"""The terms of a polynomial."""
+"""Terms of a polynomial."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def polynomial(aesara: Any, count: int) -> Any:
-    """Their sum, of ``coefficients (count,)`` and ``x``."""
+    """Sum of the terms, from ``coefficients (count,)`` and ``x``."""
     at = aesara.tensor
     coefficients = at.fvector("coefficients")
     x = at.fscalar("x")

@@ -1,4 +1,4 @@
-"""``A**k`` by multiplying."""
+"""``A**k`` by repeated multiplication."""
 
 # ruff: noqa: N803, N806 - arrays have the names that the guide gives them
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def power(aesara: Any) -> Any:
-    """The last value alone, of ``A`` and ``k``."""
+    """Only the last value, from ``A`` and ``k``."""
     at = aesara.tensor
     k = at.iscalar("k")
     A = at.dvector("A")

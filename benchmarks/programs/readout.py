@@ -1,4 +1,4 @@
-"""A recurrent network of which inputs and outputs are products that no step waits for."""
+"""Recurrent network whose input and output products are independent of the recurrence."""
 
 # ruff: noqa: N803, N806 - arrays have the names that the guide gives them
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def readout(aesara: Any) -> Any:
-    """``y(t) = h(t) W_out`` of ``h(t) = tanh(h(t-1) W + x(t) W_in)``, of ``x``, ``W_in``, ``W`` and ``W_out``."""
+    """``y(t) = h(t) W_out`` with ``h(t) = tanh(h(t-1) W + x(t) W_in)``, from ``x``, ``W_in``, ``W`` and ``W_out``."""
     at = aesara.tensor
     x, W_in, W, W_out = at.fmatrix("x"), at.fmatrix("W_in"), at.fmatrix("W"), at.fmatrix("W_out")
 

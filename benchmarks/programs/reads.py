@@ -1,15 +1,15 @@
-"""A recurrence, ``h = tanh(a * h + u(t))``, of which little is read."""
+"""Recurrence ``h = tanh(a * h + u(t))`` with few of its steps read."""
 
 from __future__ import annotations
 
 from typing import Any
 
 STEP, SLICE, STRIDE = 100, slice(1_000, 1_100), 50
-"""What is read: one step, steps from one to another, and every so many."""
+"""Reads: a single step, a slice of steps, every n-th step, and reductions."""
 
 
 def reads(aesara: Any, what: str) -> Any:
-    """What is read of ``h``, by its name in ``READ``, of ``a (units,)``, ``u (T, units)`` and ``weights (T,)``."""
+    """The read of ``h`` with this name in ``READ``, from ``a (units,)``, ``u (T, units)`` and ``weights (T,)``."""
     at = aesara.tensor
     a, u, weights = at.fvector("a"), at.fmatrix("u"), at.fvector("weights")
     h, updates = aesara.scan(

@@ -11,7 +11,7 @@ from typing import Any
 
 
 def rnn_taps(aesara: Any, gradient: bool) -> Any:
-    """``x`` and ``y``, or the gradient of ``sum(y**2)`` in the five matrices, of ``u``, ``x0``, ``y0`` and those."""
+    """``x`` and ``y`` from ``u``, ``x0``, ``y0`` and five matrices, or the gradient of ``sum(y**2)`` in these."""
     at = aesara.tensor
     W, W_in_1, W_in_2, W_feedback, W_out = matrices = [at.fmatrix() for _ in range(5)]
     u, x0, y0 = at.fmatrix("u"), at.fmatrix("x0"), at.fvector("y0")

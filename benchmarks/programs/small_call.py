@@ -1,4 +1,4 @@
-"""Programs that compute next to nothing."""
+"""Programs with almost no computation."""
 
 from __future__ import annotations
 

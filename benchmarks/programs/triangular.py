@@ -1,4 +1,4 @@
-"""The running sum of 0, 1, 2, ..."""
+"""Running sum of 0, 1, 2, ..."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Doubling until a bound: the guide's conditional end of a scan."""
+"""Doubling until a bound: the guide's example of ``until``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def until(aesara: Any, most: int) -> Any:
-    """The powers of two, of a bound and of at most ``most`` steps."""
+    """Powers of two up to a bound, in at most ``most`` steps."""
     at, scan_utils = aesara.tensor, import_module(f"{aesara.__name__}.scan.utils")
     max_value = at.dscalar("max_value")
     values, updates = aesara.scan(

@@ -1,4 +1,4 @@
-"""A recurrent network's cost and its gradients, asked for one by one."""
+"""Cost of a recurrent network and its gradients, recorded one by one."""
 
 # ruff: noqa: N803, N806 - arrays have the names that the guide gives them
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def value_and_grad(aesara: Any, *values: Any) -> Any:
-    """The cost, of ``x``, and its gradients in two matrices and a bias, which are shared variables."""
+    """Cost for ``x`` and its gradients with respect to two matrices and a bias, which are shared variables."""
     at = aesara.tensor
     x = at.tensor3("x", dtype="float32")
     W_in, W, b = parameters = [aesara.shared(value) for value in values]

@@ -1,4 +1,4 @@
-"""An autoregression of first order, driven by chance: ``x(t) = 0.9 x(t-1) + e(t)``, ``e(t)`` standard normal."""
+"""First-order autoregression with random input: ``x(t) = 0.9 x(t-1) + e(t)``, ``e(t)`` standard normal."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 KEPT = 0.9
 BOUND = 100.0
-"""Some 44 standard deviations away."""
+"""About 44 standard deviations away."""
 
 
 def walk(aesara: Any, steps: int, until: bool) -> Any:
-    """The mean square of all steps from ``x0``, float32; with ``until``, of those up to ``BOUND``."""
+    """Mean square of all steps from ``x0``, float32; with ``until``, of the steps up to ``BOUND``."""
     at, random = aesara.tensor, import_module(f"{aesara.__name__}.tensor.random.utils")
     trng = random.RandomStream(1234)
     x0 = at.fscalar("x0")

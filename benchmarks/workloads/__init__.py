@@ -1,4 +1,4 @@
-"""The workloads, a file for each family."""
+"""The workloads, one file per family."""
 
 from __future__ import annotations
 
@@ -60,4 +60,4 @@ FAMILIES = (
 )
 
 WORKLOADS: tuple[Workload, ...] = tuple(workload for family in FAMILIES for workload in family.WORKLOADS)
-"""All of them, in the order in which they run."""
+"""All workloads, in the order in which they run."""

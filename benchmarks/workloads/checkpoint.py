@@ -1,4 +1,4 @@
-"""The gradient through many elementwise steps, and the memory that it takes: ``h = tanh(h * A) + 0.1 * sin(h)``."""
+"""Gradient through many elementwise steps, and its memory: ``h = tanh(h * A) + 0.1 * sin(h)``."""
 
 # ruff: noqa: N803, N806 - arrays have the names that the guide gives them
 
@@ -20,7 +20,7 @@ from benchmarks.workload import Contender, Contenders, Scale, Workload
 from loopjax.checkpoint import Budget
 
 TILE = 500
-"""Elements whose whole loop ``tuned`` runs before the next ones'."""
+"""Size of a tile: ``tuned`` runs the whole loop for these elements before the next."""
 
 
 def _make(checkpoint: Any, scale: Scale) -> Contenders:
@@ -52,9 +52,9 @@ def _plain(values: jax.Array, start: jax.Array, steps: int) -> Program:
 
 
 def _tuned(values: jax.Array, start: jax.Array, steps: int) -> Program:
-    """Elements do not meet, so a few at a time: their states fit the cache, and only one tile's are stored.
+    """Elements are independent, so the loop runs tile by tile: states fit the cache, and only a tile's are stored.
 
-    The reverse loop is by hand and computes each step's intermediate values again from its state.
+    The reverse loop is by hand and recomputes the intermediate values of each step from its state.
     """
 
     def tile(arrays: tuple[Any, Any]) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""A recurrence that looks far back: ``h(t) = tanh(a h(t-1) + b h(t-depth) + u(t))``."""
+"""Recurrence with a deep tap: ``h(t) = tanh(a h(t-1) + b h(t-depth) + u(t))``."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def _blocks(x: Any, depth: int) -> Any:
 
 
 def _unroll(depth: int) -> int:
-    """A short block as a whole, else a few of its steps in an iteration."""
+    """Unroll factor: a whole short block, else a few of its steps."""
     return depth if depth <= 16 else unroll(4, 16)
 
 
 def _tuned(*arrays: Any) -> Any:
-    """Blocks of ``depth`` steps: within a block the far tap is a sequence, the block before."""
+    """Blocks of ``depth`` steps: within a block the far tap reads the block before as a sequence."""
     d = Data(*arrays)
 
     def block(before: Any, u: Any) -> tuple[Any, Any]:
@@ -90,7 +90,7 @@ def _tuned(*arrays: Any) -> Any:
 
 
 def _tuned_grad(*arrays: Any) -> list[Any]:
-    """The reverse loop by hand, in the same blocks; the sums over steps are taken after it."""
+    """Reverse loop by hand, in the same blocks, with the sums over steps after it."""
     d = Data(*arrays)
     h = _tuned(*arrays)
     several = _unroll(len(d.h0))

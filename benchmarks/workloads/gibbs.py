@@ -1,4 +1,4 @@
-"""The guide's Gibbs chain. The order of draws differs, so their frequencies are compared, not the draws."""
+"""The guide's Gibbs chain. The order of draws differs, so frequencies are compared instead of draws."""
 
 # ruff: noqa: N803 - arrays have the names that the guide gives them
 
@@ -52,7 +52,7 @@ def _make(steps: int, scale: Scale) -> Contenders:
 
 
 def _chained(chain: Any, data: Data) -> Program:
-    """A call draws from the key that the call before left."""
+    """Each call draws from the key that the previous call returned."""
     compiled = jax.jit(chain)
     key = jax.random.key(1234)
 
@@ -80,7 +80,7 @@ def _plain(data: Data, steps: int) -> Program:
 
 
 def _tuned(data: Data, steps: int) -> Program:
-    """Uniform numbers for several steps at once, outside of the loop that uses them; only the last sample is kept."""
+    """Uniform numbers of several steps at once, outside the loop that uses them; only the last sample is stored."""
 
     def chain(key: Any, sample: Any, W: Any, bvis: Any, bhid: Any) -> tuple[Any, Any]:
         visible, hidden = W.shape

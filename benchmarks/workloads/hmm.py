@@ -1,4 +1,4 @@
-"""The forward pass of a hidden Markov model."""
+"""Forward algorithm of a hidden Markov model."""
 
 # ruff: noqa: N803, N806 - matrices have the names that the field gives them
 
@@ -44,8 +44,8 @@ def _plain(seen: Any, start: Any, A: Any, B: Any) -> Any:
 
 
 def _tuned(seen: Any, start: Any, A: Any, B: Any) -> Any:
-    """Exponentials of the matrices are taken once, so that a step is one product; what its sum loses in size, the
-    logarithm of a scale remembers."""
+    """Exponentials of the matrices are taken once, so that a step is one product; each step is rescaled and the
+    logarithm of the scale is summed."""
     steps, chances = jnp.exp(A), jnp.exp(B).T
 
     def scaled(alpha: Any) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""A Kalman filter with four states, of which a weighted sum is seen."""
+"""Kalman filter with four states and one observed weighted sum."""
 
 # ruff: noqa: N803, N806 - matrices have the names that the field gives them
 
@@ -54,12 +54,12 @@ def _plain(z: Any, F: Any, Q: Any, H: Any, r: Any) -> tuple[Any, Any]:
 
 
 def _times(A: Any, B: Any) -> Any:
-    """The product of matrices so small that sums of products are cheaper than a call of a product's routine."""
+    """Product of tiny matrices as sums, which cost less than a call of a matrix routine."""
     return (A[:, :, None] * B[None]).sum(1)
 
 
 def _tuned(z: Any, F: Any, Q: Any, H: Any, r: Any) -> tuple[Any, Any]:
-    """Small products written out, and the likelihood's terms from the errors and variances after the loop."""
+    """Small products written out; terms of the likelihood are computed from errors and variances after the loop."""
 
     def step(carry: tuple[Any, Any], z_t: Any) -> tuple[tuple[Any, Any], tuple[Any, Any, Any]]:
         m, P = carry
@@ -77,7 +77,7 @@ def _tuned(z: Any, F: Any, Q: Any, H: Any, r: Any) -> tuple[Any, Any]:
 
 
 def _tuned_grad(z: Any, F: Any, Q: Any, H: Any, r: Any) -> tuple[Any, Any]:
-    """The body is computed again in the reverse loop: less to store and to read."""
+    """The reverse loop recomputes the body: less to store and to read."""
 
     @partial(jax.checkpoint, prevent_cse=False)
     def step(carry: tuple[Any, Any], z_t: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:

@@ -1,4 +1,4 @@
-"""A linear recurrence, in order and, where a mode allows it, in parallel."""
+"""Linear recurrence, sequential and, if the mode allows it, parallel."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _in_order(several: int) -> Callable[..., Any]:
 
 
 def _tuned(parallel: bool) -> Callable[..., Any]:
-    """In parallel on an accelerator, where a step costs more than its work; on a CPU eight steps in an iteration."""
+    """Parallel on an accelerator, where the launch of a step costs more than its work; on a CPU unrolled by eight."""
     if not parallel or not on_gpu():
         return _in_order(unroll(8, 16))
 

@@ -1,4 +1,4 @@
-"""A long short-term memory with four gates, each with matrices of its own."""
+"""Long short-term memory with four gates, each with its own matrices."""
 
 # ruff: noqa: N803, N806 - arrays have the names that the guide gives them
 
@@ -80,7 +80,7 @@ def _plain(data: Data, gradient: bool) -> Program:
 
 
 def _tuned(x: Any, W: Any, U: Any, b: Any) -> Any:
-    """The gates' matrices joined; inputs multiplied inside of the loop, where the result stays in the cache."""
+    """The gates' matrices as one; inputs are multiplied inside the loop, where the result stays in the cache."""
     W_all, U_all, b_all = jnp.concatenate(W, 1), jnp.concatenate(U, 1), jnp.concatenate(b)
 
     def step(carry: tuple[Any, Any], x_t: Any) -> tuple[tuple[Any, Any], Any]:
@@ -94,7 +94,7 @@ def _tuned(x: Any, W: Any, U: Any, b: Any) -> Any:
 
 
 class Saved(NamedTuple):
-    """What the reverse loop reads of each step: the state before it, the gates, and tanh of the new cell."""
+    """Residuals of a step for the reverse loop: the state before it, the gates, and tanh of the new cell."""
 
     h: Any
     c: Any
@@ -106,9 +106,9 @@ class Saved(NamedTuple):
 
 
 def _tuned_grad(hoist: bool, x: Any, W: Any, U: Any, b: Any) -> Any:
-    """The reverse loop by hand finds what flows into the gates; every matrix's gradient is one product after it.
+    """Reverse loop by hand for the cotangents of the gates; the gradient of each matrix is one product after it.
 
-    ``hoist`` multiplies inputs before the loop, which pays where the result fits the cache.
+    ``hoist`` multiplies inputs before the loop, which pays if the result fits the cache.
     """
     n = len(b[0])
     W_all, U_all, b_all = jnp.concatenate(W, 1), jnp.concatenate(U, 1), jnp.concatenate(b)

@@ -34,7 +34,7 @@ def _averages(scale: Scale) -> Contenders:
         return [average(rate) for rate in RATES]
 
     def tuned(x: Any) -> list[Any]:
-        """One loop, the rates' states side by side."""
+        """One loop, with the states of all rates in one array."""
         rates = jnp.array(RATES, x.dtype)[:, None]
 
         def step(mean: Any, x_t: Any) -> tuple[Any, Any]:

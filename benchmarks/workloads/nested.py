@@ -1,4 +1,4 @@
-"""A loop within a loop."""
+"""Nested loops."""
 
 # ruff: noqa: N803 - arrays have the names that the guide gives them
 
@@ -43,7 +43,7 @@ def _plain(u: Any, W: Any) -> Any:
 
 
 def _tuned(u: Any, W: Any) -> Any:
-    """The inner loop without storing, all of its iterations in one."""
+    """Inner loop without a stack, fully unrolled."""
 
     def outer(x_tm1: Any, u_t: Any) -> tuple[Any, Any]:
         into = x_tm1 + u_t

@@ -1,4 +1,4 @@
-"""An ordinary differential equation in steps of Runge and Kutta, many runs at once."""
+"""Ordinary differential equation by Runge-Kutta steps, many runs at once."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def _make(scale: Scale) -> Contenders:
         return list(lax.scan(step, jnp.stack([x, v]), None, length=steps)[1][-1])
 
     def tuned(x: Any, v: Any) -> list[Any]:
-        """Both halves as the parts of one complex number, so that a step is one fused loop that computes nothing twice,
-        for half of the runs after the other, so that no threads share it; and only the last values kept. On a GPU all
-        runs at once, several steps in an iteration."""
+        """Position and velocity as one complex number, so that a step is one fused loop without repeated work; runs in
+        two halves, one after the other, so that threads do not share a loop; only the last values are stored. On a GPU
+        all runs at once, several steps per iteration."""
 
         def push(v: Any, x: Any) -> Any:
             return MU * (1 - x * x) * v - x

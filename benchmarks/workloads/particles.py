@@ -1,4 +1,4 @@
-"""A particle filter of stochastic volatility. Draws differ, so the estimated likelihoods are near, not equal."""
+"""Particle filter of stochastic volatility. Draws differ, so estimated likelihoods are compared up to chance."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def _make(scale: Scale) -> Contenders:
 
 
 def _by_hand(y: jax.Array, count: int, ahead: bool) -> Program:
-    """``ahead``: all draws before the loop, and each mark's particle by counting the marks below each sum, which needs
-    no search; else drawn as needed, and searched for."""
+    """``ahead``: makes all draws before the loop and resamples by counting the marks below each sum, without a search;
+    else draws at each step and searches."""
 
     def draws(key: Any, *steps: int) -> tuple[Any, Any]:
         noise, offset = jax.random.split(key)

@@ -1,4 +1,4 @@
-"""The terms of a polynomial, summed."""
+"""Sum of the terms of a polynomial."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def _plain(numbers: jax.Array, value: jax.Array) -> Program:
 
 
 def _tuned(numbers: jax.Array, value: jax.Array) -> Program:
-    """Adds up as it goes: on CPU one fused loop, faster than storing all terms and faster than all at once, which a GPU
-    does."""
+    """Accumulates in the carry: on a CPU one fused loop, faster than storing all terms and than all terms at once; a
+    GPU computes all at once."""
 
     def polynomial(coefficients: Any, x: Any) -> Any:
         def step(i: Any, total: Any) -> Any:

@@ -1,4 +1,4 @@
-"""``A**k`` by multiplying, last value alone."""
+"""``A**k`` by repeated multiplication, only the last value."""
 
 # ruff: noqa: N803 - arrays have the names that the guide gives them
 
@@ -40,7 +40,7 @@ def _plain(base: jax.Array, k: int) -> Program:
 
 
 def _tuned(base: jax.Array, k: int, steps: int) -> Program:
-    """The value alone in the carry; enough steps in an iteration that they, not the loop, take the time."""
+    """Only the value in the carry, unrolled until the steps outweigh the overhead of the loop."""
 
     def power(A: Any) -> Any:
         return lax.fori_loop(0, k, lambda _, prior: prior * A, jnp.ones_like(A), unroll=unroll(steps, 64))

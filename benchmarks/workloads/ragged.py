@@ -1,6 +1,6 @@
-"""A long short-term memory over a minibatch of sequences of different lengths, against a scan masked by hand.
+"""Long short-term memory over a minibatch of sequences of different lengths, against a scan masked by hand.
 
-The scan by hand takes as many steps as the longest sequence has, and keeps what has ended with ``where``.
+The scan by hand runs as many steps as the longest sequence, and holds the state of ended examples with ``where``.
 """
 
 # ruff: noqa: N803, N806 - arrays have the names that the guide gives them
@@ -29,7 +29,7 @@ class Size(NamedTuple):
 
 
 class Data(NamedTuple):
-    """``x (steps, batch, units)``, matrices and bias of all four gates, and ``lengths (batch,)``, the least a 40th of
+    """``x (steps, batch, units)``, matrices and bias of all four gates, and ``lengths (batch,)``, at least a 40th of
     the steps. float32, int32."""
 
     x: Any

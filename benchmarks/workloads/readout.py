@@ -1,4 +1,4 @@
-"""A recurrent network of which inputs and outputs are products that no step waits for."""
+"""Recurrent network whose input and output products are independent of the recurrence."""
 
 # ruff: noqa: N803 - arrays have the names that the guide gives them
 
@@ -44,7 +44,7 @@ def _plain(x: Any, W_in: Any, W: Any, W_out: Any) -> Any:
 
 
 def _tuned(x: Any, W_in: Any, W: Any, W_out: Any) -> Any:
-    """Both as one product, before the loop and after it."""
+    """One product before the loop and one after it."""
 
     def step(h_tm1: Any, into: Any) -> tuple[Any, Any]:
         h_t = jnp.tanh(h_tm1 @ W + into)

@@ -1,4 +1,4 @@
-"""A loop of which one step, some steps or a reduction over all steps is read: what nobody reads need not be stored."""
+"""Loop with a read of one step, some steps or a reduction over all steps: other steps need not be stored."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Data(NamedTuple):
 
 
 def _make(what: str, scale: Scale) -> Contenders:
-    # At least as many as are read, at most the strides' multiple.
+    # At least the steps that are read, rounded to a multiple of the stride.
     steps = max(scale.steps(20_000, quick=2_000), SLICE.stop if what == "read-slice" else 2 * STEP)
     rng = np.random.default_rng(0)
     data = Data(
@@ -67,23 +67,23 @@ def _plain(what: str, data: Data) -> Program:
 
 
 class _Words:
-    """What ``READ`` needs of a tensor module, in JAX."""
+    """The names of a tensor module that ``READ`` uses, in JAX."""
 
     logsumexp, argmax, dot = staticmethod(jax.nn.logsumexp), staticmethod(jnp.argmax), staticmethod(jnp.dot)
 
 
 def _after(a: Any, h: Any, u: Any) -> Any:
-    """``h`` after the steps of ``u``."""
+    """State ``h`` after the steps of ``u``."""
     return lax.scan(lambda h, u_t: (jnp.tanh(a * h + u_t), None), h, u, unroll=unroll(4, 64))[0]
 
 
 def _step(a: Any, u: Any, weights: Any) -> Any:
-    """No later step is taken."""
+    """Later steps are not run."""
     return _after(a, jnp.zeros_like(a), u[: STEP + 1])
 
 
 def _slice(a: Any, u: Any, weights: Any) -> Any:
-    """Those before are not stored, those after not taken."""
+    """Earlier steps are not stored, later steps not run."""
 
     def step(h: Any, u_t: Any) -> tuple[Any, Any]:
         h = jnp.tanh(a * h + u_t)
@@ -93,7 +93,7 @@ def _slice(a: Any, u: Any, weights: Any) -> Any:
 
 
 def _stride(a: Any, u: Any, weights: Any) -> Any:
-    """A loop of blocks; of each, its first step is stored."""
+    """Loop over blocks that stores the first step of each."""
 
     def block(h: Any, u: Any) -> tuple[Any, Any]:
         first = jnp.tanh(a * h + u[0])
@@ -105,7 +105,7 @@ def _stride(a: Any, u: Any, weights: Any) -> Any:
 def _reduced(
     start: Callable[[Any], Any], add: Callable[..., Any], last: Callable[[Any], Any] = lambda total: total
 ) -> Any:
-    """A reduction in the carry: from ``start(a)``, ``add(total, h, weight, t)`` at every step."""
+    """Reduction in the carry: starts from ``start(a)`` and applies ``add(total, h, weight, t)`` at every step."""
 
     def reduced(a: Any, u: Any, weights: Any) -> Any:
         def step(carry: Any, inputs: Any) -> tuple[Any, None]:
@@ -142,7 +142,7 @@ TUNED: dict[str, Callable[..., Any]] = {
 
 
 def _same_places(result: Any, expected: Any) -> None:
-    """Of integers, whatever their width."""
+    """Compare integers of any width."""
     np.testing.assert_array_equal(np.asarray(jax.tree.leaves(result)[0]), np.asarray(expected))
 
 
@@ -152,7 +152,7 @@ WORKLOADS = tuple(
         f"{text} of 20,000, 64 values",
         partial(_make, name),
         compare=_same_places if name == "reduce-argmax" else close(1e-4),
-        # Where few steps are read, the number of the others does not matter.
+        # Reads of few steps do not depend on the total number of steps.
         grows_to=0 if name in ("read-step", "read-slice") else 1_000_000,
     )
     for name, text in WHAT.items()

@@ -71,7 +71,7 @@ def _plain(data: Data, gradient: bool) -> Program:
 
 
 def _tuned(*arrays: Any) -> list[Any]:
-    """Inputs multiplied before the loop, ``y`` after it; feedback from ``x(t-4)`` through ``W_out W_feedback``."""
+    """Input products before the loop, ``y`` after it; feedback from ``x(t-4)`` through ``W_out W_feedback``."""
     d = Data(*arrays)
     both = d.W_out @ d.W_feedback
     driven = (d.u[4:] @ d.W_in_1 + d.u[:-4] @ d.W_in_2).at[0].add(d.y0 @ d.W_feedback)
@@ -86,7 +86,7 @@ def _tuned(*arrays: Any) -> list[Any]:
 
 
 def _tuned_grad(*arrays: Any) -> list[Any]:
-    """The reverse loop by hand finds what flows into each step; each matrix's gradient is one product after it."""
+    """Reverse loop by hand for the cotangent of each step; the gradient of each matrix is one product after it."""
     d = Data(*arrays)
     x, y = _tuned(*arrays)
     none = jnp.zeros_like(d.y0)

@@ -1,4 +1,4 @@
-"""Calls that compute next to nothing: what is left is the cost of a call."""
+"""Calls with almost no computation, to measure the overhead of a call."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Many small states that a step changes alike, each written as a state of its own, and the gradient of what they end
-at. From 32 values a state on, packing them no longer pays."""
+"""Many small states with the same update, each written as a separate state, and the gradient of their last values.
+From 32 values per state on, one array for all no longer pays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The running sum of 0, 1, 2, ..."""
+"""Running sum of 0, 1, 2, ..."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _plain(n: int) -> Program:
 
 
 def _tuned(n: int) -> Program:
-    """Eight steps in an iteration, and a counter in the carry instead of a stored range; on a GPU all at once."""
+    """Eight steps per iteration, and a counter in the carry instead of a stored range; on a GPU all at once."""
 
     def step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], Any]:
         i, total = carry

@@ -1,5 +1,5 @@
-"""Two loops of one length: of scalars, which are better off in one; of larger states, which are not on a CPU; and of
-one state that both compute, each for an output of its own."""
+"""Two loops of equal length: of scalars, where fusion pays; of larger states, where it does not on a CPU; and with a
+state that both compute, each for a different output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Doubling until a bound: the guide's conditional end of a scan."""
+"""Doubling until a bound: the guide's example of ``until``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _make(scale: Scale) -> Contenders:
 
 
 def _by_hand(bound: jax.Array, in_place: bool) -> Program:
-    """A buffer and a count, cut on the host; ``in_place`` writes by ``dynamic_update_slice``, else by index."""
+    """Buffer and count, sliced on the host; ``in_place`` writes by ``dynamic_update_slice``, else by index."""
 
     def powers(max_value: Any) -> tuple[Any, Any]:
         def step(state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:

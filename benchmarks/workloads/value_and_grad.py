@@ -1,4 +1,4 @@
-"""A cost and its gradients from one function, the gradients asked for one by one."""
+"""Cost and gradients from one function, with the gradients recorded one by one."""
 
 # ruff: noqa: N803 - arrays have the names that the guide gives them
 
@@ -48,7 +48,7 @@ def _plain(*arrays: Any) -> list[Any]:
 
 
 def _tuned(x: Any, W_in: Any, W: Any, b: Any) -> list[Any]:
-    """Inputs multiplied before the loop; the reverse loop by hand, each matrix's gradient one product after it."""
+    """Input products before the loop; reverse loop by hand, the gradient of each matrix one product after it."""
 
     def forward(h_tm1: Any, x_t: Any) -> tuple[Any, Any]:
         h_t = jnp.tanh(h_tm1 @ W + x_t)

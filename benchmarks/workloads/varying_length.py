@@ -1,6 +1,6 @@
-"""The running sum, called with one length after another; a call here is a pass through all lengths.
+"""Running sum over a series of lengths; a measured call is one pass through all lengths.
 
-The time to the first result is that of all lengths when each is new; the time of a call, that of a pass when none is.
+The time to the first result is that of a first pass, with all lengths new; the time of a call is that of a later pass.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from benchmarks.workload import Contenders, Scale, Workload
 from benchmarks.workloads.triangular import plain_sums
 
 SMALLEST = 1_024
-"""The least capacity of a padded buffer."""
+"""Least capacity of a padded buffer."""
 
 
 def _lengths(count: int, most: int) -> list[int]:
-    """Different lengths from 10 on, as many of each order of magnitude, shuffled."""
+    """Different lengths from 10 on, equally many of each order of magnitude, shuffled."""
     found = np.unique(np.geomspace(10, most, 4 * count).astype(int))
     chosen = found[np.linspace(0, len(found) - 1, count).astype(int)]
     return [int(n) for n in np.random.default_rng(0).permutation(chosen)]
@@ -57,8 +57,8 @@ def _plain(last: bool) -> Callable[[int], Any]:
 
 
 def _tuned() -> Callable[[int], Any]:
-    """A buffer of the next power of two, filled as far as needed, eight steps in an iteration, and cut on the host;
-    on a GPU filled at once."""
+    """Buffer of the next power of two, filled up to the length, eight steps per iteration, and sliced on the host; on a
+    GPU filled at once."""
 
     @partial(jax.jit, static_argnums=0)
     def sums(capacity: int, n: Any) -> Any:
@@ -82,7 +82,7 @@ def _tuned() -> Callable[[int], Any]:
 
 
 def _tuned_last() -> Callable[[int], Any]:
-    """A trip count that is a value: one compilation; eight steps in an iteration, then those left over."""
+    """Trip count as a value: one compilation; eight steps per iteration, then the remainder."""
 
     @jax.jit
     def total(n: Any) -> Any:

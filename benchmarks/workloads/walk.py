@@ -1,4 +1,4 @@
-"""A random walk that returns to zero. Draws differ, so the mean squares are near, not equal."""
+"""Mean-reverting random walk. Draws differ, so mean squares are compared up to chance."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _make(until: bool, scale: Scale) -> Contenders:
 
 
 def _program(mean: Any) -> Program:
-    """A call draws from the key that the call before left."""
+    """Each call draws from the key that the previous call returned."""
 
     def run(key: Any, x0: Any) -> tuple[Any, Any]:
         key, used = jax.random.split(key)
@@ -81,7 +81,7 @@ def _plain_until(steps: int, key: Any, x0: Any) -> Any:
 
 
 def _tuned_until(steps: int, key: Any, x0: Any) -> Any:
-    """Draws of a block of steps at once, of which the walk takes as many as it needs."""
+    """Draws for a block of steps at once; the walk uses as many as it needs."""
 
     def goes_on(state: Any) -> Any:
         t, x, _ = state
@@ -103,7 +103,7 @@ def _tuned_until(steps: int, key: Any, x0: Any) -> Any:
 
 
 def _workload(name: str, what: str, until: bool) -> Workload:
-    # Of fewer steps, the mean squares of equally good walks are too far apart to be compared.
+    # With fewer steps, mean squares of correct walks differ too much to be compared.
     return Workload(name, what, partial(_make, until), compare=near(0.25), grows_to=0)
 
 
