@@ -127,9 +127,23 @@ def test_a_large_elementwise_result_of_small_inputs_stays(limit, left):
     assert [node.op.name for node in op.body.applies if not node.op.has("view")] == left
 
 
-def test_twice_the_bytes_of_its_inputs_are_no_growth():
-    (op,) = scans(hoisted(lambda a, h, w: [at.sin(h) * at.sum(w), w], most_bytes=0))
-    assert [node.op.name for node in op.body.applies] == ["sin", "mul"]
+def test_less_than_twice_the_bytes_of_its_inputs_is_no_growth():
+    v, u = at.tensor("float64", shape=(8,), name="v"), at.tensor("float64", shape=(2,), name="u")
+    (h, _, _), _ = loopjax.scan(
+        lambda h, v, u: [at.sin(h) + v.dimshuffle(0, "x") * u, v, u],
+        outputs_info=[at.zeros((8, 2), "float64"), v, u],
+        n_steps=3,
+    )
+    (op,) = scans(after([EliminateCommonLoopParts(), HoistInvariants(most_bytes=0)], [v, u], [h]))
+    assert [node.op.name for node in op.body.applies] == ["sin", "add"]
+
+
+def test_an_index_stays_in_a_loop_that_may_run_no_step():
+    n, i, v = at.lscalar("n"), at.lscalar("i"), at.tensor("float64", shape=(8,), name="v")
+    (h, _), _ = loopjax.scan(lambda h, v: [h * at.exp(v[i]) + at.exp(v).sum(), v], outputs_info=[ONE, v], n_steps=n)
+    (op,) = scans(after([EliminateCommonLoopParts(), HoistInvariants()], [n, i, v], [h[-1]]))
+    assert op.dynamic
+    assert [node.op.name for node in op.body.applies] == ["index", "exp", "mul", "add"]
 
 
 @pytest.mark.parametrize(("steps", "left"), [(1, ["exp", "mul"]), (2, ["mul"])])
