@@ -189,12 +189,12 @@ def test_values_and_gradients_are_those_without_room(name, everything):
 
 
 def test_tangents_of_intermediate_values(everything):
-    """The tangent has the size of the value, not that of an input of the region."""
-    middle = X * 2
-    tangent = loopjax.Rop(at.dot(M, middle) ** 2, middle, Y)
+    """The tangent has the size and the capacity of the value, not those of an input of the region."""
+    middle = X[1:] * 2
+    tangent = loopjax.Rop(at.dot(M, middle) ** 2 * X[0], [X, middle], [X, Y])
     exact, f = (loopjax.function([M, X, Y], tangent, lengths=lengths) for lengths in ("exact", "padded"))
     for n in (3, 5, 9):
-        values = RNG.uniform(0.5, 1.5, (n, n + 4)), RNG.uniform(0.5, 1.5, n + 4), RNG.uniform(0.5, 1.5, n + 4)
+        values = RNG.uniform(0.5, 1.5, (n, n + 3)), RNG.uniform(0.5, 1.5, n + 4), RNG.uniform(0.5, 1.5, n + 3)
         same([f(*values)], [exact(*values)], rtol=1e-9)
 
 

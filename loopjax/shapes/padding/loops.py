@@ -234,18 +234,17 @@ def _note_inputs(
         return inner.entered_axes({axis - 1: padded for axis, padded in scope.axes(x).items() if axis > 0})
 
     inner.bind(dict(zip(body_inputs.non_sequences, parts.non_sequences, strict=True)))
-    for group, x in zip(body_inputs.slices, parts.sequences, strict=True):
+    rows = [(group, row_axes(x)) for group, x in zip(body_inputs.slices, parts.sequences, strict=True)]
+    states = [
+        (group, row_axes(x) if recurrence.windowed else inner.entered_axes(scope.axes(x)))
+        for recurrence, group, x in zip(op.recurrences, body_inputs.taps, parts.initials, strict=True)
+    ]
+    shared = zip(body_inputs.states, parts.states, strict=True)
+    states += [((state,), inner.entered_axes(scope.axes(x))) for state, x in shared]
+    for group, axes in (*rows, *states):
         for one in group:
-            inner.note(one, row_axes(x))
-    starts = []
-    for recurrence, group, x in zip(op.recurrences, body_inputs.taps, parts.initials, strict=True):
-        starts.append(row_axes(x) if recurrence.windowed else inner.entered_axes(scope.axes(x)))
-        for one in group:
-            inner.note(one, starts[-1])
-    for one, x in zip(body_inputs.states, parts.states, strict=True):
-        starts.append(inner.entered_axes(scope.axes(x)))
-        inner.note(one, starts[-1])
-    return starts
+            inner.note(one, axes)
+    return [axes for _, axes in states]
 
 
 def _settled(inner: PaddingScope, results: StepResult, starts: Sequence[Axes]) -> StepResult | int:
