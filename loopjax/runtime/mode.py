@@ -102,7 +102,7 @@ class Mode:
                 "a Mode has no linker and no optimizer: XLA compiles all programs. Leave the mode out, or leave "
                 "rewrites out with loopjax.Mode().excluding(...) or mode='FAST_COMPILE'"
             )
-        object.__setattr__(self, "without", frozenset(_present_names(self.without)))
+        object.__setattr__(self, "without", frozenset(_present_names(self.without, stacklevel=4)))
 
     def excluding(self, *names: str) -> Mode:
         """A mode that leaves out these rewrites as well."""
@@ -113,7 +113,7 @@ class Mode:
         return replace(self, without=self.without.difference(_present_names(names)))
 
 
-def _present_names(names: Iterable[str]) -> Iterator[str]:
+def _present_names(names: Iterable[str], stacklevel: int = 3) -> Iterator[str]:
     """The present names of rewrites; deprecated ones are replaced, with a ``DeprecationWarning``."""
     names = tuple(names)
     unknown = sorted(set(names) - set(REWRITES) - set(RENAMED))
@@ -128,7 +128,7 @@ def _present_names(names: Iterable[str]) -> Iterator[str]:
             yield name
             continue
         instead = f"is now {' and '.join(map(repr, present))}" if present else "is gone: XLA folds constants"
-        warnings.warn(f"the rewrite {name!r} {instead}", DeprecationWarning, stacklevel=4)
+        warnings.warn(f"the rewrite {name!r} {instead}", DeprecationWarning, stacklevel=stacklevel)
         yield from present
 
 

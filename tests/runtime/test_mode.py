@@ -47,6 +47,26 @@ def test_what_is_not_a_mode():
         polynomial(3)
 
 
+@pytest.mark.parametrize(
+    ("old", "present", "says"),
+    [
+        ("hoist", {"loop_prologue", "block_sampling"}, "is now 'loop_prologue' and 'block_sampling'"),
+        ("prune", {"scan_cse", "licm", "dce"}, "is now 'scan_cse' and 'licm' and 'dce'"),
+        ("constants", set(), "is gone: XLA folds constants"),
+        ("constant_folding", set(), "is gone: XLA folds constants"),
+    ],
+)
+def test_old_names_of_rewrites(old, present, says):
+    with pytest.warns(DeprecationWarning, match=f"the rewrite '{old}' {says}") as warned:
+        assert loopjax.Mode().excluding(old).without == present
+    assert warned[0].filename == __file__
+    with pytest.warns(DeprecationWarning, match=f"'{old}'") as warned:
+        assert loopjax.Mode(frozenset([old])).without == present
+    assert warned[0].filename == __file__
+    with pytest.warns(DeprecationWarning, match=f"'{old}'"):
+        assert loopjax.Mode(present).including(old).without == set()
+
+
 class TestOldPrograms:
     def test_modes_by_their_old_paths(self, monkeypatch):
         from loopjax.compile.mode import FAST_COMPILE, FAST_RUN, get_default_mode, get_mode
