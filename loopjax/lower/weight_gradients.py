@@ -16,8 +16,8 @@ import jax.numpy as jnp
 from loopjax.ir.graph import Apply
 from loopjax.ir.weight_gradients import BatchedWeightGradients
 from loopjax.lower.interpreter import as_array, evaluate, rule
+from loopjax.lower.partition import Arrays, merge, partition
 
-Arrays = tuple[Any, ...]
 Pull = Callable[[Arrays], tuple[Arrays, Arrays]]
 
 
@@ -32,9 +32,8 @@ def _batched_weight_gradients(node: Apply, args: Sequence[Any]) -> Sequence[Any]
     types = [variable.type for variable in op.region.inputs[len(args) :]]
 
     def region(moving: Arrays, held: Arrays, matrices: Arrays, taps: Arrays) -> tuple[Arrays, Arrays]:
-        first, second = iter(moving), iter(held)
-        values = [next(first if moved else second) for moved in moves]
-        found = [as_array(value) for value in evaluate(op.region, [*values, *matrices, *taps])]
+        inputs = [*merge(moving, held, moves), *matrices, *taps]
+        found = [as_array(value) for value in evaluate(op.region, inputs)]
         return tuple(found[:-count]), tuple(found[-count:])
 
     def zeros() -> Arrays:
@@ -56,9 +55,7 @@ def _batched_weight_gradients(node: Apply, args: Sequence[Any]) -> Sequence[Any]
         return moved, None, tuple(map(_gradient, op.products, operands, flows))
 
     run.defvjp(forward, backward)
-    moving = tuple(value for value, moved in zip(given, moves, strict=True) if moved)
-    held = tuple(value for value, moved in zip(given, moves, strict=True) if not moved)
-    return run(moving, held, matrices)
+    return run(*partition(given, moves), matrices)
 
 
 def _gradient(left: bool, operand: Any, flow: Any) -> Any:

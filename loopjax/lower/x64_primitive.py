@@ -1,9 +1,16 @@
-"""64-bit arithmetic inside of a trace in which JAX's x64 is off.
+"""A JAX primitive for 64-bit arithmetic inside of a trace where JAX's x64 is off.
 
-JAX reads that flag again when it transposes, batches and lowers what was traced, long after a context around the trace
-has ended: a float64 ``argmax`` then fails to lower, and the gradient of a float64 read by index fails to transpose. So
-there a program is one primitive, whose rules set the flag themselves. What enters and leaves it is 32 bits wide, and
-what a gradient keeps of 64 bits crosses the caller's trace as pairs of 32.
+JAX reads that flag again when it transposes, batches and lowers a trace, long after a context around the tracing has
+ended: a float64 ``argmax`` then fails to lower, and the gradient of a float64 read by index fails to transpose. So such
+a program is one primitive, whose rules for evaluation, batching, JVP and transposition set the flag themselves. Each
+rule binds the primitive again with a derived program: ``Batched``, ``Pushed``, ``Transposed`` and ``Shortcut`` are
+hashable, so that equal programs are traced and compiled once.
+
+What enters and leaves the primitive is 32 bits wide. The residuals of a gradient are not: they cross the caller's trace
+as pairs of 32 bits (``halved``, ``joined``), and are found again by a ``Shortcut``. For example the JVP of a program
+is ``first``, which gives results and residuals, and ``later``, from residuals and tangents to the results' tangents.
+
+Limit: ``jax.extend`` and the rule tables of ``jax.interpreters`` are public, but may change between JAX releases.
 """
 
 from __future__ import annotations
@@ -20,27 +27,29 @@ from jax import lax
 from jax.extend.core import Primitive, jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir
 
+from loopjax.lower.partition import merge
+
 Run = Callable[..., Sequence[Any]]
 Types = tuple[jax.ShapeDtypeStruct, ...]
 
 KEPT = 1024
-"""Traced programs that are kept, with their derivatives."""
+"""Traced programs that are cached, with their derivatives."""
 
 wide = Primitive("loopjax_wide")
 wide.multiple_results = True
 
 
 def in_64_bits(run: Run, *arrays: Any) -> list[Any]:
-    """``run(*arrays)`` with x64 on, in a trace where it is off, and under every transformation of that trace.
+    """Run ``run(*arrays)`` with x64 on, in a trace where it is off and under every transformation of that trace.
 
-    ``run`` is hashable, takes and returns flat arrays, and is the same program whenever it is equal.
+    ``run`` takes and returns flat arrays. It is hashable, and equal ones are the same program.
     """
     results: list[Any] = wide.bind(*arrays, run=run)  # type: ignore[no-untyped-call]
     return results
 
 
 def halved(array: Any) -> Any:
-    """An array of 64-bit elements as one of pairs of 32 bits; any other as it is."""
+    """Return an array of 64-bit elements as one of pairs of 32 bits; any other as it is."""
     if jnp.issubdtype(array.dtype, jax.dtypes.extended) or array.dtype.itemsize < 8:
         return array
     if jnp.issubdtype(array.dtype, jnp.complexfloating):
@@ -51,7 +60,7 @@ def halved(array: Any) -> Any:
 
 
 def joined(array: Any, dtype: Any) -> Any:
-    """The array that ``halved`` took apart."""
+    """Undo ``halved``."""
     if jnp.issubdtype(dtype, jax.dtypes.extended) or np.dtype(dtype).itemsize < 8:
         return array
     if jnp.issubdtype(dtype, jnp.complexfloating):
@@ -61,9 +70,9 @@ def joined(array: Any, dtype: Any) -> Any:
 
 @dataclass(frozen=True)
 class Shortcut:
-    """``exact`` of all but the first ``cached`` arguments, computed by ``run`` with the help of those.
+    """A program that computes by ``run`` what ``exact`` computes without its first ``cached`` arguments, residuals.
 
-    Nothing is differentiated with respect to them: derivatives are those of ``exact``.
+    No derivative flows to the residuals: derivatives are those of ``exact``.
     """
 
     run: Run
@@ -76,7 +85,7 @@ class Shortcut:
 
 @dataclass(frozen=True)
 class Batched:
-    """``run`` over the axes ``dims`` of its arguments, ``None`` for those without one; results have it first."""
+    """A program batched over the axes ``dims`` of its arguments, ``None`` for those without; results have it first."""
 
     run: Run
     dims: tuple[int | None, ...]
@@ -88,7 +97,7 @@ class Batched:
 
 @dataclass(frozen=True)
 class Pushed:
-    """From arguments of ``run``, and tangents of those that ``moved``, to the tangents of its float results."""
+    """The JVP of a program, from its arguments and tangents of those in ``moved`` to the tangents of float results."""
 
     run: Run
     moved: tuple[int, ...]
@@ -101,7 +110,7 @@ class Pushed:
 
 @dataclass(frozen=True)
 class Transposed:
-    """From the arguments in which ``run`` is not linear, and cotangents of its results, to those of the others."""
+    """The transpose of a program that is linear in some arguments, from the others and cotangents of its results."""
 
     run: Run
     linear: tuple[bool, ...]
@@ -111,15 +120,17 @@ class Transposed:
         count = self.linear.count(False)
 
         def of_linear(*values: Any) -> list[Any]:
-            known, unknown = iter(arrays[:count]), iter(values)
-            return list(self.run(*(next(unknown) if linear else next(known) for linear in self.linear)))
+            return list(self.run(*merge(values, arrays[:count], self.linear)))
 
         results: Sequence[Any] = jax.linear_transpose(of_linear, *self.types)(list(arrays[count:]))
         return results
 
 
 class Linearized(NamedTuple):
-    """``first`` gives the results and ``cached`` arrays; ``tangents`` takes those, the arguments and tangents."""
+    """A program linearized: ``first`` gives results and ``cached`` residuals.
+
+    ``tangents`` takes the residuals, the arguments and tangents to the tangents of the results.
+    """
 
     first: Run
     tangents: Run
@@ -148,7 +159,7 @@ def _linearized(run: Run, types: Types, moved: tuple[int, ...]) -> Linearized:
 
 
 def _of(run: Run, arrays: Sequence[Any], moved: Sequence[int]) -> Run:
-    """``run`` as a function of some of its arguments."""
+    """A program as a function of some of its arguments."""
 
     def of_moved(*values: Any) -> list[Any]:
         given = dict(zip(moved, values, strict=True))
@@ -228,8 +239,8 @@ def _transpose(cotangents: Sequence[Any], *arrays: Any, run: Run) -> list[Any]:
     transposed: Run = Transposed(run, linear, types)
     if isinstance(run, Shortcut):
         transposed = Shortcut(transposed, Transposed(run.exact, linear[run.cached :], types), run.cached)
-    known = [array for array in arrays if not isinstance(array, ad.UndefinedPrimal)]
-    found = iter(in_64_bits(transposed, *known, *map(ad.instantiate_zeros, cotangents)))
+    fixed = [array for array in arrays if not isinstance(array, ad.UndefinedPrimal)]
+    found = iter(in_64_bits(transposed, *fixed, *map(ad.instantiate_zeros, cotangents)))
     return [next(found) if one else None for one in linear]
 
 

@@ -31,6 +31,7 @@ from loopjax.lower.index_checks import holds_checks
 from loopjax.lower.loops.combinators import Rows, Step, looped, rematerialised, select, skipping
 from loopjax.lower.loops.step import Loop, Slices
 from loopjax.lower.loops.while_loop import State, advance, goes_on, start
+from loopjax.lower.partition import merge, partition
 
 Groups = tuple[Rows, ...]
 """The rows of each sequence, one for each tap; none of a sequence that steps read by index."""
@@ -111,8 +112,7 @@ def _with_rule(tree: _Tree, level: int, state: State, groups: Groups) -> tuple[S
     values, moves = [*inputs, *leaves], [*flows, *map(_is_float, leaves)]
 
     def tree_of(moving: Rows, held: Rows) -> tuple[_Tree, State]:
-        first, second = iter(moving), iter(held)
-        found = [next(first if moved else second) for moved in moves]
+        found = merge(moving, held, moves)
         loop = Loop(tree.loop.op, found[: len(inputs)])
         return _Tree(loop), jax.tree.unflatten(structure, found[len(inputs) :])
 
@@ -143,9 +143,7 @@ def _with_rule(tree: _Tree, level: int, state: State, groups: Groups) -> tuple[S
         return lax.cond(here.active(state), ran, skipped), None
 
     node.defvjp(forward, backward)
-    moving = tuple(value for value, moved in zip(values, moves, strict=True) if moved)
-    held = tuple(value for value, moved in zip(values, moves, strict=True) if not moved)
-    return node(moving, held), ()
+    return node(*partition(values, moves)), ()
 
 
 def _is_float(value: Any) -> bool:
@@ -154,8 +152,7 @@ def _is_float(value: Any) -> bool:
 
 def _floats(like: Any, values: Any) -> Rows:
     """The leaves of a tree of values where ``like`` has floats."""
-    pairs = zip(jax.tree.leaves(like), jax.tree.leaves(values), strict=True)
-    return tuple(value for template, value in pairs if _is_float(template))
+    return partition(jax.tree.leaves(values), [_is_float(leaf) for leaf in jax.tree.leaves(like)])[0]
 
 
 def _as_leaves(x: Any, first: Any, count: int, levels: tuple[int, ...]) -> Any:
