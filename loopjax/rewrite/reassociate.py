@@ -38,7 +38,7 @@ def early_terms_first(body: Graph, early: Collection[Variable]) -> Graph:
 
 
 def _sums(body: Graph) -> dict[Variable, list[_Term]]:
-    """The terms of each sum of more than two floats, by its result. A partial sum that nothing else reads belongs to
+    """The terms of each sum of floats, by its result. A partial sum that nothing else reads belongs to
     the larger one."""
     found: dict[Variable, list[_Term]] = {}
     partial: set[Variable] = set()
@@ -53,7 +53,7 @@ def _sums(body: Graph) -> dict[Variable, list[_Term]]:
             else:
                 terms.append(_Term(variable, flip))
         found[node.outputs[0]] = terms
-    return {result: terms for result, terms in found.items() if result not in partial and len(terms) > 2}
+    return {result: terms for result, terms in found.items() if result not in partial}
 
 
 def _is_sum(node: Apply) -> bool:

@@ -55,3 +55,14 @@ def test_subtracted_terms_only():
         %1 = sub(%0, c) : float64(2,)
         %2 = add(a, %1) : float64(2,)
         return %2""")
+
+
+def test_a_partial_sum_that_is_subtracted():
+    graph = early_terms_first(Graph([A, B, C], [A - (B - C)]), {B, C})
+    assert graph_text(graph) == lines("""
+        input a : float64(2,)
+        input b : float64(2,)
+        input c : float64(2,)
+        %0 = sub(c, b) : float64(2,)
+        %1 = add(a, %0) : float64(2,)
+        return %1""")
