@@ -115,11 +115,19 @@ AccumulatorKind = MonoidName | Literal["at"]
 
 
 class Accumulator(NamedTuple):
-    """A value gathered over the steps in the carry, instead of from a stack: one more output of the scan.
+    """A reduction over the steps of an output, computed in the carry: one more output of the scan.
 
-    Of output number ``output``: a reduction over all steps in ``dtype``, ``argmax`` and ``argmin`` the first step that
-    has the extreme; or the value ``at`` step ``step``, NaN (for integers the least) where the loop ends before. The
-    ``max`` or ``min`` of no steps is that too; where there must be ``some``, it is an error.
+    Attributes
+    ----------
+    output
+        The number of the output.
+    kind
+        The monoid; ``argmax`` and ``argmin`` give the first step that has the extreme. ``at`` is the value of one step,
+        ``step``: NaN (the least integer) where the loop ends before, as the ``max`` or ``min`` of no steps is.
+    dtype
+        The dtype of the result.
+    some
+        It is an error where no steps run.
     """
 
     output: int
@@ -390,20 +398,20 @@ class Scan(Op):
             )
             for output, value in zip(self.outputs, values, strict=True)
         ]
-        self._check_folds(known)
-        accumulators = [values[fold.output].with_dtype(fold.dtype) for fold in self.accumulators]
+        self._check_accumulators(known)
+        accumulators = [values[spec.output].with_dtype(spec.dtype) for spec in self.accumulators]
         length = (TensorType("int64"),) if self.until else ()
         states = [old.with_shape(new.shape) for old, new in zip(parts.states, step.states, strict=True)]
         return (*stacks, *states, *accumulators, *length)
 
-    def _check_folds(self, n_steps: int | None) -> None:
-        for fold in self.accumulators:
-            if fold.some and n_steps == 0:
-                raise ValueError(f"no steps ran, so the output has no {fold.kind}")
-            if self.until or self.dynamic or fold.kind != "at" or n_steps is None:
+    def _check_accumulators(self, n_steps: int | None) -> None:
+        for spec in self.accumulators:
+            if spec.some and n_steps == 0:
+                raise ValueError(f"no steps ran, so the output has no {spec.kind}")
+            if self.until or self.dynamic or spec.kind != "at" or n_steps is None:
                 continue
-            if fold.step >= n_steps:
-                raise IndexError(f"{n_steps} steps ran, and the output is read at index {fold.step}")
+            if spec.step >= n_steps:
+                raise IndexError(f"{n_steps} steps ran, and the output is read at index {spec.step}")
 
     def _check_sequences(self, types: Sequence[TensorType]) -> None:
         for sequence, type in zip(self.sequences, types, strict=True):

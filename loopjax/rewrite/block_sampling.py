@@ -25,8 +25,7 @@ for a block; times as fast as a draw at each step:
 XLA on CPU splits the work on more than about 150 numbers between two threads, and that of more of its kernels from
 1,500 numbers on, which pays only for many more.
 
-Limits: no derivative flows through the loop in reverse, and the keys are threefry's, of which JAX promises that they
-draw the same under ``vmap``.
+Limits: not under a reverse derivative, and only for threefry keys, which JAX promises to draw the same under ``vmap``.
 """
 
 from __future__ import annotations

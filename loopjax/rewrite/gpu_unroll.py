@@ -8,7 +8,7 @@ steps per iteration:
 | 1 to 1e6 values, carried: multiply and add | 7 to 10 | 2.4 | | 0.6 to 0.7 | | 0.14 to 0.24 |
 | 1,000 values, carried: Runge-Kutta, 30 ops | 7.2 | 1.6 | | 0.46 | 0.25 | |
 | 64 values, stacked, and a row read: tanh | 12 | | | 0.98 | | |
-| the same, written as one block (see ``lower/groups.py``) | 12 | | 0.97 | 0.40 | 0.34 | 0.25 |
+| the same, written as one block (``lower/loops/row_blocks.py``) | 12 | | 0.97 | 0.40 | 0.34 | 0.25 |
 | its gradient | 16 | 5.8 | | 1.6 | | |
 | 64 values times a matrix, stacked | 2.7 | 1.3 | 1.2 | 1.3 | | |
 | its gradient | 11 | 2.9 | | 2.1 | | |

@@ -130,7 +130,7 @@ class PlanLoops(Pass):
         windows = any(output.saved.steps is not None or output.saved.every > 1 for output in op.outputs)
         on_cpu, is_free = self.target.on_cpu, plan.derivative == "none"
         if on_cpu and is_free and n_steps % plan.unroll and op.unroll is None and not windows:
-            # `lax.scan` runs what `unroll` leaves over as a second loop, and copies its stack behind the first's.
+            # `lax.scan` runs what `unroll` leaves over as a second loop, and copies both stacks into one.
             return replace(plan, kind="counted")
         frozen = max(n_steps - op.truncate_gradient, 0) if op.truncate_gradient > 0 and not is_free else 0
         plan = replace(plan, frozen=frozen)

@@ -198,7 +198,7 @@ class TestWhich:
 
 @pytest.mark.parametrize("n_steps", [STEPS, at.iscalar("k")], ids=["known", "a value"])
 def test_not_with_keys_that_draw_otherwise_beside_others(n_steps):
-    """JAX promises of threefry's keys alone that they draw the same under ``vmap``."""
+    """JAX promises only of threefry keys that they draw the same under ``vmap``."""
 
     def program(without):
         with jax.default_prng_impl("rbg"):

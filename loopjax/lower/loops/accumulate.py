@@ -27,17 +27,17 @@ class Accumulated(NamedTuple):
 
 def start(spec: Accumulator, shape: tuple[int, ...], dtype: str) -> Accumulated:
     """Return the accumulator before step 0 of an output whose steps have this shape and dtype."""
-    return Accumulated(FOLDS[spec.kind].start(spec, shape, dtype), jnp.zeros((), "int32"))
+    return Accumulated(RULES[spec.kind].start(spec, shape, dtype), jnp.zeros((), "int32"))
 
 
 def push(spec: Accumulator, past: Accumulated, new: Any) -> Accumulated:
     """Return the accumulator after one more step gave ``new``."""
-    return Accumulated(FOLDS[spec.kind].push(spec, past.value, new, past.count), past.count + 1)
+    return Accumulated(RULES[spec.kind].push(spec, past.value, new, past.count), past.count + 1)
 
 
 def finish(spec: Accumulator, past: Accumulated, n_steps: Any) -> Any:
     """Return the result after ``n_steps`` steps."""
-    return FOLDS[spec.kind].finish(past.value, n_steps).astype(spec.dtype)
+    return RULES[spec.kind].finish(past.value, n_steps).astype(spec.dtype)
 
 
 def whole(spec: Accumulator, stack: Any) -> Any:
@@ -49,7 +49,7 @@ def whole(spec: Accumulator, stack: Any) -> Any:
     return spec.monoid.reduce(stack, axis=0)
 
 
-class Fold(NamedTuple):
+class Rule(NamedTuple):
     """The initial value, the update by one step, and the result of one kind of accumulator."""
 
     start: Callable[[Accumulator, tuple[int, ...], str], Any]
@@ -57,8 +57,8 @@ class Fold(NamedTuple):
     finish: Callable[[Any, Any], Any] = lambda value, n_steps: value
 
 
-def _fold(monoid: Monoid) -> Fold:
-    """Return the fold of a monoid whose accumulator is one array."""
+def _of_monoid(monoid: Monoid) -> Rule:
+    """Return the rule of a monoid whose accumulator is one array."""
     combine = monoid.combine
     assert combine is not None
 
@@ -68,7 +68,7 @@ def _fold(monoid: Monoid) -> Fold:
     def push(spec: Accumulator, value: Any, new: Any, count: Any) -> Any:
         return combine(value, new.astype(value.dtype))
 
-    return Fold(start, push, _or_fill) if monoid.needs_elements else Fold(start, push)
+    return Rule(start, push, _or_fill) if monoid.needs_elements else Rule(start, push)
 
 
 def _or_fill(value: Any, n_steps: Any) -> Any:
@@ -124,8 +124,8 @@ class Best(NamedTuple):
     step: Any
 
 
-def _best(identity: Element, is_worse: Callable[[Any, Any], Any]) -> Fold:
-    """Return the fold of an extreme's first position."""
+def _best(identity: Element, is_worse: Callable[[Any, Any], Any]) -> Rule:
+    """Return the rule of an extreme's first position."""
 
     def start(spec: Accumulator, shape: tuple[int, ...], dtype: str) -> Best:
         return Best(jnp.full(shape, element(identity, dtype), dtype), jnp.zeros(shape, "int32"))
@@ -136,7 +136,7 @@ def _best(identity: Element, is_worse: Callable[[Any, Any], Any]) -> Fold:
         better = ~is_worse(new, value.value) & (value.value == value.value)
         return Best(jnp.where(better, new, value.value), jnp.where(better, count, value.step))
 
-    return Fold(start, push, lambda value, n_steps: value.step.astype("int64"))
+    return Rule(start, push, lambda value, n_steps: value.step.astype("int64"))
 
 
 def _start_step(spec: Accumulator, shape: tuple[int, ...], dtype: str) -> Any:
@@ -149,10 +149,10 @@ def _push_step(spec: Accumulator, value: Any, new: Any, count: Any) -> Any:
     return jnp.where(count == spec.step, new.astype(spec.dtype), value)
 
 
-FOLDS: dict[str, Fold] = {
-    **{name: _fold(monoid) for name, monoid in MONOIDS.items() if monoid.combine is not None},
-    "logsumexp": Fold(_start_log_sum, _push_log_sum, lambda value, n_steps: value.most + jnp.log(value.sum)),
+RULES: dict[str, Rule] = {
+    **{name: _of_monoid(monoid) for name, monoid in MONOIDS.items() if monoid.combine is not None},
+    "logsumexp": Rule(_start_log_sum, _push_log_sum, lambda value, n_steps: value.most + jnp.log(value.sum)),
     "argmax": _best(MONOIDS["argmax"].identity, lambda new, best: new <= best),
     "argmin": _best(MONOIDS["argmin"].identity, lambda new, best: new >= best),
-    "at": Fold(_start_step, _push_step),
+    "at": Rule(_start_step, _push_step),
 }

@@ -47,7 +47,7 @@ def run(loop: Loop) -> list[Any]:
     if loop.op.dynamic:
         ran = slices.t < loop.limit()
         rows = [mask_rows(ran, row, unwritten(row.shape, row.dtype)) for row in rows]
-    return [*rows, *(accumulate.whole(fold, stacks[fold.output]) for fold in loop.op.accumulators)]
+    return [*rows, *(accumulate.whole(spec, stacks[spec.output]) for spec in loop.op.accumulators)]
 
 
 def _coefficients(loop: Loop, spec: LinearRecurrence, slices: Slices, before: tuple[Any, ...]) -> Steps:

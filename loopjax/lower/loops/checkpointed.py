@@ -77,7 +77,7 @@ def _box(loop: Loop, box: Box, nest: Nest, bar: Bar | None) -> Step:
 
 
 def _saving(loop: Loop, run: Step, count: int) -> Step:
-    """A run of ``count`` steps that stacks its last row only, for outputs of which no more rows are saved."""
+    """A run of ``count`` steps that stacks only its last row, for outputs that save no more rows than that."""
     every = [loop.op.outputs[position].saved.every for position in loop.stacked]
     if all(one == 1 for one in every):
         return run

@@ -1,8 +1,9 @@
 """Loops of known length by ``lax.scan``, cut into segments where what is stacked changes.
 
-``lax.scan`` stacks an output of every step or of none. So a loop of which only some steps are saved, or of which the
-first steps are frozen for the gradient, runs as one loop after the other: each stacks the outputs that are saved there.
-Of every n-th step, a loop over chunks of n steps stacks the last of each.
+``lax.scan`` stacks an output at every step or at none. So a loop where only some steps are saved, or where no gradient
+reaches the first steps, runs as one loop after the other: each stacks the outputs that are saved there. Where every
+n-th step is saved, a loop over chunks of n steps stacks the last of each. ``out[2:5]`` of ten steps, for example, is
+three segments, and only the second stacks.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from loopjax.lower.loops.step import Carry, Loop, Slices
 
 
 class Segment(NamedTuple):
-    """Steps ``start`` to ``stop``, of which every ``every``-th is stacked for the ``outputs`` at these positions."""
+    """Steps ``start`` to ``stop``; every ``every``-th is stacked for the ``outputs`` at these positions."""
 
     start: int
     stop: int
@@ -119,7 +120,7 @@ def _plain(loop: Loop, step: Step, unroll: int = 1) -> Step:
 
 
 def _every(run: Step, every: int) -> Step:
-    """A run of which every so many rows are stacked."""
+    """A run that keeps only every n-th row of its stacks."""
 
     def thinned(carry: Carry, slices: Slices) -> tuple[Carry, Rows]:
         carry, stacks = run(carry, slices)

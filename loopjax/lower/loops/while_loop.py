@@ -125,7 +125,7 @@ def _unrolled(step: Callable[[State], State], state: State, limit: Any, count: i
 def _grouped(step: Step, state: State, limit: Any, count: int) -> State:
     """Run ``count`` steps in an iteration, those past the end predicated.
 
-    Whether the loop goes on, which the host has to wait for on a GPU, is asked once for all of them.
+    The condition, which the host has to wait for on a GPU, is evaluated once for all of them.
     """
     active = partial(goes_on, limit)
     steps = unrolled(step, *[predicated(step, active)] * (count - 1))
