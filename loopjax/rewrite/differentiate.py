@@ -14,8 +14,8 @@ are marked by ``perturb``: the derivative is that of a zero added there. Readers
 that it publishes, so that nothing is computed twice. ``Rop`` becomes a ``Pushforward``, one region for each.
 
 Derivatives of derivatives form from the inside out: a derivative is ready when no recorded one feeds it, and the region
-that it becomes is a node on the path of the next. Limit: where two groups of gradients read values of each other,
-regions are made one after the other, and the second repeats some of the first one's work.
+that it becomes is a node on the path of the next. Where two groups of gradients read values of each other, their
+regions are made one after the other.
 """
 
 from __future__ import annotations
