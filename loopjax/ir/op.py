@@ -125,10 +125,6 @@ class TableOp(Op):
     def name(self) -> str:
         return self.op_name
 
-    @property
-    def row(self) -> str:
-        return self.op_name
-
     @cached_property
     def arguments(self) -> Mapping[str, Any]:
         return dict(self.params)

@@ -7,7 +7,7 @@ Each element of the gradient costs two evaluations of ``fun``; a point of more t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,14 +20,8 @@ from loopjax.trace.grad import grad
 Array = np.ndarray[Any, Any]
 
 
-class _Defaults(NamedTuple):
-    """The step of the differences and the tolerances for a dtype."""
-
-    eps: float
-    tolerance: float
-
-
-DEFAULTS = {"float64": _Defaults(1e-5, 1e-4), "float32": _Defaults(5e-3, 1e-2), "float16": _Defaults(0.1, 0.1)}
+DEFAULTS = {"float64": (1e-5, 1e-4), "float32": (5e-3, 1e-2), "float16": (0.1, 0.1)}
+"""The step of the differences, and both tolerances, for each dtype."""
 
 
 def verify_grad(
@@ -86,9 +80,9 @@ def verify_grad(
     >>> loopjax.verify_grad(lambda x: at.sin(x) * x, [[1.0, 2.0]])
     """
     points = [_float(value, position) for position, value in enumerate(pt)]
-    narrowest = max((point.dtype.name for point in points), key=lambda name: DEFAULTS[name].eps)
-    defaults = DEFAULTS[narrowest]
-    tolerances = (_or(abs_tol, defaults.tolerance), _or(rel_tol, defaults.tolerance))
+    step, tolerance = max(DEFAULTS[point.dtype.name] for point in points)  # those of the narrowest dtype
+    step = step if eps is None else eps
+    tolerances = [tolerance if chosen is None else chosen for chosen in (abs_tol, rel_tol)]
     variables = [Variable(TensorType(point.dtype.name, point.shape), name=f"pt[{i}]") for i, point in enumerate(points)]
     outputs = fun(*variables)
     outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
@@ -109,12 +103,8 @@ def verify_grad(
         ]
         analytic = slopes(*points, *projection)
         for position, slope in enumerate(analytic):
-            numeric = _differences(values, projection, points, position, _or(eps, defaults.eps))
+            numeric = _differences(values, projection, points, position, step)
             _compare(position, np.asarray(slope, "float64"), numeric, *tolerances)
-
-
-def _or(value: float | None, default: float) -> float:
-    return default if value is None else value
 
 
 def _float(value: Any, position: int) -> Array:

@@ -20,7 +20,7 @@ from loopjax.ir.autodiff import Pullback
 from loopjax.ir.graph import Graph
 from loopjax.lower import interpreter
 from loopjax.lower.loops import history
-from loopjax.rewrite.vectorize_states import VectorizeStates
+from loopjax.rewrite.dce import EliminateDeadCode
 from tests.planned import planned_for
 from tests.programs.generator import programs, search, set_lengths
 from tests.programs.gradients import READINGS, gradient_source, in_double
@@ -260,18 +260,18 @@ def test_a_gradient_a_little_off_is_found(monkeypatch):
 
 
 def test_a_rewrite_that_is_wrong_is_found_and_named(monkeypatch):
-    own = VectorizeStates.__call__
+    own = EliminateDeadCode.__call__
 
     def off_by_one(self, graph):
         found = own(self, graph)
         return Graph(found.inputs, [out + 1 if out.dtype == "float64" else out for out in found.outputs])
 
-    monkeypatch.setattr(VectorizeStates, "__call__", off_by_one)
+    monkeypatch.setattr(EliminateDeadCode, "__call__", off_by_one)
     monkeypatch.setattr(loopjax.config, "verify", False)
     search(0, rewrites="none", examples=3)
     with pytest.raises(Failed, match=r"Not equal to tolerance.*(?s:.*)loopjax\.Mode") as failed:
         search(0, rewrites="alone", examples=200, shrink=False)
-    assert "'vectorize_states'" not in str(failed.value)
+    assert "'dce'" not in str(failed.value)
     assert loopjax.config.mode == "FAST_RUN"
 
 
