@@ -220,7 +220,7 @@ def _form_of(node: Apply, forms: Mapping[Variable, Affine], arithmetic: Arithmet
         return None
     if node.op.params and not node.op.has("matmul"):
         return None
-    return arithmetic.form(node.op.row, [forms.get(variable, variable) for variable in node.inputs])
+    return arithmetic.form(node.op.name, [forms.get(variable, variable) for variable in node.inputs])
 
 
 def _affine(operand: Operand) -> Affine | None:
