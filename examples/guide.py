@@ -20,7 +20,7 @@ from loopjax.ir.graph import Variable
 
 
 class Value(NamedTuple):
-    """One value of a program: computed, expected, and by how much each element may differ (a number or an array)."""
+    """One value of a program: computed, expected, and the tolerance of each element (a number or an array)."""
 
     label: str
     computed: Any
@@ -29,7 +29,7 @@ class Value(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """True where both have the same shape and no element is further off than allowed; NaN is never right."""
+        """True if both have the same shape and no element differs by more than the tolerance; NaN is never right."""
         computed, expected = np.asarray(self.computed), np.asarray(self.expected)
         if computed.shape != expected.shape:
             return False
@@ -44,7 +44,7 @@ class Result:
     """The values that a program computed, beside the expected ones.
 
     ``functions`` are the compiled functions that it called, for ``loopjax.explain``. ``first`` and ``later`` are the
-    seconds of the first one's first call, which compiles, and of its second, until the result was there.
+    seconds of the first and the second call of the first function; the first call compiles.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """True where every value is right."""
+        """True if every value is right."""
         return all(value.ok for value in self.values)
 
 
@@ -79,7 +79,7 @@ class Program:
 
 
 class _Timed:
-    """A compiled function whose calls are waited for and timed."""
+    """A compiled function whose calls wait for their results and are timed."""
 
     def __init__(self, function: loopjax.Function) -> None:
         self.function = function
@@ -94,13 +94,13 @@ class _Timed:
         return result
 
     def twice(self, *args: Any) -> Any:
-        """Calls the function twice with equal arguments; the second result."""
+        """Call the function twice with equal arguments; return the second result."""
         self(*args)
         return self(*args)
 
 
 def _timed(inputs: list[Variable], outputs: Any, name: str, updates: Any = None) -> _Timed:
-    """``loopjax.function``, timed. The first one that a program makes has the program's name."""
+    """``loopjax.function``, timed. The first function that a program makes has the program's name."""
     return _Timed(loopjax.function(inputs, outputs, updates=updates, name=name))
 
 

@@ -1,7 +1,7 @@
-"""Hamiltonian Monte Carlo: many chains side by side, which sample a correlated Gaussian.
+"""Hamiltonian Monte Carlo: many parallel chains sample a correlated Gaussian.
 
-A draw gives each chain a random velocity, follows Hamilton's equations by leapfrog steps, and takes where it arrives by
-Metropolis' rule. While it burns in, the step size grows or shrinks towards the acceptance rate that is asked for.
+Each draw gives every chain a random velocity, follows Hamilton's equations by leapfrog steps, and accepts the final
+position by Metropolis' rule. During burn-in the step size adapts to a target acceptance rate.
 """
 
 import numpy
@@ -26,7 +26,7 @@ def hamiltonian(position, velocity, potential):
 
 
 def simulate_dynamics(position, velocity, step_size, n_steps, potential):
-    """Where chains ``(n_chains, dim)`` are, and how fast, after ``n_steps`` leapfrog steps."""
+    """Positions and velocities ``(n_chains, dim)`` after ``n_steps`` leapfrog steps."""
 
     def force(position):
         return -T.grad(T.sum(potential(position)), position)
@@ -46,7 +46,7 @@ def simulate_dynamics(position, velocity, step_size, n_steps, potential):
 
 
 def metropolis_accept(energy_before, energy_after, stream):
-    """Whether each chain takes its move."""
+    """Metropolis' rule: true for each chain that accepts its move."""
     uniform = stream.uniform(size=energy_before.shape)
     return T.lt(T.log(uniform), energy_before - energy_after)
 
@@ -87,12 +87,12 @@ class HMC:
         self.move = theano.function([], rate, updates=moves, name="move")
 
     def burn_in(self, n_samples):
-        """Moves the chains and adapts the step size."""
+        """Move the chains and adapt the step size."""
         for _ in range(n_samples):
             self.adapt()
 
     def sample(self, n_samples):
-        """Samples ``(n_samples, n_chains, dim)`` with the step size as it is, and the mean acceptance rate."""
+        """Samples ``(n_samples, n_chains, dim)`` at the present step size, and the mean acceptance rate."""
         samples, rates = [], []
         for _ in range(n_samples):
             rates.append(self.move())
@@ -111,14 +111,14 @@ def gaussian_potential(mean, covariance):
 
 
 def make_target(dim, rng):
-    """A mean and a covariance that is far from a diagonal one."""
+    """A mean and a strongly correlated covariance."""
     mean = rng.uniform(-5, 5, size=dim)
     mixing = 0.5 * rng.randn(dim, dim)
     return mean, numpy.dot(mixing, mixing.T) + 0.3 * numpy.eye(dim)
 
 
 def main(quick=False):
-    """Samples a Gaussian; returns its moments, the samples' moments, and their standard errors between chains."""
+    """Sample a Gaussian; return its moments, the samples' moments, and their standard errors between chains."""
     n_burn_in, n_samples, n_chains = (200, 300, 50) if quick else (500, 2000, 100)
     rng = numpy.random.RandomState(42)
     mean, covariance = make_target(4, rng)
@@ -128,7 +128,7 @@ def main(quick=False):
     samples, rate = sampler.sample(n_samples)
     print(f"step size {float(sampler.step_size.get_value()):.3f}, acceptance rate {rate:.3f}")
 
-    # Chains are independent, so that how much their own moments differ tells the error of the average.
+    # Chains are independent, so the spread of their moments gives the error of the average.
     off = samples.astype("float64") - mean
     means = off.mean(axis=0)
     seconds = numpy.einsum("sci,scj->cij", off, off) / n_samples

@@ -1,7 +1,7 @@
 """A hidden Markov model of a loaded die, fitted by expectation maximisation.
 
-The forward pass, in log space, is the only one that is written down. What the backward pass would give, the posterior
-of the states and the expected counts of transitions, are gradients of the log-likelihood.
+Only the forward pass is written, in log space. The results of the backward pass, posteriors of states and expected
+counts of transitions, are gradients of the log-likelihood.
 """
 
 import numpy
@@ -33,7 +33,7 @@ def log_sum_exp(x, axis):
 
 
 def log_likelihood(log_initial, log_transition, scores):
-    """The log-likelihood of ``scores[t, k]``, the log-probability of what was seen at step ``t`` in state ``k``."""
+    """The log-likelihood of ``scores[t, k]``, the log-probability of the roll at step ``t`` in state ``k``."""
 
     def step(score, alpha, log_transition):
         return log_sum_exp(alpha.dimshuffle(0, "x") + log_transition, axis=0) + score
@@ -48,7 +48,7 @@ def log_likelihood(log_initial, log_transition, scores):
 
 
 def viterbi(log_initial, log_transition, scores):
-    """The most probable states ``(n_steps,)``, and their log-probability together with what was seen."""
+    """The most probable states ``(n_steps,)``, and the joint log-probability of states and rolls."""
 
     def forward(score, best, log_transition):
         reached = best.dimshuffle(0, "x") + log_transition
@@ -90,7 +90,7 @@ class HMM:
 
 
 def main(quick=False):
-    """Fits the model; returns the log-likelihood at each iteration, what was found, and how well states are told."""
+    """Fit the model; return the log-likelihood at each iteration, the parameters, and the accuracy of states."""
     n_steps, n_iterations = (1000, 60) if quick else (5000, 200)
     states, rolls = simulate(n_steps, numpy.random.RandomState(11))
     model = HMM(

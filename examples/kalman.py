@@ -1,7 +1,7 @@
-"""A noisy oscillator, identified through the likelihood that a Kalman filter computes.
+"""A noisy oscillator, identified by the likelihood that a Kalman filter computes.
 
-The state, two numbers, turns by an angle and shrinks by a factor at each step, and noise is added. One of the two is
-seen, with noise. Angle, factor and both noises are found from what was seen, by gradient ascent.
+The state, two numbers, turns by an angle and shrinks by a factor at each step, and noise is added. One of the two
+numbers is observed with noise. Gradient ascent finds angle, factor and both noises from the observations.
 """
 
 from collections import OrderedDict
@@ -15,7 +15,7 @@ TRUE = OrderedDict([("angle", 0.4), ("decay", 0.95), ("state_noise", 0.5), ("see
 
 
 def simulate(n_steps, rng, angle, decay, state_noise, seen_noise):
-    """What is seen of the oscillator, ``(n_steps,)``."""
+    """Observations of the oscillator, ``(n_steps,)``."""
     A = decay * numpy.array([[numpy.cos(angle), -numpy.sin(angle)], [numpy.sin(angle), numpy.cos(angle)]])
     x, seen = rng.randn(2), []
     for _ in range(n_steps):
@@ -58,7 +58,7 @@ def log_likelihood(y, theta):
 
 
 def fit(seen, start, n_updates, learning_rate=0.2, momentum=0.8):
-    """Gradient ascent with momentum; returns the log-likelihood before each update, and the parameters found."""
+    """Gradient ascent with momentum; return the log-likelihood before each update, and the parameters."""
     theta = theano.shared(free_parameters(**start), name="theta")
     velocity = theano.shared(numpy.zeros(4), name="velocity")
     y = T.dvector("y")
@@ -74,7 +74,7 @@ def fit(seen, start, n_updates, learning_rate=0.2, momentum=0.8):
 
 
 def main(quick=False):
-    """Fits the oscillator; returns what was seen, the log-likelihoods on the way, and the parameters."""
+    """Fit the oscillator; return the observations, the log-likelihood before each update, and the parameters."""
     n_steps, n_updates = (500, 250) if quick else (3000, 500)
     seen = simulate(n_steps, numpy.random.RandomState(5), **TRUE)
     start = OrderedDict([("angle", 0.6), ("decay", 0.8), ("state_noise", 1.0), ("seen_noise", 1.0)])

@@ -1,7 +1,7 @@
-"""An LSTM that says which mark it has seen last, in sequences of symbols of different lengths.
+"""An LSTM that names the last mark in sequences of symbols of different lengths.
 
-Most symbols are noise; a few are marks, and the class of a sequence is its last mark. Marks come early and late:
-the cell has to keep one through the noise that follows, and to replace it when another comes.
+Most symbols are noise; a few are marks, and the class of a sequence is its last mark. Marks come early and late: the
+cell must keep a mark through the noise that follows, and replace it when another mark comes.
 """
 
 from collections import OrderedDict
@@ -29,7 +29,7 @@ def make_sequences(n_samples, max_length, rng):
     for i in range(n_samples):
         length = rng.randint(max_length // 2, max_length + 1)
         mask[:length, i] = 1
-        # Behind the end there may be anything, marks too: the mask has to hide it.
+        # Padding may hold any symbol, marks too: the mask must hide it.
         x[length:, i] = rng.randint(0, N_SYMBOLS, size=max_length - length)
         for position in sorted(rng.choice(length, size=2, replace=False)):
             y[i] = x[position, i] = rng.randint(N_MARKS)
@@ -48,7 +48,7 @@ def init_params(dim_embedding, dim_hidden, rng):
     for gate in GATES:
         weight("W_" + gate, dim_embedding, dim_hidden)
         weight("U_" + gate, dim_hidden, dim_hidden)
-        # A forget gate that starts open keeps what it has until it learns better.
+        # A forget gate that starts open keeps the cell's value until it learns to forget.
         start = numpy.ones(dim_hidden) if gate == "forget" else numpy.zeros(dim_hidden)
         params["b_" + gate] = theano.shared(floatX(start), name="b_" + gate)
     weight("V", dim_hidden, N_MARKS)
@@ -70,7 +70,7 @@ def lstm(embedded, mask, params):
         o_t = T.sigmoid(preactivation("output"))
         c_t = f_t * c_tm1 + i_t * T.tanh(preactivation("cell"))
         h_t = o_t * T.tanh(c_t)
-        # Where a sequence has ended, its state stays.
+        # The state of a sequence that has ended stays.
         c_t = m_t[:, None] * c_t + (1.0 - m_t)[:, None] * c_tm1
         h_t = m_t[:, None] * h_t + (1.0 - m_t)[:, None] * h_tm1
         return h_t, c_t
@@ -94,7 +94,7 @@ def build_model(params):
 
 
 def rmsprop(cost, params, learning_rate, decay=0.9, momentum=0.5, largest_norm=5.0):
-    """Updates by RMSprop with momentum, of gradients that are scaled down where their norm is too large."""
+    """RMSprop updates with momentum, from gradients whose norm is clipped."""
     grads = T.grad(cost, params)
     norm = T.sqrt(sum(T.sum(g**2) for g in grads))
     scale = T.switch(norm > largest_norm, largest_norm / norm, 1.0)
@@ -110,7 +110,7 @@ def rmsprop(cost, params, learning_rate, decay=0.9, momentum=0.5, largest_norm=5
 
 
 def main(quick=False):
-    """Trains the classifier; returns the cost of each epoch and the accuracy on sequences that it has not seen."""
+    """Train the classifier; return the cost of each epoch and the accuracy on unseen sequences."""
     n_train, n_epochs, dim_hidden, max_length = (600, 8, 16, 12) if quick else (2000, 20, 32, 24)
     batch_size = 20
     rng = numpy.random.RandomState(1234)

@@ -1,7 +1,7 @@
 """A restricted Boltzmann machine that learns bars and stripes by persistent contrastive divergence.
 
-The patterns are the 14 images of 3 by 3 pixels in which each row, or each column, is of one colour. So small a machine
-has a partition function that can be summed, and the likelihood that training raises can be told exactly.
+The patterns are the 14 images of 3 by 3 pixels in which each row, or each column, is of one colour. The partition
+function of such a small machine can be summed, so the likelihood is known exactly.
 """
 
 import itertools
@@ -18,7 +18,7 @@ def floatX(data):
 
 
 def bars_and_stripes(side):
-    """All images ``(n, side * side)`` whose rows, or whose columns, are of one colour each."""
+    """All images ``(n, side * side)`` in which each row, or each column, is of one colour."""
     lines = numpy.array(list(itertools.product([0, 1], repeat=side)))
     bars = numpy.repeat(lines[:, :, None], side, axis=2)
     both = numpy.concatenate([bars, bars.transpose(0, 2, 1)]).reshape(-1, side * side)
@@ -40,17 +40,17 @@ class RBM:
         return -T.dot(v, self.vbias) - T.sum(T.log(1 + T.exp(T.dot(v, self.W) + self.hbias)), axis=1)
 
     def sample_h_given_v(self, v):
-        """The probability that each hidden unit is on, and a draw."""
+        """Probabilities of hidden units, and a draw."""
         mean = T.sigmoid(T.dot(v, self.W) + self.hbias)
         return mean, self.stream.binomial(size=mean.shape, n=1, p=mean, dtype=theano.config.floatX)
 
     def sample_v_given_h(self, h):
-        """The probability that each visible unit is on, and a draw."""
+        """Probabilities of visible units, and a draw."""
         mean = T.sigmoid(T.dot(h, self.W.T) + self.vbias)
         return mean, self.stream.binomial(size=mean.shape, n=1, p=mean, dtype=theano.config.floatX)
 
     def gibbs_step(self, v):
-        """From visible units to hidden ones and back."""
+        """A Gibbs step from visible units to hidden units and back."""
         _, h = self.sample_h_given_v(v)
         v_mean, v = self.sample_v_given_h(h)
         return v_mean, v
@@ -75,19 +75,19 @@ class RBM:
         return cost, chain_end, grads, updates
 
     def reconstruction_error(self, v):
-        """The cross-entropy, in nats per image, between images and what one step of Gibbs sampling makes of them."""
+        """The cross-entropy, in nats per image, between images and their reconstructions by one Gibbs step."""
         mean, _ = self.gibbs_step(v)
         mean = T.clip(mean, 1e-6, 1 - 1e-6)
         return -T.mean(T.sum(v * T.log(mean) + (1 - v) * T.log(1 - mean), axis=1))
 
 
 def all_images(n_visible):
-    """Every image there is, ``(2 ** n_visible, n_visible)``."""
+    """All images, ``(2 ** n_visible, n_visible)``."""
     return floatX(list(itertools.product([0, 1], repeat=n_visible)))
 
 
 def main(quick=False):
-    """Trains the machine; returns log-likelihoods, free energy gaps and reconstruction errors, before and after."""
+    """Train the machine; return log-likelihoods, free energy gaps and reconstruction errors, before and after."""
     n_updates, n_chains, k = (2500, 100, 2) if quick else (6000, 200, 5)
     rng = numpy.random.RandomState(123)
     data = bars_and_stripes(3)
