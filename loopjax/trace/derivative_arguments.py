@@ -15,10 +15,10 @@ from loopjax.trace.convert import as_variable
 from loopjax.trace.promotion import settle_weak
 
 Policy = Literal["raise", "warn", "ignore"]
-"""What to do about a variable that is disconnected."""
+"""The policy for a variable that the cost does not depend on."""
 
 Absent = Literal["zero", "none", "disconnected"]
-"""What stands for a derivative that does not exist."""
+"""The result in place of a derivative that does not exist."""
 
 Vars = TypeVar("Vars", Variable, tuple[Variable, ...], list[Variable], Sequence[Variable])
 """One variable or several; a derivative comes in the same container."""
