@@ -8,7 +8,7 @@ import re
 import pytest
 
 PAGES = {"explain.md": 5, "gpu.md": 0, "inside-jax.md": 11, "internals.md": 3, "lengths.md": 4, "rewrites.md": 2}
-"""How often each prints."""
+"""Number of prints with a comment that says the output, by page."""
 
 ROOT = pathlib.Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -41,3 +41,9 @@ def test_every_page_is_run():
 def test_files_that_a_page_names_are_there(page):
     named = re.findall(r"`((?:loopjax|tests|docs|examples|benchmarks)/[\w./-]*)`", page.read_text())
     assert not [name for name in named if not (ROOT / name).exists()]
+
+
+def test_contributing_names_every_folder_of_the_package():
+    named = re.findall(r"`loopjax/(\w+)/`", (ROOT / "CONTRIBUTING.md").read_text())
+    folders = {path.parent.name for path in (ROOT / "loopjax").glob("*/__init__.py")}
+    assert folders == set(named) & folders
