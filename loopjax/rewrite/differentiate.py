@@ -1,4 +1,4 @@
-"""Recorded derivatives become differentiated regions: one for all gradients that share work.
+"""Forms differentiated regions: recorded gradients that share work become one region, lowered to one ``jax.vjp``.
 
 ``grad(cost, x)`` records a node that names a cost and the variables to differentiate by, not how. This pass cuts the
 path from these variables to the cost out of the graph, as the region of a ``Linearize``, whose residual a ``Pullback``

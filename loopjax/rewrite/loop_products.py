@@ -1,4 +1,4 @@
-"""Products of a loop's body with matrices that are the same at every step."""
+"""Analysis: matrix products of a loop's body with a loop-invariant matrix."""
 
 from __future__ import annotations
 

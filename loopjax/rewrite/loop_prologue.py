@@ -42,7 +42,7 @@ from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, sca
 
 @dataclass(frozen=True)
 class DistributePrologue(LoopDistribution):
-    """Moves expensive ops that no earlier step decides before the loop."""
+    """Loop fission: hoists expensive ops without loop-carried dependence, such as ``x_t @ W``, into one batched op."""
 
     def rewrite_scan(
         self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
@@ -64,7 +64,7 @@ class DistributePrologue(LoopDistribution):
         return loop.outputs_for(node)
 
     def _reparametrize(self, loop: ScanBuilder) -> None:
-        """Make base samples of the draws whose parameters earlier steps decide."""
+        """Makes base samples of the draws whose parameters are loop-carried."""
         keys = {key.inner for key in loop.keys}
         if keys and self.target.draws_apart:
             recurrent, steps = dependents(loop.body.applies, _carried(loop)), loop.op.n_steps or 0
@@ -95,7 +95,7 @@ class DistributePrologue(LoopDistribution):
 
 
 def _carried(loop: ScanBuilder) -> list[Variable]:
-    """The inputs of a step that an earlier step decides."""
+    """Loop-carried inputs of the body: recurrence taps and shared state."""
     return [*(past for one in loop.recurrences for past in one.pasts), *(state.before for state in loop.states)]
 
 

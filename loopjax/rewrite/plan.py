@@ -1,4 +1,4 @@
-"""The planner: how each loop is lowered.
+"""The loop planner: ``lax.scan``, ``while_loop``, ``vmap`` or ``associative_scan``, unroll factor and rematerialization.
 
 The last decision about a sized loop, written as its ``LoopPlan`` and changed by nothing after it. Several passes have
 prepared it: which steps are saved, coefficients of linear recurrences, draws for a block of steps. The planner rewrites
@@ -159,7 +159,7 @@ class PlanLoops(Pass):
         return replace(plan, checkpoint=nest, state_bytes=state, reason=f"{plan.reason}; checkpoint={op.checkpoint}")
 
     def _varying(self, op: Scan, node: Apply, plan: LoopPlan) -> LoopPlan:
-        """The plan of a loop whose trip count only the run knows."""
+        """Plans a loop with ``until`` or a dynamic trip count: ``while_loop``, or ``bounded_while`` under reverse mode."""
         by_value = "n_steps is a run-time value and only the last steps are read"
         reason = "it stops when until says so" if op.until else by_value
         on_cpu = self.target.on_cpu
@@ -207,7 +207,7 @@ class PlanLoops(Pass):
         return replace(plan, storage=storage, block=min(*reach, n_steps), reason=reason)
 
     def _map(self, op: Scan, n_steps: int, plan: LoopPlan) -> LoopPlan:
-        """The plan of a loop none of whose steps needs another."""
+        """Plans a loop without loop-carried dependence: ``vmap``, or batches of it where memory is short."""
         if holds_varying_loop(op):
             why = "an inner loop's length varies, which running all steps at once would slow down"
             return replace(plan, reason=why)

@@ -1,4 +1,8 @@
-"""Saved steps: of a stack that is read only at its end, only its last rows are stacked."""
+"""Dead-store elimination of scan outputs: for ``out[-1]`` or ``out[-k:]`` the last rows stay in the carry.
+
+The pass marks the outputs (``SavedSteps``); ``lower/loops/step.py`` then stacks no rows for them. ``demand`` tells which
+rows the readers need. It has nothing to do with the states that a gradient saves.
+"""
 
 from __future__ import annotations
 

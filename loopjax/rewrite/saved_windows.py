@@ -1,4 +1,4 @@
-"""Partial materialization: only the steps that slices and strides read are stacked.
+"""Partial materialization of scan outputs: only the steps that ``out[a:b]`` and ``out[::k]`` read are stacked.
 
 ``out[i]``, ``out[a:b]``, ``out[burn::thin]`` and several such need some steps of a loop whose length is known. XLA does
 not find that out by itself: it stores every step and then picks. The reads of each output are merged into disjoint

@@ -1,4 +1,4 @@
-"""Loops whose trip count is a run-time value: what may be done to them."""
+"""Legality of loops with a dynamic trip count: a ``while_loop``, or steps run speculatively past the end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from loopjax.rewrite.target import Derivative, Target
 
 
 def is_forward_only(op: Scan, derivative: Derivative) -> bool:
-    """True where JAX takes no reverse derivative of a loop of varying length, so that it may be a ``while_loop``.
+    """True where a loop of dynamic trip count needs no reverse-mode derivative, so that ``while_loop`` is legal.
 
     That of a loop that nothing bounds cannot be taken: it is run forward, whatever encloses it.
     """

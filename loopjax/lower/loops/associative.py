@@ -125,7 +125,7 @@ def _applied(spec: LinearRecurrence, step: Steps, state: Any) -> Any:
 
 
 def _reduced(combine: Callable[[Steps, Steps], Steps], steps: Steps, count: int) -> Steps:
-    """All steps as one, by combining pairs until one is left."""
+    """Tree reduction of the steps by the associative operator, where only the last state is read."""
     while count > 1:
         half = count // 2
         pairs = combine(*(tuple(x[start : 2 * half : 2] for x in steps) for start in (0, 1)))

@@ -1,4 +1,4 @@
-"""The bounded while loop: a loop of a trip count that only the run knows, with every derivative that JAX has.
+"""The bounded while loop: a reverse-differentiable ``while_loop``, as nested scans under ``cond`` and ``checkpoint``.
 
 ``lax.while_loop`` has no reverse mode. With a bound on the steps, the loop can be a tree of nested scans whose leaves
 are the steps (the method of Equinox's ``bounded_while_loop``; a tree of checkpoints as in Griewank and Walther 2000).

@@ -1,4 +1,4 @@
-"""Loops that store few of their states for the gradient.
+"""Gradient checkpointing of loops: nested scans under ``jax.checkpoint``.
 
 A nest of loops whose iterations are rematerialised: each level stores the carry before each of its iterations, and an
 iteration is recomputed for its gradient. Two levels of ``sqrt(n)`` iterations store ``2 sqrt(n)`` states; deeper nests

@@ -1,4 +1,4 @@
-"""One step of a loop, and all that the ways of running a loop share: arrays, carry, slices of sequences, outputs.
+"""Shared by all loop lowerings: the carry, slices of sequences, evaluation of the body, assembly of outputs.
 
 A ``Loop`` is a planned scan with its input arrays. ``Loop.step`` takes a ``Carry`` and the ``Slices`` of one step to
 the carry after it and the body's results; the other files of this folder put loops together from it.
@@ -154,7 +154,7 @@ class Loop:
         return found
 
     def kept(self, result: StepResult) -> tuple[Any, ...]:
-        """The values of a step that are stacked."""
+        """The ``ys`` of a step: outputs of which only last rows are saved are left out."""
         values = (*result.recurrences, *result.maps)
         return tuple(values[position] for position in self.stacked)
 

@@ -1,4 +1,4 @@
-"""Loops by ``lax.while_loop`` over buffers.
+"""Lowering to ``lax.while_loop`` with preallocated output buffers: ``until``, dynamic and counted loops.
 
 For loops whose trip count only the run knows (``until``, or a length that is a value), and for counted loops where
 iterations of several steps leave a few over, or draws are made for a block of steps.
@@ -30,7 +30,7 @@ class State(NamedTuple):
 
 
 def run(loop: Loop) -> list[Any]:
-    """Run until the condition holds, or to the most steps there can be."""
+    """Lowers a loop to ``lax.while_loop``: until its condition holds, or for its largest number of steps."""
     state = advance(loop, start(loop), loop.limit())
     may_be_short = loop.op.dynamic or any((output.saved.last or 0) > 1 for output in loop.op.outputs)
     stacks = [lax.slice_in_dim(buffer, 0, loop.op.n_steps) for buffer in state.buffers]
