@@ -42,7 +42,7 @@ from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, sca
 
 @dataclass(frozen=True)
 class DistributePrologue(LoopDistribution):
-    """Loop fission: hoists expensive ops without loop-carried dependence, such as ``x_t @ W``, into one batched op."""
+    """Loop fission: hoists expensive ops without loop-carried dependence, such as ``x_t @ W``, as one batched op."""
 
     def rewrite_scan(
         self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context

@@ -1,4 +1,4 @@
-"""The loop planner: ``lax.scan``, ``while_loop``, ``vmap`` or ``associative_scan``, unroll factor and rematerialization.
+"""The loop planner: ``scan``, ``while_loop``, ``vmap`` or ``associative_scan``, unroll factor and rematerialization.
 
 The last decision about a sized loop, written as its ``LoopPlan`` and changed by nothing after it. Several passes have
 prepared it: which steps are saved, coefficients of linear recurrences, draws for a block of steps. The planner rewrites
@@ -159,7 +159,7 @@ class PlanLoops(Pass):
         return replace(plan, checkpoint=nest, state_bytes=state, reason=f"{plan.reason}; checkpoint={op.checkpoint}")
 
     def _varying(self, op: Scan, node: Apply, plan: LoopPlan) -> LoopPlan:
-        """Plans a loop with ``until`` or a dynamic trip count: ``while_loop``, or ``bounded_while`` under reverse mode."""
+        """Plans a loop of dynamic trip count: ``while_loop``, or ``bounded_while`` under reverse mode."""
         by_value = "n_steps is a run-time value and only the last steps are read"
         reason = "it stops when until says so" if op.until else by_value
         on_cpu = self.target.on_cpu

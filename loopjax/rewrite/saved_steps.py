@@ -1,7 +1,7 @@
 """Dead-store elimination of scan outputs: for ``out[-1]`` or ``out[-k:]`` the last rows stay in the carry.
 
-The pass marks the outputs (``SavedSteps``); ``lower/loops/step.py`` then stacks no rows for them. ``demand`` tells which
-rows the readers need. It has nothing to do with the states that a gradient saves.
+The pass marks the outputs (``SavedSteps``), and ``lower/loops/step.py`` stacks no rows for them. ``demand`` tells which
+rows the readers need. The states that a gradient saves are another matter: see ``remat``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Marks matrix products as residuals to save for the gradient of a loop, by name and a ``jax.checkpoint`` policy.
+"""Marks matrix products as residuals to save for a loop's gradient, by name and a ``jax.checkpoint`` policy.
 
 ``plan`` chooses what a loop stores. Where that is its products, this pass puts ``stored`` around each, or around the
 sum that only it goes into: the gradient of a sum needs none of its terms. ``lower/loops/checkpointed.py`` gives these
