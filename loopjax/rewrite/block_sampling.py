@@ -37,7 +37,7 @@ from dataclasses import dataclass, replace
 from loopjax.ir.graph import Apply, Graph, Variable, copy_node, dependents
 from loopjax.ir.scan import BlockSamples, Scan
 from loopjax.rewrite.cost_model import bytes_of
-from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.loop_distribution import STEP_DRAW_BYTES
 from loopjax.rewrite.reparametrize import is_draw, standard_draws
 from loopjax.rewrite.trip_counts import is_forward_only
@@ -73,9 +73,7 @@ class SampleInBlocks(Pass):
     varying_steps: int = 16
     least_steps: int = 4
 
-    def rewrite_scan(
-        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
-    ) -> Sequence[Variable] | None:
+    def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         sampled = self._sampled(op) if self._may_sample(op, context) else None
         return None if sampled is None else copy_node(node, inputs, sampled).outputs
 

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loopjax.errors import where
 from loopjax.ir.graph import Apply, Constant, Variable, copy_node
 from loopjax.ir.index import index_inputs
 from loopjax.ir.op import register, same_type, table_op
-from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.driver import Context, Pass, Replacement
 
 register("in_bounds", None, same_type, "pointwise", "view", "may_fail")
 
@@ -22,7 +21,7 @@ class CheckIndices(Pass):
     """Inserts ``in_bounds`` before the array indices of reads and writes, but for constants, which are checked when the
     graph is sized."""
 
-    def rewrite_node(self, node: Apply, inputs: tuple[Variable, ...], context: Context) -> Sequence[Variable] | None:
+    def rewrite_node(self, node: Apply, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         checked = list(inputs)
         for position, axis in index_inputs(node):
             size = inputs[0].type.sizes[axis]

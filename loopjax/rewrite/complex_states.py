@@ -18,7 +18,7 @@ be shared by threads and the two are not. Where states are stacked or accumulate
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -28,7 +28,7 @@ from loopjax.ir.graph import Apply, Variable, toposort
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SavedSteps, Scan
 from loopjax.rewrite.cost_model import kernel
-from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, scan_builder
 
 Pair = tuple[RecurrenceSlot, RecurrenceSlot]
@@ -60,9 +60,7 @@ class PairComplexStates(Pass):
     least_steps: int = 16
     most_states: int = 8
 
-    def rewrite_scan(
-        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
-    ) -> Sequence[Variable] | None:
+    def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         if not self.target.on_cpu or context.differentiated or not self._is_candidate(op):
             return None
         loop = scan_builder(node, inputs)

@@ -42,7 +42,7 @@ from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node, depend
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.types import RESIDUAL
-from loopjax.rewrite.driver import Context, Pass, replace_all
+from loopjax.rewrite.driver import Context, Pass, Replacement, replace_all
 
 register("perturb", lambda x, index: x, lambda type, index: type, "pointwise")
 register("no_change", jnp.zeros_like, lambda type: type, "pointwise")
@@ -321,7 +321,7 @@ def _with_deltas(graph: Graph) -> Graph:
     if not deltas:
         return graph
 
-    def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+    def transform(node: Apply, inputs: tuple[Variable, ...]) -> Replacement:
         if node in further:
             parts = _parts(node)
             wrt = [deltas.get(old, new) for old, new in zip(parts.wrt, inputs[len(parts.costs) :], strict=False)]

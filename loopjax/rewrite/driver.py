@@ -14,6 +14,9 @@ from loopjax.ir.scan import Scan
 from loopjax.ir.verify import verify
 from loopjax.rewrite.target import Derivative, Target, within
 
+Replacement = Sequence[Variable] | None
+"""The variables that replace a node's outputs; ``None`` to keep the node."""
+
 
 class Rewrite(Protocol):
     """A named function from a valid graph to an equivalent valid one."""
@@ -100,14 +103,12 @@ class Pass:
             return graph
         return graph.rebuilt(transform=lambda node, inputs: self.rewrite_node(node, inputs, context))
 
-    def rewrite_node(self, node: Apply, inputs: tuple[Variable, ...], context: Context) -> Sequence[Variable] | None:
+    def rewrite_node(self, node: Apply, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         """Return variables computed from ``inputs`` that replace the node's outputs, ``None`` to keep its op; by
         default for loops only."""
         return self.rewrite_scan(node, node.op, inputs, context) if isinstance(node.op, Scan) else None
 
-    def rewrite_scan(
-        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
-    ) -> Sequence[Variable] | None:
+    def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         """Return what replaces the outputs of a loop, ``None`` to keep it."""
         raise NotImplementedError
 

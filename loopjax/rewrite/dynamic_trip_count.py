@@ -10,7 +10,7 @@ from loopjax.ir.graph import Apply, Graph, Variable, copy_node
 from loopjax.ir.lengths import leaves_of
 from loopjax.ir.scan import Scan
 from loopjax.rewrite.demand import last_rows_read, may_stay_dynamic
-from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.driver import Context, Pass, Replacement
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class DynamicTripCount(Pass):
 def _marked(graph: Graph, context: Context, invariant: Collection[Variable]) -> Graph:
     """Mark the loops of a graph, some of whose inputs are invariant in the loops around it."""
 
-    def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
+    def transform(node: Apply, inputs: tuple[Variable, ...]) -> Replacement:
         op = node.op
         if isinstance(op, Differentiated):
             pairs = zip(op.region.inputs, node.inputs, strict=False)

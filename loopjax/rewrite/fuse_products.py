@@ -23,7 +23,7 @@ from loopjax.ir.graph import Apply, Variable
 from loopjax.ir.op import register, table_op
 from loopjax.ir.scan import Scan
 from loopjax.ir.types import TensorType
-from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.loop_products import Product, loop_products
 from loopjax.rewrite.scan_builder import ScanBuilder, scan_builder
 
@@ -57,9 +57,7 @@ class FuseProducts(Pass):
 
     least_steps: int = 4
 
-    def rewrite_scan(
-        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
-    ) -> Sequence[Variable] | None:
+    def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         if not op.recurrences or (op.n_steps is not None and op.n_steps < self.least_steps):
             return None
         groups = _groups(op)

@@ -12,7 +12,6 @@ whose steps need no other, which run all at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -23,7 +22,7 @@ from loopjax.ir.scan import Recurrence, SavedSteps, Scan, SequenceInput
 from loopjax.ir.types import TensorType
 from loopjax.rewrite.cost_model import is_small_body
 from loopjax.rewrite.demand import last_rows
-from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.reduction_fusion import accumulator_of
 from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, SequenceSlot, scan_builder
 
@@ -39,7 +38,7 @@ class ComputeInductionVariables(Pass):
         if context.differentiated:
             return graph
 
-        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Replacement:
             if isinstance(node.op, Scan):
                 return _with_counters(node, node.op, inputs, graph)
             if node.op.named("dim"):
@@ -58,9 +57,7 @@ class ComputeSizedInductionVariables(Pass):
     into one function, it costs nothing. In other loops one more carry is one more kernel at each step.
     """
 
-    def rewrite_scan(
-        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
-    ) -> Sequence[Variable] | None:
+    def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         if not self.target.on_cpu or context.differentiated or not _is_of_scalars(op):
             return None
         loop = scan_builder(node, inputs)
@@ -111,7 +108,7 @@ def _is_exact(bound: Any, dtype: str) -> bool:
     return isinstance(bound, int) and abs(bound) <= most
 
 
-def _with_counters(node: Apply, op: Scan, inputs: tuple[Variable, ...], graph: Graph) -> Sequence[Variable] | None:
+def _with_counters(node: Apply, op: Scan, inputs: tuple[Variable, ...], graph: Graph) -> Replacement:
     """Return the outputs of a loop with its ranges counted; ``None`` where that would gain nothing."""
     if op.n_steps is not None or not op.recurrences or not _is_read_little(node, op, graph):
         return None

@@ -12,7 +12,6 @@ only take room. Out of a loop that may run no step nothing moves that may fail o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
@@ -20,7 +19,7 @@ from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.ir.types import RESIDUAL
 from loopjax.rewrite.cost_model import bytes_of
-from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.scan_builder import Capture, scan_builder
 
 
@@ -37,9 +36,7 @@ class HoistInvariants(Pass):
 
     most_bytes: int = 2**16
 
-    def rewrite_scan(
-        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
-    ) -> Sequence[Variable] | None:
+    def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         if op.n_steps in (0, 1):
             return None
         border = self._border(op.body, _invariant(op))

@@ -28,7 +28,7 @@ from loopjax.ir.scan import LinearRecurrence, Scan
 from loopjax.ir.types import TensorType
 from loopjax.rewrite.affine import Arithmetic, Elementwise, Matrix, walk
 from loopjax.rewrite.cost_model import cost, size_bytes
-from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.semirings import SEMIRINGS
 from loopjax.rewrite.trip_counts import holds_varying_loop, is_forward_only, may_speculate
 
@@ -53,9 +53,7 @@ class FindLinearRecurrences(Pass):
     most_bytes: int = 2**28
     most_units: int = 64
 
-    def rewrite_scan(
-        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
-    ) -> Sequence[Variable] | None:
+    def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         found = self._profitable(op, context)
         return None if found is None else copy_node(node, inputs, replace(op, linear=found)).outputs
 

@@ -31,7 +31,7 @@ from loopjax.ir.cond import IfElse
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node, dependents
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Scan
-from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.remat import STATES_ALONE
 from loopjax.rewrite.scan_builder import ScanBuilder, scan_builder
 
@@ -79,9 +79,7 @@ class MultiplyExponentials(Pass):
     least_size: int = 2**10
     least_steps: int = 32
 
-    def rewrite_scan(
-        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
-    ) -> Sequence[Variable] | None:
+    def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         if not self.target.on_cpu or self.target.derivative != "none" or context.in_loop:
             return None
         if not op.recurrences or op.progress or (op.n_steps is not None and op.n_steps < self.least_steps):

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, dependents, toposort
 from loopjax.ir.scan import MapOutput, SavedSteps, Scan, SequenceInput
 from loopjax.rewrite.cost_model import is_expensive
-from loopjax.rewrite.driver import Context
+from loopjax.rewrite.driver import Context, Replacement
 from loopjax.rewrite.loop_distribution import LoopDistribution, is_distributable, map_loop
 from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, scan_builder
 
@@ -29,9 +29,7 @@ from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, sca
 class DistributeEpilogue(LoopDistribution):
     """Moves outputs that no later step reads after the loop."""
 
-    def rewrite_scan(
-        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
-    ) -> Sequence[Variable] | None:
+    def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         if not is_distributable(op, self.least_steps) or op.truncate_gradient >= 0:
             return None
         loop = scan_builder(node, inputs)

@@ -33,7 +33,7 @@ from loopjax.ir.index import static_read
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import MapOutput, Scan, SequenceInput
 from loopjax.rewrite.cost_model import bytes_of, is_expensive
-from loopjax.rewrite.driver import Context
+from loopjax.rewrite.driver import Context, Replacement
 from loopjax.rewrite.loop_distribution import LoopDistribution, is_distributable, map_loop
 from loopjax.rewrite.reassociate import early_terms_first
 from loopjax.rewrite.reparametrize import standard_draws
@@ -44,9 +44,7 @@ from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, sca
 class DistributePrologue(LoopDistribution):
     """Loop fission: hoists expensive ops without loop-carried dependence, such as ``x_t @ W``, as one batched op."""
 
-    def rewrite_scan(
-        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
-    ) -> Sequence[Variable] | None:
+    def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         if not is_distributable(op, self.least_steps):
             return None
         loop = scan_builder(node, inputs)

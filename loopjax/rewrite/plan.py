@@ -32,7 +32,7 @@ from loopjax.ir.scan import MapOutput, Recurrence, Scan
 from loopjax.ir.schedule import Body, Box, Nest
 from loopjax.ir.weight_gradients import BatchedWeightGradients
 from loopjax.rewrite.cost_model import is_pointwise, size_bytes, step_cost
-from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.gpu_unroll import CARRIED, steps_per_launch
 from loopjax.rewrite.remat import is_cheap
 from loopjax.rewrite.trip_counts import holds_varying_loop, is_forward_only, may_speculate
@@ -80,7 +80,7 @@ class PlanLoops(Pass):
             return graph
         reached = dependents(graph.applies, wrt)
 
-        def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
+        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Replacement:
             if not node.op.regions:
                 return None
             inside = context.inside(node.op)

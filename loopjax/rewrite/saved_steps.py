@@ -14,7 +14,7 @@ from loopjax.ir.op import table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SavedSteps, Scan
 from loopjax.rewrite.demand import last_rows, last_rows_read, may_stay_dynamic
-from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.scan_builder import scan_builder
 from loopjax.trace.convert import constant
 
@@ -39,7 +39,7 @@ class SaveReadSteps(Pass):
         if not candidates:
             return graph
 
-        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Replacement:
             if node in candidates:
                 return _trimmed(node, inputs, graph)
             length = _length_read(node, inputs)

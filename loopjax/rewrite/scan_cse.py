@@ -23,7 +23,7 @@ from loopjax.ir.index import static_read
 from loopjax.ir.op import table_op
 from loopjax.ir.scan import Scan, SequenceInput
 from loopjax.rewrite.cse import EliminateCommonSubexpressions, value_key
-from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.scan_builder import Capture, MapSlot, RecurrenceSlot, ScanBuilder, SequenceSlot, scan_builder
 
 
@@ -31,9 +31,7 @@ from loopjax.rewrite.scan_builder import Capture, MapSlot, RecurrenceSlot, ScanB
 class EliminateCommonLoopParts(Pass):
     """Shares equal inputs and states of a loop, and takes outputs that stand outside of it from there."""
 
-    def rewrite_scan(
-        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
-    ) -> Sequence[Variable] | None:
+    def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         if op.n_steps == 0:
             return None
         loop = scan_builder(node, inputs)

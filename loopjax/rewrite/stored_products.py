@@ -7,22 +7,19 @@ values the name that the policy of ``jax.checkpoint`` saves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loopjax.ir.graph import Apply, Graph, Variable, copy_node
 from loopjax.ir.op import table_op
 from loopjax.ir.scan import Scan
-from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.driver import Context, Pass, Replacement
 
 
 @dataclass(frozen=True)
 class MarkStoredProducts(Pass):
     """Puts ``stored`` around the products of loops whose plan stores them."""
 
-    def rewrite_scan(
-        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
-    ) -> Sequence[Variable] | None:
+    def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         nest = None if op.plan is None else op.plan.checkpoint
         if nest is None or nest.keep != "products":
             return None
@@ -34,7 +31,7 @@ def _with_stored_products(body: Graph) -> Graph:
     marked = {_sum_of(node.outputs[0], body) for node in body.applies if node.op.has("contraction")}
     marked = {variable for variable in marked if variable in body.readers}
 
-    def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
+    def transform(node: Apply, inputs: tuple[Variable, ...]) -> Replacement:
         if node.outputs[0] not in marked:
             return None
         return Apply(table_op("stored"), copy_node(node, inputs).outputs, node.sources).outputs

@@ -42,7 +42,7 @@ from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import MapOutput, Scan, SequenceInput
 from loopjax.ir.schedule import Body, PolicySchedule, Schedule
 from loopjax.rewrite.cost_model import Kernel, bytes_of, kernel
-from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.remat import STATES_ALONE
 from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, scan_builder
 
@@ -83,9 +83,7 @@ class Tile(Pass):
     least_tile_bytes: int = 2**11
     least_steps: int = 16
 
-    def rewrite_scan(
-        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
-    ) -> Sequence[Variable] | None:
+    def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         if not self.target.on_cpu or context.in_loop:
             return None
         tiles = self._tiles(op, context.differentiated)

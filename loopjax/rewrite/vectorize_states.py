@@ -29,7 +29,7 @@ from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SAVE_ALL, MapOutput, Recurrence, SavedSteps, Scan, SequenceInput
 from loopjax.ir.types import KEY, RESIDUAL
 from loopjax.rewrite.cost_model import bytes_of
-from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.scan_builder import Capture, MapSlot, RecurrenceSlot, ScanBuilder, SequenceSlot, scan_builder
 from loopjax.rewrite.scan_cse import ValueNumbering
 
@@ -70,7 +70,7 @@ class VectorizeStates(Pass):
         parts: dict[Variable, tuple[Variable, int]] = {}
         rows: dict[tuple[Variable, int], Variable] = {}
 
-        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+        def transform(node: Apply, inputs: tuple[Variable, ...]) -> Replacement:
             read = _picked(node.outputs[0], 0) if node.inputs and inputs[0] in parts else None
             if read is not None:
                 # A row of one state's stack is read from that row of the packed stack, which other states share.
@@ -86,7 +86,7 @@ class VectorizeStates(Pass):
 
         return graph.rebuilt(transform=transform)
 
-    def _packed(self, node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+    def _packed(self, node: Apply, inputs: tuple[Variable, ...]) -> Replacement:
         """Return the outputs of a loop whose states are packed; ``None`` where there are no groups."""
         loop = scan_builder(node, inputs)
         states: dict[Variable, tuple[Variable, int]] = {}

@@ -21,7 +21,7 @@ from loopjax.ir.index import static_read
 from loopjax.ir.op import table_op
 from loopjax.ir.scan import MapOutput, Scan, SequenceInput
 from loopjax.ir.weight_gradients import BatchedWeightGradients
-from loopjax.rewrite.driver import Context, Pass
+from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.loop_distribution import is_distributable
 from loopjax.rewrite.loop_products import Product, loop_products
 from loopjax.rewrite.scan_builder import MapSlot, SequenceSlot, scan_builder
@@ -40,9 +40,7 @@ class BatchWeightGradients(Pass):
 
     most_rows: int = 32
 
-    def rewrite_scan(
-        self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context
-    ) -> Sequence[Variable] | None:
+    def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         if context.derivative != "reverse" or not is_distributable(op):
             return None
         products = [one for one in loop_products(op) if not self.target.on_cpu or one.rows <= self.most_rows]
@@ -66,7 +64,7 @@ def _batched(node: Apply, inputs: Sequence[Variable], products: Sequence[Product
         stacks.append(stack)
         inside[product.node] = (product, loop.capture(matrix), row)
 
-    def tapped(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
+    def tapped(node: Apply, inputs: tuple[Variable, ...]) -> Replacement:
         if node not in inside:
             return None
         product, matrix, row = inside[node]
