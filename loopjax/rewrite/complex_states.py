@@ -39,7 +39,7 @@ Nodes = Mapping[RecurrenceSlot, frozenset[Apply]]
 
 @dataclass(frozen=True)
 class PairComplexStates(Pass):
-    """Pairs states in loops on a CPU that no derivative encloses and of which only last values are read.
+    """Pairs states in loops on a CPU that no derivative encloses and whose readers need only last values.
 
     The body must be elementwise and cheap.
 

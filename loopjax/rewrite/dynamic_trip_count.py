@@ -1,4 +1,4 @@
-"""Dynamic trip counts: loops of which only last values are read run any number of steps from one compilation."""
+"""Dynamic trip counts: loops whose readers need only last values run any number of steps from one compilation."""
 
 from __future__ import annotations
 

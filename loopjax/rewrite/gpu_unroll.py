@@ -35,8 +35,8 @@ OPS = 512
 """Most ops per iteration."""
 
 UNTIL = 16
-"""Most steps per iteration of a loop with ``until``: to ask the host costs more than steps do, of which 15 may be
-computed for nothing."""
+"""Most steps per iteration of a loop with ``until``: reading the condition on the host costs more than steps, even if
+15 steps are computed for nothing."""
 
 
 def steps_per_launch(op: Scan, n_steps: int | None, derivative: Derivative) -> int:

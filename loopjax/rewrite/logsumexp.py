@@ -36,7 +36,7 @@ from loopjax.rewrite.remat import STATES_ALONE
 from loopjax.rewrite.scan_builder import ScanBuilder, scan_builder
 
 RANGES = {"float64": 177.0, "float32": 21.0}
-"""How far elements may be below the largest of their column: a quarter of the range of exponents, so that what
+"""Largest distance of an element below the largest of its column: a quarter of the range of exponents, so that what
 derivatives of second order divide by, squared, is in range too."""
 
 

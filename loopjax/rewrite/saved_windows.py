@@ -2,7 +2,7 @@
 
 ``out[i]``, ``out[a:b]``, ``out[burn::thin]`` and several such need some steps of a loop whose length is known. XLA does
 not find that out by itself: it stores every step and then picks. The reads of each output are merged into disjoint
-windows of steps; lowering then runs several loops, one after the other, only some of which stack their steps, so that
+windows of steps; lowering then runs several loops, one after the other, and only some loops stack their steps, so that
 derivatives stay as they are. Of a loop of 100 steps that is read as ``out[5:8]`` and ``out[-1]``::
 
     scan[keeps all]                      ->  scan[keeps 5:8 and 99:100]

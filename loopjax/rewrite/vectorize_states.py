@@ -288,7 +288,7 @@ class _Lift:
 
 
 def _with_axes(value: Variable, count: int) -> Variable:
-    """Return a value with so many axes of size 1 after its first."""
+    """Return a value with ``count`` axes of size 1 after its first."""
     return ops.dimshuffle(value, 0, *["x"] * count, *range(1, value.ndim)) if count else value
 
 

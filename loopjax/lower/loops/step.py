@@ -154,7 +154,7 @@ class Loop:
         return found
 
     def kept(self, result: StepResult) -> tuple[Any, ...]:
-        """The ``ys`` of a step: outputs of which only last rows are saved are left out."""
+        """The ``ys`` of a step, without outputs that save only last rows."""
         values = (*result.recurrences, *result.maps)
         return tuple(values[position] for position in self.stacked)
 
