@@ -12,6 +12,7 @@ from jax import lax
 
 from loopjax.ir.autodiff import Differentiated, Linearize, Pullback, PullbackRows, Pushforward
 from loopjax.ir.graph import Apply, Graph
+from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.lower.index_checks import functionalized, holds_checks, raise_again
 from loopjax.lower.interpreter import as_array, evaluate, rule
@@ -21,9 +22,7 @@ Region = Callable[..., tuple[tuple[Any, ...], tuple[Any, ...]]]
 
 
 @rule(Linearize)
-def _linearize(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
-    op = node.op
-    assert isinstance(op, Linearize)
+def _linearize(node: Apply, op: Linearize, args: Sequence[Any]) -> Sequence[Any]:
     region, wrt = _region(op, args)
     if not holds_checks(op.region) or _holds_bounded_while(op.region):
         # checkify refuses a cond within jax.checkpoint, as a bounded while loop has; jax.vjp drops no checks there.
@@ -35,9 +34,7 @@ def _linearize(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
 
 
 @rule(Pushforward)
-def _pushforward(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
-    op = node.op
-    assert isinstance(op, Pushforward)
+def _pushforward(node: Apply, op: Pushforward, args: Sequence[Any]) -> Sequence[Any]:
     count = len(op.primals)
     region, wrt = _region(op, args[:count])
     tangents = [jnp.asarray(tangent) for tangent in args[count:]]
@@ -65,16 +62,13 @@ def _region(op: Differentiated, args: Sequence[Any]) -> tuple[Region, list[Any]]
 
 
 @rule(Pullback)
-def _pullback(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+def _pullback(node: Apply, op: Pullback, args: Sequence[Any]) -> Sequence[Any]:
     pullback, *cotangents = args
-    found: Sequence[Any] = pullback(tuple(jnp.asarray(cotangent) for cotangent in cotangents))
-    return found
+    return pullback(tuple(jnp.asarray(cotangent) for cotangent in cotangents))
 
 
 @rule(PullbackRows)
-def _pullback_rows(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
-    op = node.op
-    assert isinstance(op, PullbackRows)
+def _pullback_rows(node: Apply, op: PullbackRows, args: Sequence[Any]) -> Sequence[Any]:
     (pullback,) = args
     cost = op.costs[op.cost]
     size = math.prod(cost.sizes)
@@ -83,8 +77,7 @@ def _pullback_rows(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
         cotangents = [jnp.zeros(type.sizes, type.dtype) for type in op.costs]
         basis = jnp.arange(size, dtype="int32") == element
         cotangents[op.cost] = basis.astype(cost.dtype).reshape(cost.sizes)
-        found: Sequence[Any] = pullback(tuple(cotangents))
-        return found
+        return pullback(tuple(cotangents))
 
     elements = jnp.arange(size, dtype="int32")
     rows = jax.vmap(row)(elements) if op.together else lax.map(row, elements)
@@ -102,6 +95,6 @@ def _with_value_tangent(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> 
 
 
 @rule("with_value")
-def _given_value(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+def _given_value(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     """The value of the second input with the derivative of the first."""
     return (_with_value(*(as_array(arg) for arg in args)),)

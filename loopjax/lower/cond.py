@@ -13,12 +13,8 @@ from loopjax.lower.interpreter import as_array, evaluate, rule
 
 
 @rule(IfElse)
-def _if_else(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
-    op = node.op
-    assert isinstance(op, IfElse)
-
+def _if_else(node: Apply, op: IfElse, args: Sequence[Any]) -> Sequence[Any]:
     def branch(region: Graph) -> Callable[..., list[Any]]:
         return lambda *given: [as_array(value) for value in evaluate(region, given)]
 
-    found: Sequence[Any] = lax.cond(args[0], branch(op.then), branch(op.otherwise), *args[1:])
-    return found
+    return lax.cond(args[0], branch(op.then), branch(op.otherwise), *args[1:])

@@ -9,15 +9,16 @@ import jax
 import jax.numpy as jnp
 
 from loopjax.ir.graph import Apply, Graph
+from loopjax.ir.op import TableOp
 from loopjax.lower.interpreter import rule
 
 
 @rule("in_bounds")
-def _in_bounds(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+def _in_bounds(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     from jax.experimental import checkify
 
     index = jnp.asarray(args[0])
-    size, place = node.op.arguments["size"], node.op.arguments["place"]
+    size, place = op.arguments["size"], op.arguments["place"]
     inside = jnp.all((index >= -size) & (index < size))
     checkify.check(inside, f"an index is out of bounds for an axis of size {size}{place}")
     return (index,)

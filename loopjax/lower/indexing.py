@@ -16,17 +16,18 @@ from jax import lax
 from loopjax.ir.fill import fill_value
 from loopjax.ir.graph import Apply
 from loopjax.ir.index import IndexPattern
+from loopjax.ir.op import TableOp
 from loopjax.lower.interpreter import rule
 
 
 class _Window:
     """A basic index as one rectangle; ``inside`` is true where its symbolic starts are within the array."""
 
-    def __init__(self, node: Apply, x: Any, positions: Sequence[Any]) -> None:
-        pattern: IndexPattern = node.op.arguments["pattern"]
+    def __init__(self, op: TableOp, x: Any, positions: Sequence[Any]) -> None:
+        pattern: IndexPattern = op.arguments["pattern"]
         self.inside: Any = None
         rest = iter(positions)
-        static = [pattern.rows(axis, node.op.arguments["lengths"], size) for axis, size in enumerate(x.shape)]
+        static = [pattern.rows(axis, op.arguments["lengths"], size) for axis, size in enumerate(x.shape)]
         self.starts = [
             self._symbolic(next(rest), size) if taken is None else min(taken[0], taken[-1]) if taken else 0
             for taken, size in zip(static, x.shape, strict=True)
@@ -69,23 +70,21 @@ def _is_basic(node: Apply, first: int) -> bool:
     return all(variable.ndim == 0 for variable in node.inputs[first:])
 
 
-def _numpy_key(node: Apply, arrays: Sequence[Any]) -> tuple[Any, ...]:
+def _numpy_key(op: TableOp, arrays: Sequence[Any]) -> tuple[Any, ...]:
     """The index in the form that ``jax.numpy`` takes."""
-    arguments = node.op.arguments
-    key: tuple[Any, ...] = arguments["pattern"].key(arguments["lengths"], map(jnp.asarray, arrays))
-    return key
+    return op.arguments["pattern"].key(op.arguments["lengths"], map(jnp.asarray, arrays))
 
 
 @rule("index")
-def _read(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+def _read(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     x, *positions = args
     x = jnp.asarray(x)
     fill = fill_value(x.dtype)
     if not _is_basic(node, 1):
         if 0 in x.shape:  # JAX's gather refuses to read from nothing
             return (jnp.full(node.outputs[0].type.sizes, fill, x.dtype),)
-        return (x.at[_numpy_key(node, positions)].get(mode="fill", fill_value=fill),)
-    window = _Window(node, x, positions)
+        return (x.at[_numpy_key(op, positions)].get(mode="fill", fill_value=fill),)
+    window = _Window(op, x, positions)
     if 0 in x.shape and window.inside is not None:
         return (jnp.full(window.shape, fill, x.dtype),)
     part = window.read(x)
@@ -96,12 +95,12 @@ def _read(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
 
 @rule("set")
 @rule("inc")
-def _write(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+def _write(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     x, value, *positions = (jnp.asarray(arg) for arg in args)
-    adds = node.op.name == "inc"
-    window = _Window(node, x, positions) if _is_basic(node, 2) else None
+    adds = op.name == "inc"
+    window = _Window(op, x, positions) if _is_basic(node, 2) else None
     if window is None or window.strided:
-        at = x.at[_numpy_key(node, positions)]
+        at = x.at[_numpy_key(op, positions)]
         return ((at.add if adds else at.set)(value, mode="drop"),)
     if 0 in x.shape or 0 in window.sizes:
         return (x,)

@@ -1,7 +1,7 @@
 """The interpreter: evaluates a sized graph on JAX arrays or tracers, each node by the lowering rule of its op.
 
 One table has a rule for each class of op, another one for each op of the op table that has no plain function. A rule
-takes a node and its input arrays to its output arrays; traced by ``jax.jit``, the interpreter is the compiler.
+takes a node, its op and its input arrays to its output arrays; traced by ``jax.jit``, the interpreter is the compiler.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from loopjax.ir.op import TableOp
 from loopjax.ir.types import KEY, RESIDUAL
 from loopjax.trace.promotion import operand_dtypes
 
-Rule = Callable[[Apply, Sequence[Any]], Sequence[Any]]
+Rule = Callable[[Apply, Any, Sequence[Any]], Sequence[Any]]
 
 RULES: dict[type[Op], Rule] = {}
 """The lowering rule of each class of op."""
@@ -53,7 +53,7 @@ def evaluate(graph: Graph, inputs: Sequence[Any], calls: Rule | None = None) -> 
 
     for node in graph.applies:
         found = calls if calls is not None and isinstance(node.op, TableOp) else rule_of(node)
-        outputs = found(node, [read(variable) for variable in node.inputs])
+        outputs = found(node, node.op, [read(variable) for variable in node.inputs])
         values.update(zip(node.outputs, outputs, strict=True))
     return [read(variable) for variable in graph.outputs]
 
@@ -67,24 +67,19 @@ def rule_of(node: Apply) -> Rule:
 
 
 @rule(TableOp)
-def _call(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
-    op = node.op
-    assert isinstance(op, TableOp)
+def _call(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     row = op.definition
     if row.run is None:
         own = ROW_RULES.get(op.name)
         if own is None:
             raise NotImplementedError(f"op {op.name!r} has neither a function nor a lowering rule{where(node.sources)}")
-        return own(node, args)
-    return run_row(node, args, partial(row.run, **op.arguments) if op.params else row.run)
+        return own(node, op, args)
+    return run_row(node, op, args, partial(row.run, **op.arguments) if op.params else row.run)
 
 
-def run_row(node: Apply, args: Sequence[Any], run: Callable[..., Any]) -> Sequence[Any]:
+def run_row(node: Apply, op: TableOp, args: Sequence[Any], run: Callable[..., Any]) -> Sequence[Any]:
     """Run an op of the table by its function ``run``, on arrays cast to the dtypes that it wants."""
-    op = node.op
-    assert isinstance(op, TableOp)
-    row = op.definition
-    dtypes = operand_dtypes(row.operands, [variable.type for variable in node.inputs])
+    dtypes = operand_dtypes(op.definition.operands, [variable.type for variable in node.inputs])
     cast = [_cast(value, dtype) for value, dtype in zip(args, dtypes, strict=True)]
     try:
         result = run(*cast)

@@ -13,7 +13,6 @@ from loopjax.lower.interpreter import as_array, rule
 
 
 @rule(JaxCall)
-def _jax_call(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
-    assert isinstance(node.op, JaxCall)
-    results = node.op.run([as_array(arg) for arg in args])
+def _jax_call(node: Apply, op: JaxCall, args: Sequence[Any]) -> Sequence[Any]:
+    results = op.run([as_array(arg) for arg in args])
     return [jnp.asarray(result, variable.dtype) for result, variable in zip(results, node.outputs, strict=True)]

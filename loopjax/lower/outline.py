@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 
-from loopjax.ir.graph import Apply, Graph
+from loopjax.ir.graph import Apply, Graph, Op
 from loopjax.ir.op import TableOp
 from loopjax.ir.types import TensorType
 from loopjax.lower.interpreter import rule_of, run_row
@@ -28,26 +28,22 @@ class Repeats:
     """A lowering rule for the plain ops of a region that traces each once where it occurs often."""
 
     def __init__(self, region: Graph) -> None:
-        counts = Counter(_key(node) for node in region.applies if _is_plain(node))
+        counts = Counter(_key(node) for node in region.applies if _is_plain(node.op))
         self._often = {key for key, count in counts.items() if count >= MANY}
 
-    def __call__(self, node: Apply, args: Sequence[Any]) -> Sequence[Any]:
-        if not _is_plain(node) or _key(node) not in self._often:
-            return rule_of(node)(node, args)
-        assert isinstance(node.op, TableOp)
-        return run_row(node, args, _traced_once(node.op))
+    def __call__(self, node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
+        if not _is_plain(op) or _key(node) not in self._often:
+            return rule_of(node)(node, op, args)
+        return run_row(node, op, args, _traced_once(op))
 
 
-def _is_plain(node: Apply) -> bool:
+def _is_plain(op: Op) -> bool:
     """True where an op runs by a function of its inputs only, whatever the settings are."""
-    op = node.op
-    if not isinstance(op, TableOp) or op.definition.run is None:
-        return False
-    return op.has("pointwise", "reduce") or op.name == "dot"
+    has_function = isinstance(op, TableOp) and op.definition.run is not None
+    return has_function and (op.has("pointwise", "reduce") or op.name == "dot")
 
 
-def _key(node: Apply) -> tuple[TableOp, tuple[TensorType, ...]]:
-    assert isinstance(node.op, TableOp)
+def _key(node: Apply) -> tuple[Op, tuple[TensorType, ...]]:
     return node.op, tuple([variable.type for variable in node.inputs])
 
 

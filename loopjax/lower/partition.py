@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import Any
 
+import jax.numpy as jnp
+
 Arrays = tuple[Any, ...]
+
+
+def is_float(value: Any) -> bool:
+    """True where an array has a derivative."""
+    return bool(jnp.issubdtype(value.dtype, jnp.inexact))
 
 
 def partition(values: Sequence[Any], mask: Sequence[bool]) -> tuple[Arrays, Arrays]:

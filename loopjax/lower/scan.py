@@ -22,9 +22,7 @@ from loopjax.lower.loops.step import Carry, Loop, Slices
 
 
 @rule(Scan)
-def _scan(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
-    op = node.op
-    assert isinstance(op, Scan)
+def _scan(node: Apply, op: Scan, args: Sequence[Any]) -> Sequence[Any]:
     assert op.plan is not None
     if op.truncate_gradient == 0:
         args = [lax.stop_gradient(arg) for arg in args]
@@ -48,16 +46,8 @@ def _inline(loop: Loop) -> list[Any]:
     return loop.outputs(carry, [value[None] for value in loop.kept(result)], 1)
 
 
-def _vmap(loop: Loop) -> list[Any]:
-    return _map(loop, jax.vmap)
-
-
-def _batched(loop: Loop) -> list[Any]:
-    return _map(loop, lambda step: lambda xs: lax.map(step, xs, batch_size=loop.plan.batch))
-
-
-def _map(loop: Loop, vectorise: Callable[[Callable[[Slices], Any]], Callable[[Slices], Any]]) -> list[Any]:
-    """Run all steps at once; where only some are read, these, or those from the first of them to the last."""
+def _map(loop: Loop) -> list[Any]:
+    """Run all steps at once or in batches; where only some are read, only from the first to the last of them."""
     n_steps = loop.op.n_steps
     assert n_steps is not None
     saved = [_saved_steps(output.saved, n_steps) for output in loop.op.outputs]
@@ -70,7 +60,8 @@ def _map(loop: Loop, vectorise: Callable[[Callable[[Slices], Any]], Callable[[Sl
     def step(slices: Slices) -> Any:
         return loop.step(Carry(((),) * len(saved), (), ()), slices)[1].maps
 
-    stacks = vectorise(step)(slices)
+    batch = loop.plan.batch
+    stacks = jax.vmap(step)(slices) if loop.plan.kind == "vmap" else lax.map(step, slices, batch_size=batch)
     return [
         joined(tuple(_rows(stack, _within(ran, steps)) for steps in ranges))
         for stack, ranges in zip(stacks, saved, strict=True)
@@ -97,8 +88,8 @@ def _rows(x: Any, rows: range) -> Any:
 KINDS: dict[str, Callable[[Loop], list[Any]]] = {
     "empty": _empty,
     "inline": _inline,
-    "vmap": _vmap,
-    "batched": _batched,
+    "vmap": _map,
+    "batched": _map,
     "associative": associative.run,
     "scan": segments.run,
     "counted": while_loop.run,

@@ -14,21 +14,20 @@ import jax
 import jax.numpy as jnp
 
 from loopjax.ir.graph import Apply
+from loopjax.ir.op import TableOp
 from loopjax.ir.weight_gradients import BatchedWeightGradients
 from loopjax.lower.interpreter import as_array, evaluate, rule
-from loopjax.lower.partition import Arrays, merge, partition
+from loopjax.lower.partition import Arrays, is_float, merge, partition
 
 Pull = Callable[[Arrays], tuple[Arrays, Arrays]]
 
 
 @rule(BatchedWeightGradients)
-def _batched_weight_gradients(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
-    op = node.op
-    assert isinstance(op, BatchedWeightGradients)
+def _batched_weight_gradients(node: Apply, op: BatchedWeightGradients, args: Sequence[Any]) -> Sequence[Any]:
     count = len(op.products)
     arrays = [arg if jnp.issubdtype(arg.dtype, jax.dtypes.extended) else as_array(arg) for arg in args]
     given, matrices = arrays[:-count], tuple(arrays[-count:])
-    moves = [bool(jnp.issubdtype(value.dtype, jnp.inexact)) for value in given]
+    moves = [is_float(value) for value in given]
     types = [variable.type for variable in op.region.inputs[len(args) :]]
 
     def region(moving: Arrays, held: Arrays, matrices: Arrays, taps: Arrays) -> tuple[Arrays, Arrays]:
@@ -76,5 +75,5 @@ _tap.defvjp(lambda value, tap: (value, None), lambda stored, cotangent: (cotange
 
 
 @rule("tapped")
-def _tapped(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+def _tapped(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     return (_tap(as_array(args[0]), as_array(args[1])),)

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,7 @@ from jax import lax
 from jax.extend.core import Primitive, jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir
 
-from loopjax.lower.partition import merge
+from loopjax.lower.partition import is_float, merge
 
 Run = Callable[..., Sequence[Any]]
 Types = tuple[jax.ShapeDtypeStruct, ...]
@@ -44,8 +44,7 @@ def in_64_bits(run: Run, *arrays: Any) -> list[Any]:
 
     ``run`` takes and returns flat arrays. It is hashable, and equal ones are the same program.
     """
-    results: list[Any] = wide.bind(*arrays, run=run)  # type: ignore[no-untyped-call]
-    return results
+    return wide.bind(*arrays, run=run)  # type: ignore[no-untyped-call]
 
 
 def halved(array: Any) -> Any:
@@ -91,8 +90,7 @@ class Batched:
     dims: tuple[int | None, ...]
 
     def __call__(self, *arrays: Any) -> Sequence[Any]:
-        results: Sequence[Any] = jax.vmap(self.run, in_axes=self.dims)(*arrays)
-        return results
+        return jax.vmap(self.run, in_axes=self.dims)(*arrays)
 
 
 @dataclass(frozen=True)
@@ -122,23 +120,15 @@ class Transposed:
         def of_linear(*values: Any) -> list[Any]:
             return list(self.run(*merge(values, arrays[:count], self.linear)))
 
-        results: Sequence[Any] = jax.linear_transpose(of_linear, *self.types)(list(arrays[count:]))
-        return results
-
-
-class Linearized(NamedTuple):
-    """A program linearized: ``first`` gives results and ``cached`` residuals.
-
-    ``tangents`` takes the residuals, the arguments and tangents to the tangents of the results.
-    """
-
-    first: Run
-    tangents: Run
-    cached: int
+        return jax.linear_transpose(of_linear, *self.types)(list(arrays[count:]))
 
 
 @lru_cache(KEPT)
-def _linearized(run: Run, types: Types, moved: tuple[int, ...]) -> Linearized:
+def _linearized(run: Run, types: Types, moved: tuple[int, ...]) -> tuple[Run, Run, int]:
+    """Return a program linearized: ``first`` gives results and ``cached`` residuals.
+
+    ``later`` takes the residuals, the arguments and tangents to the tangents of the results.
+    """
     kept: list[Any] = []
 
     def first(*arrays: Any) -> list[Any]:
@@ -151,11 +141,11 @@ def _linearized(run: Run, types: Types, moved: tuple[int, ...]) -> Linearized:
         traced = jax.make_jaxpr(first)(*types)
     tree, dtypes = kept
 
-    def tangents(*arrays: Any) -> Sequence[Any]:
+    def later(*arrays: Any) -> Sequence[Any]:
         leaves = [joined(leaf, dtype) for leaf, dtype in zip(arrays, dtypes, strict=False)]
         return _floats(jax.tree.unflatten(tree, leaves)(*arrays[len(arrays) - len(moved) :]))
 
-    return Linearized(jaxpr_as_fun(traced), tangents, len(dtypes))
+    return jaxpr_as_fun(traced), later, len(dtypes)
 
 
 def _of(run: Run, arrays: Sequence[Any], moved: Sequence[int]) -> Run:
@@ -179,8 +169,7 @@ def _types(values: Sequence[Any]) -> Types:
 @lru_cache(KEPT)
 def _results(run: Run, types: Types) -> Sequence[Any]:
     with jax.enable_x64(True):
-        found: Sequence[Any] = jax.eval_shape(run, *types)
-        return found
+        return jax.eval_shape(run, *types)
 
 
 @lru_cache(KEPT)
@@ -190,8 +179,7 @@ def _jitted(run: Run) -> Any:
 
 def _run(*arrays: Any, run: Run) -> Sequence[Any]:
     with jax.enable_x64(True):
-        results: Sequence[Any] = _jitted(run)(*arrays)
-        return results
+        return _jitted(run)(*arrays)
 
 
 def _infer(*avals: Any, run: Run) -> Sequence[Any]:
@@ -222,15 +210,9 @@ def _push(primals: Sequence[Any], tangents: Sequence[Any], *, run: Run) -> tuple
     results, cache = found[:count], found[count:]
     shortcut = Shortcut(later, Pushed(run, moved), cached)
     pushed = iter(in_64_bits(shortcut, *cache, *primals, *(tangents[position] for position in moved)))
-    return results, [next(pushed) if _is_float(result) else _no_tangent(result) for result in results]
-
-
-def _is_float(array: Any) -> bool:
-    return bool(jnp.issubdtype(array.dtype, jnp.inexact))
-
-
-def _no_tangent(array: Any) -> Any:
-    return ad.Zero(jax.typeof(array).to_tangent_aval())
+    return results, [
+        next(pushed) if is_float(result) else ad.Zero(jax.typeof(result).to_tangent_aval()) for result in results
+    ]
 
 
 def _transpose(cotangents: Sequence[Any], *arrays: Any, run: Run) -> list[Any]:

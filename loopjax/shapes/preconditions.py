@@ -47,10 +47,7 @@ class Precondition(NamedTuple):
 
     def bounds(self, other: int) -> tuple[int, int]:
         """Return the least and the greatest ``length`` that this admits."""
-        return (
-            -UNBOUNDED if self.relation == "<=" else other,
-            UNBOUNDED if self.relation == ">=" else other,
-        )
+        return (-UNBOUNDED if self.relation == "<=" else other, UNBOUNDED if self.relation == ">=" else other)
 
     def verify(self, length: int, other: int) -> None:
         """Raise ``IndexError`` or ``ValueError`` where it does not hold."""

@@ -77,8 +77,7 @@ def _maps(loop: Loop, slices: Slices, before: tuple[Any, ...]) -> tuple[Any, ...
         carry = Carry((*((past,) for past in pasts), *[()] * len(loop.op.maps)), (), ())
         return whole.step(carry, slices)[1].maps
 
-    found: tuple[Any, ...] = jax.vmap(step)(slices, before)
-    return found
+    return jax.vmap(step)(slices, before)
 
 
 def _states(spec: LinearRecurrence, steps: Steps, first: Any, n_steps: int) -> Any:
@@ -87,8 +86,7 @@ def _states(spec: LinearRecurrence, steps: Steps, first: Any, n_steps: int) -> A
         return steps[0]
     combine = _combine(spec)
     whole = _reduced(combine, steps, n_steps) if spec.last else lax.associative_scan(combine, steps)
-    after: Any = jax.vmap(lambda *step: _applied(spec, step, first))(*whole)
-    return after
+    return jax.vmap(lambda *step: _applied(spec, step, first))(*whole)
 
 
 def _combine(spec: LinearRecurrence) -> Callable[[Steps, Steps], Steps]:

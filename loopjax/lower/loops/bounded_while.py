@@ -31,7 +31,7 @@ from loopjax.lower.index_checks import holds_checks
 from loopjax.lower.loops.combinators import Rows, Step, looped, rematerialised, select, skipping
 from loopjax.lower.loops.step import Loop, Slices
 from loopjax.lower.loops.while_loop import State, advance, goes_on, start
-from loopjax.lower.partition import merge, partition
+from loopjax.lower.partition import is_float, merge, partition
 
 Groups = tuple[Rows, ...]
 """The rows of each sequence, one for each tap; none of a sequence that steps read by index."""
@@ -108,8 +108,8 @@ def _with_rule(tree: _Tree, level: int, state: State, groups: Groups) -> tuple[S
     """
     inputs = [value for group in tree.loop.parts for value in group]
     leaves, structure = jax.tree.flatten(state)
-    flows = [not fixed and _is_float(value) for fixed, value in zip(tree.loop.plan.fixed, inputs, strict=True)]
-    values, moves = [*inputs, *leaves], [*flows, *map(_is_float, leaves)]
+    flows = [not fixed and is_float(value) for fixed, value in zip(tree.loop.plan.fixed, inputs, strict=True)]
+    values, moves = [*inputs, *leaves], [*flows, *map(is_float, leaves)]
 
     def tree_of(moving: Rows, held: Rows) -> tuple[_Tree, State]:
         found = merge(moving, held, moves)
@@ -146,13 +146,9 @@ def _with_rule(tree: _Tree, level: int, state: State, groups: Groups) -> tuple[S
     return node(*partition(values, moves)), ()
 
 
-def _is_float(value: Any) -> bool:
-    return bool(jnp.issubdtype(value.dtype, jnp.inexact))
-
-
 def _floats(like: Any, values: Any) -> Rows:
     """The leaves of a tree of values where ``like`` has floats."""
-    return partition(jax.tree.leaves(values), [_is_float(leaf) for leaf in jax.tree.leaves(like)])[0]
+    return partition(jax.tree.leaves(values), [is_float(leaf) for leaf in jax.tree.leaves(like)])[0]
 
 
 def _as_leaves(x: Any, first: Any, count: int, levels: tuple[int, ...]) -> Any:

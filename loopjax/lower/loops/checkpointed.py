@@ -16,18 +16,10 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
 from loopjax.ir.graph import Apply
+from loopjax.ir.op import TableOp
 from loopjax.ir.schedule import Box, Nest
 from loopjax.lower.interpreter import rule
-from loopjax.lower.loops.combinators import (
-    Rows,
-    Step,
-    chunked,
-    followed_by,
-    in_turn,
-    looped,
-    rematerialised,
-    reporting,
-)
+from loopjax.lower.loops.combinators import Rows, Step, chunked, followed_by, in_turn, looped, rematerialised, reporting
 from loopjax.lower.loops.progress import Bar
 from loopjax.lower.loops.step import Loop
 
@@ -35,7 +27,7 @@ STORED = "loopjax.stored"
 
 
 @rule("stored")
-def _stored(node: Apply, args: Sequence[Any]) -> Sequence[Any]:
+def _stored(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     name: Callable[[Any, str], Any] = checkpoint_name
     return [name(jnp.asarray(args[0]), STORED)]
 

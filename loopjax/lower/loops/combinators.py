@@ -92,8 +92,7 @@ def followed_by(run: Step, last: Step) -> Step:
 def rematerialised(step: Step, policy: Callable[..., Any] | None = None) -> Step:
     """Recompute a step for its gradient instead of storing its residuals, except those that a policy saves."""
     # Within a loop XLA cannot merge the recomputation with the first run: preventing that costs time for nothing.
-    again: Step = jax.checkpoint(step, prevent_cse=False, policy=policy)
-    return again
+    return jax.checkpoint(step, prevent_cse=False, policy=policy)
 
 
 def reporting(run: Step, bar: Bar | None) -> Step:
@@ -127,12 +126,7 @@ def predicated(step: Step, is_active: Callable[[Any], Any]) -> Step:
 
 def skipping(step: Step, is_active: Callable[[Any], Any]) -> Step:
     """Run a step without rows where ``is_active`` holds of the carry, by ``lax.cond``."""
-
-    def run(carry: Any, inputs: Any) -> tuple[Any, Rows]:
-        found: tuple[Any, Rows] = lax.cond(is_active(carry), step, lambda carry, inputs: (carry, ()), carry, inputs)
-        return found
-
-    return run
+    return lambda carry, inputs: lax.cond(is_active(carry), step, lambda carry, inputs: (carry, ()), carry, inputs)
 
 
 def select(condition: Any, values: Any, others: Any) -> Any:

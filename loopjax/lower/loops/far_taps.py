@@ -45,8 +45,7 @@ def block(loop: Loop) -> Step:
 
 
 def _past(carry: Carry, position: int) -> Blocks:
-    past: Blocks = carry.pasts[position]
-    return past
+    return carry.pasts[position]
 
 
 def _with(carry: Carry, positions: list[int], pasts: list[Any]) -> Carry:

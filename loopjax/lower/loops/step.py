@@ -113,8 +113,7 @@ class Loop:
         def of_step(t: Any) -> tuple[Any, ...]:
             return tuple(evaluate(draws, [*self.keys(t), *self.parts.non_sequences]))
 
-        found: tuple[Any, ...] = jax.vmap(of_step)(t + jnp.arange(self.plan.sampled, dtype="int32"))
-        return found
+        return jax.vmap(of_step)(t + jnp.arange(self.plan.sampled, dtype="int32"))
 
     def step(self, carry: Carry, slices: Slices) -> tuple[Carry, StepResult]:
         """Run one step: the carry after it, and the body's results."""
@@ -165,12 +164,12 @@ class Loop:
         where the loop ``may_be_short`` of them.
         """
         stacked = iter(stacks)
-        found: list[Any] = []
-        for position, output in enumerate(self.op.outputs):
-            if output.saved.last is None:
-                found.append(next(stacked))
-                continue
-            found.append(self._last(carry, position, output.saved, n_steps, may_be_short))
+        found = [
+            next(stacked)
+            if output.saved.last is None
+            else self._last(carry, position, output.saved, n_steps, may_be_short)
+            for position, output in enumerate(self.op.outputs)
+        ]
         length = [jnp.asarray(n_steps, dtype="int64")] if self.op.until else []
         return [*found, *carry.states, *self.accumulated(carry, n_steps), *length]
 
