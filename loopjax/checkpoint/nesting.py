@@ -102,13 +102,12 @@ def _pairs(n_steps: int, states: int, depth: int, follow: int) -> Iterator[tuple
 @lru_cache(maxsize=4096)
 def _reach(states: int, depth: int) -> int:
     """Return the most steps of a box of ``depth`` loops and single steps after it."""
-    single = max(states - 2, 0)
     return max(
         (
             outer * _largest(states - outer - depth - 1, depth - 1) + max(states - outer - 2, 0)
             for outer in _outer_sizes(states, depth)
         ),
-        default=single,
+        default=max(states - 2, 0),
     )
 
 

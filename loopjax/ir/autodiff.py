@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self
 
 from loopjax.ir.graph import Apply, Graph, Op, Variable, check_accepts
 from loopjax.ir.types import RESIDUAL, TensorType
@@ -130,13 +130,7 @@ class Pushforward(Differentiated):
             if not variable.type.accepts(type):
                 raise ValueError(f"a point to evaluate at (eval_points) is {type}; its wrt is {variable.type}")
         costs = self.region.outputs[: self.n_costs]
-        return (
-            *(variable.type for variable in self.region.outputs),
-            *(variable.type.strong() for variable in costs),
-        )
-
-
-P = TypeVar("P", bound="Pullback")
+        return (*(variable.type for variable in self.region.outputs), *(variable.type.strong() for variable in costs))
 
 
 @dataclass(frozen=True)
@@ -156,7 +150,7 @@ class Pullback(Op):
                 raise ValueError(f"a gradient that is given is {type}; what it is the gradient of is {cost}")
         return self.types
 
-    def of(self: P, region: Differentiated) -> P:
+    def of(self, region: Differentiated) -> Self:
         """Return the pullback of a sized region."""
         return replace(
             self,

@@ -22,7 +22,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -31,8 +31,6 @@ from loopjax.ir.methods import Methods
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.traits import Trait
 from loopjax.ir.types import TensorType, dtype_name
-
-AnyOp = TypeVar("AnyOp", bound="Op")
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ class Op:
         """The graphs that the op runs, such as a loop's body."""
         return tuple([getattr(self, name) for name in self.region_fields])
 
-    def with_regions(self: AnyOp, regions: Sequence[Graph]) -> AnyOp:
+    def with_regions(self, regions: Sequence[Graph]) -> Self:
         """Return the op with other regions."""
         return replace(self, **dict(zip(self.region_fields, regions, strict=True)))
 
@@ -369,27 +367,22 @@ def toposort(
     The search does not pass variables of ``stop``. ``reads`` returns what a node depends on, its inputs by default.
     """
     stopped = set(stop)
+    read = reads or (lambda node: node.inputs)
     order: list[Apply] = []
     done: set[Apply] = set()
-    stack: list[tuple[Apply, int]] = []
     for output in outputs:
         if output.owner is None or output in stopped or output.owner in done:
             continue
-        stack.append((output.owner, 0))
+        stack = [(output.owner, iter(read(output.owner)))]
         while stack:
-            node, position = stack.pop()
-            if node in done:
-                continue
-            inputs = node.inputs if reads is None else reads(node)
-            while position < len(inputs):
-                variable = inputs[position]
-                position += 1
+            node, rest = stack[-1]
+            for variable in rest:
                 owner = variable.owner
                 if owner is not None and owner not in done and variable not in stopped:
-                    stack.append((node, position))
-                    stack.append((owner, 0))
+                    stack.append((owner, iter(read(owner))))
                     break
             else:
+                stack.pop()
                 done.add(node)
                 order.append(node)
     return order
@@ -406,12 +399,8 @@ def ancestors(outputs: Iterable[Variable], stop: Iterable[Variable] = ()) -> lis
     """Return the leaves of ``outputs``: variables without an owner or in ``stop``, in order of first use."""
     outputs = tuple(outputs)
     stopped = set(stop)
-    found: dict[Variable, None] = {}
     reads = [variable for node in toposort(outputs, stopped) for variable in node.inputs]
-    for variable in (*reads, *outputs):
-        if variable.owner is None or variable in stopped:
-            found[variable] = None
-    return list(found)
+    return list(dict.fromkeys(v for v in (*reads, *outputs) if v.owner is None or v in stopped))
 
 
 def dependents(nodes: Iterable[Apply], roots: Iterable[Variable]) -> set[Variable]:

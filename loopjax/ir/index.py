@@ -84,13 +84,13 @@ class IndexPattern:
     def key(self, lengths: Sequence[Any], arrays: Iterable[Any] = ()) -> tuple[Any, ...]:
         """Index in NumPy's form, with these slice bounds and index arrays; ``Array`` entries stay without arrays."""
         rest = iter(arrays)
-        key: list[Any] = []
-        for entry in self.entries:
+
+        def resolved(entry: Entry) -> Any:
             if isinstance(entry, Slice):
-                key.append(entry.resolve(lengths))
-            else:
-                key.append(next(rest, entry) if isinstance(entry, Array) else entry)
-        return tuple(key)
+                return entry.resolve(lengths)
+            return next(rest, entry) if isinstance(entry, Array) else entry
+
+        return tuple(map(resolved, self.entries))
 
     @cached_property
     def axis_positions(self) -> tuple[int, ...]:

@@ -140,6 +140,5 @@ def _struct(dtype: str, shape: Sequence[Any]) -> Any:
 def _result(results: Any) -> Traced:
     leaves, tree = jax.tree.flatten(results)
     shapes = [tuple(size if isinstance(size, int) else None for size in leaf.shape) for leaf in leaves]
-    return Traced(
-        tuple(TensorType(dtype_name(leaf.dtype), shape) for leaf, shape in zip(leaves, shapes, strict=True)), tree
-    )
+    types = [TensorType(dtype_name(leaf.dtype), shape) for leaf, shape in zip(leaves, shapes, strict=True)]
+    return Traced(tuple(types), tree)

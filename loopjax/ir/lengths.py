@@ -18,10 +18,7 @@ from loopjax.ir.graph import Apply, Constant, Variable, toposort
 from loopjax.ir.op import TableOp
 
 HOST: dict[str, Callable[..., Any]] = {
-    **{
-        name: getattr(operator, name)
-        for name in ("add", "sub", "mul", "mod", "neg", "abs", "lt", "le", "gt", "ge", "eq")
-    },
+    **{op: getattr(operator, op) for op in ("add", "sub", "mul", "mod", "neg", "abs", "lt", "le", "gt", "ge", "eq")},
     "floor_div": operator.floordiv,
     "neq": operator.ne,
     "minimum": np.minimum,

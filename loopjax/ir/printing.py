@@ -52,8 +52,9 @@ def graph_text(graph: Graph, sources: bool = False) -> str:
 def _lines(graph: Graph, indent: str, prefix: str, sources: bool) -> Iterator[str]:
     names: dict[Variable, str] = {}
     for position, variable in enumerate(graph.inputs):
-        names[variable] = f"{prefix}{variable.name or f'in{position}'}"
-        names[variable] = _unused(names, names[variable], variable)
+        name = f"{prefix}{variable.name or f'in{position}'}"
+        taken = {other for key, other in names.items() if key is not variable}
+        names[variable] = name if name not in taken else f"{name}'{len(taken)}"
         yield f"{indent}input {names[variable]} : {variable.type}"
     for number, node in enumerate(graph.applies):
         label = f"%{prefix}{number}"
@@ -66,11 +67,6 @@ def _lines(graph: Graph, indent: str, prefix: str, sources: bool) -> Iterator[st
         for region in node.op.regions:
             yield from _lines(region, indent + "    ", f"{prefix}{number}.", sources)
     yield f"{indent}return {', '.join(_name(names, variable) for variable in graph.outputs)}"
-
-
-def _unused(names: Mapping[Variable, str], name: str, variable: Variable) -> str:
-    taken = {other for key, other in names.items() if key is not variable}
-    return name if name not in taken else f"{name}'{len(taken)}"
 
 
 def _name(names: Mapping[Variable, str], variable: Variable) -> str:

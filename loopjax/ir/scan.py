@@ -12,8 +12,9 @@ Passes refine the specification (``saved``, ``accumulators``, ``linear``, ``samp
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from loopjax.ir.graph import Graph, Op
@@ -214,14 +215,7 @@ class BodyInputs(NamedTuple):
 
     def flat(self) -> list[Any]:
         """The inputs in the order in which the body takes them."""
-        return [
-            *(item for group in self.slices for item in group),
-            *(item for group in self.taps for item in group),
-            *self.states,
-            *self.keys,
-            *self.non_sequences,
-            *self.samples,
-        ]
+        return [*chain(*self.slices, *self.taps, self.states, self.keys, self.non_sequences, self.samples)]
 
 
 class StepResult(NamedTuple):
@@ -336,28 +330,18 @@ class Scan(Op):
 
     def inputs(self, values: Sequence[T]) -> Parts:
         """The op's inputs by role; ``values`` may be variables, types or arrays."""
-        take = _take(values)
-        return Parts(
-            take(self.dynamic + self._has_length_input),
-            take(len(self.sequences)),
-            take(len(self.recurrences)),
-            take(self.n_states),
-            take(self.n_keys),
-            take(None),
-        )
+        n_lengths = self.dynamic + self._has_length_input
+        counts = (n_lengths, len(self.sequences), len(self.recurrences), self.n_states, self.n_keys)
+        return Parts(*_split(values, *counts))
 
     def body_inputs(self, values: Sequence[T]) -> BodyInputs:
         """The body's inputs by role."""
         end = len(values) - len(self._sampled)
-        take = _take(values[:end])
-        return BodyInputs(
-            tuple(take(len(sequence.taps)) for sequence in self.sequences),
-            tuple(take(len(recurrence.taps)) for recurrence in self.recurrences),
-            take(self.n_states),
-            take(self.n_keys),
-            take(None),
-            tuple(values[end:]),
-        )
+        tapped: list[SequenceInput | Recurrence] = [*self.sequences, *self.recurrences]
+        counts = [len(spec.taps) for spec in tapped]
+        *groups, states, keys, non_sequences = _split(values[:end], *counts, self.n_states, self.n_keys)
+        slices, taps = tuple(groups[: len(self.sequences)]), tuple(groups[len(self.sequences) :])
+        return BodyInputs(slices, taps, states, keys, non_sequences, tuple(values[end:]))
 
     @property
     def _sampled(self) -> tuple[TensorType, ...]:
@@ -366,24 +350,16 @@ class Scan(Op):
 
     def results(self, values: Sequence[T]) -> StepResult:
         """The body's outputs, or the op's, by role."""
-        take = _take(values)
-        return StepResult(take(len(self.recurrences)), take(len(self.maps)), take(self.n_states), take(None))
+        return StepResult(*_split(values, len(self.recurrences), len(self.maps), self.n_states))
 
     def body_types(self, types: Sequence[TensorType]) -> list[TensorType]:
         """The types of the body's inputs, from those of the op's inputs."""
         parts = self.inputs(types)
-        rows = [
-            initial.row() if recurrence.windowed else initial
-            for recurrence, initial in zip(self.recurrences, parts.initials, strict=True)
-        ]
-        return BodyInputs(
-            tuple((s.row(),) * len(spec.taps) for spec, s in zip(self.sequences, parts.sequences, strict=True)),
-            tuple((row,) * len(spec.taps) for spec, row in zip(self.recurrences, rows, strict=True)),
-            parts.states,
-            parts.keys,
-            parts.non_sequences,
-            self._sampled,
-        ).flat()
+        read = zip(self.sequences, parts.sequences, strict=True)
+        slices = [type.row() for spec, type in read for _ in spec.taps]
+        initials = zip(self.recurrences, parts.initials, strict=True)
+        pasts = [type.row() if spec.windowed else type for spec, type in initials for _ in spec.taps]
+        return [*slices, *pasts, *parts.states, *parts.keys, *parts.non_sequences, *self._sampled]
 
     def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
         parts = self.inputs(types)
@@ -392,12 +368,9 @@ class Scan(Op):
         step = self.results([variable.type for variable in self.body.outputs])
         values = [*step.recurrences, *step.maps]
         known = None if self.until and not self.is_sized else self.n_steps
-        stacks = [
-            value.stacked(
-                output.saved.last if self.dynamic and output.saved.last is not None else output.saved.rows(known)
-            )
-            for output, value in zip(self.outputs, values, strict=True)
-        ]
+        saved = [output.saved for output in self.outputs]
+        lengths = [steps.last if self.dynamic and steps.last is not None else steps.rows(known) for steps in saved]
+        stacks = [value.stacked(length) for value, length in zip(values, lengths, strict=True)]
         self._check_accumulators(known)
         accumulators = [values[spec.output].with_dtype(spec.dtype) for spec in self.accumulators]
         length = (TensorType("int64"),) if self.until else ()
@@ -434,13 +407,7 @@ class Scan(Op):
             )
 
 
-def _take(values: Sequence[T]) -> Any:
-    """Return a function that takes the next few values each time it is called; all that are left for ``None``."""
-    rest: Iterator[T] = iter(values)
-
-    def take(count: int | None) -> tuple[T, ...]:
-        if count is None:
-            return tuple(rest)
-        return tuple(next(rest) for _ in range(count))
-
-    return take
+def _split(values: Sequence[T], *counts: int) -> list[tuple[T, ...]]:
+    """Return consecutive groups of as many values as ``counts`` says, and the group of all that are left."""
+    rest = iter(values)
+    return [*(tuple([next(rest) for _ in range(count)]) for count in counts), tuple(rest)]

@@ -59,7 +59,6 @@ def _outer_position(node: Apply, position: int, length: Variable) -> int:
 def _varies(node: Apply, length: Variable) -> LengthError:
     label = node.op.subject if isinstance(node.op, Scan) else "a differentiated region"
     return LengthError(
-        f"{label}: the length {length!r}{where(length.sources)} is computed anew at each step or on the "
-        f"device; inside "
-        f"of a loop a length must be the same at every step and known before the call{where(node.sources)}"
+        f"{label}: the length {length!r}{where(length.sources)} is computed anew at each step or on the device; "
+        f"inside of a loop a length must be the same at every step and known before the call{where(node.sources)}"
     )

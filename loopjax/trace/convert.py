@@ -62,8 +62,7 @@ def as_variable(value: Any, name: str | None = None) -> Variable:
         return _number(value, name)
     if isinstance(value, (list, tuple)):
         if _holds_variables(value):
-            stacked: Variable = ops["stack"](list(value))
-            return stacked
+            return ops["stack"](list(value))
         return Constant(_canonical(np.asarray(value)), name)
     if isinstance(value, (np.ndarray, jax.Array)):
         return Constant(_checked(np.asarray(value)), name)
@@ -115,32 +114,24 @@ def constant(value: Any, name: str | None = None, dtype: DTypeLike | None = None
 def _number(value: Any, name: str | None) -> Constant:
     """Weak constant of a Python number, which keeps its exact value for the dtype that it meets."""
     data = np.asarray(value)
-    kind = data.dtype.kind
-    if kind in "iu":
-        dtype = "int64"
-    elif kind == "c":
-        dtype = _complex_dtype()
-    else:
-        dtype = config.floatX
-    weak = Constant(data.astype(dtype_name(dtype)), name, weak=True)
+    weak = Constant(data.astype(_dtype_of_numbers(data.dtype.kind)), name, weak=True)
     weak.exact = value
     return weak
 
 
-def _complex_dtype() -> str:
-    """Complex dtype whose parts have dtype floatX."""
-    return "complex128" if config.floatX == "float64" else "complex64"
+def _dtype_of_numbers(kind: str) -> str:
+    """Dtype of Python numbers of a kind: int64, floatX, or the complex dtype whose parts have dtype floatX."""
+    if kind in "iu":
+        return "int64"
+    if kind == "c":
+        return "complex128" if config.floatX == "float64" else "complex64"
+    return dtype_name(config.floatX)
 
 
 def _canonical(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Array of Python numbers in int64, floatX or the complex dtype of floatX."""
-    if data.dtype.kind == "f":
-        return data.astype(dtype_name(config.floatX))
-    if data.dtype.kind in "iu":
-        return data.astype(np.int64)
-    if data.dtype.kind == "c":
-        return data.astype(_complex_dtype())
-    return _checked(data)
+    kind = data.dtype.kind
+    return data.astype(_dtype_of_numbers(kind)) if kind in "iufc" else _checked(data)
 
 
 def _checked(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

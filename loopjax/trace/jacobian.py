@@ -135,11 +135,8 @@ def hessian(
     """
     wanted = read_float(wrt, "wrt", "hessian")
     slopes = grad(cost, wanted, consider_constant, disconnected_inputs)
-    found = [
-        jacobian(slope, variable, consider_constant, "ignore", vectorize)
-        for slope, variable in zip(slopes, wanted, strict=True)
-    ]
-    return in_container(wrt, found)
+    pairs = zip(slopes, wanted, strict=True)
+    return in_container(wrt, [jacobian(slope, x, consider_constant, "ignore", vectorize) for slope, x in pairs])
 
 
 def Lop(  # noqa: N802 - Aesara's name

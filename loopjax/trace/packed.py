@@ -15,7 +15,7 @@ from loopjax.ir.graph import Variable
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Scan, SequenceInput
 from loopjax.trace.convert import as_variable
-from loopjax.trace.ragged import LanePerExample, Now, Ragged, select, zero_like
+from loopjax.trace.ragged import LanePerExample, Now, Ragged, named, select, zero_like
 from loopjax.trace.recording import current_body
 from loopjax.trace.scan_arguments import LoopArguments, shortest
 from loopjax.trace.step_results import Returned
@@ -82,6 +82,11 @@ class SharedLanes(Ragged):
         self._length = ops.index(self.lengths, self._other)
         # A lane without steps repeats the first of the longest example.
         self._idle = ops.switch(self._ends > 0, self._one, ops.index(order, 0))
+        # Initial values of the right shapes, which no step reads: see ``past``.
+        self._starts = [
+            named(x, ops.zero_grad(ops.index(x, (*[slice(None)] * state.windowed, self._idle))))
+            for state, x in zip(self._states, self._initials, strict=True)
+        ]
         rank = ops.argsort(order)
         self._lane = ops.switch(rank < count, rank, self._batch - 1 - rank)
         self._start = ops.switch(rank < count, 0, ops.index(self._ends, self._lane))
@@ -99,19 +104,8 @@ class SharedLanes(Ragged):
         found: list[dict[str, Any]] = []
         for sequence in self._read:
             x, low = self._of_batch(sequence.variable, 1, sequence.name), SequenceInput(sequence.taps).low
-            for tap in sequence.taps:
-                rows = ops.index(x, (step + (tap - low), example))
-                rows.name = x.name
-                found.append({"input": rows})
-        return found
-
-    def _starts(self) -> list[Variable]:
-        """Return initial values of the right shapes, which no step reads: see ``past``."""
-        found = []
-        for state, x in zip(self._states, self._initials, strict=True):
-            start = ops.zero_grad(ops.index(x, (*[slice(None)] * state.windowed, self._idle)))
-            start.name = x.name
-            found.append(start)
+            rows = [ops.index(x, (step + (tap - low), example)) for tap in sequence.taps]
+            found.extend({"input": named(x, read)} for read in rows)
         return found
 
     def _example(self, now: Now) -> Variable:

@@ -109,8 +109,7 @@ def settle_weak(variable: Variable, dtype: str) -> Variable:
     """A weak variable cast to ``dtype``, where that is of no narrower kind; any other variable as it is."""
     if not variable.type.weak or not is_as_wide(dtype, variable.dtype):
         return variable
-    settled: Variable = ops.cast(variable, dtype)
-    return settled
+    return ops.cast(variable, dtype)
 
 
 def is_as_wide(dtype: str, other: str) -> bool:

@@ -69,6 +69,10 @@ class Ragged(ABC):
     truncate_gradient: int
     sequences: list[dict[str, Any]]
     """The sequences to record; the last one is the time."""
+    _starts: list[Variable]
+    """The initial values to record."""
+    _holds_last = False
+    """True where the states of lanes that do not run keep their values, to be read after the loop."""
 
     def __init__(self, asked: LoopArguments, options: Scan, lengths: Any, only_last: bool) -> None:
         self.asked = asked
@@ -85,7 +89,7 @@ class Ragged(ABC):
         self._batch = ops.dim(self.lengths, 0)
         self._longest = ops.max(self.lengths)
         self._most = self._longest if most is None else most
-        self._initials = [self._initial(state) for state in self._states]
+        self._initials = self._starts = [self._initial(state) for state in self._states]
 
     @property
     def arguments(self) -> LoopArguments:
@@ -97,12 +101,8 @@ class Ragged(ABC):
     @property
     def options(self) -> Scan:
         """The options of the loop to record."""
-        return replace(
-            self.asked_options,
-            go_backwards=self.go_backwards,
-            counts_down=self.go_backwards,
-            truncate_gradient=self.truncate_gradient,
-        )
+        backwards, truncated = self.go_backwards, self.truncate_gradient
+        return replace(self.asked_options, go_backwards=backwards, counts_down=backwards, truncate_gradient=truncated)
 
     def _checked(self, lengths: Variable, most: Variable | int | None) -> Variable:
         """Return the lengths with a runtime check that no sequence is too short for them."""
@@ -116,36 +116,26 @@ class Ragged(ABC):
         if truncated <= 0:
             return x
         before = (self.lengths > truncated).dimshuffle(*["x"] * state.windowed, 0)
-        return _named(x, select(before, ops.zero_grad(x), x))
+        return named(x, select(before, ops.zero_grad(x), x))
 
     def _of_batch(self, x: Variable, axis: int, name: str) -> Variable:
         """Return an argument, checked to have as many entries along ``axis`` as there are examples."""
         if x.ndim <= axis:
             raise ValueError(f"{name} is {x.type}; with lengths its axis {axis} is that of examples")
-        return _named(x, ops.of_batch(x, self.lengths, axis, f"{self.asked_options.subject}: {name}"))
+        return named(x, ops.of_batch(x, self.lengths, axis, f"{self.asked_options.subject}: {name}"))
 
     @property
     def outputs_info(self) -> list[Any] | None:
         """The states to record."""
         if self._info is None:
             return None
-        starts = iter(self._starts())
+        starts = iter(self._starts)
         return [
-            None if state is None else {"initial": next(starts), "taps": list(self._taps(state))}
-            for state in self._info
+            None if state is None else {"initial": next(starts), "taps": [*self._taps(state)]} for state in self._info
         ]
-
-    def _starts(self) -> list[Variable]:
-        """Return the initial values to record."""
-        return self._initials
 
     def _taps(self, state: InitialArgument) -> tuple[int, ...]:
         return (*state.taps, -1) if self._holds_last and -1 not in state.taps else state.taps
-
-    @property
-    def _holds_last(self) -> bool:
-        """True where the states of lanes that do not run keep their values, to be read after the loop."""
-        return False
 
     @abstractmethod
     def now(self, time: Variable) -> Now:
@@ -184,7 +174,7 @@ class Ragged(ABC):
         held: list[Variable] = []
         for position, state in enumerate(self._states):
             values = {tap: next(rest) for tap in self._taps(state)}
-            seen.extend(_named(values[tap], self.past(now, position, tap, values[tap])) for tap in state.taps)
+            seen.extend(named(values[tap], self.past(now, position, tap, values[tap])) for tap in state.taps)
             held.append(values.get(-1, values[state.taps[0]]))
         seen.extend(rest)
         label = self.asked_options.label
@@ -250,6 +240,7 @@ class LanePerExample(Ragged):
     def __init__(self, asked: LoopArguments, options: Scan, lengths: Any, only_last: bool) -> None:
         super().__init__(asked, options, lengths, only_last)
         self.go_backwards = options.go_backwards
+        self._holds_last = only_last
         # Backwards, the last steps of the loop are the last ones of each example.
         keeps = options.go_backwards or not options.truncate_gradient
         self.truncate_gradient = options.truncate_gradient if keeps else -1
@@ -259,15 +250,11 @@ class LanePerExample(Ragged):
         rows = shortest(self._read) if self._read and not self.go_backwards else self.n_steps
         self.sequences = [*sequences, {"input": ops.arange(rows)}]
 
-    @property
-    def _holds_last(self) -> bool:
-        return self.only_last
-
     def _sequence(self, sequence: SequenceArgument) -> Variable:
         """Return a sequence; backwards without the rows at whose times no example runs."""
         x = sequence.variable if sequence.variable.ndim == 1 else self._of_batch(sequence.variable, 1, sequence.name)
         stop = self.n_steps + SequenceInput(sequence.taps).span
-        return _named(x, ops.index(x, slice(None, stop))) if self.go_backwards else x
+        return named(x, ops.index(x, slice(None, stop))) if self.go_backwards else x
 
     def now(self, time: Variable) -> Now:
         running = time < self.lengths
@@ -277,7 +264,7 @@ class LanePerExample(Ragged):
     def slices(self, now: Now, read: Sequence[Variable]) -> list[Variable]:
         taps = [(sequence, tap) for sequence in self._read for tap in sequence.taps]
         return [
-            row if not row.ndim else _named(row, select(now.running, row, self._first(sequence, tap)))
+            row if not row.ndim else named(row, select(now.running, row, self._first(sequence, tap)))
             for row, (sequence, tap) in zip(read, taps, strict=True)
         ]
 
@@ -312,7 +299,8 @@ class LanePerExample(Ragged):
         return [ops.index(stack, -1) for stack in stacks] if self.only_last else list(stacks)
 
 
-def _named(like: Variable, variable: Variable) -> Variable:
+def named(like: Variable, variable: Variable) -> Variable:
+    """Return a variable, with the name of another one."""
     variable.name = like.name
     return variable
 

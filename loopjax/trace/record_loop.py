@@ -12,15 +12,15 @@ pure function of variables: it runs when the loop is recorded and never again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from loopjax.errors import MissingInputError, Source, about, source_of, user_source, where
+from loopjax.errors import MissingInputError, about, here, source_of, user_source, where
 from loopjax.ir.graph import Graph, Variable, apply
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SAVE_ALL, MapOutput, Recurrence, SavedSteps, Scan, SequenceInput, StepResult
-from loopjax.ir.types import KEY
+from loopjax.ir.types import KEY, TensorType
 from loopjax.trace.packed import ragged_loop
 from loopjax.trace.promotion import settle_weak
 from loopjax.trace.recording import current_body, recording
@@ -52,12 +52,7 @@ def loop_options(fn: Callable[..., Any], name: str | None, **options: Any) -> Sc
 
 
 def record_loop(
-    asked: LoopArguments,
-    options: Scan,
-    lengths: Any = None,
-    *,
-    only_last: bool = False,
-    saved: SavedSteps = SAVE_ALL,
+    asked: LoopArguments, options: Scan, lengths: Any = None, *, only_last: bool = False, saved: SavedSteps = SAVE_ALL
 ) -> Loop:
     """Record a loop with the options of a ``Scan`` that has no body yet.
 
@@ -82,12 +77,6 @@ def single(outputs: list[Variable]) -> Any:
     return outputs if len(outputs) > 1 else outputs[0] if outputs else None
 
 
-def here() -> list[Source]:
-    """Return the user's line."""
-    source = user_source()
-    return [] if source is None else [source]
-
-
 class _Trace(NamedTuple):
     """A loop whose ``fn`` has been called, before it becomes a node."""
 
@@ -96,8 +85,7 @@ class _Trace(NamedTuple):
     sequences: list[SequenceArgument]
     info: list[InitialArgument | None]
     returned: Returned
-    slices: list[list[Variable]]
-    pasts: list[list[Variable]]
+    read: list[Variable]
     keys: list[SharedVariable]
     saved: SavedSteps
 
@@ -112,13 +100,18 @@ def _record(asked: LoopArguments, options: Scan, saved: SavedSteps) -> Loop:
         sequences = read_sequences(asked.sequences)
         info = read_outputs_info(asked.outputs_info)
         passed = read_non_sequences(asked.non_sequences)
-        n_steps = _trip_count(read_n_steps(asked.n_steps), sequences, label)
-        slices = [_slices(argument) for argument in sequences]
-        pasts = [_pasts(initial) for initial in info or () if initial is not None]
-        arguments = [variable for group in (*slices, *pasts) for variable in group] + passed
-        check_takes(fn, arguments, label)
+        n_steps = read_n_steps(asked.n_steps)
+        if n_steps is None:
+            if not sequences:
+                raise ValueError(
+                    f"scan {label!r} has neither sequences nor n_steps; give one, so that it knows when to stop"
+                )
+            n_steps = shortest(sequences)
+        read = [variable for argument in sequences for variable in _tapped(argument, argument.variable.type.row())]
+        read += [variable for initial in info or () if initial for variable in _tapped(initial, initial.step_type)]
+        check_takes(fn, [*read, *passed], label)
     with recording() as body:
-        result = fn(*arguments)
+        result = fn(*read, *passed)
     with about(options.subject, user_source()):
         returned = read_returned(result, label)
         info = _matched(info, returned, label, fn)
@@ -127,29 +120,15 @@ def _record(asked: LoopArguments, options: Scan, saved: SavedSteps) -> Loop:
         # The update of a stream is that its key advances, whether fn returns it (from an inner scan) or not.
         keys = list(dict.fromkeys([*body.keys, *(key for key in returned.updates if key.dtype == KEY)]))
         returned = returned._replace(updates={key: new for key, new in returned.updates.items() if key.dtype != KEY})
-        traced = _Trace(options, fn, sequences, info, returned, slices, pasts, keys, saved)
+        traced = _Trace(options, fn, sequences, info, returned, read, keys, saved)
         return _results(traced, _node(traced, n_steps, passed if asked.strict else None))
 
 
-def _trip_count(n_steps: Variable | int | None, sequences: list[SequenceArgument], label: str) -> Variable | int:
-    """Return the number of steps: ``n_steps``, or that of the shortest sequence after its taps."""
-    if n_steps is not None:
-        return n_steps
-    if not sequences:
-        raise ValueError(f"scan {label!r} has neither sequences nor n_steps; give one, so that it knows when to stop")
-    return shortest(sequences)
-
-
-def _slices(argument: SequenceArgument) -> list[Variable]:
-    return [Variable(argument.variable.type.row(), name=_tapped(argument.variable.name, tap)) for tap in argument.taps]
-
-
-def _pasts(initial: InitialArgument) -> list[Variable]:
-    return [Variable(initial.step_type, name=_tapped(initial.variable.name, tap)) for tap in initial.taps]
-
-
-def _tapped(name: str | None, tap: int) -> str | None:
-    return None if name is None else f"{name}[t{tap:+d}]" if tap else f"{name}[t]"
+def _tapped(argument: SequenceArgument | InitialArgument, type: TensorType) -> list[Variable]:
+    """Return the variables that ``fn`` receives of an argument, one for each tap."""
+    name = argument.variable.name
+    names = [None if name is None else f"{name}[t{tap:+d}]" if tap else f"{name}[t]" for tap in argument.taps]
+    return [Variable(type, name=tapped) for tapped in names]
 
 
 def _matched(
@@ -170,36 +149,32 @@ def _matched(
 def _node(traced: _Trace, n_steps: Variable | int, listed: list[Variable] | None) -> tuple[Variable, ...]:
     """Close the body, settle the types of its states and record the node; return its outputs."""
     returned, label = traced.returned, traced.options.label
-    slices = [variable for group in traced.slices for variable in group]
-    pasts = [variable for group in traced.pasts for variable in group]
     carried = [*returned.updates, *traced.keys]
-    closed = close_region(_body_outputs(traced), [*slices, *pasts, *carried])
+    closed = close_region(_body_outputs(traced), [*traced.read, *carried])
     if listed is not None:
-        _check_strict(closed.captured, listed, traced)
+        missing = [v for v in closed.captured if isinstance(v, SharedVariable) and v not in set(listed)]
+        if missing:
+            raise MissingInputError(
+                f"scan {label!r} is strict and its fn{source_of(traced.fn)} uses {missing}, which are not passed; add "
+                f"them to non_sequences{here()}"
+            )
     inner: dict[Variable, Variable] = {shared: Variable(shared.type, name=shared.name) for shared in carried}
-    body, initials = settle_states(closed.graph.rebuilt(inner), len(slices), traced.states, label)
+    n_slices = sum(len(argument.taps) for argument in traced.sequences)
+    body, initials = settle_states(closed.graph.rebuilt(inner), n_slices, traced.states, label)
     op = replace(
         traced.options,
         body=body,
         sequences=tuple(SequenceInput(argument.taps, argument.name) for argument in traced.sequences),
         recurrences=tuple(Recurrence(i.taps, traced.saved, i.name, i.windowed) for i in traced.states),
-        maps=tuple(
-            MapOutput(traced.saved, f"output {position}") for position, i in enumerate(traced.info) if i is None
-        ),
+        maps=tuple(MapOutput(traced.saved, f"output {number}") for number, i in enumerate(traced.info) if i is None),
         n_states=len(returned.updates),
         n_keys=len(traced.keys),
         until=returned.condition is not None,
         n_steps=n_steps if isinstance(n_steps, int) else None,
     )
-    return apply(
-        op,
-        *(() if isinstance(n_steps, int) else (n_steps,)),
-        *(argument.variable for argument in traced.sequences),
-        *initials,
-        *carried,
-        *closed.captured,
-        name=label,
-    )
+    lengths = () if isinstance(n_steps, int) else (n_steps,)
+    sequences = [argument.variable for argument in traced.sequences]
+    return apply(op, *lengths, *sequences, *initials, *carried, *closed.captured, name=label)
 
 
 def _body_outputs(traced: _Trace) -> list[Variable]:
@@ -223,15 +198,6 @@ def _state_update(shared: SharedVariable, new: Variable, label: str) -> Variable
             f"{shared.type.remedy(new.type)}{where(new.sources)}"
         )
     return new
-
-
-def _check_strict(captured: Sequence[Variable], listed: Sequence[Variable], traced: _Trace) -> None:
-    missing = [v for v in captured if isinstance(v, SharedVariable) and v not in set(listed)]
-    if missing:
-        raise MissingInputError(
-            f"scan {traced.options.label!r} is strict and its fn{source_of(traced.fn)} uses {missing}, which "
-            f"are not passed; add them to non_sequences{where(here())}"
-        )
 
 
 def _results(traced: _Trace, outputs: tuple[Variable, ...]) -> Loop:

@@ -4,68 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 
-from loopjax.errors import where
+from loopjax.errors import here, user_source
 from loopjax.ir.graph import Variable
 from loopjax.ir.schedule import Policy, Schedule, read_checkpoint
 from loopjax.trace.packed import Packed
-from loopjax.trace.record_loop import here, loop_options, record_loop, single
+from loopjax.trace.record_loop import loop_options, record_loop, single
 from loopjax.trace.scan_arguments import LoopArgument, LoopArguments, StepCount, default_label
-from loopjax.trace.updates import OrderedUpdates
 
 Lengths = Variable | np.ndarray[Any, Any] | Sequence[int] | Packed | None
 """The steps of each example of a minibatch, or ``None`` where all run as many."""
-
-
-@overload
-def scan(
-    fn: Callable[..., Any],
-    sequences: LoopArgument = None,
-    outputs_info: LoopArgument = None,
-    non_sequences: LoopArgument = None,
-    n_steps: StepCount = None,
-    truncate_gradient: int = -1,
-    go_backwards: bool = False,
-    mode: Any = None,
-    name: str | None = None,
-    profile: Any = False,
-    allow_gc: Any = None,
-    strict: bool = False,
-    return_list: bool = False,
-    *,
-    return_updates: Literal[True] = True,
-    unroll: int | None = None,
-    checkpoint: int | str | Schedule | Policy | None = None,
-    progress: bool | str = False,
-    lengths: Lengths = None,
-) -> tuple[Any, OrderedUpdates]: ...
-
-
-@overload
-def scan(
-    fn: Callable[..., Any],
-    sequences: LoopArgument = None,
-    outputs_info: LoopArgument = None,
-    non_sequences: LoopArgument = None,
-    n_steps: StepCount = None,
-    truncate_gradient: int = -1,
-    go_backwards: bool = False,
-    mode: Any = None,
-    name: str | None = None,
-    profile: Any = False,
-    allow_gc: Any = None,
-    strict: bool = False,
-    return_list: bool = False,
-    *,
-    return_updates: bool,
-    unroll: int | None = None,
-    checkpoint: int | str | Schedule | Policy | None = None,
-    progress: bool | str = False,
-    lengths: Lengths = None,
-) -> Any: ...
 
 
 def scan(
@@ -196,16 +147,16 @@ def scan(
     >>> numbers.eval()
     Array([1, 2, 3, 5, 8], dtype=int64)
     """
-    label = default_label(fn, name)
+    label, source = default_label(fn, name), user_source()
     for option, value, least in (("truncate_gradient", truncate_gradient, -1), ("unroll", unroll, 1)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            raise ValueError(f"scan {label!r}: {option} is an int of at least {least}, got {value!r}{where(here())}")
+            raise ValueError(f"scan {label!r}: {option} is an int of at least {least}, got {value!r}{here()}")
     options = loop_options(
         fn,
         name,
         go_backwards=bool(go_backwards),
         truncate_gradient=truncate_gradient,
-        checkpoint=read_checkpoint(checkpoint, label, here()),
+        checkpoint=read_checkpoint(checkpoint, label, [] if source is None else [source]),
         unroll=unroll,
         progress=_progress_label(progress, label),
     )
@@ -215,7 +166,7 @@ def scan(
     if return_updates:
         return result, updates
     if updates:
-        raise ValueError(f"scan {label!r} updates {list(updates)}; return_updates=False would lose that{where(here())}")
+        raise ValueError(f"scan {label!r} updates {list(updates)}; return_updates=False would lose that{here()}")
     return result
 
 

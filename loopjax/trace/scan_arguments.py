@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -117,8 +118,7 @@ def _initial(value: Any, taps: tuple[int, ...], argument: str) -> InitialArgumen
     if windowed and variable.ndim == 0:
         raise ValueError(
             f"{argument} is the scalar {variable!r}; taps {list(taps)} need an initial value with a leading time "
-            f"axis of at "
-            f"least {-min(taps)} rows, row 0 the oldest"
+            f"axis of at least {-min(taps)} rows, row 0 the oldest"
         )
     return InitialArgument(variable, taps, windowed, variable.name or argument)
 
@@ -174,10 +174,7 @@ def shortest(sequences: Sequence[SequenceArgument]) -> Variable | int:
             length = sequence.variable.shape[0]
             symbolic.append(ops.maximum(length - span, 0) if span else length)
     least: list[Variable | int] = [*([min(fixed)] if fixed else []), *symbolic]
-    found = least[0]
-    for other in least[1:]:
-        found = ops.minimum(found, other)
-    return found
+    return reduce(ops.minimum, least)
 
 
 def check_takes(fn: Callable[..., Any], arguments: Sequence[Variable], label: str) -> None:

@@ -77,13 +77,14 @@ def map(
     """
     return scan(
         fn,
-        sequences=sequences,
-        non_sequences=non_sequences,
-        truncate_gradient=truncate_gradient,
-        go_backwards=go_backwards,
-        n_steps=n_steps,
-        strict=strict,
+        sequences,
+        None,
+        non_sequences,
+        n_steps,
+        truncate_gradient,
+        go_backwards,
         name=name,
+        strict=strict,
         lengths=lengths,
     )
 

@@ -33,11 +33,13 @@ def settle_states(
     inputs = iter(body.inputs[n_slices:])
     for state, output in zip(states, body.outputs, strict=False):
         pasts = [next(inputs) for _ in state.taps]
-        variable, dtype = state.variable, output.dtype
-        if variable.type.weak and is_as_wide(dtype, variable.dtype):
-            variable = _retyped(variable, dtype)
+        start, dtype = state.variable, output.dtype
+        if start.type.weak and is_as_wide(dtype, start.dtype):
+            start = (
+                Constant(exactly(start, dtype), start.name) if isinstance(start, Constant) else ops.cast(start, dtype)
+            )
             replaced.update({past: Variable(TensorType(dtype, past.type.shape), name=past.name) for past in pasts})
-        initials.append(variable)
+        initials.append(start)
     if replaced:
         body = body.rebuilt(replaced, _repromoted)
     outputs = list(body.outputs)
@@ -59,13 +61,6 @@ def _state_mismatch(state: InitialArgument, step: TensorType, output: Variable) 
         else "Start from a value of the shape that a step returns"
     )
     return f"state {state.name!r} starts as {step} but a step returns {output.type}. {advice}.{where(output.sources)}"
-
-
-def _retyped(variable: Variable, dtype: str) -> Variable:
-    if isinstance(variable, Constant):
-        return Constant(exactly(variable, dtype), variable.name)
-    cast: Variable = ops.cast(variable, dtype)
-    return cast
 
 
 def _repromoted(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
