@@ -7,7 +7,6 @@ uses. ``scan_checkpoints`` and ``compare`` are for users.
 from loopjax.checkpoint.budget import Budget
 from loopjax.checkpoint.compare import Comparison, Cost, compare
 from loopjax.checkpoint.every import Every
-from loopjax.checkpoint.log import Log
-from loopjax.checkpoint.sqrt import Sqrt
+from loopjax.checkpoint.sublinear import Log, Sqrt
 
 __all__ = ["Budget", "Comparison", "Cost", "Every", "Log", "Sqrt", "compare"]

@@ -59,11 +59,10 @@ class Comparison(NamedTuple):
     costs: tuple[Cost, ...]
 
     def __str__(self) -> str:
-        width = max(len(cost.plan) for cost in self.costs)
-        lines = [f"{'checkpoint':<{max(width, 10)}}  {'ms':>10}  {'MB':>10}"]
+        width = max(10, max(len(cost.plan) for cost in self.costs))
+        lines = [f"{'checkpoint':<{width}}  {'ms':>10}  {'MB':>10}"]
         lines += [
-            f"{cost.plan:<{max(width, 10)}}  {1e3 * cost.seconds:>10.3f}  {cost.bytes / 1e6:>10.3f}"
-            for cost in self.costs
+            f"{cost.plan:<{width}}  {1e3 * cost.seconds:>10.3f}  {cost.bytes / 1e6:>10.3f}" for cost in self.costs
         ]
         return "\n".join(lines)
 

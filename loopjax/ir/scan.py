@@ -389,22 +389,20 @@ class Scan(Op):
     def _check_sequences(self, types: Sequence[TensorType]) -> None:
         for sequence, type in zip(self.sequences, types, strict=True):
             rows = type.shape[0]
-            if rows is None or not self.n_steps or rows >= self.n_steps + sequence.span:
-                continue
-            raise ValueError(
-                f"sequence {sequence.name!r} has {rows} rows; {self.n_steps} steps "
-                f"with taps {list(sequence.taps)} need {self.n_steps + sequence.span}"
-            )
+            if rows is not None and self.n_steps and rows < self.n_steps + sequence.span:
+                raise ValueError(
+                    f"sequence {sequence.name!r} has {rows} rows; {self.n_steps} steps "
+                    f"with taps {list(sequence.taps)} need {self.n_steps + sequence.span}"
+                )
 
     def _check_initials(self, types: Sequence[TensorType]) -> None:
         for recurrence, type in zip(self.recurrences, types, strict=True):
             rows = type.shape[0] if recurrence.windowed else recurrence.depth
-            if rows is None or rows >= recurrence.depth:
-                continue
-            raise ValueError(
-                f"the initial value of {recurrence.name!r} has {rows} rows; "
-                f"taps {list(recurrence.taps)} need at least {recurrence.depth}, row 0 the oldest"
-            )
+            if rows is not None and rows < recurrence.depth:
+                raise ValueError(
+                    f"the initial value of {recurrence.name!r} has {rows} rows; "
+                    f"taps {list(recurrence.taps)} need at least {recurrence.depth}, row 0 the oldest"
+                )
 
 
 def _split(values: Sequence[T], *counts: int) -> list[tuple[T, ...]]:

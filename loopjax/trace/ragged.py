@@ -188,10 +188,8 @@ class Ragged(ABC):
                 return result  # that is an error of every loop
             before = iter(held)
             states = [None if state is None else next(before) for state in info]
-            outputs = [
-                self._after(now, position, value, state)
-                for position, (value, state) in enumerate(zip(returned.outputs, states, strict=True))
-            ]
+            numbered = enumerate(zip(returned.outputs, states, strict=True))
+            outputs = [self._after(now, position, value, state) for position, (value, state) in numbered]
         return outputs, list(returned.updates.items())
 
     def _check(self, returned: Returned) -> None:

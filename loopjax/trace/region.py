@@ -34,9 +34,8 @@ def close_region(outputs: Sequence[Variable], inputs: Sequence[Variable]) -> Clo
     captured: dict[Variable, Variable] = {}
 
     def inner(variable: Variable) -> None:
-        if variable in inside or variable in captured or isinstance(variable, Constant):
-            return
-        captured[variable] = Variable(variable.type, name=variable.name)
+        if variable not in inside and variable not in captured and not isinstance(variable, Constant):
+            captured[variable] = Variable(variable.type, name=variable.name)
 
     for output in outputs:
         inner(output)

@@ -77,7 +77,7 @@ def read_sequences(sequences: Any) -> list[SequenceArgument]:
             if "input" not in entry:
                 raise ValueError(f"{argument} is a dict without the key 'input'")
             entry = entry["input"]
-        variable = _strong(entry, argument)
+        variable = _array(entry, argument)
         if variable.ndim == 0:
             raise ValueError(f"{argument} is the scalar {variable!r}; a sequence needs a first axis to be read along")
         found.append(SequenceArgument(variable, tuple(taps), variable.name or argument))
@@ -110,10 +110,7 @@ def _output_info(entry: Any, argument: str) -> InitialArgument | None:
 
 
 def _initial(value: Any, taps: tuple[int, ...], argument: str) -> InitialArgument:
-    try:
-        variable = as_variable(value)
-    except TypeError as error:
-        raise TypeError(f"{argument}: {error}") from error
+    variable = _array(value, argument, is_weak=True)
     windowed = taps != (-1,)
     if windowed and variable.ndim == 0:
         raise ValueError(
@@ -125,7 +122,7 @@ def _initial(value: Any, taps: tuple[int, ...], argument: str) -> InitialArgumen
 
 def read_non_sequences(non_sequences: Any) -> list[Variable]:
     """Return ``non_sequences`` as a list of variables."""
-    return [_strong(entry, f"non_sequences[{position}]") for position, entry in enumerate(_entries(non_sequences))]
+    return [_array(entry, f"non_sequences[{position}]") for position, entry in enumerate(_entries(non_sequences))]
 
 
 def read_n_steps(n_steps: Any) -> Variable | int | None:
@@ -149,7 +146,7 @@ def read_n_steps(n_steps: Any) -> Variable | int | None:
 def read_lengths(lengths: Any) -> Variable:
     """Return ``lengths`` as an integer vector."""
     try:
-        variable = _strong(lengths, "lengths")
+        variable = _array(lengths, "lengths")
     except TypeError as error:
         raise TypeError(f"lengths is an integer vector with the steps of each example, got {lengths!r:.80}") from error
     if not variable.type.is_integer or variable.ndim != 1:
@@ -224,12 +221,12 @@ def _tap_list(taps: Any, argument: str, default: list[int]) -> list[int]:
     return [int(tap) for tap in found]
 
 
-def _strong(value: Any, argument: str) -> Variable:
-    """Return a value as a variable that is no weak number."""
+def _array(value: Any, argument: str, is_weak: bool = False) -> Variable:
+    """Return a value as a variable; a number keeps its dtype unless it ``is_weak``."""
     if isinstance(value, Variable):
         return value
     has_variables = isinstance(value, (list, tuple)) and any(isinstance(item, Variable) for item in value)
     try:
-        return as_variable(value) if has_variables else constant(value, name=None)
+        return as_variable(value) if is_weak or has_variables else constant(value, name=None)
     except TypeError as error:
         raise TypeError(f"{argument}: {error}") from error

@@ -35,9 +35,10 @@ def settle_states(
         pasts = [next(inputs) for _ in state.taps]
         start, dtype = state.variable, output.dtype
         if start.type.weak and is_as_wide(dtype, start.dtype):
-            start = (
-                Constant(exactly(start, dtype), start.name) if isinstance(start, Constant) else ops.cast(start, dtype)
-            )
+            if isinstance(start, Constant):
+                start = Constant(exactly(start, dtype), start.name)
+            else:
+                start = ops.cast(start, dtype)
             replaced.update({past: Variable(TensorType(dtype, past.type.shape), name=past.name) for past in pasts})
         initials.append(start)
     if replaced:
