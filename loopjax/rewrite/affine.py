@@ -40,27 +40,27 @@ Operand = Affine | Variable
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """The rules by which a node that depends on a state of this ``type`` has an affine form."""
+    """Rules by which a node that depends on a state of this ``type`` has an affine form in the semiring ``ring``."""
 
     type: TensorType
+    ring: Semiring
 
-    plus, times, inverse, is_exact = "add", "mul", "true_div", False
     is_elementwise = False
 
     def form(self, op: str, operands: Sequence[Operand]) -> Affine | None:
         """The form of an op of the table on these operands; ``None`` where it has none."""
         if op == "identity":
-            return _affine(operands[0])
-        if op == self.plus:
+            return operands[0] if isinstance(operands[0], Affine) else None
+        if op == self.ring.plus:
             return self._plus(*operands)
-        if op == self.times:
+        if op == self.ring.times:
             state, free = reversed(operands) if isinstance(operands[0], Variable) else operands
             return self._scaled(op, state, free)
-        if op == self.inverse:
+        if op == self.ring.inverse:
             return self._scaled(op, *operands)
-        if op == "neg" and self.times == "mul":
+        if op == "neg" and self.ring.times == "mul":
             return self._negative(operands[0])
-        if op == "sub" and self.times == "mul":
+        if op == "sub" and self.ring.times == "mul":
             first, second = operands
             return self._plus(first, self._negative(second))
         return self._other(op, operands)
@@ -85,10 +85,10 @@ class Arithmetic:
         if isinstance(second, Variable):
             return Affine(first.factor, self._sum(first.term, self._cast(second)))
         term = self._sum(first.term, second.term)
-        if first.factor is None and second.factor is None and self.is_exact:
+        if first.factor is None and second.factor is None and self.ring.is_exact:
             return Affine(None, term)
         factors = [self._factor(first), self._factor(second)]
-        return None if None in factors else Affine(ops[self.plus](*factors), term)
+        return None if None in factors else Affine(ops[self.ring.plus](*factors), term)
 
     def _negative(self, operand: Operand) -> Any:
         if isinstance(operand, Variable):
@@ -103,7 +103,7 @@ class Arithmetic:
         scale = self._scale(free)
         if scale is None:
             return None
-        is_scale = self.is_elementwise and state.factor is None and op == self.times
+        is_scale = self.is_elementwise and state.factor is None and op == self.ring.times
         factor = scale if is_scale else ops[op](self._factor(state), scale)
         return Affine(factor, None if state.term is None else ops[op](state.term, free))
 
@@ -113,7 +113,7 @@ class Arithmetic:
     def _sum(self, first: Variable | None, second: Variable | None) -> Variable | None:
         if first is None or second is None:
             return first if second is None else second
-        total: Variable = ops[self.plus](first, second)
+        total: Variable = ops[self.ring.plus](first, second)
         return total
 
     def _cast(self, free: Variable) -> Variable:
@@ -126,18 +126,12 @@ class Arithmetic:
 class Elementwise(Arithmetic):
     """Elementwise, in the arithmetic of a semiring."""
 
-    ring: Semiring
-
     is_elementwise = True
-
-    def __post_init__(self) -> None:
-        for name in ("plus", "times", "inverse", "is_exact"):
-            object.__setattr__(self, name, getattr(self.ring, name))
 
     def _other(self, op: str, operands: Sequence[Operand]) -> Affine | None:
         if op == "switch":
             return self._switch(*operands)
-        if op in ("invert", "logical_not") and self.plus in ("xor", "logical_xor"):
+        if op in ("invert", "logical_not") and self.ring.plus in ("xor", "logical_xor"):
             return self._plus(operands[0], self._one())
         return None
 
@@ -167,7 +161,10 @@ class Elementwise(Arithmetic):
 
 @dataclass(frozen=True)
 class Matrix(Arithmetic):
-    """A vector or matrix times square matrices of ``units`` rows, all from one side: ``h @ A + b`` or ``A @ h + b``."""
+    """A vector or matrix times square matrices of ``units`` rows, all from one side: ``h @ A + b`` or ``A @ h + b``.
+
+    Their ``ring`` is that of sums and products.
+    """
 
     side: Literal["left", "right"]
     units: int
@@ -221,7 +218,3 @@ def _form_of(node: Apply, forms: Mapping[Variable, Affine], arithmetic: Arithmet
     if node.op.params and not node.op.has("matmul"):
         return None
     return arithmetic.form(node.op.name, [forms.get(variable, variable) for variable in node.inputs])
-
-
-def _affine(operand: Operand) -> Affine | None:
-    return operand if isinstance(operand, Affine) else None

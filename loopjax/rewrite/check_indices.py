@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from loopjax.errors import where
 from loopjax.ir.graph import Apply, Constant, Variable, copy_node
 from loopjax.ir.index import index_inputs
@@ -16,7 +14,6 @@ from loopjax.rewrite.driver import Context, Pass, Replacement
 register("in_bounds", None, same_type, "pointwise", "view", "may_fail")
 
 
-@dataclass(frozen=True)
 class CheckIndices(Pass):
     """Inserts ``in_bounds`` before the array indices of reads and writes, but for constants, which are checked when the
     graph is sized."""
@@ -24,11 +21,7 @@ class CheckIndices(Pass):
     def rewrite_node(self, node: Apply, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         checked = list(inputs)
         for position, axis in index_inputs(node):
-            size = inputs[0].type.sizes[axis]
             if not isinstance(inputs[position], Constant):
-                checked[position] = _checked(inputs[position], size, node)
+                check = table_op("in_bounds", size=inputs[0].type.sizes[axis], place=where(node.sources))
+                checked[position] = Apply(check, [inputs[position]], node.sources).outputs[0]
         return copy_node(node, checked).outputs if index_inputs(node) else None
-
-
-def _checked(index: Variable, size: int, node: Apply) -> Variable:
-    return Apply(table_op("in_bounds", size=size, place=where(node.sources)), [index], node.sources).outputs[0]

@@ -87,9 +87,8 @@ class PairComplexStates(Pass):
     def _pairs(self, loop: ScanBuilder) -> list[Pair]:
         """Return disjoint pairs of states, chosen greedily by the number of ops that they share."""
         start = loop.body.inputs
-        nodes = {
-            state: frozenset(toposort([state.value], stop=start)) for state in loop.recurrences if self._fits(state)
-        }
+        fitting = [state for state in loop.recurrences if self._fits(state)]
+        nodes = {state: frozenset(toposort([state.value], stop=start)) for state in fitting}
         found: list[Pair] = []
         for pair in sorted(combinations(nodes, 2), key=lambda pair: _shared(pair, nodes), reverse=True):
             is_free = not any(state in other for other in found for state in pair)

@@ -8,14 +8,12 @@ and equal inputs are one.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 
 from loopjax.ir.autodiff import derivatives
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.rewrite.driver import Context, Pass
 
 
-@dataclass(frozen=True)
 class EliminateCommonSubexpressions(Pass):
     """Shares nodes of equal op and inputs; the one that stays has the source lines of all.
 

@@ -15,10 +15,10 @@ saved. Of a differentiated region, dead published values and inputs go; costs an
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from loopjax.ir.autodiff import Differentiated
-from loopjax.ir.graph import Apply, Graph, Variable, copy_node
+from loopjax.ir.graph import Apply, Graph, Variable, copy_node, toposort
 from loopjax.ir.scan import SavedSteps, Scan
 from loopjax.rewrite.driver import Context, Pass, replace_all
 from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, scan_builder
@@ -29,7 +29,6 @@ Smaller = tuple[Apply, Mapping[Variable, Variable]]
 """A node with less in it, and which of its outputs replace those of the node before."""
 
 
-@dataclass(frozen=True)
 class EliminateDeadCode(Pass):
     """Drops what nobody reads from loops and from differentiated regions."""
 
@@ -120,14 +119,10 @@ def _needed(loop: ScanBuilder, values: Iterable[Variable], live: Collection[Vari
     return seen
 
 
-def _add_ancestors(variables: Iterable[Variable], seen: set[Variable]) -> None:
+def _add_ancestors(variables: Collection[Variable], seen: set[Variable]) -> None:
     """Add variables, and all that they are computed from."""
-    pending = list(variables)
-    while pending:
-        variable = pending.pop()
-        if variable not in seen:
-            seen.add(variable)
-            pending.extend(variable.owner.inputs if variable.owner is not None else ())
+    nodes = toposort(variables, stop=seen)
+    seen.update(variables, *(node.inputs for node in nodes))
 
 
 def _narrow(loop: ScanBuilder, state: RecurrenceSlot, seen: Collection[Variable]) -> None:
@@ -152,9 +147,8 @@ def _smaller_region(node: Apply, op: Differentiated, live: Collection[Variable])
     if len(inputs) == len(region.inputs) and len(outputs) == len(region.outputs):
         return None
     dropped = set(region.inputs).difference(inputs)
-    primals = len(op.primals)
     outer = [x for inner, x in zip(op.primals, node.inputs, strict=False) if inner not in dropped]
-    made = Apply(replace(op, region=Graph(inputs, outputs)), [*outer, *node.inputs[primals:]], node.sources)
+    made = Apply(replace(op, region=Graph(inputs, outputs)), [*outer, *node.inputs[len(op.primals) :]], node.sources)
     # After the region's outputs come a residual, or the tangents of the costs.
     olds = [*(node.outputs[i] for i in kept), *node.outputs[len(region.outputs) :]]
     for old, new in zip(olds, made.outputs, strict=True):

@@ -64,20 +64,15 @@ def _shortened(node: Apply, op: Scan, graph: Graph, share: int) -> Mapping[Varia
     if any(variable in graph.readers or variable in graph.outputs for variable in node.outputs[count:]):
         return {}
     n_steps = max((steps.stop for steps in reads.values()), default=0)
-    if op.n_steps - n_steps < max(op.n_steps // share, 1):
+    dead = op.n_steps - n_steps
+    if dead < max(op.n_steps // share, 1):
         return {}
     loop = scan_builder(node)
-    loop.op = replace(op, n_steps=n_steps, truncate_gradient=_truncated(op, n_steps))
+    # Gradients flow through those of the first steps that are among the last of all.
+    truncated = max(op.truncate_gradient - dead, 0) if op.truncate_gradient >= 0 else -1
+    loop.op = replace(op, n_steps=n_steps, truncate_gradient=truncated)
     for output in loop.outputs:
         output.spec = replace(output.spec, saved=SAVE_ALL if output.stack in graph.readers else SavedSteps(last=0))
     loop.notes.append(f"{n_steps} of {op.n_steps} steps, the others are not read")
     stacks = dict(zip(node.outputs, loop.build().outputs, strict=True))
     return {reader.outputs[0]: reindexed(reader, stacks[reader.inputs[0]], steps) for reader, steps in reads.items()}
-
-
-def _truncated(op: Scan, n_steps: int) -> int:
-    """Return how many of the first ``n_steps`` steps are among the last of all, through which gradients flow."""
-    if op.truncate_gradient < 0:
-        return -1
-    assert op.n_steps is not None
-    return max(op.truncate_gradient - (op.n_steps - n_steps), 0)

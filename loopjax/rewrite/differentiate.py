@@ -21,7 +21,6 @@ regions are made one after the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
@@ -48,7 +47,6 @@ register("perturb", lambda x, index: x, lambda type, index: type, "pointwise")
 register("no_change", jnp.zeros_like, lambda type: type, "pointwise")
 
 
-@dataclass(frozen=True)
 class FormDifferentiatedRegions(Pass):
     """Turns every ``Gradient`` and ``Jacobian`` into a pullback of a ``Linearize``, every ``Tangent`` into a
     ``Pushforward``."""
@@ -141,9 +139,8 @@ def _has_cycle(graph: Graph, groups: Sequence[Sequence[Apply]]) -> bool:
     before: dict[Hashable, set[Hashable]] = {}
     for node in graph.applies:
         reads = {merged.get(read.owner, read.owner) for read in node.inputs if read.owner is not None}
-        before.setdefault(merged.get(node, node), set()).update(reads)
-    for index in range(len(groups)):
-        before.get(index, set()).discard(index)
+        here = merged.get(node, node)
+        before.setdefault(here, set()).update(reads - {here})
     try:
         TopologicalSorter(before).prepare()
     except CycleError:
@@ -267,8 +264,7 @@ def _published(graph: Graph, path: set[Apply], group: set[Apply], inside: set[Va
     for node in sorted(outside, key=graph.positions.__getitem__):
         read = node.inputs if node not in group else _parts(node).seeds
         found.update((variable, None) for variable in read if variable in inside)
-    if not inside.isdisjoint(graph.outputs):
-        found.update((variable, None) for variable in graph.outputs if variable in inside)
+    found.update((variable, None) for variable in graph.outputs if variable in inside)
     return [variable for variable in found if variable.dtype != RESIDUAL]
 
 
@@ -328,10 +324,8 @@ def _with_deltas(graph: Graph) -> Graph:
             inputs = (*inputs[: len(parts.costs)], *wrt, *inputs[len(parts.costs) + len(wrt) :])
         elif deltas.keys().isdisjoint(node.outputs):
             return None
-        outputs = copy_node(node, inputs).outputs
-        return [
-            ops.add(new, deltas[old]) if old in deltas else new for old, new in zip(node.outputs, outputs, strict=True)
-        ]
+        pairs = zip(node.outputs, copy_node(node, inputs).outputs, strict=True)
+        return [ops.add(new, deltas[old]) if old in deltas else new for old, new in pairs]
 
     return graph.rebuilt(transform=transform)
 

@@ -70,7 +70,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Pass:
-    """Base of the passes: a frozen dataclass in a file of its own, whose name is that of the file.
+    """Base of the passes, each in a file that has its name; one with thresholds is a frozen dataclass like this.
 
     A pass overrides the narrowest of ``rewrite_scan``, ``rewrite_node`` and ``rewrite_graph`` that it needs. The driver
     calls it for every graph of the program, the regions of a graph before the graph itself, or after it where

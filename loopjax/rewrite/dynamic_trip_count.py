@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Graph, Variable, copy_node
@@ -13,7 +13,6 @@ from loopjax.rewrite.demand import last_rows_read, may_stay_dynamic
 from loopjax.rewrite.driver import Context, Pass, Replacement
 
 
-@dataclass(frozen=True)
 class DynamicTripCount(Pass):
     """Leaves ``n_steps`` a run-time value where no shape depends on it.
 

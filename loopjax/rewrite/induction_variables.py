@@ -12,7 +12,6 @@ whose steps need no other, which run all at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from loopjax.ir.graph import Apply, Graph, Variable
@@ -27,7 +26,6 @@ from loopjax.rewrite.reduction_fusion import accumulator_of
 from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, SequenceSlot, scan_builder
 
 
-@dataclass(frozen=True)
 class ComputeInductionVariables(Pass):
     """Counts ranges in loops of unknown length whose outputs are read only by last rows, single steps and reductions.
 
@@ -49,7 +47,6 @@ class ComputeInductionVariables(Pass):
         return graph.rebuilt(transform=transform)
 
 
-@dataclass(frozen=True)
 class ComputeSizedInductionVariables(Pass):
     """Counts ranges in loops of scalars of known length that no derivative encloses, whatever is saved of them.
 
@@ -134,7 +131,9 @@ def _count_ranges(loop: ScanBuilder) -> list[tuple[SequenceInput, _Range]]:
             rows[row] = ops.cast(counter + found.step * (tap - spec.low), row.dtype)
         stride = -found.step if op.go_backwards else found.step
         counted = Recurrence((-1,), SavedSteps(last=0), spec.name, windowed=False)
-        loop.recurrences.append(RecurrenceSlot(counted, _start(op, spec, found), [counter], counter + stride))
+        # The number that the first step reads at its lowest tap.
+        start = found.start + (found.length - (spec.span + 1)) * found.step if op.go_backwards else found.start
+        loop.recurrences.append(RecurrenceSlot(counted, start, [counter], counter + stride))
         loop.sequences.remove(slot)
         loop.notes.append(f"{spec.name}, a range, is counted in the carry")
     loop.substitute(rows)
@@ -147,14 +146,6 @@ def _unfilled(slot: SequenceSlot, loop: ScanBuilder) -> Variable:
     if node is None or not node.op.named("fill_rows") or slot.spec.span:
         return slot.outer
     return node.inputs[0] if loop.op.dynamic and node.inputs[1] is loop.n_steps[0] else slot.outer
-
-
-def _start(op: Scan, spec: SequenceInput, found: _Range) -> Variable:
-    """Return what the first step reads at its lowest tap."""
-    if not op.go_backwards:
-        return found.start
-    last: Variable = found.length - (spec.span + 1)
-    return found.start + last * found.step
 
 
 def _is_read_little(node: Apply, op: Scan, graph: Graph) -> bool:

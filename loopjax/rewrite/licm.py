@@ -84,13 +84,9 @@ def _invariant(op: Scan) -> set[Variable]:
         # Nodes of constants only are left to XLA; a residual has to stay in the graph of its pullback.
         if not reads or not same.issuperset(reads) or any(output.dtype == RESIDUAL for output in node.outputs):
             continue
-        if op.dynamic and not _is_safe(node):
+        # A dynamic loop may run no step: then nothing may fail, or take long, before it.
+        if op.dynamic and (not isinstance(node.op, TableOp) or node.op.has("may_fail")):
             continue
         same.update(node.outputs)
         found.update(node.outputs)
     return found
-
-
-def _is_safe(node: Apply) -> bool:
-    """True for a node that neither fails nor takes long where the loop would have run no step."""
-    return isinstance(node.op, TableOp) and not node.op.has("may_fail")

@@ -19,7 +19,7 @@ another order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -98,31 +98,27 @@ class FindLinearRecurrences(Pass):
         found: list[LinearRecurrence] = []
         while left:
             unknown = {pasts[position] for position in left}
-            tried = [self._linear(op, position, pasts, unknown, context) for position in left]
-            ready = [one for one in tried if one is not None]
+            ready = [one for position in left if (one := self._linear(op, position, unknown, context)) is not None]
             if not ready:
                 return None
             found.extend(ready)
             left = [position for position in left if position not in {one.recurrence for one in ready}]
         return tuple(found)
 
-    def _linear(
-        self, op: Scan, position: int, pasts: Sequence[Variable], unknown: set[Variable], context: Context
-    ) -> LinearRecurrence | None:
+    def _linear(self, op: Scan, position: int, unknown: set[Variable], context: Context) -> LinearRecurrence | None:
         """A recurrence as a linear one; ``None`` where it is not linear or reads other pasts that are ``unknown``."""
-        past, value = pasts[position], op.results(op.body.outputs).recurrences[position]
+        (past,) = op.body_inputs(op.body.inputs).taps[position]
+        value = op.results(op.body.outputs).recurrences[position]
         graph = Graph(op.body.inputs, [value])
         if value in dependents(graph.applies, unknown - {past}) or past.type != value.type:
             return None
         if value not in dependents(graph.applies, [past]):
             return LinearRecurrence(position, "", "", graph, has_factor=False, has_term=True)
         for plus, times, arithmetic in self._arithmetics(past.type, context):
-            form = walk(graph, past, arithmetic)
-            outputs = [] if form is None else [one for one in (form.factor, form.term) if one is not None]
-            if form is not None:
-                region = Graph(op.body.inputs, outputs)
+            if (form := walk(graph, past, arithmetic)) is not None:
+                region = Graph(op.body.inputs, [one for one in form if one is not None])
                 has_factor, has_term = form.factor is not None, form.term is not None
-                return LinearRecurrence(position, plus, times, region, has_factor, has_term) if outputs else None
+                return LinearRecurrence(position, plus, times, region, has_factor, has_term) if region.outputs else None
         return None
 
     def _arithmetics(self, type: TensorType, context: Context) -> Iterator[tuple[str, str, Arithmetic]]:
@@ -140,7 +136,7 @@ class FindLinearRecurrences(Pass):
             sides: tuple[tuple[Literal["left", "right"], int], ...] = (("right", -1), ("left", 0))
             for side, axis in sides:
                 if type.ndim in (1, 2) and 0 < type.sizes[axis] <= self.most_units:
-                    yield "add", side, Matrix(type, side, type.sizes[axis])
+                    yield "add", side, Matrix(type, SEMIRINGS[0], side, type.sizes[axis])
 
 
 def _matrix_bytes(one: LinearRecurrence) -> int:

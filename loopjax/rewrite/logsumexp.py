@@ -87,7 +87,7 @@ class MultiplyExponentials(Pass):
         fixed = op.body_inputs(op.body.inputs).non_sequences
         varying = dependents(op.body.applies, set(op.body.inputs).difference(fixed))
         sums = [found for made in op.body.applies if (found := self._sum(made, varying)) is not None]
-        return _chosen(node, op, inputs, sums, context.differentiated) if sums else None
+        return _chosen(node, inputs, sums, _as_written(node, op, inputs, context.differentiated)) if sums else None
 
     def _sum(self, node: Apply, varying: Collection[Variable]) -> _Sum | None:
         """Return a node as such a sum; ``None`` where it is none, or too small."""
@@ -113,15 +113,13 @@ class MultiplyExponentials(Pass):
         return _Sum(node, fixed, axis, column) if sizes[axis] * sizes[column] >= self.least_size else None
 
 
-def _chosen(
-    node: Apply, op: Scan, inputs: Sequence[Variable], sums: Sequence[_Sum], differentiated: bool
-) -> Sequence[Variable]:
-    """Return the outputs of a conditional that runs the loop with products or as it was written."""
+def _chosen(node: Apply, inputs: Sequence[Variable], sums: Sequence[_Sum], exact: Apply) -> Sequence[Variable]:
+    """Return the outputs of a conditional that runs the loop with products or, as it was written, ``exact``."""
     loop = scan_builder(node, inputs)
     products = {found.node: (found, _matrix(loop, found)) for found in sums}
     loop.transform(lambda node, inputs: [_product(*products[node], *inputs)] if node in products else None)
     loop.notes.append("logsumexp: sums of exponentials are products, where the range of the matrix allows")
-    fast, exact = loop.build(), _as_written(node, op, inputs, differentiated)
+    fast = loop.build()
     given = list(dict.fromkeys(one for one in (*fast.inputs, *exact.inputs) if not isinstance(one, Constant)))
     in_range = reduce(and_, (matrix.in_range for _, matrix in products.values()))
     branches = IfElse(_region(fast, given), _region(exact, given))
@@ -147,8 +145,7 @@ def _region(node: Apply, given: Sequence[Variable]) -> Graph:
 def _terms(x: Variable) -> Iterable[Variable]:
     """Yield the terms of nested sums of equal dtype and number of axes."""
     node = x.owner
-    is_sum = node is not None and node.op.named("add")
-    if node is None or not is_sum or any(one.ndim != x.ndim or one.dtype != x.dtype for one in node.inputs):
+    if node is None or not node.op.named("add") or any((v.ndim, v.dtype) != (x.ndim, x.dtype) for v in node.inputs):
         yield x
         return
     for one in node.inputs:

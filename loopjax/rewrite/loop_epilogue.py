@@ -15,7 +15,7 @@ such a loop have no gradient, and a loop after it would not know them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, dependents, toposort
 from loopjax.ir.scan import MapOutput, SavedSteps, Scan, SequenceInput
@@ -25,7 +25,6 @@ from loopjax.rewrite.loop_distribution import LoopDistribution, is_distributable
 from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, scan_builder
 
 
-@dataclass(frozen=True)
 class DistributeEpilogue(LoopDistribution):
     """Moves outputs that no later step reads after the loop."""
 

@@ -69,10 +69,8 @@ class FuseLoops(Pass):
             return None
         required = _required_loops(graph)
         keys = {node: _fusion_key(node, op) for node, op in loops.items()}
-        for second in loops:
-            for first in loops:
-                if first is second:
-                    break
+        for position, second in enumerate(loops):
+            for first in list(loops)[:position]:
                 alike = keys[first] is not None and keys[first] == keys[second]
                 if alike and first not in required[second] and self._is_profitable(first, second, context):
                     return first, second
@@ -96,8 +94,7 @@ def _fusion_key(node: Apply, op: Scan) -> Hashable | None:
     """Key that is equal for loops that can be fused; ``None`` for a loop that stays by itself."""
     if op.until or op.progress or op.n_steps in (0, 1) or not (op.recurrences or op.n_states):
         return None
-    counts_down = op.counts_down if op.n_keys else None
-    options = (op.truncate_gradient, op.checkpoint, op.unroll, counts_down)
+    options = (op.truncate_gradient, op.checkpoint, op.unroll, op.counts_down if op.n_keys else None)
     return (op.n_steps, op.dynamic, op.bounded, op.go_backwards, options, op.inputs(node.inputs).n_steps)
 
 

@@ -25,10 +25,7 @@ the loop:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from loopjax.ir.graph import Apply, Graph, Variable, dependents
+from loopjax.ir.graph import Apply, Variable, dependents
 from loopjax.ir.index import static_read
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import MapOutput, Scan, SequenceInput
@@ -40,7 +37,6 @@ from loopjax.rewrite.reparametrize import standard_draws
 from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, scan_builder
 
 
-@dataclass(frozen=True)
 class DistributePrologue(LoopDistribution):
     """Loop fission: hoists expensive ops without loop-carried dependence, such as ``x_t @ W``, as one batched op."""
 
@@ -53,8 +49,7 @@ class DistributePrologue(LoopDistribution):
         if not early:
             return None
         loop.set_results(early_terms_first(loop.body, early).outputs)
-        moved = _frontier(loop.body, self._early(loop))
-        _move(loop, moved)
+        moved = _moved(loop, self._early(loop))
         size = bytes_of(moved) * (op.n_steps or 0)
         loop.notes.append(
             f"loop_prologue: work that depends on no carried value runs before the loop, {size} bytes for all steps"
@@ -97,14 +92,11 @@ def _carried(loop: ScanBuilder) -> list[Variable]:
     return [*(past for one in loop.recurrences for past in one.pasts), *(state.before for state in loop.states)]
 
 
-def _frontier(body: Graph, early: set[Variable]) -> list[Variable]:
-    """The early values that something else reads."""
+def _moved(loop: ScanBuilder, early: set[Variable]) -> list[Variable]:
+    """Make the early values that something else reads outputs of a loop before this one, and sequences of it."""
+    body = loop.body
     read = {v for node in body.applies if node.outputs[0] not in early for v in node.inputs}.union(body.outputs)
-    return [v for node in body.applies for v in node.outputs if v in early and v in read]
-
-
-def _move(loop: ScanBuilder, moved: Sequence[Variable]) -> None:
-    """Make values of a loop outputs of a loop before it, and sequences of this one."""
+    moved = [v for node in body.applies for v in node.outputs if v in early and v in read]
     outputs = [MapSlot(MapOutput(name=variable.name or "hoisted"), variable) for variable in moved]
     rows = [Variable(variable.type, name=variable.name) for variable in moved]
     stacks = map_loop(loop, loop.sequences, outputs).build().outputs
@@ -114,3 +106,4 @@ def _move(loop: ScanBuilder, moved: Sequence[Variable]) -> None:
     loop.drop_unread()
     for stack, row in zip(stacks, rows, strict=True):
         loop.sequences.append(SequenceSlot(SequenceInput((0,), row.name or "hoisted"), stack, [row]))
+    return moved

@@ -67,10 +67,9 @@ FIXED: tuple[Rewrite, ...] = (DynamicTripCount(Target(derivative="any")),)
 
 def sized(target: Target) -> tuple[Rewrite, ...]:
     """Return the passes for one set of shapes and lengths; ``plan`` decides how every loop is lowered."""
-    cse, scan_cse, dce = (
-        make(target) for make in (EliminateCommonSubexpressions, EliminateCommonLoopParts, EliminateDeadCode)
-    )
+    cse, dce = EliminateCommonSubexpressions(target), EliminateDeadCode(target)
     # What moves out of a loop may have been all that told two of its parts apart.
+    scan_cse = EliminateCommonLoopParts(target)
     clean = (scan_cse, HoistInvariants(target), scan_cse, dce)
     checks = (CheckIndices(target),) if target.check_index else ()
     passes = (

@@ -101,13 +101,10 @@ class PlanLoops(Pass):
         in_region = any(isinstance(outer, Differentiated) for outer in context.enclosing)
         if context.differentiated and op.dynamic and n_steps is None and not in_region:
             derivative = "forward"  # nothing bounds the loop, so that JAX can take no other
+        report = max((n_steps or self.reports**2) // self.reports, 1) if op.progress else 0
+        storage = tuple(map(self._history, op.outputs))
         plan = LoopPlan(
-            "scan",
-            report=max((n_steps or self.reports**2) // self.reports, 1) if op.progress else 0,
-            storage=tuple(map(self._history, op.outputs)),
-            derivative=derivative,
-            flops=once.flops,
-            bytes=once.bytes,
+            "scan", storage=storage, report=report, derivative=derivative, flops=once.flops, bytes=once.bytes
         )
         if op.linear:
             return _associative(op, plan)

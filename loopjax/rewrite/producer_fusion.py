@@ -24,7 +24,7 @@ from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import MapOutput, Scan
 from loopjax.rewrite.demand import may_stay_dynamic, needs_few
 from loopjax.rewrite.driver import Context, Pass, replace_all
-from loopjax.rewrite.reduction_fusion import reduces_steps
+from loopjax.rewrite.reduction_fusion import reduces_steps, whole_stacks
 from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, scan_builder
 
 
@@ -75,8 +75,7 @@ class FuseProducers(Pass):
 
     def _producers(self, node: Apply, op: Scan, graph: Graph) -> list[_Producer]:
         """Return the producers to compute inside, after which nothing reads the whole of their stacks."""
-        outputs = zip(op.outputs, node.outputs, strict=False)
-        stacks = {stack for output, stack in outputs if output.saved.all and stack not in graph.outputs}
+        stacks = {stack for _, stack in whole_stacks(node, op, graph)}
         reached = self._reached(stacks, graph)
         values = [v for v in reached if v not in stacks and any(map(_is_reduction, graph.readers.get(v, [])))]
         found = [one for value in values if (one := self._producer(value, stacks, reached, graph, op)) is not None]

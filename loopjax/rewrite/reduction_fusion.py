@@ -49,7 +49,6 @@ class Reduction(NamedTuple):
     through: Apply | None = None
 
 
-@dataclass(frozen=True)
 class FuseReductions(Pass):
     """Reduction fusion for loops whose length the run decides.
 
@@ -71,7 +70,7 @@ def _of_dynamic(node: Apply, op: Scan, graph: Graph, context: Context) -> list[R
     if not op.until and not (is_dynamic and (op.recurrences or context.in_loop)):
         return []
     found: list[Reduction] = []
-    for position, stack in _stacks(node, op, graph):
+    for position, stack in whole_stacks(node, op, graph):
         readers = {reader: accumulator_of(reader, stack, position) for reader in graph.readers.get(stack, [])}
         reductions = [Reduction(reader, one) for reader, one in readers.items() if one is not None]
         if context.reversed and any(one.monoid is not None and one.some for one in readers.values() if one is not None):
@@ -132,16 +131,14 @@ class FuseSizedReductions(Pass):
         """Return the readers of a loop's outputs to fuse."""
         found: list[Reduction] = []
         after: set[Variable] | None = None
-        for position, stack in _stacks(node, op, graph):
+        for position, stack in whole_stacks(node, op, graph):
             readers = graph.readers.get(stack, [])
             reductions = [one for reader in readers for one in _reductions_by(reader, stack, position, graph)]
             if any(one.weights is not None for one in reductions):
                 after = dependents(graph.applies, node.outputs) if after is None else after
                 # Weights become a sequence: a truncated loop would pass no gradient to those of early steps.
-                is_truncated = op.truncate_gradient >= 0
-                reductions = [
-                    one for one in reductions if one.weights is None or not (is_truncated or one.weights in after)
-                ]
+                truncated = op.truncate_gradient >= 0
+                reductions = [r for r in reductions if r.weights is None or not (truncated or r.weights in after)]
             if stack.type.bytes < self.least_logsumexp_bytes:
                 reductions = [one for one in reductions if one.accumulator.kind != "logsumexp"]
             monoids = [one.accumulator.monoid for one in reductions]
@@ -153,7 +150,7 @@ class FuseSizedReductions(Pass):
         return found
 
 
-def _stacks(node: Apply, op: Scan, graph: Graph) -> list[tuple[int, Variable]]:
+def whole_stacks(node: Apply, op: Scan, graph: Graph) -> list[tuple[int, Variable]]:
     """Return the whole stacks that the graph does not return, with their positions among the outputs."""
     pairs = enumerate(zip(op.outputs, node.outputs, strict=False))
     return [(p, stack) for p, (output, stack) in pairs if output.saved.all and stack not in graph.outputs]
@@ -252,10 +249,8 @@ def _fused(node: Apply, reductions: list[Reduction]) -> Mapping[Variable, Variab
             output = _weighted(loop, output, one.weights, spec.dtype)
         totals.append(Variable(output.value.type.with_dtype(spec.dtype)))
         loop.accumulators.append(AccumulatorSlot(spec, output, totals[-1]))
-    for position in sorted(names):
-        loop.notes.append(
-            f"{', '.join(names[position])} of {outputs[position].spec.name} in the carry, not from a stack"
-        )
+    for position, kinds in sorted(names.items()):
+        loop.notes.append(f"{', '.join(kinds)} of {outputs[position].spec.name} in the carry, not from a stack")
     scan = loop.build()
     replaced = loop.replacements(scan)
     for one, total in zip(reductions, totals, strict=True):

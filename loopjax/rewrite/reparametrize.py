@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from loopjax.ir.graph import Apply, Graph, Variable
-from loopjax.ir.op import Reparametrization, TableOp, table_op
+from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.public_ops import ops
 
 
@@ -28,16 +28,10 @@ def standard_draws(
         rule = node.op.definition.reparametrization if isinstance(node.op, TableOp) else None
         if rule is None or node.inputs[0] not in keys or bound.isdisjoint(node.inputs) or not wanted(node):
             return None
-        return [_reparametrized(node, rule, inputs)]
+        key, *parameters = inputs
+        (drawn,) = node.outputs
+        dtype = rule.dtype(drawn.dtype, parameters[0].dtype)
+        base = Apply(table_op(rule.base, lengths=drawn.type.sizes, dtype=dtype), [key], node.sources).outputs[0]
+        return [rule.transform(lambda name, *args: ops[name](*args), base, *parameters).astype(drawn.dtype)]
 
     return body.rebuilt(transform=transform)
-
-
-def _reparametrized(node: Apply, rule: Reparametrization, inputs: Sequence[Variable]) -> Variable:
-    """Return a draw on these inputs as the transform of a base sample."""
-    key, *parameters = inputs
-    (drawn,) = node.outputs
-    dtype = rule.dtype(drawn.dtype, parameters[0].dtype)
-    base = Apply(table_op(rule.base, lengths=drawn.type.sizes, dtype=dtype), [key], node.sources).outputs[0]
-    found: Variable = rule.transform(lambda name, *args: ops[name](*args), base, *parameters).astype(drawn.dtype)
-    return found

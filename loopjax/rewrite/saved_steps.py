@@ -56,17 +56,13 @@ def _trimmed(node: Apply, inputs: tuple[Variable, ...], graph: Graph) -> Sequenc
         assert stack is not None
         if saved.all:
             last = last_rows_read(stack, graph, slices=not loop.op.until)
-        elif saved.every > 1 and _is_last_only(stack, graph):
-            last = 1
+        elif saved.every > 1 and stack not in graph.outputs:
+            # Of each n-th step, the last row is known only where every reader reads just that.
+            rows = {last_rows(reader, stack, slices=False) for reader in graph.readers.get(stack, [])}
+            last = 1 if rows == {1} else None
         if last is not None:
             output.spec = replace(output.spec, saved=SavedSteps(last=last))
     return loop.outputs_for(node)
-
-
-def _is_last_only(stack: Variable, graph: Graph) -> bool:
-    """Return whether every reader of a stack of each n-th step reads ``[-1]``."""
-    readers = graph.readers.get(stack, [])
-    return stack not in graph.outputs and bool(readers) and all(last_rows(r, stack, slices=False) == 1 for r in readers)
 
 
 def _length_read(node: Apply, inputs: tuple[Variable, ...]) -> Variable | None:

@@ -65,8 +65,14 @@ class SaveReadWindows(Pass):
     def _cut(self, node: Apply, op: Scan, graph: Graph) -> Mapping[Variable, Variable]:
         """Return what replaces the loop's outputs and their readers."""
         assert op.n_steps is not None
-        reads = self._reads(node, op, graph)
-        windows = self._windows(reads, op)
+        reads: dict[Variable, Reads] = {}
+        for spec, stack in zip(op.outputs, node.outputs, strict=False):
+            # A few last steps are in the carry already.
+            in_carry = spec.saved.last is not None and spec.saved.last <= self.most_last
+            needed = None if in_carry else steps_needed(stack, graph, op.n_steps)
+            if needed is not None:
+                reads[stack] = needed
+        windows = self._windows(reads, op, op.n_steps)
         if not windows:
             return {}
         loop = scan_builder(node)
@@ -81,14 +87,13 @@ class SaveReadWindows(Pass):
                 replaced[reader.outputs[0]] = reindexed(reader, replaced[stack], _rows(steps, kept))
         return replaced
 
-    def _windows(self, reads: Mapping[Variable, Reads], op: Scan) -> dict[Variable, Windows]:
+    def _windows(self, reads: Mapping[Variable, Reads], op: Scan, n_steps: int) -> dict[Variable, Windows]:
         """Choose the outputs whose windows make no more than ``most_loops`` loops, largest first.
 
         Steps between those of a stride would run in loops of their own, so strides are saved only where the loop
         computes nothing else.
         """
-        assert op.n_steps is not None
-        ends = {0, op.n_steps}
+        ends = {0, n_steps}
         chosen: dict[Variable, Windows] = {}
         with_strides = len(op.outputs) == 1 and op.truncate_gradient <= 0
         for stack in sorted(reads, key=lambda stack: -math.prod(stack.type.sizes)):
@@ -96,9 +101,9 @@ class SaveReadWindows(Pass):
             if not with_strides or row < self.stride_bytes:
                 windows = tuple(range(window.start, window.stop) for window in windows)
             rows = sum(len(window) for window in windows)
-            if 2 * rows > op.n_steps or (op.n_steps - rows) * row < self.least_bytes:
+            if 2 * rows > n_steps or (n_steps - rows) * row < self.least_bytes:
                 continue
-            if self._saved(windows, op.n_steps).last is None:
+            if self._saved(windows, n_steps).last is None:
                 more = ends.union(*map(_ends, windows))
                 if len(more) - 1 > self.most_loops:
                     continue
@@ -106,27 +111,12 @@ class SaveReadWindows(Pass):
             chosen[stack] = windows
         return chosen
 
-    def _reads(self, node: Apply, op: Scan, graph: Graph) -> dict[Variable, Reads]:
-        """Return the reads of each stack that is not read whole; a few last steps are in the carry already."""
-        assert op.n_steps is not None
-        found: dict[Variable, Reads] = {}
-        for output, stack in zip(op.outputs, node.outputs, strict=False):
-            in_carry = output.saved.last is not None and output.saved.last <= self.most_last
-            reads = None if in_carry else steps_needed(stack, graph, op.n_steps)
-            if reads is not None:
-                found[stack] = reads
-        return found
-
     def _saved(self, windows: Windows, n_steps: int) -> SavedSteps:
         """Return the windows as saved steps."""
-        if (
-            len(windows) == 1
-            and windows[0].step == 1
-            and windows[0].stop == n_steps
-            and len(windows[0]) <= self.most_last
-        ):
-            return SavedSteps(last=len(windows[0]))
-        return SavedSteps(steps=windows) if windows else SavedSteps(last=0)
+        *before, last = windows or (range(n_steps, n_steps),)
+        if not before and (last.step, last.stop) == (1, n_steps) and len(last) <= self.most_last:
+            return SavedSteps(last=len(last))
+        return SavedSteps(steps=windows)
 
 
 def _is_plain(op: Scan) -> bool:

@@ -237,31 +237,17 @@ def scan_builder(node: Apply, inputs: Sequence[Variable] | None = None, op: Op |
     outer = op.inputs(node.inputs if inputs is None else inputs)
     inner, results = op.body_inputs(op.body.inputs), op.results(op.body.outputs)
     stacks = iter(node.outputs)
-    recurrences = [
-        RecurrenceSlot(spec, initial, list(pasts), value, next(stacks))
-        for spec, initial, pasts, value in zip(
-            op.recurrences, outer.initials, inner.taps, results.recurrences, strict=True
-        )
-    ]
+    parts = zip(op.recurrences, outer.initials, inner.taps, results.recurrences, strict=True)
+    recurrences = [RecurrenceSlot(spec, x, list(pasts), value, next(stacks)) for spec, x, pasts, value in parts]
     maps = [MapSlot(spec, value, next(stacks)) for spec, value in zip(op.maps, results.maps, strict=True)]
-    states = [
-        StateSlot(initial, before, after, next(stacks))
-        for initial, before, after in zip(outer.states, inner.states, results.states, strict=True)
-    ]
+    values = zip(outer.states, inner.states, results.states, strict=True)
+    states = [StateSlot(initial, before, after, next(stacks)) for initial, before, after in values]
     outputs: list[RecurrenceSlot | MapSlot] = [*recurrences, *maps]
     accumulators = [AccumulatorSlot(spec, outputs[spec.output], next(stacks)) for spec in op.accumulators]
-    sequences = zip(op.sequences, outer.sequences, inner.slices, strict=True)
-    return ScanBuilder(
-        op,
-        node.sources,
-        list(outer.n_steps),
-        [SequenceSlot(spec, x, list(rows)) for spec, x, rows in sequences],
-        recurrences,
-        maps,
-        states,
-        [Capture(*pair) for pair in zip(outer.keys, inner.keys, strict=True)],
-        [Capture(*pair) for pair in zip(outer.non_sequences, inner.non_sequences, strict=True)],
-        accumulators,
-        results.until[0] if op.until else None,
-        node.outputs[-1] if op.until else None,
-    )
+    arrays = zip(op.sequences, outer.sequences, inner.slices, strict=True)
+    sequences = [SequenceSlot(spec, x, list(rows)) for spec, x, rows in arrays]
+    keys = [Capture(*pair) for pair in zip(outer.keys, inner.keys, strict=True)]
+    non_sequences = [Capture(*pair) for pair in zip(outer.non_sequences, inner.non_sequences, strict=True)]
+    slots = (sequences, recurrences, maps, states, keys, non_sequences, accumulators)
+    until, steps_run = (results.until[0], node.outputs[-1]) if op.until else (None, None)
+    return ScanBuilder(op, node.sources, list(outer.n_steps), *slots, until, steps_run)

@@ -16,7 +16,7 @@ flow around the loop.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.index import static_read
@@ -27,7 +27,6 @@ from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.scan_builder import Capture, MapSlot, RecurrenceSlot, ScanBuilder, SequenceSlot, scan_builder
 
 
-@dataclass(frozen=True)
 class EliminateCommonLoopParts(Pass):
     """Shares equal inputs and states of a loop, and takes outputs that stand outside of it from there."""
 
@@ -80,7 +79,7 @@ def _share_sequences(loop: ScanBuilder, replaced: dict[Variable, Variable]) -> N
         for position, other in enumerate(kept):
             spec = _joint_spec(loop.op, other, sequence)
             if spec is not None:
-                kept[position] = _joined(spec, other, sequence, replaced)
+                kept[position] = _joined(spec, (other, sequence), replaced)
                 break
         else:
             kept.append(sequence)
@@ -99,17 +98,15 @@ def _joint_spec(op: Scan, first: SequenceSlot, second: SequenceSlot) -> Sequence
     return joint if joint.span <= max(one.span, other.span) and not op.go_backwards else None
 
 
-def _joined(
-    spec: SequenceInput, one: SequenceSlot, other: SequenceSlot, replaced: dict[Variable, Variable]
-) -> SequenceSlot:
+def _joined(spec: SequenceInput, pair: Sequence[SequenceSlot], replaced: dict[Variable, Variable]) -> SequenceSlot:
     rows: dict[int, Variable] = {}
-    for slot in (one, other):
+    for slot in pair:
         for tap, row in zip(slot.spec.taps, slot.rows, strict=True):
             # Counted from the oldest row that the loop reads.
             kept = rows.setdefault(tap - slot.spec.low + spec.low, row)
             if kept is not row:
                 replaced[row] = kept
-    return SequenceSlot(spec, one.outer, [rows[tap] for tap in spec.taps])
+    return SequenceSlot(spec, pair[0].outer, [rows[tap] for tap in spec.taps])
 
 
 def _share_states(loop: ScanBuilder) -> None:
@@ -126,11 +123,9 @@ def _share_states(loop: ScanBuilder) -> None:
 
 def _equal_states(loop: ScanBuilder) -> list[list[RecurrenceSlot]]:
     """Groups of states that are equal at every step."""
-    kinds = [
-        (state.spec.taps, state.spec.windowed, value_key(state.initial), state.initial.type.weak)
-        for state in loop.recurrences
-    ]
-    groups = _grouped(loop.recurrences, kinds)
+    states = loop.recurrences
+    starts = [(one.spec.taps, one.spec.windowed, value_key(one.initial), one.initial.type.weak) for one in states]
+    groups = _grouped(states, starts)
     while groups:
         names: dict[Variable, Hashable] = {}
         for number, group in enumerate(groups):
@@ -203,11 +198,10 @@ def _outputs_from_outside(loop: ScanBuilder) -> dict[Variable, Variable]:
         if same is not None:
             found[output.stack] = _repeated(same, output.stack, loop)
             loop.notes.append(f"{output.spec.name or 'an output'} is the same at every step")
-        else:
-            rows = _sequence_rows(output, loop)
-            if rows is None:
-                continue
+        elif (rows := _sequence_rows(output, loop)) is not None:
             found[output.stack] = rows
+        else:
+            continue
         loop.maps.remove(output)
     return found
 
@@ -267,8 +261,7 @@ def _shared_outputs(loop: ScanBuilder) -> dict[Variable, tuple[Variable, int | N
             if same or (_has_fixed_length(loop.op) and other.spec.saved.all and saved.last is not None):
                 found[output.stack] = other.stack, None if same else saved.rows(n_steps)
                 loop.maps.remove(output)
-                loop.notes.append(
-                    f"{output.spec.name or 'an output'} is read from {other.spec.name or 'another output'}"
-                )
+                source = other.spec.name or "another output"
+                loop.notes.append(f"{output.spec.name or 'an output'} is read from {source}")
                 break
     return found

@@ -8,7 +8,6 @@ needs its other steps, and its stack is not kept for them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Graph, Variable, copy_node
@@ -19,7 +18,6 @@ from loopjax.rewrite.driver import Context, Pass, replace_all
 from loopjax.rewrite.reduction_fusion import reduces_steps
 
 
-@dataclass(frozen=True)
 class SinkSlices(Pass):
     """Moves slices and reductions of a loop's stack, where nothing else is read of it outside, into the region.
 

@@ -7,15 +7,12 @@ values the name that the policy of ``jax.checkpoint`` saves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from loopjax.ir.graph import Apply, Graph, Variable, copy_node
 from loopjax.ir.op import table_op
 from loopjax.ir.scan import Scan
 from loopjax.rewrite.driver import Context, Pass, Replacement
 
 
-@dataclass(frozen=True)
 class MarkStoredProducts(Pass):
     """Puts ``stored`` around the products of loops whose plan stores them."""
 

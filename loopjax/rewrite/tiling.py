@@ -33,7 +33,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -48,13 +47,6 @@ from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, sca
 
 SPARE_STATES = 6
 """States of the whole, at most, taken by arrays and cotangents that are cut or joined."""
-
-
-class _Tiles(NamedTuple):
-    """The number of elements in a tile, and what of its states is stored for its gradient."""
-
-    width: int
-    checkpoint: Schedule | None
 
 
 @dataclass(frozen=True)
@@ -87,10 +79,11 @@ class Tile(Pass):
         if not self.target.on_cpu or context.in_loop:
             return None
         tiles = self._tiles(op, context.differentiated)
-        return None if tiles is None else _tiled(node, op, inputs, tiles)
+        return None if tiles is None else _tiled(node, op, inputs, *tiles)
 
-    def _tiles(self, op: Scan, differentiated: bool) -> _Tiles | None:
-        """Return the tiles of a loop; ``None`` where it cannot be tiled, or should not."""
+    def _tiles(self, op: Scan, differentiated: bool) -> tuple[int, Schedule | None] | None:
+        """Return the number of elements in a tile, and what of its states is stored for its gradient; ``None`` where a
+        loop cannot be tiled, or should not."""
         shape = _common_shape(op)
         if shape is None or op.n_steps is None or op.n_steps < self.least_steps:
             return None
@@ -105,7 +98,7 @@ class Tile(Pass):
         elif not self.least_bytes <= size * element <= self.most_bytes:
             return None
         if asked is None or isinstance(asked, PolicySchedule):
-            return _Tiles(_width(size, most), asked)
+            return _width(size, most), asked
         try:
             states = asked.nest(op.n_steps, Body(size * element)).states
         except ValueError:
@@ -113,7 +106,7 @@ class Tile(Pass):
         # All states of a tile must be no more than the states stored of the whole, less what cutting and joining take.
         fitting = max(states - SPARE_STATES, 0) * size // op.n_steps
         width = _width(size, min(most, fitting) if fitting * element >= self.least_tile_bytes else most)
-        return _Tiles(width, None if op.n_steps * width < states * size else asked)
+        return width, None if op.n_steps * width < states * size else asked
 
 
 def _kernel(op: Scan, value: Variable) -> Kernel:
@@ -150,23 +143,17 @@ def _common_shape(op: Scan) -> tuple[int, ...] | None:
     return shape if all(node.op.has("pointwise") for node in op.body.applies) else None
 
 
-def _tiled(node: Apply, op: Scan, inputs: Sequence[Variable], tiles: _Tiles) -> list[Variable]:
+def _tiled(node: Apply, op: Scan, inputs: Sequence[Variable], width: int, stored: Schedule | None) -> list[Variable]:
     """Return what replaces the loop's outputs."""
     inner = scan_builder(node, inputs)
     size = math.prod(inner.recurrences[0].value.type.sizes)
-    count = -(-size // tiles.width)
-    over = Scan(
-        Graph([], []),
-        n_steps=count,
-        # A schedule keeps the loop over tiles from becoming a vmap; each tile is computed again for its gradient.
-        checkpoint=STATES_ALONE,
-        is_sized=True,
-        label=f"parts of {op.label}",
-    )
+    count = -(-size // width)
+    # A schedule keeps the loop over tiles from becoming a vmap; each tile is computed again for its gradient.
+    over = Scan(Graph([], []), n_steps=count, checkpoint=STATES_ALONE, is_sized=True, label=f"parts of {op.label}")
     outer = ScanBuilder(over, node.sources, [], [], [], [], [], [], [], [])
-    _narrow(inner, outer, tiles.width)
-    inner.op = replace(op, checkpoint=tiles.checkpoint)
-    inner.notes.append(f"tiling: {count} tiles of {tiles.width} of its {size} elements run one after the other")
+    _narrow(inner, outer, width)
+    inner.op = replace(op, checkpoint=stored)
+    inner.notes.append(f"tiling: {count} tiles of {width} of its {size} elements run one after the other")
     outer.maps = [MapSlot(MapOutput(name=one.name or "a result"), one) for one in inner.build().outputs]
     stacks = outer.build().outputs
     return [_joined(stack, old) for stack, old in zip(stacks, node.outputs, strict=True)]

@@ -81,15 +81,9 @@ def steps_per_iteration(op: Scan, storage: Sequence[History], n_steps: int | Non
 
 def _for_elementwise(op: Scan, types: list[TensorType], stacked: list[TensorType], derivative: Derivative) -> int:
     """The factor of a small elementwise body, by the bytes that an iteration touches."""
-    states = size_bytes(types[: len(op.recurrences)])
     rows = [type for group in op.body_inputs([v.type for v in op.body.inputs]).slices for type in group]
-    touched = (
-        2 * (states if len(op.recurrences) > 1 else 0)
-        + size_bytes(rows)
-        + ROW_BYTES * len(rows)
-        + 2 * size_bytes(stacked)
-        + STACK_BYTES * len(stacked)
-    )
+    states = 2 * size_bytes(types[: len(op.recurrences)]) if len(op.recurrences) > 1 else 0
+    touched = states + size_bytes(rows) + ROW_BYTES * len(rows) + 2 * size_bytes(stacked) + STACK_BYTES * len(stacked)
     fits = FUSED_LOOP_BYTES // max(touched, 1)
     scalars = all(type.ndim == 0 for type in (*types, *rows))
     if derivative != "none":

@@ -128,11 +128,8 @@ class VectorizeStates(Pass):
         for state in loop.recurrences:
             if state.pasts[0] in kinds:
                 groups.setdefault((kinds[state.pasts[0]], numbers(state.value)), []).append(state)
-        return [group for group in groups.values() if len(group) >= self.least_states and self._is_large(group)]
-
-    def _is_large(self, group: Sequence[RecurrenceSlot]) -> bool:
-        """Return whether XLA would not compile the loop into one function anyway."""
-        return bytes_of(state.value for state in group) >= self.least_bytes
+        large = [group for group in groups.values() if bytes_of(state.value for state in group) >= self.least_bytes]
+        return [group for group in large if len(group) >= self.least_states]
 
     def _pack(self, loop: ScanBuilder, group: list[RecurrenceSlot]) -> RecurrenceSlot | None:
         """Replace a group by one state; ``None`` where the steps are not the same ops after all."""
@@ -146,14 +143,14 @@ class VectorizeStates(Pass):
         if (lift.sequences or is_stacked) and first.value.type.bytes > self.most_bytes:
             return None
         sources = first.value.owner.sources if first.value.owner is not None else ()
-        initials = [
-            static_read(state.initial, 0, sources=sources) if state.spec.windowed else state.initial for state in group
-        ]
-        saved = _saved(group)
+        initials = [static_read(one.initial, 0, sources=sources) if one.spec.windowed else one.initial for one in group]
+        # All steps where all states save all, else the most last rows of any.
+        saves_all = all(state.spec.saved.all for state in group)
+        saved = SAVE_ALL if saves_all else SavedSteps(last=max(state.spec.saved.last or 0 for state in group))
         spec = Recurrence((-1,), saved, first.spec.name, windowed=False)
         packed = RecurrenceSlot(spec, _stacked(initials, 0), [past], value)
         loop.recurrences.append(packed)
-        loop.sequences.extend(lift.sequences)
+        loop.sequences.extend(lift.sequences.values())
         loop.non_sequences.extend(lift.non_sequences)
         loop.substitute({state.pasts[0]: static_read(past, place) for place, state in enumerate(group)})
         loop.recurrences = [state for state in loop.recurrences if state not in group]
@@ -165,18 +162,11 @@ class VectorizeStates(Pass):
         return packed
 
 
-def _saved(group: Sequence[RecurrenceSlot]) -> SavedSteps:
-    """Return what the packed state saves: all steps where all states do, else the most last rows of any."""
-    if all(state.spec.saved.all for state in group):
-        return SAVE_ALL
-    return SavedSteps(last=max((state.spec.saved.last or 0 for state in group), default=0))
-
-
 class _Lift:
     """Maps lanes to one value each: with a first axis for the states, or a value that all of them share."""
 
     def __init__(self, loop: ScanBuilder, pasts: Sequence[Variable], packed: Variable) -> None:
-        self.sequences: list[SequenceSlot] = []
+        self.sequences: dict[tuple[Variable, ...], SequenceSlot] = {}
         self.non_sequences: list[Capture] = []
         self._packed = packed
         self._state = {past: state for state, past in enumerate(pasts)}
@@ -184,7 +174,6 @@ class _Lift:
         self._rows = {
             row: (slot, tap) for slot in loop.sequences for tap, row in zip(slot.spec.taps, slot.rows, strict=True)
         }
-        self._joined_sequences: dict[tuple[Variable, ...], SequenceSlot] = {}
         self._lifted: dict[Lane, Variable] = {}
         self._shared: set[Variable] = set()
 
@@ -278,13 +267,12 @@ class _Lift:
         if len(taps) > 1 or any((slot.spec, slot.outer.type) != (first.spec, first.outer.type) for slot in slots):
             return None
         outers = tuple(slot.outer for slot in slots)
-        if outers not in self._joined_sequences:
+        if outers not in self.sequences:
             type = lane[0].type.stacked(len(lane))
             rows = [Variable(type, name=row.name) for row in first.rows]
             spec = SequenceInput(first.spec.taps, first.spec.name)
-            self._joined_sequences[outers] = SequenceSlot(spec, _stacked(outers, 1), rows)
-            self.sequences.append(self._joined_sequences[outers])
-        return self._joined_sequences[outers].rows[first.spec.taps.index(taps.pop())]
+            self.sequences[outers] = SequenceSlot(spec, _stacked(outers, 1), rows)
+        return self.sequences[outers].rows[first.spec.taps.index(taps.pop())]
 
 
 def _with_axes(value: Variable, count: int) -> Variable:

@@ -51,17 +51,14 @@ def _batched(node: Apply, inputs: Sequence[Variable], products: Sequence[Product
     """Return what replaces the outputs of a loop."""
     loop = scan_builder(node, inputs)
     outer = {given.inner: given.outer for given in loop.non_sequences}
-    matrices, taps, stacks = [], [], []
+    matrices = [Variable(product.matrix.type, name=product.matrix.name) for product in products]
+    taps = [Variable(product.output.type.stacked(loop.op.n_steps)) for product in products]
+    stacks = [Variable(product.operand.type.stacked(loop.op.n_steps)) for product in products]
     inside: dict[Apply, tuple[Product, Variable, Variable]] = {}
-    for product in products:
-        matrix = Variable(product.matrix.type, name=product.matrix.name)
-        tap, row = Variable(product.output.type.stacked(loop.op.n_steps)), Variable(product.output.type)
-        stack = Variable(product.operand.type.stacked(loop.op.n_steps))
+    for product, matrix, tap, stack in zip(products, matrices, taps, stacks, strict=True):
+        row = Variable(product.output.type)
         loop.sequences.append(SequenceSlot(SequenceInput((0,), "tap"), tap, [row]))
         loop.maps.append(MapSlot(MapOutput(name="operand"), product.operand, stack))
-        matrices.append(matrix)
-        taps.append(tap)
-        stacks.append(stack)
         inside[product.node] = (product, loop.capture(matrix), row)
 
     def tapped(node: Apply, inputs: tuple[Variable, ...]) -> Replacement:
