@@ -122,7 +122,6 @@ class Arithmetic:
         return value
 
 
-@dataclass(frozen=True)
 class Elementwise(Arithmetic):
     """Elementwise, in the arithmetic of a semiring."""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.scan import SAVE_ALL, SavedSteps, Scan
 from loopjax.rewrite.demand import reindexed, steps_needed
-from loopjax.rewrite.driver import Context, Pass, replace_all
+from loopjax.rewrite.driver import Context, Pass, replace_loops
 from loopjax.rewrite.scan_builder import scan_builder
 
 
@@ -36,11 +36,7 @@ class EliminateDeadIterations(Pass):
     share: int = 16
 
     def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
-        replaced: dict[Variable, Variable] = {}
-        for node in graph.applies:
-            if isinstance(node.op, Scan) and _may_end_early(node.op):
-                replaced.update(_shortened(node, node.op, graph, self.share))
-        return replace_all(graph, replaced)
+        return replace_loops(graph, lambda node, op: _shortened(node, op, graph, self.share))
 
 
 def _may_end_early(op: Scan) -> bool:
@@ -52,6 +48,8 @@ def _may_end_early(op: Scan) -> bool:
 
 def _shortened(node: Apply, op: Scan, graph: Graph, share: int) -> Mapping[Variable, Variable]:
     """Return what replaces the loop's readers, from a loop of fewer steps; nothing where all steps are needed."""
+    if not _may_end_early(op):
+        return {}
     assert op.n_steps is not None
     reads: dict[Apply, range] = {}
     count = len(op.outputs)

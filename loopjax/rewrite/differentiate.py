@@ -197,8 +197,7 @@ def _linearized(graph: Graph, group: Sequence[Apply]) -> dict[Variable, Variable
     node = Apply(op, [*cut.leaves, *cut.captured], lines)
     replaced = cut.values(node.outputs)
     for gradient in group:
-        back = _pullback(gradient, cut, node)
-        cotangents = dict(zip(cut.wrt, back.outputs, strict=True))
+        cotangents = dict(zip(cut.wrt, _pullback(gradient, cut, node).outputs, strict=True))
         for variable, output in zip(_parts(gradient).wrt, gradient.outputs, strict=True):
             replaced[output] = cotangents[variable]
     return replaced

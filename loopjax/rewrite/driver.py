@@ -128,6 +128,15 @@ def map_regions(graph: Graph, change: Callable[[Graph, Op], Graph]) -> Graph:
     )
 
 
+def replace_loops(graph: Graph, change: Callable[[Apply, Scan], Mapping[Variable, Variable]]) -> Graph:
+    """Replace outputs of the graph's loops, and what is computed from them, by what ``change`` maps them to."""
+    replaced: dict[Variable, Variable] = {}
+    for node in graph.applies:
+        if isinstance(node.op, Scan):
+            replaced.update(change(node, node.op))
+    return replace_all(graph, replaced)
+
+
 def replace_all(graph: Graph, replaced: Mapping[Variable, Variable]) -> Graph:
     """Replace variables, also where a replacement is computed from others that are replaced."""
     if not replaced:

@@ -12,7 +12,7 @@ whose steps need no other, which run all at once.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.op import table_op
@@ -65,8 +65,7 @@ def _is_of_scalars(op: Scan) -> bool:
     """Return whether a loop steps through few ops on scalars."""
     # The first step of a dynamic loop that goes backwards depends on the run.
     is_open = op.until or op.checkpoint or (op.dynamic and op.go_backwards)
-    is_sequential = bool(op.recurrences or op.accumulators)
-    if is_open or not is_sequential or not op.n_steps:
+    if is_open or not (op.recurrences or op.accumulators) or not op.n_steps:
         return False
     return is_small_body(op) and all(variable.ndim == 0 for variable in (*op.body.inputs, *op.body.outputs))
 
@@ -88,7 +87,10 @@ def _range(variable: Variable) -> _Range | None:
     start, stop, step = (one if one is not None else next(symbolic) for one in node.op.arguments["lengths"])
     if not isinstance(step, int) or step == 0:
         return None
-    if not variable.type.is_integer and not all(_is_exact(one, variable.dtype) for one in (start, stop, step)):
+    # Floats represent all integers up to this bound.
+    most = {"float32": 2**24, "float64": 2**53}.get(variable.dtype, 0)
+    is_exact = all(isinstance(one, int) and abs(one) <= most for one in (start, stop, step))
+    if not variable.type.is_integer and not is_exact:
         return None
     first, last = (ops.cast(one, "int64") for one in (start, stop))
     span = last if isinstance(start, int) and start == 0 else last - first
@@ -97,12 +99,6 @@ def _range(variable: Variable) -> _Range | None:
     if abs(step) > 1:
         span = (span + (abs(step) - 1)) // abs(step)
     return _Range(first, step, ops.maximum(span, 0))
-
-
-def _is_exact(bound: Any, dtype: str) -> bool:
-    """Return whether floats of a dtype represent all integers up to a bound."""
-    most = {"float32": 2**24, "float64": 2**53}.get(dtype, 0)
-    return isinstance(bound, int) and abs(bound) <= most
 
 
 def _with_counters(node: Apply, op: Scan, inputs: tuple[Variable, ...], graph: Graph) -> Replacement:

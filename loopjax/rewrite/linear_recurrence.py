@@ -75,8 +75,7 @@ class FindLinearRecurrences(Pass):
 
     def _is_supported(self, op: Scan, context: Context) -> bool:
         """True where nothing but its recurrences keeps a loop from running all steps at once."""
-        is_truncated = context.differentiated and op.truncate_gradient > 0
-        asks = op.checkpoint or op.progress or op.unroll or is_truncated
+        asks = op.checkpoint or op.progress or op.unroll or (context.differentiated and op.truncate_gradient > 0)
         if not op.recurrences or op.n_states or op.until or asks or holds_varying_loop(op):
             return False
         if any(output.saved.every > 1 or output.saved.steps is not None for output in op.outputs):

@@ -145,6 +145,5 @@ def _initial_values(node: Apply) -> set[Hashable]:
     """The initial values of a loop's states, with their taps."""
     op = node.op
     assert isinstance(op, Scan)
-    initials = op.inputs(node.inputs).initials
-    pairs = zip(op.recurrences, initials, strict=True)
+    pairs = zip(op.recurrences, op.inputs(node.inputs).initials, strict=True)
     return {(one.taps, start.key if isinstance(start, Constant) else start) for one, start in pairs}

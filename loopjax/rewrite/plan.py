@@ -247,8 +247,7 @@ def _differentiable(node: Apply, reached: Collection[Variable]) -> Iterator[set[
     """For each region of a node, its inputs that derivatives may flow to, where they flow to those in ``reached``."""
     op = node.op
     if isinstance(op, Scan):
-        body = _differentiable_in_body(op, node, reached)
-        yield from [body] * len(op.regions)
+        yield from [_differentiable_in_body(op, node, reached)] * len(op.regions)
     elif isinstance(op, Differentiated):
         outer = {i for i, o in zip(op.primals, node.inputs, strict=False) if o in reached}
         yield outer.union(op.differentiated)

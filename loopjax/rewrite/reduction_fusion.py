@@ -32,7 +32,7 @@ from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Accumulator, MapOutput, SavedSteps, Scan
 from loopjax.rewrite.cost_model import is_small_body
 from loopjax.rewrite.demand import may_stay_dynamic, needs_few
-from loopjax.rewrite.driver import Context, Pass, replace_all
+from loopjax.rewrite.driver import Context, Pass, replace_all, replace_loops
 from loopjax.rewrite.scan_builder import AccumulatorSlot, MapSlot, RecurrenceSlot, ScanBuilder, scan_builder
 
 
@@ -57,11 +57,7 @@ class FuseReductions(Pass):
     """
 
     def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
-        replaced: dict[Variable, Variable] = {}
-        for node in graph.applies:
-            if isinstance(node.op, Scan) and (reductions := _of_dynamic(node, node.op, graph, context)):
-                replaced.update(_fused(node, reductions))
-        return replace_all(graph, replaced)
+        return replace_loops(graph, lambda node, op: _fused(node, _of_dynamic(node, op, graph, context)))
 
 
 def _of_dynamic(node: Apply, op: Scan, graph: Graph, context: Context) -> list[Reduction]:
@@ -107,17 +103,15 @@ class FuseSizedReductions(Pass):
 
     def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         # One loop at a time: a loop that takes in weights depends on what computes them, which may be another loop.
-        while replaced := next(self._fusions(graph, context), None):
+        while replaced := next(filter(None, self._fusions(graph, context)), None):
             graph = replace_all(graph, replaced)
         return graph
 
     def _fusions(self, graph: Graph, context: Context) -> Iterator[Mapping[Variable, Variable]]:
         """Yield what replaces the outputs and fused readers of each loop."""
         for node in graph.applies:
-            if not isinstance(node.op, Scan) or not self._is_candidate(node.op, context):
-                continue
-            if reductions := self._reductions(node, node.op, graph, context):
-                yield _fused(node, reductions)
+            if isinstance(node.op, Scan) and self._is_candidate(node.op, context):
+                yield _fused(node, self._reductions(node, node.op, graph, context))
 
     def _is_candidate(self, op: Scan, context: Context) -> bool:
         """Return whether a loop has steps in order, or is short."""
@@ -236,7 +230,9 @@ def _product(reader: Apply, array: Variable, axis: int, position: int) -> Reduct
 
 
 def _fused(node: Apply, reductions: list[Reduction]) -> Mapping[Variable, Variable]:
-    """Return what replaces a loop's outputs and the readers that are fused."""
+    """Return what replaces a loop's outputs and the readers that are fused, if there are any."""
+    if not reductions:
+        return {}
     loop = scan_builder(node)
     outputs = loop.outputs
     totals: list[Variable] = []

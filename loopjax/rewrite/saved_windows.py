@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.scan import SavedSteps, Scan
 from loopjax.rewrite.demand import reindexed, steps_needed
-from loopjax.rewrite.driver import Context, Pass, replace_all
+from loopjax.rewrite.driver import Context, Pass, replace_loops
 from loopjax.rewrite.scan_builder import scan_builder
 
 Windows = tuple[range, ...]
@@ -56,11 +56,7 @@ class SaveReadWindows(Pass):
     stride_bytes: int = 64
 
     def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
-        replaced: dict[Variable, Variable] = {}
-        for node in graph.applies:
-            if isinstance(node.op, Scan) and _is_plain(node.op):
-                replaced.update(self._cut(node, node.op, graph))
-        return replace_all(graph, replaced)
+        return replace_loops(graph, lambda node, op: self._cut(node, op, graph) if _is_plain(op) else {})
 
     def _cut(self, node: Apply, op: Scan, graph: Graph) -> Mapping[Variable, Variable]:
         """Return what replaces the loop's outputs and their readers."""

@@ -125,21 +125,21 @@ def _equal_states(loop: ScanBuilder) -> list[list[RecurrenceSlot]]:
     """Groups of states that are equal at every step."""
     states = loop.recurrences
     starts = [(one.spec.taps, one.spec.windowed, value_key(one.initial), one.initial.type.weak) for one in states]
-    groups = _grouped(states, starts)
+    groups = grouped(states, starts)
     while groups:
         names: dict[Variable, Hashable] = {}
         for number, group in enumerate(groups):
             for state in group:
                 names.update((past, (number, tap)) for tap, past in zip(state.spec.taps, state.pasts, strict=True))
         numbers = ValueNumbering(loop.body, names)
-        finer = [part for group in groups for part in _grouped(group, [numbers(state.value) for state in group])]
+        finer = [part for group in groups for part in grouped(group, [numbers(state.value) for state in group])]
         if finer == groups:
             break
         groups = finer
     return groups
 
 
-def _grouped(states: Sequence[RecurrenceSlot], keys: Sequence[Hashable]) -> list[list[RecurrenceSlot]]:
+def grouped(states: Sequence[RecurrenceSlot], keys: Sequence[Hashable]) -> list[list[RecurrenceSlot]]:
     """States of equal keys, where there are several."""
     found: dict[Hashable, list[RecurrenceSlot]] = {}
     for state, key in zip(states, keys, strict=True):

@@ -38,15 +38,13 @@ def _sunk(node: Apply, op: Differentiated, graph: Graph) -> dict[Variable, Varia
     """Return what replaces the outputs of a region's node and the readers that move into it."""
     inner, outer = op.region.outputs, node.outputs
     published: list[tuple[Variable, Variable]] = []
-    changes = False
     for result, old in zip(inner[op.n_costs :], outer[op.n_costs :], strict=False):
         readers = graph.readers.get(old, [])
         if not readers or old in graph.outputs or not _is_stack(result) or not all(map(_may_sink, readers)):
             published.append((result, old))
             continue
-        changes = True
         published += [(copy_node(reader, [result]).outputs[0], reader.outputs[0]) for reader in readers]
-    if not changes:
+    if all(old in outer for _, old in published):
         return {}
     region = Graph(op.region.inputs, [*inner[: op.n_costs], *(new for new, _ in published)])
     olds = [*outer[: op.n_costs], *(old for _, old in published), *outer[len(inner) :]]

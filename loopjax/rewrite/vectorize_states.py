@@ -31,7 +31,7 @@ from loopjax.ir.types import KEY, RESIDUAL
 from loopjax.rewrite.cost_model import bytes_of
 from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.scan_builder import Capture, MapSlot, RecurrenceSlot, ScanBuilder, SequenceSlot, scan_builder
-from loopjax.rewrite.scan_cse import ValueNumbering
+from loopjax.rewrite.scan_cse import ValueNumbering, grouped
 
 MOST_SLICES = 3
 """Slices of neighbouring states that the states are read in, at most."""
@@ -124,11 +124,9 @@ class VectorizeStates(Pass):
                 names[row] = ("row", tap, sequence.spec, sequence.outer.type, row.type.weak)
         names.update((given.inner, ("fixed", given.inner.type, given.inner.type.weak)) for given in loop.non_sequences)
         numbers = ValueNumbering(loop.body, names, lambda constant: ("fixed", constant.type, constant.type.weak))
-        groups: dict[Hashable, list[RecurrenceSlot]] = {}
-        for state in loop.recurrences:
-            if state.pasts[0] in kinds:
-                groups.setdefault((kinds[state.pasts[0]], numbers(state.value)), []).append(state)
-        large = [group for group in groups.values() if bytes_of(state.value for state in group) >= self.least_bytes]
+        states = [state for state in loop.recurrences if state.pasts[0] in kinds]
+        groups = grouped(states, [(kinds[state.pasts[0]], numbers(state.value)) for state in states])
+        large = [group for group in groups if bytes_of(state.value for state in group) >= self.least_bytes]
         return [group for group in large if len(group) >= self.least_states]
 
     def _pack(self, loop: ScanBuilder, group: list[RecurrenceSlot]) -> RecurrenceSlot | None:

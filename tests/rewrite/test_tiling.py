@@ -73,7 +73,7 @@ READS = {
 @pytest.mark.parametrize("backwards", [False, True])
 def test_reads(small, read, backwards):
     f = agree(VECTORS, [READS[read](loop(go_backwards=backwards))], *VALUES.values())
-    assert "parts of" in parts(f)[0]
+    assert "tiles of" in parts(f)[0]
 
 
 @pytest.mark.parametrize("read", ["last", "last three", "sum", "mean of all", "one step", "weighted"])
@@ -81,7 +81,7 @@ def test_gradients(small, read):
     out = READS[read](loop())
     f = agree(VECTORS, [out, *loopjax.grad((out**2).sum(), VECTORS)], *VALUES.values())
     if read != "weighted":
-        assert "3 parts of 4 of its 10 elements" in parts(f)[0]
+        assert "3 tiles of 4 of its 10 elements" in parts(f)[0]
 
 
 def test_several_states_of_matrices(small):
@@ -154,7 +154,7 @@ class TestWhich:
             0.1,
             cut=cut,
         )
-        assert not cut or "10 parts of 1000 of its 10000 elements" in parts(f)[0]
+        assert not cut or "10 tiles of 1000 of its 10000 elements" in parts(f)[0]
 
 
 def test_a_gradient_that_is_infinite_stays_so(small):
