@@ -66,7 +66,7 @@ class TestValues:
             np.testing.assert_allclose(one, other, rtol=1e-12)
             assert one.dtype == other.dtype
         assert stacks(f) == 0
-        assert "what reductions over steps read is computed at each step" in str(loopjax.explain(f))
+        assert "the operands of reductions over steps are computed at each step" in str(loopjax.explain(f))
 
     def test_backwards(self):
         f, found = run(lambda h: ((h - Y) ** 2).sum(axis=0), go_backwards=True)
