@@ -37,8 +37,7 @@ def _linearize(node: Apply, op: Linearize, args: Sequence[Any]) -> Sequence[Any]
 def _pushforward(node: Apply, op: Pushforward, args: Sequence[Any]) -> Sequence[Any]:
     count = len(op.primals)
     region, wrt = _region(op, args[:count])
-    tangents = [jnp.asarray(tangent) for tangent in args[count:]]
-    costs, moved, published = jax.jvp(region, wrt, tangents, has_aux=True)
+    costs, moved, published = jax.jvp(region, wrt, [jnp.asarray(tangent) for tangent in args[count:]], has_aux=True)
     return [*costs, *published, *moved]
 
 

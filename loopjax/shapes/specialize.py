@@ -75,9 +75,14 @@ class _Specializer:
         if isinstance(op, Scan):
             op = self._scan(node, op, inputs)
         elif isinstance(op, Differentiated):
-            op = self._differentiated(node, op, inputs)
+            given = op.region.inputs
+            types = [variable.type for variable in inputs[: len(given)]]
+            op = _with_deltas(op, self._region(op.region, types, zip(node.inputs, given, strict=False)))
         elif isinstance(op, Pullback):
-            op = _pullback(op, inputs[0])
+            residual = inputs[0].owner
+            assert residual is not None
+            assert isinstance(residual.op, Differentiated)
+            op = op.of(residual.op)
         fresh = copy_node(node, inputs, op)
         _check_broadcast(node, fresh)
         _check_promises(node, fresh)
@@ -125,11 +130,6 @@ class _Specializer:
         _check_states(node, op, body)
         return replace(op, body=body)
 
-    def _differentiated(self, node: Apply, op: Differentiated, inputs: Sequence[Variable]) -> Differentiated:
-        given = op.region.inputs
-        types = [variable.type for variable in inputs[: len(given)]]
-        return _with_deltas(op, self._region(op.region, types, zip(node.inputs, given, strict=False)))
-
     def _region(self, region: Graph, types: Sequence[TensorType], same: Iterable[tuple[Variable, Variable]]) -> Graph:
         """Specialize a region; ``same`` are pairs of a variable outside and the region's input that equals it."""
         pairs = list(same)
@@ -149,12 +149,6 @@ def _with_deltas(op: Differentiated, region: Graph) -> Differentiated:
     marked = region.rebuilt(transform=transform)
     inputs = [*region.inputs[: op.n_wrt], *deltas.values(), *region.inputs[op.n_wrt :]]
     return replace(op, region=Graph(inputs, marked.outputs), n_deltas=len(deltas))
-
-
-def _pullback(op: Pullback, residual: Variable) -> Pullback:
-    assert residual.owner is not None
-    assert isinstance(residual.owner.op, Differentiated)
-    return op.of(residual.owner.op)
 
 
 def _check_states(node: Apply, op: Scan, body: Graph) -> None:

@@ -101,24 +101,19 @@ def _combine(spec: LinearRecurrence) -> Callable[[Steps, Steps], Steps]:
     return combined
 
 
-def _product(spec: LinearRecurrence, first: Any, second: Any) -> Any:
+def _product(spec: LinearRecurrence, state: Any, factor: Any) -> Any:
+    """A state times the factor of a step, or the factor of earlier steps times it."""
     if spec.times == "right":
-        return first @ second
+        return state @ factor
     if spec.times == "left":
-        return second @ first
-    return computed(spec.times, second, first)
+        return factor @ state
+    return computed(spec.times, factor, state)
 
 
 def _applied(spec: LinearRecurrence, step: Steps, state: Any) -> Any:
     """The state after a step, or after several that are one."""
     if spec.has_factor:
-        factor = step[0]
-        if spec.times == "right":
-            state = state @ factor
-        elif spec.times == "left":
-            state = factor @ state
-        else:
-            state = computed(spec.times, factor, state)
+        state = _product(spec, state, step[0])
     return computed(spec.plus, state, step[-1]) if spec.has_term else state
 
 

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 
 from loopjax.lower.loops.checkpointed import storing
 from loopjax.lower.loops.combinators import Rows, Step, looped
-from loopjax.lower.loops.history import Blocks
 from loopjax.lower.loops.step import Carry, Loop, Slices
 
 
@@ -23,29 +22,25 @@ def block(loop: Loop) -> Step:
 
     def step(before: Carry, inputs: tuple[Slices, list[Rows]]) -> tuple[Carry, tuple[Rows, Rows]]:
         slices, far = inputs
-        pasts = [_past(before, position)._replace(ahead=values) for position, values in zip(blocked, far, strict=True)]
+        pasts = [before.pasts[position]._replace(ahead=values) for position, values in zip(blocked, far, strict=True)]
         after, result = loop.step(_with(before, blocked, pasts), slices)
         return after, (loop.kept(result), tuple(result.recurrences[position] for position in blocked))
 
     def run(carry: Carry, slices: Slices) -> tuple[Carry, Rows]:
         count = slices.t.shape[0]
-        rows = [_past(carry, position).rows for position in blocked]
+        rows = [carry.pasts[position].rows for position in blocked]
         far = [
             tuple(old[storage[position].size + tap :][:count] for tap in storage[position].far)
             for position, old in zip(blocked, rows, strict=True)
         ]
-        within = _with(carry, blocked, [_past(carry, position)._replace(rows=None) for position in blocked])
+        within = _with(carry, blocked, [carry.pasts[position]._replace(rows=None) for position in blocked])
         steps = looped(storing(step, loop.plan.checkpoint), loop.plan.unroll)
         after, (stacks, values) = steps(within, (slices, far))
         renewed = [jnp.concatenate([old, new])[-old.shape[0] :] for old, new in zip(rows, values, strict=True)]
-        pasts = [_past(after, position)._replace(rows=new) for position, new in zip(blocked, renewed, strict=True)]
+        pasts = [after.pasts[position]._replace(rows=new) for position, new in zip(blocked, renewed, strict=True)]
         return _with(after, blocked, pasts), stacks
 
     return run
-
-
-def _past(carry: Carry, position: int) -> Blocks:
-    return carry.pasts[position]
 
 
 def _with(carry: Carry, positions: list[int], pasts: list[Any]) -> Carry:

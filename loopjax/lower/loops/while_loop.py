@@ -65,15 +65,12 @@ def advance(loop: Loop, state: State, limit: Any) -> State:
         samples = loop.samples(first.t)
 
         def sampled(now: State, _: Rows) -> tuple[State, Rows]:
-            return step(now, _at(samples, now.t - first.t))
+            position = now.t - first.t
+            return step(now, tuple(lax.dynamic_index_in_dim(row, position, keepdims=False) for row in samples))
 
         return _steps(loop, sampled, first, jnp.minimum(first.t + loop.plan.sampled, limit))
 
     return lax.while_loop(_condition(loop, limit), sampling, state)
-
-
-def _at(rows: Rows, position: Any) -> Rows:
-    return tuple(lax.dynamic_index_in_dim(row, position, keepdims=False) for row in rows)
 
 
 def _steps(loop: Loop, step: Step, state: State, limit: Any) -> State:

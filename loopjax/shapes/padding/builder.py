@@ -86,11 +86,9 @@ class GraphBuilder:
         """Return a length divided by a number, rounded up."""
         if divisor < 0:
             return self.ceil_div(self.calc("sub", 0, length), -divisor)
-        return (
-            self.integer(length)
-            if divisor == 1
-            else self.calc("floor_div", self.calc("add", length, divisor - 1), divisor)
-        )
+        if divisor == 1:
+            return self.integer(length)
+        return self.calc("floor_div", self.calc("add", length, divisor - 1), divisor)
 
     def product(self, lengths: Sequence[Length]) -> Variable:
         """Return the product of lengths."""

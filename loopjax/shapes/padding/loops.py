@@ -185,7 +185,7 @@ def _attempt(scope: PaddingScope, node: Apply, loop: _Loop, exact: set[int], wal
     starts = _note_inputs(scope, inner, op, body_inputs, parts)
     predicated = None
     if steps is not None and scope.differentiated and _runs_on(op):
-        predicated = _Predicated(scope, inner, op, body_inputs, parts, steps)
+        predicated = _Predicated(scope, inner, loop._replace(parts=parts), body_inputs)
     outputs = walk(inner, op.body, (body_inputs if predicated is None else predicated.inputs()).flat())
     results = _settled(inner, op.results(outputs), starts)
     if isinstance(results, int):
@@ -193,8 +193,8 @@ def _attempt(scope: PaddingScope, node: Apply, loop: _Loop, exact: set[int], wal
     values = (*results.recurrences, *results.maps)
     stacked = [{axis + 1: padded for axis, padded in inner.lifted_axes(inner.axes(one)).items()} for one in values]
     new_op = op
-    if predicated is not None and steps is not None:
-        new_op, parts, body_inputs, results = predicated.loop(results, steps)
+    if predicated is not None:
+        new_op, parts, body_inputs, results = predicated.loop(results)
     elif steps is not None:
         new_op, parts = _bounded(op, parts, steps)
     body = Graph([*body_inputs.flat(), *inner.entered.values()], results.flat())
@@ -207,11 +207,6 @@ def _attempt(scope: PaddingScope, node: Apply, loop: _Loop, exact: set[int], wal
 def _stacks(op: Scan) -> bool:
     """Test if an output is read as a whole."""
     return any(output.saved.last is None for output in op.outputs)
-
-
-def _is_map(op: Scan) -> bool:
-    """Test if no step needs another, so that as many as the capacity may run at once."""
-    return not (op.recurrences or op.n_states or op.until or op.accumulators)
 
 
 def _runs_on(op: Scan) -> bool:
@@ -290,19 +285,13 @@ class _Predicated:
     it, iterations are predicated too; two states are added that say so and count the steps.
     """
 
-    def __init__(
-        self,
-        scope: PaddingScope,
-        inner: PaddingScope,
-        op: Scan,
-        body_inputs: BodyInputs,
-        parts: Parts,
-        steps: PaddedAxis,
-    ) -> None:
-        self.scope, self.inner, self.op, self.body_inputs, self.parts = scope, inner, op, body_inputs, parts
+    def __init__(self, scope: PaddingScope, inner: PaddingScope, loop: _Loop, body_inputs: BodyInputs) -> None:
+        assert loop.steps is not None
+        self.scope, self.inner, self.body_inputs = scope, inner, body_inputs
+        self.op, self.parts, self.steps = loop.op, loop.parts, loop.steps
         self.time = Variable(TensorType("int64"))
-        self.added = (Variable(TensorType("bool")), Variable(TensorType("int64"))) if op.until else ()
-        self.length = inner.enter(steps.length)
+        self.added = (Variable(TensorType("bool")), Variable(TensorType("int64"))) if loop.op.until else ()
+        self.length = inner.enter(loop.steps.length)
         self.active = inner.emit("lt", self.time, self.length)
         if self.added:
             self.active = inner.emit("and_", self.active, inner.emit("invert", self.added[0]))
@@ -380,12 +369,12 @@ class _Predicated:
         states = [held(new, old) for new, old in zip(results.states, self.body_inputs.states, strict=True)]
         return StepResult(tuple(recurrences), tuple(map(kept, results.maps)), tuple(states), ())
 
-    def loop(self, results: StepResult, steps: PaddedAxis) -> tuple[Scan, Parts, BodyInputs, StepResult]:
+    def loop(self, results: StepResult) -> tuple[Scan, Parts, BodyInputs, StepResult]:
         """Return the op of the loop over all steps up to the capacity, its inputs, and those and results of a step."""
         added = [Recurrence((-1,), name=name, windowed=False) for name in ("stopped", "ran")[: len(self.added)]]
         op = replace(
             self.op,
-            n_steps=_number(steps.capacity),
+            n_steps=_number(self.steps.capacity),
             until=False,
             truncate_gradient=-1,
             sequences=(*self.op.sequences, SequenceInput((0,), "step")),
@@ -394,8 +383,8 @@ class _Predicated:
         )
         starts = [self.scope.scalar(False), self.scope.scalar(0)][: len(self.added)]
         parts = self.parts._replace(
-            n_steps=() if op.n_steps is not None else (steps.capacity,),
-            sequences=(*self.parts.sequences, self.scope.iota(steps.capacity)),
+            n_steps=() if op.n_steps is not None else (self.steps.capacity,),
+            sequences=(*self.parts.sequences, self.scope.iota(self.steps.capacity)),
             initials=(*self.parts.initials, *starts),
         )
         taps = (*self.body_inputs.taps, *((state,) for state in self.added))
@@ -411,7 +400,7 @@ def _bounded(op: Scan, parts: Parts, steps: PaddedAxis) -> tuple[Scan, Parts]:
     """Return a loop without a derivative: over all steps at once, or with its trip count as a run-time value."""
     n_steps = _number(steps.capacity)
     capacity = () if n_steps is not None else (steps.capacity,)
-    if _is_map(op):
+    if op.is_map and not op.until:
         return replace(op, n_steps=n_steps, maps=tuple(map(_saved, op.maps))), parts._replace(n_steps=capacity)
     op = replace(op, n_steps=n_steps, dynamic=True, bounded=True)
     return op, parts._replace(n_steps=(steps.length, *capacity))

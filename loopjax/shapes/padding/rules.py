@@ -218,11 +218,6 @@ def _sum(scope: PaddingScope, x: Variable, over: Sequence[int], dtype: str, keep
     return scope.emit("sum", masked, axis=tuple(over), keepdims=keepdims, dtype=dtype)
 
 
-def _count(scope: PaddingScope, x: Variable, axes: Sequence[int]) -> Variable:
-    """Return the number of valid elements along axes."""
-    return scope.product([scope.length(x, axis) for axis in axes])
-
-
 @rule(*(name for name in MONOIDS if name not in ("argmax", "argmin")))
 def _reduce(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     x, monoid = inputs[0], MONOIDS[node.op.name]
@@ -260,7 +255,8 @@ def _mean(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
         return scope.call(node.op, x, axes=axes)
     wide = sum_dtype(dtype)
     total = _sum(scope, x, over, wide, node.op.arguments["keepdims"])
-    mean = scope.emit("true_div", total, scope.emit("cast", _count(scope, x, over), dtype=wide))
+    count = scope.product([scope.length(x, axis) for axis in over])
+    mean = scope.emit("true_div", total, scope.emit("cast", count, dtype=wide))
     return scope.note(mean if wide == dtype else scope.emit("cast", mean, dtype=dtype), axes)
 
 
@@ -270,16 +266,15 @@ def _var(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     axes = scope.axes(x)
     if x.dtype in ("float16", "bfloat16", "complex64", "complex128") or not any(axis in axes for axis in over):
         return _exact(scope, node, inputs)
-    count = _count(scope, x, over)
+    count = scope.product([scope.length(x, axis) for axis in over])
     values = scope.note(scope.emit("cast", x, dtype=dtype), axes)
     mean = scope.emit("true_div", _sum(scope, values, over, dtype, True), scope.emit("cast", count, dtype=dtype))
     deviation = scope.emit("sub", values, mean)
     squares = scope.note(scope.emit("mul", deviation, deviation), axes)
     total = _sum(scope, squares, over, dtype, node.op.arguments["keepdims"])
     divisor = scope.calc("maximum", scope.calc("sub", count, node.op.arguments["ddof"]), 0)
-    return scope.note(
-        scope.emit("true_div", total, scope.emit("cast", divisor, dtype=dtype)), _remaining(scope, node, x)
-    )
+    variance = scope.emit("true_div", total, scope.emit("cast", divisor, dtype=dtype))
+    return scope.note(variance, _remaining(scope, node, x))
 
 
 @rule("argmax", "argmin")
