@@ -14,7 +14,7 @@ from loopjax.ir.autodiff import Differentiated, Linearize, Pullback, PullbackRow
 from loopjax.ir.graph import Apply, Graph
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
-from loopjax.lower.index_checks import functionalized, holds_checks, raise_again
+from loopjax.lower.index_checks import checked_vjp, holds_checks
 from loopjax.lower.interpreter import as_array, evaluate, rule
 from loopjax.lower.outline import Repeats
 
@@ -27,9 +27,8 @@ def _linearize(node: Apply, op: Linearize, args: Sequence[Any]) -> Sequence[Any]
     if not holds_checks(op.region) or _holds_bounded_while(op.region):
         # checkify refuses a cond within jax.checkpoint, as a bounded while loop has; jax.vjp drops no checks there.
         costs, pullback, published = jax.vjp(region, *wrt, has_aux=True)
-        return [*costs, *published, pullback]
-    costs, pullback, (error, published) = jax.vjp(functionalized(region), *wrt, has_aux=True)
-    raise_again(error)
+    else:
+        costs, pullback, published = checked_vjp(region, *wrt)
     return [*costs, *published, pullback]
 
 

@@ -29,10 +29,10 @@ def holds_checks(graph: Graph) -> bool:
     return graph.holds(lambda node: node.op.name == "in_bounds")
 
 
-def functionalized(region: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]]:
-    """Turn the checks of a region into an error value, the first of its auxiliary results.
+def checked_vjp(region: Callable[..., tuple[Any, Any]], *wrt: Any) -> tuple[Any, Any, Any]:
+    """Return ``jax.vjp(region, *wrt, has_aux=True)``, and raise in the program around what its checks find.
 
-    ``jax.vjp`` drops checks that are inside of loops.
+    ``jax.vjp`` drops checks that are inside of loops, so they are an error value among the auxiliary results.
     """
     from jax.experimental import checkify
 
@@ -40,14 +40,9 @@ def functionalized(region: Callable[..., tuple[Any, Any]]) -> Callable[..., tupl
         error, (costs, published) = checkify.checkify(region, errors=checkify.user_checks)(*arrays)
         return costs, (error, published)
 
-    return run
-
-
-def raise_again(error: Any) -> None:
-    """Raise the error value of a functionalized region in the program around it."""
-    from jax.experimental import checkify
-
+    costs, pullback, (error, published) = jax.vjp(run, *wrt, has_aux=True)
     checkify.check_error(error)
+    return costs, pullback, published
 
 
 class checked:  # noqa: N801 - a function that also lowers, as ``jax.jit`` gives one

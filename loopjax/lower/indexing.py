@@ -88,9 +88,7 @@ def _read(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     if 0 in x.shape and window.inside is not None:
         return (jnp.full(window.shape, fill, x.dtype),)
     part = window.read(x)
-    if window.inside is None:
-        return (part,)
-    return (jnp.where(window.inside, part, jnp.asarray(fill, x.dtype)),)
+    return (part if window.inside is None else jnp.where(window.inside, part, jnp.asarray(fill, x.dtype)),)
 
 
 @rule("set")

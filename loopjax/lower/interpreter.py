@@ -1,6 +1,6 @@
 """The interpreter: evaluates a sized graph on JAX arrays or tracers, each node by the lowering rule of its op.
 
-One table has a rule for each class of op, another one for each op of the op table that has no plain function. A rule
+One table has a rule for each class of op, and for each op of the op table that has no plain function. A rule
 takes a node, its op and its input arrays to its output arrays; traced by ``jax.jit``, the interpreter is the compiler.
 """
 
@@ -21,21 +21,17 @@ from loopjax.trace.promotion import operand_dtypes
 
 Rule = Callable[[Apply, Any, Sequence[Any]], Sequence[Any]]
 
-RULES: dict[type[Op], Rule] = {}
-"""The lowering rule of each class of op."""
-
-ROW_RULES: dict[str, Rule] = {}
-"""The lowering rule of each op of the table that has no plain function."""
+RULES: dict[type[Op] | str, Rule] = {}
+"""The lowering rules of classes of op and, by name, of the ops of the table that have no plain function."""
 
 
 def rule(key: type[Op] | str) -> Callable[[Rule], Rule]:
     """Register the lowering rule of a class of op, or by name of an op of the table; raises where there is one."""
 
     def add(function: Rule) -> Rule:
-        table: dict[Any, Rule] = ROW_RULES if isinstance(key, str) else RULES
-        if key in table:
+        if key in RULES:
             raise ValueError(f"{key!r} has a lowering rule already")
-        table[key] = function
+        RULES[key] = function
         return function
 
     return add
@@ -70,7 +66,7 @@ def rule_of(node: Apply) -> Rule:
 def _call(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     row = op.definition
     if row.run is None:
-        own = ROW_RULES.get(op.name)
+        own = RULES.get(op.name)
         if own is None:
             raise NotImplementedError(f"op {op.name!r} has neither a function nor a lowering rule{where(node.sources)}")
         return own(node, op, args)

@@ -16,6 +16,7 @@ from jax import lax
 from loopjax.ir.fill import fill_value
 from loopjax.ir.monoid import MONOIDS, Element, Monoid, element
 from loopjax.ir.scan import Accumulator
+from loopjax.ir.types import TensorType
 
 
 class Accumulated(NamedTuple):
@@ -25,9 +26,9 @@ class Accumulated(NamedTuple):
     count: Any
 
 
-def start(spec: Accumulator, shape: tuple[int, ...], dtype: str) -> Accumulated:
-    """Return the accumulator before step 0 of an output whose steps have this shape and dtype."""
-    return Accumulated(RULES[spec.kind].start(spec, shape, dtype), jnp.zeros((), "int32"))
+def start(spec: Accumulator, type: TensorType) -> Accumulated:
+    """Return the accumulator before step 0 of an output whose steps have this type."""
+    return Accumulated(RULES[spec.kind].start(spec, type.sizes, type.dtype), jnp.zeros((), "int32"))
 
 
 def push(spec: Accumulator, past: Accumulated, new: Any) -> Accumulated:

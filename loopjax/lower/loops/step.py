@@ -63,12 +63,8 @@ class Loop:
         ]
         for history, type in zip(storage[count:], self.types[count:], strict=True):
             first.append(jnp.zeros((history.size, *type.sizes), type.dtype))
-        types = [self.types[spec.output] for spec in self.op.accumulators]
-        accumulators = [
-            accumulate.start(spec, type.sizes, type.dtype)
-            for spec, type in zip(self.op.accumulators, types, strict=True)
-        ]
-        return Carry(tuple(map(histories.start, storage, first)), self.parts.states, tuple(accumulators))
+        accumulators = tuple(accumulate.start(spec, self.types[spec.output]) for spec in self.op.accumulators)
+        return Carry(tuple(map(histories.start, storage, first)), self.parts.states, accumulators)
 
     def limit(self) -> Any:
         """The most steps there can be, as int32."""
@@ -142,9 +138,8 @@ class Loop:
 
     def frozen(self) -> Loop:
         """The same loop with no gradient through it, and so nothing stored for one."""
-        parts = [value for group in self.parts for value in group]
         op = replace(self.op, plan=replace(self.plan, checkpoint=None))
-        return Loop(op, [lax.stop_gradient(value) for value in parts])
+        return Loop(op, [lax.stop_gradient(value) for group in self.parts for value in group])
 
     def stacking(self, outputs: Sequence[int]) -> Loop:
         """The same loop, which stacks the outputs at these positions."""

@@ -61,14 +61,13 @@ def padded_pullback(
 ) -> list[Variable]:
     """Return what stands for the cotangents that a pullback gives."""
     residual, *seeds = inputs
+    axes: Sequence[Axes] = region.wrt
     if isinstance(op, PullbackRows):
-        made = scope.apply(op, residual, *seeds)
         ndim = op.costs[op.cost].ndim
-        axes: Sequence[Axes] = [
+        axes = [
             {**region.costs[op.cost], **{axis + ndim: padded for axis, padded in one.items()}} for one in region.wrt
         ]
     else:
-        fitted = [scope.fit(seed, axes) for seed, axes in zip(seeds, region.costs, strict=True)]
-        made = scope.apply(op, residual, *fitted)
-        axes = region.wrt
+        seeds = [scope.fit(seed, padded) for seed, padded in zip(seeds, region.costs, strict=True)]
+    made = scope.apply(op, residual, *seeds)
     return [scope.filled(one, padded) for one, padded in zip(made, axes, strict=True)]

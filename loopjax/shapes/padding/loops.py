@@ -298,14 +298,12 @@ class _Predicated:
 
     def inputs(self) -> BodyInputs:
         """Return what a step reads: past the length, what iteration 0 read."""
+        groups = zip(self.op.recurrences, self.body_inputs.taps, self.parts.initials, strict=True)
         taps = tuple(
             tuple(
-                self._safe(value, tap, self._first(recurrence, tap, x))
-                for value, tap in zip(group, recurrence.taps, strict=True)
+                self._safe(value, tap, self._first(spec, tap, x)) for tap, value in zip(spec.taps, group, strict=True)
             )
-            for recurrence, group, x in zip(
-                self.op.recurrences, self.body_inputs.taps, self.parts.initials, strict=True
-            )
+            for spec, group, x in groups
         )
         pairs = zip(self.body_inputs.states, self.parts.states, strict=True)
         return self.body_inputs._replace(taps=taps, states=tuple(self._safe(value, -1, x) for value, x in pairs))
@@ -356,12 +354,8 @@ class _Predicated:
         def held(new: Variable, old: Variable) -> Variable:
             return self.inner.emit("switch", self.active, kept(new), old)
 
-        recurrences = [
-            held(new, taps[0]) if recurrence.taps == (-1,) else kept(new)
-            for recurrence, new, taps in zip(
-                self.op.recurrences, results.recurrences, self.body_inputs.taps, strict=True
-            )
-        ]
+        groups = zip(self.op.recurrences, results.recurrences, self.body_inputs.taps, strict=True)
+        recurrences = [held(new, taps[0]) if spec.taps == (-1,) else kept(new) for spec, new, taps in groups]
         if self.added:
             stopped, ran = self.added
             recurrences.append(self.inner.emit("or_", stopped, self.inner.emit("and_", self.active, results.until[0])))

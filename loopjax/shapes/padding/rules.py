@@ -321,17 +321,12 @@ def _product(
     return scope.call(node.op, x, y, axes={place: padded for place, padded in axes.items() if padded is not None})
 
 
-@rule("dot")
+@rule("dot", "tensordot")
 def _dot(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    over = max(inputs[1].ndim - 2, 0)
-    x, y = _contracted(scope, inputs, [(inputs[0].ndim - 1, over)])
-    kept = [(x, axis) for axis in range(x.ndim - 1)] + [(y, axis) for axis in range(y.ndim) if axis != over]
-    return _product(scope, node, x, y, kept)
-
-
-@rule("tensordot")
-def _tensordot(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    left, right = node.op.arguments["left"], node.op.arguments["right"]
+    if node.op.name == "dot":
+        left, right = (inputs[0].ndim - 1,), (max(inputs[1].ndim - 2, 0),)
+    else:
+        left, right = node.op.arguments["left"], node.op.arguments["right"]
     x, y = _contracted(scope, inputs, list(zip(left, right, strict=True)))
     kept = [(x, axis) for axis in range(x.ndim) if axis not in left]
     return _product(scope, node, x, y, [*kept, *((y, axis) for axis in range(y.ndim) if axis not in right)])
