@@ -41,10 +41,15 @@ def _module(path: str, names: Mapping[str, Any], owner: object = None) -> Module
     return module
 
 
-_VIEWS: dict[str, Any] = {"map": map, "reduce": reduce, "foldl": foldl, "foldr": foldr}
+def _by_name(*values: Any) -> dict[str, Any]:
+    """Functions and classes, by their names."""
+    return {value.__name__: value for value in values}
+
+
+_VIEWS = _by_name(map, reduce, foldl, foldr)
 
 # `from loopjax.scan import scan` finds this module; the attribute `scan` of `loopjax` is the function.
-_scan = _module("loopjax.scan", {"scan": scan, "until": until, "scan_checkpoints": scan_checkpoints, **_VIEWS})
+_scan = _module("loopjax.scan", {**_by_name(scan, until, scan_checkpoints), **_VIEWS})
 _SCAN_FILES: dict[str, dict[str, Any]] = {
     "utils": {"until": until},
     "basic": {"scan": scan},
@@ -81,37 +86,12 @@ _module("loopjax.tensor.shared_randomstreams", {"RandomStreams": RandomStreams},
 sandbox = _module("loopjax.sandbox", {})
 _module("loopjax.sandbox.rng_mrg", {"MRG_RandomStreams": MRG_RandomStreams}, owner=sandbox)
 
-gradient = _module(
-    "loopjax.gradient",
-    {
-        "grad": grad,
-        "jacobian": jacobian,
-        "hessian": hessian,
-        "Lop": Lop,
-        "Rop": Rop,
-        "verify_grad": verify_grad,
-        "GradientError": GradientError,
-        "DisconnectedInputError": DisconnectedInputError,
-        "consider_constant": tensor.consider_constant,
-        "disconnected_grad": tensor.disconnected_grad,
-        "grad_clip": tensor.grad_clip,
-        "grad_scale": tensor.grad_scale,
-        "zero_grad": tensor.zero_grad,
-    },
-)
+_GRADIENT = _by_name(grad, jacobian, hessian, Lop, Rop, verify_grad, GradientError, DisconnectedInputError)
+_BARRIERS = ("consider_constant", "disconnected_grad", "grad_clip", "grad_scale", "zero_grad")
+gradient = _module("loopjax.gradient", {**_GRADIENT, **{name: getattr(tensor, name) for name in _BARRIERS}})
 setattr(tensor, "verify_grad", verify_grad)  # noqa: B010 - it runs functions, which tensor/ may not import
 printing = _module("loopjax.printing", {"dprint": dprint, "debugprint": dprint, "pp": pp, "pprint": pp})
-compile = _module(
-    "loopjax.compile",
-    {
-        "function": function,
-        "Function": Function,
-        "In": In,
-        "Out": Out,
-        "SharedVariable": SharedVariable,
-        "shared": shared,
-    },
-)
+compile = _module("loopjax.compile", _by_name(function, Function, In, Out, SharedVariable, shared))
 _MODES: dict[str, Any] = {
     "Mode": Mode,
     "FAST_RUN": read_mode("FAST_RUN"),

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from loopjax.errors import about, check_choice, user_source, where
@@ -17,7 +16,7 @@ from loopjax.rewrite.target import Derivative
 from loopjax.runtime.mode import read_mode
 from loopjax.runtime.program import Options, Program, Unused, collect
 from loopjax.runtime.signature import In, Signature
-from loopjax.runtime.x64 import NARROW, narrowed, x64_is_on
+from loopjax.runtime.x64 import NARROW, is_key, narrowed, x64_is_on
 from loopjax.trace.shared import SharedVariable
 from loopjax.trace.substitute import Replacements
 
@@ -88,17 +87,10 @@ def to_jax(
     """
     label = name or "to_jax"
     with about(label, user_source()):
-        chosen = read_mode(mode)
+        options = Options(label, allow_input_downcast, mode=read_mode(mode))
         check_choice("derivatives", derivatives, ("any", "reverse", "forward", "none"))
         program = collect(
-            inputs,
-            outputs,
-            updates,
-            givens,
-            Options(label, allow_input_downcast, mode=chosen),
-            no_default_updates=no_default_updates,
-            rebuild_strict=rebuild_strict,
-            on_unused_input=on_unused_input,
+            inputs, outputs, updates, givens, options, no_default_updates, rebuild_strict, on_unused_input
         )
     from loopjax.runtime.compiler import simplify  # imports all passes and lowering rules
 
@@ -119,7 +111,7 @@ class JaxFunction:
         from loopjax.runtime.inline import Inlined  # a part of the package's import time, and not always needed
 
         self._inlined = Inlined(program, derivatives, keep_x64)
-        self.variables = _named(dict.fromkeys([*program.state.variables, *program.state.updated]))
+        self.variables = _named(list(dict.fromkeys([*program.state.variables, *program.state.updated])))
         self.__name__ = self.__qualname__ = program.options.name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -153,7 +145,7 @@ class JaxFunction:
 
     def _cast(self, array: Any) -> Any:
         """An array of a shared variable, as wide as the state has it."""
-        if x64_is_on() or not self._narrow or _is_key(array):
+        if x64_is_on() or not self._narrow or is_key(array):
             return array
         with jax.enable_x64(True):
             return narrowed(array)
@@ -182,7 +174,7 @@ class JaxFunction:
         variable = self.variables[key]
         array = value if isinstance(value, jax.Array) else np.asarray(value)
         dtypes = {variable.dtype, NARROW.get(variable.dtype, variable.dtype)}
-        if _is_key(array):
+        if is_key(array):
             fits = variable.dtype == KEY
         else:
             fits = str(array.dtype) in dtypes and array.ndim == variable.ndim
@@ -195,18 +187,13 @@ class JaxFunction:
         return array
 
 
-def _is_key(array: Any) -> bool:
-    return bool(jnp.issubdtype(array.dtype, jax.dtypes.prng_key))
-
-
-def _named(variables: Iterable[SharedVariable]) -> dict[str, SharedVariable]:
+def _named(variables: Sequence[SharedVariable]) -> dict[str, SharedVariable]:
     """Shared variables by names that differ."""
-    given = list(variables)
-    often = Counter(variable.name for variable in given)
+    often = Counter(variable.name for variable in variables)
     named: dict[str, SharedVariable] = {}
-    for number, variable in enumerate(given):
-        alone = variable.name is not None and often[variable.name] == 1
-        key = variable.name if alone and variable.name else f"{variable.name or 'shared'} {number}"
+    for number, variable in enumerate(variables):
+        unique = variable.name and often[variable.name] == 1
+        key = variable.name if variable.name and unique else f"{variable.name or 'shared'} {number}"
         while key in named:
             key += "'"
         named[key] = variable

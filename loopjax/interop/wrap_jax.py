@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -75,7 +75,7 @@ def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, (Variable, np.ndarray, jax.Array))
 
 
-def _hashable(leaf: Any, label: str) -> Hashable:
+def _hashable(leaf: Any, label: str) -> Any:
     try:
         hash(leaf)
     except TypeError as error:
@@ -83,5 +83,4 @@ def _hashable(leaf: Any, label: str) -> Hashable:
             f"{label}: an argument of type {type(leaf).__name__} is neither a variable, an array nor hashable: "
             f"{leaf!r:.80}"
         ) from error
-    found: Hashable = leaf
-    return found
+    return leaf

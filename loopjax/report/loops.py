@@ -68,7 +68,9 @@ class LoopReport(NamedTuple):
             return ()
         found = [f"keeps {', '.join(self.outputs)}"] if self.outputs else []
         found += [f"{plan.unroll} steps an iteration"] if plan.unroll > 1 else []
-        found += [_storage(plan)] if plan.checkpoint else []
+        if nest := plan.checkpoint:
+            text = f"at most {nest.states} states of {in_bytes(plan.state_bytes)} at one time"
+            found.append(text + ("" if nest.flat else f", as loops of {nest}, {nest.recomputed} steps computed again"))
         found += [f"a tree of {' x '.join(str(n) for n in plan.levels)}"] if plan.levels else []
         found += [f"far taps read in blocks of {plan.block} steps"] if plan.block else []
         found += [f"no gradient through the first {plan.frozen} steps"] if plan.frozen else []
@@ -85,13 +87,6 @@ class LoopReport(NamedTuple):
         lines += [f"{indent}  {self.step}"] if self.step else []
         lines += [f"{indent}  rewritten: {note}" for note in self.notes]
         return "\n".join(lines)
-
-
-def _storage(plan: LoopPlan) -> str:
-    nest = plan.checkpoint
-    assert nest is not None
-    text = f"at most {nest.states} states of {in_bytes(plan.state_bytes)} at one time"
-    return text if nest.flat else f"{text}, as loops of {nest}, {nest.recomputed} steps computed again"
 
 
 def quantity(number: int, what: str) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import jax
 import numpy as np
@@ -45,9 +46,8 @@ class Bucket:
     """The program with capacity for the lengths that vary, as compiled stages."""
 
     def __init__(self, program: Program, padding: Padding) -> None:
-        made = build(program, padding)
         self.padding = padding
-        self.padded, self.stages, self.donated = made.padded, made.stages, made.donated
+        self.padded, self.stages, self.donated = build(program, padding)
         self.graph = self.padded.graph
         self._inputs = program.graph.inputs
         self._compared = [length for one in self.padded.preconditions for length in (one.length, one.other)]
@@ -121,13 +121,6 @@ def _padded(array: Any, axis: int, size: int) -> Any:
     return jax.device_put(padded, array.sharding) if isinstance(array, jax.Array) and array.committed else padded
 
 
-class Ran(NamedTuple):
-    """Outputs of a run, and the bucket that ran."""
-
-    bucket: Bucket
-    outputs: list[Any]
-
-
 class ShapeBuckets:
     """The buckets of a program, each with capacity for what was seen to vary when it was made.
 
@@ -146,7 +139,10 @@ class ShapeBuckets:
         self._lock = threading.Lock()
         first = Bucket(program, Padding())
         if self._policy != "exact":
-            first = self._first(first)
+            values = tuple(_length_inputs(first, program.graph)) if policy == "padded" else ()
+            axes = tuple(_varying_axes(first, program.graph)) if AT_ONCE else ()
+            device = policy == "padded" or _all_small(first.graph)
+            first = self._made(values, axes, device) if values or axes or device else first
         self._all = [first]
 
     @property
@@ -159,8 +155,11 @@ class ShapeBuckets:
         """The shared variables whose old values some bucket may overwrite."""
         return frozenset(variable for bucket in self._all for variable in bucket.donated)
 
-    def run(self, arrays: Sequence[Any]) -> Ran:
-        """Runs the first bucket that has a program for these inputs; else notes their lengths and compiles."""
+    def run(self, arrays: Sequence[Any]) -> tuple[Bucket, list[Any]]:
+        """Runs the first bucket that has a program for these inputs; else notes their lengths and compiles.
+
+        Returns the bucket that ran and its outputs.
+        """
         for bucket in reversed(self._all):
             values = bucket.values(arrays)
             bound = bucket.stages[0].cached(values)
@@ -170,24 +169,14 @@ class ShapeBuckets:
             return self.run(arrays)
         return self._run(self.latest, self.latest.values(arrays))
 
-    def _run(self, bucket: Bucket, values: dict[Variable, Any], bound: Bound | None = None) -> Ran:
-        ran = Ran(bucket, bucket.run(values, bound))
-        if self._policy == "exact" or bucket.padding.device or len(bucket.stages) == 1:
-            return ran
-        if any(len(stage.programs) > DISTINCT for stage in bucket.stages[1:]):
+    def _run(self, bucket: Bucket, values: dict[Variable, Any], bound: Bound | None = None) -> tuple[Bucket, list[Any]]:
+        outputs = bucket.run(values, bound)
+        follows = self._policy != "exact" and not bucket.padding.device
+        if follows and any(len(stage.programs) > DISTINCT for stage in bucket.stages[1:]):
             with self._lock:
                 if bucket is self.latest:
-                    self._all = [
-                        Bucket(self._program, Padding(bucket.padding.values, bucket.padding.axes, device=True))
-                    ]
-        return ran
-
-    def _first(self, exact: Bucket) -> Bucket:
-        """The bucket to begin with."""
-        values = tuple(_length_inputs(exact, self._program.graph)) if self._policy == "padded" else ()
-        axes = tuple(_varying_axes(exact, self._program.graph)) if AT_ONCE else ()
-        device = self._policy == "padded" or _all_small(exact.graph)
-        return self._made(values, axes, device) if values or axes or device else exact
+                    self._all = [Bucket(self._program, replace(bucket.padding, device=True))]
+        return bucket, outputs
 
     def _made(self, values: Sequence[Variable], axes: Sequence[InputAxis], device: bool) -> Bucket:
         """A bucket with capacity for these lengths, but for those that an op needs exactly."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -36,6 +36,7 @@ from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.pipeline import FIXED, sized, symbolic
 from loopjax.rewrite.target import Derivative, Target
 from loopjax.runtime.program import Options, Program
+from loopjax.runtime.x64 import is_key
 from loopjax.shapes.padding.pad import pad
 from loopjax.shapes.padding.spec import Padded, Padding
 from loopjax.shapes.preconditions import check_trip_counts
@@ -53,18 +54,6 @@ def simplify(program: Program) -> Program:
     return replace(program, graph=rewrite(program.graph, symbolic(program.options.mode.without)))
 
 
-@dataclass(frozen=True)
-class Build:
-    """A program with capacity for varying lengths, as stages that are compiled per shapes and lengths.
-
-    ``donated``: shared variables whose old values a run overwrites.
-    """
-
-    padded: Padded
-    stages: tuple[CompiledStage, ...]
-    donated: frozenset[SharedVariable]
-
-
 def build(
     program: Program,
     padding: Padding,
@@ -72,9 +61,10 @@ def build(
     derivative: Derivative = "none",
     fixed_lengths: bool = False,
     check: Callable[[Padded], None] | None = None,
-) -> Build:
-    """Pads a simplified program and splits it into stages.
+) -> tuple[Padded, tuple[CompiledStage, ...], frozenset[SharedVariable]]:
+    """Pads a simplified program and splits it into stages, each compiled per shapes and lengths.
 
+    Returns the padded program, its stages, and the shared variables whose old values a run overwrites.
     ``derivative`` may be taken of the whole program by JAX. With ``fixed_lengths``, lengths are numbers when JAX traces
     it, so that loops under a derivative need no bound. ``check`` raises for a program that the caller cannot run.
     """
@@ -87,7 +77,7 @@ def build(
     stages = split(padded.graph)
     overwrites = program.options.inplace and len(stages) == 1 and not padded.axes
     donated = frozenset(program.state.overwritable(graph.outputs) if overwrites else ())
-    return Build(padded, tuple(CompiledStage(stage, program.options, donated, derivative) for stage in stages), donated)
+    return padded, tuple(CompiledStage(stage, program.options, donated, derivative) for stage in stages), donated
 
 
 class Bound(NamedTuple):
@@ -100,15 +90,9 @@ class Bound(NamedTuple):
 class CompiledStage:
     """A stage and its cache of compiled programs, keyed by the shapes of its inputs and the values of lengths."""
 
-    def __init__(
-        self,
-        stage: Stage,
-        options: Options,
-        donated: Collection[Variable] = (),
-        derivative: Derivative = "none",
-    ) -> None:
+    def __init__(self, stage: Stage, options: Options, donated: Collection[Variable], derivative: Derivative) -> None:
         self.stage = stage
-        self._derivative: Derivative = derivative
+        self._derivative = derivative
         self._options = options
         self._donate = [position for position, variable in enumerate(stage.graph.inputs) if variable in donated]
         self._cache: OrderedDict[Any, Compiled] = OrderedDict()
@@ -171,9 +155,8 @@ class CompiledStage:
     def _make(self, arrays: Sequence[Any]) -> Compiled:
         """Specializes, rewrites, plans and lowers the stage for these inputs."""
         graph = self.stage.graph
-        types = [
-            TensorType(variable.dtype, tuple(array.shape)) for variable, array in zip(graph.inputs, arrays, strict=True)
-        ]
+        pairs = zip(graph.inputs, arrays, strict=True)
+        types = [TensorType(variable.dtype, tuple(array.shape)) for variable, array in pairs]
         lengths = {graph.inputs[position]: np.asarray(arrays[position]) for position in self.stage.length_inputs}
         known = specialize(graph, types, lengths)
         if config.verify:
@@ -191,20 +174,13 @@ class CompiledStage:
         return tuned(known, target, compiled, arrays)
 
     def _target(self, arrays: Sequence[Any]) -> Target:
-        mode = self._options.mode
-        return Target(
-            jax.default_backend(),
-            self._derivative,
-            self._options.check_index,
-            mode.reassociate,
-            mode.without,
-            all(map(_draws_apart, arrays)),
-        )
+        mode, check_index, apart = self._options.mode, self._options.check_index, all(map(_draws_apart, arrays))
+        return Target(jax.default_backend(), self._derivative, check_index, mode.reassociate, mode.without, apart)
 
 
 def _draws_apart(array: Any) -> bool:
     """Test if an array is no random key, or a threefry key: those draw the same numbers in any batch."""
-    return not jnp.issubdtype(array.dtype, jax.dtypes.prng_key) or array.dtype == _threefry()
+    return not is_key(array) or array.dtype == _threefry()
 
 
 @cache
@@ -213,29 +189,23 @@ def _threefry() -> Any:
     return jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32")).dtype
 
 
-def select(outputs: Sequence[Any], pick: OutputSlice) -> Any:
-    """One result of a stage, sliced to its length where its buffer has capacity for more."""
-    if not pick.lengths:
-        return outputs[pick.position]
-    lengths = [
-        (axis, count if isinstance(count, int) else outputs[count.position].item()) for axis, count in pick.lengths
-    ]
-    return _sliced(outputs[pick.position], lengths)
-
-
 VIEW_BYTES = 2**19
 """Bytes from which on a view of an array costs less than a copy, on a CPU."""
 
 
-def _sliced(array: Any, lengths: Sequence[tuple[int, int]]) -> Any:
-    """The first rows along some axes, sliced on the host, since a slice on the device compiles for every length.
+def select(outputs: Sequence[Any], pick: OutputSlice) -> Any:
+    """One result of a stage, sliced to its length where its buffer has capacity for more.
 
-    The result is a copy; for a large array that is not much larger than its slice, a view where the memory of the
-    device is that of the host, which keeps the whole buffer alive.
+    It is sliced on the host, since a slice on the device compiles for every length. The result is a copy; for a large
+    array that is not much larger than its slice, a view where the memory of the device is that of the host, which keeps
+    the whole buffer alive.
     """
+    array = outputs[pick.position]
+    if not pick.lengths:
+        return array
     index = [slice(None)] * array.ndim
-    for axis, length in lengths:
-        index[axis] = slice(length)
+    for axis, count in pick.lengths:
+        index[axis] = slice(count if isinstance(count, int) else outputs[count.position].item())
     rows = np.asarray(array)[tuple(index)]
     if rows.shape == array.shape:
         return array

@@ -121,15 +121,9 @@ def function(
         policy = lengths or config.lengths
         if policy not in LENGTHS:
             raise ValueError(f"lengths is one of {LENGTHS}, not {lengths!r}")
+        options = Options(label, allow_input_downcast, bool(accept_inplace), check == "index", policy, chosen)
         program = collect(
-            inputs,
-            outputs,
-            updates,
-            givens,
-            Options(label, allow_input_downcast, bool(accept_inplace), check == "index", policy, chosen),
-            no_default_updates=no_default_updates,
-            rebuild_strict=rebuild_strict,
-            on_unused_input=on_unused_input,
+            inputs, outputs, updates, givens, options, no_default_updates, rebuild_strict, on_unused_input
         )
     from loopjax.runtime.compiler import simplify  # imports all passes and lowering rules
 
@@ -239,12 +233,12 @@ class Function:
                     if result is not MISS:
                         self._dispatch.note(given, arrays, values)
                         return result
-                    ran = self._buckets.run(values)
+                    bucket, outputs = self._buckets.run(values)
                     if self._dispatch.bucket is not self.bucket:
                         self._follow(self.bucket)
-                    if self._dispatch.bucket is ran.bucket:
+                    if self._dispatch.bucket is bucket:
                         self._dispatch.note(given, arrays, values)
-                return self._committed(ran.outputs)
+                return self._committed(outputs)
         except BaseException:
             x64.restore()
             if self.program.options.inplace:

@@ -12,14 +12,14 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
 from loopjax.errors import UnsupportedError, where
-from loopjax.ir.graph import Apply, Constant, Graph, Variable
+from loopjax.ir.graph import Constant, Graph, Variable
 from loopjax.ir.lengths import leaves_of
 from loopjax.ir.shape_operands import is_cut, shape_operands
 from loopjax.ir.types import KEY
 from loopjax.rewrite.target import Derivative
 from loopjax.runtime.compiler import CompiledStage, build
 from loopjax.runtime.program import Program
-from loopjax.runtime.x64 import narrowed, x64_is_on
+from loopjax.runtime.x64 import is_key, narrowed, x64_is_on
 from loopjax.shapes.padding.spec import Padded, Padding
 from loopjax.shapes.preconditions import check_trip_counts
 from loopjax.shapes.stages import Stage, specialization_key
@@ -65,28 +65,20 @@ class Inlined:
     def _in_64_bits(self, plain: _Sized, derived: _Sized | None, arrays: Sequence[Any]) -> list[Any]:
         from loopjax.lower import x64_primitive  # what it needs of JAX is a twentieth of the package's import time
 
-        apart = tuple(None if isinstance(array, jax.core.Tracer) else str(array.dtype) for array in arrays)
-        halves = [
-            array if dtype is None or _is_key(array) else x64_primitive.halved(np.asarray(array))
-            for array, dtype in zip(arrays, apart, strict=True)
-        ]
+        whole = [isinstance(array, jax.core.Tracer) or is_key(array) for array in arrays]
+        pairs = list(zip(arrays, whole, strict=True))
+        apart = tuple(None if passed else str(array.dtype) for array, passed in pairs)
+        halves = [array if passed else x64_primitive.halved(np.asarray(array)) for array, passed in pairs]
         return x64_primitive.in_64_bits(_Run(plain, derived, apart, narrow=not self._keep_x64), *halves)
 
     def _unknown(self, variable: Variable, stage: Stage) -> UnsupportedError:
-        readers = [
-            node
-            for node in stage.graph.applies
-            if variable in leaves_of(shape_operands(node), stage.graph.inputs).values
-        ]
+        inputs, applies = stage.graph.inputs, stage.graph.applies
+        readers = [node for node in applies if variable in leaves_of(shape_operands(node), inputs).values]
         lines = dict.fromkeys(source for node in readers for source in node.sources)
-        is_shared = isinstance(variable, SharedVariable)
-        what = "shared variable" if is_shared else "input"
         label = repr(variable.name) if variable.name else repr(variable)
-        instead = (
-            "fix it, for example with givens={variable: 5}"
-            if is_shared
-            else "pass a number, for example through static_argnums of jax.jit or functools.partial"
-        )
+        what, instead = "input", "pass a number, for example through static_argnums of jax.jit or functools.partial"
+        if isinstance(variable, SharedVariable):
+            what, instead = "shared variable", "fix it, for example with givens={variable: 5}"
         return UnsupportedError(
             f"{self._program.options.name}: {what} {label}{where(variable.sources)} decides how many steps a loop runs "
             f"or how large an array is{where(lines)}, and JAX traces it; {instead}"
@@ -149,7 +141,10 @@ class _Run:
 
     def __call__(self, *arrays: Any) -> Sequence[Any]:
         if self.apart:
-            arrays = _joined(arrays, self.apart)
+            from loopjax.lower.x64_primitive import joined
+
+            pairs = zip(arrays, self.apart, strict=True)
+            arrays = tuple(array if dtype is None else joined(array, dtype) for array, dtype in pairs)
         cast = [
             array if variable.dtype == KEY else jnp.asarray(array).astype(variable.dtype)
             for variable, array in zip(self.plain.graph.inputs, arrays, strict=True)
@@ -157,15 +152,6 @@ class _Run:
         run = self.plain if self.derived is None else _with_derivatives(self.plain, self.derived)
         found = run(*cast)
         return [narrowed(array) for array in found] if self.narrow else found
-
-
-def _joined(arrays: Sequence[Any], apart: Sequence[str | None]) -> tuple[Any, ...]:
-    from loopjax.lower import x64_primitive
-
-    pairs = zip(arrays, apart, strict=True)
-    return tuple(
-        array if dtype is None or _is_key(array) else x64_primitive.joined(array, dtype) for array, dtype in pairs
-    )
 
 
 def _with_derivatives(plain: _Sized, derived: _Sized) -> Callable[..., list[Any]]:
@@ -182,10 +168,7 @@ def _with_derivatives(plain: _Sized, derived: _Sized) -> Callable[..., list[Any]
             given = dict(zip(moved, values, strict=True))
             return derived(*(given.get(position, array) for position, array in enumerate(primals)))
 
-        results: tuple[list[Any], list[Any]] = jax.jvp(
-            of_moved, tuple(primals[i] for i in moved), tuple(moved.values())
-        )
-        return results
+        return jax.jvp(of_moved, tuple(primals[i] for i in moved), tuple(moved.values()))
 
     run.defjvp(push, symbolic_zeros=True)
     return run
@@ -197,23 +180,18 @@ def _form(program: Program, derivative: Derivative, fixed_lengths: bool = False)
     program = replace(program, options=replace(program.options, mode=mode))
     # No stage can end inside of JAX, so lengths that only the run knows get capacity; loops that JAX differentiates
     # need it throughout.
-    made = build(
+    padded, (stage,), _ = build(
         program,
         Padding(device=True, differentiated=derivative != "none"),
         derivative=derivative,
         fixed_lengths=fixed_lengths,
         check=lambda padded: _check_inlines(padded, program.options.name),
     )
-    (stage,) = made.stages
-    return _Form(made.padded.graph, stage)
+    return _Form(padded.graph, stage)
 
 
 def _shape_of(array: Any) -> Any:
     return jax.ShapeDtypeStruct(array.shape, array.dtype)  # type: ignore[no-untyped-call]
-
-
-def _is_key(array: Any) -> bool:
-    return bool(jnp.issubdtype(array.dtype, jax.dtypes.prng_key))
 
 
 def _check_inlines(padded: Padded, name: str) -> None:
@@ -236,8 +214,10 @@ def _check_inlines(padded: Padded, name: str) -> None:
             )
         leaves = leaves_of(shape_operands(node), stop=graph.inputs)
         for length in leaves.opaque:
+            assert length.owner is not None
+            maker = f"{length.owner.op.subject}{where(length.sources)}"
             raise UnsupportedError(
-                f"{name}: {node.op.subject}{where(node.sources)} needs a length that {_maker(length)} computes on the "
+                f"{name}: {node.op.subject}{where(node.sources)} needs a length that {maker} computes on the "
                 f"device; inside of JAX one program must know all lengths before it runs. Compute it from inputs and "
                 f"shapes, or make it an input; or call a loopjax.function outside of JAX"
             )
@@ -252,8 +232,3 @@ def _origin(variable: Variable) -> str:
         return repr(variable)
     what = "a mask" if node.op.named("true_places") else node.op.subject
     return f"{what}{where(node.sources)}"
-
-
-def _maker(variable: Variable) -> str:
-    assert isinstance(variable.owner, Apply)
-    return f"{variable.owner.op.subject}{where(variable.sources)}"

@@ -77,12 +77,6 @@ def _read_outputs(outputs: Any) -> tuple[OutputStructure, list[Variable]]:
     return form, [as_variable(one.variable if isinstance(one, Out) else one) for one in values]
 
 
-def _as_list(inputs: Any) -> list[Any]:
-    if isinstance(inputs, (Variable, In)):
-        raise TypeError(f"inputs is a list of variables, got {inputs!r}; write [{inputs!r}]")
-    return list(inputs or ())
-
-
 def _read_updates(updates: Any) -> Updates:
     """Reads updates into a dict whose values have exactly the types of the shared variables."""
     found: Updates = {}
@@ -111,7 +105,6 @@ def collect(
     updates: Any,
     givens: Replacements | None,
     options: Options,
-    *,
     no_default_updates: bool | Sequence[SharedVariable],
     rebuild_strict: bool,
     on_unused_input: Unused,
@@ -120,7 +113,9 @@ def collect(
 
     Default updates bring in further shared variables, until there are no new ones.
     """
-    declared = [one if isinstance(one, In) else In(one) for one in _as_list(inputs)]
+    if isinstance(inputs, (Variable, In)):
+        raise TypeError(f"inputs is a list of variables, got {inputs!r}; write [{inputs!r}]")
+    declared = [one if isinstance(one, In) else In(one) for one in inputs or ()]
     form, targets = _read_outputs(outputs)
     replaced = read_replacements(givens, "givens", rebuild_strict)
     entries = [one.variable for one in declared]
@@ -172,8 +167,7 @@ def _check_inputs(declared: Sequence[In], graph: Graph, needed: Sequence[Variabl
         if variable not in known and not isinstance(variable, Constant):
             raise MissingInputError(
                 f"the graph needs {variable!r}{where(variable.sources)}, which is not among the inputs and "
-                f"has no value; "
-                f"add it to inputs, or give it with givens"
+                f"has no value; add it to inputs, or give it with givens"
             )
     for variable in variables:
         if variable in needed or policy == "ignore":

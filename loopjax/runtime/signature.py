@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -81,8 +82,8 @@ class In:
 
     def __reduce__(self) -> tuple[Any, ...]:
         variable = Variable(self.variable.type, name=self.variable.name)
-        options = {"allow_downcast": self.allow_downcast, "strict": self.strict}
-        return _input, (variable, self.name, self.value, options)
+        make = partial(In, allow_downcast=self.allow_downcast, strict=self.strict)
+        return make, (variable, self.name, self.value)
 
     def convert(self, value: Any, allow_downcast: bool | None, position: int) -> Any:
         """Converts a value to an array of exactly the input's dtype; errors name the input."""
@@ -121,18 +122,13 @@ class In:
         if not downcast and not _keeps(value, array, type.dtype):
             raise TypeError(
                 f"{self._place(position)}: expected {type.dtype}, got {_shown(array)}, which would lose "
-                f"precision; cast it with "
-                f".astype({type.dtype!r}), or pass allow_input_downcast=True to function"
+                f"precision; cast it with .astype({type.dtype!r}), or pass allow_input_downcast=True to function"
             )
         return array
 
     def _place(self, position: int) -> str:
         label = f"input {self.name!r}" if self.name else f"input {position}"
         return f"{label}{where(self.variable.sources)}"
-
-
-def _input(variable: Variable, name: str | None, value: Any, options: dict[str, Any]) -> In:
-    return In(variable, name, value, **options)
 
 
 class Out:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 
 class ScopedX64:
@@ -76,6 +77,11 @@ def narrowed(array: Any) -> Any:
     """Casts an array of 64-bit elements to 32 bits; returns any other as it is."""
     dtype = NARROW.get(str(array.dtype))
     return array if dtype is None else array.astype(dtype)
+
+
+def is_key(array: Any) -> bool:
+    """Test if an array holds random keys."""
+    return bool(jnp.issubdtype(array.dtype, jax.dtypes.prng_key))
 
 
 def holds_tracers(values: Iterable[Any]) -> bool:
