@@ -69,7 +69,8 @@ def _show(program: Any, result: Any) -> bool:
 
 def _line(value: Any) -> str:
     """A value's label, the computed and the expected value; on one line where that is short."""
-    computed, expected = _text(value.computed), _text(value.expected) + _allowance(value.within)
+    computed, expected, within = _text(value.computed), _text(value.expected), float(np.max(value.within))
+    expected += f"  (within {within:.1g})" if within else ""
     short = len(value.label) + len(computed) + len(expected) < 80
     gap = "   " if short else "\n    "
     off = "" if value.ok else "   <-- NOT AS EXPECTED"
@@ -84,11 +85,6 @@ def _text(value: Any) -> str:
     formatter: Any = {"float_kind": "{:.4g}".format, "int_kind": str}
     shown = np.array2string(array, formatter=formatter, max_line_width=10_000)
     return " ".join(shown.split())
-
-
-def _allowance(within: Any) -> str:
-    most = float(np.max(within))
-    return f"  (within {most:.1g})" if most else ""
 
 
 def _time(seconds: float) -> str:

@@ -14,7 +14,7 @@ from loopjax.report.report import Report
 from loopjax.runtime.function import Function
 
 if TYPE_CHECKING:
-    from loopjax.shapes.padding.spec import ExactLengthOp, Padding
+    from loopjax.shapes.padding.spec import ExactLengthOp
 
 
 def explain(function: Function) -> Report:
@@ -54,15 +54,11 @@ def explain(function: Function) -> Report:
         graph = programs[-1].graph if programs else stage.stage.graph
         stages.append(tuple(_loops(graph, 0, False, {})))
         tuning.append(programs[-1].tuning if programs else ())
-    room, exact = _room(function.bucket.padding), tuple(map(_needed, function.exact_ops))
-    return Report(function.name, tuple(stages), room, exact, tuple(tuning))
-
-
-def _room(padding: Padding) -> str:
-    """The lengths that have capacity for more."""
-    found = [f"the input {_name(variable)}" for variable in padding.values]
-    found += [f"axis {one.axis} of {_name(one.variable)}" for one in padding.axes]
-    return ", ".join(found)
+    padding = function.bucket.padding
+    room = [f"the input {_name(variable)}" for variable in padding.values]
+    room += [f"axis {one.axis} of {_name(one.variable)}" for one in padding.axes]
+    exact = tuple(map(_needed, function.exact_ops))
+    return Report(function.name, tuple(stages), ", ".join(room), exact, tuple(tuning))
 
 
 def _name(variable: Variable) -> str:

@@ -79,8 +79,7 @@ def tuned(graph: Graph, target: Target, compiled: Callable[[Target], Compiled], 
         default.program.tuning = ("not tuned: it prints, shows progress or calls Python, which measuring would repeat",)
         return default.program
     place = tuning_cache.place(graph, target, _devices(arrays))
-    finding = _read(tuning_cache.read(place))
-    best, source = default, "before"
+    finding, source = _read(tuning_cache.read(place)), "before"
     if finding is not None:
         best = make(finding.choices) if finding.choices else default
     else:

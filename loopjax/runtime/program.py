@@ -172,10 +172,8 @@ def _check_inputs(declared: Sequence[In], graph: Graph, needed: Sequence[Variabl
     for variable in variables:
         if variable in needed or policy == "ignore":
             continue
-        message = (
-            f"input {variable!r}{where(variable.sources)} is not used by the outputs or updates; remove "
-            f"it, or pass on_unused_input='ignore'"
-        )
+        message = f"input {variable!r}{where(variable.sources)} is not used by the outputs or updates"
+        message += "; remove it, or pass on_unused_input='ignore'"
         if policy == "raise":
             raise UnusedInputError(message)
         warnings.warn(message, stacklevel=4)

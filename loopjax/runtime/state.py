@@ -97,8 +97,8 @@ class State:
         for variable, value in zip(self.updated, values, strict=False):
             if isinstance(value, jax.core.Tracer):
                 raise UnsupportedError(
-                    f"{variable!r} would be updated with a JAX tracer; call a function with updates outside "
-                    f"of jit, grad and vmap"
+                    f"{variable!r} would be updated with a JAX tracer; call a function with updates outside of jit, "
+                    f"grad and vmap"
                 )
 
     def overwritable(self, outputs: Sequence[Variable]) -> list[SharedVariable]:

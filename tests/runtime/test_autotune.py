@@ -254,12 +254,12 @@ class TestComparing:
 SCRIPT = """
 import sys
 import loopjax, loopjax.tensor as at
-from loopjax import tune
+from loopjax.runtime import autotune
 if sys.argv[1] == "never":
     def sample(self, candidate): raise AssertionError("measured")
 else:
     def sample(self, candidate): return lambda: 0.5 if candidate.choices.get("unroll 1") == 2 else 1.0
-tune._Search._sample = sample
+autotune._Search._sample = sample
 x = at.dvector(sys.argv[2])
 out, _ = loopjax.scan(lambda h: h * 2, outputs_info=x, n_steps=48, name=sys.argv[2])
 f = loopjax.function([x], out[-1], mode="tune")
