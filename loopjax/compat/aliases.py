@@ -50,12 +50,8 @@ _VIEWS = _by_name(map, reduce, foldl, foldr)
 
 # `from loopjax.scan import scan` finds this module; the attribute `scan` of `loopjax` is the function.
 _scan = _module("loopjax.scan", {**_by_name(scan, until, scan_checkpoints), **_VIEWS})
-_SCAN_FILES: dict[str, dict[str, Any]] = {
-    "utils": {"until": until},
-    "basic": {"scan": scan},
-    "views": _VIEWS,
-    "checkpoints": {"scan_checkpoints": scan_checkpoints},
-}
+_CHECKPOINTS = _by_name(scan_checkpoints)
+_SCAN_FILES = {"utils": _by_name(until), "basic": _by_name(scan), "views": _VIEWS, "checkpoints": _CHECKPOINTS}
 for _name, _names in _SCAN_FILES.items():
     setattr(_scan, _name, _module(f"loopjax.scan.{_name}", _names, owner=scan))
 

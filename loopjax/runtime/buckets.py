@@ -53,11 +53,6 @@ class Bucket:
         self._compared = [length for one in self.padded.preconditions for length in (one.length, one.other)]
         self._leaves = leaves_of(self._compared, stop=self.graph.inputs).values
 
-    @property
-    def is_plain(self) -> bool:
-        """True where arguments are passed on as they are, and nothing is checked after the run."""
-        return not (self.padded.axes or self.padded.assertions)
-
     def bounds(self, shapes: Mapping[Variable, Sequence[int]]) -> list[LengthBounds] | None:
         """Bounds that lengths must keep for inputs of these shapes; ``None`` where these depend on more than shapes."""
         found = []

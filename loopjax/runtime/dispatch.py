@@ -311,7 +311,8 @@ def _runner(
 
 def _only_stage(program: Program, bucket: Bucket) -> CompiledStage | None:
     """The stage of a bucket that runs one stage on the arguments and returns its results; ``None`` for others."""
-    if len(bucket.stages) > 1 or program.options.check_index or not bucket.is_plain:
+    # An axis with capacity pads an argument, and an assertion is checked after the run.
+    if len(bucket.stages) > 1 or program.options.check_index or bucket.padded.axes or bucket.padded.assertions:
         return None
     (stage,) = bucket.stages
     computed = all(isinstance(v, SharedVariable) or v.owner is not None for v in bucket.graph.outputs)

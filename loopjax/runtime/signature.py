@@ -173,14 +173,12 @@ def _keeps(value: Any, array: Any, dtype: str) -> bool:
     kind, wanted = np.dtype(array.dtype).kind, np.dtype(dtype).kind if dtype != "bfloat16" else "f"
     if kind == "u" and wanted == "i":
         kind = "i"
-    if getattr(value, "weak_type", False):
-        # A Python number that JAX traces.
-        return kinds.index(kind) <= kinds.index(wanted)
-    if not isinstance(value, (np.ndarray, jax.Array)):
-        # Python and NumPy scalars, and lists of them: the kind must fit, and integers must be in range.
-        if kind in "iu" and wanted in "iu":
-            info = np.iinfo(dtype)
-            return bool(info.min <= array.min() and array.max() <= info.max)
+    is_typed = isinstance(value, (np.ndarray, jax.Array))
+    if not is_typed and kind in "iu" and wanted in "iu":  # integers must be in range
+        info = np.iinfo(dtype)
+        return bool(info.min <= array.min() and array.max() <= info.max)
+    # Python and NumPy scalars, lists of them, and Python numbers that JAX traces: the kind must fit.
+    if not is_typed or getattr(value, "weak_type", False):
         return kinds.index(kind) <= kinds.index(wanted)
     return dtype != "bfloat16" and given != "bfloat16" and np.can_cast(array.dtype, dtype, "safe")
 
