@@ -297,16 +297,13 @@ def _runner(
     inner = run if wait else run_in_place
     if not state.locks:
         return inner
-    *others, last = state.locks  # taken in this order, as by all functions
+    lock = state.locks[0] if len(state.locks) == 1 else None
 
     def read_and_run(arrays: Sequence[Any]) -> Any:
-        with last:
+        with lock or state.locked():
             return inner((*arrays, *map(peek, variables)))
 
-    locked: Run = read_and_run
-    for lock in reversed(others):
-        locked = _holding(lock, locked)
-    return locked
+    return read_and_run
 
 
 def _only_stage(program: Program, bucket: Bucket) -> CompiledStage | None:
@@ -319,16 +316,6 @@ def _only_stage(program: Program, bucket: Bucket) -> CompiledStage | None:
     # Lengths come from sizes of arguments or from values, not from both: the table of lengths has values for keys.
     mixed = bool(stage.stage.length_inputs) and any(map(is_shape, toposort(stage.stage.lengths)))
     return stage if computed and not mixed else None
-
-
-def _holding(lock: Any, run: Run) -> Run:
-    """The function under a lock."""
-
-    def held(values: Sequence[Any]) -> Any:
-        with lock:
-            return run(values)
-
-    return held
 
 
 def _miss(values: Sequence[Any]) -> Any:

@@ -123,8 +123,9 @@ def _stage(outputs: Sequence[Variable], before: Sequence[Variable], program: Gra
     buffers = [one for buffer, lengths in slices.values() for one in (buffer, *lengths.values())]
     computed = dict.fromkeys(one for one in buffers if not isinstance(one, Constant))
     read = [variable for variable in ancestors(computed, stop=before) if not isinstance(variable, Constant)]
-    inputs = [variable for variable in program.inputs if variable in read]
-    inputs += [variable for variable in read if variable not in program.inputs]
+    needed, own = set(read), set(program.inputs)
+    inputs = [variable for variable in program.inputs if variable in needed]
+    inputs += [variable for variable in read if variable not in own]
     for variable in (*inputs, *computed):
         if variable.dtype == RESIDUAL:
             raise UnsupportedError(

@@ -378,7 +378,7 @@ class TestDigest:
 
     def test_versions_and_devices_count(self, monkeypatch):
         places = [tuning_cache.place("program")]
-        monkeypatch.setattr(loopjax, "__version__", "another")
+        monkeypatch.setattr(tuning_cache, "VERSION", "another")
         places.append(tuning_cache.place("program"))
         monkeypatch.setattr(jax, "__version__", "another too")
         places.append(tuning_cache.place("program"))
