@@ -164,6 +164,8 @@ class CompiledStage:
 
         def compiled(target: Target) -> Compiled:
             planned = rewrite(known, sized(target))
+            if config.verify:
+                verify(planned, after="plan", stage="planned")
             return Compiled(planned, self._options.name, self._donate, self._options.check_index)
 
         target = self._target(arrays)
