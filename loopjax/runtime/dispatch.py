@@ -1,10 +1,10 @@
 """Fast-path dispatch of calls that repeat, keyed by argument types, shapes, dtypes and lengths.
 
 Around an executable that takes microseconds, checking and converting arguments costs more than the run. ``Dispatch``
-keeps two tables. ``_kinds`` maps the types of a call's arguments to a function that converts them, or finds that they
-do not fit. ``_runs`` maps the shapes and lengths of the converted values to a closure that reads shared state, runs the
-executable, commits and returns the results. A call that finds no entry gets ``MISS``: nothing has been changed, and
-the general path of ``Function`` serves it, then adds the entries.
+keeps two tables. ``kinds`` maps the names and types of a call's arguments to a function that orders and converts them,
+or finds that they do not fit. ``_runs`` maps the shapes and lengths of the converted values to a closure that reads
+shared state, runs the executable, commits and returns the results. A call that finds no entry gets ``MISS``: nothing
+has been changed, and the general path of ``Function`` serves it, then adds the entries.
 
 Executables are compiled ahead of time (``jax.stages.Compiled``): unlike a jitted function they do not look at JAX's x64
 flag, which therefore needs no switching. Calls with tracers, and values that need more than a check (lists, other
@@ -39,7 +39,7 @@ Run = Callable[[Sequence[Any]], Any]
 """From argument values to the function's results, or ``MISS``."""
 
 Layout = Callable[[Sequence[Any]], Sequence[Any]]
-"""From positional arguments and those by name to the values of all inputs."""
+"""From positional arguments and those by name to the values of all inputs, in their order."""
 
 Convert = Callable[[Any], Any]
 """From an argument to the value that the executable takes, or ``MISS``."""
@@ -50,8 +50,7 @@ _finfo: Any = jnp.finfo
 class Dispatch:
     """Fast-path cache of one bucket: from argument types, shapes and lengths to an ahead-of-time compiled executable.
 
-    ``Function.__call__`` orders arguments by ``layouts``, unless there are exactly ``count`` positional ones, and looks
-    up ``kinds`` by the settings of JAX and the arguments' types.
+    ``Function.__call__`` looks up ``kinds`` by the settings of JAX, the names of arguments and their types.
     """
 
     __slots__ = (
@@ -64,17 +63,13 @@ class Dispatch:
         "_signature",
         "_stage",
         "bucket",
-        "count",
         "kinds",
-        "layouts",
         "settings",
     )
 
     def __init__(self, program: Program, bucket: Bucket, signature: Signature) -> None:
         self.bucket = bucket
-        self.count = len(program.inputs)
         self.settings = settings_of(bucket.graph)
-        self.layouts: dict[Any, Layout] = {}
         self.kinds: dict[Any, Run] = {}
         self._makers: dict[Any, Callable[[Run], Run]] = {}
         self._runs: dict[Any, Run] = {}
@@ -96,11 +91,13 @@ class Dispatch:
         """Runs the program on arrays of exactly the inputs' dtypes, or returns ``MISS``."""
         return self._choose(arrays) if self._runs else MISS
 
-    def note(self, given: Sequence[Any], arrays: Sequence[Any], values: Sequence[Any]) -> None:
+    def note(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], arrays: Sequence[Any], values: Sequence[Any]
+    ) -> None:
         """Adds the entries of a call that has run.
 
-        ``given`` are its arguments and defaults in the order of the inputs, ``arrays`` what they were converted to, and
-        ``values`` those and the state, as the program took them.
+        ``arrays`` are what its arguments and defaults were converted to, in the order of the inputs, and ``values``
+        those and the state, as the program took them.
         """
         if self._stage is None or any(isinstance(value, jax.Array) and value.committed for value in values):
             return
@@ -109,9 +106,11 @@ class Dispatch:
             if run_key not in self._runs:
                 self._runs[run_key] = self._made(run_key, values)
                 self._connect()
-            kind = (self.settings(), *map(type, given))
+            kind = (self.settings(), *kwargs, *map(type, (*args, *kwargs.values())))
+            given = self._signature.placed(args, kwargs)
             if kind not in self.kinds and all(map(_is_fast, given, arrays)):
-                self._makers[kind] = self._maker(given, values)
+                layout = self._signature.layout(len(args), tuple(kwargs))
+                self._makers[kind] = self._maker(layout, given, values)
                 self._connect()
             for table in (self.kinds, self._makers, self._runs):
                 if len(table) > KEPT:
@@ -126,18 +125,6 @@ class Dispatch:
         single = len(self._runs) == 1 and not self._stage.stage.length_inputs
         run = next(iter(self._runs.values())) if single else self._choose
         self.kinds.update({kind: make(run) for kind, make in self._makers.items()})
-
-    def add_layout(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Layout | None:
-        """Adds an entry for how a call gives its arguments; ``None`` where that is wrong, as the general path says."""
-        if not self.kinds:
-            return None
-        try:
-            self._signature.placed(args, kwargs)
-        except TypeError:
-            return None
-        layout = self._signature.layout(len(args), tuple(kwargs))
-        self.layouts[(len(args), *kwargs)] = layout
-        return layout
 
     def _run_key(self, values: Sequence[Any]) -> Any:
         """Cache key of an executable: JAX's settings, input shapes and the values of lengths."""
@@ -164,8 +151,8 @@ class Dispatch:
                 return MISS
             return self._runs.get(run_key, _miss)(arrays)
 
-    def _maker(self, given: Sequence[Any], values: Sequence[Any]) -> Callable[[Run], Run]:
-        """Returns a wrapper that checks dtypes and converts scalars, for arguments of the types of ``given``."""
+    def _maker(self, layout: Layout | None, given: Sequence[Any], values: Sequence[Any]) -> Callable[[Run], Run]:
+        """Returns a wrapper that orders arguments, checks dtypes and converts scalars, for the types of ``given``."""
         pairs = [(x, array.dtype) for x, array in zip(given, values, strict=False)]
         needs_x64 = any(str(dtype) in NARROW for x, dtype in pairs if not isinstance(x, jax.Array))
         # Arrays on the device need no check, since the executable refuses other dtypes, and no conversion.
@@ -178,7 +165,12 @@ class Dispatch:
             if needs_x64:
                 run = with_x64(run)
 
+            if not (layout or checks or converts):
+                return run
+
             def check_and_run(given: Sequence[Any]) -> Any:
+                if layout:
+                    given = layout(given)
                 for place, dtype in checks:
                     if given[place].dtype != dtype:
                         return MISS
@@ -191,7 +183,7 @@ class Dispatch:
                         return MISS
                 return run(values)
 
-            return check_and_run if checks or converts else run
+            return check_and_run
 
         return make
 
@@ -227,16 +219,13 @@ class Dispatch:
                 self._connect()
             return MISS
 
-        donated = tuple(bucket.donated)
-        n_results = len(stage.graph.outputs)
-        return _runner(self._program, execute, self._reads, n_results, sources, limits, donated, failed)
+        return _runner(self._program, execute, self._reads, sources, limits, tuple(bucket.donated), failed)
 
 
 def _runner(
     program: Program,
     execute: Callable[..., Any],
     reads: Sequence[int],
-    n_results: int,
     sources: Sequence[OutputSlice | int],
     limits: Sequence[InputInterval],
     donated: Sequence[SharedVariable],
@@ -244,66 +233,85 @@ def _runner(
 ) -> Run:
     """A closure that reads state, runs an executable, commits new state and returns results.
 
-    ``reads``: positions of the executable's arguments among the values of inputs and state. ``n_results``: how many
-    results it has, lengths of padded outputs among them. ``sources``: for each output of the program, a value's
-    position or a result of the executable. ``limits``: values, by position, from which every trip count stays within
-    its bounds. ``donated``: variables whose values are overwritten, which nobody else may hold. ``failed`` is called
-    where the executable raises.
+    ``reads``: positions of the executable's arguments among the values of inputs and state. ``sources``: for each
+    output of the program, a value's position or a result of the executable. ``limits``: values, by position, from which
+    every trip count stays within its bounds. ``donated``: variables whose values are overwritten, which nobody else may
+    hold. ``failed`` is called where the executable raises.
     """
-    state, outputs, inputs = program.state, program.graph.outputs, len(program.graph.inputs)
-    count, wait, pack = len(state.updated), not program.options.inplace, program.form.packer()
+    state, inputs = program.state, len(program.graph.inputs)
+    count, inplace = len(state.updated), program.options.inplace
     arguments = taking(reads) if list(reads) != list(range(inputs)) else None
-    places = [one if isinstance(one, int) else inputs + one.position for one in sources]
-    take = taking(places) if places != list(range(inputs, inputs + n_results)) else None
-    slices = [(place, one) for place, one in enumerate(sources) if isinstance(one, OutputSlice) and one.lengths]
-    select_x64 = with_x64(select)
-    lent = [output for output in outputs if isinstance(output, SharedVariable)]
-    variables, owners, commit = state.variables, state.owners(outputs), state.commit
-    top_trace, outermost = _top_trace() if count else (None, None)
+    # Results are found by position among the executable's, after the values if one of these is a result, too.
+    passed = inputs if any(isinstance(one, int) for one in sources) else 0
+    places = [one if isinstance(one, int) else passed + one.position for one in sources]
+    cut = _slicer(sources, places, passed)
+    if cut:
+        places = list(range(len(sources)))
+    pack = program.form.packer(places[count:])
 
     def run(values: Sequence[Any]) -> Any:
         for position, least, most in limits:
             if not least <= int(values[position]) <= most:
                 return MISS
-        # An executable runs while JAX traces, too; state must not change then.
-        if top_trace and top_trace(None) is not outermost:
-            return MISS
-        for variable in donated:
-            if not variable.own:
-                return MISS
         try:
             found = execute(*(arguments(values) if arguments else values))
         except Exception as error:
             return failed(values, error)
-        results = take((*values, *found)) if take else found
-        if slices:
-            results = list(results)
-            for place, pick in slices:
-                results[place] = select_x64(found, pick)
-        if count:
-            commit(results, owners, wait)
-            results = results[count:]
-        for variable in lent:
-            variable.own = False
-        return pack(results)
+        return pack(cut(found) if cut else found)
 
-    def run_in_place(values: Sequence[Any]) -> Any:
-        try:
-            return run(values)
-        except BaseException:
-            state.lose_overwritten()
-            raise
-
-    inner = run if wait else run_in_place
     if not state.locks:
-        return inner
-    lock = state.locks[0] if len(state.locks) == 1 else None
+        return run
+    variables, lock = state.variables, state.locks[0] if len(state.locks) == 1 else None
+    only: Any = variables[0] if len(variables) == 1 else None
+    commit = state.committer(program.graph.outputs, places, wait=not inplace)
+    top_trace, outermost = _top_trace() if count else (None, None)
 
-    def read_and_run(arrays: Sequence[Any]) -> Any:
+    def run_with_state(arrays: Sequence[Any]) -> Any:
+        # An executable runs while JAX traces, too; state must not change then.
+        if top_trace and top_trace(None) is not outermost:
+            return MISS
         with lock or state.locked():
-            return inner((*arrays, *map(peek, variables)))
+            values = (*arrays, only._value) if only is not None else (*arrays, *map(peek, variables))
+            for position, least, most in limits:
+                if not least <= int(values[position]) <= most:
+                    return MISS
+            for variable in donated:
+                if not variable.own:
+                    return MISS
+            try:
+                found = execute(*(arguments(values) if arguments else values))
+            except Exception as error:
+                return failed(values, error)
+            if passed:
+                found = (*values, *found)
+            if cut:
+                found = cut(found)
+            commit(found)
+            return pack(found)
 
-    return read_and_run
+    def run_in_place(arrays: Sequence[Any]) -> Any:
+        with state.locked():
+            try:
+                return run_with_state(arrays)
+            except BaseException:
+                state.lose_overwritten()
+                raise
+
+    return run_in_place if inplace else run_with_state
+
+
+def _slicer(
+    sources: Sequence[OutputSlice | int], places: Sequence[int], passed: int
+) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
+    """A function that gives each source its own result, sliced to its length; ``None`` where none is sliced."""
+    pairs = list(zip(sources, places, strict=True))
+
+    def cut(found: Sequence[Any]) -> Sequence[Any]:
+        outputs = found[passed:]
+        return [found[place] if isinstance(one, int) else select(outputs, one) for one, place in pairs]
+
+    sliced = any(not isinstance(one, int) and one.lengths for one in sources)
+    return with_x64(cut) if sliced else None
 
 
 def _only_stage(program: Program, bucket: Bucket) -> CompiledStage | None:

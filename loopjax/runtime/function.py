@@ -172,8 +172,7 @@ class Function:
         state, outputs = program.state, program.graph.outputs
         self._for_jax: Inlined | None = None
         self._buckets = ShapeBuckets(program, program.options.lengths)
-        self._owners = state.owners(outputs)
-        self._lent = [output for output in outputs if isinstance(output, SharedVariable)]
+        self._commit = state.committer(outputs, range(len(state.updated)), wait=not program.options.inplace)
         self._signature = Signature(program.inputs, program.options.allow_downcast, program.options.name)
         self._follow(self.bucket)
 
@@ -204,13 +203,8 @@ class Function:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         dispatch = self._dispatch
-        given: Sequence[Any] = args
-        if kwargs or len(args) != dispatch.count:
-            layout = dispatch.layouts.get((len(args), *kwargs)) or dispatch.add_layout(args, kwargs)
-            if layout is None:
-                return self.call_general(args, kwargs)
-            given = layout((*args, *kwargs.values()))
-        run = dispatch.kinds.get((dispatch.settings(), *map(type, given)))
+        given = (*args, *kwargs.values()) if kwargs else args
+        run = dispatch.kinds.get((dispatch.settings(), *kwargs, *map(type, given)))
         result = MISS if run is None else run(given)
         return self.call_general(args, kwargs) if result is MISS else result
 
@@ -231,13 +225,13 @@ class Function:
                     values = [*self._copied(arrays), *state.read(self._buckets.donated)]
                     result = self._dispatch.run(values[: len(arrays)])
                     if result is not MISS:
-                        self._dispatch.note(given, arrays, values)
+                        self._dispatch.note(args, kwargs, arrays, values)
                         return result
                     bucket, outputs = self._buckets.run(values)
                     if self._dispatch.bucket is not self.bucket:
                         self._follow(self.bucket)
                     if self._dispatch.bucket is bucket:
-                        self._dispatch.note(given, arrays, values)
+                        self._dispatch.note(args, kwargs, arrays, values)
                 return self._committed(outputs)
         except BaseException:
             x64.restore()
@@ -304,13 +298,9 @@ class Function:
 
     def _committed(self, outputs: list[Any]) -> Any:
         """Commits new state; the results in the form that was asked for."""
-        count = len(self.program.state.updated)
-        if count:
-            self.program.state.refuse_tracers(outputs)
-            self.program.state.commit(outputs, self._owners, wait=not self.program.options.inplace)
-        for variable in self._lent:
-            variable.own = False
-        return self.program.form(outputs[count:] if count else outputs)
+        self.program.state.refuse_tracers(outputs)
+        self._commit(outputs)
+        return self.program.form(outputs[len(self.program.state.updated) :])
 
     def _follow(self, bucket: Bucket) -> None:
         """Switches the fast path to another bucket, with empty tables."""

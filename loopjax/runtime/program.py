@@ -11,7 +11,7 @@ from typing import Any, Literal
 from loopjax.errors import MissingInputError, UnusedInputError, where
 from loopjax.ir.graph import Constant, Graph, Variable, ancestors
 from loopjax.runtime.mode import Mode
-from loopjax.runtime.signature import In, Out
+from loopjax.runtime.signature import In, Out, taking
 from loopjax.runtime.state import State
 from loopjax.trace.convert import as_variable
 from loopjax.trace.promotion import settle_weak
@@ -52,15 +52,18 @@ class OutputStructure:
     kind: Literal["none", "single", "list", "dict"]
     keys: tuple[str, ...] = ()
 
-    def packer(self) -> Callable[[Sequence[Any]], Any]:
-        """A function that packs arrays into the structure."""
+    def packer(self, places: Sequence[int]) -> Callable[[Sequence[Any]], Any]:
+        """A function that packs the arrays at some positions into the structure."""
         if self.kind == "single":
-            return itemgetter(0)
-        return (lambda arrays: dict(zip(self.keys, arrays, strict=True))) if self.kind == "dict" else list
+            return itemgetter(*places)
+        take = taking(places)
+        if self.kind == "dict":
+            return lambda arrays: dict(zip(self.keys, take(arrays), strict=True))
+        return lambda arrays: [*take(arrays)]
 
     def __call__(self, arrays: Sequence[Any]) -> Any:
         """Packs arrays into the structure."""
-        return self.packer()(arrays)
+        return self.packer(range(len(arrays)))(arrays)
 
 
 def _read_outputs(outputs: Any) -> tuple[OutputStructure, list[Variable]]:

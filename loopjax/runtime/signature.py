@@ -217,9 +217,9 @@ class Signature:
             raise TypeError(f"{self._label} is missing {missing}; its inputs are {self._names()}")
         return values
 
-    def layout(self, count: int, names: Sequence[str]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    def layout(self, count: int, names: Sequence[str]) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
         """A function that puts a call's values in the order of the inputs: ``count`` positional arguments, then those
-        of ``names``.
+        of ``names``; ``None`` where that is their order.
 
         It does what ``placed`` does for a call that gives its arguments in this way.
         """
@@ -227,7 +227,7 @@ class Signature:
         given.update((self._places[name], count + number) for number, name in enumerate(names))
         order = [given.get(place, len(given) + place) for place in range(len(self.inputs))]
         if order == list(range(len(given))):
-            return tuple
+            return None
         take, defaults = taking(order), self.defaults
         return lambda values: take((*values, *defaults))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
@@ -15,6 +15,8 @@ from loopjax.ir.graph import Variable
 from loopjax.trace.shared import SharedVariable
 
 _UNLOCKED: AbstractContextManager[None] = nullcontext()
+
+Commit = Callable[[Sequence[Any]], None]
 
 _assign = vars(SharedVariable)["_value"].__set__
 peek = vars(SharedVariable)["_value"].__get__
@@ -69,28 +71,40 @@ class State:
         new = zip(self.updated, outputs, strict=False)
         return [variable for variable, output in new if output.owner is not None and times[output] == 1]
 
-    def commit(self, outputs: Sequence[Any], owners: Sequence[SharedVariable], wait: bool = True) -> None:
-        """Gives the updated variables the first outputs of a call; nobody else holds the arrays of ``owners``.
+    def committer(self, outputs: Sequence[Variable], places: Sequence[int], wait: bool) -> Commit:
+        """A function that commits a call's results: it gives the updated variables the values at the first ``places``.
 
-        Waits for the arrays first, so that a failed computation changes nothing, unless ``wait`` is false.
+        Waits for the arrays first, so that a failed computation changes nothing, unless ``wait`` is false. ``outputs``
+        of the program say whose arrays nobody else holds then.
         """
-        updated = self.updated
-        if len(updated) == 1:
-            variable, value = updated[0], outputs[0]
-            if wait:
+        updated, owners = self.updated, self.owners(outputs)
+        lent = [output for output in outputs if isinstance(output, SharedVariable) and output not in owners]
+        if len(updated) == 1 and not lent:
+            (variable,), place, owned = updated, places[0], bool(owners)
+
+            def commit_one(found: Sequence[Any]) -> None:
+                value = found[place]
+                if wait:
+                    value.block_until_ready()
+                variable.own = False
+                variable._value = value
+                variable.own = owned
+
+            return commit_one
+
+        def commit(found: Sequence[Any]) -> None:
+            values = [found[place] for place in places[: len(updated)]]
+            for value in values if wait else ():
                 value.block_until_ready()
-            variable.own = False
-            variable._value = value
-            variable.own = bool(owners)
-            return
-        values = outputs[: len(updated)]
-        for value in values if wait else ():
-            value.block_until_ready()
-        for variable in updated:
-            variable.own = False
-        [*map(_assign, updated, values)]  # one run of C: no interrupt can come between two assignments
-        for variable in owners:
-            variable.own = True
+            for variable in updated:
+                variable.own = False
+            [*map(_assign, updated, values)]  # one run of C: no interrupt can come between two assignments
+            for variable in owners:
+                variable.own = True
+            for variable in lent:
+                variable.own = False
+
+        return commit
 
     def refuse_tracers(self, values: Sequence[Any]) -> None:
         """Raises ``UnsupportedError`` where an update would put a JAX tracer into a shared variable."""
