@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from examples import guide as command
 from examples.guide import PROGRAMS, Value
-from loopjax import __main__ as command
 
 
 def programs_called(*names):
@@ -42,7 +42,7 @@ def test_several_programs_in_the_order_given(capsys):
 
 
 def test_all_programs_where_none_is_named(capsys, monkeypatch):
-    monkeypatch.setattr(command.guide(), "PROGRAMS", programs_called("power", "polynomial"))
+    monkeypatch.setattr(command, "PROGRAMS", programs_called("power", "polynomial"))
     assert command.main([]) == 0
     shown = capsys.readouterr().out
     assert "power:" in shown
@@ -53,7 +53,7 @@ def test_a_value_that_is_off(capsys, monkeypatch):
     polynomial, counter = programs_called("polynomial", "counter")
     result = polynomial.run()
     wrong = replace(result, values=(*result.values, Value("wrong", 18, 19)))
-    monkeypatch.setattr(command.guide(), "PROGRAMS", (replace(polynomial, run=lambda: wrong), counter))
+    monkeypatch.setattr(command, "PROGRAMS", (replace(polynomial, run=lambda: wrong), counter))
     assert command.main([]) == 1
     shown = capsys.readouterr().out
     assert "  wrong: computed 18   expected 19   <-- NOT AS EXPECTED\n" in shown
