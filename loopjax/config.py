@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import jax
@@ -14,6 +16,20 @@ _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 LENGTHS = ("exact", "padded", "auto")
 """Policies for lengths that differ from call to call."""
+
+
+class Conventions:
+    """Conventions of a peer library, in force while its functions record; the libraries are in ``loopjax/compat``.
+
+    ``classes`` has the classes that stand for those of variables.
+    """
+
+    floatX: str  # noqa: N815 - the name that Theano programs use
+    classes: Mapping[type, type]
+
+
+conventions: ContextVar[Conventions | None] = ContextVar("loopjax_conventions", default=None)
+"""The conventions in force; ``None`` for LoopJAX's own."""
 
 
 class Config:
@@ -62,6 +78,9 @@ class Config:
 
     @property
     def floatX(self) -> str:  # noqa: N802 - the name that Theano programs use
+        peer = conventions.get()
+        if peer is not None:
+            return peer.floatX
         if self._floatX is not None:
             return self._floatX
         return "float64" if jax.config.jax_enable_x64 else "float32"  # type: ignore[attr-defined]

@@ -22,10 +22,11 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
+from loopjax.config import conventions
 from loopjax.errors import Source, located, user_source, where
 from loopjax.ir.methods import Methods
 from loopjax.ir.public_ops import public_op
@@ -150,10 +151,19 @@ class Variable(Methods["Variable"]):
         return f"<{label}: {self.type}>"
 
 
+V = TypeVar("V", bound=Variable)
+
+
+def recorded(kind: type[V]) -> type[V]:
+    """Return the class in which variables of a kind are recorded: that of the conventions in force."""
+    peer = conventions.get()
+    return kind if peer is None else peer.classes.get(kind, kind)
+
+
 @public_op
 def input_variable(type: TensorType, name: str | None = None) -> Variable:
     """Return an input that remembers the user's line."""
-    variable = Variable(type, name=name)
+    variable = recorded(Variable)(type, name=name)
     variable.source = user_source()
     return variable
 
@@ -221,7 +231,8 @@ class Apply:
             types = op.infer(*[variable.type for variable in self.inputs])
         except (TypeError, ValueError, IndexError) as error:
             raise located(error, f"{op.subject}: {error}", sources) from error
-        self.outputs = tuple([Variable(type, self, index) for index, type in enumerate(types)])
+        made = recorded(Variable)
+        self.outputs = tuple([made(type, self, index) for index, type in enumerate(types)])
 
     def __repr__(self) -> str:
         return f"<{self.op.name} of {len(self.inputs)} inputs{where(self.sources)}>"
@@ -413,13 +424,13 @@ def dependents(nodes: Iterable[Apply], roots: Iterable[Variable]) -> set[Variabl
 
 
 def _leaf(type: TensorType, name: str | None, source: Source | None) -> Variable:
-    made = Variable(type, name=name)
+    made = recorded(Variable)(type, name=name)
     made.source = source
     return made
 
 
 def _constant(data: np.ndarray[Any, Any], name: str | None, weak: bool, exact: Any) -> Constant:
-    made = Constant(data, name, weak)
+    made = recorded(Constant)(data, name, weak)
     made.exact = exact
     return made
 

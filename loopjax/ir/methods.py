@@ -27,9 +27,15 @@ class Methods(Generic[V]):
     """
 
     __slots__ = ()
-    # NumPy then leaves ``array + x`` to ``x.__radd__`` instead of making an array of objects.
-    __array_ufunc__ = None
     __array_priority__ = 1000
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """Record NumPy's elementwise functions: ``np.exp(x)``, ``array + x``."""
+        return ops["numpy_ufunc"](ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """Record NumPy's functions of arrays: ``np.sum(x)``."""
+        return ops["numpy_function"](function, args, kwargs)
 
     if TYPE_CHECKING:
 
@@ -224,12 +230,12 @@ class Methods(Generic[V]):
         """Minimum over axes; see `loopjax.tensor.min`."""
         return ops.min(self, axis, keepdims)
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> V:
-        """Positions of the maxima along an axis, int64; see `loopjax.tensor.argmax`."""
+    def argmax(self, axis: Axis = None, keepdims: bool = False) -> V:
+        """Positions of the maxima over axes, int64; see `loopjax.tensor.argmax`."""
         return ops.argmax(self, axis, keepdims)
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> V:
-        """Positions of the minima along an axis, int64; see `loopjax.tensor.argmin`."""
+    def argmin(self, axis: Axis = None, keepdims: bool = False) -> V:
+        """Positions of the minima over axes, int64; see `loopjax.tensor.argmin`."""
         return ops.argmin(self, axis, keepdims)
 
     def any(self, axis: Axis = None, keepdims: bool = False) -> V:

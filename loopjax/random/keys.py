@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from loopjax.errors import here
-from loopjax.ir.graph import Variable
+from loopjax.ir.graph import Variable, recorded
 from loopjax.ir.types import KEY, TensorType
 from loopjax.random.distributions import advance, draw
 from loopjax.trace.recording import current_body
@@ -105,7 +105,7 @@ class KeySource:
 
     def _next_key(self) -> SharedVariable:
         number = len(self._keys)
-        key = SharedVariable(TensorType(KEY), self._key(number), name=f"stream {self._seed} key {number}")
+        key = recorded(SharedVariable)(TensorType(KEY), self._key(number), name=f"stream {self._seed} key {number}")
         body = current_body()
         if body is None:
             key.default_update = advance(key)

@@ -209,6 +209,8 @@ class Signature:
             place = self._places.get(name)
             if place is None:
                 raise TypeError(f"{self._label} has no input {name!r}; its inputs are {list(self._places)}")
+            if self._names().count(name) > 1:
+                raise TypeError(f"{self._label} has several inputs {name!r}; give them by position")
             if place < count:
                 raise TypeError(f"{self._label} got input {name!r} by position and by name")
             values[place] = value

@@ -6,6 +6,7 @@ import operator
 from typing import Any
 
 from loopjax.errors import here
+from loopjax.ir.graph import Constant
 from loopjax.ir.methods import Axis
 
 
@@ -13,10 +14,12 @@ def normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     """Sorted non-negative axes; ``None`` is all of them.
 
     Raises ``ValueError`` for an axis outside of ``ndim`` dimensions or named twice,
-    ``TypeError`` for anything but ints.
+    ``TypeError`` for anything but ints and constants.
     """
     if axis is None:
         return tuple(range(ndim))
+    if isinstance(axis, Constant):
+        axis = axis.data.tolist()
     listed = list(axis) if isinstance(axis, (list, tuple)) else [axis]
     axes = sorted(normal_axis(each, ndim) for each in listed)
     if len(set(axes)) < len(axes):
@@ -30,7 +33,7 @@ def normal_axis(axis: Any, ndim: int) -> int:
     Raises ``ValueError`` outside of ``ndim`` dimensions, ``TypeError`` for anything but an int.
     """
     try:
-        number = operator.index(axis)
+        number = operator.index(axis.data if isinstance(axis, Constant) else axis)
     except TypeError as error:
         raise TypeError(f"an axis is an int, got {axis!r}{here()}") from error
     if not -ndim <= number < ndim:

@@ -325,7 +325,10 @@ def _recorder(op: TableOp, operands: Operands, parameters: Sequence[str]) -> Cal
     def ternary(x: Any, y: Any, z: Any, /) -> Variable:
         return apply(op, *promoted(operands, (x, y, z)))[0]
 
-    functions: tuple[Callable[..., Variable], ...] = (unary, binary, ternary)
+    def quaternary(w: Any, x: Any, y: Any, z: Any, /) -> Variable:
+        return apply(op, *promoted(operands, (w, x, y, z)))[0]
+
+    functions: tuple[Callable[..., Variable], ...] = (unary, binary, ternary, quaternary)
     record: Any = functions[len(parameters) - 1]
     kind = inspect.Parameter.POSITIONAL_ONLY
     record.__signature__ = inspect.Signature(

@@ -21,7 +21,7 @@ from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.index import WHOLE, Array, Entry, IndexPattern, Slice
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
-from loopjax.ir.types import Shape, TensorType, broadcast_shapes
+from loopjax.ir.types import Shape, TensorType, broadcast_shapes, merge_dims
 from loopjax.tensor.axes import normal_axis
 from loopjax.tensor.creation import alloc
 from loopjax.tensor.dynamic_slice import Bounds, bounds, is_window, put_back, slides, window
@@ -61,17 +61,27 @@ class _Mask(NamedTuple):
 def _entries(x: Variable, key: Any) -> list[Any]:
     """List the entries of a key, one for each axis of ``x`` and ``None`` for each new one."""
     entries = list(key) if isinstance(key, tuple) else [key]
-    entries = _without_masks(x, [entry.data if isinstance(entry, Constant) else entry for entry in entries])
-    used = sum(entry is not None and entry is not Ellipsis for entry in entries)
+    entries = [entry.data if isinstance(entry, Constant) else entry for entry in entries]
+    used = sum(_axes_of(entry) for entry in entries)
     if used > x.ndim:
         raise IndexError(f"{used} indices for {x!r}, which has {x.ndim} dimensions{here()}")
     dots = [position for position, entry in enumerate(entries) if entry is Ellipsis]
     if len(dots) > 1:
         raise IndexError(f"an index may have one '...'{here()}")
     rest = [slice(None)] * (x.ndim - used)
-    if not dots:
-        return entries + rest
-    return entries[: dots[0]] + rest + entries[dots[0] + 1 :]
+    place = dots[0] if dots else len(entries)
+    return _without_masks(x, entries[:place] + rest + entries[place + 1 :])
+
+
+def _axes_of(entry: Any) -> int:
+    """Count the axes that an entry indexes: those of a mask, none for a new axis or '...', else one."""
+    if entry is None or entry is Ellipsis:
+        return 0
+    if isinstance(entry, Variable):
+        return entry.ndim if entry.dtype == "bool" and entry.ndim else 1
+    if isinstance(entry, (np.ndarray, list)) and _is_mask(entry):
+        return np.asarray(entry).ndim
+    return 1
 
 
 def _without_masks(x: Variable, entries: list[Any]) -> list[Any]:
@@ -80,9 +90,8 @@ def _without_masks(x: Variable, entries: list[Any]) -> list[Any]:
     axis = 0
     for entry in entries:
         if isinstance(entry, Variable) and entry.dtype == "bool" and entry.ndim:
-            if any(other is Ellipsis for other in entries):
-                raise IndexError(f"a symbolic mask and '...' in one index; write the slices out{here()}")
-            plain.extend(nonzero(_fitting(x, entry, axis)))
+            beside = any(isinstance(other, Variable) and other is not entry for other in entries)
+            plain.extend(nonzero(_fitting(x, entry, axis, beside)))
         elif isinstance(entry, (np.ndarray, list)) and _is_mask(entry):
             mask = np.asarray(entry)
             plain.extend(_Mask(positions, size) for positions, size in zip(np.nonzero(mask), mask.shape, strict=True))
@@ -92,10 +101,18 @@ def _without_masks(x: Variable, entries: list[Any]) -> list[Any]:
     return plain
 
 
-def _fitting(x: Variable, mask: Variable, axis: int) -> Variable:
-    """Check a mask against the sizes of the axes that it indexes."""
+def _fitting(x: Variable, mask: Variable, axis: int, beside: bool) -> Variable:
+    """Check a mask against the sizes of the axes that it indexes.
+
+    Where other index arrays stand beside it, only sizes that are known while recording: an array that was picked by the
+    same mask must be seen to have as many elements, so the mask itself says how many there are.
+    """
     if axis + mask.ndim > x.ndim:
         raise IndexError(f"a mask of {mask.ndim} dimensions from axis {axis} on of {x!r}{here()}")
+    if beside:
+        for size, wanted in zip(mask.type.shape, x.type.shape[axis : axis + mask.ndim], strict=True):
+            merge_dims(size, wanted)
+        return mask
     sizes = [dim(x, axis + offset) for offset in range(mask.ndim)]
     return second(alloc(constant(False), *sizes), mask)
 

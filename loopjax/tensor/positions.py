@@ -98,10 +98,10 @@ def bincount(x: Any, weights: Any = None, minlength: int | Variable | None = Non
     >>> print(at.bincount([0, 2, 2]).eval())
     [1 0 2]
     """
-    numbers = _integers(x, "bincount")
+    numbers = _integers(x, "bincount").astype("int64")
     if numbers.ndim != 1:
         raise ValueError(f"bincount takes a vector, got {numbers!r}{here()}")
-    length = max(numbers).astype("int64") + 1
+    length = max(numbers) + 1
     if minlength is not None:
         length = maximum(length, minlength)
     added = as_variable(1 if weights is None else weights)

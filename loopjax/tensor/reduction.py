@@ -28,6 +28,7 @@ from loopjax.tensor import lax_kernels
 from loopjax.tensor.axes import normal_axes, normal_axis
 from loopjax.tensor.elementwise import absolute, isclose, sqr, sqrt
 from loopjax.tensor.lax_kernels import reduction
+from loopjax.tensor.shape import dimshuffle, transpose
 from loopjax.trace.convert import as_variable
 
 __all__ = [
@@ -410,8 +411,8 @@ def max_and_argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> t
     ----------
     x : array_like
         Real numbers or booleans.
-    axis : int, optional
-        The axis; by default the flattened array.
+    axis : int or sequence of int, optional
+        The axes, flattened where there are several; by default all.
     keepdims : bool, optional
         True to keep reduced axes with size 1.
 
@@ -578,16 +579,27 @@ _register_position("argmax", jnp.argmax)
 _register_position("argmin", jnp.argmin)
 
 
-def _position(name: str, x: Any, axis: int | None, keepdims: bool) -> Variable:
+def _position(name: str, x: Any, axis: Axis, keepdims: bool) -> Variable:
     variable = as_variable(x)
-    if axis is not None:
-        axis = normal_axis(axis, variable.ndim)
-    return apply(table_op(name, axis=axis, keepdims=bool(keepdims)), variable)[0]
+    axes = normal_axes(axis, variable.ndim)
+    if 1 < len(axes) < variable.ndim:
+        return _position_over(name, variable, axes, keepdims)
+    along = axes[0] if axis is not None and len(axes) == 1 else None
+    return apply(table_op(name, axis=along, keepdims=bool(keepdims)), variable)[0]
+
+
+def _position_over(name: str, x: Variable, axes: tuple[int, ...], keepdims: bool) -> Variable:
+    """Positions in the flattened array of several axes."""
+    others = [axis for axis in range(x.ndim) if axis not in axes]
+    merged = transpose(x, *others, *axes).flatten(len(others) + 1)
+    found = apply(table_op(name, axis=len(others), keepdims=False), merged)[0]
+    kept = iter(range(len(others)))
+    return dimshuffle(found, *("x" if axis in axes else next(kept) for axis in range(x.ndim))) if keepdims else found
 
 
 @public_op
-def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
-    """Find the positions of the largest elements along an axis, the first of equal ones.
+def argmax(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+    """Find the positions of the largest elements over axes, the first of equal ones.
 
     The result is no float and has no derivative.
 
@@ -595,8 +607,8 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
     ----------
     x : array_like
         Real numbers or booleans.
-    axis : int, optional
-        The axis; by default the flattened array.
+    axis : int or sequence of int, optional
+        The axes, flattened where there are several; by default all.
     keepdims : bool, optional
         True to keep reduced axes with size 1.
 
@@ -620,8 +632,8 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
 
 
 @public_op
-def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
-    """Find the positions of the smallest elements along an axis, the first of equal ones.
+def argmin(x: Any, axis: Axis = None, keepdims: bool = False) -> Variable:
+    """Find the positions of the smallest elements over axes, the first of equal ones.
 
     The result is no float and has no derivative.
 
@@ -629,8 +641,8 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
     ----------
     x : array_like
         Real numbers or booleans.
-    axis : int, optional
-        The axis; by default the flattened array.
+    axis : int or sequence of int, optional
+        The axes, flattened where there are several; by default all.
     keepdims : bool, optional
         True to keep reduced axes with size 1.
 
@@ -686,8 +698,8 @@ def cumsum(x: Any, axis: int | None = None) -> Variable:
     ----------
     x : array_like
         Any array.
-    axis : int, optional
-        The axis; by default the flattened array.
+    axis : int or sequence of int, optional
+        The axes, flattened where there are several; by default all.
 
     Returns
     -------
@@ -718,8 +730,8 @@ def cumprod(x: Any, axis: int | None = None) -> Variable:
     ----------
     x : array_like
         Any array.
-    axis : int, optional
-        The axis; by default the flattened array.
+    axis : int or sequence of int, optional
+        The axes, flattened where there are several; by default all.
 
     Returns
     -------

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from loopjax.config import config
 from loopjax.errors import here
-from loopjax.ir.graph import Constant, Variable
+from loopjax.ir.graph import Constant, Variable, recorded
 from loopjax.ir.public_ops import ops
 from loopjax.ir.types import dtype_name
 
@@ -57,15 +57,15 @@ def as_variable(value: Any, name: str | None = None) -> Variable:
             "a JAX tracer cannot be a constant of a symbolic graph; pass it as an argument of the compiled function"
         )
     if isinstance(value, (bool, np.bool_)):
-        return Constant(np.asarray(bool(value)), name)
+        return recorded(Constant)(np.asarray(bool(value)), name)
     if isinstance(value, (int, float, complex, np.generic)):
         return _number(value, name)
     if isinstance(value, (list, tuple)):
         if _holds_variables(value):
             return ops["stack"](list(value))
-        return Constant(_canonical(np.asarray(value)), name)
+        return recorded(Constant)(_canonical(np.asarray(value)), name)
     if isinstance(value, (np.ndarray, jax.Array)):
-        return Constant(_checked(np.asarray(value)), name)
+        return recorded(Constant)(_checked(np.asarray(value)), name)
     raise TypeError(f"expected a variable, a number or an array, got {type(value).__name__}: {value!r:.80}{here()}")
 
 
@@ -108,13 +108,13 @@ def constant(value: Any, name: str | None = None, dtype: DTypeLike | None = None
         data = data.astype(dtype_name(dtype))
     elif not isinstance(value, (np.ndarray, np.generic, jax.Array)):
         data = _canonical(data)
-    return Constant(_checked(data), name)
+    return recorded(Constant)(_checked(data), name)
 
 
 def _number(value: Any, name: str | None) -> Constant:
     """Weak constant of a Python number, which keeps its exact value for the dtype that it meets."""
     data = np.asarray(value)
-    weak = Constant(data.astype(_dtype_of_numbers(data.dtype.kind)), name, weak=True)
+    weak = recorded(Constant)(data.astype(_dtype_of_numbers(data.dtype.kind)), name, weak=True)
     weak.exact = value
     return weak
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.config import config
-from loopjax.ir.graph import Constant, Variable
+from loopjax.ir.graph import Constant, Variable, recorded
 from loopjax.ir.op import Operands
 from loopjax.ir.public_ops import ops
 from loopjax.ir.types import KEY, RESIDUAL, TensorType, is_whole
@@ -92,7 +92,7 @@ def fold_weak(operands: Operands, inputs: Sequence[Variable]) -> list[Variable]:
     for variable, dtype in zip(inputs, dtypes, strict=True):
         if isinstance(variable, Constant) and variable.type.weak:
             exact = variable.exact
-            variable = Constant(exactly(variable, dtype), variable.name)
+            variable = recorded(Constant)(exactly(variable, dtype), variable.name)
             variable.exact = exact
         folded.append(variable)
     return folded

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from loopjax.errors import MissingInputError, about, here, source_of, user_source, where
-from loopjax.ir.graph import Graph, Variable, apply
+from loopjax.ir.graph import Graph, Variable, apply, recorded
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SAVE_ALL, MapOutput, Recurrence, SavedSteps, Scan, SequenceInput, StepResult
 from loopjax.ir.types import KEY, TensorType
@@ -128,7 +128,8 @@ def _tapped(argument: SequenceArgument | InitialArgument, type: TensorType) -> l
     """Return the variables that ``fn`` receives of an argument, one for each tap."""
     name = argument.variable.name
     names = [None if name is None else f"{name}[t{tap:+d}]" if tap else f"{name}[t]" for tap in argument.taps]
-    return [Variable(type, name=tapped) for tapped in names]
+    made = recorded(Variable)
+    return [made(type, name=tapped) for tapped in names]
 
 
 def _matched(

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.errors import StateLost, user_source, where
-from loopjax.ir.graph import Graph, Variable
+from loopjax.ir.graph import Graph, Variable, recorded
 from loopjax.ir.types import KEY, TensorType, dtype_name
 from loopjax.trace.convert import constant
 
@@ -114,8 +114,8 @@ def _packed(value: jax.Array) -> Any:
 def _restored(type: TensorType, packed: Any, name: str | None) -> SharedVariable:
     """Return a new shared variable of a pickled value."""
     if isinstance(packed, tuple):
-        return SharedVariable(type, jax.random.wrap_key_data(packed[0], impl=packed[1]), name)
-    return SharedVariable(type, on_device(packed), name)
+        return recorded(SharedVariable)(type, jax.random.wrap_key_data(packed[0], impl=packed[1]), name)
+    return recorded(SharedVariable)(type, on_device(packed), name)
 
 
 def on_device(array: Any) -> jax.Array:
@@ -183,7 +183,7 @@ def shared(
     if isinstance(value, jax.core.Tracer):
         raise TypeError("shared() cannot hold a JAX tracer; create it outside jit")
     if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
-        return SharedVariable(TensorType(KEY, ()), value, name)
+        return recorded(SharedVariable)(TensorType(KEY, ()), value, name)
     array: Any = value if isinstance(value, jax.Array) else constant(value, dtype=dtype).data
     if dtype is not None and isinstance(array, jax.Array):
         with jax.enable_x64(True):
@@ -192,4 +192,4 @@ def shared(
     type = TensorType(dtype_name(array.dtype), sizes)
     if not type.accepts(type.with_shape(array.shape)):
         raise ValueError(f"shared() was given a value of shape {tuple(array.shape)} and shape={sizes}")
-    return SharedVariable(type, on_device(array), name)
+    return recorded(SharedVariable)(type, on_device(array), name)
