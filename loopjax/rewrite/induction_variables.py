@@ -139,7 +139,7 @@ def _count_ranges(loop: ScanBuilder) -> list[tuple[SequenceInput, _Range]]:
 def _unfilled(slot: SequenceSlot, loop: ScanBuilder) -> Variable:
     """Return a sequence without the padding after as many rows as the loop has steps."""
     node = slot.outer.owner
-    if node is None or not node.op.named("fill_rows") or slot.spec.span:
+    if node is None or not node.op.named("fill_rows"):
         return slot.outer
     return node.inputs[0] if loop.op.dynamic and node.inputs[1] is loop.n_steps[0] else slot.outer
 

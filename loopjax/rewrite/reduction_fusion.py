@@ -161,7 +161,7 @@ def reduces_steps(node: Apply) -> bool:
 def accumulator_of(reader: Apply, stack: Variable, position: int) -> Accumulator | None:
     """Return the accumulator that replaces a reader of a stack, output number ``position`` of its loop."""
     op = reader.op
-    if not isinstance(op, TableOp) or stack in reader.inputs[1:]:
+    if not isinstance(op, TableOp):
         return None
     if op.name == "index":
         step = _step(op)

@@ -273,3 +273,15 @@ def sharing(states=2, step=None, read=lambda out: out[-1], **options):
 )
 def test_which(case, pairs) -> None:
     assert sharing(**case) is pairs
+
+
+def test_states_that_share_most_are_paired_first() -> None:
+    def step(a, b, c):
+        little, much = b * c, a * b + a - b
+        return much + a, much + b + little, c + little
+
+    inputs = [float64(name, 2) for name in "abc"]
+    outs, _ = loopjax.scan(step, outputs_info=inputs, n_steps=16)
+    graph = after([PairComplexStates(least_values=2, least_shared=1)], inputs, [out[-1] for out in outs])
+    (op,) = scans(graph)
+    assert [note.split(" are ")[0] for note in op.notes] == ["complex_states: a and b"]

@@ -77,6 +77,26 @@ def test_matrices_on_the_left() -> None:
         return %1""")
 
 
+@pytest.mark.parametrize("left", [True, False])
+def test_operands_with_two_axes_are_split_along_the_axis_of_the_matrix(left) -> None:
+    x, h, W, U = float64("x", 4, 3, 3), float64("h", 3, 3), float64("W", 3, 3), float64("U", 3, 3)
+
+    def step(x, h):
+        one, other = (W @ h, U @ h) if left else (h @ W, h @ U)
+        return at.tanh(one) * other + x
+
+    out, _ = loopjax.scan(step, sequences=x, outputs_info=h)
+    joined = text(after([FuseProducts()], [x, h, W, U], [out]))
+    assert f"parts[axis={0 if left else 1}, sizes=(3, 3)]" in joined
+    rng = np.random.default_rng(4)
+    values = [rng.normal(size=shape) for shape in ((4, 3, 3), (3, 3), (3, 3), (3, 3))]
+    rows, state, *matrices = values
+    for row, found in zip(rows, loopjax.function([x, h, W, U], out)(*values), strict=True):
+        one, other = (m @ state if left else state @ m for m in matrices)
+        state = np.tanh(one) * other + row
+        np.testing.assert_allclose(found, state, rtol=1e-12)
+
+
 W, U, V = float64("W", 2, 2), float64("U", 2, 2), float64("V", 2, 2)
 
 

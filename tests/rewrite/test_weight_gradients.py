@@ -124,8 +124,9 @@ def test_before_and_after() -> None:
 @pytest.mark.parametrize(("side", "rows"), [("right", 3), ("left", 3)])
 def test_vectors_that_a_matrix_multiplies(side, rows) -> None:
     """On a CPU up to so many; their term of the gradient is added to the whole matrix."""
-    h, W = float64("h", *((rows, 2) if side == "right" else (2, rows))), float64("W", 2, 2)
-    out, _ = loopjax.scan(lambda h: at.tanh(h @ W if side == "right" else W @ h), outputs_info=h, n_steps=4)
+    right = side == "right"
+    h, W = float64("h", *((rows, 2) if right else (2, rows))), float64("W", *((2, 4) if right else (4, 2)))
+    out, _ = loopjax.scan(lambda h: at.tanh((h @ W)[:, 1:3] if right else (W @ h)[1:3]), outputs_info=h, n_steps=4)
     program = [h, W], [loopjax.grad(out[-1].sum(), W)]
     assert rewrites(BatchWeightGradients(most_rows=rows), *program)
     assert not rewrites(BatchWeightGradients(most_rows=rows - 1), *program)
