@@ -172,3 +172,13 @@ def index_inputs(node: Apply) -> list[tuple[int, int]]:
         return []
     first = 1 if node.op.has("gather") else 2
     return list(enumerate(node.op.arguments["pattern"].array_axes, first))
+
+
+def view_axes(node: Apply) -> tuple[int | None, ...] | None:
+    """Source axis of each axis of the result, ``None`` for a new one, of a node that only moves whole axes."""
+    if node.op.named("dimshuffle"):
+        return tuple(node.op.arguments["pattern"])
+    if node.op.named("transpose"):
+        return tuple(node.op.arguments["axes"])
+    pattern = node.op.arguments.get("pattern") if node.op.named("index") else None
+    return pattern.kept_axes if pattern is not None and set(pattern.entries) <= {WHOLE, None} else None

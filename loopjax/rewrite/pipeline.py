@@ -14,6 +14,7 @@ from loopjax.rewrite.cse import EliminateCommonSubexpressions
 from loopjax.rewrite.dce import EliminateDeadCode
 from loopjax.rewrite.dead_iterations import EliminateDeadIterations
 from loopjax.rewrite.differentiate import FormDifferentiatedRegions
+from loopjax.rewrite.double_where import DoubleWhere
 from loopjax.rewrite.driver import Rewrite
 from loopjax.rewrite.dynamic_trip_count import DynamicTripCount
 from loopjax.rewrite.expand_products import ExpandProducts
@@ -33,8 +34,9 @@ from loopjax.rewrite.saved_windows import SaveReadWindows
 from loopjax.rewrite.scan_cse import EliminateCommonLoopParts
 from loopjax.rewrite.searchsorted import ExpandSearches
 from loopjax.rewrite.slice_sinking import SinkSlices
+from loopjax.rewrite.stabilize import Stabilize
 from loopjax.rewrite.stored_products import MarkStoredProducts
-from loopjax.rewrite.target import Target
+from loopjax.rewrite.target import Derivative, Target
 from loopjax.rewrite.tiling import Tile
 from loopjax.rewrite.vectorize_states import VectorizeStates
 from loopjax.rewrite.weight_gradients import BatchWeightGradients
@@ -44,8 +46,11 @@ from loopjax.shapes.inspector import InspectLengths
 def symbolic(without: Collection[str] = ()) -> tuple[Rewrite, ...]:
     """Return the passes that run once for each function, before shapes are known."""
     optional = (
+        # Before derivatives have regions, so that they are those of the stable forms.
+        Stabilize(),
         EliminateCommonSubexpressions(),
         FormDifferentiatedRegions(),
+        DoubleWhere(),
         EliminateCommonSubexpressions(),
         SinkSlices(),
         ComputeInductionVariables(),
@@ -61,8 +66,10 @@ def symbolic(without: Collection[str] = ()) -> tuple[Rewrite, ...]:
     return (*_enabled(optional, without), *required)
 
 
-FIXED: tuple[Rewrite, ...] = (DynamicTripCount(Target(derivative="any")),)
-"""Passes after ``symbolic`` for a program that JAX may differentiate: lengths are known when it traces."""
+def symbolic_under(derivative: Derivative, fixed_lengths: bool, without: Collection[str] = ()) -> tuple[Rewrite, ...]:
+    """Return the passes after ``symbolic`` for a derivative that JAX may take, with lengths known when it traces."""
+    target = Target(derivative=derivative)
+    return (*_enabled([DoubleWhere(target)], without), *([DynamicTripCount(target)] if fixed_lengths else ()))
 
 
 def sized(target: Target) -> tuple[Rewrite, ...]:

@@ -13,6 +13,8 @@ Derivative = Literal["none", "forward", "reverse", "any"]
 
 
 REWRITES = {
+    "double_where": "functions that are not differentiable where a switch selects them away get other operands there",
+    "stabilize": "expressions that overflow, underflow or cancel become equal ones that do not",
     "cse": "common-subexpression elimination",
     "producer_fusion": "elementwise producers of a reduction over steps are computed inside the loop",
     "reduction_fusion": "reductions over the steps of a loop become accumulators in its carry",
@@ -43,6 +45,9 @@ REWRITES = {
     "far_taps": "far taps under a derivative are read in blocks",
 }
 """Optional rewrites by name, each with a summary. All other passes are required to run a program."""
+
+NUMERICAL = frozenset({"double_where", "stabilize"})
+"""Rewrites for the sake of results, not of time: modes leave them out by name only."""
 
 Value = bool | int
 """The value of a choice: yes or no, or a number."""

@@ -33,7 +33,7 @@ from loopjax.ir.types import TensorType
 from loopjax.ir.verify import verify
 from loopjax.lower.jit import Compiled
 from loopjax.rewrite.driver import rewrite
-from loopjax.rewrite.pipeline import FIXED, sized, symbolic
+from loopjax.rewrite.pipeline import sized, symbolic, symbolic_under
 from loopjax.rewrite.target import Derivative, Target
 from loopjax.runtime.program import Options, Program
 from loopjax.runtime.x64 import is_key
@@ -68,7 +68,7 @@ def build(
     ``derivative`` may be taken of the whole program by JAX. With ``fixed_lengths``, lengths are numbers when JAX traces
     it, so that loops under a derivative need no bound. ``check`` raises for a program that the caller cannot run.
     """
-    graph = rewrite(program.graph, FIXED) if fixed_lengths else program.graph
+    graph = rewrite(program.graph, symbolic_under(derivative, fixed_lengths, program.options.mode.without))
     padded = pad(graph, padding)
     if config.verify:
         verify(padded.graph, after="pad")

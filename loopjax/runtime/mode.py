@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from loopjax.config import config
 from loopjax.errors import UnsupportedError
-from loopjax.rewrite.target import REWRITES
+from loopjax.rewrite.target import NUMERICAL, REWRITES
 
 NAMED = ("FAST_RUN", "FAST_COMPILE", "JAX", "tune")
 """Names of modes."""
@@ -138,7 +138,8 @@ def unavailable(name: str) -> NoReturn:
 
 
 def read_mode(mode: Any) -> Mode:
-    """Reads a mode: ``None`` is ``config.mode``, and ``"FAST_COMPILE"`` leaves out all optional rewrites.
+    """Reads a mode: ``None`` is ``config.mode``, and ``"FAST_COMPILE"`` leaves out all optional rewrites but those
+    that change results.
 
     Raises ``ValueError`` for a name that is not known, ``UnsupportedError`` for one that was known to old programs, and
     ``TypeError`` for anything else.
@@ -154,4 +155,4 @@ def read_mode(mode: Any) -> Mode:
         unavailable(old)
     if mode not in NAMED:
         raise ValueError(f"mode is one of {NAMED} or a Mode, not {mode!r}")
-    return Mode(frozenset(REWRITES) if mode == "FAST_COMPILE" else frozenset(), tune=mode == "tune")
+    return Mode(frozenset(REWRITES) - NUMERICAL if mode == "FAST_COMPILE" else frozenset(), tune=mode == "tune")

@@ -6,7 +6,7 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.config import config
-from loopjax.rewrite.target import REWRITES
+from loopjax.rewrite.target import NUMERICAL, REWRITES
 
 
 def polynomial(mode):
@@ -72,7 +72,7 @@ class TestOldPrograms:
         from loopjax.compile.mode import FAST_COMPILE, FAST_RUN, get_default_mode, get_mode
 
         assert get_mode("FAST_RUN") == FAST_RUN == get_default_mode() == loopjax.Mode()
-        assert get_mode("FAST_COMPILE") == FAST_COMPILE == loopjax.Mode().excluding(*REWRITES)
+        assert get_mode("FAST_COMPILE") == FAST_COMPILE == loopjax.Mode().excluding(*REWRITES).including(*NUMERICAL)
         assert loopjax.compile.get_default_mode().excluding("vmap") == loopjax.Mode(frozenset(["vmap"]))
         assert loopjax.compile.mode.predefined_modes["tune"].tune
         monkeypatch.setattr(config, "mode", "FAST_COMPILE")

@@ -1,0 +1,199 @@
+"""Gradients of functions that a switch selects away where they have none: zero, not NaN."""
+
+import jax
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.rewrite.differentiate import FormDifferentiatedRegions
+from loopjax.rewrite.double_where import DoubleWhere
+from loopjax.rewrite.target import Target
+from tests.rewrite.sized import lines, symbolically
+
+X, W, M, A = at.dvector("x"), at.dvector("w"), at.dmatrix("m"), at.dscalar("a")
+LOG = at.log(X)
+POINTS = np.array([0.0, 1.0, 4.0])
+ROWS = np.array([[0.0, 0.0], [3.0, 4.0]])
+
+
+def test_before_and_after():
+    cost = at.switch(X > 0, at.log(X), 0.0).sum()
+    passes = [FormDifferentiatedRegions(), DoubleWhere()]
+    assert symbolically(passes[:1], [X], [loopjax.grad(cost, X)]) == lines("""
+        input x : float64(?,)
+        %0 = linearize[wrt=1, costs=1](x) : float64(), residual()
+            input 0.x : float64(?,)
+            %0.0 = gt(0.x, 0.) : bool(?,)
+            %0.1 = log(0.x) : float64(?,)
+            %0.2 = switch(%0.0, %0.1, 0.) : float64(?,)
+            %0.3 = sum[axis=(0,), dtype=float64, keepdims=False](%0.2) : float64()
+            return %0.3
+        %1 = pullback(%0:1, 1.) : float64(?,)
+        return %1""")
+    assert symbolically(passes, [X], [loopjax.grad(cost, X)]) == lines("""
+        input x : float64(?,)
+        %0 = linearize[wrt=1, costs=1](x) : float64(), residual()
+            input 0.x : float64(?,)
+            %0.0 = gt(0.x, 0.) : bool(?,)
+            %0.1 = switch(%0.0, 0.x, 1.) : float64(?,)
+            %0.2 = log(%0.1) : float64(?,)
+            %0.3 = switch(%0.0, %0.2, 0.) : float64(?,)
+            %0.4 = sum[axis=(0,), dtype=float64, keepdims=False](%0.3) : float64()
+            return %0.4
+        %1 = pullback(%0:1, 1.) : float64(?,)
+        return %1""")
+
+
+def counts(cost, wrt=X, inputs=(X, W, M, A), outputs=()):
+    """How many switches the pass adds to the region of a gradient."""
+    passes = [FormDifferentiatedRegions(), DoubleWhere()]
+    texts = [symbolically(some, inputs, [loopjax.grad(cost, wrt), *outputs]) for some in (passes[:1], passes)]
+    return texts[1].count(" switch(") - texts[0].count(" switch(")
+
+
+@pytest.mark.parametrize(
+    ("cost", "added"),
+    [
+        (at.switch(X > 0, X, 0.0), 0),  # nothing is singular
+        (at.log(at.switch(X > 0, X, 1.0)), 0),
+        (at.switch(X > 0, at.log(at.switch(X > 0, X, 1.0)), 0.0), 0),  # the user's own
+        (at.switch(at.eq(X, 0), 0.0, at.log(at.switch(at.eq(X, 0), 1.0, X))), 0),
+        (at.switch(X > 0, LOG, 0.0) + LOG, 0),  # taken everywhere
+        ((X > 0) * at.log(X), 0),  # a product with a mask selects nothing
+        (at.switch(X > 0, 2 * X + W[0], 0.0), 0),
+        (at.switch(X > 0, at.tanh(X), 0.0), 1),
+        (at.switch(X > 0, at.tanh(X) * at.sqrt(X), 0.0), 2),
+    ],
+    ids=lambda value: str(value) if isinstance(value, int) else loopjax.pp(value),
+)
+def test_what_is_replaced(cost, added):
+    assert counts(cost.sum()) == added
+
+
+def test_only_what_is_differentiated():
+    y = at.switch(X > 0, at.log(X), 0.0)
+    text = symbolically([DoubleWhere()], [X], [y])
+    assert text.count("switch") == 1
+    assert symbolically([DoubleWhere(Target(derivative="any"))], [X], [y]).count("switch") == 2
+    assert symbolically([DoubleWhere(Target(derivative="forward"))], [X], [y]) == text
+
+
+NORM = at.sqrt((M**2).sum(axis=1, keepdims=True))
+SQUARES = (M**2).sum(axis=1)
+ROW = at.switch(X > 0, at.log(A), 0.0)
+ZEROS = np.zeros((2, 2))
+NAN = np.array([np.nan, 1.0, 2.0])
+
+SELECTED = [
+    (at.switch(X > 0, at.log(X), 0.0), X, POINTS, [0, 1, 0.25]),
+    (at.switch(at.eq(X, 0), 0.0, at.sqrt(X)), X, POINTS, [0, 0.5, 0.25]),
+    (at.where(X > 0, 1 / X, X), X, POINTS, [1, -1, -1 / 16]),
+    (at.switch(X > 0, X**0.5, 0.0), X, POINTS, [0, 0.5, 0.25]),
+    (at.switch(X > 0, X**-2, 0.0), X, POINTS, [0, -2, -1 / 32]),
+    (at.switch(X > 0, X * at.log(X), 0.0), X, POINTS, [0, 1, 1 + np.log(4)]),
+    (at.switch(at.gt(X, 0) * 1.0, at.log(X), 0.0), X, POINTS, [0, 1, 0.25]),
+    (at.switch(X < 2, at.arcsin(X / 2), 0.0), X, POINTS, [0.5, 1 / np.sqrt(3), 0]),
+    (at.switch(X < 0.5, at.exp(X * 1000), 0.0), X, POINTS, [1000, 0, 0]),
+    (at.switch(LOG > -5, LOG, -5.0), X, POINTS, [0, 1, 0.25]),
+    (at.switch(X > 0, at.switch(X > 2, LOG, at.sqrt(X)), 0.0), X, POINTS, [0, 0.5, 0.25]),
+    (at.switch(X > 0, LOG, 0.0) + at.switch(X > 2, LOG, 0.0), X, POINTS, [0, 1, 0.5]),
+    (at.switch(at.isnan(X), 0.0, (X - A) ** 2), A, NAN, -2 * (1 - 0.5) - 2 * (2 - 0.5)),
+    (at.switch(at.isnan(X), 0.0, at.tanh(X * A)), A, NAN, (np.array([1, 2]) / np.cosh([0.5, 1]) ** 2).sum()),
+    (at.switch(NORM > 0, M / NORM, 0.0), M, ROWS, [[0, 0], [0.032, -0.024]]),
+    (at.switch(M.norm(2) > 9, M.norm(2), 0.0), M, ZEROS, ZEROS),
+    (at.switch(SQUARES > 0, at.sqrt(SQUARES), 0.0), M, ROWS, [[0, 0], [0.6, 0.8]]),
+    (at.switch((SQUARES > 0)[:, None], M / at.sqrt(SQUARES)[:, None], 0.0), M, ROWS, [[0, 0], [0.032, -0.024]]),
+    (at.switch(SQUARES > 0, at.log(M).sum(axis=1), 0.0), M, ROWS, [[0, 0], [1 / 3, 1 / 4]]),
+    (at.switch((SQUARES > 0)[:, None], at.log(M.T).T, 0.0), M, ROWS, [[0, 0], [1 / 3, 1 / 4]]),
+    (at.switch(X > 9, at.log(A - 0.5), 0.0), A, POINTS, 0),
+]
+"""Expressions of ``x`` or ``m`` and of ``a`` = 0.5, each with a variable, values, and the gradient of the sum."""
+
+
+def groups():
+    """The rows with equal inputs, which make one function."""
+    for values in (POINTS, NAN, ROWS, ZEROS):
+        rows = [row for row in SELECTED if row[2] is values]
+        yield [M if values.ndim == 2 else X, A], [values, np.float64(0.5)], rows
+
+
+def test_gradients_are_those_of_the_branch_that_is_taken():
+    for inputs, values, rows in groups():
+        gradients = [loopjax.grad(expression.sum(), wrt) for expression, wrt, *_ in rows]
+        found = loopjax.function(inputs, gradients, on_unused_input="ignore")(*values)
+        for (expression, *_, expected), gradient in zip(rows, found, strict=True):
+            np.testing.assert_allclose(gradient, expected, rtol=1e-14, atol=1e-17, err_msg=loopjax.pp(expression))
+
+
+def test_derivatives_that_jax_takes():
+    with jax.enable_x64(True):
+        for inputs, values, rows in groups():
+            f = loopjax.to_jax(inputs, [expression.sum() for expression, *_ in rows], on_unused_input="ignore")
+            for (expression, wrt, _, expected), gradient in zip(rows, jax.jacrev(f, (0, 1))(*values), strict=True):
+                found = gradient[inputs.index(wrt)]
+                np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-17, err_msg=loopjax.pp(expression))
+
+
+def test_second_derivatives_and_rows():
+    y = at.switch(X > 0, LOG, 0.0)
+    hessian, rows = loopjax.function([X], [loopjax.hessian(y.sum(), X), loopjax.jacobian(y, X)])(POINTS)
+    np.testing.assert_allclose(hessian, np.diag([0, -1, -1 / 16]), atol=1e-17)
+    np.testing.assert_allclose(rows, np.diag([0, 1, 0.25]), atol=1e-17)
+
+
+def test_values_that_are_also_read_elsewhere_are_as_they_were():
+    y = at.switch(X > 0, LOG, 0.0)
+    cost = at.switch(at.isinf(LOG), 0.0, LOG).sum()
+    gradient = loopjax.grad(y.sum() + cost, X)
+    log, least, doubled, value, slope = loopjax.function([X], [LOG, LOG.argmin(), LOG * 2, y, gradient])(POINTS)
+    np.testing.assert_allclose(log, [-np.inf, 0, np.log(4)])
+    np.testing.assert_allclose(doubled, [-np.inf, 0, 2 * np.log(4)])
+    np.testing.assert_allclose(value, [0, 0, np.log(4)])
+    np.testing.assert_allclose(slope, [0, 2, 0.5])
+    assert int(least) == 0
+
+
+class TestLoops:
+    def test_a_map_and_a_recurrence(self):
+        each, _ = loopjax.scan(lambda x: at.switch(x > 0, at.log(x), 0.0), sequences=X)
+        total, _ = loopjax.scan(lambda x, h: at.switch(x > 0, at.sqrt(x) * h, h), X, at.constant(1.0, dtype="float64"))
+        found = loopjax.function([X], [loopjax.grad(each.sum(), X), loopjax.grad(total[-1], X)])(POINTS)
+        np.testing.assert_allclose(found, [[0, 1, 0.25], [0, 1, 0.5 * 0.25 * 2]])
+
+    def test_a_gradient_inside_of_the_body(self):
+        slopes, _ = loopjax.scan(lambda x: loopjax.grad(at.switch(x > 0, at.log(x), 0.0), x), sequences=X)
+        np.testing.assert_allclose(slopes.eval({X: POINTS}), [0, 1, 0.25])
+
+    def test_lengths_that_vary(self):
+        each, _ = loopjax.scan(lambda x: at.switch(x > 0, at.log(x), 0.0), sequences=X)
+        f = loopjax.function([X], loopjax.grad(each.sum(), X))
+        for count in (3, 4, 5, 6, 7, 2):
+            x = np.arange(count) * 1.0
+            np.testing.assert_allclose(f(x), np.append(0, 1 / x[1:]))
+
+    def test_masked_rows(self):
+        """A batch with missing rows, whose weights get the gradient of the others."""
+        x = at.dtensor3("x")
+
+        def step(x, h, w):
+            seen = at.isfinite(x).all(axis=1, keepdims=True)
+            return at.switch(
+                seen, at.tanh(at.switch(seen, x, 0.0) * w + h) / at.sqrt((x**2).sum(axis=1, keepdims=True)), h
+            )
+
+        h, _ = loopjax.scan(step, x, at.zeros((2, 2), dtype="float64"), W)
+        values = np.array([[[1.0, 2.0], [np.nan, np.nan]], [[0.5, 1.0], [3.0, 1.0]]])
+        w = np.array([0.5, -0.5])
+        f = loopjax.function([x, W], [h[-1].sum(), loopjax.grad(h[-1].sum(), W)])
+        _, gradient = f(values, w)
+        numeric = [(float(f(values, w + d)[0]) - float(f(values, w - d)[0])) / 2e-6 for d in np.eye(2) * 1e-6]
+        np.testing.assert_allclose(gradient, numeric, rtol=1e-8)
+
+
+def test_it_can_be_left_out():
+    cost = at.switch(X > 0, LOG, 0.0).sum()
+    mode = loopjax.Mode().excluding("double_where")
+    assert np.isnan(loopjax.function([X], loopjax.grad(cost, X), mode=mode)(POINTS)).tolist() == [True, False, False]
+    quick = loopjax.function([X], loopjax.grad(cost, X), mode="FAST_COMPILE")(POINTS)
+    np.testing.assert_allclose(quick, [0, 1, 0.25])
