@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any
+from types import NoneType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import jax
+
+from loopjax.errors import check_flag, here, nearest
 
 VERSION = "0.1.0"
 """The version of the package."""
@@ -64,6 +67,8 @@ class Config:
     >>> loopjax.config.floatX = None
     """
 
+    __slots__ = ("_floatX", "_lengths", "cache", "mode", "poison", "verify")
+
     def __init__(self) -> None:
         self._floatX: str | None = None
         self.verify: bool = os.environ.get("LOOPJAX_VERIFY", "") not in ("", "0")
@@ -75,6 +80,25 @@ class Config:
         chosen = os.environ.get("LOOPJAX_FLOATX")
         if chosen:
             self.floatX = chosen
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            known = sorted(one for one in dir(type(self)) if not one.startswith("_"))
+            raise AttributeError(
+                f"config has no setting {name!r}; its settings are {', '.join(known)}{nearest(name, known)}{here()}"
+            )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not hasattr(type(self), name):
+            getattr(self, name)
+        if name in ("verify", "poison"):
+            check_flag(f"config.{name}", value)
+        if name == "cache" and not isinstance(value, (str, NoneType)):
+            raise TypeError(
+                f"config.cache is the path of a folder or None, got {type(value).__name__} {value!r:.80}{here()}"
+            )
+        super().__setattr__(name, value)
 
     @property
     def floatX(self) -> str:  # noqa: N802 - the name that Theano programs use
@@ -88,7 +112,7 @@ class Config:
     @floatX.setter
     def floatX(self, dtype: str | None) -> None:  # noqa: N802
         if dtype is not None and dtype not in _FLOATS:
-            raise ValueError(f"config.floatX is one of {_FLOATS} or None, not {dtype!r}")
+            raise ValueError(f"config.floatX is one of {_FLOATS} or None, not {dtype!r}{here()}")
         self._floatX = dtype
 
     @property
@@ -98,7 +122,7 @@ class Config:
     @lengths.setter
     def lengths(self, policy: str) -> None:
         if policy not in LENGTHS:
-            raise ValueError(f"config.lengths is one of {LENGTHS}, not {policy!r}")
+            raise ValueError(f"config.lengths is one of {LENGTHS}, not {policy!r}{here()}")
         self._lengths = policy
 
 

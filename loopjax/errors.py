@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
-from typing import Any, NamedTuple
+from functools import cache, wraps
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import numpy as np
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _EXAMPLES = os.path.join(_PACKAGE, "examples") + os.sep
+_OWN = (_PACKAGE, contextlib.__file__, *(os.path.dirname(str(one.__file__)) + os.sep for one in (jax, np)))
 
 
 @cache
 def _is_own(file: str) -> bool:
-    """Test if a file is LoopJAX's own; the examples in its wheel count as a user's."""
-    return file.startswith(_PACKAGE) and not file.startswith(_EXAMPLES)
+    """Test if a file is LoopJAX's own or of what it calls; the examples in its wheel count as a user's."""
+    return file.startswith(_OWN) and not file.startswith(_EXAMPLES)
 
 
 class Source(NamedTuple):
@@ -64,6 +72,14 @@ class DisconnectedInputError(LoopJaxError, ValueError):
     """A gradient with respect to a variable that the cost does not depend on."""
 
 
+class ArgumentError(TypeError):
+    """A value that cannot become a variable; the public function that was given it names the argument."""
+
+    def __init__(self, message: str, value: object = None) -> None:
+        super().__init__(message)
+        self.value = value
+
+
 class GradientError(LoopJaxError):
     """A gradient that differs from finite differences, raised by ``verify_grad``.
 
@@ -77,6 +93,9 @@ class GradientError(LoopJaxError):
         self.place = place
         self.analytic = analytic
         self.numeric = numeric
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.argument, self.place, self.analytic, self.numeric)
 
 
 class LengthError(LoopJaxError, ValueError):
@@ -92,6 +111,10 @@ class UnsupportedError(LoopJaxError, NotImplementedError):
 
 
 _LINES = re.compile(r"\[[^\[\]]+:\d+(, [^\[\]]+:\d+)*\]$")
+_SUBJECT = re.compile(r"[\w.]+( '[^']*')?(\[\d+\])?: ")
+
+_REPORTED = (TypeError, ValueError, IndexError, OverflowError, LoopJaxError)
+"""The errors that say what is wrong with an argument."""
 
 
 def located(error: Exception, message: str, sources: Iterable[Source]) -> Exception:
@@ -99,30 +122,158 @@ def located(error: Exception, message: str, sources: Iterable[Source]) -> Except
     lines = where(sources)
     if not lines or _LINES.search(str(error)):
         return error
-    return type(error)(message + lines)
+    return alike(error, message + lines)
+
+
+def alike(error: Exception, message: str) -> Exception:
+    """Return an error of the same kind and traceback: of its class, or a builtin one where that is another package's.
+
+    It is to be raised ``from None``: a user reads one traceback.
+    """
+    own = isinstance(error, LoopJaxError) or type(error).__module__ == "builtins"
+    kinds = [type(error)] if own else [IndexError, OverflowError, TypeError, ValueError, NotImplementedError]
+    kind: Any = next(kind for kind in kinds if isinstance(error, kind))
+    made: Exception = kind(message)
+    return made.with_traceback(error.__traceback__)
 
 
 @contextmanager
-def about(subject: str, source: Source | None) -> Iterator[None]:
+def about(subject: str, lines: bool = True) -> Iterator[None]:
     """Context in which errors get the prefix ``subject`` and the user's line, where they do not have them already.
 
-    ``source`` is ``None`` where errors raised inside have lines of their own.
+    No line is added without ``lines``, where errors raised inside have lines of their own.
     """
     try:
         yield
-    except (TypeError, ValueError, IndexError, OverflowError) as error:
+    except _REPORTED as error:
         text = str(error)
         message = text if text.startswith(subject) else f"{subject}: {text}"
-        lines = "" if source is None or _LINES.search(text) else where([source])
-        if message + lines == text:
+        message += here() if lines and not _LINES.search(text) else ""
+        if message == text:
             raise
-        raise type(error)(message + lines) from error
+        raise alike(error, message) from None
+
+
+def reported(function: F) -> F:
+    """Decorator of a public function: its errors begin with its name and end with the user's line.
+
+    An error of the user's own code, which the function calls, passes as it is.
+    """
+    name = function.__name__
+
+    @wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except _REPORTED as error:
+            text = str(error)
+            has_lines = _LINES.search(text) is not None
+            if not _is_raised_here(error) or (has_lines and _SUBJECT.match(text)):
+                raise
+            if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+                # Python could not call it.
+                text = f"{name}({', '.join(inspect.signature(function).parameters)}) {text.partition(') ')[2]}"
+            elif isinstance(error, ArgumentError):
+                text = _named(error, function, args, kwargs)
+            message = text if _SUBJECT.match(text) or text.startswith(name) else f"{name}: {text}"
+            raise alike(error, message if has_lines else message + here()) from None
+
+    return checked  # type: ignore[return-value]
+
+
+def _named(error: ArgumentError, function: F, args: Sequence[object], kwargs: Mapping[str, object]) -> str:
+    """Return the text of an error with the name of the argument that holds its value."""
+    for argument, value in inspect.signature(function).bind(*args, **kwargs).arguments.items():
+        held = value if isinstance(value, (list, tuple)) else [value]
+        if any(one is error.value for one in (value, *held)):
+            return f"{function.__name__}: argument {argument}: {error}"
+    return str(error)
+
+
+def _is_raised_here(error: BaseException) -> bool:
+    """Test if the frames between the handler of an error and its origin hold none of the user's."""
+    frames = error.__traceback__
+    while frames is not None:
+        if not _is_own(frames.tb_frame.f_code.co_filename):
+            return False
+        frames = frames.tb_next
+    return True
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the user's line."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and _is_own(frame.f_code.co_filename):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+def read_pairs(argument: str, value: Any) -> list[tuple[Any, Any]]:
+    """Return a dict or pairs as a list of pairs; raise ``TypeError`` for anything else."""
+    if value is None:
+        return []
+    if isinstance(value, Mapping):
+        return list(value.items())
+    if isinstance(value, str) or not isinstance(value, Iterable) or isinstance(value, (set, frozenset)):
+        raise TypeError(
+            f"{argument} is a dict or a list of pairs, got {type(value).__name__} {value!r:.80}; write "
+            f"{{variable: value}} or [(variable, value)]{here()}"
+        )
+    pairs = list(value)
+    for position, pair in enumerate(pairs):
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise TypeError(
+                f"{argument}[{position}] is {pair!r:.80}; expected a pair, write {argument}=[(variable, value)] or "
+                f"{argument}={{variable: value}}{here()}"
+            )
+    return pairs
+
+
+def check_callable(argument: str, value: object, expected: str) -> None:
+    """Raise ``TypeError`` where an argument is not callable."""
+    if not callable(value):
+        raise TypeError(f"{argument} is {type(value).__name__} {value!r:.80}; expected {expected}{here()}")
+
+
+def check_integer(argument: str, value: object, least: int | None = None) -> None:
+    """Raise ``TypeError`` where an argument is no Python or NumPy integer, ``ValueError`` where it is too small."""
+    expected = "an int" if least is None else f"an int of at least {least}"
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{argument} is {expected}, got {type(value).__name__} {value!r:.80}{here()}")
+    if least is not None and value < least:
+        raise ValueError(f"{argument} is {expected}, got {value}{here()}")
+
+
+def check_name(name: object) -> None:
+    """Raise ``TypeError`` where a name is neither a string nor ``None``."""
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"name is a string, got {type(name).__name__} {name!r:.80}; write name='x'{here()}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'tanh'?"`` for a name that is not known, or nothing where none is near."""
+    import difflib  # a part of the package's import time, and rarely needed
+
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def check_flag(argument: str, value: object, *others: object) -> None:
+    """Raise ``TypeError`` where a flag is not true or false, nor one of ``others``."""
+    if isinstance(value, (bool, np.bool_)) or any(value is other for other in others):
+        return
+    if type(value) is int and value in (0, 1):  # of old programs
+        return
+    accepted = ", ".join(["True", "False", *map(repr, others)])
+    raise TypeError(f"{argument} is one of {accepted}, got {type(value).__name__} {value!r:.80}{here()}")
 
 
 def check_choice(argument: str, value: str, choices: Sequence[str]) -> None:
     """Raise ``ValueError`` where an option is none of its choices."""
     if value not in choices:
-        raise ValueError(f"{argument} is {', '.join(map(repr, choices[:-1]))} or {choices[-1]!r}, not {value!r}")
+        raise ValueError(
+            f"{argument} is {', '.join(map(repr, choices[:-1]))} or {choices[-1]!r}, not {value!r:.80}{here()}"
+        )
 
 
 def here() -> str:

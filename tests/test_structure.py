@@ -15,7 +15,8 @@ import loopjax
 ROOT = pathlib.Path(loopjax.__file__).parent
 
 FOLDERS = [
-    ("errors", "config"),
+    ("errors",),
+    ("config",),
     ("ir",),
     ("trace",),
     ("tensor", "checkpoint", "shapes", "lower"),

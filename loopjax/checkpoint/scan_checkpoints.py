@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from loopjax.checkpoint.every import Every
-from loopjax.errors import about, user_source
+from loopjax.errors import about, check_flag, reported
 from loopjax.ir.scan import SavedSteps
 from loopjax.trace.record_loop import loop_options, record_loop, single
 from loopjax.trace.scan_arguments import LoopArgument, LoopArguments, StepCount, default_label
 from loopjax.trace.updates import OrderedUpdates
 
 
+@reported
 def scan_checkpoints(
     fn: Callable[..., Any],
     sequences: LoopArgument = None,
@@ -69,9 +70,10 @@ def scan_checkpoints(
     >>> powers.eval()
     Array([ 4, 16, 32], dtype=int64)
     """
-    with about(f"scan {default_label(fn, name)!r}", user_source()):
+    with about(f"scan {default_label(fn, name)!r}"):
         if isinstance(save_every_N, bool) or not isinstance(save_every_N, int) or save_every_N < 1:
             raise ValueError(f"save_every_N is an int of at least 1, got {save_every_N!r}")
+        check_flag("padding", padding)
     options = loop_options(fn, name, checkpoint=Every(save_every_N))
     asked = LoopArguments(fn, sequences, outputs_info, non_sequences, n_steps)
     outputs, updates = record_loop(asked, options, saved=SavedSteps(every=save_every_N))

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from loopjax.errors import about, check_choice, user_source, where
+from loopjax.errors import about, check_choice, check_flag, check_name, here, reported, where
 from loopjax.ir.graph import Variable
 from loopjax.ir.types import KEY
 from loopjax.rewrite.target import Derivative
@@ -21,6 +21,7 @@ from loopjax.trace.shared import SharedVariable
 from loopjax.trace.substitute import Replacements
 
 
+@reported
 def to_jax(
     inputs: Sequence[Variable | In] = (),
     outputs: Any = None,
@@ -86,8 +87,11 @@ def to_jax(
     Array([2., 4., 6.], dtype=float32)
     """
     label = name or "to_jax"
-    with about(label, user_source()):
+    with about(label):
         options = Options(label, allow_input_downcast, mode=read_mode(mode))
+        check_name(name)
+        check_flag("keep_x64", keep_x64)
+        check_flag("allow_input_downcast", allow_input_downcast, None)
         check_choice("derivatives", derivatives, ("any", "reverse", "forward", "none"))
         program = collect(
             inputs, outputs, updates, givens, options, no_default_updates, rebuild_strict, on_unused_input
@@ -114,11 +118,12 @@ class JaxFunction:
         self.variables = _named(list(dict.fromkeys([*program.state.variables, *program.state.updated])))
         self.__name__ = self.__qualname__ = program.options.name
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         program, state = self._program, dict[str, Any]()
         if self.variables:
             state, args = self._read_state(args), args[1:]
-        arrays = self._signature.checked(self._signature.placed(args, kwargs))
+        with about(self.__name__):
+            arrays = self._signature.checked(self._signature.placed(args, kwargs))
         keys = {variable: key for key, variable in self.variables.items()}
         found = self._inlined([*arrays, *(state[keys[variable]] for variable in program.state.variables)])
         updated = program.state.updated
@@ -155,7 +160,7 @@ class JaxFunction:
             got = f"{type(args[0]).__name__} {args[0]!r:.80}" if args else "nothing"
             raise TypeError(
                 f"{self.__name__} has shared variables: its first argument is the state, a dict with the keys "
-                f"{list(self.variables)}, as {self.__name__}.init() gives it; got {got}"
+                f"{list(self.variables)}, as {self.__name__}.init() gives it; got {got}{here()}"
             )
         return self._checked_state(args[0])
 
@@ -166,7 +171,7 @@ class JaxFunction:
         if missing or unknown:
             raise TypeError(
                 f"{self.__name__}: the state has the keys {list(self.variables)}, as {self.__name__}.init() gives it; "
-                f"missing {missing}, unknown {unknown}"
+                f"missing {missing}, unknown {unknown}{here()}"
             )
         return {key: self._fitted(key, state[key]) for key in self.variables}
 

@@ -8,11 +8,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from loopjax.errors import check_callable, check_name, reported
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.jax_call import JaxCall, Static
 from loopjax.trace.convert import as_variable
 
 
+@reported
 def wrap_jax(fn: Callable[..., Any], *, name: str | None = None) -> Callable[..., Any]:
     """Return a JAX function as a function of symbolic variables.
 
@@ -54,10 +56,11 @@ def wrap_jax(fn: Callable[..., Any], *, name: str | None = None) -> Callable[...
     >>> values.eval({x: [3.0, 1.0, 4.0, 2.0]})
     Array([4., 3.], dtype=float64)
     """
-    if not callable(fn):
-        raise TypeError(f"wrap_jax() takes a function, got {type(fn).__name__}: {fn!r:.80}")
+    check_callable("fn", fn, "a function of arrays; write wrap_jax(jnp.sin)(x)")
+    check_name(name)
     label = name or str(getattr(fn, "__name__", type(fn).__name__))
 
+    @reported
     def symbolic(*args: Any, **kwargs: Any) -> Any:
         leaves, tree = jax.tree.flatten((args, kwargs))
         inputs = [as_variable(leaf) for leaf in leaves if _is_array(leaf)]

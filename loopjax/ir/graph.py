@@ -27,7 +27,7 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 
 from loopjax.config import conventions
-from loopjax.errors import Source, located, user_source, where
+from loopjax.errors import Source, check_name, located, user_source, where
 from loopjax.ir.methods import Methods
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.traits import Trait
@@ -113,13 +113,14 @@ class Variable(Methods["Variable"]):
     6.0
     """
 
-    __slots__ = ("index", "name", "owner", "source", "tag", "type")
+    __slots__ = ("index", "name", "owner", "scan", "source", "tag", "type")
 
     def __init__(self, type: TensorType, owner: Apply | None = None, index: int = 0, name: str | None = None) -> None:
         self.type = type
         self.owner = owner
         self.index = index
         self.name = name
+        self.scan: str | None = None  # the loop whose fn receives the variable, which has a value within a step only
         self.source = owner.sources[0] if owner is not None and owner.sources else None
         self.tag: Any = None
 
@@ -163,6 +164,11 @@ def recorded(kind: type[V]) -> type[V]:
 @public_op
 def input_variable(type: TensorType, name: str | None = None) -> Variable:
     """Return an input that remembers the user's line."""
+    check_name(name)
+    for size in type.shape:
+        if size is not None and (isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 0):
+            raise TypeError(f"shape holds {size!r}; expected sizes from 0 up, and None for one that may vary")
+    dtype_name(type.dtype)
     variable = recorded(Variable)(type, name=name)
     variable.source = user_source()
     return variable
@@ -230,7 +236,7 @@ class Apply:
         try:
             types = op.infer(*[variable.type for variable in self.inputs])
         except (TypeError, ValueError, IndexError) as error:
-            raise located(error, f"{op.subject}: {error}", sources) from error
+            raise located(error, f"{op.subject}: {error}", sources) from None
         made = recorded(Variable)
         self.outputs = tuple([made(type, self, index) for index, type in enumerate(types)])
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice, product
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import jax
 import numpy as np
@@ -22,6 +22,9 @@ from loopjax.ir.types import KEY, RESIDUAL, TensorType, dtype_name
 
 PROBE = 8
 """The size tried first in the place of an unknown one."""
+
+KEPT = 256
+"""The most types of arguments for which the results of one call are kept."""
 
 PROBES = 256
 """The most assignments of sizes to unknown dimensions that are tried."""
@@ -66,21 +69,34 @@ class JaxCall(Op):
         """Return the types of the results and their pytree."""
         if any(type.dtype in (KEY, RESIDUAL) for type in types):
             raise TypeError("a random key cannot be handed to a JAX function; draw with it, and hand over the draw")
-        return _traced(self, types)
+        kept = _TRACED.setdefault(self, {})
+        found = kept.get(types)
+        if found is None:
+            if len(kept) >= KEPT:
+                kept.clear()
+            found = kept[types] = _traced(self, types)
+        return found
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         """Return the leaves of the function's results."""
         return jax.tree.leaves(self.call(*arrays))
 
     def call(self, *arrays: Any) -> Any:
-        """Call the function with these arrays and the static arguments."""
+        """Call the function with these arrays and the static arguments; raise where it does not return arrays."""
         rest = iter(arrays)
         leaves = [next(rest) if static is None else static.value for static in self.statics]
         args, kwargs = jax.tree.unflatten(self.tree, leaves)
-        return self.fn(*args, **kwargs)
+        result = self.fn(*args, **kwargs)
+        for leaf in jax.tree.leaves(result):
+            if not isinstance(leaf, (jax.Array, np.ndarray, np.generic, bool, int, float, complex)):
+                raise TypeError(f"it returns {type(leaf).__name__} {leaf!r:.80}; expected arrays")
+        return result
 
 
-@lru_cache(4096)
+_TRACED: WeakKeyDictionary[JaxCall, dict[tuple[TensorType, ...], Traced]] = WeakKeyDictionary()
+"""The results of each function that is in use, by the types that it was called with."""
+
+
 def _traced(op: JaxCall, types: tuple[TensorType, ...]) -> Traced:
     """Trace the function, without running it; an error names the function and the types."""
     with jax.enable_x64(True):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, over
 
 from numpy.typing import DTypeLike
 
+from loopjax.errors import UnsupportedError, here, nearest
 from loopjax.ir.public_ops import ops
 
 V = TypeVar("V")
@@ -159,19 +160,63 @@ class Methods(Generic[V]):
     def __iter__(self) -> Iterator[V]:
         return iter(ops["rows"](self))
 
+    def __array__(self, *args: Any, **options: Any) -> NoReturn:
+        raise self._refusal("a function of NumPy")
+
+    @property
+    def __jax_array__(self) -> NoReturn:
+        raise self._refusal("a function of JAX")
+
+    def _refusal(self, function: str) -> UnsupportedError:
+        return UnsupportedError(
+            f"{function} takes arrays, and got the symbolic {self!r}; write the function of that name in "
+            f"loopjax.tensor, loopjax.wrap_jax(function)(x) for one of JAX, or pass its value, x.eval(){here()}"
+        )
+
+    if not TYPE_CHECKING:  # to a type checker it would say that every name exists
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name[:2] == "__":
+                raise AttributeError(name)
+            own = [one for one in dir(type(self)) if one[0] != "_"]
+            function = f"; there is the function loopjax.tensor.{name}" if name in vars(ops) else nearest(name, own)
+            raise AttributeError(f"a variable has no attribute {name!r}, asked of {self!r}{function}{here()}")
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise TypeError(
+            f"{self!r} is symbolic and never changes: expected no assignment to x[{key!r:.40}]; write "
+            f"y = set_subtensor(x[{key!r:.40}], value){here()}"
+        )
+
+    def __delitem__(self, key: Any) -> NoReturn:
+        raise TypeError(f"{self!r} is symbolic and never changes; write y = x[...] with the rows to keep{here()}")
+
+    def __contains__(self, value: Any) -> NoReturn:
+        raise TypeError(f"{self!r} is symbolic: Python's 'in' cannot look into it; write eq(x, value).any(){here()}")
+
+    def __format__(self, spec: str) -> str:
+        if spec:
+            raise TypeError(f"{self!r} is symbolic and has no digits to format; format its value, x.eval(){here()}")
+        return str(self)
+
+    def __round__(self, digits: int | None = None) -> V:
+        return ops.round(self)
+
     def __len__(self) -> NoReturn:
-        raise TypeError(f"{self!r} has no len(): its length is symbolic; write x.shape[0]")
+        raise TypeError(f"{self!r} has no len(): its length is symbolic; write x.shape[0]{here()}")
 
     def __bool__(self) -> bool:
         raise TypeError(
-            f"{self!r} is symbolic and has no truth value; write switch(condition, a, b), or until(condition) in a scan"
+            f"{self!r} is symbolic and has no truth value; write switch(condition, a, b), or until(condition) in a "
+            f"scan{here()}"
         )
 
     def __int__(self) -> NoReturn:
-        raise TypeError(f"{self!r} is symbolic and is no Python number; evaluate it with .eval()")
+        raise TypeError(f"{self!r} is symbolic and is no Python number; evaluate it with .eval(){here()}")
 
     __index__ = __int__
     __float__ = __int__
+    __complex__ = __int__
 
     @property
     def T(self) -> V:  # noqa: N802 - the name that everybody uses

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TextIO, runtime_checkable
 
 import numpy as np
 
+from loopjax.errors import reported
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, ancestors
 from loopjax.ir.op import TableOp
@@ -101,6 +102,7 @@ def _scan_text(op: Scan) -> str:
     return f"scan {op.label!r}[{', '.join(parts)}]"
 
 
+@reported
 def pp(variable: Variable) -> str:
     """Return a variable as an expression.
 
@@ -116,7 +118,7 @@ def pp(variable: Variable) -> str:
 
     Raises
     ------
-    AttributeError
+    TypeError
         ``variable`` is no variable.
 
     Examples
@@ -127,6 +129,8 @@ def pp(variable: Variable) -> str:
     >>> loopjax.pp((x + 1).sum())
     'sum((x + 1.))'
     """
+    if not isinstance(variable, Variable):
+        raise TypeError(f"variable is {type(variable).__name__} {variable!r:.80}; expected a variable, write pp(x + 1)")
     texts: dict[Variable, str] = {}
 
     def text(read: Variable) -> str:
@@ -159,6 +163,7 @@ def _entry_text(entry: Any) -> str:
     return ":".join(bounds if bounds[2] else bounds[:2])
 
 
+@reported
 def dprint(what: Variable | Iterable[Variable] | Graph | HasGraph, file: TextIO | None = None) -> None:
     """Print a graph: a line per node, with its type and the user's lines.
 
@@ -189,6 +194,10 @@ def dprint(what: Variable | Iterable[Variable] | Graph | HasGraph, file: TextIO 
     %1 = sum[axis=(0,), dtype=float64, keepdims=False](%0) : float64()...
     return %1
     """
+    if not isinstance(what, (Variable, Graph, HasGraph, list, tuple)):
+        raise TypeError(
+            f"what is {type(what).__name__} {what!r:.80}; expected a variable, a list of them or a function"
+        )
     if isinstance(what, Graph):
         graph = what
     elif isinstance(what, HasGraph):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from loopjax.errors import reported
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -37,6 +39,7 @@ ops = PublicOps()
 
 
 def public_op(function: F) -> F:
-    """Register a function under its own name; a decorator."""
-    ops.register(function)
-    return function
+    """Register a function under its own name; a decorator, whose errors name the function and the user's line."""
+    checked = reported(function)
+    ops.register(checked)
+    return checked

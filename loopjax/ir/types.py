@@ -159,9 +159,19 @@ def _spelled(dtype: str | np.dtype[Any]) -> str:
 
 def _spelling(dtype: object) -> str:
     try:
-        return str(np.dtype(dtype).name)  # type: ignore[call-overload]
-    except TypeError as error:
-        raise TypeError(f"{dtype!r} is not a dtype; write for example 'float32'") from error
+        found = np.dtype(dtype)  # type: ignore[call-overload]
+    except TypeError:
+        found = None
+    if found is None or dtype is None or not is_numeric(found):
+        raise TypeError(f"dtype {dtype!r:.80} is no dtype of numbers; write for example 'float32'")
+    return str(found.name)
+
+
+def is_numeric(dtype: Any) -> bool:
+    """Test if a dtype is one of numbers or booleans that JAX has."""
+    if not isinstance(dtype, np.dtype) or dtype.char in "gG":  # a key of JAX, longdouble
+        return False
+    return dtype.kind in "biufc" or bool(jnp.issubdtype(dtype, jnp.number))  # also bfloat16
 
 
 def merge_dims(a: int | None, b: int | None) -> int | None:

@@ -80,7 +80,7 @@ def run_row(node: Apply, op: TableOp, args: Sequence[Any], run: Callable[..., An
     try:
         result = run(*cast)
     except (TypeError, ValueError, IndexError, NotImplementedError) as error:
-        raise located(error, f"{op.name}: {error}", node.sources) from error
+        raise located(error, f"{op.name}: {error}", node.sources) from None
     return result if isinstance(result, tuple) else (result,)
 
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from loopjax.ir.op import Reparametrization
-from loopjax.random.distributions import distribution, standard
+from loopjax.random.distributions import NONNEGATIVE, POSITIVE, Domain, distribution, standard
 from loopjax.random.rejection import accepted
 
 Sizes = tuple[int, ...]
@@ -192,37 +192,82 @@ def _polyagamma(key: Any, b: Any, c: Any, shape: Sizes, dtype: str) -> Any:
     return (head + tail) / (2 * jnp.pi**2)
 
 
-distribution("uniform", Reparametrization(UNIFORM, _between), "low", "high")
-distribution("normal", Reparametrization(NORMAL, _affine), "loc", "scale")
+distribution(
+    "uniform",
+    Reparametrization(UNIFORM, _between),
+    "low",
+    "high",
+    relation=Domain("low at most high", lambda low, high: low <= high),
+)
+distribution("normal", Reparametrization(NORMAL, _affine), "loc", "scale", domains={"scale": NONNEGATIVE})
 distribution("standard_normal", jax.random.normal)
-distribution("halfnormal", Reparametrization(NORMAL, _folded), "loc", "scale")
-distribution("lognormal", Reparametrization(NORMAL, _lognormal), "mean", "sigma")
-distribution("exponential", Reparametrization(EXPONENTIAL, _scaled), "scale")
+distribution("halfnormal", Reparametrization(NORMAL, _folded), "loc", "scale", domains={"scale": NONNEGATIVE})
+distribution("lognormal", Reparametrization(NORMAL, _lognormal), "mean", "sigma", domains={"sigma": NONNEGATIVE})
+distribution("exponential", Reparametrization(EXPONENTIAL, _scaled), "scale", domains={"scale": NONNEGATIVE})
 distribution("standard_exponential", jax.random.exponential)
-distribution("truncexpon", Reparametrization(UNIFORM, _truncexpon), "b", "loc", "scale")
-distribution("gamma", _gamma, "shape", "scale", loops=True)
-distribution("standard_gamma", _standard_gamma, "shape", loops=True)
-distribution("invgamma", _invgamma, "shape", "scale", loops=True)
-distribution("gengamma", _gengamma, "alpha", "p", "lambd", loops=True)
-distribution("chisquare", _chisquare, "df", loops=True)
-distribution("noncentral_chisquare", _noncentral_chisquare, "df", "nonc", loops=True)
-distribution("beta", _beta, "a", "b", loops=True)
-distribution("f", _f, "dfnum", "dfden", loops=True)
-distribution("noncentral_f", _noncentral_f, "dfnum", "dfden", "nonc", loops=True)
-distribution("t", _t, "df", "loc", "scale", loops=True)
-distribution("standard_t", _standard_t, "df", loops=True)
-distribution("cauchy", Reparametrization(CAUCHY, _affine), "loc", "scale")
+distribution(
+    "truncexpon",
+    Reparametrization(UNIFORM, _truncexpon),
+    "b",
+    "loc",
+    "scale",
+    domains={"b": POSITIVE, "scale": NONNEGATIVE},
+)
+distribution("gamma", _gamma, "shape", "scale", loops=True, domains={"shape": NONNEGATIVE, "scale": NONNEGATIVE})
+distribution("standard_gamma", _standard_gamma, "shape", loops=True, domains={"shape": NONNEGATIVE})
+distribution("invgamma", _invgamma, "shape", "scale", loops=True, domains={"shape": POSITIVE, "scale": NONNEGATIVE})
+distribution(
+    "gengamma",
+    _gengamma,
+    "alpha",
+    "p",
+    "lambd",
+    loops=True,
+    domains={"alpha": POSITIVE, "p": POSITIVE, "lambd": POSITIVE},
+)
+distribution("chisquare", _chisquare, "df", loops=True, domains={"df": POSITIVE})
+distribution(
+    "noncentral_chisquare",
+    _noncentral_chisquare,
+    "df",
+    "nonc",
+    loops=True,
+    domains={"df": POSITIVE, "nonc": NONNEGATIVE},
+)
+distribution("beta", _beta, "a", "b", loops=True, domains={"a": POSITIVE, "b": POSITIVE})
+distribution("f", _f, "dfnum", "dfden", loops=True, domains={"dfnum": POSITIVE, "dfden": POSITIVE})
+distribution(
+    "noncentral_f",
+    _noncentral_f,
+    "dfnum",
+    "dfden",
+    "nonc",
+    loops=True,
+    domains={"dfnum": POSITIVE, "dfden": POSITIVE, "nonc": NONNEGATIVE},
+)
+distribution("t", _t, "df", "loc", "scale", loops=True, domains={"df": POSITIVE, "scale": NONNEGATIVE})
+distribution("standard_t", _standard_t, "df", loops=True, domains={"df": POSITIVE})
+distribution("cauchy", Reparametrization(CAUCHY, _affine), "loc", "scale", domains={"scale": NONNEGATIVE})
 distribution("standard_cauchy", jax.random.cauchy)
-distribution("halfcauchy", Reparametrization(CAUCHY, _folded), "loc", "scale")
-distribution("laplace", Reparametrization(LAPLACE, _affine), "loc", "scale")
-distribution("logistic", Reparametrization(LOGISTIC, _affine), "loc", "scale")
-distribution("gumbel", Reparametrization(GUMBEL, _affine), "loc", "scale")
-distribution("pareto", Reparametrization(EXPONENTIAL, _pareto), "b", "scale")
-distribution("power", Reparametrization(EXPONENTIAL, _power), "a")
-distribution("rayleigh", Reparametrization(EXPONENTIAL, _rayleigh), "scale")
-distribution("maxwell", Reparametrization(MAXWELL, _affine), "loc", "scale")
-distribution("weibull", Reparametrization(EXPONENTIAL, _weibull), "a")
-distribution("triangular", _triangular, "left", "mode", "right")
-distribution("wald", _wald, "mean", "scale")
-distribution("vonmises", _vonmises, "mu", "kappa", loops=True)
-distribution("polyagamma", _polyagamma, "b", "c", loops=True)
+distribution("halfcauchy", Reparametrization(CAUCHY, _folded), "loc", "scale", domains={"scale": NONNEGATIVE})
+distribution("laplace", Reparametrization(LAPLACE, _affine), "loc", "scale", domains={"scale": NONNEGATIVE})
+distribution("logistic", Reparametrization(LOGISTIC, _affine), "loc", "scale", domains={"scale": NONNEGATIVE})
+distribution("gumbel", Reparametrization(GUMBEL, _affine), "loc", "scale", domains={"scale": NONNEGATIVE})
+distribution(
+    "pareto", Reparametrization(EXPONENTIAL, _pareto), "b", "scale", domains={"b": POSITIVE, "scale": NONNEGATIVE}
+)
+distribution("power", Reparametrization(EXPONENTIAL, _power), "a", domains={"a": POSITIVE})
+distribution("rayleigh", Reparametrization(EXPONENTIAL, _rayleigh), "scale", domains={"scale": NONNEGATIVE})
+distribution("maxwell", Reparametrization(MAXWELL, _affine), "loc", "scale", domains={"scale": NONNEGATIVE})
+distribution("weibull", Reparametrization(EXPONENTIAL, _weibull), "a", domains={"a": POSITIVE})
+distribution(
+    "triangular",
+    _triangular,
+    "left",
+    "mode",
+    "right",
+    relation=Domain("left <= mode <= right", lambda left, mode, right: (left <= mode) & (mode <= right)),
+)
+distribution("wald", _wald, "mean", "scale", domains={"mean": POSITIVE, "scale": POSITIVE})
+distribution("vonmises", _vonmises, "mu", "kappa", loops=True, domains={"kappa": NONNEGATIVE})
+distribution("polyagamma", _polyagamma, "b", "c", loops=True, domains={"b": POSITIVE})

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from loopjax.ir.op import Reparametrization
 from loopjax.random.continuous import UNIFORM
-from loopjax.random.distributions import distribution
+from loopjax.random.distributions import CHANCE, NONNEGATIVE, POSITIVE, PROBABILITY, Domain, distribution
 from loopjax.random.rejection import accepted
 
 Sizes = tuple[int, ...]
@@ -127,16 +127,65 @@ def hypergeometric(key: Any, good: Any, bad: Any, taken: Any, shape: Sizes, dtyp
     return _whole(accepted(key, propose, shape, "float64"), allowed, dtype)
 
 
-distribution("bernoulli", Reparametrization(UNIFORM, _below, as_parameters=True), "p", discrete=True)
-distribution("binomial", _binomial, "n", "p", integers=("n",), discrete=True, loops=True)
-distribution("betabinom", _betabinom, "n", "a", "b", integers=("n",), discrete=True, loops=True)
-distribution("negative_binomial", _negative_binomial, "n", "p", aliases=("nbinom",), discrete=True, loops=True)
-distribution("integers", _integers, "low", "high", aliases=("randint",), integers=("low", "high"), discrete=True)
-distribution("geometric", _geometric, "p", discrete=True)
-distribution("poisson", _poisson, "lam", discrete=True, loops=True)
-distribution("categorical", _categorical, "p", discrete=True, events=(1,))
-distribution("zipf", _zipf, "a", discrete=True, loops=True)
-distribution("logseries", _logseries, "p", discrete=True)
+distribution(
+    "bernoulli", Reparametrization(UNIFORM, _below, as_parameters=True), "p", discrete=True, domains={"p": PROBABILITY}
+)
+distribution(
+    "binomial",
+    _binomial,
+    "n",
+    "p",
+    integers=("n",),
+    discrete=True,
+    loops=True,
+    domains={"n": NONNEGATIVE, "p": PROBABILITY},
+)
+distribution(
+    "betabinom",
+    _betabinom,
+    "n",
+    "a",
+    "b",
+    integers=("n",),
+    discrete=True,
+    loops=True,
+    domains={"n": NONNEGATIVE, "a": POSITIVE, "b": POSITIVE},
+)
+distribution(
+    "negative_binomial",
+    _negative_binomial,
+    "n",
+    "p",
+    aliases=("nbinom",),
+    discrete=True,
+    loops=True,
+    domains={"n": POSITIVE, "p": CHANCE},
+)
+distribution(
+    "integers",
+    _integers,
+    "low",
+    "high",
+    aliases=("randint",),
+    integers=("low", "high"),
+    discrete=True,
+    relation=Domain("low less than high", lambda low, high: low < high),
+)
+distribution("geometric", _geometric, "p", discrete=True, domains={"p": CHANCE})
+distribution("poisson", _poisson, "lam", discrete=True, loops=True, domains={"lam": NONNEGATIVE})
+distribution(
+    "categorical",
+    _categorical,
+    "p",
+    discrete=True,
+    events=(1,),
+    domains={"p": NONNEGATIVE},
+    relation=Domain("at least one probability above 0", lambda p: p.sum(-1) > 0),
+)
+distribution(
+    "zipf", _zipf, "a", discrete=True, loops=True, domains={"a": Domain("greater than 1", lambda values: values > 1)}
+)
+distribution("logseries", _logseries, "p", discrete=True, domains={"p": PROBABILITY})
 distribution(
     "hypergeometric",
     hypergeometric,
@@ -146,4 +195,6 @@ distribution(
     integers=("ngood", "nbad", "nsample"),
     discrete=True,
     loops=True,
+    domains={"ngood": NONNEGATIVE, "nbad": NONNEGATIVE, "nsample": NONNEGATIVE},
+    relation=Domain("nsample at most ngood + nbad", lambda good, bad, sample: sample <= good + bad),
 )

@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from loopjax.config import config
-from loopjax.errors import here
+from loopjax.errors import about, here
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import Reparametrization, computed, register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.traits import Trait
-from loopjax.ir.types import KEY, Shape, TensorType, broadcast_shapes, dtype_name
-from loopjax.tensor.lengths import size_list, split_sizes
+from loopjax.ir.types import KEY, Shape, TensorType, broadcast_shapes, dtype_name, is_inexact
+from loopjax.tensor.lengths import check_sizes, size_list, split_sizes
 from loopjax.trace.convert import as_variable
 
 LAST_STEP = 2**32 - 1
 """Number with which a key is folded when the call or loop that drew from it ends; no step has this number."""
 
 
+class Domain(NamedTuple):
+    """The numbers that a parameter may be: in words, and a test of an array."""
+
+    text: str
+    holds: Callable[..., Any]
+
+
+POSITIVE = Domain("greater than 0", lambda values: values > 0)
+NONNEGATIVE = Domain("0 or greater", lambda values: values >= 0)
+PROBABILITY = Domain("from 0 to 1", lambda values: (values >= 0) & (values <= 1))
+SIMPLEX = Domain(
+    "probabilities from 0 up that sum to 1 along the last axis",
+    lambda values: (values >= 0).all(-1) & (abs(values.sum(-1, dtype="float64") - 1) < 1e-3),
+)
+CHANCE = Domain("greater than 0 and at most 1", lambda values: (values > 0) & (values <= 1))
+
+
 class Distribution(NamedTuple):
-    """A distribution's own name, the names of its parameters, those that are integers, and whether draws are."""
+    """A distribution's own name, the names of its parameters, those that are integers, and whether draws are.
+
+    ``domains`` are those of its parameters that not every number is in, ``relation`` what holds between them.
+    """
 
     name: str
     parameters: tuple[str, ...]
     integers: tuple[str, ...]
     discrete: bool
+    domains: Mapping[str, Domain]
+    relation: Domain | None
 
 
 DISTRIBUTIONS: dict[str, Distribution] = {}
@@ -42,6 +65,8 @@ def distribution(
     aliases: tuple[str, ...] = (),
     integers: tuple[str, ...] = (),
     discrete: bool = False,
+    domains: Mapping[str, Domain] | None = None,
+    relation: Domain | None = None,
     events: tuple[int, ...] = (),
     event_shape: Callable[..., Shape] | None = None,
     loops: bool = False,
@@ -49,7 +74,8 @@ def distribution(
     """Register a distribution and its op ``draw_<name>``; the method of ``RandomStream`` is written by hand.
 
     ``sample(key, *parameters, shape=, dtype=)`` gets parameters of dtype floatX, int64 for ``integers``, and the shape
-    of the result without that of one draw, which ``event_shape(*types)`` gives. A ``Reparametrization`` instead lets
+    of the result without that of one draw, which ``event_shape(*types)`` gives. ``domains`` are those of parameters
+    that not every number is in, ``relation`` what holds between them. A ``Reparametrization`` instead lets
     the base sample be drawn apart from its transform. ``events`` are the numbers of axes of each parameter for one
     draw, 0 unless given. ``loops``: whether JAX draws in a loop, as it does by rejection.
     """
@@ -68,6 +94,7 @@ def distribution(
         batch = broadcast_shapes(*batches(type.shape for type in types))
         if lengths is None:
             return TensorType(dtype, (*batch, *inner))
+        check_sizes(lengths)
         dims = zip(reversed(batch), reversed(lengths), strict=False)
         if len(batch) > len(lengths) or any(None not in (one, to) and one not in (1, to) for one, to in dims):
             raise ValueError(f"{name} with parameters of shape {batch} does not draw an array of size {lengths}")
@@ -86,13 +113,14 @@ def distribution(
     traits: list[Trait] = ["draw", "inner_loop"] if loops else ["draw"]
     register(f"draw_{name}", run, infer, *traits, broadcasts=broadcasts, reparametrization=reparametrization)
     for label in (name, *aliases):
-        DISTRIBUTIONS[label] = Distribution(name, parameters, integers, discrete)
+        DISTRIBUTIONS[label] = Distribution(name, parameters, integers, discrete, domains or {}, relation)
 
 
 def standard(name: str, sample: Callable[..., Any]) -> str:
     """Register base samples, ``sample(key, shape, dtype)``, and return the name of their op."""
 
     def infer(key: TensorType, lengths: Shape, dtype: str) -> TensorType:
+        check_sizes(lengths)
         return TensorType(dtype, lengths)
 
     def run(key: Any, lengths: tuple[int, ...], dtype: str) -> Any:
@@ -111,9 +139,16 @@ def draw(name: str, key: Variable, values: Sequence[Any], size: Any, dtype: Any 
     """Record a draw of ``size`` with ``key`` and these parameters."""
     spec = DISTRIBUTIONS[name]
     to = dtype_name(dtype) if dtype is not None else "int64" if spec.discrete else config.floatX
+    if not spec.discrete and not is_inexact(to):
+        raise TypeError(f"dtype of {spec.name} is {to!r}; expected a float dtype, as draws are not whole{here()}")
+    given = [_parameter(spec, parameter, value) for parameter, value in zip(spec.parameters, values, strict=True)]
+    if spec.relation is not None and all(isinstance(variable, Constant) for variable in given):
+        values = [variable.data for variable in given if isinstance(variable, Constant)]
+        if not np.all(spec.relation.holds(*values)):
+            shown = ", ".join(f"{one}={value}" for one, value in zip(spec.parameters, values, strict=True))
+            raise ValueError(f"{spec.name}: {shown}; expected {spec.relation.text}{here()}")
     inputs = [
-        _parameter(parameter, value, parameter in spec.integers)
-        for parameter, value in zip(spec.parameters, values, strict=True)
+        _cast(variable, parameter in spec.integers) for parameter, variable in zip(spec.parameters, given, strict=True)
     ]
     if size is None:
         return apply(table_op(f"draw_{spec.name}", lengths=None, dtype=to), key, *inputs)[0]
@@ -121,12 +156,22 @@ def draw(name: str, key: Variable, values: Sequence[Any], size: Any, dtype: Any 
     return apply(table_op(f"draw_{spec.name}", lengths=static, dtype=to), key, *inputs, *symbolic)[0]
 
 
-def _parameter(name: str, value: Any, integer: bool) -> Variable:
+def _parameter(spec: Distribution, name: str, value: Any) -> Variable:
+    """A parameter as a variable; raises ``ValueError`` for a constant outside of its domain."""
+    with about(f"{spec.name}: {name}"):
+        variable = as_variable(value)
+    domain = spec.domains.get(name)
+    if domain is not None and isinstance(variable, Constant) and not np.all(domain.holds(variable.data)):
+        shown = np.array2string(variable.data, threshold=6)
+        raise ValueError(f"{spec.name}: {name} is {shown}; expected values {domain.text}{here()}")
+    if name in spec.integers and variable.type.is_float:
+        raise TypeError(f"{spec.name}: {name} takes integers, got {variable!r}; cast it with .astype('int64'){here()}")
+    return variable
+
+
+def _cast(variable: Variable, integer: bool) -> Variable:
     """A parameter as floatX, or int64 where it is an integer; float variables keep their dtype."""
-    variable = as_variable(value)
     if integer:
-        if variable.type.is_float:
-            raise TypeError(f"{name} takes integers, got {variable!r}{here()}")
         return variable.astype("int64")
     if isinstance(variable, Constant) or not variable.type.is_float:
         return variable.astype(config.floatX)

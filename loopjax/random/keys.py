@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import secrets
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec
 
@@ -25,6 +26,9 @@ from loopjax.trace.recording import current_body
 from loopjax.trace.shared import SharedVariable
 
 P = ParamSpec("P")
+
+_numbering = threading.RLock()
+"""Held while a draw gets its number in its stream: two threads may record with one stream."""
 
 TensorLike = Variable | ArrayLike | Sequence[Variable | ArrayLike]
 """A variable, an array or number that becomes a constant, or a sequence of them that is stacked."""
@@ -68,9 +72,10 @@ class KeySource:
         >>> float(f()) == first
         True
         """
-        self._seed = _checked_seed(seed)
-        for number, key in enumerate(self._keys):
-            key.set_value(self._key(number))
+        with _numbering:
+            self._seed = _checked_seed(seed)
+            for number, key in enumerate(self._keys):
+                key.set_value(self._key(number))
 
     @property
     def state_updates(self) -> list[tuple[SharedVariable, Variable]]:
@@ -104,14 +109,15 @@ class KeySource:
         return draw(name, self._next_key(), parameters, size, dtype)
 
     def _next_key(self) -> SharedVariable:
-        number = len(self._keys)
-        key = recorded(SharedVariable)(TensorType(KEY), self._key(number), name=f"stream {self._seed} key {number}")
+        with _numbering:
+            number = len(self._keys)
+            key = recorded(SharedVariable)(TensorType(KEY), self._key(number), name=f"stream {self._seed} key {number}")
+            self._keys.append(key)
         body = current_body()
         if body is None:
             key.default_update = advance(key)
         else:
             body.keys[key] = None
-        self._keys.append(key)
         return key
 
     def _key(self, number: int) -> jax.Array:

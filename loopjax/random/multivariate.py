@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 
 from loopjax.config import config
-from loopjax.errors import here
-from loopjax.ir.graph import Variable, apply
+from loopjax.errors import check_flag, here
+from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import Shape, TensorType
 from loopjax.random.discrete import hypergeometric
-from loopjax.random.distributions import distribution
+from loopjax.random.distributions import NONNEGATIVE, POSITIVE, SIMPLEX, distribution
 from loopjax.tensor.creation import arange
 from loopjax.tensor.lengths import size_list, split_sizes
 from loopjax.trace.convert import as_variable
@@ -70,6 +70,7 @@ distribution(
     events=(0, 1),
     event_shape=lambda n, p: p.shape[-1:],
     loops=True,
+    domains={"n": NONNEGATIVE, "p": SIMPLEX},
 )
 distribution(
     "multivariate_hypergeometric",
@@ -81,6 +82,7 @@ distribution(
     events=(1, 0),
     event_shape=lambda colors, taken: colors.shape[-1:],
     loops=True,
+    domains={"colors": NONNEGATIVE, "nsample": NONNEGATIVE},
 )
 distribution(
     "dirichlet",
@@ -89,6 +91,7 @@ distribution(
     events=(1,),
     event_shape=lambda alpha: alpha.shape[-1:],
     loops=True,
+    domains={"alpha": POSITIVE},
 )
 distribution(
     "multivariate_normal",
@@ -121,7 +124,11 @@ def choice(key: Variable, a: Any, size: Any, replace: bool, p: Any) -> Variable:
     """Record a draw of rows of ``a``, or of integers below the scalar ``a``."""
     weights = [] if p is None else [as_variable(p).astype(config.floatX)]
     if weights and weights[0].ndim != 1:
-        raise ValueError(f"p is a vector, a probability for each element, got {weights[0]!r}{here()}")
+        raise ValueError(f"choice: p is a vector, a probability for each element, got {weights[0]!r}{here()}")
+    check_flag("replace", replace)
+    given = None if p is None else as_variable(p)
+    if isinstance(given, Constant) and not SIMPLEX.holds(given.data):
+        raise ValueError(f"choice: p is {given.data}; expected {SIMPLEX.text}{here()}")
     static, symbolic = split_sizes(size_list(() if size is None else size, "size"), "size")
     op = table_op("draw_choice", lengths=static, replace=bool(replace))
     return apply(op, key, _elements(a), *weights, *symbolic)[0]
@@ -142,4 +149,6 @@ def permutation(key: Variable, x: Any) -> Variable:
 def _elements(a: Any) -> Variable:
     """The array to draw from; a scalar ``n`` stands for the integers from 0 to ``n - 1``."""
     variable = as_variable(a)
+    if isinstance(variable, Constant) and variable.ndim == 0 and variable.data < 0:
+        raise ValueError(f"there are no integers from 0 to {variable.data}; expected a number from 0 up{here()}")
     return arange(variable) if variable.ndim == 0 else variable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from numpy.typing import DTypeLike
 
-from loopjax.errors import here
+from loopjax.errors import here, nearest
 from loopjax.ir.graph import Variable
 from loopjax.random import continuous, discrete, multivariate  # noqa: F401 - they register the distributions
 from loopjax.random.continuous_methods import ContinuousMethods
@@ -80,7 +80,8 @@ class RandomStream(ContinuousMethods, DiscreteMethods, MultivariateMethods):
         """
         if distribution not in DISTRIBUTIONS:
             names = ", ".join(sorted(DISTRIBUTIONS))
-            raise ValueError(f"there is no distribution {distribution!r}; there are {names}{here()}")
+            near = nearest(str(distribution), DISTRIBUTIONS)
+            raise ValueError(f"there is no distribution {distribution!r}; there are {names}{near}{here()}")
         options = {"dtype": dtype} if size is None else {"dtype": dtype, "size": size}
         drawn: Variable = getattr(self, distribution)(*args, **options, **kwargs)
         return drawn
@@ -89,4 +90,5 @@ class RandomStream(ContinuousMethods, DiscreteMethods, MultivariateMethods):
 
         def __getattr__(self, name: str) -> NoReturn:
             names = ", ".join(sorted(DISTRIBUTIONS))
-            raise AttributeError(f"RandomStream has no {name!r}; its distributions are {names}")
+            near = nearest(name, DISTRIBUTIONS)
+            raise AttributeError(f"RandomStream has no {name!r}; its distributions are {names}{near}{here()}")

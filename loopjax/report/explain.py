@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from loopjax.errors import where
+from loopjax.errors import reported, where
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.scan import Accumulator, Scan
+from loopjax.ir.types import KEY
 from loopjax.report.loops import LoopReport, Part, StepReport
 from loopjax.report.report import Report
 from loopjax.runtime.function import Function
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from loopjax.shapes.padding.spec import ExactLengthOp
 
 
+@reported
 def explain(function: Function) -> Report:
     """Reports how each loop of a function is lowered and why, for the shapes that it was called with last.
 
@@ -47,7 +49,10 @@ def explain(function: Function) -> Report:
     (2, 'vmap', 'no step needs another')
     """
     if not isinstance(function, Function):
-        raise TypeError(f"explain() takes what function() returns, got {type(function).__name__}")
+        raise TypeError(
+            f"explain() takes what function() returns, got {type(function).__name__} {function!r:.80}; write "
+            f"f = function(inputs, outputs), call f, then explain(f)"
+        )
     stages, tuning = [], []
     for stage in function.stages:
         programs = stage.programs
@@ -58,7 +63,18 @@ def explain(function: Function) -> Report:
     room = [f"the input {_name(variable)}" for variable in padding.values]
     room += [f"axis {one.axis} of {_name(one.variable)}" for one in padding.axes]
     exact = tuple(map(_needed, function.exact_ops))
-    return Report(function.name, tuple(stages), ", ".join(room), exact, tuple(tuning))
+    return Report(function.name, tuple(stages), ", ".join(room), exact, tuple(tuning), tuple(_still(function)))
+
+
+def _still(function: Function) -> Iterator[str]:
+    """Streams that loops draw from and no update advances."""
+    state = function.program.state
+    for key in state.variables:
+        if key.dtype == KEY and key.default_update is None and key not in state.updated:
+            yield (
+                f"{key.name}{where(key.sources)} is never advanced: every call draws the same numbers; pass the "
+                f"updates that scan returned to function"
+            )
 
 
 def _name(variable: Variable) -> str:

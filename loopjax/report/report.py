@@ -13,6 +13,7 @@ class Report(NamedTuple):
 
     ``room``: which lengths have room for more rows, so that one program serves many; ``exact``: the ops that need a
     length as it is, so that each length is compiled for. ``tuning``: for each stage, what was measured and chosen.
+    ``still``: random streams that are drawn from and never advanced.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Report(NamedTuple):
     room: str = ""
     exact: tuple[str, ...] = ()
     tuning: tuple[tuple[str, ...], ...] = ()
+    still: tuple[str, ...] = ()
 
     @property
     def loops(self) -> tuple[LoopReport, ...]:
@@ -33,7 +35,7 @@ class Report(NamedTuple):
     @property
     def remarks(self) -> tuple[str, ...]:
         """Remarks on the program as a whole."""
-        return (*((f"room is made for {self.room}",) if self.room else ()), *self.exact)
+        return (*((f"room is made for {self.room}",) if self.room else ()), *self.exact, *self.still)
 
     def __str__(self) -> str:
         lines = [self.title]

@@ -16,6 +16,7 @@ what only records a program imports it when a program is first compiled.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -28,7 +29,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.config import config
-from loopjax.ir.graph import Variable
+from loopjax.errors import where
+from loopjax.ir.graph import Graph, Variable
 from loopjax.ir.types import TensorType
 from loopjax.ir.verify import verify
 from loopjax.lower.jit import Compiled
@@ -161,6 +163,7 @@ class CompiledStage:
         known = specialize(graph, types, lengths)
         if config.verify:
             verify(known, after="specialize", stage="sized")
+        _check_memory(known)
 
         def compiled(target: Target) -> Compiled:
             planned = rewrite(known, sized(target))
@@ -178,6 +181,32 @@ class CompiledStage:
     def _target(self, arrays: Sequence[Any]) -> Target:
         mode, check_index, apart = self._options.mode, self._options.check_index, all(map(_draws_apart, arrays))
         return Target(jax.default_backend(), self._derivative, check_index, mode.reassociate, mode.without, apart)
+
+
+def _check_memory(graph: Graph) -> None:
+    """Raises ``MemoryError`` for a result that no device holds; XLA finds out after the call and may end the process.
+
+    An intermediate value may be larger: XLA may never store it.
+    """
+    most = _memory()
+    for output in graph.outputs:
+        if most and output.type.concrete and output.type.bytes > most:
+            raise MemoryError(
+                f"a result {output.type} has {output.type.bytes:.3g} bytes, and there are {most:.3g} in all; look at "
+                f"the lengths that it is made of{where(output.sources)}"
+            )
+
+
+@cache
+def _memory() -> int:
+    """The bytes of all devices, or where they do not say, of the machine; 0 where nobody knows."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    if "bytes_limit" in stats:
+        return int(stats["bytes_limit"]) * jax.device_count()
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0
 
 
 def _draws_apart(array: Any) -> bool:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -23,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.ir.graph import toposort
+from loopjax.ir.jax_call import JaxCall
 from loopjax.ir.lengths import is_shape
 from loopjax.runtime.buckets import Bucket
 from loopjax.runtime.compiler import KEPT, CompiledStage, select
@@ -143,13 +145,14 @@ class Dispatch:
 
     def _choose(self, arrays: Sequence[Any]) -> Any:
         """Runs the entry of these shapes and lengths, and of those of the state."""
-        state = self._program.state
-        with state.locked():
-            try:
-                run_key = self._run_key((*arrays, *map(peek, state.variables)))
-            except AttributeError:  # a shared variable has lost its value, which the general path reports
-                return MISS
-            return self._runs.get(run_key, _miss)(arrays)
+        return self._program.state.locked(self._choose_locked, arrays)
+
+    def _choose_locked(self, arrays: Sequence[Any]) -> Any:
+        try:
+            run_key = self._run_key((*arrays, *map(peek, self._program.state.variables)))
+        except AttributeError:  # a shared variable has lost its value, which the general path reports
+            return MISS
+        return self._runs.get(run_key, _miss)(arrays)
 
     def _maker(self, layout: Layout | None, given: Sequence[Any], values: Sequence[Any]) -> Callable[[Run], Run]:
         """Returns a wrapper that orders arguments, checks dtypes and converts scalars, for the types of ``given``."""
@@ -200,6 +203,8 @@ class Dispatch:
             return _miss
         arrays = [values[position] for position in self._reads]
         execute = self._stage.find(arrays).call.lower(*arrays).compile()
+        if bucket.graph.holds(lambda node: isinstance(node.op, JaxCall)):
+            execute = with_x64(execute)  # a callback's results are cut to 32 bits where the flag is off
         positions = {variable: position for position, variable in enumerate(inputs)}
         dtypes = [value.dtype for value in values]
         given = dict(stage.results)
@@ -261,7 +266,7 @@ def _runner(
 
     if not state.locks:
         return run
-    variables, lock = state.variables, state.locks[0] if len(state.locks) == 1 else None
+    variables, lock, several = state.variables, state.locks[0], len(state.locks) > 1
     only: Any = variables[0] if len(variables) == 1 else None
     commit = state.committer(program.graph.outputs, places, wait=not inplace)
     top_trace, outermost = _top_trace() if count else (None, None)
@@ -270,7 +275,7 @@ def _runner(
         # An executable runs while JAX traces, too; state must not change then.
         if top_trace and top_trace(None) is not outermost:
             return MISS
-        with lock or state.locked():
+        with lock:  # where there are several, it is held already
             values = (*arrays, only._value) if only is not None else (*arrays, *map(peek, variables))
             for position, least, most in limits:
                 if not least <= int(values[position]) <= most:
@@ -290,14 +295,15 @@ def _runner(
             return pack(found)
 
     def run_in_place(arrays: Sequence[Any]) -> Any:
-        with state.locked():
-            try:
-                return run_with_state(arrays)
-            except BaseException:
-                state.lose_overwritten()
-                raise
+        try:
+            return run_with_state(arrays)
+        except BaseException:
+            state.lose_overwritten()
+            raise
 
-    return run_in_place if inplace else run_with_state
+    if inplace:
+        return partial(state.locked, run_in_place)
+    return partial(state.locked, run_with_state) if several else run_with_state
 
 
 def _slicer(

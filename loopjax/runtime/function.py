@@ -10,9 +10,10 @@ import jax
 import numpy as np
 
 from loopjax.config import LENGTHS, config
-from loopjax.errors import UnsupportedError, about, user_source
+from loopjax.errors import UnsupportedError, about, check_flag, check_name, here, read_pairs, reported
 from loopjax.ir.graph import Graph, Variable
 from loopjax.ir.public_ops import public_op
+from loopjax.ir.types import TensorType
 from loopjax.runtime.mode import read_mode
 from loopjax.runtime.program import Options, Program, Unused, collect
 from loopjax.runtime.signature import MISS, In, Signature, resolved
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from loopjax.shapes.padding.spec import ExactLengthOp
 
 
+@reported
 def function(
     inputs: Sequence[Variable | In] = (),
     outputs: Any = None,
@@ -114,7 +116,10 @@ def function(
     Array([1., 1.], dtype=float64)
     """
     label = name or "function"
-    with about(label, user_source()):
+    with about(label):
+        check_name(name)
+        check_flag("accept_inplace", accept_inplace)
+        check_flag("allow_input_downcast", allow_input_downcast, None)
         if check not in (None, "index"):
             raise ValueError(f"check is 'index' or None, not {check!r}")
         chosen = read_mode(mode)
@@ -201,7 +206,7 @@ class Function:
         """The graph from inputs and shared variables to new state and outputs, after the symbolic passes."""
         return self.program.graph
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         dispatch = self._dispatch
         given = (*args, *kwargs.values()) if kwargs else args
         run = dispatch.kinds.get((dispatch.settings(), *kwargs, *map(type, given)))
@@ -216,44 +221,64 @@ class Function:
         state = self.program.state
         x64 = ScopedX64()
         try:
-            with state.locked():
-                given = self._signature.placed(args, kwargs)
-                if holds_tracers(given):
-                    return self._inlined(resolved(given))
-                with x64:
-                    arrays = self._signature.converted(resolved(given))
-                    values = [*self._copied(arrays), *state.read(self._buckets.donated)]
-                    result = self._dispatch.run(values[: len(arrays)])
-                    if result is not MISS:
-                        self._dispatch.note(args, kwargs, arrays, values)
-                        return result
-                    bucket, outputs = self._buckets.run(values)
-                    if self._dispatch.bucket is not self.bucket:
-                        self._follow(self.bucket)
-                    if self._dispatch.bucket is bucket:
-                        self._dispatch.note(args, kwargs, arrays, values)
-                return self._committed(outputs)
+            return state.locked(self._run, args, kwargs, x64)
         except BaseException:
             x64.restore()
             if self.program.options.inplace:
                 state.lose_overwritten()
             raise
 
-    def lower(self, *args: Any, **kwargs: Any) -> Any:
+    def _run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], x64: ScopedX64) -> Any:
+        """A call while the locks of its shared variables are held."""
+        state = self.program.state
+        with about(self.name):
+            given = self._signature.placed(args, kwargs)
+        if holds_tracers(given):
+            return self._inlined(resolved(given))
+        with x64:
+            with about(self.name):
+                arrays = self._signature.converted(resolved(given))
+            values = [*self._copied(arrays), *state.read(self._buckets.donated)]
+            result = self._dispatch.run(values[: len(arrays)])
+            if result is not MISS:
+                self._dispatch.note(args, kwargs, arrays, values)
+                return result
+            try:
+                bucket, outputs = self._buckets.run(values)
+            except jax.errors.JaxRuntimeError as error:
+                if "RESOURCE_EXHAUSTED" not in str(error):
+                    raise
+                sizes = [TensorType(str(value.dtype), tuple(value.shape)) for value in values]
+                raise MemoryError(
+                    f"{self.name}: the program needs more memory than there is, for arguments and state {sizes}; call "
+                    f"it with less, or see loopjax.explain for what loops store{here()}"
+                ) from None
+            if self._dispatch.bucket is not self.bucket:
+                self._follow(self.bucket)
+            if self._dispatch.bucket is bucket:
+                self._dispatch.note(args, kwargs, arrays, values)
+        return self._committed(outputs)
+
+    def lower(self, /, *args: Any, **kwargs: Any) -> Any:
         """JAX's ``jax.stages.Lowered`` of the program for these arguments; a tuple where it has several stages.
 
         All but the last stage run, since their results decide the shapes of the next. No shared variable changes.
         """
-        with jax.enable_x64(True), self.program.state.locked():
-            arrays = self._signature.converted(resolved(self._signature.placed(args, kwargs)))
-            values = self.bucket.values([*arrays, *self.program.state.read()])
-            lowered = []
-            for stage in self.stages:
-                given = [values[variable] for variable in stage.stage.graph.inputs]
-                lowered.append(stage.find(given).call.lower(*given))
-                if stage is not self.stages[-1]:
-                    values.update(stage.run(values))
+        with jax.enable_x64(True), about(self.name):
+            lowered = self.program.state.locked(self._lowered, args, kwargs)
         return lowered[0] if len(lowered) == 1 else tuple(lowered)
+
+    def _lowered(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
+        """The lowered program of each stage."""
+        arrays = self._signature.converted(resolved(self._signature.placed(args, kwargs)))
+        values = self.bucket.values([*arrays, *self.program.state.read()])
+        lowered = []
+        for stage in self.stages:
+            given = [values[variable] for variable in stage.stage.graph.inputs]
+            lowered.append(stage.find(given).call.lower(*given))
+            if stage is not self.stages[-1]:
+                values.update(stage.run(values))
+        return lowered
 
     def get_shared(self) -> list[SharedVariable]:
         """The shared variables that the function reads or updates."""
@@ -272,16 +297,20 @@ class Function:
         programs.
         """
         program = self.program
-        swaps = dict(swap or {})
+        swaps = dict(read_pairs("swap", swap))
         known = set(self.get_shared())
         for old, new in swaps.items():
             if old not in known:
-                raise ValueError(f"{self.name} has no shared variable {old!r} to swap; it has {self.get_shared()}")
+                raise ValueError(
+                    f"{self.name} has no shared variable {old!r} to swap; it has {self.get_shared()}{here()}"
+                )
             if not isinstance(new, SharedVariable) or not old.type.accepts(new.type):
-                raise TypeError(f"{old!r} is swapped for {new!r}; expected a shared variable of type {old.type}")
+                raise TypeError(
+                    f"swap puts {new!r} in the place of {old!r}; expected a shared variable of type {old.type}{here()}"
+                )
         after = [swaps.get(variable, variable) for variable in self.get_shared()]
         if len(set(after)) != len(after):
-            raise ValueError(f"{self.name}: the swap makes two of its shared variables one: {after}")
+            raise ValueError(f"{self.name}: the swap makes two of its shared variables one: {after}{here()}")
         graph = program.graph.rebuilt({old: new for old, new in swaps.items()})  # noqa: C416 - widens the key type
         count = len(program.state.updated)
         if delete_updates:
@@ -313,7 +342,8 @@ class Function:
         if self.get_shared():
             raise UnsupportedError(
                 f"{self.name} was called while JAX traces, and has shared variables: {self.get_shared()}; make it with "
-                f"loopjax.to_jax, which takes and returns their values, or call it outside of jit, grad and vmap"
+                f"loopjax.to_jax, which takes and returns their values, or call it outside of jit, grad and "
+                f"vmap{here()}"
             )
         from loopjax.runtime.inline import Inlined  # a part of the package's import time, and rarely needed
 
@@ -332,6 +362,6 @@ class Function:
 @public_op
 def evaluate(variable: Variable, inputs: Mapping[Variable, Any] | None = None) -> Any:
     """Evaluates a variable for the values of its inputs; shared variables stay as they are."""
-    given = dict(inputs or {})
+    given = dict(read_pairs("inputs", inputs))
     compiled = function(list(given), variable, no_default_updates=True, on_unused_input="ignore")
     return compiled(*given.values())

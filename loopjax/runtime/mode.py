@@ -8,7 +8,7 @@ from dataclasses import InitVar, dataclass, replace
 from typing import Any, NoReturn
 
 from loopjax.config import config
-from loopjax.errors import UnsupportedError
+from loopjax.errors import UnsupportedError, check_flag, here
 from loopjax.rewrite.target import NUMERICAL, REWRITES
 
 NAMED = ("FAST_RUN", "FAST_COMPILE", "JAX", "tune")
@@ -101,6 +101,13 @@ class Mode:
             raise TypeError(
                 "a Mode has no linker and no optimizer: XLA compiles all programs. Leave the mode out, or leave "
                 "rewrites out with loopjax.Mode().excluding(...) or mode='FAST_COMPILE'"
+            )
+        for flag in ("reassociate", "tune"):
+            check_flag(f"Mode: {flag}", getattr(self, flag))
+        if not isinstance(self.without, (frozenset, set, list, tuple)):
+            raise TypeError(
+                f"Mode: without is a set of names of rewrites, got {self.without!r:.80}; write "
+                f"Mode().excluding('licm'){here()}"
             )
         object.__setattr__(self, "without", frozenset(_present_names(self.without, stacklevel=4)))
 

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Literal
 
-from loopjax.errors import MissingInputError, UnusedInputError, where
-from loopjax.ir.graph import Constant, Graph, Variable, ancestors
+from loopjax.errors import (
+    ArgumentError,
+    MissingInputError,
+    UnusedInputError,
+    check_flag,
+    read_pairs,
+    warn,
+    where,
+)
+from loopjax.ir.graph import Apply, Constant, Graph, Variable, ancestors
+from loopjax.ir.types import KEY
 from loopjax.runtime.mode import Mode
 from loopjax.runtime.signature import In, Out, taking
 from loopjax.runtime.state import State
 from loopjax.trace.convert import as_variable
 from loopjax.trace.promotion import settle_weak
 from loopjax.trace.shared import SharedVariable
-from loopjax.trace.substitute import Replacements, read_replacements, substitute, with_values
+from loopjax.trace.substitute import (
+    Replacements,
+    absent,
+    not_replaced,
+    read_replacements,
+    substitute,
+    with_values,
+)
 
 Updates = dict[SharedVariable, Variable]
 Unused = Literal["raise", "warn", "ignore"]
@@ -73,21 +88,31 @@ def _read_outputs(outputs: Any) -> tuple[OutputStructure, list[Variable]]:
     elif isinstance(outputs, Mapping):
         wrong = [key for key in outputs if not isinstance(key, str)]
         if wrong:
-            raise TypeError(f"a dict of outputs has string keys, got {wrong}")
+            raise TypeError(f"outputs, a dict, has string keys, got {wrong}; write {{'name': variable}}")
         form, values = OutputStructure("dict", tuple(outputs)), list(outputs.values())
     elif isinstance(outputs, (list, tuple)):
         form, values = OutputStructure("list"), list(outputs)
-    return form, [as_variable(one.variable if isinstance(one, Out) else one) for one in values]
+    return form, [_read_output(one.variable if isinstance(one, Out) else one) for one in values]
+
+
+def _read_output(value: Any) -> Variable:
+    try:
+        return as_variable(value)
+    except ArgumentError as error:
+        raise TypeError(f"outputs: {error}") from None
 
 
 def _read_updates(updates: Any) -> Updates:
     """Reads updates into a dict whose values have exactly the types of the shared variables."""
     found: Updates = {}
-    for shared, value in updates.items() if isinstance(updates, Mapping) else updates or ():
+    for shared, value in read_pairs("updates", updates):
         if not isinstance(shared, SharedVariable):
-            raise TypeError(f"updates are keyed by shared variables, got {shared!r:.80}")
+            raise TypeError(
+                f"updates are keyed by shared variables, got {type(shared).__name__} {shared!r:.80}; make it with "
+                f"loopjax.shared"
+            )
         if shared in found:
-            raise ValueError(f"{shared!r} is updated twice")
+            raise ValueError(f"updates has two new values for {shared!r}; give one")
         found[shared] = _fitted(shared, value)
     return found
 
@@ -116,30 +141,46 @@ def collect(
 
     Default updates bring in further shared variables, until there are no new ones.
     """
-    if isinstance(inputs, (Variable, In)):
-        raise TypeError(f"inputs is a list of variables, got {inputs!r}; write [{inputs!r}]")
-    declared = [one if isinstance(one, In) else In(one) for one in inputs or ()]
+    declared = _read_inputs(inputs)
+    check_flag("rebuild_strict", rebuild_strict)
+    if not isinstance(no_default_updates, (list, tuple)):
+        check_flag("no_default_updates", no_default_updates)
+    elif not all(isinstance(one, SharedVariable) for one in no_default_updates):
+        raise TypeError(f"no_default_updates is True, False or a list of shared variables, got {no_default_updates}")
     form, targets = _read_outputs(outputs)
     replaced = read_replacements(givens, "givens", rebuild_strict)
     entries = [one.variable for one in declared]
     inner = [variable for variable in entries if variable.owner is not None]
     new_values = _read_updates(updates)
-    still = [] if isinstance(no_default_updates, bool) else list(no_default_updates)
+    still = list(no_default_updates) if isinstance(no_default_updates, (list, tuple)) else []
     while True:
         wanted = substitute([*new_values.values(), *targets], replaced)
         wanted = with_values(wanted, {variable: variable for variable in inner})
         read = ancestors(wanted, stop=entries)
         shared = [variable for variable in read if isinstance(variable, SharedVariable)]
-        defaults = {} if no_default_updates is True else _defaults(shared, [*new_values, *still])
+        defaults = {} if no_default_updates and not still else _defaults(shared, [*new_values, *still])
         if not defaults:
             break
         new_values.update(defaults)
+    for variable in absent(replaced, [*new_values.values(), *targets]):
+        _report_unused(not_replaced("givens", variable), on_unused_input)
     shared = [variable for variable in shared if variable not in entries]
     graph = Graph([*entries, *shared], wanted)
     _check_inputs(declared, graph, read, on_unused_input)
     # An inner variable that is an input loses its owner, so that no pass walks past it.
     graph = graph.rebuilt({variable: _bare(variable) for variable in inner})
     return Program(tuple(declared), form, graph, State(shared, list(new_values)), options)
+
+
+def _read_inputs(inputs: Any) -> list[In]:
+    if isinstance(inputs, (Variable, In)):
+        raise TypeError(f"inputs is a list of variables, got {inputs!r}; write [{inputs!r}]")
+    if inputs is not None and not isinstance(inputs, (list, tuple, Iterator)):
+        raise TypeError(
+            f"inputs is a list of variables, in the order of a call's arguments; got {type(inputs).__name__} "
+            f"{inputs!r:.80}; write [x, y]"
+        )
+    return [one if isinstance(one, In) else In(one) for one in inputs or ()]
 
 
 def _bare(variable: Variable) -> Variable:
@@ -164,19 +205,49 @@ def _check_inputs(declared: Sequence[In], graph: Graph, needed: Sequence[Variabl
     variables = [one.variable for one in declared]
     twice = [variable for variable in set(variables) if variables.count(variable) > 1]
     if twice:
-        raise ValueError(f"inputs holds {twice} more than once")
+        raise ValueError(f"inputs holds {twice} more than once; list each input once")
+    names = [one.name for one in declared if one.name]
+    if len(set(names)) < len(names) and any(one.name != one.variable.name for one in declared):
+        raise ValueError(f"inputs have the names {names}, and two are equal; give each In a name of its own")
     known = set(graph.inputs)
     for variable in needed:
         if variable not in known and not isinstance(variable, Constant):
-            raise MissingInputError(
-                f"the graph needs {variable!r}{where(variable.sources)}, which is not among the inputs and "
-                f"has no value; add it to inputs, or give it with givens"
-            )
+            raise _missing(variable, graph)
+    for node in graph.applies:
+        _check_draw(node)
     for variable in variables:
-        if variable in needed or policy == "ignore":
-            continue
-        message = f"input {variable!r}{where(variable.sources)} is not used by the outputs or updates"
-        message += "; remove it, or pass on_unused_input='ignore'"
-        if policy == "raise":
-            raise UnusedInputError(message)
-        warnings.warn(message, stacklevel=4)
+        if variable not in needed:
+            unused = f"input {variable!r}{where(variable.sources)} is not used by the outputs or updates"
+            _report_unused(unused, policy)
+
+
+def _missing(variable: Variable, graph: Graph) -> MissingInputError:
+    if variable.scan is None:
+        return MissingInputError(
+            f"the graph needs {variable!r}{where(variable.sources)}, which is not among the inputs and "
+            f"has no value; add it to inputs, or give it with givens"
+        )
+    reader = next((node for node in graph.applies if variable in node.inputs), None)
+    read = "the graph" if reader is None else f"{reader.outputs[0]!r}{where(reader.sources)}"
+    return MissingInputError(
+        f"{read} needs {variable!r}, an argument of fn of scan {variable.scan!r}{where(variable.sources)}, which has "
+        f"no value outside of the loop; return what you need from fn, and use the output of the scan"
+    )
+
+
+def _check_draw(node: Apply) -> None:
+    """Raises for a draw that was made inside of a loop's ``fn`` and is read outside: its key is the loop's state."""
+    for key in node.inputs if node.op.has("draw") else ():
+        if key.dtype == KEY and isinstance(key, SharedVariable) and key.default_update is None:
+            raise MissingInputError(
+                f"{node.outputs[0]!r}{where(node.sources)} was drawn inside of fn of a scan and has no value outside "
+                f"of it; return it from fn and use the output of the scan, or draw outside"
+            )
+
+
+def _report_unused(message: str, policy: Unused) -> None:
+    message += "; remove it, or pass on_unused_input='ignore'"
+    if policy == "raise":
+        raise UnusedInputError(message)
+    if policy == "warn":
+        warn(message)

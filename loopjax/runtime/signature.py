@@ -10,9 +10,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from loopjax.errors import where
-from loopjax.ir.graph import Variable
-from loopjax.ir.types import TensorType
+from loopjax.errors import about, check_flag, check_name, here, nearest, where
+from loopjax.ir.graph import Constant, Variable
+from loopjax.ir.types import TensorType, is_numeric
 from loopjax.trace.shared import SharedVariable, on_device
 
 MISS: Any = object()
@@ -69,11 +69,24 @@ class In:
         strict: bool = False,
     ) -> None:
         if not isinstance(variable, Variable):
-            raise TypeError(f"In() takes a variable, got {type(variable).__name__}: {variable!r:.80}")
+            raise TypeError(
+                f"inputs holds {type(variable).__name__} {variable!r:.80}; expected a variable or In(variable), write "
+                f"loopjax.tensor.dscalar('x'){here()}"
+            )
         if isinstance(variable, SharedVariable):
             raise TypeError(
-                f"{variable!r} is shared: a function finds it by itself; to replace it for one call use givens"
+                f"inputs holds {variable!r}, which is shared: a function finds it by itself; to replace it use "
+                f"givens{here()}"
             )
+        if isinstance(variable, Constant):
+            raise TypeError(
+                f"inputs holds {variable!r}, whose value no call can give; expected an input, write "
+                f"loopjax.tensor.tensor({variable.dtype!r}, shape=...), or loopjax.shared(value){here()}"
+            )
+        check_name(name)
+        with about("In"):
+            check_flag("strict", strict)
+            check_flag("allow_downcast", allow_downcast, None)
         self.variable = variable
         self.name = name if name is not None else variable.name
         self.value = value
@@ -98,33 +111,47 @@ class In:
         elif self.strict:
             raise TypeError(f"{self._place(position)} is strict: expected an array of type {type}, got {value!r:.80}")
         else:
-            array = self._read(value, bool(self.allow_downcast or allow_downcast), position)
+            downcast = allow_downcast if self.allow_downcast is None else self.allow_downcast
+            array = self._read(value, downcast, position)
         for wanted, got in zip(type.shape, array.shape, strict=True):
             if wanted is not None and wanted != got:
                 raise ValueError(f"{self._place(position)}: expected shape {type}, got {_shown(array)}")
         return array
 
-    def _read(self, value: Any, downcast: bool, position: int) -> Any:
+    def _read(self, value: Any, downcast: bool | None, position: int) -> Any:
         type = self.variable.type
         if isinstance(value, Variable):
-            raise TypeError(f"{self._place(position)}: expected a value, got the symbolic {value!r}")
+            raise TypeError(
+                f"{self._place(position)}: expected a value, got the symbolic {value!r}; pass an array or a number, or "
+                f"make a function of it"
+            )
         if isinstance(value, jax.Array):
             array: Any = value
         else:
             try:
                 array = np.asarray(value)
-            except ValueError as error:
-                raise TypeError(f"{self._place(position)}: expected {type}, got {value!r:.80} ({error})") from error
-        if array.dtype.kind in "OSUmM":
-            raise TypeError(f"{self._place(position)}: expected {type}, got {value!r:.80}")
+            except ValueError:
+                raise self._not_numeric(value, position) from None
+        if not is_numeric(array.dtype) or isinstance(value, np.ma.MaskedArray):
+            raise self._not_numeric(value, position)
         if array.ndim != type.ndim:
-            raise TypeError(f"{self._place(position)}: expected {type.ndim} dimensions ({type}), got {_shown(array)}")
-        if not downcast and not _keeps(value, array, type.dtype):
+            raise TypeError(
+                f"{self._place(position)}: expected {type.ndim} dimensions ({type}), got {_shown(array)}; pass "
+                f"{_NOUNS.get(type.ndim, f'an array of {type.ndim} dimensions')}"
+            )
+        if not downcast and not _keeps(value, array, type.dtype, exactly=downcast is False):
             raise TypeError(
                 f"{self._place(position)}: expected {type.dtype}, got {_shown(array)}, which would lose "
                 f"precision; cast it with .astype({type.dtype!r}), or pass allow_input_downcast=True to function"
             )
         return array
+
+    def _not_numeric(self, value: Any, position: int) -> TypeError:
+        masked = "; fill it with .filled(value)" if isinstance(value, np.ma.MaskedArray) else ""
+        return TypeError(
+            f"{self._place(position)}: expected {self.variable.type}, got {type(value).__name__} {value!r:.80}{masked}"
+            f"; pass {_NOUNS.get(self.variable.ndim, 'an array')} of numbers, its rows of one length"
+        )
 
     def _place(self, position: int) -> str:
         label = f"input {self.name!r}" if self.name else f"input {position}"
@@ -161,14 +188,19 @@ class Out:
     """
 
     def __init__(self, variable: Variable, borrow: bool = False) -> None:
+        if variable is None:
+            raise TypeError(f"Out() takes a variable, got None; write Out(x), or outputs=None for none{here()}")
         self.variable = variable
 
 
-def _keeps(value: Any, array: Any, dtype: str) -> bool:
-    """Test if a conversion to ``dtype`` keeps the precision that the value was given with."""
+def _keeps(value: Any, array: Any, dtype: str, exactly: bool = False) -> bool:
+    """Test if a conversion to ``dtype`` keeps the precision that the value was given with, or ``exactly`` the value."""
     given = str(array.dtype)
     if given == dtype or array.size == 0:
         return True
+    if exactly and isinstance(array, np.ndarray) and np.can_cast(array.dtype, dtype, "same_kind"):
+        with np.errstate(over="ignore"):
+            return bool(np.array_equal(array, array.astype(dtype), equal_nan=array.dtype.kind in "fc"))
     kinds = "biufc"
     kind, wanted = np.dtype(array.dtype).kind, np.dtype(dtype).kind if dtype != "bfloat16" else "f"
     if kind == "u" and wanted == "i":
@@ -181,6 +213,9 @@ def _keeps(value: Any, array: Any, dtype: str) -> bool:
     if not is_typed or getattr(value, "weak_type", False):
         return kinds.index(kind) <= kinds.index(wanted)
     return dtype != "bfloat16" and given != "bfloat16" and np.can_cast(array.dtype, dtype, "safe")
+
+
+_NOUNS = {0: "one number", 1: "a vector", 2: "a matrix"}
 
 
 def _shown(array: Any) -> str:
@@ -201,22 +236,30 @@ class Signature:
         """Binds positional, keyword and default arguments to the inputs, as ``inspect.Signature.bind``."""
         count = len(args)
         if count > len(self.inputs):
-            raise TypeError(f"{self._label} takes {len(self.inputs)} inputs {self._names()}, got {count}")
+            raise TypeError(
+                f"{self._label} takes {len(self.inputs)} inputs {self._names()}, got {count}; pass one value for each"
+            )
         if count == len(self.inputs) and not kwargs:
             return args
         values = [*args, *self.defaults[count:]]
         for name, value in kwargs.items():
             place = self._places.get(name)
             if place is None:
-                raise TypeError(f"{self._label} has no input {name!r}; its inputs are {list(self._places)}")
+                raise TypeError(
+                    f"{self._label} has no input {name!r}; its inputs are {list(self._places)}"
+                    f"{nearest(name, self._places)}"
+                )
             if self._names().count(name) > 1:
                 raise TypeError(f"{self._label} has several inputs {name!r}; give them by position")
             if place < count:
-                raise TypeError(f"{self._label} got input {name!r} by position and by name")
+                raise TypeError(f"{self._label} got input {name!r} by position and by name; pass it once")
             values[place] = value
         if _Missing in map(type, values):
             missing = [one.name or f"input {i}" for i, one in enumerate(self.inputs) if type(values[i]) is _Missing]
-            raise TypeError(f"{self._label} is missing {missing}; its inputs are {self._names()}")
+            raise TypeError(
+                f"{self._label} is missing {missing}; its inputs are {self._names()}: pass a value, or give it one by "
+                f"In(variable, value=...)"
+            )
         return values
 
     def layout(self, count: int, names: Sequence[str]) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
@@ -266,10 +309,9 @@ def _default(one: In, allow_downcast: bool | None, place: int) -> Any:
     if one.value is None:
         return _Missing()
     if type(one.value) not in (bool, int, float):
+        if not isinstance(one.value, SharedVariable):
+            one.checked(one.value, allow_downcast, place)
         return one.value
-    try:
-        array = one.convert(one.value, allow_downcast, place)
-    except (TypeError, ValueError):
-        return one.value  # the call that takes it says so
+    array = one.convert(one.value, allow_downcast, place)
     with jax.ensure_compile_time_eval():
         return on_device(array)

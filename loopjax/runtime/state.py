@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from typing import Any
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from operator import methodcaller
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +15,12 @@ from loopjax.errors import UnsupportedError
 from loopjax.ir.graph import Variable
 from loopjax.trace.shared import SharedVariable
 
-_UNLOCKED: AbstractContextManager[None] = nullcontext()
+T = TypeVar("T")
 
 Commit = Callable[[Sequence[Any]], None]
 
+_acquire: Callable[[Any], bool] = methodcaller("acquire")
+_release: Callable[[Any], None] = methodcaller("release")
 _assign = vars(SharedVariable)["_value"].__set__
 peek = vars(SharedVariable)["_value"].__get__
 """The array of a variable, or ``None`` where it was lost."""
@@ -44,18 +47,19 @@ class State:
             [swaps.get(variable, variable) for variable in self.updated[:updates]],
         )
 
-    def locked(self) -> AbstractContextManager[Any]:
-        """Holds every variable's lock, taken in one order for all functions."""
-        if not self.locks:
-            return _UNLOCKED
-        return self.locks[0] if len(self.locks) == 1 else self._all_locked()
+    def locked(self, run: Callable[..., T], *args: Any) -> T:
+        """Calls a function while it holds every variable's lock, taken in one order for all functions.
 
-    @contextmanager
-    def _all_locked(self) -> Iterator[None]:
-        with ExitStack() as stack:
-            for lock in self.locks:
-                stack.enter_context(lock)
-            yield
+        Python may raise ``KeyboardInterrupt`` between any two bytecodes, so a lock is acquired and noted in one run of
+        C, and all are released in one.
+        """
+        held: list[Any] = []
+        release = partial(deque[None](maxlen=0).extend, map(_release, held))
+        try:
+            held.extend(filter(_acquire, self.locks))
+            return run(*args)
+        finally:
+            release()
 
     def read(self, overwritten: Collection[SharedVariable] = ()) -> list[Any]:
         """Present values of the variables; a donated array that may be aliased is copied."""

@@ -40,9 +40,10 @@ def write(place: Path | None, found: Mapping[str, Any]) -> bool:
         return False
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=place.parent, suffix=".tmp", delete=False) as file:
-            json.dump(found, file, indent=1)
-        os.replace(file.name, place)
+        with tempfile.TemporaryDirectory(dir=place.parent) as folder:  # gone with what is in it where a write fails
+            made = Path(folder) / place.name
+            made.write_text(json.dumps(found, indent=1))  # readable for whom the umask says
+            os.replace(made, place)
     except OSError:
         return False
     return True

@@ -83,9 +83,9 @@ class TripCountCheck(NamedTuple):
     def verify(self, name: str, count: int, lengths: Sequence[Any | None] = ()) -> None:
         """Raise ``ValueError`` or ``IndexError`` for a trip count called ``name``; unknown ``lengths`` are ``None``."""
         if count < 0:
-            raise ValueError(f"scan {self.scan!r}: {name} is negative: {count}{self.where}")
+            raise ValueError(f"scan {self.scan!r}: {name} is negative: {count}; expected 0 or more{self.where}")
         if count > MOST_STEPS:
-            raise ValueError(f"scan {self.scan!r}: {name} is {count}, more than {MOST_STEPS}{self.where}")
+            raise ValueError(f"scan {self.scan!r}: {name} is {count}; expected at most {MOST_STEPS}{self.where}")
         if count < self.least:
             raise IndexError(f"scan {self.scan!r} ran {count} steps; what is read needs {self.least}{self.where}")
         for (sequence, _, span), rows in zip(self.sequences, lengths, strict=False):

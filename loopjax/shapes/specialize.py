@@ -86,6 +86,7 @@ class _Specializer:
         fresh = copy_node(node, inputs, op)
         _check_broadcast(node, fresh)
         _check_promises(node, fresh)
+        _check_memory(fresh)
         self._check_indices(node, fresh)
         self.sized.update(zip(node.outputs, fresh.outputs, strict=True))
         self._note_value(node)
@@ -125,7 +126,7 @@ class _Specializer:
     def _scan(self, node: Apply, op: Scan, inputs: Sequence[Variable]) -> Scan:
         inside = op.body_inputs(op.body.inputs).non_sequences
         same = zip(node.inputs[len(node.inputs) - len(inside) :], inside, strict=True)
-        with about(op.subject, None):
+        with about(op.subject, lines=False):
             body = self._region(op.body, op.body_types([variable.type for variable in inputs]), same)
         _check_states(node, op, body)
         return replace(op, body=body)
@@ -200,6 +201,20 @@ def _stretches(before: Shape, now: Shape, others: Sequence[Shape]) -> bool:
         before[axis] is None and now[axis] == 1 and any(len(one) >= -axis and one[axis] != 1 for one in others)
         for axis in range(-len(now), 0)
     )
+
+
+MOST_BYTES = 2**47
+"""The size of an array that no address space holds."""
+
+
+def _check_memory(node: Apply) -> None:
+    """Raise for an array that fits into no memory, before the compiler fails on it."""
+    for output in node.outputs:
+        if output.type.bytes > MOST_BYTES:
+            raise MemoryError(
+                f"{node.op.name}: {output.type} has {output.type.bytes:.2g} bytes, more than any memory; look at the "
+                f"lengths that it is made of{where(node.sources)}"
+            )
 
 
 def _check_promises(node: Apply, fresh: Apply) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from loopjax.config import config
-from loopjax.errors import here
+from loopjax.errors import here, reported
 from loopjax.ir.graph import Variable, input_variable
 from loopjax.ir.types import Shape, TensorType, dtype_name
 
@@ -93,6 +94,7 @@ class TypedPlural(Protocol):
     def __call__(self, *names: str | int | Sequence[str]) -> list[Variable]: ...
 
 
+@reported
 def tensor(
     first: DTypeLike | None = None,
     shape: Sequence[int | None] = (),
@@ -133,13 +135,15 @@ def tensor(
         name = first
     elif dtype is None:
         dtype = first
+    if not isinstance(shape, (list, tuple)):
+        raise TypeError(f"shape is a list of sizes, got {shape!r:.80}; write shape=({shape!r:.80},)")
     return input_variable(TensorType(dtype_name(dtype or config.floatX), tuple(shape)), name)
 
 
 def _is_dtype(text: str) -> bool:
-    """True if a string names a dtype."""
+    """True if a string names a dtype, of numbers or not."""
     try:
-        dtype_name(text)
+        text == "floatX" or np.dtype(text)
     except TypeError:
         return False
     return True
@@ -183,7 +187,7 @@ def _typed_plural(singular: TypedConstructor, shape: Shape, dtype: str, label: s
 
 def _names(names: Sequence[Any], label: str) -> Sequence[str | None]:
     """Name of each variable, from several names, a list of them, or a number of unnamed variables."""
-    if len(names) == 1 and isinstance(names[0], int):
+    if len(names) == 1 and isinstance(names[0], int) and names[0] >= 0:
         return [None] * names[0]
     if len(names) == 1 and isinstance(names[0], (list, tuple)):
         names = tuple(names[0])

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from loopjax.config import config
-from loopjax.errors import here
+from loopjax.errors import check_integer, here, reported
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import Shape, TensorType, broadcast_shapes, dtype_name
 from loopjax.tensor import lax_kernels
 from loopjax.tensor.elementwise import ge
-from loopjax.tensor.lengths import size_list, split_sizes
+from loopjax.tensor.lengths import check_sizes, size_list, split_sizes
 from loopjax.trace.convert import as_variable, constant
 
 __all__ = [
@@ -46,15 +46,9 @@ __all__ = [
 ]
 
 
-def _check_sizes(lengths: Shape) -> None:
-    """Raise ``ValueError`` for a negative size."""
-    if any(length is not None and length < 0 for length in lengths):
-        raise ValueError(f"a size is negative in {lengths}")
-
-
 def _alloc_type(value: TensorType, lengths: Shape) -> TensorType:
     """The value's dtype and the sizes asked for; raises ``ValueError`` where the value does not broadcast to them."""
-    _check_sizes(lengths)
+    check_sizes(lengths)
     dims = zip(reversed(value.shape), reversed(lengths), strict=False)
     if value.ndim > len(lengths) or any(None not in (size, to) and size not in (1, to) for size, to in dims):
         raise ValueError(f"a value of shape {value.shape} does not fill an array of shape {lengths}")
@@ -110,6 +104,7 @@ def alloc(value: Any, *shape: Any) -> Variable:
     return apply(table_op("alloc", lengths=static), filled, *symbolic)[0]
 
 
+@reported
 def full(shape: Any, fill_value: Any, dtype: DTypeLike | None = None) -> Variable:
     """Array of ``shape`` whose elements are all ``fill_value``.
 
@@ -145,6 +140,7 @@ def full(shape: Any, fill_value: Any, dtype: DTypeLike | None = None) -> Variabl
     return alloc(value if dtype is None else value.astype(dtype), *size_list(shape))
 
 
+@reported
 def zeros(shape: Any, dtype: DTypeLike | None = None) -> Variable:
     """Array of zeros.
 
@@ -177,6 +173,7 @@ def zeros(shape: Any, dtype: DTypeLike | None = None) -> Variable:
     return full(shape, 0, dtype or config.floatX)
 
 
+@reported
 def ones(shape: Any, dtype: DTypeLike | None = None) -> Variable:
     """Array of ones.
 
@@ -211,6 +208,7 @@ def ones(shape: Any, dtype: DTypeLike | None = None) -> Variable:
 empty = zeros
 
 
+@reported
 def full_like(x: Any, fill_value: Any, dtype: DTypeLike | None = None) -> Variable:
     """``fill_value`` in the shape of ``x``.
 
@@ -401,12 +399,14 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: DTypeLike | None 
             raise TypeError(f"arange of floats takes no variables; write start + step * arange(n){here()}")
         return constant(np.arange(*bounds), dtype=dtype or config.floatX)
     static, symbolic = split_sizes(bounds, "arange")
+    if static[2] == 0:
+        raise ValueError(f"step is 0, and arange never ends; expected another int{here()}")
     return apply(table_op("arange", lengths=static, dtype=dtype_name(dtype or "int64")), *symbolic)[0]
 
 
 def _eye_type(lengths: Shape, k: int, dtype: str) -> TensorType:
     """Matrix of the sizes asked for."""
-    _check_sizes(lengths)
+    check_sizes(lengths)
     return TensorType(dtype, tuple(lengths))
 
 
@@ -418,6 +418,7 @@ def _eye_run(lengths: tuple[int, int], k: int, dtype: str) -> Any:
 register("eye", _eye_run, _eye_type, "memory_bound")
 
 
+@reported
 def eye(n: Any, m: Any = None, k: int = 0, dtype: DTypeLike | None = None) -> Variable:
     """Matrix of zeros with ones on a diagonal.
 
@@ -451,10 +452,12 @@ def eye(n: Any, m: Any = None, k: int = 0, dtype: DTypeLike | None = None) -> Va
     [[0. 1. 0.]
      [0. 0. 1.]]
     """
-    static, symbolic = split_sizes([n, n if m is None else m], "eye")
+    check_integer("k", k)
+    static, symbolic = split_sizes([n, n if m is None else m], "n")
     return apply(table_op("eye", lengths=static, k=k, dtype=dtype_name(dtype or config.floatX)), *symbolic)[0]
 
 
+@reported
 def identity_like(x: Any, dtype: DTypeLike | None = None) -> Variable:
     """Identity matrix in the shape of a matrix.
 
@@ -492,7 +495,7 @@ def identity_like(x: Any, dtype: DTypeLike | None = None) -> Variable:
 
 def _linspace_type(start: TensorType, stop: TensorType, lengths: Shape, dtype: str) -> TensorType:
     """The shape of the bounds, after a first axis of the numbers."""
-    _check_sizes(lengths)
+    check_sizes(lengths)
     return TensorType(dtype, (*lengths, *broadcast_shapes(start.shape, stop.shape)))
 
 
@@ -509,6 +512,7 @@ def _linspace_ends(start: TensorType, stop: TensorType, lengths: Shape, dtype: s
 register("linspace", _linspace_run, _linspace_type, "memory_bound", broadcasts=_linspace_ends)
 
 
+@reported
 def linspace(start: Any, stop: Any, num: Any = 50, dtype: DTypeLike | None = None) -> Variable:
     """Evenly spaced numbers from ``start`` to ``stop``, both included.
 
@@ -551,6 +555,7 @@ def linspace(start: Any, stop: Any, num: Any = 50, dtype: DTypeLike | None = Non
 empty_like = zeros_like
 
 
+@reported
 def tri(n: Any, m: Any = None, k: int = 0, dtype: DTypeLike | None = None) -> Variable:
     """Matrix of ones on and below a diagonal, zeros above it.
 
@@ -583,10 +588,14 @@ def tri(n: Any, m: Any = None, k: int = 0, dtype: DTypeLike | None = None) -> Va
      [1. 1. 0.]
      [1. 1. 1.]]
     """
+    check_integer("k", k)
+    static, _ = split_sizes([n, n if m is None else m], "n")
+    check_sizes(static)
     rows, columns = arange(n), arange(n if m is None else m)
     return ge(rows.dimshuffle(0, "x") + k, columns.dimshuffle("x", 0)).astype(dtype or config.floatX)
 
 
+@reported
 def as_tensor_variable(x: Any, name: str | None = None, ndim: int | None = None) -> Variable:
     """Convert a value to a variable.
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, overload
 import jax.numpy as jnp
 import numpy as np
 
-from loopjax.errors import here
+from loopjax.errors import here, reported
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.index import WHOLE, Array, Entry, IndexPattern, Slice
 from loopjax.ir.op import register, table_op
@@ -410,6 +410,7 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: Literal["raise", "
     return index(variable, (slice(None),) * axis + (indices,))
 
 
+@reported
 def compress(condition: Any, x: Any, axis: int | None = None) -> Variable:
     """Take the elements along an axis at which a condition holds.
 
@@ -521,6 +522,7 @@ def _unraveled(flat: Variable, mask: Variable) -> tuple[Variable, ...]:
     return tuple(reversed(found))
 
 
+@reported
 def flatnonzero(x: Any) -> Variable:
     """Find the positions of elements of the flattened array that are not zero.
 

@@ -27,10 +27,16 @@ def size_list(shape: Any, argument: str = "shape", count: int | None = None) -> 
     if isinstance(shape, Constant):
         shape = shape.data
     if isinstance(shape, np.ndarray):
-        return [int(size) for size in np.atleast_1d(shape)]
+        return np.atleast_1d(shape).tolist()
     if isinstance(shape, (list, tuple)):
         return list(shape)
     return [shape]
+
+
+def check_sizes(lengths: Iterable[int | None]) -> None:
+    """Raise ``ValueError`` where a size is negative."""
+    if any(length is not None and length < 0 for length in lengths):
+        raise ValueError(f"a size is negative in {tuple(lengths)}; expected sizes from 0 up")
 
 
 def split_sizes(lengths: Iterable[Any], argument: str) -> tuple[tuple[int | None, ...], list[Variable]]:
@@ -42,9 +48,15 @@ def split_sizes(lengths: Iterable[Any], argument: str) -> tuple[tuple[int | None
     static: list[int | None] = []
     symbolic: list[Variable] = []
     for length in lengths:
-        variable = as_variable(length)
-        if variable.ndim != 0 or not variable.type.is_integer:
-            raise TypeError(f"{argument} holds integers and integer scalars, got {length!r}{here()}")
+        try:
+            variable = as_variable(length)
+        except (TypeError, OverflowError):
+            variable = None
+        if variable is None or variable.ndim != 0 or not variable.type.is_integer:
+            raise TypeError(
+                f"{argument} holds integers and integer scalars, got {type(length).__name__} {length!r:.80}; write a "
+                f"size as an int{here()}"
+            )
         if isinstance(variable, Constant):
             static.append(int(variable.data))
         else:

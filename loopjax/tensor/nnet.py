@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 
-from loopjax.errors import here
+from loopjax.errors import here, reported
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import TableOp, register, table_op
 from loopjax.ir.public_ops import public_op
@@ -82,6 +82,7 @@ selu: Unary = pointwise(
 )
 
 
+@reported
 def hard_sigmoid(x: Any) -> Variable:
     """Piecewise linear approximation of `sigmoid`: ``0.2 * x + 0.5`` limited to the range from 0 to 1.
 
@@ -111,6 +112,7 @@ def hard_sigmoid(x: Any) -> Variable:
     return clip(as_variable(x) * 0.2 + 0.5, 0.0, 1.0)
 
 
+@reported
 def relu(x: Any, alpha: Any = 0) -> Variable:
     """Leaky rectified linear unit: ``x`` where it is positive, else ``alpha * x``.
 
@@ -147,6 +149,7 @@ def relu(x: Any, alpha: Any = 0) -> Variable:
     return switch(variable > 0, variable, alpha * variable)
 
 
+@reported
 def elu(x: Any, alpha: Any = 1) -> Variable:
     """Exponential linear unit (Clevert, Unterthiner and Hochreiter 2016): ``x`` where it is positive, else
     ``alpha * (exp(x) - 1)``.
@@ -181,6 +184,7 @@ def elu(x: Any, alpha: Any = 1) -> Variable:
     return _elu(x, alpha)
 
 
+@reported
 def softmax_with_bias(x: Any, b: Any) -> Variable:
     """``softmax(x + b)`` along the last axis.
 
@@ -222,6 +226,7 @@ def _recorded_by(variable: Variable, name: str) -> tuple[TableOp, Variable] | No
     return node.op, node.inputs[0]
 
 
+@reported
 def sigmoid_binary_crossentropy(output: Any, target: Any) -> Variable:
     """Binary cross-entropy of logits: ``binary_crossentropy(sigmoid(output), target)``, finite for every finite
     ``output``.
@@ -257,6 +262,7 @@ def sigmoid_binary_crossentropy(output: Any, target: Any) -> Variable:
     return add(mul(target, softplus(-output)), mul(1 - target, softplus(output)))
 
 
+@reported
 def binary_crossentropy(output: Any, target: Any) -> Variable:
     """Binary cross-entropy: ``-(target * log(output) + (1 - target) * log(1 - output))``.
 
@@ -294,6 +300,7 @@ def binary_crossentropy(output: Any, target: Any) -> Variable:
     return neg(add(mul(target, log(output)), mul(1 - target, log(1 - output))))
 
 
+@reported
 def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
     """Cross-entropy of each row: the nats that a symbol of ``true_dist`` takes in a code made for ``coding_dist``.
 

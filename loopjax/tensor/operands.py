@@ -8,7 +8,6 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from loopjax.errors import here
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import Operands, register, table_op
 from loopjax.ir.types import TensorType, is_inexact
@@ -22,11 +21,8 @@ def promoted(operands: Operands, values: Sequence[Any]) -> list[Variable]:
     Weak constants take the dtype that they meet. Integers that become floats are cast now, by ``as_float`` nodes: types
     are inferred again when a program is called, and floatX may have another value then.
     """
-    try:
-        inputs = fold_weak(operands, [as_variable(value) for value in values])
-        dtypes = operand_dtypes(operands, [variable.type for variable in inputs])
-    except (TypeError, OverflowError) as error:
-        raise type(error)(f"{error}{here()}") from error
+    inputs = fold_weak(operands, [as_variable(value) for value in values])
+    dtypes = operand_dtypes(operands, [variable.type for variable in inputs])
     return [
         _as_float(variable, dtype) if _becomes_float(variable, dtype) else variable
         for variable, dtype in zip(inputs, dtypes, strict=True)

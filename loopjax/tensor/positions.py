@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from numpy.typing import DTypeLike
 
 from loopjax.config import config
-from loopjax.errors import here
+from loopjax.errors import here, reported
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import TensorType
@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 
+@reported
 def to_one_hot(y: Any, nb_class: int | Variable, dtype: DTypeLike | None = None) -> Variable:
     """Encode integers as one-hot rows.
 
@@ -65,6 +66,7 @@ def to_one_hot(y: Any, nb_class: int | Variable, dtype: DTypeLike | None = None)
     return eq(shape_padright(_integers(y, "to_one_hot")), arange(nb_class)).astype(dtype or config.floatX)
 
 
+@reported
 def bincount(x: Any, weights: Any = None, minlength: int | Variable | None = None) -> Variable:
     """Count how often each integer occurs, or sum weights by integer.
 
@@ -128,6 +130,7 @@ def _searchsorted_run(x: Any, v: Any, side: str, method: str) -> Any:
 register("searchsorted", _searchsorted_run, _searchsorted_type, operands="common")
 
 
+@reported
 def searchsorted(x: Any, v: Any, side: Literal["left", "right"] = "left", sorter: Any = None) -> Variable:
     """Find the positions at which elements keep a sorted vector sorted.
 
@@ -170,6 +173,7 @@ def searchsorted(x: Any, v: Any, side: Literal["left", "right"] = "left", sorter
     )[0]
 
 
+@reported
 def fill_diagonal(a: Any, val: Any) -> Variable:
     """Replace the main diagonal of a matrix.
 
@@ -206,6 +210,7 @@ def fill_diagonal(a: Any, val: Any) -> Variable:
     return set_subtensor(matrix[places, places], val)
 
 
+@reported
 def unravel_index(indices: Any, dims: Any, order: Literal["C", "F"] = "C") -> tuple[Variable, ...]:
     """Convert positions in a flattened array to positions along each axis.
 
@@ -248,6 +253,7 @@ def unravel_index(indices: Any, dims: Any, order: Literal["C", "F"] = "C") -> tu
     return tuple(found if order == "F" else reversed(found))
 
 
+@reported
 def ravel_multi_index(
     multi_index: Sequence[Any],
     dims: Any,

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from loopjax.errors import here
+from loopjax.errors import here, reported
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
@@ -151,6 +151,7 @@ def matmul(x: Any, y: Any) -> Variable:
     return apply(table_op("matmul"), *promoted("common", [x, y]))[0]
 
 
+@reported
 def outer(x: Any, y: Any) -> Variable:
     """Multiply each element of one array with each of another.
 
@@ -257,6 +258,7 @@ def matrix_dot(*args: Any) -> Variable:
     return reduce(dot, args[1:], as_variable(args[0]))
 
 
+@reported
 def tensordot(x: Any, y: Any, axes: int | Sequence[int | Sequence[int]] = 2) -> Variable:
     """Sum products over several axes at once.
 
@@ -300,6 +302,7 @@ def tensordot(x: Any, y: Any, axes: int | Sequence[int | Sequence[int]] = 2) -> 
     return apply(table_op("tensordot", left=left, right=right), *promoted("common", [x, y]))[0]
 
 
+@reported
 def inner(x: Any, y: Any) -> Variable:
     """Sum products over the last axis of each array.
 
@@ -334,6 +337,7 @@ def inner(x: Any, y: Any) -> Variable:
     return tensordot(x, y, ([x.ndim - 1], [y.ndim - 1]))
 
 
+@reported
 def vdot(x: Any, y: Any) -> Variable:
     """Sum the products of all elements, those of ``x`` conjugated.
 
@@ -493,6 +497,7 @@ def _diag_run(x: Any, k: int) -> Any:
 register("diag", _diag_run, _diag_type, "memory_bound")
 
 
+@reported
 def alloc_diag(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
     """Put vectors on diagonals of matrices of zeros; the inverse of ``extract_diag`` with the same arguments.
 

@@ -18,7 +18,7 @@ from jax import lax
 from numpy.typing import DTypeLike
 
 from loopjax.config import config
-from loopjax.errors import here
+from loopjax.errors import check_flag, check_integer, here
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.methods import Axis
 from loopjax.ir.op import register, table_op
@@ -111,6 +111,7 @@ _register("logsumexp", jax.scipy.special.logsumexp, cast=True)
 def _reduce(name: str, x: Variable, axis: Axis, keepdims: bool, dtype: str) -> Variable:
     """Record a reduction with a result of this dtype."""
     axes = normal_axes(axis, x.ndim)
+    check_flag("keepdims", keepdims)
     return apply(table_op(name, axis=axes, keepdims=bool(keepdims), dtype=dtype), x)[0]
 
 
@@ -510,6 +511,8 @@ def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Var
     variable = as_variable(x)
     axes = normal_axes(axis, variable.ndim)
     to = _real_of(variable.dtype)
+    check_flag("keepdims", keepdims)
+    check_integer("ddof", ddof)
     return apply(table_op("var", axis=axes, ddof=ddof, keepdims=bool(keepdims), dtype=to), variable)[0]
 
 

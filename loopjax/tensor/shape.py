@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from loopjax.errors import here
+from loopjax.errors import check_integer, here, reported
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
@@ -226,6 +226,7 @@ def flatten(x: Any, ndim: int = 1) -> Variable:
     [1 2 3 4]
     """
     variable = as_variable(x)
+    check_integer("ndim", ndim)
     if ndim < 1 or ndim > max(variable.ndim, 1):
         raise ValueError(f"flatten leaves 1 to {variable.ndim} axes, not {ndim}{here()}")
     if ndim == variable.ndim:
@@ -463,6 +464,7 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Variable:
     return dimshuffle(variable, *(position for position in range(variable.ndim) if position not in dropped))
 
 
+@reported
 def expand_dims(x: Any, axis: int | Sequence[int]) -> Variable:
     """Add axes of size 1.
 
@@ -499,6 +501,7 @@ def expand_dims(x: Any, axis: int | Sequence[int]) -> Variable:
     return dimshuffle(variable, *order)
 
 
+@reported
 def atleast_nd(x: Any, n: int = 1, left: bool = True) -> Variable:
     """Add axes of size 1 up to a number of dimensions.
 
@@ -536,6 +539,7 @@ def atleast_nd(x: Any, n: int = 1, left: bool = True) -> Variable:
     return shape_padleft(variable, missing) if left else shape_padright(variable, missing)
 
 
+@reported
 def atleast_1d(x: Any) -> Variable:
     """Make a scalar a vector; leave other arrays as they are.
 
@@ -565,6 +569,7 @@ def atleast_1d(x: Any) -> Variable:
     return atleast_nd(x, 1)
 
 
+@reported
 def atleast_2d(x: Any) -> Variable:
     """Add axes of size 1 before the others, up to two dimensions.
 
@@ -594,6 +599,7 @@ def atleast_2d(x: Any) -> Variable:
     return atleast_nd(x, 2)
 
 
+@reported
 def atleast_3d(x: Any) -> Variable:
     """Add axes of size 1 before the others, up to three dimensions.
 
@@ -623,6 +629,7 @@ def atleast_3d(x: Any) -> Variable:
     return atleast_nd(x, 3)
 
 
+@reported
 def shape_padleft(x: Any, n_ones: int = 1) -> Variable:
     """Add axes of size 1 before the others.
 
@@ -655,6 +662,7 @@ def shape_padleft(x: Any, n_ones: int = 1) -> Variable:
     return dimshuffle(variable, *["x"] * n_ones, *range(variable.ndim))
 
 
+@reported
 def shape_padright(x: Any, n_ones: int = 1) -> Variable:
     """Add axes of size 1 after the others.
 
@@ -687,6 +695,7 @@ def shape_padright(x: Any, n_ones: int = 1) -> Variable:
     return dimshuffle(variable, *range(variable.ndim), *["x"] * n_ones)
 
 
+@reported
 def shape_padaxis(x: Any, axis: int) -> Variable:
     """Add one axis of size 1.
 
@@ -767,8 +776,10 @@ def join(axis: int, *tensors: Any) -> Variable:
     >>> print(at.join(0, [1, 2], [3]).eval())
     [1 2 3]
     """
+    if not tensors:
+        raise ValueError(f"tensors is empty; expected at least one array{here()}")
     variables = promoted("common", tensors)
-    if not variables or variables[0].ndim == 0:
+    if variables[0].ndim == 0:
         raise ValueError(f"join needs arrays of at least one dimension; use stack for scalars{here()}")
     axis = normal_axis(axis, variables[0].ndim)
     if len(variables) == 1:
@@ -776,6 +787,7 @@ def join(axis: int, *tensors: Any) -> Variable:
     return apply(table_op("join", axis=axis), *variables)[0]
 
 
+@reported
 def concatenate(tensors: Sequence[Any], axis: int = 0) -> Variable:
     """Join arrays along an existing axis, as NumPy's ``concatenate``.
 
@@ -804,6 +816,10 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Variable:
     >>> print(at.concatenate([[1, 2], [3]]).eval())
     [1 2 3]
     """
+    if not isinstance(tensors, (list, tuple, np.ndarray, Variable)):
+        raise TypeError(f"tensors is a list of arrays, got {type(tensors).__name__} {tensors!r:.80}; write [x, y]")
+    if not isinstance(tensors, Variable) and len(tensors) == 0:
+        raise ValueError("tensors is empty; expected at least one array")
     return join(axis, *tensors)
 
 
@@ -838,6 +854,8 @@ def stack(*tensors: Any, axis: int = 0) -> Variable:
      [2 4]]
     """
     given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
+    if not given:
+        raise ValueError("tensors is empty; expected at least one array")
     variables = [as_variable(tensor) for tensor in given]
     if variables and all(variable.type.weak for variable in variables):
         variables = [variable.astype(common_dtype([v.type for v in variables])) for variable in variables]
@@ -854,6 +872,7 @@ def _broadcast_type(type: TensorType, lengths: Shape) -> TensorType:
 register("broadcast_to", lambda x, lengths: jnp.broadcast_to(x, lengths), _broadcast_type, "view")
 
 
+@reported
 def broadcast_to(x: Any, shape: Any) -> Variable:
     """Broadcast an array to a shape.
 
@@ -1004,6 +1023,7 @@ def _roll_type(type: TensorType, *shift: TensorType, axis: int) -> TensorType:
 register("roll", lambda x, shift, axis: jnp.roll(x, shift, axis), _roll_type, "memory_bound")
 
 
+@reported
 def roll(x: Any, shift: Any, axis: int | None = None) -> Variable:
     """Rotate elements along an axis.
 
@@ -1102,6 +1122,7 @@ def specify_shape(x: Any, shape: Any) -> Variable:
     return apply(table_op("specify_shape", lengths=static), variable, *symbolic)[0]
 
 
+@reported
 def specify_broadcastable(x: Any, *axes: int) -> Variable:
     """Promise that sizes are 1, so that the axes broadcast.
 
@@ -1139,6 +1160,7 @@ def specify_broadcastable(x: Any, *axes: int) -> Variable:
 addbroadcast = specify_broadcastable
 
 
+@reported
 def unbroadcast(x: Any, *axes: int) -> Variable:
     """Return the array itself; for programs written for Theano.
 
@@ -1172,6 +1194,7 @@ def unbroadcast(x: Any, *axes: int) -> Variable:
     return variable
 
 
+@reported
 def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Variable:
     """Promise sizes of 1 where a pattern says so.
 

@@ -44,7 +44,7 @@ def sort(x: Any, axis: int | None = -1, kind: str | None = None) -> Variable:
         Any array.
     axis : int, optional
         The axis, by default the last; ``None`` sorts the flattened array.
-    kind : str, optional
+    kind : {"quicksort", "mergesort", "heapsort", "stable"}, optional
         Ignored: the sort is stable in any case.
 
     Returns
@@ -78,7 +78,7 @@ def argsort(x: Any, axis: int | None = -1, kind: str | None = None) -> Variable:
         Any array.
     axis : int, optional
         The axis, by default the last; ``None`` sorts the flattened array.
-    kind : str, optional
+    kind : {"quicksort", "mergesort", "heapsort", "stable"}, optional
         Ignored: the sort is stable in any case.
 
     Returns

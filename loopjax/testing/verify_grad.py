@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.errors import GradientError
+from loopjax.errors import GradientError, check_callable, reported
 from loopjax.ir.graph import Variable
 from loopjax.ir.types import TensorType
 from loopjax.runtime.function import Function, function
@@ -24,6 +24,7 @@ DEFAULTS = {"float64": (1e-5, 1e-4), "float32": (5e-3, 1e-2), "float16": (0.1, 0
 """The step of the differences, and both tolerances, for each dtype."""
 
 
+@reported
 def verify_grad(
     fun: Callable[..., Any],
     pt: Sequence[Any],
@@ -79,6 +80,9 @@ def verify_grad(
     >>> import loopjax.tensor as at
     >>> loopjax.verify_grad(lambda x: at.sin(x) * x, [[1.0, 2.0]])
     """
+    check_callable("fun", fun, "a function of variables; write verify_grad(lambda x: x**2, [value])")
+    if not isinstance(pt, (list, tuple)) or not pt:
+        raise TypeError(f"pt is a list with a value for each argument of fun, got {pt!r:.80}; write [value]")
     points = [_float(value, position) for position, value in enumerate(pt)]
     step, tolerance = max(DEFAULTS[point.dtype.name] for point in points)  # those of the narrowest dtype
     step = step if eps is None else eps

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from loopjax.config import config
-from loopjax.errors import here
+from loopjax.errors import ArgumentError, here
 from loopjax.ir.graph import Constant, Variable, recorded
 from loopjax.ir.public_ops import ops
 from loopjax.ir.types import dtype_name
@@ -66,7 +66,9 @@ def as_variable(value: Any, name: str | None = None) -> Variable:
         return recorded(Constant)(_canonical(np.asarray(value)), name)
     if isinstance(value, (np.ndarray, jax.Array)):
         return recorded(Constant)(_checked(np.asarray(value)), name)
-    raise TypeError(f"expected a variable, a number or an array, got {type(value).__name__}: {value!r:.80}{here()}")
+    raise ArgumentError(
+        f"expected a variable, a number or an array, got {type(value).__name__}: {value!r:.80}{here()}", value
+    )
 
 
 def constant(value: Any, name: str | None = None, dtype: DTypeLike | None = None) -> Constant:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TypeVar, get_args
 
 import jax.numpy as jnp
 
-from loopjax.errors import DisconnectedInputError, check_choice, where
-from loopjax.ir.connection import upstream
-from loopjax.ir.graph import Graph, Variable
+from loopjax.errors import DisconnectedInputError, check_choice, warn, where
+from loopjax.ir.graph import Graph, Variable, toposort
 from loopjax.ir.public_ops import ops
 from loopjax.trace.convert import as_variable
 from loopjax.trace.promotion import settle_weak
@@ -43,14 +41,13 @@ def pull_back(
     check_choice("disconnected_inputs", disconnected_inputs, get_args(Policy))
     check_choice("return_disconnected", return_disconnected, get_args(Absent))
     costs, wanted = _hold_constant(costs, read_float(wrt, "wrt", asked), consider_constant)
-    connected = upstream(costs)
+    connected = _upstream(costs)
     for variable in wanted:
         if variable not in connected:
             report_disconnected(
                 f"grad with respect to {variable!r}{where(variable.sources)}: the cost{where(costs[0].sources)} does "
                 f"not depend on it; pass disconnected_inputs='ignore' for zeros",
                 disconnected_inputs,
-                frames=4,
             )
     reached = [variable for variable in wanted if variable in connected]
     found = iter(record(costs, reached) if reached else ())
@@ -58,15 +55,32 @@ def pull_back(
     return in_container(wrt, [next(found) if variable in connected else absent(variable) for variable in wanted])
 
 
+def _upstream(costs: Sequence[Variable]) -> set[Variable]:
+    """Return the variables that some of ``costs`` depends on as far as derivatives are concerned."""
+    found = set(costs)
+    for node in reversed(toposort(costs)):
+        if not node.op.has("disconnected") and not found.isdisjoint(node.outputs):
+            found.update(node.inputs)
+    return found
+
+
 def _hold_constant(
     costs: list[Variable], wanted: list[Variable], constants: Sequence[Variable] | None
 ) -> tuple[list[Variable], list[Variable]]:
     """Return the costs and ``wrt`` with nothing flowing back through ``constants``."""
-    held = held_constant([constants] if isinstance(constants, Variable) else constants or ())
+    held = held_constant(read_variables(constants, "consider_constant"))
     if not held:
         return costs, wanted
     rebuilt = Graph((), [*costs, *wanted]).rebuilt(held, inputs=()).outputs
     return list(rebuilt[: len(costs)]), list(rebuilt[len(costs) :])
+
+
+def read_variables(variables: Any, argument: str) -> list[Variable]:
+    """Return no, one or several variables as a list."""
+    found = [variables] if isinstance(variables, Variable) else [] if variables is None else variables
+    if not isinstance(found, (list, tuple)) or not all(isinstance(one, Variable) for one in found):
+        raise TypeError(f"{argument} is a list of variables, got {type(variables).__name__} {variables!r:.80}")
+    return list(found)
 
 
 def held_constant(variables: Iterable[Variable]) -> dict[Variable, Variable]:
@@ -74,20 +88,28 @@ def held_constant(variables: Iterable[Variable]) -> dict[Variable, Variable]:
     return {variable: ops.disconnected_grad(variable) for variable in variables}
 
 
-def report_disconnected(message: str, policy: Policy, frames: int) -> None:
-    """Raise ``DisconnectedInputError`` or warn, as asked; the user's line is ``frames`` up the stack."""
+def report_disconnected(message: str, policy: Policy) -> None:
+    """Raise ``DisconnectedInputError`` or warn, as asked."""
     if policy == "raise":
         raise DisconnectedInputError(message)
     if policy == "warn":
-        warnings.warn(message, stacklevel=frames)
+        warn(message)
 
 
 def read_float(variables: Any, argument: str, asked: str) -> list[Variable]:
     """Return a variable or several as a list; raise ``TypeError`` for anything but variables of a float dtype."""
+    if not isinstance(variables, (Variable, list, tuple)):
+        raise TypeError(
+            f"{argument} is a variable or a list of them, got {type(variables).__name__} {variables!r:.80}; write the "
+            f"variables that {asked} is taken of"
+        )
     found = [variables] if isinstance(variables, Variable) else list(variables)
     for variable in found:
         if not isinstance(variable, Variable):
-            raise TypeError(f"{argument} holds variables of the graph, got {type(variable).__name__}: {variable!r:.80}")
+            raise TypeError(
+                f"{argument} holds {type(variable).__name__} {variable!r:.80}; expected variables of the graph, write "
+                f"{argument}=[x, y]"
+            )
         if not variable.type.is_float:
             raise TypeError(
                 f"{asked} with {argument} {variable!r}{where(variable.sources)}: only float variables have a "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from loopjax.errors import where
+from loopjax.errors import read_pairs, reported, where
 from loopjax.ir.autodiff import Gradient
 from loopjax.ir.graph import Graph, Variable, apply
 from loopjax.ir.public_ops import ops
@@ -13,6 +13,7 @@ from loopjax.trace.convert import as_variable
 from loopjax.trace.derivative_arguments import Absent, Policy, Vars, held_constant, pull_back, read_seed
 
 
+@reported
 def grad(
     cost: Variable | None,
     wrt: Vars,
@@ -70,7 +71,7 @@ def grad(
     >>> loopjax.grad(states[-1].sum(), x).eval({x: [1.0, 3.0]})
     Array([8., 8.], dtype=float64)
     """
-    costs, cotangents = _starts(cost, known_grads or {})
+    costs, cotangents = _starts(cost, dict(read_pairs("known_grads", known_grads)))
 
     def record(costs: list[Variable], reached: list[Variable]) -> Sequence[Variable]:
         return apply(Gradient(len(costs), len(reached)), *costs, *reached, *cotangents)
@@ -85,6 +86,8 @@ def _starts(cost: Variable | None, known_grads: Mapping[Variable, Any]) -> tuple
     costs: list[Variable] = []
     cotangents: list[Variable] = []
     if cost is not None:
+        if isinstance(cost, (list, tuple)):
+            raise TypeError(f"cost is one scalar variable, got {type(cost).__name__} {cost!r:.80}; sum its elements")
         cost = as_variable(cost)
         if cost.ndim != 0:
             raise TypeError(
@@ -92,9 +95,13 @@ def _starts(cost: Variable | None, known_grads: Mapping[Variable, Any]) -> tuple
             )
         if not cost.type.is_float:
             raise TypeError(f"cost must be a float, got {cost!r}{where(cost.sources)}; cast it to a float dtype")
+        if cost.dtype.startswith("complex"):
+            raise TypeError(f"cost must be real, got {cost!r}{where(cost.sources)}; take its .real, or abs(cost)")
         costs.append(cost)
         cotangents.append(ops.cast(1.0, cost.dtype))
     for variable, value in known_grads.items():
+        if not isinstance(variable, Variable):
+            raise TypeError(f"known_grads has the key {variable!r:.80}; expected a variable of the graph")
         costs.append(variable)
         cotangents.append(read_seed(value, variable, "known_grads"))
     return _independent(costs, known_grads), cotangents

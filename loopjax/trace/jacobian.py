@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from loopjax.errors import check_choice, where
+from loopjax.errors import check_choice, reported, where
 from loopjax.ir.autodiff import Gradient, Jacobian, Tangent
-from loopjax.ir.connection import upstream
-from loopjax.ir.graph import Variable, apply
+from loopjax.ir.graph import Variable, apply, dependents, toposort
 from loopjax.ir.public_ops import ops
 from loopjax.trace.derivative_arguments import (
     Absent,
@@ -27,6 +26,7 @@ from loopjax.trace.derivative_arguments import (
 from loopjax.trace.grad import grad
 
 
+@reported
 def jacobian(
     expression: Variable,
     wrt: Vars,
@@ -87,6 +87,7 @@ def jacobian(
     return pull_back(costs, wrt, "jacobian", record, consider_constant, disconnected_inputs, zero=zero)
 
 
+@reported
 def hessian(
     cost: Variable,
     wrt: Vars,
@@ -140,6 +141,7 @@ def hessian(
     return in_container(wrt, [jacobian(slope, x, consider_constant, "ignore", vectorize) for slope, x in pairs])
 
 
+@reported
 def Lop(  # noqa: N802 - Aesara's name
     f: Variable | Sequence[Variable],
     wrt: Vars,
@@ -195,6 +197,7 @@ def Lop(  # noqa: N802 - Aesara's name
     return pull_back(costs, wrt, "Lop", record, consider_constant, disconnected_inputs)
 
 
+@reported
 def Rop(  # noqa: N802 - Aesara's name
     f: Vars,
     wrt: Variable | Sequence[Variable],
@@ -250,14 +253,13 @@ def Rop(  # noqa: N802 - Aesara's name
     outputs = read_float(f, "f", "Rop")
     wanted = read_float(wrt, "wrt", "Rop")
     tangents = _summed(wanted, read_seeds(eval_points, wanted, "wrt"))
-    connected = {output for output in outputs if not upstream([output]).isdisjoint(wanted)}
+    connected = dependents([node for node in toposort(outputs) if not node.op.has("disconnected")], wanted)
     for output in outputs:
         if output not in connected:
             report_disconnected(
                 f"Rop of {output!r}{where(output.sources)}: it does not depend on any wrt; pass "
                 f"disconnected_outputs='ignore' for zeros",
                 disconnected_outputs,
-                frames=3,
             )
     reached = [output for output in outputs if output in connected]
     op = Tangent(len(reached), len(tangents))

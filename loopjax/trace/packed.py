@@ -17,7 +17,7 @@ from loopjax.ir.scan import Scan, SequenceInput
 from loopjax.trace.convert import as_variable
 from loopjax.trace.ragged import LanePerExample, Now, Ragged, named, select, zero_like
 from loopjax.trace.recording import current_body
-from loopjax.trace.scan_arguments import LoopArguments, shortest
+from loopjax.trace.scan_arguments import LoopArguments, read_lengths, shortest
 from loopjax.trace.step_results import Returned
 
 
@@ -48,7 +48,7 @@ class Packed:
     """
 
     def __init__(self, lengths: Any) -> None:
-        self.lengths = lengths
+        self.lengths = read_lengths(lengths)
 
     def __repr__(self) -> str:
         return f"Packed({self.lengths!r})"

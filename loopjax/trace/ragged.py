@@ -180,7 +180,7 @@ class Ragged(ABC):
         label = self.asked_options.label
         check_takes(self.asked.fn, seen, label)
         result = self.asked.fn(*seen)
-        with about(self.asked_options.subject, self._source):
+        with about(self.asked_options.subject):
             returned = read_returned(result, label)
             self._check(returned)
             info = self._info or [None] * len(returned.outputs)

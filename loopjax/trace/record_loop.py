@@ -16,8 +16,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from loopjax.errors import MissingInputError, about, here, source_of, user_source, where
-from loopjax.ir.graph import Graph, Variable, apply, recorded
+from loopjax.errors import MissingInputError, about, check_callable, check_flag, here, source_of, user_source, where
+from loopjax.ir.graph import Graph, Variable, ancestors, apply, recorded
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SAVE_ALL, MapOutput, Recurrence, SavedSteps, Scan, SequenceInput, StepResult
 from loopjax.ir.types import KEY, TensorType
@@ -48,7 +48,12 @@ Loop = tuple[list[Variable], OrderedUpdates]
 
 def loop_options(fn: Callable[..., Any], name: str | None, **options: Any) -> Scan:
     """Return a ``Scan`` without a body, with these options and the label of the loop."""
-    return Scan(body=Graph((), ()), label=default_label(fn, name), **options)
+    label = default_label(fn, name)
+    with about(f"scan {label!r}"):
+        check_callable("fn", fn, "a function that computes one step; write scan(lambda x_t: ...)")
+        check_flag("go_backwards", options.get("go_backwards", False))
+    options["go_backwards"] = bool(options.get("go_backwards", False))
+    return Scan(body=Graph((), ()), label=label, **options)
 
 
 def record_loop(
@@ -62,7 +67,7 @@ def record_loop(
     if lengths is None:
         outputs, updates = _record(asked, options, saved)
         return [output[-1] for output in outputs] if only_last else outputs, updates
-    with about(options.subject, user_source()):
+    with about(options.subject):
         loop = ragged_loop(asked, options, lengths, only_last)
         arguments = loop.arguments
     stacks, updates = _record(arguments, loop.options, saved)
@@ -96,7 +101,7 @@ class _Trace(NamedTuple):
 
 def _record(asked: LoopArguments, options: Scan, saved: SavedSteps) -> Loop:
     fn, label = asked.fn, options.label
-    with about(options.subject, user_source()):
+    with about(options.subject):
         sequences = read_sequences(asked.sequences)
         info = read_outputs_info(asked.outputs_info)
         passed = read_non_sequences(asked.non_sequences)
@@ -107,12 +112,12 @@ def _record(asked: LoopArguments, options: Scan, saved: SavedSteps) -> Loop:
                     f"scan {label!r} has neither sequences nor n_steps; give one, so that it knows when to stop"
                 )
             n_steps = shortest(sequences)
-        read = [variable for argument in sequences for variable in _tapped(argument, argument.variable.type.row())]
-        read += [variable for initial in info or () if initial for variable in _tapped(initial, initial.step_type)]
+        read = [one for argument in sequences for one in _tapped(argument, argument.variable.type.row(), label)]
+        read += [one for initial in info or () if initial for one in _tapped(initial, initial.step_type, label)]
         check_takes(fn, [*read, *passed], label)
     with recording() as body:
         result = fn(*read, *passed)
-    with about(options.subject, user_source()):
+    with about(options.subject):
         returned = read_returned(result, label)
         info = _matched(info, returned, label, fn)
         if returned.condition is not None and saved.every > 1:
@@ -124,12 +129,14 @@ def _record(asked: LoopArguments, options: Scan, saved: SavedSteps) -> Loop:
         return _results(traced, _node(traced, n_steps, passed if asked.strict else None))
 
 
-def _tapped(argument: SequenceArgument | InitialArgument, type: TensorType) -> list[Variable]:
+def _tapped(argument: SequenceArgument | InitialArgument, type: TensorType, label: str) -> list[Variable]:
     """Return the variables that ``fn`` receives of an argument, one for each tap."""
     name = argument.variable.name
     names = [None if name is None else f"{name}[t{tap:+d}]" if tap else f"{name}[t]" for tap in argument.taps]
-    made = recorded(Variable)
-    return [made(type, name=tapped) for tapped in names]
+    variables = [recorded(Variable)(type, name=tapped) for tapped in names]
+    for variable in variables:
+        variable.scan, variable.source = label, user_source()
+    return variables
 
 
 def _matched(
@@ -153,7 +160,8 @@ def _node(traced: _Trace, n_steps: Variable | int, listed: list[Variable] | None
     carried = [*returned.updates, *traced.keys]
     closed = close_region(_body_outputs(traced), [*traced.read, *carried])
     if listed is not None:
-        missing = [v for v in closed.captured if isinstance(v, SharedVariable) and v not in set(listed)]
+        read = ancestors(closed.captured, stop=listed)
+        missing = [v for v in read if isinstance(v, SharedVariable) and v not in set(listed)]
         if missing:
             raise MissingInputError(
                 f"scan {label!r} is strict and its fn{source_of(traced.fn)} uses {missing}, which are not passed; add "

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.errors import here, user_source
+from loopjax.errors import about, check_flag, check_name, here, reported, user_source
 from loopjax.ir.graph import Variable
 from loopjax.ir.schedule import Policy, Schedule, read_checkpoint
 from loopjax.trace.packed import Packed
@@ -19,6 +19,7 @@ Lengths = Variable | np.ndarray[Any, Any] | Sequence[int] | Packed | None
 """The steps of each example of a minibatch, or ``None`` where all run as many."""
 
 
+@reported
 def scan(
     fn: Callable[..., Any],
     sequences: LoopArgument = None,
@@ -147,14 +148,20 @@ def scan(
     >>> numbers.eval()
     Array([1, 2, 3, 5, 8], dtype=int64)
     """
+    check_name(name)
     label, source = default_label(fn, name), user_source()
+    with about(f"scan {label!r}"):
+        for flag, chosen in (("strict", strict), ("return_list", return_list), ("return_updates", return_updates)):
+            check_flag(flag, chosen)
+        if not isinstance(progress, str):
+            check_flag("progress", progress)
     for option, value, least in (("truncate_gradient", truncate_gradient, -1), ("unroll", unroll, 1)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
             raise ValueError(f"scan {label!r}: {option} is an int of at least {least}, got {value!r}{here()}")
     options = loop_options(
         fn,
         name,
-        go_backwards=bool(go_backwards),
+        go_backwards=go_backwards,
         truncate_gradient=truncate_gradient,
         checkpoint=read_checkpoint(checkpoint, label, [] if source is None else [source]),
         unroll=unroll,

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from loopjax.errors import StateLost, user_source, where
+from loopjax.errors import StateLost, check_flag, check_name, here, nearest, reported, user_source, where
 from loopjax.ir.graph import Graph, Variable, recorded
 from loopjax.ir.types import KEY, TensorType, dtype_name
 from loopjax.trace.convert import constant
@@ -47,7 +47,8 @@ class SharedVariable(Variable):
     def __reduce__(self) -> tuple[Any, ...]:
         update = self.default_update
         graph = None if update is None else Graph([self], [update])
-        return _restored, (self.type, _packed(self.value), self.name), graph
+        with self.lock:
+            return _restored, (self.type, _packed(self.value), self.name), graph
 
     def __setstate__(self, graph: Graph | None) -> None:
         self.default_update = None if graph is None else graph.outputs[0]
@@ -65,9 +66,9 @@ class SharedVariable(Variable):
     def get_value(self, borrow: bool = False) -> Any:
         """Return a copy of the value as a NumPy array; with ``borrow=True`` the ``jax.Array`` itself."""
         with self.lock:
-            value = self.value
             self.own = self.own and not borrow
-        return value if borrow or self.dtype == KEY else np.array(value)
+            # Copied under the lock: a call with accept_inplace deletes the array.
+            return self.value if borrow or self.dtype == KEY else np.array(self.value)
 
     def set_value(self, value: Any, borrow: bool = False) -> None:
         """Replace the value; raise ``TypeError`` where its dtype or number of dimensions is another."""
@@ -77,11 +78,16 @@ class SharedVariable(Variable):
             self.own = False
 
     def _checked(self, value: Any) -> jax.Array:
+        if isinstance(value, Variable):
+            raise TypeError(f"set_value: {self!r} was given the symbolic {value!r}; write {value!r}.eval(){here()}")
         if isinstance(value, jax.core.Tracer):
-            raise TypeError(f"{self!r} cannot hold a JAX tracer; set it outside jit")
+            raise TypeError(f"set_value: {self!r} cannot hold a JAX tracer; set it outside jit{here()}")
         if self.dtype == KEY:
             if not (isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)):
-                raise TypeError(f"{self!r} holds a typed JAX key, got {type(value).__name__}")
+                raise TypeError(
+                    f"set_value: {self!r} holds a typed JAX key, got {type(value).__name__}; write "
+                    f"jax.random.key(seed){here()}"
+                )
             return value
         if isinstance(value, (bool, int, float, complex, list, tuple)):
             value = self._from_numbers(constant(value).data)
@@ -89,8 +95,8 @@ class SharedVariable(Variable):
         got = TensorType(dtype_name(array.dtype), tuple(array.shape))
         if not self.type.accepts(got):
             raise TypeError(
-                f"{self!r} was given {got}; expected dtype {self.dtype} and {self.ndim} dimensions, sizes as "
-                f"the type says. {self.type.remedy(got)}{where(self.sources)}"
+                f"set_value: {self!r} was given {got}; expected dtype {self.dtype} and {self.ndim} dimensions, sizes "
+                f"as the type says. {self.type.remedy(got)}{where(self.sources)}"
             )
         return on_device(array)
 
@@ -127,6 +133,7 @@ def on_device(array: Any) -> jax.Array:
         return jnp.asarray(np.array(array))
 
 
+@reported
 def shared(
     value: Any,
     name: str | None = None,
@@ -175,9 +182,14 @@ def shared(
     >>> int(step()), int(step()), int(count.get_value())
     (0, 1, 2)
     """
-    unknown = set(accepted) - {"allow_downcast", "strict", "target", "broadcastable"}
+    known = ("value", "name", "borrow", "dtype", "shape")
+    unknown = sorted(set(accepted) - {"allow_downcast", "strict", "target", "broadcastable"})
     if unknown:
-        raise TypeError(f"shared() got unknown arguments {sorted(unknown)}")
+        raise TypeError(f"shared() got unknown arguments {unknown}; it takes {known}{nearest(unknown[0], known)}")
+    check_name(name)
+    check_flag("borrow", borrow)
+    if shape is not None and not isinstance(shape, (list, tuple)):
+        raise TypeError(f"shape is a list of sizes, got {shape!r:.80}; write shape=(3, None)")
     if isinstance(value, Variable):
         raise TypeError(f"shared() takes a value, not the symbolic {value!r}; use its .eval()")
     if isinstance(value, jax.core.Tracer):
@@ -191,5 +203,8 @@ def shared(
     sizes = tuple(shape) if shape is not None else (None,) * array.ndim
     type = TensorType(dtype_name(array.dtype), sizes)
     if not type.accepts(type.with_shape(array.shape)):
-        raise ValueError(f"shared() was given a value of shape {tuple(array.shape)} and shape={sizes}")
+        raise ValueError(
+            f"shared() was given a value of shape {tuple(array.shape)} and shape={sizes}; expected sizes of the value, "
+            f"and None for those that may vary"
+        )
     return recorded(SharedVariable)(type, on_device(array), name)

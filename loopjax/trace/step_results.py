@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from loopjax.errors import where
+from loopjax.errors import about
 from loopjax.ir.graph import Variable
 from loopjax.trace.convert import as_variable
 from loopjax.trace.shared import SharedVariable
@@ -42,9 +42,10 @@ class until:  # noqa: N801 - the name that Theano programs use
     """
 
     def __init__(self, condition: Any) -> None:
-        made = as_variable(condition)
-        if made.ndim != 0:
-            raise ValueError(f"until() takes a scalar condition, got {made!r}{where(made.sources)}")
+        with about("until"):
+            made = as_variable(condition)
+            if made.ndim != 0:
+                raise ValueError(f"until() takes a scalar condition, got {made!r}; reduce it, for example with .any()")
         self.condition = made
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, overload
 
-from loopjax.errors import UnsupportedError, where
+from loopjax.errors import UnsupportedError, read_pairs, reported, where
 from loopjax.ir.autodiff import derivatives
-from loopjax.ir.graph import Apply, Graph, Variable, copy_node, dependents, toposort
+from loopjax.ir.graph import Apply, Graph, Variable, ancestors, copy_node, dependents, toposort
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.types import TensorType
 from loopjax.trace.convert import as_variable
+from loopjax.trace.derivative_arguments import read_variables
 from loopjax.trace.promotion import settle_weak
 
 Replacements = Mapping[Variable, Any] | Iterable[tuple[Variable, Any]]
@@ -29,6 +30,7 @@ def clone_replace(
 ) -> list[Variable]: ...
 
 
+@reported
 def clone_replace(
     output: Variable | Sequence[Variable], replace: Replacements | None = None, *, rebuild_strict: bool = True
 ) -> Variable | list[Variable]:
@@ -57,7 +59,7 @@ def clone_replace(
     TypeError
         A replacement has another type, or what is replaced is no variable.
     ValueError
-        A variable is replaced twice.
+        A variable is replaced twice, or no output depends on it.
     UnsupportedError
         A replaced variable lies between the ``wrt`` and the cost of a gradient.
 
@@ -69,8 +71,12 @@ def clone_replace(
     >>> loopjax.pp(loopjax.clone_replace(x + 1, {x: y * 2}))
     '(identity((y * 2.)) + 1.)'
     """
-    outputs = [output] if isinstance(output, Variable) else list(output)
+    if output is None:
+        raise TypeError("output is a variable or a list of them, got None; write clone_replace(y, {x: value})")
+    outputs = read_variables(output, "output")
     replacements = read_replacements(replace, "replace", rebuild_strict)
+    for variable in absent(replacements, outputs):
+        raise ValueError(f"{not_replaced('replace', variable)}; leave it out")
     for variable in replacements.keys() & _between(outputs):
         raise UnsupportedError(
             f"a gradient flows through {variable!r}{where(variable.sources)}, which a replacement cuts off; take the "
@@ -78,6 +84,27 @@ def clone_replace(
         )
     replaced = substitute(outputs, replacements)
     return replaced[0] if isinstance(output, Variable) else replaced
+
+
+def absent(variables: Iterable[Variable], outputs: Sequence[Variable]) -> list[Variable]:
+    """Return those of some variables that no output depends on; raise where one was made inside of a loop's ``fn``."""
+    nodes = toposort(outputs)
+    present = {*outputs, *(variable for node in nodes for variable in (*node.inputs, *node.outputs))}
+    found = [variable for variable in variables if variable not in present]
+    for variable in found:
+        for step in ancestors([variable]):
+            if step.scan is not None:
+                raise ValueError(
+                    f"{variable!r}{where(variable.sources)} was made inside of fn of scan {step.scan!r}"
+                    f"{where(step.sources)}, whose body is fixed: it cannot be replaced from outside. Replace what "
+                    f"goes into the loop (its sequences, initial values and non_sequences), or record the loop anew"
+                )
+    return found
+
+
+def not_replaced(argument: str, variable: Variable) -> str:
+    """Return the beginning of an error for a variable that is to be replaced and is not in the graph."""
+    return f"{argument} replaces {variable!r}{where(variable.sources)}, and nothing that is computed depends on it"
 
 
 def substitute(outputs: Sequence[Variable], replacements: Mapping[Variable, Variable]) -> list[Variable]:
@@ -131,11 +158,11 @@ def _between(outputs: Iterable[Variable]) -> set[Variable]:
 def read_replacements(pairs: Replacements | None, argument: str, strict: bool) -> dict[Variable, Variable]:
     """Return a dict or pairs as a dict of variables, types checked; errors name the pair."""
     found: dict[Variable, Variable] = {}
-    for old, value in pairs.items() if isinstance(pairs, Mapping) else pairs or ():
+    for old, value in read_pairs(argument, pairs):
         if not isinstance(old, Variable):
-            raise TypeError(f"{argument} replaces variables, got {old!r:.80}")
+            raise TypeError(f"{argument} replaces variables, got {type(old).__name__} {old!r:.80}; write {{x: value}}")
         if old in found:
-            raise ValueError(f"{argument} replaces {old!r} twice")
+            raise ValueError(f"{argument} replaces {old!r} twice; give one value")
         new = settle_weak(as_variable(value), old.dtype)
         if not strict:
             new = new.astype(old.dtype)

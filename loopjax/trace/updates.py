@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from loopjax.errors import here
+from loopjax.errors import here, read_pairs
 from loopjax.ir.graph import Variable
 from loopjax.trace.shared import SharedVariable
 
@@ -28,7 +28,7 @@ class OrderedUpdates(dict[SharedVariable, Variable]):
 def _joined(*several: Pairs) -> OrderedUpdates:
     joined = OrderedUpdates()
     for pairs in several:
-        for shared, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
+        for shared, value in read_pairs("updates", pairs):
             if joined.setdefault(shared, value) is not value:
                 raise ValueError(f"{shared!r} has two new values, {joined[shared]!r} and {value!r}{here()}")
     return joined

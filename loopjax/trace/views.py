@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from loopjax.errors import reported
 from loopjax.trace.record_loop import loop_options, record_loop, single
 from loopjax.trace.scan import Lengths, scan
 from loopjax.trace.scan_arguments import LoopArgument, LoopArguments, StepCount
 from loopjax.trace.updates import OrderedUpdates
 
 
+@reported
 def map(
     fn: Callable[..., Any],
     sequences: LoopArgument,
@@ -89,6 +91,7 @@ def map(
     )
 
 
+@reported
 def reduce(
     fn: Callable[..., Any],
     sequences: LoopArgument,
@@ -150,12 +153,13 @@ def reduce(
     >>> total.eval()
     Array(6, dtype=int64)
     """
-    options = loop_options(fn, name, go_backwards=bool(go_backwards))
+    options = loop_options(fn, name, go_backwards=go_backwards)
     asked = LoopArguments(fn, sequences, outputs_info, non_sequences, n_steps, strict)
     outputs, updates = record_loop(asked, options, lengths, only_last=True)
     return single(outputs), updates
 
 
+@reported
 def foldl(
     fn: Callable[..., Any],
     sequences: LoopArgument,
@@ -218,6 +222,7 @@ def foldl(
     )
 
 
+@reported
 def foldr(
     fn: Callable[..., Any],
     sequences: LoopArgument,

@@ -111,7 +111,7 @@ class TestErrors:
         x = at.dscalar("x")
         with pytest.raises(TypeError, match="mine: an argument of type set is neither a variable, an array nor hash"):
             wrap_jax(lambda x, s: x, name="mine")(x, {1})
-        with pytest.raises(TypeError, match="takes a function, got int"):
+        with pytest.raises(TypeError, match="fn is int 3; expected a function of arrays"):
             wrap_jax(3)
         key = loopjax.shared(jax.random.key(0))
         with pytest.raises(TypeError, match="random key"):

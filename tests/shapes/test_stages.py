@@ -107,7 +107,7 @@ class TestTripCounts:
             self.checked([N], [loop(N)[-1]], -1)
 
     def test_too_great(self):
-        with pytest.raises(ValueError, match=f"more than {MOST_STEPS}"):
+        with pytest.raises(ValueError, match=f"at most {MOST_STEPS}"):
             self.checked([N], [loop(N)[-1]], MOST_STEPS + 1)
 
     def test_less_than_what_is_read(self):
