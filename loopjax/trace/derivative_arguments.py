@@ -8,7 +8,8 @@ from typing import Any, Literal, TypeVar, get_args
 import jax.numpy as jnp
 
 from loopjax.errors import DisconnectedInputError, check_choice, warn, where
-from loopjax.ir.graph import Graph, Variable, toposort
+from loopjax.ir.connection import upstream
+from loopjax.ir.graph import Graph, Variable
 from loopjax.ir.public_ops import ops
 from loopjax.trace.convert import as_variable
 from loopjax.trace.promotion import settle_weak
@@ -41,7 +42,7 @@ def pull_back(
     check_choice("disconnected_inputs", disconnected_inputs, get_args(Policy))
     check_choice("return_disconnected", return_disconnected, get_args(Absent))
     costs, wanted = _hold_constant(costs, read_float(wrt, "wrt", asked), consider_constant)
-    connected = _upstream(costs)
+    connected = upstream(costs)
     for variable in wanted:
         if variable not in connected:
             report_disconnected(
@@ -53,15 +54,6 @@ def pull_back(
     found = iter(record(costs, reached) if reached else ())
     absent = zero if return_disconnected == "zero" else lambda variable: None
     return in_container(wrt, [next(found) if variable in connected else absent(variable) for variable in wanted])
-
-
-def _upstream(costs: Sequence[Variable]) -> set[Variable]:
-    """Return the variables that some of ``costs`` depends on as far as derivatives are concerned."""
-    found = set(costs)
-    for node in reversed(toposort(costs)):
-        if not node.op.has("disconnected") and not found.isdisjoint(node.outputs):
-            found.update(node.inputs)
-    return found
 
 
 def _hold_constant(

@@ -11,7 +11,8 @@ from typing import Any, get_args
 
 from loopjax.errors import check_choice, reported, where
 from loopjax.ir.autodiff import Gradient, Jacobian, Tangent
-from loopjax.ir.graph import Variable, apply, dependents, toposort
+from loopjax.ir.connection import upstream
+from loopjax.ir.graph import Variable, apply
 from loopjax.ir.public_ops import ops
 from loopjax.trace.derivative_arguments import (
     Absent,
@@ -253,7 +254,7 @@ def Rop(  # noqa: N802 - Aesara's name
     outputs = read_float(f, "f", "Rop")
     wanted = read_float(wrt, "wrt", "Rop")
     tangents = _summed(wanted, read_seeds(eval_points, wanted, "wrt"))
-    connected = dependents([node for node in toposort(outputs) if not node.op.has("disconnected")], wanted)
+    connected = {output for output in outputs if not upstream([output]).isdisjoint(wanted)}
     for output in outputs:
         if output not in connected:
             report_disconnected(

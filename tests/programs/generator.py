@@ -39,7 +39,18 @@ from loopjax.rewrite.target import REWRITES
 from loopjax.runtime import buckets
 from tests.planned import planned_for
 from tests.programs.gradients import READINGS, gradient_source, in_double
-from tests.programs.ops import DRAWS, OPS, RANKS, read_dtype, result_dtype
+from tests.programs.ops import (
+    DRAWS,
+    MASKS,
+    OPS,
+    PARTS,
+    RANKS,
+    SLICES,
+    operand_dtype,
+    read_dtype,
+    result_dtype,
+    slice_of,
+)
 from tests.programs.program import (
     Block,
     Call,
@@ -80,6 +91,8 @@ class Kind:
     """Whether it may be a number of steps: an integer from 0 to 6."""
     partly: bool = False
     """Whether it is a stack whose length differs between steps of an outer loop, to be read in part only."""
+    unbounded: bool = False
+    """Whether it is such a stack, of a loop whose number of steps is computed in a step: it has no slices."""
     number: bool = False
     """Whether it is computed from a state that starts as a Python number."""
 
@@ -95,6 +108,7 @@ class Maker:
     gradients: bool
     inputs: list[Input] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
+    sizes: dict[Any, str] = field(default_factory=dict)
     outermost: set[str] = field(default_factory=set)
     """Names of the outermost block."""
     draws: bool = False
@@ -148,20 +162,38 @@ class Maker:
                 expression.op, [arg.dtype if isinstance(arg, Kind) else arg for arg in args], expression.parameter
             )
             shape = max((one.shape for one in kinds), key=len)
-            return Kind(dtype, shape, shared, count=expression.op == "count", number=any(one.number for one in kinds))
+            partly, number = any(one.partly for one in kinds), any(one.number for one in kinds)
+            return Kind(dtype, shape, shared, count=expression.op == "count", partly=partly, number=number)
         if expression.op in DRAWS:
             return Kind(read_dtype(expression.op, ""), (4,), draw=True)
         dtype = read_dtype(expression.op, kinds[0].dtype)
         if expression.op == "arange":
-            return Kind(dtype, (self.named("n"),), shared)
+            return Kind(dtype, (self.size(expression),), shared)
+        size, *row = kinds[0].shape
         if expression.op == "length":
-            size = kinds[0].shape[0]
             return Kind(dtype, (), shared, count=isinstance(size, int) and size <= 6)
-        if expression.op == "tail":
-            size = kinds[0].shape[0]
-            rows = min(size, int(expression.parameter or 0)) if isinstance(size, int) else self.named("n")
-            return Kind(dtype, (rows, *kinds[0].shape[1:]), shared, kinds[0].draw, number=kinds[0].number)
-        return Kind(dtype, kinds[0].shape[1:], shared, kinds[0].draw, number=kinds[0].number)
+        if expression.op in ("join", "outer"):
+            dtype = operand_dtype([kind.dtype for kind in kinds])
+            both = all(isinstance(kind.shape[0], int) for kind in kinds)
+            joined = sum(int(kind.shape[0]) for kind in kinds) if both else self.size(expression)
+            shape = (size, kinds[1].shape[0]) if expression.op == "outer" else (joined, *row)
+            return Kind(dtype, shape, shared, number=any(one.number for one in kinds))
+        kept = replace(kinds[0], dtype=dtype, shared=shared, count=False)
+        if expression.op in ("put", "cumsum"):
+            return kept
+        if expression.op not in PARTS:
+            return replace(kept, shape=tuple(row), partly=False, unbounded=False)
+        if expression.op == "slice" and isinstance(size, int):
+            rows: int | str = len(range(size)[slice_of(str(expression.parameter))])
+        else:
+            rows = self.size((size, expression.parameter) if expression.op == "slice" else expression)
+        return replace(kept, shape=(rows, *row))
+
+    def size(self, origin: Any) -> str:
+        """The word for a size that only a run knows, the same for what has the same origin."""
+        if origin not in self.sizes:
+            self.sizes[origin] = self.named("n")
+        return self.sizes[origin]
 
     def usable(self, env: Env, shape: Shape) -> list[str]:
         return [
@@ -257,49 +289,99 @@ class Maker:
         statements: list[Let | Loop] = []
         if self.chance(30):
             statements.append(self.let(env, self.expression(env, self.shape(env))))
+        if self.chance(30):
+            arrays = [name for name, kind in env.items() if self.joins(kind, kind)]
+            statements += self.reads(env, self.pick(arrays), depth) if arrays else []
         loops = 1 + self.chance(35) + self.chance(10) if depth == 0 else self.chance(40 if depth == 1 else 15)
         for _ in range(loops):
             loop = self.loop(env, statements, depth)
             statements.append(loop)
             for output in loop.outputs:
-                statements += self.reads(env, output)
+                statements += self.reads(env, output, depth)
             if depth == 0 and self.chance(15):
                 statements.append(self.let(env, self.expression(env, self.shape(env))))
         return statements
 
-    def reads(self, env: Env, name: str) -> list[Let]:
-        """How a stack is read besides as a whole."""
+    def reads(self, env: Env, name: str, depth: int, more: int = 2) -> list[Let]:
+        """How an array is read besides as a whole; what is a part of it is read ``more`` times again."""
         kind = env[name]
         size = kind.shape[0]
         if kind.draw:
             return [self.let(env, Call("last", (Ref(name),)))] if kind.partly else []
         found: list[Let] = []
-        for _ in range(self.draw(st.integers(1 if kind.partly else 0, 2))):
+        word = isinstance(size, str)
+        for _ in range(self.draw(st.integers(1 if kind.partly or word else 0, 3 if word else 2))):
             ops = ["sum", "length", "last", "back", "at"] if size != 0 or self.chance(10) else ["sum", "length"]
             if kind.dtype == "bool":
                 ops = ops[1:]
             elif not self.gradients or (size != 0 and not kind.partly):
                 ops.append("mean")
-            if not kind.partly:
-                ops.append("tail")
+            if more and not kind.unbounded:
+                ops += ["slice"] * (9 if word else 4) + self.parts(env, kind)
             op = self.pick(ops)
-            parameter = None
-            most = size if isinstance(size, int) and size and not self.chance(5) else 3
-            if op in ("back", "tail"):
-                parameter = self.draw(st.integers(1, most))
-            if op == "at":
-                parameter = self.draw(st.integers(0, most - 1))
-            found.append(self.let(env, Call(op, (Ref(name),), parameter)))
+            found.append(self.read(env, op, name))
+            part = found[-1].name
+            if op in MASKS and depth:
+                # Each step may keep another number of rows.
+                env[part] = replace(env[part], partly=True)
+            if env[part].shape:
+                found += self.used(env, part, depth, more - 1)
         return found
+
+    def parts(self, env: Env, kind: Kind) -> list[str]:
+        """The ops, apart from slices, that make arrays of an array of this kind."""
+        ops = ["upto", "from"] if any(one.count and name in self.outermost for name, one in env.items()) else []
+        if RANKS[kind.dtype] and len(kind.shape) < 3:
+            ops += ["rows" if len(kind.shape) > 1 else "mask"] * 2
+            if not kind.partly:
+                ops += ["put", "cumsum", "join"] + ["outer"] * (len(kind.shape) == 1)
+        return ops
+
+    def read(self, env: Env, op: str, name: str) -> Let:
+        """One read of an array."""
+        kind = env[name]
+        args: list[Expression] = [Ref(name)]
+        parameter: int | str | None = None
+        size = kind.shape[0]
+        most = size if isinstance(size, int) and size and not self.chance(5) else 3
+        if op == "back":
+            parameter = self.draw(st.integers(1, most))
+        elif op == "at":
+            parameter = self.draw(st.integers(0, most - 1))
+        elif op in ("slice", "put"):
+            parameter = self.pick(SLICES)
+        elif op in MASKS:
+            parameter = self.pick([0, 0, 0, 1, -1])
+        if op == "put":
+            args.append(self.of_dtype(env, (), kind.dtype))
+        elif op in ("upto", "from"):
+            args.append(Ref(self.pick(count for count, one in env.items() if one.count and count in self.outermost)))
+        elif op in ("join", "outer"):
+            args.append(Ref(self.pick(one for one in env if self.joins(env[one], kind))))
+        return self.let(env, Call(op, tuple(args), parameter))
+
+    def joins(self, one: Kind, kind: Kind) -> bool:
+        """Whether arrays of these kinds are joined along the first axis, or multiplied where they are vectors."""
+        usable = RANKS[one.dtype] and not one.draw and not one.partly
+        return bool(usable and one.shape and one.shape[1:] == kind.shape[1:])
+
+    def used(self, env: Env, name: str, depth: int, more: int) -> list[Let]:
+        """What is computed with an array, and read of that."""
+        kind, found = env[name], []
+        if RANKS[kind.dtype] and self.chance(60):
+            shape = () if kind.partly or not self.usable(env, kind.shape) else self.pick([(), kind.shape])
+            other = self.number(kind) if self.chance(30) else self.expression(env, shape, 1)
+            found.append(self.let(env, Call(self.pick(["mul", "add", "sub"]), (Ref(name), other))))
+            name = found[-1].name
+        return found + self.reads(env, name, depth, more)
 
     # Loops
 
     def loop(self, env: Env, before: list[Let | Loop], depth: int) -> Loop:
         """A loop, its results added to ``env``; what must stand in front of it is added to ``before``."""
         name = self.named("l")
-        until = self.chance(30 if self.gradients else 25)
-        least = 4 if until and self.gradients and self.chance(70) else 1
-        steps, n_steps, varies = self.steps(env, before, depth, least)
+        until = self.chance(35)
+        steps, n_steps, varies = self.steps(env, before, depth, until)
         n_sequences = 0 if varies else self.draw(st.integers(0 if n_steps is not None else 1, 2))
         sequences, rows = self.sequences(env, n_sequences, steps, n_steps)
         updated = self.updated(env)
@@ -331,7 +413,14 @@ class Maker:
         names = tuple(f"{name}_{position}" for position in range(len(outputs)))
         for one, output in zip(names, outputs, strict=True):
             kind = self.kind(output, inner)
-            env[one] = Kind(kind.dtype, (length, *kind.shape), everything, kind.draw, partly=partly, number=kind.number)
+            env[one] = replace(
+                kind,
+                shape=(length, *kind.shape),
+                shared=everything,
+                count=False,
+                partly=partly,
+                unbounded=varies and depth > 0,
+            )
         updates = []
         for shared, value in zip(updated, new, strict=True):
             after = f"{name}_{shared}"
@@ -354,11 +443,12 @@ class Maker:
             self.pick([0, 1, 1, 1, 2, 2, 3, 5]) if self.gradients and self.chance(50 if until else 20) else None,
         )
 
-    def steps(self, env: Env, before: list[Let | Loop], depth: int, least: int) -> tuple[int, int | Ref | None, bool]:
+    def steps(self, env: Env, before: list[Let | Loop], depth: int, until: bool) -> tuple[int, int | Ref | None, bool]:
         """How many steps to make sequences for, ``n_steps``, and whether it differs between steps of an outer loop."""
-        most = 6 if depth == 0 else 4
+        least = 4 if until and self.gradients and self.chance(50) else 1
+        most = 2 if until and least == 1 and self.chance(50) else 6 if depth == 0 else 4
         steps = self.draw(st.integers(least, most)) if not self.chance(5 if self.gradients else 8) else 0
-        form = self.pick(["given", "sequences", "sequences", "value"])
+        form = self.pick(["given", "sequences", "sequences", "value", *["given"] * 4 * until])
         if form == "sequences":
             return steps, None, False
         if form == "given":

@@ -46,8 +46,16 @@ OPS: dict[str, Op] = {
 READS: dict[str, str] = {
     "last": "{}[-1]",
     "back": "{}[-{parameter}]",
-    "tail": "{}[-{parameter}:]",
     "at": "{}[{parameter}]",
+    "slice": "{}[{parameter}]",
+    "upto": "{}[:{}]",
+    "from": "{}[{}:]",
+    "mask": "{0}[{0} > {parameter}]",
+    "rows": "{0}[{0}[:, 0] > {parameter}]",
+    "put": "at.set_subtensor({}[{parameter}], {})",
+    "join": "at.concatenate([{}, {}])",
+    "outer": "({}[:, None] * {}[None, :])",
+    "cumsum": "at.cumsum({}, 0)",
     "sum": "{}.sum(0)",
     "mean": "{}.mean(0)",
     "length": "{}.shape[0]",
@@ -58,6 +66,32 @@ READS: dict[str, str] = {
 """The rest: reads along the first axis, a range, draws."""
 
 DRAWS = ("draw", "normal")
+PARTS = ("slice", "upto", "from", "mask", "rows")
+"""Reads of some of the rows."""
+MASKS = ("mask", "rows")
+SLICES = (
+    "1:2",
+    ":-1",
+    "1:",
+    "-2:-1",
+    "::2",
+    "::-1",
+    "-1:",
+    "-2:",
+    ":1",
+    ":2",
+    "2:",
+    "2:1",
+    "1:-1",
+    "-1:1",
+    "::-2",
+    "1::-1",
+)
+
+
+def slice_of(text: str) -> slice:
+    """The slice that is written so."""
+    return slice(*(int(bound) if bound else None for bound in text.split(":")))
 
 
 def common_dtype(dtypes: Sequence[str], numbers: Sequence[int | float]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.programs.ops import DRAWS, OPS, operand_dtype, read_dtype, result_dtype
+from tests.programs.ops import DRAWS, MASKS, OPS, operand_dtype, read_dtype, result_dtype, slice_of
 from tests.programs.program import Block, Call, Expression, Input, Let, Loop, Number, Program, Ref, State, names_in
 
 Array = np.ndarray[Any, Any]
@@ -166,7 +166,7 @@ class Reference:
             return
         if self._on_host(statement.expression):
             self._host.add(statement.name)
-        elif isinstance(statement.expression, Call) and statement.expression.op == "arange":
+        elif isinstance(statement.expression, Call) and statement.expression.op in ("arange", "upto", "from", *MASKS):
             self._device.add(statement.name)
 
     def _on_host(self, expression: Expression) -> bool:
@@ -242,8 +242,24 @@ class Reference:
         dtype = read_dtype(op, str(x.dtype))
         if op == "length":
             return np.asarray(len(x), dtype)
-        if op == "tail":
-            return x[-int(k or 0) :]
+        if op == "slice":
+            return x[slice_of(str(k))]
+        if op in ("upto", "from"):
+            return x[: int(args[1])] if op == "upto" else x[int(args[1]) :]
+        if op in MASKS:
+            column = x if op == "mask" else x[:, 0]
+            self._check_comparison(column, np.asarray(k, column.dtype))
+            self._branch(column > k)
+            return x[column > k]
+        if op == "put":
+            result = np.array(x)
+            result[slice_of(str(k))] = args[1]
+            return result
+        if op in ("join", "outer"):
+            a, b = (one.astype(operand_dtype([str(arg.dtype) for arg in args])) for one in args)
+            return np.concatenate([a, b]) if op == "join" else self._noisy(a[:, None] * b[None, :])
+        if op == "cumsum":
+            return self._noisy(np.cumsum(x, 0))
         if op in ("sum", "mean"):
             total = x.astype(dtype).sum(0, dtype=dtype)
             return self._noisy(np.asarray(total if op == "sum" else total / np.asarray(len(x), dtype)).astype(dtype))

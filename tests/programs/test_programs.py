@@ -24,6 +24,7 @@ from loopjax.rewrite.dce import EliminateDeadCode
 from tests.planned import planned_for
 from tests.programs.generator import programs, search, set_lengths
 from tests.programs.gradients import READINGS, gradient_source, in_double
+from tests.programs.ops import SLICES
 from tests.programs.program import (
     Block,
     Call,
@@ -110,7 +111,7 @@ FIBONACCI = Program(
                 go_backwards=True,
                 updates=(("s1", "l1_s1", Call("add", (Ref("s1"), Number(1)))),),
             ),
-            Let("v2", Call("tail", (Ref("l1_0"),), 2)),
+            Let("v2", Call("slice", (Ref("l1_0"),), "-2:")),
         ),
         (Ref("v2"), Ref("l1_1"), Ref("l1_s1")),
     ),
@@ -159,7 +160,16 @@ def test_programs_are_of_every_kind():
     text = "".join(script for _, script in found)
     for part in ["[-1]", ".sum(0)", ".shape[0]", "float32", "int64", "except (IndexError", "non_sequences", "stream"]:
         assert part in text, part
-    assert any(f"[-{k}:]" in text for k in (1, 2, 3))
+    for part in [
+        *(f"[{one}]" for one in SLICES),
+        " > 0]",
+        "[:x",
+        "set_subtensor",
+        "concatenate",
+        "[None, :]",
+        "cumsum",
+    ]:
+        assert part in text, part
 
 
 def test_programs_to_differentiate_are_of_every_kind():

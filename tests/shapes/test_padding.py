@@ -220,6 +220,52 @@ def test_no_length_at_all(everything):
     assert f(3)[0].tolist() == [0, 1, 3]
 
 
+ROWS = {
+    "pointwise": (lambda s: s * 2, lambda s: s * 2),
+    "switch": (lambda s: at.switch(s > 0.1, s, 1.0), lambda s: s),
+    "column": (lambda s: s[:, None] * np.ones(2), lambda s: s[:, None] * np.ones(2)),
+    "products": (
+        lambda s: at.matmul(s[:, None, None], np.ones((1, 1, 2))),
+        lambda s: s[:, None, None] * np.ones((1, 2)),
+    ),
+    "broadcast_to": (lambda s: at.broadcast_to(s, (2, s.shape[0])), lambda s: np.stack([s, s])),
+    "write": (lambda s: at.set_subtensor(s[:], 5.0), lambda s: np.full_like(s, 5.0)),
+    "index arrays": (lambda s: s[:, None][at.arange(s.shape[0]), 0], lambda s: s),
+    "mask": (lambda s: s[s > 0] * 2, lambda s: s[s > 0] * 2),
+    "loop": (
+        lambda s: loopjax.scan(lambda a, i: a + i, [s, at.arange(s.shape[0])])[0],
+        lambda s: s + np.arange(len(s)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_an_axis_of_at_most_one_row_does_not_stretch(name):
+    """Capacity for one row is no size of 1: the slices have one row, or none."""
+    compute, reference = ROWS[name]
+    stack, _ = loopjax.scan(lambda a: (a * 2, loopjax.until(a > 1)), sequences=X, n_steps=2)
+    slices = [np.s_[1:2], np.s_[:-1], np.s_[-2:-1]]
+    results = [compute(stack[one]) for one in slices]
+    cost = sum((one * one).sum() for one in results)
+    lengths = "padded" if name == "loop" else "auto"
+    f = loopjax.function([X], [cost, *results], lengths=lengths)
+    gradient = loopjax.function([X], loopjax.grad(cost, X, disconnected_inputs="ignore"), lengths=lengths)
+    for values in ([2.0, 3.0], [0.5, 3.0]):
+        slices_now = [2 * np.asarray(values[: 1 if values[0] > 1 else 2])[one] for one in slices]
+        for found, expected in zip(f(values)[1:], map(reference, slices_now), strict=True):
+            np.testing.assert_array_equal(found, expected)
+        costs = [float(f(row)[0]) for row in (values, *np.add(values, np.diag([1e-6, 1e-6])))]
+        np.testing.assert_allclose(gradient(values), np.subtract(costs[1:], costs[0]) / 1e-6, rtol=1e-5, atol=1e-8)
+
+
+def test_a_mask_over_one_element():
+    one = at.tensor("float64", shape=(1,), name="one")
+    f = loopjax.function([one], [one[one > 0] * 2, (one[one > 0] * 2).sum()])
+    np.testing.assert_array_equal(f([3.0])[0], [6.0])
+    np.testing.assert_array_equal(f([-3.0])[0], [])
+    np.testing.assert_array_equal(f([-3.0])[1], 0.0)
+
+
 class TestErrors:
     """What is refused without room is refused with it, at the user's line."""
 

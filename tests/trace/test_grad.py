@@ -55,7 +55,7 @@ class TestConnection:
             loopjax.grad(x, x, **{option: value})
 
     def test_many_wrt_are_read_in_one_walk(self, monkeypatch):
-        from loopjax.trace import derivative_arguments as module
+        from loopjax.ir import connection as module
 
         walks = []
         monkeypatch.setattr(module, "toposort", lambda *args: walks.append(1) or loopjax.ir.graph.toposort(*args))

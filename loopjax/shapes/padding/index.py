@@ -45,7 +45,7 @@ def _write(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable
     # The value broadcasts to the part that is written.
     missing = len(pattern.kept_axes) + max((one.ndim for one in arrays), default=0) - value.ndim
     axes = {place - missing: padded for place, padded in written.items() if place >= missing}
-    value = scope.fit(value, {axis: padded for axis, padded in axes.items() if value.type.shape[axis] != 1})
+    value = scope.fit(value, {axis: padded for axis, padded in axes.items() if not scope.stretches(value, axis)})
     pattern, arrays = _from_front(scope, x, pattern, arrays)
     # Positions past the length of an index array are out of bounds: nothing is written there.
     positions = [scope.masked(one, list(scope.axes(one)), "greatest") for one in arrays]

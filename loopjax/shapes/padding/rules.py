@@ -163,7 +163,7 @@ def _alloc(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable
     for place, size in enumerate(sizes):
         length, axis = scope.integer(size), place - (len(sizes) - value.ndim)
         padded = scope.axis(value, axis)
-        if axis < 0 or value.type.shape[axis] == 1:
+        if axis < 0 or scope.stretches(value, axis):
             if not scope.varies(length):
                 continue
             scope.add_precondition(">=", length, 0, f"{node.op.name}: a size is negative")

@@ -297,6 +297,10 @@ class PaddingScope(GraphBuilder):
         padded = self.axis(variable, axis)
         return self.rows(variable, axis) if padded is None else padded.length
 
+    def stretches(self, variable: Variable, axis: int) -> bool:
+        """Test if an axis broadcasts: its size is known to be 1, which capacity for one row does not say."""
+        return variable.type.shape[axis] == 1 and self.axis(variable, axis) is None
+
     def filled(self, variable: Variable, axes: Axes, along: Collection[int] | None = None) -> Variable:
         """Return the variable with copies of row 0 past the lengths of these axes, or only ``along`` some of them."""
         for axis, padded in sorted(axes.items()):
@@ -374,7 +378,7 @@ class PaddingScope(GraphBuilder):
         axes: dict[int, PaddedAxis] = {}
         for target in sorted({place for one in places for place in one.values()}):
             members = [(i, axis) for i, one in enumerate(places) for axis, place in one.items() if place == target]
-            members = [(i, axis) for i, axis in members if not stretch or found[i].type.shape[axis] != 1]
+            members = [(i, axis) for i, axis in members if not (stretch and self.stretches(found[i], axis))]
             common = self._aligned_axis(found, members)
             if common is not None:
                 axes[target] = common
