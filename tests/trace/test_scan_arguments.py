@@ -311,5 +311,5 @@ class TestWhatFnReturns:
 
     def test_a_condition_that_is_no_scalar(self):
         x = at.dvector("x")
-        with pytest.raises(ValueError, match=rf"until\(\) takes a scalar condition, got <gt: bool\(\?,\)>; reduce it.*{LINE}"):
+        with pytest.raises(ValueError, match=rf"until\(\) takes a scalar condition, got <gt: .*; reduce it.*{LINE}"):
             loopjax.scan(lambda: (at.constant(1.0), loopjax.until(x > 0)), n_steps=2)
