@@ -69,7 +69,8 @@ def symbolic(without: Collection[str] = ()) -> tuple[Rewrite, ...]:
 def symbolic_under(derivative: Derivative, fixed_lengths: bool, without: Collection[str] = ()) -> tuple[Rewrite, ...]:
     """Return the passes after ``symbolic`` for a derivative that JAX may take, with lengths known when it traces."""
     target = Target(derivative=derivative)
-    return (*_enabled([DoubleWhere(target)], without), *([DynamicTripCount(target)] if fixed_lengths else ()))
+    optional = [DoubleWhere(target)] if derivative != "none" else []
+    return (*_enabled(optional, without), *([DynamicTripCount(target)] if fixed_lengths else ()))
 
 
 def sized(target: Target) -> tuple[Rewrite, ...]:

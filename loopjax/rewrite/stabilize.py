@@ -351,9 +351,9 @@ def _scaled(matcher: Matcher, term: Term) -> tuple[float, Variable]:
 
 
 def _quotient(matcher: Matcher, x: Variable, y: Variable) -> Variable | None:
-    """Replace a quotient whose denominator is positive and may overflow."""
+    """Replace a quotient whose denominator is positive and may overflow, or underflow as ``erfc`` does."""
     below = matcher.positive(y)
-    if below is None or not below.overflows:
+    if below is None or not (below.overflows or matcher.owner(y, "erfc")):
         return None
     if (found := _logistic(matcher, x, y)) is not None:
         return found
@@ -459,6 +459,8 @@ INVERSES: dict[tuple[str, str], Callable[[Variable], Variable]] = {
     ("sqr", "sqrt"): _from(0, lambda x: x),
     ("sqrt", "sqr"): lambda x: ops.abs(x),
     ("logit", "sigmoid"): lambda x: x,
+    ("sigmoid", "logit"): lambda x: ops.switch(ops.and_(ops.ge(x, 0), ops.le(x, 1)), x, math.nan),
+    ("log1mexp", "log1mexp"): lambda x: x,
     ("arctanh", "tanh"): lambda x: x,
     ("arcsinh", "sinh"): lambda x: x,
     ("arccosh", "cosh"): lambda x: ops.abs(x),
@@ -486,6 +488,6 @@ RULES: dict[str, Callable[[Matcher, Apply], Variable | None]] = {
     "reciprocal": lambda matcher, node: _quotient(matcher, _one(node.outputs[0]), node.inputs[0]),
     "integer_pow": _power,
     "sqrt": _square_root,
-    **dict.fromkeys(("exp", "expm1", "sqr", "logit", "arctanh", "arcsinh", "arccosh"), _inverse),
+    **dict.fromkeys(("exp", "expm1", "sqr", "sigmoid", "logit", "log1mexp", "arctanh", "arcsinh", "arccosh"), _inverse),
 }
 """Patterns by the op of the node that is replaced."""

@@ -1,8 +1,7 @@
 """Activations, losses and convolution of neural networks, as ``at.nnet``, by the names of Theano's ``tensor.nnet``.
 
-The losses recognize an output that is recorded as a ``sigmoid`` or ``softmax`` and go back to its logits, as Theano's
-rewrites did: ``categorical_crossentropy(softmax(x), y)`` is computed from ``log_softmax(x)``. An output that passed
-through another op in between is taken as it is.
+The losses are recorded as they are defined. The rewrite ``stabilize`` goes back to the logits of a ``sigmoid`` or
+``softmax``, as Theano's did: ``categorical_crossentropy(softmax(x), y)`` is computed from ``log_softmax(x)``.
 
 `conv2d` is `jax.lax.conv_general_dilated` with Theano's conventions: filters are flipped unless ``filter_flip=False``,
 so that it is a convolution, not a cross-correlation. Strides and padding are numbers, not variables.
@@ -17,7 +16,7 @@ import jax
 
 from loopjax.errors import here, reported
 from loopjax.ir.graph import Variable, apply
-from loopjax.ir.op import TableOp, register, table_op
+from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import Shape, TensorType
 from loopjax.tensor.creation import arange
@@ -218,14 +217,6 @@ def softmax_with_bias(x: Any, b: Any) -> Variable:
     return softmax(as_variable(x) + b)
 
 
-def _recorded_by(variable: Variable, name: str) -> tuple[TableOp, Variable] | None:
-    """The op ``name`` and its operand, if it is what computes the variable."""
-    node = variable.owner
-    if node is None or not isinstance(node.op, TableOp) or node.op.name != name:
-        return None
-    return node.op, node.inputs[0]
-
-
 @reported
 def sigmoid_binary_crossentropy(output: Any, target: Any) -> Variable:
     """Binary cross-entropy of logits: ``binary_crossentropy(sigmoid(output), target)``, finite for every finite
@@ -266,7 +257,7 @@ def sigmoid_binary_crossentropy(output: Any, target: Any) -> Variable:
 def binary_crossentropy(output: Any, target: Any) -> Variable:
     """Binary cross-entropy: ``-(target * log(output) + (1 - target) * log(1 - output))``.
 
-    Where ``output`` is recorded as ``sigmoid(logits)``, it is computed from the logits, so that it stays finite where
+    Where ``output`` is ``sigmoid(logits)``, it is computed from the logits, so that it stays finite where
     the sigmoid rounds to 0 or 1. Differentiable in both, to any order.
 
     Parameters
@@ -295,8 +286,6 @@ def binary_crossentropy(output: Any, target: Any) -> Variable:
     [   0. 1000.]
     """
     output, target = as_variable(output), as_variable(target)
-    if (recorded := _recorded_by(output, "sigmoid")) is not None:
-        return sigmoid_binary_crossentropy(recorded[1], target)
     return neg(add(mul(target, log(output)), mul(1 - target, log(1 - output))))
 
 
@@ -304,7 +293,7 @@ def binary_crossentropy(output: Any, target: Any) -> Variable:
 def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
     """Cross-entropy of each row: the nats that a symbol of ``true_dist`` takes in a code made for ``coding_dist``.
 
-    Where ``coding_dist`` is recorded as ``softmax(logits)``, it is computed from the logits, so that it stays finite
+    Where ``coding_dist`` is ``softmax(logits)``, it is computed from the logits, so that it stays finite
     where a probability rounds to 0. Differentiable in both distributions, to any order.
 
     Parameters
@@ -335,7 +324,7 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
     [1000. 1000.]
     """
     coding, truth = as_variable(coding_dist), as_variable(true_dist)
-    nats = -_log_probabilities(coding)
+    nats = -log(coding)
     if truth.ndim == coding.ndim:
         return (truth * nats).sum(axis=-1)
     if coding.ndim == 2 and truth.ndim == 1 and truth.type.is_integer:
@@ -344,14 +333,6 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
         f"the true distribution has the shape of the coding one, or is a vector of integers for a matrix; "
         f"got {truth!r} for {coding!r}{here()}"
     )
-
-
-def _log_probabilities(coding: Variable) -> Variable:
-    """Logarithm of a distribution, by ``log_softmax`` where it is a softmax."""
-    if (recorded := _recorded_by(coding, "softmax")) is None:
-        return log(coding)
-    op, logits = recorded
-    return apply(TableOp("log_softmax", op.params), logits)[0]
 
 
 Pads = tuple[tuple[int, int], tuple[int, int]]

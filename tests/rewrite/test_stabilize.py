@@ -68,12 +68,14 @@ BEFORE_AND_AFTER = [
     (E(M).T / E(M).sum(axis=1), "(transpose(exp(m)) / sum(exp(m)))", "exp((transpose(m) - logsumexp(m)))"),
     (U / E(X), "(u / exp(x))", "(u * exp(neg(x)))"),
     (E(X) * S(-X), "(exp(x) * sigmoid(neg(x)))", "exp((x + neg(softplus(x))))"),
+    (E(-(X**2)) / at.erfc(X), "(exp(neg(integer_pow(x))) / erfc(x))", "exp((neg(integer_pow(x)) - log_erfc(x)))"),
     (at.sqrt(E(X)), "sqrt(exp(x))", "exp((x / 2.))"),
     # Inverses
     (E(at.log(X)), "exp(log(x))", "switch((x >= 0.), x, nan)"),
     (at.sqrt(X) ** 2, "integer_pow(sqrt(x))", "switch((x >= 0.), x, nan)"),
     (at.sqrt(at.sqr(X)), "sqrt(sqr(x))", "abs(x)"),
     (at.arctanh(at.tanh(X)), "arctanh(tanh(x))", "x"),
+    (at.logit(S(X)), "logit(sigmoid(x))", "x"),
 ]
 
 
@@ -161,6 +163,7 @@ EXTREME = [
     (lambda f, x: (f.exp(x) - f.exp(-x)) / (f.exp(x) + f.exp(-x)), [-800, -3, 1e-9, 800]),
     (lambda f, x: x / f.exp(x), [-3, 3, 700]),
     (lambda f, x: f.exp(x) * f.sigmoid(-x), [-700, 3, 800]),
+    (lambda f, x: f.exp(-x * x) / f.erfc(x), [-3, 0.5, 4]),
     (lambda f, x: f.exp(f.log(x)), [1e-300, 3]),
     (lambda f, x: f.sqrt(x * x * 1) * f.sqrt(x**2), [1e100, 3]),
 ]
@@ -198,6 +201,13 @@ def test_extreme_arguments(in_loop):
         # Rounding of x itself moves an exponential of it by as many units as x is large.
         np.testing.assert_allclose(value, [float(function(mp, point)) for point in points], rtol=1e-12)
         np.testing.assert_allclose(slope, [float(derivative(function, point)) for point in points], rtol=1e-12)
+
+
+def test_hazard_of_a_normal_distribution():
+    x = np.array([30.0, 1000.0])
+    expected = [float(mp.exp(-(mp.mpf(one) ** 2)) / mp.erfc(one)) for one in (30, 1000)]
+    found = loopjax.function([X], E(-(X**2)) / at.erfc(X))(x)
+    np.testing.assert_allclose(found, expected, rtol=4 * 1000**2 * np.finfo("float64").eps)
 
 
 def a_positive(rng, depth):
