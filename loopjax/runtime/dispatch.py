@@ -202,7 +202,8 @@ class Dispatch:
         if limits is None:
             return _miss
         arrays = [values[position] for position in self._reads]
-        execute = self._stage.find(arrays).call.lower(*arrays).compile()
+        # The bound method, since Python looks up __call__ of an object at each call.
+        execute = self._stage.find(arrays).call.lower(*arrays).compile().__call__
         if bucket.graph.holds(lambda node: isinstance(node.op, JaxCall)):
             execute = with_x64(execute)  # a callback's results are cut to 32 bits where the flag is off
         positions = {variable: position for position, variable in enumerate(inputs)}
