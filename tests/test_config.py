@@ -95,3 +95,10 @@ def test_promotion_as_the_lattice_of_jax_has_it():
     assert [variable.dtype for variable in met] == wanted
     found = loopjax.function([f, d, k], met)(np.ones(1, "float32"), [1.0], [1])
     assert [str(value.dtype) for value in found] == wanted
+
+
+def test_an_unknown_setting_is_refused():
+    with pytest.raises(AttributeError, match=r"no setting 'floatx'; .*did you mean 'floatX'\? \[test_config.py:\d+\]$"):
+        loopjax.config.floatx = "float64"
+    with pytest.raises(TypeError, match=r"config\.verify is one of True, False, got str 'no'"):
+        loopjax.config.verify = "no"

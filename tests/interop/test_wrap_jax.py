@@ -1,5 +1,8 @@
 """``wrap_jax``: JAX functions of variables, in loops and gradients."""
 
+import gc
+import weakref
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -191,3 +194,43 @@ class TestInPrograms:
         x = at.dscalar("x")
         assert wrap_jax(jnp.sin, name="mine")(x).owner.op.name == "mine"
         assert wrap_jax(jnp.sin).__name__ == "sin"
+
+
+class Held:
+    """Stands for a data set that a function holds."""
+
+
+def test_a_function_and_what_it_holds_can_be_collected():
+    def use():
+        data, x = Held(), at.dvector("x")
+        wrap_jax(lambda a: (a * 2, data)[0])(x)
+        return weakref.ref(data)
+
+    references = [use() for _ in range(5)]
+    jax.clear_caches()
+    gc.collect()
+    assert [reference() for reference in references] == [None] * 5
+
+
+def test_a_host_callback_runs_once_a_call():
+    calls = []
+
+    def host(a):
+        calls.append(1)
+        return np.asarray(a) * 2
+
+    def through_host(a):
+        return jax.pure_callback(host, jax.ShapeDtypeStruct(a.shape, a.dtype), a, vmap_method="sequential")
+
+    w = loopjax.shared(np.ones(2))
+    f = loopjax.function([], wrap_jax(through_host)(w))
+    counts = []
+    for _ in range(4):
+        np.testing.assert_array_equal(f(), [2, 2])
+        counts.append(len(calls))
+    assert counts == [1, 2, 3, 4]
+    out, _ = loopjax.scan(lambda h: wrap_jax(through_host)(h), outputs_info=w, n_steps=3)
+    g = loopjax.function([], out[-1])
+    calls.clear()
+    np.testing.assert_array_equal(g(), [8, 8])
+    assert len(calls) == 3

@@ -4,6 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
+import threading
 
 import jax
 import numpy as np
@@ -259,3 +260,33 @@ PARAMETERS = [
 def test_parameters_that_do_not_fit_name_the_line(draw, error, message):
     with pytest.raises(error, match=rf"{message}.*\[test_stream\.py:\d+\]$"):
         draw(RandomStream(1))
+
+
+def test_threads_that_record_with_one_stream_share_no_key():
+    stream, draws = RandomStream(7), []
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [
+            threading.Thread(target=lambda: draws.extend(stream.normal(size=3) for _ in range(10))) for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    found = {np.asarray(jax.random.key_data(key.get_value())).tobytes() for key, _ in stream.state_updates}
+    assert len(found) == len(draws) == 80
+
+
+def test_a_draw_that_leaked_out_of_a_loop_is_refused():
+    stream, leaked = RandomStream(1), []
+
+    def step():
+        leaked.append(stream.normal())
+        return leaked[0]
+
+    loopjax.scan(step, n_steps=2)
+    with pytest.raises(loopjax.errors.MissingInputError, match=r"drawn inside of fn of a scan.* return it from fn"):
+        loopjax.function([], leaked[0] + 1)

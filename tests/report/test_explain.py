@@ -223,3 +223,13 @@ def test_costs_of_products():
     assert cost_model.cost(Graph([x, y], [x @ y])).flops == 2 * 3 * 5 * 7
     assert cost_model.cost(Graph([x, y], [at.tensordot(x, y, 1)])).flops == 2 * 3 * 5 * 7
     assert cost_model.cost(Graph([x], [at.exp(x).sum()])).flops == 30
+
+
+def test_a_stream_that_no_update_advances_is_reported():
+    stream = loopjax.random.RandomStream(1)
+    draws, updates = loopjax.scan(lambda: stream.normal(), n_steps=3)
+    still, moving = loopjax.function([], draws), loopjax.function([], draws, updates=updates)
+    still()
+    moving()
+    assert "never advanced: every call draws the same numbers" in str(loopjax.explain(still))
+    assert "never advanced" not in str(loopjax.explain(moving))

@@ -394,3 +394,12 @@ class TestDigest:
     def test_a_function_has_none(self):
         with pytest.raises(NoDigestError, match="of type function"):
             digest(lambda: 3)
+
+
+def test_a_result_that_cannot_be_written_leaves_nothing_behind(tmp_path):
+    (tmp_path / "taken.json").mkdir()
+    assert not tuning_cache.write(tmp_path / "taken.json", {})
+    assert tuning_cache.write(tmp_path / "good.json", {"a": 1})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["good.json", "taken.json"]
+    assert (tmp_path / "good.json").stat().st_mode & 0o444 == 0o444
+    assert tuning_cache.read(tmp_path / "good.json") == {"a": 1}

@@ -417,3 +417,32 @@ def test_eval():
     a.default_update = a + 1
     assert float((x * a).eval({x: 4.0})) == 4.0
     assert int(a.get_value()) == 1
+
+
+def test_allow_downcast_false_keeps_values():
+    x = at.fscalar("x")
+    exact = loopjax.function([x], x, allow_input_downcast=False)
+    assert float(exact(0.5)) == 0.5
+    with pytest.raises(TypeError, match=rf"input 'x' .*expected float32, got float64\(\), which would lose.*{LINE}"):
+        exact(0.1)
+    with pytest.raises(TypeError, match="would lose precision"):
+        loopjax.function([loopjax.In(x, allow_downcast=False)], x, allow_input_downcast=True)(0.1)
+    assert float(loopjax.function([x], x)(0.1)) == float(np.float32(0.1))
+
+
+def test_inputs_that_are_no_list():
+    x, y = at.dscalar("x"), at.dscalar("y")
+    for inputs, kind in (({x, y}, "set"), ({x: 1, y: 2}, "dict"), ("xy", "str")):
+        with pytest.raises(TypeError, match=rf"inputs is a list of variables, .*got {kind} .*write \[x, y\]{LINE}"):
+            loopjax.function(inputs, x + y)
+    with pytest.raises(TypeError, match=rf"inputs holds <constant 3.*whose value no call can give.*{LINE}"):
+        loopjax.function([x, at.constant(3.0)], x)
+
+
+def test_a_result_that_fits_in_no_memory():
+    n = at.lscalar("n")
+    f = loopjax.function([n], at.zeros(n, "float64"))
+    for length in (2**40, 2**60):
+        with pytest.raises(MemoryError, match=r"look at the lengths that it is made of \[test_function.py:\d+\]"):
+            f(length)
+    assert f(3).shape == (3,)

@@ -316,3 +316,75 @@ class TestAcceptInplaceOverwritesNothingOfOthers:
         old = a.value
         f()
         assert old.is_deleted()
+
+
+def test_an_interrupt_at_any_moment_leaves_no_lock_held(counters):
+    """Lists are converted at each call, which takes the general path; arrays take the fast one."""
+    x = at.dvector("x")
+    f = loopjax.function([x], x.sum(), updates={c: c + 1 for c in counters})
+    f([1.0])
+    held = []
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    def free():
+        held.extend(c for c in counters if not c.lock.acquire(timeout=5))
+        for c in counters if not held else ():
+            c.lock.release()
+
+    old = signal.signal(signal.SIGALRM, interrupt)
+    interrupted = 0
+    gc.disable()  # an interrupt in a callback of the collector is lost
+    try:
+        for attempt in range(150):
+            given = [1.0] if attempt % 2 else np.ones(1)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 2e-5 + attempt * 3e-6)
+                for _ in range(50):
+                    f(given)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                interrupted += 1
+            thread = threading.Thread(target=free)
+            thread.start()
+            thread.join()
+            assert not held
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+        gc.enable()
+    assert interrupted > 0
+
+
+def test_get_value_beside_calls_in_place_reads_no_deleted_array():
+    a = loopjax.shared(np.zeros(20_000))
+    f = loopjax.function([], updates={a: a + 1}, accept_inplace=True)
+    f()
+    stop, failures = threading.Event(), []
+
+    def read():
+        while not stop.is_set():
+            try:
+                value = a.get_value()
+                assert value.min() == value.max()
+            except Exception as error:
+                failures.append(error)
+                return
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(300):
+        f()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert a.get_value()[0] == 301
+
+
+def test_an_input_may_be_called_self():
+    x = at.dscalar("self")
+    f = loopjax.function([x], x * 2)
+    assert [float(f(self=value)) for value in (1.0, 2.0, 3.0)] == [2, 4, 6]

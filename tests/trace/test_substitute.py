@@ -51,3 +51,43 @@ def test_givens_replace_values_on_a_gradient_s_path():
     middle = at.sin(x)
     f = loopjax.function([x], loopjax.grad(at.exp(middle), x), givens={middle: at.constant(0.0, dtype="float64")})
     np.testing.assert_allclose(f(0.5), np.cos(0.5))
+
+
+class TestWhatIsNotInTheGraph:
+    def test_a_variable_that_nothing_depends_on(self):
+        x, y = at.dscalar("x"), at.dscalar("y")
+        with pytest.raises(
+            ValueError, match=r"clone_replace: replace replaces <y: .*nothing that is computed depends on"
+        ):
+            loopjax.clone_replace(x + 1, {y: 2.0})
+        with pytest.raises(loopjax.errors.UnusedInputError, match=r"givens replaces <y: .*on_unused_input='ignore'"):
+            loopjax.function([x], x + 1, givens={y: 2.0})
+        assert float(loopjax.function([x], x + 1, givens={y: 2.0}, on_unused_input="ignore")(1.0)) == 2
+
+    def test_a_variable_made_inside_of_fn(self):
+        x, made = at.dvector("x"), []
+
+        def step(v):
+            made.append(v * 2)
+            return made[0] + 1
+
+        out, _ = loopjax.scan(step, x)
+        message = r"<mul: .* was made inside of fn of scan 'step' \[test_substitute.py:\d+\]"
+        with pytest.raises(ValueError, match=message):
+            loopjax.clone_replace(out, {made[0]: at.dscalar("z")})
+        with pytest.raises(ValueError, match=message):
+            loopjax.function([x], out, givens={made[0]: 3.0})
+
+    def test_a_variable_that_leaked_out_of_fn(self):
+        x, made = at.dvector("x"), []
+
+        def step(v):
+            made.append(v * 2)
+            return v
+
+        loopjax.scan(step, x)
+        message = (
+            r"<mul: .*\[test_substitute.py:\d+\] needs <x\[t\]: .* fn of scan 'step'.*return what you need from fn"
+        )
+        with pytest.raises(loopjax.errors.MissingInputError, match=message):
+            loopjax.function([x], made[0] + 1)
