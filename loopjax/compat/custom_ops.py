@@ -200,7 +200,8 @@ def _inferred(op: Any, made: Apply, given: Sequence[tuple[int, ...]]) -> list[tu
         found = op.infer_shape(None, made, sizes)
     except TypeError:
         found = op.infer_shape(made, sizes)
-    return [tuple(int(np.asarray(core.evaluate(as_variable(size)))) for size in shape) for shape in found]
+    with jax.ensure_compile_time_eval():
+        return [tuple(int(np.asarray(core.evaluate(as_variable(size)))) for size in shape) for shape in found]
 
 
 def _symbolic_gradient(op: Any, made: Apply) -> Gradient | None:
