@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pairs", type=int, default=15, help="pairs of samples (default %(default)s)")
     parser.add_argument("--builds", type=int, default=3, help="fresh builds of each, after one that warms up")
     parser.add_argument("--sample", type=float, default=0.02, help="seconds of a sample (default %(default)s)")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     ours, theirs = _Checkout(HERE), _Checkout(options.other.resolve())
     print(f"{'workload':24} {'time':>6} {'least':>6} {'first':>6}   ms here, there; first here, there")
     for name in options.names or _names():
