@@ -292,7 +292,8 @@ def _runner(
                 found = (*values, *found)
             if cut:
                 found = cut(found)
-            commit(found)
+            if commit:
+                commit(found)
             return pack(found)
 
     def run_in_place(arrays: Sequence[Any]) -> Any:

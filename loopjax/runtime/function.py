@@ -328,7 +328,8 @@ class Function:
     def _committed(self, outputs: list[Any]) -> Any:
         """Commits new state; the results in the form that was asked for."""
         self.program.state.refuse_tracers(outputs)
-        self._commit(outputs)
+        if self._commit:
+            self._commit(outputs)
         return self.program.form(outputs[len(self.program.state.updated) :])
 
     def _follow(self, bucket: Bucket) -> None:

@@ -75,14 +75,16 @@ class State:
         new = zip(self.updated, outputs, strict=False)
         return [variable for variable, output in new if output.owner is not None and times[output] == 1]
 
-    def committer(self, outputs: Sequence[Variable], places: Sequence[int], wait: bool) -> Commit:
+    def committer(self, outputs: Sequence[Variable], places: Sequence[int], wait: bool) -> Commit | None:
         """A function that commits a call's results: it gives the updated variables the values at the first ``places``.
 
         Waits for the arrays first, so that a failed computation changes nothing, unless ``wait`` is false. ``outputs``
-        of the program say whose arrays nobody else holds then.
+        of the program say whose arrays nobody else holds then. ``None`` where a call has nothing to note.
         """
         updated, owners = self.updated, self.owners(outputs)
         lent = [output for output in outputs if isinstance(output, SharedVariable) and output not in owners]
+        if not updated and not lent:
+            return None
         if len(updated) == 1 and not lent:
             (variable,), place, owned = updated, places[0], bool(owners)
 
