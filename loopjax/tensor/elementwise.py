@@ -18,7 +18,7 @@ from __future__ import annotations
 import builtins
 import inspect
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, reduce
 from typing import Any, Literal, Protocol
 
 import jax
@@ -150,6 +150,12 @@ class Binary(Protocol):
     """Elementwise function of two inputs."""
 
     def __call__(self, x: Any, y: Any, /) -> Variable: ...
+
+
+class Folding(Protocol):
+    """Elementwise function of two inputs or more, applied from left to right."""
+
+    def __call__(self, x: Any, y: Any, /, *more: Any) -> Variable: ...
 
 
 class Select(Protocol):
@@ -314,7 +320,7 @@ def _result_dtype(operands: Operands, result: Result, count: int) -> str:
 
 
 def _recorder(op: TableOp, operands: Operands, parameters: Sequence[str]) -> Callable[..., Variable]:
-    """Function of these positional parameters that records a node of the op."""
+    """Function of these positional parameters that records a node of the op; with ``*more``, one for each of them."""
 
     def unary(x: Any, /) -> Variable:
         return apply(op, *promoted(operands, (x,)))[0]
@@ -328,11 +334,21 @@ def _recorder(op: TableOp, operands: Operands, parameters: Sequence[str]) -> Cal
     def quaternary(w: Any, x: Any, y: Any, z: Any, /) -> Variable:
         return apply(op, *promoted(operands, (w, x, y, z)))[0]
 
+    def folding(x: Any, y: Any, /, *more: Any) -> Variable:
+        return reduce(binary, more, binary(x, y))
+
     functions: tuple[Callable[..., Variable], ...] = (unary, binary, ternary, quaternary)
-    record: Any = functions[len(parameters) - 1]
-    kind = inspect.Parameter.POSITIONAL_ONLY
+    record: Any = folding
+    if not parameters[-1].startswith("*"):
+        record = functions[len(parameters) - 1]
+        # Python's error of a missing argument has the names of the code.
+        record.__code__ = record.__code__.replace(co_varnames=tuple(parameters))
+    kinds = [
+        inspect.Parameter.VAR_POSITIONAL if "*" in one else inspect.Parameter.POSITIONAL_ONLY for one in parameters
+    ]
     record.__signature__ = inspect.Signature(
-        [inspect.Parameter(name, kind, annotation=Any) for name in parameters], return_annotation=Variable
+        [inspect.Parameter(one.strip("*"), kind, annotation=Any) for one, kind in zip(parameters, kinds, strict=True)],
+        return_annotation=Variable,
     )
     return record
 
@@ -373,6 +389,14 @@ def _binary(
     return pointwise(name, run, summary, example, operands, result, kinds, traits, ("x", "y"), derivative)
 
 
+def _folding(
+    name: str, run: Callable[..., Any], summary: str, example: str, kinds: str = ANY, derivative: str = SMOOTH
+) -> Folding:
+    """`pointwise` of two inputs, whose function takes more of them."""
+    more = ("x", "y", "*more")
+    return pointwise(name, run, summary, example, kinds=kinds, traits=CHEAP, parameters=more, derivative=derivative)
+
+
 def _predicate(name: str, run: Callable[..., Any], summary: str, example: str) -> Binary:
     """`pointwise` of two inputs whose result is boolean."""
     return _binary(name, run, summary, example, result="bool", traits=CHEAP)
@@ -398,22 +422,20 @@ def _second(x: Any, y: Any) -> Any:
     return jnp.broadcast_to(y, jnp.broadcast_shapes(x.shape, y.shape))
 
 
-add = _binary(
+add = _folding(
     "add",
     elementwise(lax.add, of_bools=lax.bitwise_or),
-    "``x + y``; of booleans, logical or",
-    "at.add([1, 2], 10) -> [11 12]",
-    traits=CHEAP,
+    "``x + y``, and further terms; of booleans, logical or",
+    "at.add([1, 2], 10, 5) -> [16 17]",
 )
 sub = _binary(
     "sub", elementwise(lax.sub), "``x - y``", "at.sub([3.0, 5.0], 1.5) -> [1.5 3.5]", kinds=NUMBER, traits=CHEAP
 )
-mul = _binary(
+mul = _folding(
     "mul",
     elementwise(lax.mul, of_bools=lax.bitwise_and),
-    "``x * y``; of booleans, logical and",
+    "``x * y``, and further factors; of booleans, logical and",
     "at.mul([1.5, 2.0], 2) -> [3. 4.]",
-    traits=CHEAP,
 )
 true_div = _binary(
     "true_div",
@@ -441,20 +463,18 @@ _power = _binary(
     "at.pow([4.0, 9.0], 0.5) -> [2. 3.]",
     kinds=NUMBER,
 )
-maximum = _binary(
+maximum = _folding(
     "maximum",
     elementwise(lax.max),
-    "Larger of ``x`` and ``y``; NaN where either is",
-    "at.maximum([1, 5], 3) -> [3 5]",
-    traits=CHEAP,
+    "Largest of ``x``, ``y`` and more; NaN where any is",
+    "at.maximum([1, 5], 3, 4) -> [4 5]",
     derivative="Where ``x`` equals ``y``, each gets half of the derivative.",
 )
-minimum = _binary(
+minimum = _folding(
     "minimum",
     elementwise(lax.min),
-    "Smaller of ``x`` and ``y``; NaN where either is",
-    "at.minimum([1, 5], 3) -> [1 3]",
-    traits=CHEAP,
+    "Smallest of ``x``, ``y`` and more; NaN where any is",
+    "at.minimum([1, 5], 3, 2) -> [1 2]",
     derivative="Where ``x`` equals ``y``, each gets half of the derivative.",
 )
 arctan2 = _binary(
@@ -504,29 +524,26 @@ le = _predicate("le", comparison(lax.le, jnp.less_equal), "``x <= y``", "at.le([
 gt = _predicate("gt", comparison(lax.gt, jnp.greater), "``x > y``", "at.gt([1, 2], 1) -> [False  True]")
 ge = _predicate("ge", comparison(lax.ge, jnp.greater_equal), "``x >= y``", "at.ge([1, 2], 2) -> [False  True]")
 
-and_ = _binary(
+and_ = _folding(
     "and_",
     elementwise(lax.bitwise_and),
     "``x & y``: bitwise and",
     "at.and_([12, 10], 6) -> [4 2]",
     kinds=LOGICAL,
-    traits=CHEAP,
 )
-or_ = _binary(
+or_ = _folding(
     "or_",
     elementwise(lax.bitwise_or),
     "``x | y``: bitwise or",
     "at.or_([12, 10], 6) -> [14 14]",
     kinds=LOGICAL,
-    traits=CHEAP,
 )
-xor = _binary(
+xor = _folding(
     "xor",
     elementwise(lax.bitwise_xor),
     "``x ^ y``: bitwise exclusive or",
     "at.xor([12, 10], 6) -> [10 12]",
     kinds=LOGICAL,
-    traits=CHEAP,
 )
 invert = _unary(
     "invert",

@@ -596,10 +596,24 @@ class TestHelp:
         any_ = "typing.Any"
         assert {name: text.replace(any_, "Any").replace(variable, "Variable") for name, text in shown.items()} == {
             "tanh": "(x: Any, /) -> Variable",
-            "add": "(x: Any, y: Any, /) -> Variable",
+            "add": "(x: Any, y: Any, /, *more: Any) -> Variable",
             "switch": "(condition: Any, x: Any, y: Any, /) -> Variable",
             "betainc": "(a: Any, b: Any, x: Any, /) -> Variable",
         }
+
+    @pytest.mark.parametrize("name", ["add", "mul", "maximum", "minimum", "and_", "or_", "xor"])
+    def test_more_operands_are_taken_from_left_to_right(self, name):
+        op, (x, y, z) = getattr(at, name), np.array([[12, 10, 7], [5, 6, 6], [1, 3, 2]])
+        np.testing.assert_array_equal(op(x, y, z).eval(), op(op(x, y), z).eval())
+        assert op(at.tensor("int8", ()), 1, 2, 3).dtype == "int8"
+        with pytest.raises(TypeError, match=rf"^{name}\(x, y, more\) missing 1 required .* 'y' \[test_elementwise"):
+            op(x)
+
+    @pytest.mark.parametrize("operands", [(True,), (True, 1.0), (True, 1.0, 2.0, 3.0)])
+    def test_a_switch_names_the_operand_that_is_missing(self, operands):
+        wrong = r"takes 3 positional arguments but 4" if len(operands) == 4 else r"missing \d required .* 'y'"
+        with pytest.raises(TypeError, match=rf"^switch\(condition, x, y\) {wrong}.* \[test_elementwise"):
+            at.switch(*operands)
 
     @pytest.mark.parametrize("values", [(), (1.0, 2.0)])
     def test_another_number_of_arguments_is_refused(self, values):
