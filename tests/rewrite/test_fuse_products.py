@@ -6,6 +6,7 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.rewrite.fuse_products import FuseProducts
+from loopjax.rewrite.target import Target
 from tests.rewrite.sized import after, float64, lines, rewrites, scans, sized_graph, text
 
 
@@ -154,3 +155,26 @@ def test_least_steps_by_default(n_steps, fuses) -> None:
     h = float64("h", 2)
     out, _ = loopjax.scan(lambda h: h @ W + h @ U, outputs_info=h, n_steps=n_steps)
     assert rewrites(FuseProducts(), [h, W, U], [out]) is fuses
+
+
+@pytest.mark.parametrize(
+    ("operand", "step", "fuses"),
+    [
+        ((2,), FuseProducts(most_bytes=64), True),
+        ((2,), FuseProducts(most_bytes=63), False),
+        ((2,), FuseProducts(Target("gpu"), most_bytes=63), True),
+        ((2, 2), FuseProducts(most_bytes=63), True),
+    ],
+    ids=["small", "large", "large on a GPU", "several vectors"],
+)
+def test_most_bytes(operand, step, fuses) -> None:
+    h = float64("h", *operand)
+    out, _ = loopjax.scan(lambda h: h @ W + h @ U, outputs_info=h, n_steps=4)
+    assert rewrites(step, [h, W, U], [out]) is fuses
+
+
+@pytest.mark.parametrize(("units", "fuses"), [(128, True), (129, False)])
+def test_most_bytes_by_default(units, fuses) -> None:
+    h, first, second = float64("h", units), float64("first", units, units), float64("second", units, units)
+    out, _ = loopjax.scan(lambda h: h @ first + h @ second, outputs_info=h, n_steps=4)
+    assert rewrites(FuseProducts(), [h, first, second], [out]) is fuses
