@@ -20,7 +20,7 @@ is any expression:
 | ``exp(log(u))``, ``sqrt(u)**2``, ... | `INVERSES`: ``u`` | Theano: local_exp_log, local_sqrt_sqr |
 
 Where the plain form is accurate, values change by rounding only. The pass runs before gradients are taken, which
-therefore follow. A variable that a recorded gradient is taken by stays, and no pattern looks past it.
+therefore follow. A variable that a recorded gradient is taken by stays, as an ``identity`` that ends patterns.
 """
 
 from __future__ import annotations
@@ -69,26 +69,25 @@ class Stabilize(Pass):
 
     def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         matcher = Matcher(graph)
+        distinct = {variable for _, parts in derivatives(graph.applies) for variable in parts.wrt}
 
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> Replacement:
-            is_kept = not matcher.kept.isdisjoint(node.outputs)
-            if node.op.name not in RULES and not is_kept:
+            is_distinct = not distinct.isdisjoint(node.outputs)
+            if node.op.name not in RULES and not is_distinct:
                 return None
-            made = node if inputs is node.inputs else copy_node(node, inputs)
-            outputs = matcher.stable(node, made)
-            if is_kept:
-                matcher.kept.update(outputs)
-            return outputs
+            outputs = matcher.stable(node, node if inputs is node.inputs else copy_node(node, inputs))
+            pairs = zip(node.outputs, outputs, strict=True)
+            return [ops.identity(new) if old in distinct else new for old, new in pairs] if is_distinct else outputs
 
         return graph.rebuilt(transform=transform)
 
 
 class Matcher:
-    """The patterns over one graph."""
+    """The logarithms found in one graph."""
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.kept = {variable for _, parts in derivatives(graph.applies) for variable in parts.wrt}
+        self._graph = graph
+        self._old: dict[Variable, Variable] = {}
         self._logs: dict[Variable, Log | None] = {}
 
     def stable(self, old: Apply, node: Apply) -> tuple[Variable, ...]:
@@ -96,73 +95,83 @@ class Matcher:
         output, rule = node.outputs[0], RULES.get(node.op.name)
         if rule is None or not jnp.issubdtype(output.dtype, jnp.floating):
             return node.outputs
+        self._old = dict(zip(node.inputs, old.inputs, strict=True))
         new = rule(self, node)
         if new is None or (new.type.shape, new.type.weak) != (output.type.shape, output.type.weak):
             return node.outputs
         return (ops.cast(new, output.dtype),)
 
-    def owner(self, x: Variable, *names: str) -> Apply | None:
-        """Return the node that computes ``x``, if it is one of these ops and patterns may look past it."""
-        return None if x.owner is None or x in self.kept or not x.owner.op.named(*names) else x.owner
-
-    def number(self, x: Variable) -> float | None:
-        """Return the number that every element of ``x`` is, where that is known."""
-        while (node := self.owner(x, "alloc", "broadcast_to", "dimshuffle", "cast", "as_float")) is not None:
-            x = node.inputs[0]
-        return float(x.data.real.item()) if isinstance(x, Constant) and x.data.size == 1 else None
+    def is_read_once(self, x: Variable) -> bool:
+        """Return whether an operand of the node has no other reader."""
+        return len(self._graph.readers.get(self._old.get(x, x), ())) < 2
 
     def positive(self, x: Variable, depth: int = DEPTH) -> Log | None:
         """Return the logarithm of an expression that is positive by its form."""
         if isinstance(x, Constant):
             is_positive = x.data.dtype.kind != "c" and bool((x.data > 0).all())
             return Log(_constant(np.log(x.data), x), underflows=False) if is_positive else None
-        node = None if x in self.kept else x.owner
+        node = x.owner
         if node is None or not depth or node.op.name not in LOGARITHMS or not jnp.issubdtype(x.dtype, jnp.floating):
             return None
         if x not in self._logs:
-            self._logs[x] = LOGARITHMS[node.op.name](self, node, lambda one: self.positive(one, depth - 1))
+            self._logs[x] = LOGARITHMS[node.op.name](node, lambda one: self.positive(one, depth - 1))
         return self._logs[x]
 
-    def terms(self, x: Variable) -> list[Term]:
-        """Return the terms of nested sums and differences."""
-        found: list[Term] = []
-        stack = [(1, x)]
-        while stack:
-            sign, x = stack.pop()
-            node = self.owner(x, "add", "sub", "neg", "expm1") if len(stack) + len(found) < TERMS else None
-            if node is None:
-                if isinstance(x, Constant) and x.data.dtype.kind in "if" and (x.data < 0).all():
-                    sign, x = -sign, _constant(-x.data, x)
-                found.append(Term(sign, x))
-            elif node.op.named("expm1"):
-                stack += [(-sign, _one(x)), (sign, ops.exp(node.inputs[0]))]
-            else:
-                last = sign if node.op.named("add") else -sign
-                stack += [(last, node.inputs[-1]), *((sign, one) for one in node.inputs[:-1])]
-        return found
+
+def _owner(x: Variable, *names: str) -> Apply | None:
+    """Return the node that computes ``x``, if it is one of these ops."""
+    return x.owner if x.owner is not None and x.owner.op.named(*names) else None
 
 
-# Logarithms of positive expressions. ``log`` returns the logarithm of an operand, if that is positive.
+def _number(x: Variable) -> float | None:
+    """Return the number that every element of ``x`` is, where that is known."""
+    while (node := _owner(x, "alloc", "broadcast_to", "dimshuffle", "cast", "as_float")) is not None:
+        x = node.inputs[0]
+    return float(x.data.real.item()) if isinstance(x, Constant) and x.data.size == 1 else None
 
-Rule = Callable[[Matcher, Apply, Callable[[Variable], Log | None]], Log | None]
+
+def _terms(x: Variable) -> list[Term]:
+    """Return the terms of nested sums and differences."""
+    found: list[Term] = []
+    stack = [(1, x)]
+    while stack:
+        sign, x = stack.pop()
+        node = _owner(x, "add", "sub", "neg", "expm1") if len(stack) + len(found) < TERMS else None
+        if node is None:
+            if isinstance(x, Constant) and x.data.dtype.kind in "if" and (x.data < 0).all():
+                sign, x = -sign, _constant(-x.data, x)
+            found.append(Term(sign, x))
+        elif node.op.named("expm1"):
+            stack += [(-sign, _one(x)), (sign, ops.exp(node.inputs[0]))]
+        else:
+            last = sign if node.op.named("add") else -sign
+            stack += [(last, node.inputs[-1]), *((sign, one) for one in node.inputs[:-1])]
+    return found
+
+
+# Logarithms of positive expressions, of a node and a function that finds those of its operands.
+
+Find = Callable[[Variable], Log | None]
+
+Rule = Callable[[Apply, Find], Log | None]
 
 
 def _of(log: Callable[[Variable], Variable], overflows: bool = False) -> Rule:
     """The logarithm of a function of any real number."""
-    return lambda matcher, node, _: Log(log(node.inputs[0]), overflows)
+    return lambda node, _: Log(log(node.inputs[0]), overflows)
 
 
 def _of_all(log: Callable[..., Variable], operands: slice = slice(None), inverts: bool = False) -> Rule:
     """The logarithm of an op, from those of its operands; one that ``inverts`` may overflow where they underflow."""
 
-    def rule(matcher: Matcher, node: Apply, find: Callable[[Variable], Log | None]) -> Log | None:
+    def rule(node: Apply, find: Find) -> Log | None:
         found = [one for one in map(find, node.inputs[operands]) if one is not None]
         if len(found) < len(node.inputs[operands]):
             return None
         overflows, underflows = any(one.overflows for one in found), any(one.underflows for one in found)
         if inverts:
             overflows = underflows = overflows or underflows
-        if node.op.named("add"):
+        if node.op.named("add", "maximum"):
             underflows = all(one.underflows for one in found)
         return Log(log(node, *(one.value for one in found)), overflows, underflows)
 
@@ -186,19 +195,17 @@ def _mean(node: Apply, log: Variable) -> Variable:
     return _renamed("logsumexp")(node, log) - ops.log(count)
 
 
-def _complement_of_sigmoid(matcher: Matcher, node: Apply, find: Callable[[Variable], Log | None]) -> Log | None:
-    terms = matcher.terms(node.outputs[0])
+def _complement_of_sigmoid(node: Apply, find: Find) -> Log | None:
+    terms = _terms(node.outputs[0])
     for one, other in permutations(terms) if len(terms) == 2 else ():
-        sigmoid = matcher.owner(other.value, "sigmoid")
-        if sigmoid is not None and one.sign > 0 > other.sign and matcher.number(one.value) == 1:
+        sigmoid = _owner(other.value, "sigmoid")
+        if sigmoid is not None and one.sign > 0 > other.sign and _number(one.value) == 1:
             return Log(-ops.softplus(sigmoid.inputs[0]))
     return None
 
 
-def _sum_of_logs(matcher: Matcher, node: Apply, find: Callable[[Variable], Log | None]) -> Log | None:
-    return _of_all(lambda node, p, q: _log_sum(p, q))(matcher, node, find) or _complement_of_sigmoid(
-        matcher, node, find
-    )
+def _sum_of_logs(node: Apply, find: Find) -> Log | None:
+    return _of_all(lambda node, p, q: _log_sum(p, q))(node, find) or _complement_of_sigmoid(node, find)
 
 
 FIRST = slice(1)
@@ -209,7 +216,7 @@ LOGARITHMS: dict[str, Rule] = {
     "exp2": _of(lambda x: x * math.log(2), overflows=True),
     "cosh": _of(lambda x: ops.logaddexp(x, -x) - math.log(2), overflows=True),
     "sigmoid": _of(lambda x: -ops.softplus(_negative(x))),
-    "softmax": lambda matcher, node, _: Log(_renamed("log_softmax")(node, node.inputs[0])),
+    "softmax": lambda node, _: Log(_renamed("log_softmax")(node, node.inputs[0])),
     "erfc": _of(lambda x: ops.log_erfc(x)),
     "sub": _complement_of_sigmoid,
     "add": _sum_of_logs,
@@ -244,8 +251,8 @@ def _is_number(x: Variable, number: float) -> bool:
 
 
 def _negative(x: Variable) -> Variable:
-    is_negative = x.owner is not None and x.owner.op.named("neg")
-    return x.owner.inputs[0] if is_negative and x.owner is not None else -x
+    node = _owner(x, "neg")
+    return -x if node is None else node.inputs[0]
 
 
 def _difference(x: Variable, y: Variable) -> Variable:
@@ -281,7 +288,7 @@ def _log(matcher: Matcher, x: Variable, depth: int = DEPTH) -> Variable | None:
     found = matcher.positive(x)
     if found is not None:
         return found.value if found.overflows or found.underflows else None
-    node = None if x in matcher.kept else x.owner
+    node = x.owner
     if node is None or not depth:
         return None
     if node.op.named("mul", "true_div"):
@@ -296,11 +303,11 @@ def _log(matcher: Matcher, x: Variable, depth: int = DEPTH) -> Variable | None:
     if node.op.named("sqr", "integer_pow") and node.op.arguments.get("exponent") != 0:
         exponent, base = node.op.arguments.get("exponent", 2), node.inputs[0]
         return exponent * ops.log(base if exponent % 2 else ops.abs(base))
-    inner = matcher.owner(node.inputs[0], "det") if node.op.named("abs") else matcher.owner(x, "det")
+    inner = _owner(node.inputs[0], "det") if node.op.named("abs") else _owner(x, "det")
     if inner is not None:
         sign, log = apply(table_op("slogdet"), inner.inputs[0])
         return ops.switch(sign < 0, math.nan, log) if inner is node else log
-    return _log_of_terms(matcher, matcher.terms(x)) if node.op.named("add", "sub", "neg", "expm1") else None
+    return _log_of_terms(matcher, _terms(x)) if node.op.named("add", "sub", "neg", "expm1") else None
 
 
 def _log_of_terms(matcher: Matcher, terms: list[Term]) -> Variable | None:
@@ -318,34 +325,34 @@ def _log1p(matcher: Matcher, node: Apply) -> Variable | None:
     (x,) = node.inputs
     if (inverse := _inverse(matcher, node)) is not None:
         return inverse
-    found = _log(matcher, _total([Term(1, _one(x)), *matcher.terms(x)]))
+    found = _log(matcher, _total([Term(1, _one(x)), *_terms(x)]))
     is_plain = found is None or (found.owner is not None and found.owner.op.named("log1p"))
     return None if is_plain else found
 
 
 def _sum(matcher: Matcher, node: Apply) -> Variable | None:
     """Replace a constant and a function that the constant cancels with, such as ``exp(x) - 1``."""
-    terms = matcher.terms(node.outputs[0])
+    terms = _terms(node.outputs[0])
     for one, other in permutations(terms, 2):
-        number = matcher.number(one.value)
-        scale, x = _scaled(matcher, other)
-        inner = matcher.owner(x, *COMPLEMENTS)
+        number = _number(one.value)
+        scale, x = _scaled(other)
+        inner = _owner(x, *COMPLEMENTS)
         if number is None or inner is None or abs(scale) != number:
             continue
         complement = COMPLEMENTS[inner.op.name][scale * one.sign > 0]
-        if complement is None or (inner.op.named("sigmoid") and len(matcher.graph.readers.get(x, ())) > 1):
+        if complement is None or (inner.op.named("sigmoid") and not matcher.is_read_once(x)):
             continue
         rest = [term for term in terms if term is not one and term is not other]
         value = complement(inner.inputs[0])
-        return _total([Term(one.sign, _times(matcher, one.value, value)), *rest])
+        return _total([Term(one.sign, _times(one.value, value)), *rest])
     return None
 
 
-def _scaled(matcher: Matcher, term: Term) -> tuple[float, Variable]:
+def _scaled(term: Term) -> tuple[float, Variable]:
     """Return a term as a number times a variable."""
-    node = matcher.owner(term.value, "mul")
+    node = _owner(term.value, "mul")
     for one, other in permutations(node.inputs) if node is not None else ():
-        if (number := matcher.number(one)) is not None:
+        if (number := _number(one)) is not None:
             return term.sign * number, other
     return term.sign, term.value
 
@@ -353,15 +360,15 @@ def _scaled(matcher: Matcher, term: Term) -> tuple[float, Variable]:
 def _quotient(matcher: Matcher, x: Variable, y: Variable) -> Variable | None:
     """Replace a quotient whose denominator is positive and may overflow, or underflow as ``erfc`` does."""
     below = matcher.positive(y)
-    if below is None or not (below.overflows or matcher.owner(y, "erfc")):
+    if below is None or not (below.overflows or _owner(y, "erfc")):
         return None
     if (found := _logistic(matcher, x, y)) is not None:
         return found
-    (sign, value), *others = matcher.terms(x)
+    (sign, value), *others = _terms(x)
     above = None if others else matcher.positive(value)
     if above is None or not above.underflows:
-        return _times(matcher, x, ops.exp(_negative(below.value)))
-    exponential, axes = matcher.owner(value, "exp"), _normalized_axes(matcher, value, y)
+        return _times(x, ops.exp(_negative(below.value)))
+    exponential, axes = _owner(value, "exp"), _normalized_axes(value, y)
     if exponential is not None and axes is not None:
         softmax = table_op("softmax", axis=axes, dtype=y.dtype)
         return _signed(sign, apply(softmax, exponential.inputs[0])[0])
@@ -370,7 +377,7 @@ def _quotient(matcher: Matcher, x: Variable, y: Variable) -> Variable | None:
 
 def _logistic(matcher: Matcher, x: Variable, y: Variable) -> Variable | None:
     """Return a quotient by a sum of two positive terms: of one of them, of their difference, or by 1 and the other."""
-    above, below = [sorted(matcher.terms(one), key=lambda term: -term.sign) for one in (x, y)]
+    above, below = [sorted(_terms(one), key=lambda term: -term.sign) for one in (x, y)]
     logs = [log for term in below if (log := matcher.positive(term.value)) is not None]
     if len(below) != 2 or len(logs) != 2:
         return None
@@ -381,21 +388,21 @@ def _logistic(matcher: Matcher, x: Variable, y: Variable) -> Variable | None:
             return ops.tanh(odds / 2)
         if all(same) and len(above) == 1:
             return _signed(above[0].sign, ops.sigmoid(odds))
-    ones = [position for position, term in enumerate(below) if matcher.number(term.value) == 1]
-    return _times(matcher, x, ops.sigmoid(_negative(logs[1 - ones[0]].value))) if ones else None
+    ones = [position for position, term in enumerate(below) if _number(term.value) == 1]
+    return _times(x, ops.sigmoid(_negative(logs[1 - ones[0]].value))) if ones else None
 
 
-def _times(matcher: Matcher, x: Variable, y: Variable) -> Variable:
-    return y if matcher.number(x) == 1 else x * y
+def _times(x: Variable, y: Variable) -> Variable:
+    return y if _number(x) == 1 else x * y
 
 
-def _normalized_axes(matcher: Matcher, x: Variable, total: Variable) -> tuple[int, ...] | None:
+def _normalized_axes(x: Variable, total: Variable) -> tuple[int, ...] | None:
     """Return the axes that ``total`` sums ``x`` over, where it broadcasts along the same axes again."""
     views: list[tuple[int | None, ...]] = []
-    while total.owner is not None and total not in matcher.kept and (axes := view_axes(total.owner)) is not None:
+    while total.owner is not None and (axes := view_axes(total.owner)) is not None:
         views.append(axes)
         total = total.owner.inputs[0]
-    node = matcher.owner(total, "sum")
+    node = _owner(total, "sum")
     if node is None or not computed_alike(node.inputs[0], x):
         return None
     summed: tuple[int, ...] = node.op.arguments["axis"]
@@ -430,7 +437,7 @@ def _power(matcher: Matcher, node: Apply) -> Variable | None:
 def _inverse(matcher: Matcher, node: Apply) -> Variable | None:
     """Replace a function of its inverse."""
     x = node.inputs[0]
-    inverse = None if x.owner is None or x in matcher.kept else INVERSES.get((_name(node), _name(x.owner)))
+    inverse = None if x.owner is None else INVERSES.get((_name(node), _name(x.owner)))
     return None if inverse is None or x.owner is None else inverse(x.owner.inputs[0])
 
 

@@ -99,6 +99,7 @@ P = S(X)
     [
         at.log(X),
         at.log(2 * X),
+        at.log(at.maximum(S(X), 1e-8)),
         at.log(S(X) + 1e-8),  # neither overflows nor underflows
         at.log(E(X) * U + E(U)),  # may be negative
         X / X.sum(),
@@ -121,6 +122,8 @@ def test_no_pattern_looks_past_a_variable_that_a_gradient_is_taken_by():
     np.testing.assert_allclose(at_p, 1 / 0.5 * -1 + 1 / 0.5, atol=1e-12)
     np.testing.assert_allclose(at_x, 0, atol=1e-12)
     np.testing.assert_allclose(loopjax.grad(-at.log(p).sum(), p).eval({X: np.zeros(1)}), -2)
+    negative = -X
+    np.testing.assert_allclose(loopjax.grad(at.log(S(negative)).sum(), negative).eval({X: np.zeros(1)}), 0.5)
 
 
 def test_deep_sums_and_products():
