@@ -20,6 +20,9 @@ _FLOATS = ("float16", "bfloat16", "float32", "float64")
 LENGTHS = ("exact", "padded", "auto")
 """Policies for lengths that differ from call to call."""
 
+RESULTS = ("auto", "jax", "numpy")
+"""Kinds of arrays that calls return."""
+
 
 class Conventions:
     """Conventions of a peer library, in force while its functions record; the libraries are in ``loopjax/compat``.
@@ -46,6 +49,8 @@ class Config:
     lengths : {"exact", "padded", "auto"}
         The default of ``function(lengths=)``: what to do about lengths that differ from call to call. Also
         ``LOOPJAX_LENGTHS``.
+    results : {"auto", "jax", "numpy"}
+        The default of ``function(results=)``: the arrays that calls return. Also ``LOOPJAX_RESULTS``.
     mode : Mode or str
         The default ``Mode`` of ``function``, or its name.
     cache : str or None
@@ -77,6 +82,7 @@ class Config:
         self._lengths = "auto"
         self.mode: Any = "FAST_RUN"
         self.lengths = os.environ.get("LOOPJAX_LENGTHS", "auto")
+        self.results = os.environ.get("LOOPJAX_RESULTS", "auto")
         chosen = os.environ.get("LOOPJAX_FLOATX")
         if chosen:
             self.floatX = chosen
@@ -124,6 +130,16 @@ class Config:
         if policy not in LENGTHS:
             raise ValueError(f"config.lengths is one of {LENGTHS}, not {policy!r}{here()}")
         self._lengths = policy
+
+    @property
+    def results(self) -> str:
+        return self._results
+
+    @results.setter
+    def results(self, kind: str) -> None:
+        if kind not in RESULTS:
+            raise ValueError(f"config.results is one of {RESULTS}, not {kind!r}")
+        self._results = kind
 
 
 config = Config()

@@ -17,6 +17,7 @@ from loopjax.runtime.mode import read_mode
 from loopjax.runtime.program import Options, Program, Unused, collect
 from loopjax.runtime.signature import In, Signature
 from loopjax.runtime.x64 import NARROW, is_key, narrowed, x64_is_on
+from loopjax.trace.convert import numeric
 from loopjax.trace.shared import SharedVariable
 from loopjax.trace.substitute import Replacements
 
@@ -177,7 +178,7 @@ class JaxFunction:
 
     def _fitted(self, key: str, value: Any) -> Any:
         variable = self.variables[key]
-        array = value if isinstance(value, jax.Array) else np.asarray(value)
+        array: Any = value if isinstance(value, jax.Array) else numeric(value)
         dtypes = {variable.dtype, NARROW.get(variable.dtype, variable.dtype)}
         if is_key(array):
             fits = variable.dtype == KEY

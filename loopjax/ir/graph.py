@@ -89,7 +89,8 @@ class Op:
 class Variable(Methods["Variable"]):
     """A symbolic array of a known dtype and number of dimensions; its methods and operators record ops.
 
-    ``x == y`` compares identity, so that variables can be keys of dictionaries; ``eq(x, y)`` compares elements.
+    ``x == y`` of variables compares identity, so that they can be keys of dictionaries, and ``x == 0`` raises
+    ``TypeError``; ``eq(x, y)`` compares elements.
 
     Parameters
     ----------

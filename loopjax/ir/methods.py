@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, overload
 
+import jax
+import numpy as np
 from numpy.typing import DTypeLike
 
 from loopjax.errors import UnsupportedError, here, nearest
@@ -20,11 +22,20 @@ Axis = int | Sequence[int] | None
 """One axis, several, or all of them."""
 
 
+def _refuse_values(variable: Any, other: object, operator: str, function: str) -> None:
+    """Raise ``TypeError`` where a variable is compared with a number or an array as if that compared elements."""
+    if isinstance(other, (int, float, complex, np.generic, np.ndarray, jax.Array)):
+        raise TypeError(
+            f"{variable!r} {operator} {other!r:.40} would compare identity, not elements: write "
+            f"loopjax.tensor.{function}(x, y){here()}"
+        )
+
+
 class Methods(Generic[V]):
     """Operators and methods of a variable of class ``V``: ``x + y``, ``x[0]``, ``x.sum()``.
 
-    Equality (``==``) stays identity, as in Theano, so that variables can be keys of dictionaries; ``eq(x, y)`` compares
-    elements.
+    Equality (``==``) of two variables is identity, as in Theano, so that they can be keys of dictionaries. With a
+    number or an array it raises ``TypeError``, since it could never be true. ``eq(x, y)`` compares elements.
     """
 
     __slots__ = ()
@@ -123,6 +134,20 @@ class Methods(Generic[V]):
 
     def __rrshift__(self, other: Any) -> V:
         return ops.right_shift(other, self)
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Methods):
+            return self is other
+        _refuse_values(self, other, "==", "eq")
+        return NotImplemented
+
+    def __ne__(self, other: object) -> bool:
+        if isinstance(other, Methods):
+            return self is not other
+        _refuse_values(self, other, "!=", "neq")
+        return NotImplemented
 
     def __lt__(self, other: Any) -> V:
         return ops.lt(self, other)
@@ -247,17 +272,35 @@ class Methods(Generic[V]):
         """Complex conjugate; see `loopjax.tensor.conj`."""
         return ops.conj(self)
 
-    def sum(self, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> V:
+    def sum(
+        self,
+        axis: Axis = None,
+        dtype: DTypeLike | None = None,
+        keepdims: bool = False,
+        acc_dtype: DTypeLike | None = None,
+    ) -> V:
         """Sum over axes; see `loopjax.tensor.sum`."""
-        return ops.sum(self, axis, dtype, keepdims)
+        return ops.sum(self, axis, dtype, keepdims, acc_dtype)
 
-    def prod(self, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> V:
+    def prod(
+        self,
+        axis: Axis = None,
+        dtype: DTypeLike | None = None,
+        keepdims: bool = False,
+        acc_dtype: DTypeLike | None = None,
+    ) -> V:
         """Product over axes; see `loopjax.tensor.prod`."""
-        return ops.prod(self, axis, dtype, keepdims)
+        return ops.prod(self, axis, dtype, keepdims, acc_dtype)
 
-    def mean(self, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> V:
+    def mean(
+        self,
+        axis: Axis = None,
+        dtype: DTypeLike | None = None,
+        keepdims: bool = False,
+        acc_dtype: DTypeLike | None = None,
+    ) -> V:
         """Arithmetic mean over axes; see `loopjax.tensor.mean`."""
-        return ops.mean(self, axis, dtype, keepdims)
+        return ops.mean(self, axis, dtype, keepdims, acc_dtype)
 
     def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> V:
         """Variance over axes; see `loopjax.tensor.var`."""

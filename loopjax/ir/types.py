@@ -51,6 +51,11 @@ class TensorType:
     Variable
         Of a call ``type(name)``: an input of this type.
 
+    Raises
+    ------
+    TypeError
+        Of a call, where ``shape`` holds anything but sizes, such as the booleans of Theano's broadcast patterns.
+
     Examples
     --------
     >>> import loopjax.tensor as at

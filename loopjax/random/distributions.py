@@ -18,6 +18,7 @@ from loopjax.ir.traits import Trait
 from loopjax.ir.types import KEY, Shape, TensorType, broadcast_shapes, dtype_name, is_inexact
 from loopjax.tensor.lengths import check_sizes, size_list, split_sizes
 from loopjax.trace.convert import as_variable
+from loopjax.trace.promotion import common_dtype
 
 LAST_STEP = 2**32 - 1
 """Number with which a key is folded when the call or loop that drew from it ends; no step has this number."""
@@ -148,7 +149,8 @@ def draw(name: str, key: Variable, values: Sequence[Any], size: Any, dtype: Any 
             shown = ", ".join(f"{one}={value}" for one, value in zip(spec.parameters, values, strict=True))
             raise ValueError(f"{spec.name}: {shown}; expected {spec.relation.text}{here()}")
     inputs = [
-        _cast(variable, parameter in spec.integers) for parameter, variable in zip(spec.parameters, given, strict=True)
+        _cast(variable, parameter in spec.integers, to)
+        for parameter, variable in zip(spec.parameters, given, strict=True)
     ]
     if size is None:
         return apply(table_op(f"draw_{spec.name}", lengths=None, dtype=to), key, *inputs)[0]
@@ -169,13 +171,14 @@ def _parameter(spec: Distribution, name: str, value: Any) -> Variable:
     return variable
 
 
-def _cast(variable: Variable, integer: bool) -> Variable:
-    """A parameter as floatX, or int64 where it is an integer; float variables keep their dtype."""
+def _cast(variable: Variable, integer: bool, dtype: str) -> Variable:
+    """A parameter as int64 where it is an integer, else as a float: that of an array, of a Python number floatX or the
+    wider dtype of the draw."""
     if integer:
         return variable.astype("int64")
-    if isinstance(variable, Constant) or not variable.type.is_float:
-        return variable.astype(config.floatX)
-    return variable.astype(variable.dtype)
+    if variable.type.is_float and not (isinstance(variable, Constant) and variable.exact is not None):
+        return variable.astype(variable.dtype)
+    return variable.astype(common_dtype([TensorType(config.floatX), TensorType(dtype)]))
 
 
 def _advance_type(key: TensorType) -> TensorType:

@@ -30,11 +30,13 @@ from loopjax.runtime.buckets import Bucket
 from loopjax.runtime.compiler import KEPT, CompiledStage, select
 from loopjax.runtime.jax_settings import settings_of
 from loopjax.runtime.program import Program
+from loopjax.runtime.results import Convert
 from loopjax.runtime.signature import MISS, Signature, taking
 from loopjax.runtime.state import peek
 from loopjax.runtime.x64 import NARROW, with_x64
 from loopjax.shapes.intervals import InputInterval, input_intervals, trip_count_bounds
 from loopjax.shapes.stages import OutputSlice, specialization_key
+from loopjax.trace.promotion import is_as_wide
 from loopjax.trace.shared import SharedVariable
 
 Run = Callable[[Sequence[Any]], Any]
@@ -43,7 +45,7 @@ Run = Callable[[Sequence[Any]], Any]
 Layout = Callable[[Sequence[Any]], Sequence[Any]]
 """From positional arguments and those by name to the values of all inputs, in their order."""
 
-Convert = Callable[[Any], Any]
+Conversion = Callable[[Any], Any]
 """From an argument to the value that the executable takes, or ``MISS``."""
 
 _finfo: Any = jnp.finfo
@@ -56,6 +58,7 @@ class Dispatch:
     """
 
     __slots__ = (
+        "_convert",
         "_lengths",
         "_lock",
         "_makers",
@@ -69,8 +72,9 @@ class Dispatch:
         "settings",
     )
 
-    def __init__(self, program: Program, bucket: Bucket, signature: Signature) -> None:
+    def __init__(self, program: Program, bucket: Bucket, signature: Signature, convert: Convert | None) -> None:
         self.bucket = bucket
+        self._convert = convert
         self.settings = settings_of(bucket.graph)
         self.kinds: dict[Any, Run] = {}
         self._makers: dict[Any, Callable[[Run], Run]] = {}
@@ -126,7 +130,7 @@ class Dispatch:
         assert self._stage is not None
         single = len(self._runs) == 1 and not self._stage.stage.length_inputs
         run = next(iter(self._runs.values())) if single else self._choose
-        self.kinds.update({kind: make(run) for kind, make in self._makers.items()})
+        self.kinds.update({kind: _converting(make(run), self._convert) for kind, make in self._makers.items()})
 
     def _run_key(self, values: Sequence[Any]) -> Any:
         """Cache key of an executable: JAX's settings, input shapes and the values of lengths."""
@@ -322,6 +326,18 @@ def _slicer(
     return with_x64(cut) if sliced else None
 
 
+def _converting(run: Run, convert: Convert | None) -> Run:
+    """The closure with its results converted; outermost, since it looks at JAX's x64 flag."""
+    if convert is None:
+        return run
+
+    def run_and_convert(given: Sequence[Any]) -> Any:
+        results = run(given)
+        return results if results is MISS else convert(results)
+
+    return run_and_convert
+
+
 def _only_stage(program: Program, bucket: Bucket) -> CompiledStage | None:
     """The stage of a bucket that runs one stage on the arguments and returns its results; ``None`` for others."""
     # An axis with capacity pads an argument, and an assertion is checked after the run.
@@ -351,11 +367,11 @@ def _is_fast(value: Any, array: Any) -> bool:
     if isinstance(value, SharedVariable):
         return True
     if type(value) in (int, float):
-        return not array.ndim
+        return not array.ndim and is_as_wide(str(array.dtype), "int64" if type(value) is int else "float64")
     return value is array or (isinstance(value, np.generic) and value.dtype == array.dtype)
 
 
-def _converter(value: Any, dtype: Any, copies: bool) -> Convert | None:
+def _converter(value: Any, dtype: Any, copies: bool) -> Conversion | None:
     """A function that converts arguments of the type of ``value`` for the executable, if they need it.
 
     ``copies``: the call does not wait, so that the caller may write to a NumPy array before it has been read.
@@ -367,7 +383,7 @@ def _converter(value: Any, dtype: Any, copies: bool) -> Convert | None:
     return np.array if copies and isinstance(value, np.ndarray) else None
 
 
-def _number(kind: type, dtype: Any) -> Convert:
+def _number(kind: type, dtype: Any) -> Conversion:
     """From a Python number to a scalar of a dtype that holds it, but for rounding of floats."""
     scalar = dtype.type
     if kind is float:

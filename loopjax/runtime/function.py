@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import jax
 import numpy as np
 
-from loopjax.config import LENGTHS, config
+from loopjax.config import LENGTHS, RESULTS, config
 from loopjax.errors import UnsupportedError, about, check_flag, check_name, here, read_pairs, reported
 from loopjax.ir.graph import Graph, Variable
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import TensorType
 from loopjax.runtime.mode import read_mode
 from loopjax.runtime.program import Options, Program, Unused, collect
+from loopjax.runtime.results import converter
 from loopjax.runtime.signature import MISS, In, Signature, resolved
 from loopjax.runtime.x64 import ScopedX64, holds_tracers
 from loopjax.trace.shared import SharedVariable
@@ -45,6 +46,7 @@ def function(
     *,
     check: Literal["index"] | None = None,
     lengths: Literal["exact", "padded", "auto"] | None = None,
+    results: Literal["auto", "jax", "numpy"] | None = None,
 ) -> Function:
     """Compiles symbolic variables into a callable.
 
@@ -88,11 +90,15 @@ def function(
         from the second one on. Padding reaches no result and no gradient. ``"auto"`` compiles for each of the first two
         values of a length, then pads; it is the default of ``config.lengths``. An op that needs an exact length
         (``explain`` names it) is compiled for each.
+    results
+        The arrays that a call returns. ``"jax"``: ``jax.Array``s, computed asynchronously. ``"numpy"``: NumPy arrays,
+        which the caller may write to. ``"auto"``, the default of ``config.results``: ``jax.Array``s, but NumPy arrays
+        for 64-bit results while ``jax_enable_x64`` is off, since JAX would cut these to 32 bits in the next operation.
 
     Returns
     -------
     Function
-        Called with arrays, by position or name, it returns ``jax.Array``s in the structure of ``outputs``.
+        Called with arrays, by position or name, it returns arrays in the structure of ``outputs``.
 
     Raises
     ------
@@ -111,9 +117,9 @@ def function(
     >>> sums, _ = loopjax.scan(lambda x_t, total: total + x_t, x, at.constant(0.0, dtype="float64"))
     >>> f = loopjax.function([x], {"sums": sums, "slope": loopjax.grad(sums[-1], x)})
     >>> f([1.0, 2.0, 3.0])["sums"]
-    Array([1., 3., 6.], dtype=float64)
+    array([1., 3., 6.])
     >>> f(x=[1.0, 2.0])["slope"]
-    Array([1., 1.], dtype=float64)
+    array([1., 1.])
     """
     label = name or "function"
     with about(label):
@@ -126,7 +132,10 @@ def function(
         policy = lengths or config.lengths
         if policy not in LENGTHS:
             raise ValueError(f"lengths is one of {LENGTHS}, not {lengths!r}")
-        options = Options(label, allow_input_downcast, bool(accept_inplace), check == "index", policy, chosen)
+        arrays = results or config.results
+        if arrays not in RESULTS:
+            raise ValueError(f"results is one of {RESULTS}, not {results!r}")
+        options = Options(label, allow_input_downcast, bool(accept_inplace), check == "index", policy, arrays, chosen)
         program = collect(
             inputs, outputs, updates, givens, options, no_default_updates, rebuild_strict, on_unused_input
         )
@@ -138,9 +147,9 @@ def function(
 class Function:
     """A compiled program: what ``function`` returns.
 
-    A call takes arrays by position or name and returns ``jax.Array``s, computed asynchronously. It reads every shared
-    variable once and, when all has succeeded, commits all updates; a call that fails or is interrupted changes none.
-    Calls that share variables take turns.
+    A call takes arrays by position or name and returns arrays, of the kind that ``results`` of ``function`` says. It
+    reads every shared variable once and, when all has succeeded, commits all updates; a call that fails or is
+    interrupted changes none. Calls that share variables take turns.
 
     Called while JAX traces, it becomes a part of JAX's program, for all transformations (see ``to_jax``). That needs a
     program without shared variables that is compiled in one piece.
@@ -176,6 +185,7 @@ class Function:
         self.program = program
         state, outputs = program.state, program.graph.outputs
         self._for_jax: Inlined | None = None
+        self._convert = converter(program.options.results, outputs[len(state.updated) :])
         self._buckets = ShapeBuckets(program, program.options.lengths)
         self._commit = state.committer(outputs, range(len(state.updated)), wait=not program.options.inplace)
         self._signature = Signature(program.inputs, program.options.allow_downcast, program.options.name)
@@ -218,6 +228,11 @@ class Function:
 
         The next call like it takes the fast path.
         """
+        results = self._called(args, kwargs)
+        return results if self._convert is None else self._convert(results)
+
+    def _called(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """The results of a general call as ``jax.Array``s."""
         state = self.program.state
         x64 = ScopedX64()
         try:
@@ -336,7 +351,7 @@ class Function:
         """Switches the fast path to another bucket, with empty tables."""
         from loopjax.runtime.dispatch import Dispatch
 
-        self._dispatch = Dispatch(self.program, bucket, self._signature)
+        self._dispatch = Dispatch(self.program, bucket, self._signature, self._convert)
 
     def _inlined(self, given: Sequence[Any]) -> Any:
         """The program's results as a part of the program that JAX traces; state would have to be explicit."""

@@ -46,6 +46,7 @@ class Options:
     inplace: bool = False
     check_index: bool = False
     lengths: str = "auto"
+    results: str = "auto"
     mode: Mode = field(default_factory=Mode)
 
 

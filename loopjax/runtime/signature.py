@@ -12,7 +12,9 @@ import numpy as np
 
 from loopjax.errors import about, check_flag, check_name, here, nearest, where
 from loopjax.ir.graph import Constant, Variable
-from loopjax.ir.types import TensorType, is_numeric
+from loopjax.ir.types import TensorType
+from loopjax.trace.convert import numeric
+from loopjax.trace.promotion import accepts_numbers, is_as_wide
 from loopjax.trace.shared import SharedVariable, on_device
 
 MISS: Any = object()
@@ -106,7 +108,8 @@ class In:
     def checked(self, value: Any, allow_downcast: bool | None, position: int) -> Any:
         """Converts a value to an array that can be cast to the input's dtype, or raises the same errors."""
         type = self.variable.type
-        if isinstance(value, (np.ndarray, jax.Array)) and value.dtype == type.dtype and value.ndim == type.ndim:
+        is_array = isinstance(value, (np.ndarray, jax.Array)) and not isinstance(value, np.ma.MaskedArray)
+        if is_array and value.dtype == type.dtype and value.ndim == type.ndim:
             array: Any = value
         elif self.strict:
             raise TypeError(f"{self._place(position)} is strict: expected an array of type {type}, got {value!r:.80}")
@@ -125,15 +128,10 @@ class In:
                 f"{self._place(position)}: expected a value, got the symbolic {value!r}; pass an array or a number, or "
                 f"make a function of it"
             )
-        if isinstance(value, jax.Array):
-            array: Any = value
-        else:
-            try:
-                array = np.asarray(value)
-            except ValueError:
-                raise self._not_numeric(value, position) from None
-        if not is_numeric(array.dtype) or isinstance(value, np.ma.MaskedArray):
-            raise self._not_numeric(value, position)
+        try:
+            array: Any = value if isinstance(value, jax.Array) else numeric(value)
+        except (TypeError, OverflowError):
+            raise self._not_numeric(value, position) from None
         if array.ndim != type.ndim:
             raise TypeError(
                 f"{self._place(position)}: expected {type.ndim} dimensions ({type}), got {_shown(array)}; pass "
@@ -201,17 +199,11 @@ def _keeps(value: Any, array: Any, dtype: str, exactly: bool = False) -> bool:
     if exactly and isinstance(array, np.ndarray) and np.can_cast(array.dtype, dtype, "same_kind"):
         with np.errstate(over="ignore"):
             return bool(np.array_equal(array, array.astype(dtype), equal_nan=array.dtype.kind in "fc"))
-    kinds = "biufc"
-    kind, wanted = np.dtype(array.dtype).kind, np.dtype(dtype).kind if dtype != "bfloat16" else "f"
-    if kind == "u" and wanted == "i":
-        kind = "i"
-    is_typed = isinstance(value, (np.ndarray, jax.Array))
-    if not is_typed and kind in "iu" and wanted in "iu":  # integers must be in range
-        info = np.iinfo(dtype)
-        return bool(info.min <= array.min() and array.max() <= info.max)
-    # Python and NumPy scalars, lists of them, and Python numbers that JAX traces: the kind must fit.
-    if not is_typed or getattr(value, "weak_type", False):
-        return kinds.index(kind) <= kinds.index(wanted)
+    # Python and NumPy scalars, lists of them, and Python numbers that JAX traces, whose values are not known.
+    if isinstance(value, jax.core.Tracer) and getattr(value, "weak_type", False):
+        return is_as_wide(dtype, given)
+    if not isinstance(value, (np.ndarray, jax.Array)):
+        return accepts_numbers(array, dtype)
     return dtype != "bfloat16" and given != "bfloat16" and np.can_cast(array.dtype, dtype, "safe")
 
 

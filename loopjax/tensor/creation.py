@@ -125,7 +125,9 @@ def full(shape: Any, fill_value: Any, dtype: DTypeLike | None = None) -> Variabl
     Raises
     ------
     TypeError
-        Where a size is not an integer, or ``dtype`` is not a dtype.
+        Where a size is not an integer, or ``dtype`` is not a dtype or would lose a part of a number ``fill_value``.
+    OverflowError
+        Where an integer ``fill_value`` does not fit into ``dtype``.
     ValueError
         Where a size is negative, or ``fill_value`` does not broadcast to ``shape``.
 
@@ -136,8 +138,17 @@ def full(shape: Any, fill_value: Any, dtype: DTypeLike | None = None) -> Variabl
     [[7 7 7]
      [7 7 7]]
     """
-    value = as_variable(fill_value)
-    return alloc(value if dtype is None else value.astype(dtype), *size_list(shape))
+    return alloc(fill_value if dtype is None else _filling(fill_value, dtype), *size_list(shape))
+
+
+def _filling(value: Any, dtype: DTypeLike) -> Variable:
+    """A fill value in a dtype, which must hold a number."""
+    variable = as_variable(value)
+    return (
+        constant(value, variable.name, dtype)
+        if variable.type.weak and variable is not value
+        else variable.astype(dtype)
+    )
 
 
 @reported
@@ -229,7 +240,9 @@ def full_like(x: Any, fill_value: Any, dtype: DTypeLike | None = None) -> Variab
     Raises
     ------
     TypeError
-        Where ``x`` or ``fill_value`` is not numeric, or ``dtype`` is not a dtype.
+        Where ``x`` or ``fill_value`` is not numeric, or the dtype would lose a part of a number ``fill_value``.
+    OverflowError
+        Where an integer ``fill_value`` does not fit into the dtype.
     ValueError
         Where ``fill_value`` does not broadcast to the shape of ``x``.
 
@@ -240,8 +253,7 @@ def full_like(x: Any, fill_value: Any, dtype: DTypeLike | None = None) -> Variab
     [7. 7.]
     """
     like = as_variable(x)
-    value = as_variable(fill_value).astype(dtype or like.dtype)
-    return alloc(value, *(like.shape[axis] for axis in range(like.ndim)))
+    return alloc(_filling(fill_value, dtype or like.dtype), *(like.shape[axis] for axis in range(like.ndim)))
 
 
 @public_op

@@ -36,7 +36,7 @@ from loopjax.ir.types import TensorType, broadcast_shapes, dtype_name
 from loopjax.tensor import lax_kernels
 from loopjax.tensor.lax_kernels import comparison, elementwise, logical
 from loopjax.tensor.operands import promoted
-from loopjax.trace.convert import as_variable
+from loopjax.trace.convert import as_variable, is_complex
 from loopjax.trace.promotion import operand_dtypes
 
 __all__ = [
@@ -417,6 +417,20 @@ def _round_half_away(x: Any) -> Any:
     return jnp.sign(x) * jnp.floor(jnp.abs(x) + 0.5)
 
 
+def _floor_div(x: Any, y: Any) -> Any:
+    """`jax.numpy.floor_divide`, but of integers 0 where ``y`` is 0, which XLA leaves open."""
+    quotient = jnp.floor_divide(x, y)
+    return quotient if _kind(str(x.dtype)) == "f" else jnp.where(y == 0, 0, quotient)
+
+
+def _power_run(x: Any, y: Any) -> Any:
+    """`jax.numpy.power`, but a negative power of an integer is truncated to an integer instead of wrapping around."""
+    if _kind(str(y.dtype)) != "i":
+        return jnp.power(x, y)
+    inverse = jnp.where((x == 1) | (x == -1), jnp.where(y % 2 == 0, 1, x), 0).astype(x.dtype)
+    return jnp.where(y < 0, inverse, jnp.power(x, jnp.maximum(y, 0)))
+
+
 def _second(x: Any, y: Any) -> Any:
     """``y`` broadcast with ``x``."""
     return jnp.broadcast_to(y, jnp.broadcast_shapes(x.shape, y.shape))
@@ -447,18 +461,22 @@ true_div = _binary(
 )
 floor_div = _binary(
     "floor_div",
-    jnp.floor_divide,
-    "``x // y``: the quotient rounded towards minus infinity",
+    _floor_div,
+    "``x // y``: the quotient rounded towards minus infinity; of integers, 0 where ``y`` is 0, as in NumPy",
     "at.floor_div([7, -7], 2) -> [ 3 -4]",
     kinds=REAL,
     derivative=STEP,
 )
 mod = _binary(
-    "mod", jnp.mod, "Remainder of ``x // y``, with the sign of ``y``", "at.mod([7, -7], 3) -> [1 2]", kinds=REAL
+    "mod",
+    jnp.mod,
+    "Remainder of ``x // y``, with the sign of ``y``; of integers, 0 where ``y`` is 0, as in NumPy",
+    "at.mod([7, -7], 3) -> [1 2]",
+    kinds=REAL,
 )
 _power = _binary(
     "power",
-    jnp.power,
+    _power_run,
     "``x ** y``, by `jax.numpy.power`; see `pow`",
     "at.pow([4.0, 9.0], 0.5) -> [2. 3.]",
     kinds=NUMBER,
@@ -513,7 +531,7 @@ second = _binary(
 eq = _predicate(
     "eq",
     elementwise(lax.eq),
-    "True where ``x`` equals ``y``. (``x == y`` of variables compares identity.)",
+    "True where ``x`` equals ``y``. (``x == y`` compares the identity of two variables.)",
     "at.eq([1, 2], [1, 3]) -> [ True False]",
 )
 neq = _predicate(
@@ -596,7 +614,7 @@ abs = _unary(
     "at.abs([-1.5, 2.0]) -> [1.5 2. ]",
     result=real_dtype,
     traits=CHEAP,
-    derivative="The derivative at 0 is 0.",
+    derivative="The derivative at 0 is 1, as in JAX.",
 )
 sign = _unary(
     "sign",
@@ -812,7 +830,8 @@ def pow(x: Any, y: Any) -> Variable:
 
     A whole exponent from -64 to 64 that is given as a number becomes repeated multiplication (`jax.lax.integer_pow`),
     so that derivatives of any order are exact, also at ``x = 0``. Any other exponent goes to `jax.numpy.power`, which
-    is differentiable in both arguments where ``x`` is positive.
+    is differentiable in both arguments where ``x`` is positive. A negative power of an integer is truncated towards
+    zero, as its quotient would be: 0, but for those of 1 and -1.
 
     Parameters
     ----------
@@ -839,21 +858,23 @@ def pow(x: Any, y: Any) -> Variable:
     >>> print(at.pow([1.0, 2.0, 3.0], 2).eval())
     [1. 4. 9.]
     """
-    x, y = as_variable(x), as_variable(y)
-    exponent = _static_exponent(y, x)
+    base, y = as_variable(x), as_variable(y)
+    exponent = _static_exponent(y, base)
     if exponent is None:
-        return _power(x, y)
-    if exponent < 0 and x.type.is_integer:
+        return _power(base, y)
+    if not y.type.weak:
+        base = base.astype(operand_dtypes("common", [base.type, y.type])[0])
+    if exponent < 0 and base.type.is_integer:
         raise ValueError(f"integers have no negative powers; cast x to a float dtype, or write 1 / x ** n{here()}")
-    return apply(table_op("integer_pow", exponent=exponent), x)[0]
+    return apply(table_op("integer_pow", exponent=exponent), base)[0]
 
 
 def _static_exponent(exponent: Variable, x: Variable) -> int | None:
     """Exponent as an int, if it is a whole number small enough for repeated multiplication."""
-    number = exponent.exact if isinstance(exponent, Constant) else None
-    if number is None or x.type.weak or x.dtype == "bool" or isinstance(number, (builtins.complex, np.complexfloating)):
+    if not isinstance(exponent, Constant) or exponent.ndim or x.type.weak or x.dtype == "bool":
         return None
-    if not (isinstance(number, (int, np.integer)) or x.type.is_float):
+    number = exponent.data.item() if exponent.exact is None else exponent.exact
+    if isinstance(number, builtins.complex) or not (isinstance(number, int) or x.type.is_float):
         return None
     return int(number) if -64 <= number <= 64 and number == int(number) else None
 
@@ -870,8 +891,8 @@ register("integer_pow", lambda x, exponent: lax.integer_pow(x, exponent), _integ
 def cast(x: Any, dtype: DTypeLike) -> Variable:
     """Conversion of ``x`` to another dtype, as by ``astype``.
 
-    Floats become integers by truncation, numbers become booleans by comparison with 0, and complex numbers lose their
-    imaginary part. Differentiable between float dtypes.
+    Floats become integers by truncation, integers that do not fit wrap around, and numbers become booleans by
+    comparison with 0. Differentiable between float dtypes.
 
     Parameters
     ----------
@@ -888,7 +909,7 @@ def cast(x: Any, dtype: DTypeLike) -> Variable:
     Raises
     ------
     TypeError
-        Where ``x`` is not numeric or ``dtype`` is not a dtype.
+        Where ``x`` is not numeric or ``dtype`` is not a dtype, or where ``x`` is complex and ``dtype`` is real.
 
     Examples
     --------
@@ -899,10 +920,13 @@ def cast(x: Any, dtype: DTypeLike) -> Variable:
     variable, name = as_variable(x), dtype_name(dtype)
     if variable.dtype == name and not variable.type.weak:
         return variable
+    if is_complex(variable.dtype) and not is_complex(name) and name != "bool":
+        raise TypeError(
+            f"a cast of {variable.dtype} to {name} would drop the imaginary part; write x.real, or abs(x) for the "
+            f"modulus{here()}"
+        )
     if isinstance(variable, Constant):
         value = np.asarray(variable.data if variable.exact is None else variable.exact)
-        if value.dtype.kind == "c" and _kind(name) != "c":
-            value = value.real
         return Constant(value.astype(jnp.dtype(name)), variable.name)
     return apply(table_op("cast", dtype=name), variable)[0]
 

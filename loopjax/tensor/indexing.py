@@ -28,7 +28,7 @@ from loopjax.tensor.dynamic_slice import Bounds, bounds, is_window, put_back, sl
 from loopjax.tensor.elementwise import clip, mod, neq, second
 from loopjax.tensor.lengths import split_sizes
 from loopjax.tensor.shape import dim, reshape, stack
-from loopjax.trace.convert import as_variable, constant
+from loopjax.trace.convert import as_variable, constant, numeric
 from loopjax.trace.promotion import common_dtype
 
 __all__ = [
@@ -120,7 +120,7 @@ def _fitting(x: Variable, mask: Variable, axis: int, beside: bool) -> Variable:
 def _is_mask(entry: Any) -> bool:
     if isinstance(entry, list) and any(isinstance(item, Variable) for item in entry):
         return False
-    array = np.asarray(entry)
+    array = numeric(entry)
     return array.dtype == bool and array.ndim > 0
 
 

@@ -26,10 +26,10 @@ from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import TensorType, dtype_name
 from loopjax.tensor import lax_kernels
 from loopjax.tensor.axes import normal_axes, normal_axis
-from loopjax.tensor.elementwise import absolute, isclose, sqr, sqrt
+from loopjax.tensor.elementwise import absolute, cast, isclose, sqr, sqrt
 from loopjax.tensor.lax_kernels import reduction
 from loopjax.tensor.shape import dimshuffle, transpose
-from loopjax.trace.convert import as_variable
+from loopjax.trace.convert import as_variable, is_complex
 
 __all__ = [
     "all",
@@ -115,8 +115,23 @@ def _reduce(name: str, x: Variable, axis: Axis, keepdims: bool, dtype: str) -> V
     return apply(table_op(name, axis=axes, keepdims=bool(keepdims), dtype=dtype), x)[0]
 
 
+def _accumulated(
+    name: str, x: Variable, axis: Axis, keepdims: bool, dtype: str, acc_dtype: DTypeLike | None
+) -> Variable:
+    """Record a reduction with a result of ``dtype`` that is computed in ``acc_dtype``."""
+    computed = dtype if acc_dtype is None else dtype_name(acc_dtype)
+    x = cast(x, computed) if is_complex(x.dtype) else x  # refused where it would drop the imaginary part
+    return cast(_reduce(name, x, axis, keepdims, computed), dtype)
+
+
 @public_op
-def sum(x: Any, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Variable:
+def sum(
+    x: Any,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    keepdims: bool = False,
+    acc_dtype: DTypeLike | None = None,
+) -> Variable:
     """Sum elements over axes.
 
     Differentiable in ``x``.
@@ -128,9 +143,12 @@ def sum(x: Any, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: boo
     axis : int or sequence of int, optional
         The axes summed over; by default all.
     dtype : dtype, optional
-        The dtype of the sum and of its computation; by default that of ``x``, int64 for integers and booleans.
+        The dtype of the sum; by default that of ``x``, int64 for integers and booleans.
     keepdims : bool, optional
         True to keep these axes with size 1.
+    acc_dtype : dtype, optional
+        The dtype of the computation, by default that of the sum; ``"float64"`` keeps the digits of long float32
+        arrays.
 
     Returns
     -------
@@ -149,11 +167,18 @@ def sum(x: Any, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: boo
     [4 6]
     """
     variable = as_variable(x)
-    return _reduce("sum", variable, axis, keepdims, _sum_of(variable.dtype) if dtype is None else dtype_name(dtype))
+    to = _sum_of(variable.dtype) if dtype is None else dtype_name(dtype)
+    return _accumulated("sum", variable, axis, keepdims, to, acc_dtype)
 
 
 @public_op
-def prod(x: Any, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Variable:
+def prod(
+    x: Any,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    keepdims: bool = False,
+    acc_dtype: DTypeLike | None = None,
+) -> Variable:
     """Multiply elements over axes.
 
     Differentiable in ``x``.
@@ -165,9 +190,12 @@ def prod(x: Any, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bo
     axis : int or sequence of int, optional
         The axes multiplied over; by default all.
     dtype : dtype, optional
-        The dtype of the product and of its computation; by default that of ``x``, int64 for integers and booleans.
+        The dtype of the product; by default that of ``x``, int64 for integers and booleans.
     keepdims : bool, optional
         True to keep these axes with size 1.
+    acc_dtype : dtype, optional
+        The dtype of the computation, by default that of the product; ``"float64"`` keeps the digits of long float32
+        arrays.
 
     Returns
     -------
@@ -186,11 +214,18 @@ def prod(x: Any, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bo
     [ 2 12]
     """
     variable = as_variable(x)
-    return _reduce("prod", variable, axis, keepdims, _sum_of(variable.dtype) if dtype is None else dtype_name(dtype))
+    to = _sum_of(variable.dtype) if dtype is None else dtype_name(dtype)
+    return _accumulated("prod", variable, axis, keepdims, to, acc_dtype)
 
 
 @public_op
-def mean(x: Any, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Variable:
+def mean(
+    x: Any,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    keepdims: bool = False,
+    acc_dtype: DTypeLike | None = None,
+) -> Variable:
     """Average elements over axes.
 
     NaN where there are no elements. Differentiable in ``x``.
@@ -202,9 +237,12 @@ def mean(x: Any, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bo
     axis : int or sequence of int, optional
         The axes averaged over; by default all.
     dtype : dtype, optional
-        The dtype of the mean and of its computation; by default that of ``x``, floatX for integers and booleans.
+        The dtype of the mean; by default that of ``x``, floatX for integers and booleans.
     keepdims : bool, optional
         True to keep these axes with size 1.
+    acc_dtype : dtype, optional
+        The dtype of the computation, by default that of the mean; ``"float64"`` keeps the digits of long float32
+        arrays.
 
     Returns
     -------
@@ -223,7 +261,8 @@ def mean(x: Any, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bo
     [2. 3.]
     """
     variable = as_variable(x)
-    return _reduce("mean", variable, axis, keepdims, _float_of(variable.dtype) if dtype is None else dtype_name(dtype))
+    to = _float_of(variable.dtype) if dtype is None else dtype_name(dtype)
+    return _accumulated("mean", variable, axis, keepdims, to, acc_dtype)
 
 
 @public_op

@@ -77,13 +77,18 @@ def _iterative(
     )
 
 
+@jax.custom_jvp
 def _log1mexp(x: Any) -> Any:
     """Maechler (2012), Accurately computing log(1 - exp(-|a|)): the accurate form changes at ``log 2``."""
     near = x > -jnp.log(2.0).astype(x.dtype)
-    # The double-where trick: each branch sees only arguments that it is finite for, so that no gradient is NaN.
-    small = jnp.log(-jnp.expm1(jnp.where(near, x, -1)))
-    large = jnp.log1p(-jnp.exp(jnp.where(near, -1, x)))
-    return jnp.where(near, small, large)
+    return jnp.where(near, jnp.log(-jnp.expm1(x)), jnp.log1p(-jnp.exp(x)))
+
+
+@_log1mexp.defjvp
+def _log1mexp_tangent(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    """``-exp(x) / (1 - exp(x))``, whose limit at 0 from below does not depend on the sign of the zero."""
+    (x,), (tangent,) = primals, tangents
+    return _log1mexp(x), tangent * jnp.where(x == 0, -jnp.inf, -1 / jnp.expm1(-x))
 
 
 erf = _unary("erf", jax.scipy.special.erf, "Error function", "at.erf([0.0, float('inf')]) -> [0. 1.]")

@@ -112,7 +112,7 @@ def verify_grad(
 
 
 def _float(value: Any, position: int) -> Array:
-    array = np.asarray(value)
+    array = numeric(value)
     if array.dtype.name not in DEFAULTS:
         raise TypeError(f"verify_grad: pt[{position}] is {array.dtype.name}; expected one of {', '.join(DEFAULTS)}")
     return array

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, reduce
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ from loopjax.ir.graph import Constant, Variable, recorded
 from loopjax.ir.op import Operands
 from loopjax.ir.public_ops import ops
 from loopjax.ir.types import KEY, RESIDUAL, TensorType, is_whole
-from loopjax.trace.convert import as_variable
+from loopjax.trace.convert import as_variable, holds
 
 _RANK = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2, "c": 3}
 
@@ -78,9 +79,9 @@ def operand_dtypes(operands: Operands, types: Sequence[TensorType]) -> list[str]
 
 
 def fold_weak(operands: Operands, inputs: Sequence[Variable]) -> list[Variable]:
-    """Inputs with weak constants replaced by constants of the dtype they meet.
+    """Inputs with constants of Python numbers replaced by constants of the dtype they meet.
 
-    The new constant is made from the Python number itself, so that no digits are lost on the way.
+    The new constant is made from the Python numbers themselves, so that no digits are lost on the way.
     """
     if operands == "as is" or not any(isinstance(variable, Constant) for variable in inputs):
         return list(inputs)
@@ -90,7 +91,11 @@ def fold_weak(operands: Operands, inputs: Sequence[Variable]) -> list[Variable]:
     dtypes = operand_dtypes(operands, [variable.type for variable in inputs])
     folded: list[Variable] = []
     for variable, dtype in zip(inputs, dtypes, strict=True):
-        if isinstance(variable, Constant) and variable.type.weak:
+        if (
+            isinstance(variable, Constant)
+            and variable.exact is not None
+            and (variable.type.weak or dtype != variable.dtype)
+        ):
             exact = variable.exact
             variable = recorded(Constant)(exactly(variable, dtype), variable.name)
             variable.exact = exact
@@ -106,10 +111,11 @@ def unfolded(variable: Variable) -> Variable:
 
 
 def settle_weak(variable: Variable, dtype: str) -> Variable:
-    """A weak variable cast to ``dtype``, where that is of no narrower kind; any other variable as it is."""
-    if not variable.type.weak or not is_as_wide(dtype, variable.dtype):
+    """Python numbers, and weak variables, cast to ``dtype`` where that is of no narrower kind; others as they are."""
+    numbers = variable if isinstance(variable, Constant) and variable.exact is not None else None
+    if not (numbers is not None or variable.type.weak) or not is_as_wide(dtype, variable.dtype):
         return variable
-    return ops.cast(variable, dtype)
+    return Constant(exactly(numbers, dtype), numbers.name) if numbers is not None else ops.cast(variable, dtype)
 
 
 def is_as_wide(dtype: str, other: str) -> bool:
@@ -117,11 +123,15 @@ def is_as_wide(dtype: str, other: str) -> bool:
     return _rank(dtype) >= _rank(other)
 
 
-def exactly(number: Constant, dtype: str) -> np.ndarray[tuple[()], np.dtype[np.generic]]:
-    """Array of a constant's Python number as ``dtype``; raises ``OverflowError`` where an integer does not fit."""
-    value = number.exact if number.exact is not None else number.data
-    if is_whole(dtype):
-        info = np.iinfo(dtype)
-        if not info.min <= int(value) <= info.max:
-            raise OverflowError(f"the number {value} does not fit into {dtype}")
-    return np.asarray(value).astype(dtype)
+def exactly(numbers: Constant, dtype: str) -> np.ndarray[Any, np.dtype[np.generic]]:
+    """Array of a constant's Python numbers as ``dtype``; raises ``OverflowError`` where one is out of its range."""
+    data = np.asarray(numbers.data if numbers.exact is None else numbers.exact)
+    # An integer that meets a float may be rounded, as any float is.
+    if not holds(data if is_whole(dtype) or data.dtype.kind in "bc" else data.astype("float64"), dtype):
+        raise OverflowError(f"the number {numbers.exact} does not fit into {dtype}")
+    return data.astype(jnp.dtype(dtype))
+
+
+def accepts_numbers(data: np.ndarray[Any, Any], dtype: str) -> bool:
+    """Test if numbers without a dtype of their own keep their kind and their values in ``dtype``."""
+    return is_as_wide(dtype, str(data.dtype)) and holds(data, dtype)

@@ -110,7 +110,7 @@ def _output_info(entry: Any, argument: str) -> InitialArgument | None:
 
 
 def _initial(value: Any, taps: tuple[int, ...], argument: str) -> InitialArgument:
-    variable = _array(value, argument, is_weak=True)
+    variable = _array(value, argument)
     windowed = taps != (-1,)
     if windowed and variable.ndim == 0:
         raise ValueError(
@@ -221,12 +221,10 @@ def _tap_list(taps: Any, argument: str, default: list[int]) -> list[int]:
     return [int(tap) for tap in found]
 
 
-def _array(value: Any, argument: str, is_weak: bool = False) -> Variable:
-    """Return a value as a variable; a number keeps its dtype unless it ``is_weak``."""
-    if isinstance(value, Variable):
-        return value
-    has_variables = isinstance(value, (list, tuple)) and any(isinstance(item, Variable) for item in value)
+def _array(value: Any, argument: str) -> Variable:
+    """Return a value as a variable; anything that NumPy makes an array of will do."""
+    has_rule = isinstance(value, (Variable, bool, int, float, complex, list, tuple))
     try:
-        return as_variable(value) if is_weak or has_variables else constant(value, name=None)
+        return as_variable(value) if has_rule else constant(value)
     except TypeError as error:
         raise TypeError(f"{argument}: {error}") from error

@@ -19,7 +19,8 @@ import numpy as np
 from loopjax.errors import StateLost, check_flag, check_name, here, nearest, reported, user_source, where
 from loopjax.ir.graph import Graph, Variable, recorded
 from loopjax.ir.types import KEY, TensorType, dtype_name
-from loopjax.trace.convert import constant
+from loopjax.trace.convert import constant, numeric
+from loopjax.trace.promotion import accepts_numbers
 
 _order = itertools.count()
 
@@ -89,9 +90,9 @@ class SharedVariable(Variable):
                     f"jax.random.key(seed){here()}"
                 )
             return value
-        if isinstance(value, (bool, int, float, complex, list, tuple)):
-            value = self._from_numbers(constant(value).data)
-        array = value if isinstance(value, jax.Array) else np.asarray(value)
+        array: Any = value if isinstance(value, jax.Array) else numeric(value)
+        if not isinstance(value, (np.ndarray, jax.Array)) and accepts_numbers(array, self.dtype):
+            array = array.astype(jnp.dtype(self.dtype))
         got = TensorType(dtype_name(array.dtype), tuple(array.shape))
         if not self.type.accepts(got):
             raise TypeError(
@@ -99,15 +100,6 @@ class SharedVariable(Variable):
                 f"as the type says. {self.type.remedy(got)}{where(self.sources)}"
             )
         return on_device(array)
-
-    def _from_numbers(self, data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return Python numbers in the variable's dtype; unchanged, to be refused, where that cannot hold them."""
-        if self.type.is_float and data.dtype.kind in "iuf":
-            return data.astype(self.dtype)
-        if self.type.is_integer and data.dtype.kind in "iu" and data.size:
-            info = np.iinfo(self.dtype)
-            return data.astype(self.dtype) if info.min <= data.min() and data.max() <= info.max else data
-        return data
 
 
 def _packed(value: jax.Array) -> Any:

@@ -7,7 +7,15 @@ import re
 
 import pytest
 
-PAGES = {"explain.md": 5, "gpu.md": 0, "inside-jax.md": 11, "internals.md": 3, "lengths.md": 4, "rewrites.md": 4}
+PAGES = {
+    "explain.md": 5,
+    "gpu.md": 0,
+    "inside-jax.md": 11,
+    "internals.md": 3,
+    "lengths.md": 4,
+    "numbers.md": 6,
+    "rewrites.md": 4,
+}
 """Number of prints with a comment that says the output, by page."""
 
 ROOT = pathlib.Path(__file__).parents[2]

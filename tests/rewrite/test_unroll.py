@@ -1,5 +1,6 @@
 """Steps per iteration: what each body gets, and lengths that they do not divide."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -125,6 +126,16 @@ def test_what_is_left_over(steps, backwards):
     found = f(value, start)
     for one, other in zip(found, [states[2:], halves, states[-3:]], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_16_bit_states_are_rounded_after_each_step(dtype):
+    """A counter stops at the first number whose successor the dtype does not hold."""
+    h = at.scalar("h", dtype=dtype)
+    out, _ = loopjax.scan(lambda h: h + 1, outputs_info=h, n_steps=2500)
+    f = loopjax.function([h], out[-1])
+    assert plan_of(f, jnp.zeros((), dtype)).unroll > 1
+    assert float(f(jnp.zeros((), dtype))) == {"float16": 2048, "bfloat16": 256}[dtype]
 
 
 def test_what_is_left_over_costs_no_copy():

@@ -91,6 +91,17 @@ def test_a_reduction_takes_the_dtype_asked_for():
     assert run(lambda v: at.prod(v, 0, "float64", True), x).shape == (1,)
 
 
+def test_an_accumulator_of_another_dtype():
+    x = np.array([2.0**24, 1.0, 1.0], "float32")
+    for name, wanted in (("sum", 2.0**24 + 2), ("mean", (2.0**24 + 2) / 3)):
+        found = run(lambda v, name=name: getattr(v, name)(acc_dtype="float64"), x)
+        assert found.dtype == "float32"
+        assert found == np.float32(wanted)
+    tiny = np.array([1e-30, 1e-30, 1e30, 1e30], "float32")
+    np.testing.assert_allclose(run(lambda v: at.prod(v, acc_dtype="float64"), tiny), 1.0, rtol=1e-6)
+    assert run(lambda v: at.sum(v, dtype="float64", acc_dtype="float32"), x).dtype == "float64"
+
+
 def test_a_reduction_of_an_integer_mean_is_settled_when_built():
     x = at.lvector()
     f = loopjax.function([x], x.mean())

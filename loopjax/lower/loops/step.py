@@ -119,7 +119,7 @@ class Loop:
             for recurrence, history, values in zip(self.op.recurrences, self.plan.storage, carry.pasts, strict=False)
         )
         given = BodyInputs(slices.rows, pasts, carry.states, self.keys(t), self.parts.non_sequences, slices.samples)
-        result = self.op.results([as_array(value) for value in evaluate(self.op.body, given.flat())])
+        result = self.op.results([_rounded(as_array(value)) for value in evaluate(self.op.body, given.flat())])
         values = (*result.recurrences, *result.maps)
         after = tuple(
             histories.push(history, old, value, t)
@@ -188,6 +188,16 @@ class Loop:
 def mask_rows(ran: Any, rows: Any, others: Any) -> Any:
     """The rows of steps that ``ran``, and ``others`` in place of the rest."""
     return jnp.where(ran.reshape(-1, *[1] * (rows.ndim - 1)), rows, others)
+
+
+def _rounded(value: Any) -> Any:
+    """The result of a step, rounded where it is of 16 bits: XLA keeps more digits between steps that are unrolled."""
+    bits = _BITS.get(str(value.dtype))
+    return value if bits is None else lax.reduce_precision(value, *bits)
+
+
+_BITS = {"float16": (5, 10), "bfloat16": (8, 7)}
+"""Bits of the exponent and the mantissa."""
 
 
 def _is_key(value: Any) -> bool:
