@@ -15,6 +15,7 @@ from loopjax.errors import GradientError, check_callable, reported
 from loopjax.ir.graph import Variable
 from loopjax.ir.types import TensorType
 from loopjax.runtime.function import Function, function
+from loopjax.trace.convert import numeric
 from loopjax.trace.grad import grad
 
 Array = np.ndarray[Any, Any]

@@ -31,9 +31,9 @@ def test_in_a_condition_of_until():
 def test_other_objects_compare_by_identity():
     x, y = at.dvector("x"), at.dvector("x")
     assert x == x
-    assert not x != x
+    assert (x != x) is False
     assert x != y
-    assert not x == y
+    assert (x == y) is False
     assert x != None  # noqa: E711
     assert x not in [None, "x", [1.0], y]
     assert x in (y, None, x)

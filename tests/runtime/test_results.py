@@ -66,7 +66,7 @@ def test_the_setting_is_read_when_a_function_is_made(x, monkeypatch):
     monkeypatch.setattr(loopjax.config, "results", "jax")
     assert kinds(loopjax.function([x], [x * 2]), ARGUMENT) == [False]
     assert kinds(before, ARGUMENT) == [True]
-    with pytest.raises(ValueError, match="config.results is one of"):
+    with pytest.raises(ValueError, match=r"config\.results is one of"):
         loopjax.config.results = "list"
 
 
