@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 import loopjax
@@ -90,9 +91,7 @@ class _Timed:
 
     def __call__(self, *args: Any) -> Any:
         start = time.perf_counter()
-        result = self.function(*args)
-        for array in result if isinstance(result, list) else [result]:
-            array.block_until_ready()
+        result = jax.block_until_ready(self.function(*args))
         self.seconds.append(time.perf_counter() - start)
         return result
 

@@ -168,7 +168,9 @@ def input_variable(type: TensorType, name: str | None = None) -> Variable:
     check_name(name)
     for size in type.shape:
         if size is not None and (isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 0):
-            raise TypeError(f"shape holds {size!r}; expected sizes from 0 up, and None for one that may vary")
+            pattern = tuple(1 if one else None for one in type.shape)
+            instead = f"; of this broadcast pattern write shape={pattern}" if isinstance(size, bool) else ""
+            raise TypeError(f"shape holds {size!r}; expected sizes from 0 up, and None for one that may vary{instead}")
     dtype_name(type.dtype)
     variable = recorded(Variable)(type, name=name)
     variable.source = user_source()

@@ -73,8 +73,9 @@ register("put_window", _put_run, _put_type, "memory_bound")
 
 def slides(entry: Any) -> bool:
     """True for a slice of step 1 whose start is symbolic."""
-    start = entry.start if isinstance(entry, slice) and entry.step in (None, 1) else None
-    return isinstance(start, Variable) and not isinstance(start, Constant)
+    if not isinstance(entry, slice) or isinstance(entry.step, Variable) or entry.step not in (None, 1):
+        return False
+    return isinstance(entry.start, Variable) and not isinstance(entry.start, Constant)
 
 
 def bounds(x: Variable, axis: int, entry: slice) -> Bounds:

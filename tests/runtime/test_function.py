@@ -23,7 +23,7 @@ class TestForms:
         assert float(loopjax.function([], 3)()) == 3.0
 
     def test_results_are_jax_arrays_that_numpy_reads(self):
-        x = at.dvector("x")
+        x = at.fvector("x")
         for result in loopjax.function([x], [x, x * 2, at.constant([1.0])])([1.0, 2.0]):
             assert isinstance(result, jax.Array)
             assert isinstance(np.asarray(result), np.ndarray)
@@ -199,7 +199,7 @@ class TestUpdates:
         np.testing.assert_array_equal(a.get_value(), np.arange(4.0) + 3)
 
     def test_a_call_without_updates_does_not_wait(self, monkeypatch):
-        x = at.dvector("x")
+        x = at.fvector("x")
         f = loopjax.function([x], x * 2)
         array_type = type(f([1.0]))
 

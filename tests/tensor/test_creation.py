@@ -30,7 +30,7 @@ ROWS = [
     ("full", lambda n: at.full((2, n), 2.5), np.full((2, 3), 2.5, "float32")),
     ("full of ints", lambda n: at.full(2, 7), np.full(2, 7)),
     ("full of a dtype", lambda n: at.full(2, 7, "float64"), np.full(2, 7.0)),
-    ("full of a NumPy number", lambda n: at.full(2, np.sqrt(4)), np.full(2, 2.0, "float32")),
+    ("full of a NumPy number", lambda n: at.full(2, np.sqrt(4)), np.full(2, 2.0)),
     ("full of a variable", lambda n: at.full((2,), n), np.full(2, 3)),
     ("alloc", lambda n: at.alloc(1.5, 2, n), np.full((2, 3), 1.5, "float32")),
     ("alloc of a row", lambda n: at.alloc(np.arange(3), 2, 3), np.tile(np.arange(3), (2, 1))),

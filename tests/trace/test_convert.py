@@ -211,10 +211,8 @@ class TestRefused:
         assert value(at.cast(z, "bool"), (z, [1j, 0j])).tolist() == [True, False]
 
     def test_a_broadcast_pattern_for_a_shape(self):
-        with pytest.raises(TypeError, match=rf"broadcast pattern \(False, True\); write shape=\(None, 1\){LINE}"):
-            at.TensorType("float64", (False, True))
-        with pytest.raises(TypeError, match=r"a shape holds integers, and None .*, got \(2.5,\)"):
-            at.tensor("float64", shape=(2.5,))
+        with pytest.raises(TypeError, match=r"shape holds False; .* broadcast pattern write shape=\(None, 1\)"):
+            at.TensorType("float64", (False, True))("x")
 
     def test_arguments_cut_where_downcasts_are_allowed(self):
         for dtype, wanted in (("int64", 4), ("uint8", 4), ("int32", 4)):

@@ -151,7 +151,8 @@ def _distance(
         if start < 0:
             return scope.calc("minimum", length, -start)
         return scope.calc("maximum", scope.calc("sub", length, start), 0) if start else length
-    return last if start in (None, 0) else scope.calc("maximum", scope.calc("sub", last, first), 0)
+    from_front = not isinstance(start, Variable) and start in (None, 0)
+    return last if from_front else scope.calc("maximum", scope.calc("sub", last, first), 0)
 
 
 def _clipped(scope: PaddingScope, bound: Length, length: Variable, lowest: int) -> Variable:
