@@ -72,7 +72,7 @@ class Config:
     >>> loopjax.config.floatX = None
     """
 
-    __slots__ = ("_floatX", "_lengths", "cache", "mode", "poison", "verify")
+    __slots__ = ("_floatX", "_lengths", "_results", "cache", "mode", "poison", "verify")
 
     def __init__(self) -> None:
         self._floatX: str | None = None
@@ -138,7 +138,7 @@ class Config:
     @results.setter
     def results(self, kind: str) -> None:
         if kind not in RESULTS:
-            raise ValueError(f"config.results is one of {RESULTS}, not {kind!r}")
+            raise ValueError(f"config.results is one of {RESULTS}, not {kind!r}{here()}")
         self._results = kind
 
 

@@ -6,6 +6,7 @@ A method has the parameters of the function it calls, so that ``help(x.sum)`` an
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, overload
 
@@ -190,6 +191,8 @@ class Methods(Generic[V]):
 
     @property
     def __jax_array__(self) -> NoReturn:
+        if "operator" in sys._getframe(1).f_code.co_name:  # ``array * x``: JAX then leaves it to ``x.__rmul__``
+            raise AttributeError("__jax_array__")
         raise self._refusal("a function of JAX")
 
     def _refusal(self, function: str) -> UnsupportedError:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from loopjax.errors import here
+from loopjax.ir.graph import Variable
 from loopjax.ir.public_ops import ops, public_op
 
 __all__: list[str] = []
@@ -51,9 +52,9 @@ def numpy_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: Mapping
             f"np.{name} cannot write into an array or fold one where a variable takes part; write x = x + y "
             f"in the place of x += y{here()}"
         )
-    if name in ("equal", "not_equal"):
-        instead = "eq" if name == "equal" else "neq"
-        raise TypeError(f"an array and a variable are compared by {instead}(x, y), not by == or !={here()}")
+    if name in ("equal", "not_equal"):  # array == x is refused as x == array is
+        variable, other = sorted(inputs, key=lambda one: not isinstance(one, Variable))
+        return variable == other if name == "equal" else variable != other
     return _op(name)(*inputs)
 
 

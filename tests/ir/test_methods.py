@@ -23,6 +23,14 @@ def test_a_number_or_an_array_is_refused(value):
             compare()
 
 
+def test_arrays_on_the_left():
+    """They leave operators to the variable."""
+    x = at.dvector("x")
+    for array in (np.full(2, 3.0), jnp.full(2, 3.0)):
+        found = loopjax.function([x], [array * x, array - x, array < x])([1.0, 4.0])
+        assert [result.tolist() for result in found] == [[3.0, 12.0], [2.0, -1.0], [False, True]]
+
+
 def test_in_a_condition_of_until():
     with pytest.raises(TypeError, match="eq"):
         loopjax.scan(lambda i: (i, loopjax.until(i == 2)), sequences=at.arange(5))

@@ -180,7 +180,7 @@ class TestRefused:
             loopjax.shared,
             w.set_value,
             loopjax.function([x], x),
-            loopjax.function([loopjax.In(x, value=masked)], x),
+            lambda v: loopjax.function([loopjax.In(x, value=v)], x),
             lambda v: x + v,
             lambda v: at.stack([x, v]),
             lambda v: at.as_variable([v, v]),
@@ -192,10 +192,8 @@ class TestRefused:
             lambda v: loopjax.function([], updates={w: v}),
         ]
         for way in ways:
-            with pytest.raises(TypeError, match=r"a masked array has no value where it is masked; fill it"):
+            with pytest.raises(TypeError, match=r"fill it with .filled\(value\)"):
                 way(masked)
-        with pytest.raises(TypeError, match="a masked array"):
-            ways[5]()
         assert w.get_value().tolist() == [0.0, 0.0]
 
     def test_a_cast_that_drops_the_imaginary_part(self):
