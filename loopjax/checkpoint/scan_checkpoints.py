@@ -68,7 +68,7 @@ def scan_checkpoints(
     >>> import loopjax
     >>> powers, _ = loopjax.scan_checkpoints(lambda p: 2 * p, outputs_info=1, n_steps=5, save_every_N=2)
     >>> powers.eval()
-    Array([ 4, 16, 32], dtype=int64)
+    array([ 4, 16, 32])
     """
     with about(f"scan {default_label(fn, name)!r}"):
         if isinstance(save_every_N, bool) or not isinstance(save_every_N, int) or save_every_N < 1:

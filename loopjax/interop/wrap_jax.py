@@ -54,7 +54,7 @@ def wrap_jax(fn: Callable[..., Any], *, name: str | None = None) -> Callable[...
     >>> x = at.dvector("x")
     >>> values, positions = top_k(x, 2)
     >>> values.eval({x: [3.0, 1.0, 4.0, 2.0]})
-    Array([4., 3.], dtype=float64)
+    array([4., 3.])
     """
     check_callable("fn", fn, "a function of arrays; write wrap_jax(jnp.sin)(x)")
     check_name(name)

@@ -48,6 +48,7 @@ def as_variable(value: Any, name: str | None = None) -> Variable:
 
     Examples
     --------
+    >>> import numpy as np
     >>> import loopjax.tensor as at
     >>> print(at.as_variable([1, 2]).type)
     int64(2,)

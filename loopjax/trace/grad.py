@@ -63,13 +63,13 @@ def grad(
     >>> x = at.dvector("x")
     >>> slope = loopjax.grad((x**2).sum(), x)
     >>> slope.eval({x: [1.0, 3.0]})
-    Array([2., 6.], dtype=float64)
+    array([2., 6.])
 
     Through a loop, whose every state is doubled three times:
 
     >>> states, _ = loopjax.scan(lambda h: 2 * h, outputs_info=x, n_steps=3)
     >>> loopjax.grad(states[-1].sum(), x).eval({x: [1.0, 3.0]})
-    Array([8., 8.], dtype=float64)
+    array([8., 8.])
     """
     costs, cotangents = _starts(cost, dict(read_pairs("known_grads", known_grads)))
 

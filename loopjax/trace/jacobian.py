@@ -73,8 +73,8 @@ def jacobian(
     >>> import loopjax.tensor as at
     >>> x = at.dvector("x")
     >>> loopjax.jacobian(x**2, x).eval({x: [1.0, 3.0]})
-    Array([[2., 0.],
-           [0., 6.]], dtype=float64)
+    array([[2., 0.],
+           [0., 6.]])
     """
 
     def record(costs: list[Variable], reached: list[Variable]) -> Sequence[Variable]:
@@ -133,8 +133,8 @@ def hessian(
     >>> import loopjax.tensor as at
     >>> x = at.dvector("x")
     >>> loopjax.hessian((x**3).sum(), x).eval({x: [1.0, 2.0]})
-    Array([[ 6.,  0.],
-           [ 0., 12.]], dtype=float64)
+    array([[ 6.,  0.],
+           [ 0., 12.]])
     """
     wanted = read_float(wrt, "wrt", "hessian")
     slopes = grad(cost, wanted, consider_constant, disconnected_inputs)
@@ -187,7 +187,7 @@ def Lop(  # noqa: N802 - Aesara's name
     >>> import loopjax.tensor as at
     >>> x = at.dvector("x")
     >>> loopjax.Lop(x**2, x, [1.0, 10.0]).eval({x: [1.0, 3.0]})
-    Array([ 2., 60.], dtype=float64)
+    array([ 2., 60.])
     """
     costs = read_float(f, "f", "Lop")
     cotangents = read_seeds(eval_points, costs, "f")
@@ -247,7 +247,7 @@ def Rop(  # noqa: N802 - Aesara's name
     >>> import loopjax.tensor as at
     >>> x = at.dvector("x")
     >>> loopjax.Rop((x**2).sum(), x, [1.0, 10.0]).eval({x: [1.0, 3.0]})
-    Array(62., dtype=float64)
+    array(62.)
     """
     check_choice("disconnected_outputs", disconnected_outputs, get_args(Policy))
     check_choice("return_disconnected", return_disconnected, get_args(Absent))

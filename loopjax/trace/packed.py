@@ -44,7 +44,7 @@ class Packed:
     >>> x = np.ones((3, 2))
     >>> sums, _ = loopjax.reduce(lambda a, s: s + a, x, np.zeros(2), lengths=loopjax.Packed([3, 1]))
     >>> sums.eval()
-    Array([3., 1.], dtype=float64)
+    array([3., 1.])
     """
 
     def __init__(self, lengths: Any) -> None:

@@ -139,14 +139,14 @@ def scan(
     >>> x = at.dvector("x")
     >>> sums, updates = loopjax.scan(lambda x_t, total: total + x_t, sequences=x, outputs_info=at.zeros((), "float64"))
     >>> sums.eval({x: [1.0, 2.0, 3.0]})
-    Array([1., 3., 6.], dtype=float64)
+    array([1., 3., 6.])
 
     Fibonacci numbers, which read two past values:
 
     >>> start = {"initial": [0, 1], "taps": [-2, -1]}
     >>> numbers, _ = loopjax.scan(lambda a, b: a + b, outputs_info=start, n_steps=5)
     >>> numbers.eval()
-    Array([1, 2, 3, 5, 8], dtype=int64)
+    array([1, 2, 3, 5, 8])
     """
     check_name(name)
     label, source = default_label(fn, name), user_source()

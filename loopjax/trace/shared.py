@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from loopjax.errors import StateLost, check_flag, check_name, here, nearest, reported, user_source, where
+from loopjax.errors import StateLost, about, check_flag, check_name, here, nearest, reported, user_source, where
 from loopjax.ir.graph import Graph, Variable, recorded
 from loopjax.ir.types import KEY, TensorType, dtype_name
 from loopjax.trace.convert import constant, numeric
@@ -90,7 +90,8 @@ class SharedVariable(Variable):
                     f"jax.random.key(seed){here()}"
                 )
             return value
-        array: Any = value if isinstance(value, jax.Array) else numeric(value)
+        with about(f"set_value: {self!r}"):
+            array: Any = value if isinstance(value, jax.Array) else numeric(value)
         if not isinstance(value, (np.ndarray, jax.Array)) and accepts_numbers(array, self.dtype):
             array = array.astype(jnp.dtype(self.dtype))
         got = TensorType(dtype_name(array.dtype), tuple(array.shape))

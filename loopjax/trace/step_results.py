@@ -38,7 +38,7 @@ class until:  # noqa: N801 - the name that Theano programs use
     >>> import loopjax
     >>> powers, _ = loopjax.scan(lambda p: (2 * p, loopjax.until(2 * p > 20)), outputs_info=1, n_steps=50)
     >>> powers.eval()
-    Array([ 2,  4,  8, 16, 32], dtype=int64)
+    array([ 2,  4,  8, 16, 32])
     """
 
     def __init__(self, condition: Any) -> None:

@@ -75,7 +75,7 @@ def map(
     >>> import loopjax
     >>> squares, _ = loopjax.map(lambda x: x**2, [1, 2, 3])
     >>> squares.eval()
-    Array([1, 4, 9], dtype=int64)
+    array([1, 4, 9])
     """
     return scan(
         fn,
@@ -151,7 +151,7 @@ def reduce(
     >>> import loopjax
     >>> total, _ = loopjax.reduce(lambda x, s: s + x, [1, 2, 3], 0)
     >>> total.eval()
-    Array(6, dtype=int64)
+    array(6)
     """
     options = loop_options(fn, name, go_backwards=go_backwards)
     asked = LoopArguments(fn, sequences, outputs_info, non_sequences, n_steps, strict)
@@ -215,7 +215,7 @@ def foldl(
     >>> import loopjax
     >>> number, _ = loopjax.foldl(lambda digit, n: 10 * n + digit, [1, 2, 3], 0)
     >>> number.eval()
-    Array(123, dtype=int64)
+    array(123)
     """
     return reduce(
         fn, sequences, outputs_info, non_sequences, False, name=name, n_steps=n_steps, strict=strict, lengths=lengths
@@ -278,7 +278,7 @@ def foldr(
     >>> import loopjax
     >>> number, _ = loopjax.foldr(lambda digit, n: 10 * n + digit, [1, 2, 3], 0)
     >>> number.eval()
-    Array(321, dtype=int64)
+    array(321)
     """
     return reduce(
         fn, sequences, outputs_info, non_sequences, True, name=name, n_steps=n_steps, strict=strict, lengths=lengths
