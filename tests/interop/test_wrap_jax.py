@@ -51,7 +51,7 @@ class TestCall:
     def test_results_are_of_the_inferred_dtype(self):
         x = at.fscalar("x")
         out = wrap_jax(lambda x: (x * 2, 3.0, 4, x > 0))(x)
-        got = loopjax.function([x], list(out))(1.0)
+        got = loopjax.function([x], list(out), results="jax")(1.0)
         assert [str(array.dtype) for array in got] == [variable.dtype for variable in out]
         assert not any(array.weak_type for array in got)
 

@@ -348,7 +348,7 @@ class TestTheShortWay:
     def test_a_view_of_a_large_result_is_as_good_as_a_copy(self, anew):
         n, last = at.lscalar("n"), loopjax.shared(np.zeros(0), name="last")
         out, _ = loopjax.scan(lambda h: h + 1, outputs_info=at.constant(0.0, dtype="float64"), n_steps=n)
-        f = loopjax.function([n], out, updates={last: out}, lengths="padded", accept_inplace=True)
+        f = loopjax.function([n], out, updates={last: out}, lengths="padded", accept_inplace=True, results="jax")
         found = [f(100_000 + i) for i in range(4)]
         donated = jax.jit(lambda x: x * 2, donate_argnums=0)
         with warnings.catch_warnings():
