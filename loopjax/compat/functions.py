@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from loopjax.compat.arguments import fitting
@@ -125,7 +124,7 @@ def function(
         rebuild_strict=rebuild_strict,
         allow_input_downcast=allow_input_downcast,
         on_unused_input=unused,
-        **options,
+        **{"results": "numpy", **options},
     )
     maker = SimpleNamespace(
         inputs=declared,
@@ -202,7 +201,7 @@ class Function:
             name: self._fitting(self._by_name[name], value) if name in self._by_name else value
             for name, value in kwargs.items()
         }
-        return _as_numpy(self.compiled(*given, **named))
+        return self.compiled(*given, **named)
 
     def _fitting(self, one: CoreIn, value: Any) -> Any:
         if isinstance(value, SharedVariable) or one.strict:
@@ -254,19 +253,6 @@ class Function:
 
     def __repr__(self) -> str:
         return repr(self.compiled)
-
-
-def _as_numpy(result: Any) -> Any:
-    """Return results as NumPy arrays that own their memory."""
-    if isinstance(result, (list, tuple)):
-        return [_as_numpy(one) for one in result]
-    if isinstance(result, Mapping):
-        return {key: _as_numpy(one) for key, one in result.items()}
-    return np.array(result) if isinstance(result, (jax.Array, np.ndarray)) and not _is_key(result) else result
-
-
-def _is_key(array: Any) -> bool:
-    return bool(jnp.issubdtype(array.dtype, jax.dtypes.prng_key))
 
 
 def _restored(compiled: core.Function, library: str, downcast: bool, held: Mapping[str | None, Any]) -> Function:

@@ -9,7 +9,8 @@ import jax
 import numpy as np
 
 from loopjax.ir.graph import Variable
-from loopjax.runtime.x64 import NARROW, is_key
+from loopjax.ir.types import KEY
+from loopjax.runtime.x64 import NARROW
 
 Convert = Callable[[Any], Any]
 """From results in the structure of a function's outputs to results in the same structure."""
@@ -22,22 +23,22 @@ def converter(policy: str, outputs: Sequence[Variable]) -> Convert | None:
     to 32 bits in the next operation.
     """
     every = policy == "numpy"
-    if policy == "jax" or not (every or any(output.dtype in NARROW for output in outputs)):
+    chosen = [output.dtype in NARROW or (every and output.dtype != KEY) for output in outputs]
+    if policy == "jax" or not any(chosen):
         return None
     flag = jax.enable_x64
 
-    def of_array(array: Any) -> Any:
-        if isinstance(array, jax.core.Tracer) or is_key(array) or not (every or str(array.dtype) in NARROW):
-            return array
-        return np.array(array)  # a copy, which the caller may write to
+    def of_array(array: Any, is_chosen: bool) -> Any:
+        # A copy, which the caller may write to.
+        return np.array(array) if is_chosen and not isinstance(array, jax.core.Tracer) else array
 
     def convert(results: Any) -> Any:
         if flag.value and not every:
             return results
         if isinstance(results, list):
-            return [of_array(array) for array in results]
+            return list(map(of_array, results, chosen))
         if isinstance(results, dict):
-            return {key: of_array(array) for key, array in results.items()}
-        return results if results is None else of_array(results)
+            return dict(zip(results, map(of_array, results.values(), chosen), strict=True))
+        return of_array(results, True)
 
     return convert
