@@ -272,7 +272,7 @@ def batch_normalization_train(
     mean = tensor.mean(x, axis=chosen, keepdims=True)
     var = tensor.mean(tensor.sqr(x - mean), axis=chosen, keepdims=True)
     inverse = 1 / tensor.sqrt(var + epsilon)
-    results = [(x - mean) * (scale * inverse) + shift, mean, inverse]
+    results = [(x - mean) * (scale * inverse) + shift, _like(gamma, mean), _like(gamma, inverse)]
     rate = running_average_factor
     if running_mean is not None:
         results.append(_like(running_mean, as_variable(running_mean) * (1 - rate) + mean * rate))

@@ -44,6 +44,7 @@ from loopjax.compat import (
 )
 from loopjax.compat.library import LIBRARIES, Library
 from loopjax.compat.types import constructors, tensor_of
+from loopjax.interop.wrap_jax import wrap_jax
 from loopjax.ir.graph import Constant, Variable
 from loopjax.report.explain import explain
 from loopjax.runtime.signature import Out
@@ -70,6 +71,14 @@ basic graph op fg type null_type utils fgraph replace traversal clone method_not
 GRAPH_FILES = tuple(_GRAPH_FILES.split())
 
 
+PUBLIC = """
+tensor tensor.basic tensor.math tensor.extra_ops tensor.nnet tensor.nnet.nnet tensor.signal tensor.signal.pool
+tensor.signal.downsample tensor.signal.conv tensor.fft tensor.random tensor.random.basic tensor.random.utils gradient
+tensor.linalg tensor.nlinalg tensor.slinalg tensor.special ifelse updates
+"""
+"""Modules whose unknown names are errors; in the others they are stubs, since programs import what they never use."""
+
+
 def populate(path: str) -> None:
     """Make the modules of a library; ``path`` is that of its top module, which is being imported."""
     library = LIBRARIES[path.rpartition(".")[2]]
@@ -82,7 +91,7 @@ def _add(library: Library, name: str, names: Names) -> None:
     path = f"{library.path}.{name}" if name else library.path
     module = sys.modules.get(path)
     if module is None:
-        is_stub = name in stubs.PATHS
+        is_stub = bool(name) and name not in PUBLIC.split()
         module = (stubs.StubModule if is_stub else ModuleType)(path, f"{library.title}'s ``{name}``.")
         sys.modules[path] = module
     vars(module).update({key: _recording(library, value, key) for key, value in names.items()})
@@ -147,6 +156,8 @@ def _missing(path: str, module: ModuleType) -> Callable[[str], Any]:
     def missing(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module {path!r} has no attribute {name!r}")
+        if name[0].isupper() and path.split(".")[3:] not in ([], ["tensor"], ["tensor", "nnet"], ["tensor", "random"]):
+            return stubs.stub(name, path)  # a class of the peer's ops
         nearest = difflib.get_close_matches(name, [key for key in vars(module) if key[0] != "_"], 1)
         meant = f"; the nearest name is {nearest[0]!r}" if nearest else ""
         raise AttributeError(
@@ -164,6 +175,9 @@ def _paths(library: Library) -> dict[str, Names]:
     nnet = {**ops, **layers.names()}
     gradient = {**_functions(gradients), **classes, "DisconnectedType": custom_ops.DisconnectedType}
     gradient.update(DisconnectedInputError=errors.DisconnectedInputError, GradientError=errors.GradientError)
+    gradient.update({f"{name}_": gradient[name] for name in ("consider_constant", "disconnected_grad", "zero_grad")})
+    gradient.update(undefined_grad_=gradient["undefined_grad"], get_test_values=graphs.get_test_values)
+    gradient.update(vectorize_graph=graphs.vectorize_graph)
     gradient.update(NullTypeGradError=errors.GradientError, disconnected_type=custom_ops.DisconnectedType())
     ops.update({f"{name}_inplace": value for name, value in list(ops.items()) if inspect.isfunction(value)})
     draws = {**random.functions(), **random.streams(library), "default_rng": np.random.default_rng}
@@ -199,6 +213,10 @@ def _paths(library: Library) -> dict[str, Names]:
             "get_scalar_constant_value": graphs.get_scalar_constant_value,
             "OrderedUpdates": OrderedUpdates,
             "explain": explain,
+            "wrap_jax": wrap_jax,
+            "subgraph_grad": gradient["subgraph_grad"],
+            "pushforward": gradient["pushforward"],
+            "pullback": gradient["pullback"],
             "dot": tensor.dot,
             "pickle": pickle,
             "np": np,
@@ -207,6 +225,7 @@ def _paths(library: Library) -> dict[str, Names]:
         "configdefaults": {"config": library.flags},
         "tensor": ops,
         **{f"tensor.{name}": ops for name in TENSOR_FILES},
+        **{f"tensor.{name}": {**ops, "norm": tensor.linalg.norm} for name in ("nlinalg", "slinalg", "linalg")},
         "tensor.type": {**ops, **classes},
         "tensor.nnet": nnet,
         **{f"tensor.nnet.{name}": nnet for name in NNET_FILES},
@@ -235,6 +254,8 @@ def _paths(library: Library) -> dict[str, Names]:
         "compile.function": compiled,
         "compile.function.types": compiled,
         "compile.function.pfunc": compiled,
+        **{f"compile.{name}mode": compiled for name in ("debug", "nanguard", "monitor", "profile")},
+        "compile.pfunc": compiled,
         "printing": shown,
         "raise_op": checks,
         "ifelse": branch,
@@ -345,6 +366,7 @@ def _tensor(library: Library, classes: Names) -> Names:
         Split=stubs.Unavailable,
         shared=functions.make_shared,
         get_scalar_constant_value=graphs.get_scalar_constant_value,
+        get_underlying_scalar_constant_value=graphs.get_scalar_constant_value,
         extract_constant=graphs.extract_constant,
         NotScalarConstantError=graphs.NotScalarConstantError,
         EmptyConstantError=graphs.NotScalarConstantError,

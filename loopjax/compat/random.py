@@ -25,7 +25,9 @@ def is_generator(value: Any) -> bool:
 def key_of(generator: Any, name: str | None = None) -> SharedVariable:
     """Return a shared variable with a key that is drawn from a NumPy generator."""
     draw = generator.integers if isinstance(generator, np.random.Generator) else generator.randint
-    return recorded(SharedVariable)(TensorType(KEY), jax.random.key(int(draw(2**31))), name)
+    key = recorded(SharedVariable)(TensorType(KEY), jax.random.key(int(draw(2**31))), name)
+    key.default_update = key  # it advances by explicit updates only
+    return key
 
 
 class _KeyStream(RandomStream):
@@ -51,7 +53,8 @@ def draw_function(name: str) -> Any:
         drawn.name = name
         if not return_next_rng:
             return drawn
-        return advance(stream._keys[0] if rng is None else stream.key), drawn  # type: ignore[attr-defined]
+        key = stream.key if isinstance(stream, _KeyStream) else stream.updates()[0][0]
+        return advance(key), drawn
 
     draw.__name__, draw.__doc__ = name, method.__doc__
     draw.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]
@@ -63,11 +66,30 @@ ALIASES = {"randint": "integers", "negative_binomial": "nbinom", "gen_gamma": "g
 
 def functions() -> dict[str, Any]:
     """Return the free functions of all distributions by name."""
-    found = {name: draw_function(name) for name in sorted(DISTRIBUTIONS) if hasattr(RandomStream, name)}
+    names = [*sorted(DISTRIBUTIONS), "choice", "permutation"]
+    found = {name: draw_function(name) for name in names if hasattr(RandomStream, name)}
     for alias, name in ALIASES.items():
         if name in found:
             found.setdefault(alias, found[name])
-    return found
+    return {**found, "shared_rng": shared_rng, "rng": rng}
+
+
+def shared_rng(value: Any = None, name: str | None = None, **options: Any) -> SharedVariable:
+    """Return a shared generator, from one of NumPy; ``next_rng, draw = rng.normal(...)`` draws with it."""
+    return key_of(value if is_generator(value) else np.random.default_rng(value), name)
+
+
+def rng(name: str | None = None) -> Variable:
+    """Return an input that is a generator."""
+    return recorded(Variable)(TensorType(KEY), name=name)
+
+
+def generator_method(key: Any, name: str) -> Any:
+    """Return a method of a generator variable, which gives the next generator and a draw; ``None`` for other names."""
+    if name not in DISTRIBUTIONS and name not in ("choice", "permutation"):
+        return None
+    draw = draw_function(name)
+    return lambda *args, **options: draw(*args, rng=key, return_next_rng=True, **options)
 
 
 def streams(library: Library) -> dict[str, Any]:

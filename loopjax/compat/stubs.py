@@ -50,6 +50,11 @@ class Unavailable:
         )
 
 
+def stub(name: str, path: str) -> type[Unavailable]:
+    """Return the class that stands for a name of a module."""
+    return type(name, (Unavailable,), {"__module__": path})
+
+
 class StubModule(ModuleType):
     """A module whose every name is a class that cannot be used."""
 
@@ -58,6 +63,6 @@ class StubModule(ModuleType):
             raise AttributeError(name)
         if name in FALSE:
             return False if not name.endswith("_available") or name == "cuda_available" else lambda *args: False
-        made = type(name, (Unavailable,), {"__module__": self.__name__})
+        made = stub(name, self.__name__)
         setattr(self, name, made)
         return made

@@ -7,6 +7,7 @@ is taken over such that the conventions are in force while it records.
 
 from __future__ import annotations
 
+import difflib
 import warnings
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from loopjax.compat import kinks, reductions
 from loopjax.compat.arguments import fitting
 from loopjax.compat.library import LIBRARIES, Library
 from loopjax.compat.notes import CompatNote
+from loopjax.compat.random import generator_method
 from loopjax.compat.types import PeerType, broadcast_pattern, peer_type
 from loopjax.ir.graph import Constant, Variable
 from loopjax.ir.methods import Methods
@@ -104,6 +106,16 @@ class PeerMethods:
             return _restored, (self.library.name, _output_of, make, rebuild, *parts)
         return (_restored, (self.library.name, make, *arguments), *state)
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        method = generator_method(self, name) if self.type.dtype == KEY else None
+        if method is not None:
+            return self.library.recording(method)
+        nearest = difflib.get_close_matches(name, dir(type(self)), 1)
+        meant = f"; the nearest name is {nearest[0]!r}" if nearest else ""
+        raise AttributeError(f"{self!r} has no attribute {name!r}{meant}")
+
     def __getitem__(self, key: Any) -> Any:
         # A list with slices stands for a tuple, as in NumPy of the time.
         if isinstance(key, list) and any(isinstance(entry, (slice, type(None), type(...))) for entry in key):
@@ -186,11 +198,31 @@ class PeerMethods:
 
         return get_test_value(self)
 
+    @property
+    def owner_op(self) -> Any:
+        """The op that computes the variable; ``None`` of an input."""
+        owner = getattr(self, "owner", None)
+        return None if owner is None else owner.op
+
+    @property
+    def owner_op_and_inputs(self) -> tuple[Any, ...]:
+        """The op that computes the variable, and its inputs."""
+        owner = getattr(self, "owner", None)
+        return (None,) if owner is None else (owner.op, *owner.inputs)
+
+    def dprint(self, **options: Any) -> Any:
+        """Print the graph of the variable."""
+        from loopjax.compat.printing import debugprint
+
+        return debugprint(self, **options)
+
     def get_scalar_constant_value(self) -> Any:
         """The value of a scalar that is known while recording."""
         from loopjax.compat.graphs import get_scalar_constant_value
 
         return get_scalar_constant_value(self)
+
+    get_underlying_scalar_constant = get_scalar_constant_value
 
     def eval(self, inputs_to_values: Mapping[Any, Any] | None = None, **options: Any) -> Any:
         """Compute the value. Compiled once; default updates are made, as by a function."""

@@ -18,6 +18,7 @@ from loopjax.ir.methods import Axis
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import TensorType
+from loopjax.tensor import incomplete_beta
 from loopjax.tensor.axes import normal_axes
 from loopjax.tensor.elementwise import REAL, Unary, pointwise, sigmoid, softplus
 from loopjax.trace.convert import as_variable
@@ -166,11 +167,11 @@ gammaincc: _Incomplete = _iterative(
 )
 betainc: _IncompleteBeta = _iterative(
     "betainc",
-    jax.scipy.special.betainc,
+    incomplete_beta.betainc,
     "Regularized incomplete beta function of parameters ``a`` and ``b`` up to ``x``",
     "at.betainc(1.0, 1.0, [0.0, 0.5, 1.0]) -> [0.  0.5 1. ]",
     ("a", "b", "x"),
-    "Differentiable in ``x`` only, to any order.",
+    "Differentiable in all three.",
 )
 expit = sigmoid
 log1pexp = softplus
