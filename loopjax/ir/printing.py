@@ -148,6 +148,8 @@ def _expression(node: Apply, output: Variable, inputs: list[str]) -> str:
     name = node.op.name
     if name in INFIX and len(inputs) == 2:
         return f"({inputs[0]} {INFIX[name]} {inputs[1]})"
+    if node.op.named("integer_pow"):
+        return f"({inputs[0]} ** {node.op.arguments['exponent']})"
     if node.op.named("index"):
         lengths = ["?" if length is None else length for length in node.op.arguments["lengths"]]
         return f"{inputs[0]}[{', '.join(map(_entry_text, node.op.arguments['pattern'].key(lengths, inputs[1:])))}]"

@@ -41,6 +41,7 @@ def test_expressions():
     assert loopjax.pp(-x[i, 1:, None]) == "neg(x[i, 1:, None])"
     assert loopjax.pp(x[i, 1:]) == "x[i, 1:]"
     assert loopjax.pp((x @ x).sum(0) - 1) == "(sum((x @ x)) - 1.)"
+    assert loopjax.pp(x**2 / x**-3) == "((x ** 2) / (x ** -3))"
 
 
 def test_dprint_takes_variables_lists_graphs_and_functions():
