@@ -102,7 +102,8 @@ class Config:
             check_flag(f"config.{name}", value)
         if name == "cache" and not isinstance(value, (str, NoneType)):
             raise TypeError(
-                f"config.cache is the path of a folder or None, got {type(value).__name__} {value!r:.80}{here()}"
+                f"config.cache is the path of a folder or None, expected no {type(value).__name__} {value!r:.80}; "
+                f"write None{here()}"
             )
         super().__setattr__(name, value)
 

@@ -148,7 +148,8 @@ def about(subject: str, lines: bool = True) -> Iterator[None]:
     except _REPORTED as error:
         text = str(error)
         message = text if text.startswith(subject) else f"{subject}: {text}"
-        message += here() if lines and not _LINES.search(text) else ""
+        line = here() if lines else ""
+        message += "" if message.endswith(line) else line
         if message == text:
             raise
         raise alike(error, message) from None
@@ -167,8 +168,8 @@ def reported(function: F) -> F:
             return function(*args, **kwargs)
         except _REPORTED as error:
             text = str(error)
-            has_lines = _LINES.search(text) is not None
-            if not _is_raised_here(error) or (has_lines and _SUBJECT.match(text)):
+            line = here()
+            if not _is_raised_here(error) or (text.endswith(line) and _SUBJECT.match(text)):
                 raise
             if error.__traceback__ is not None and error.__traceback__.tb_next is None:
                 # Python could not call it.
@@ -176,7 +177,7 @@ def reported(function: F) -> F:
             elif isinstance(error, ArgumentError):
                 text = _named(error, function, args, kwargs)
             message = text if _SUBJECT.match(text) or text.startswith(name) else f"{name}: {text}"
-            raise alike(error, message if has_lines else message + here()) from None
+            raise alike(error, message if message.endswith(line) else message + line) from None
 
     return checked  # type: ignore[return-value]
 
@@ -239,7 +240,9 @@ def check_integer(argument: str, value: object, least: int | None = None) -> Non
     """Raise ``TypeError`` where an argument is no Python or NumPy integer, ``ValueError`` where it is too small."""
     expected = "an int" if least is None else f"an int of at least {least}"
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{argument} is {expected}, got {type(value).__name__} {value!r:.80}{here()}")
+        raise TypeError(
+            f"{argument} is {expected}, got {type(value).__name__} {value!r:.80}; write {argument}={least or 0}{here()}"
+        )
     if least is not None and value < least:
         raise ValueError(f"{argument} is {expected}, got {value}{here()}")
 

@@ -87,10 +87,10 @@ def to_jax(
     >>> jax.grad(total)(jax.numpy.array([1.0, 2.0, 3.0]))
     Array([2., 4., 6.], dtype=float32)
     """
+    check_name(name)
     label = name or "to_jax"
     with about(label):
         options = Options(label, allow_input_downcast, mode=read_mode(mode))
-        check_name(name)
         check_flag("keep_x64", keep_x64)
         check_flag("allow_input_downcast", allow_input_downcast, None)
         check_choice("derivatives", derivatives, ("any", "reverse", "forward", "none"))
@@ -161,7 +161,8 @@ class JaxFunction:
             got = f"{type(args[0]).__name__} {args[0]!r:.80}" if args else "nothing"
             raise TypeError(
                 f"{self.__name__} has shared variables: its first argument is the state, a dict with the keys "
-                f"{list(self.variables)}, as {self.__name__}.init() gives it; got {got}{here()}"
+                f"{list(self.variables)}, as {self.__name__}.init() gives it; expected that, got {got}; pass it "
+                f"first{here()}"
             )
         return self._checked_state(args[0])
 
@@ -172,7 +173,7 @@ class JaxFunction:
         if missing or unknown:
             raise TypeError(
                 f"{self.__name__}: the state has the keys {list(self.variables)}, as {self.__name__}.init() gives it; "
-                f"missing {missing}, unknown {unknown}{here()}"
+                f"missing {missing}, unknown {unknown}; expected all keys, pass those of init(){here()}"
             )
         return {key: self._fitted(key, state[key]) for key in self.variables}
 

@@ -207,8 +207,11 @@ class Methods(Generic[V]):
             if name[:2] == "__":
                 raise AttributeError(name)
             own = [one for one in dir(type(self)) if one[0] != "_"]
-            function = f"; there is the function loopjax.tensor.{name}" if name in vars(ops) else nearest(name, own)
-            raise AttributeError(f"a variable has no attribute {name!r}, asked of {self!r}{function}{here()}")
+            function = f"; use the function loopjax.tensor.{name}" if name in vars(ops) else nearest(name, own)
+            raise AttributeError(
+                f"a variable has no attribute {name!r}, and {self!r} was asked for it; expected a method of NumPy's "
+                f"arrays that records an op, use a function of loopjax.tensor{function}{here()}"
+            )
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         raise TypeError(

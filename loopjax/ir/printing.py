@@ -198,7 +198,8 @@ def dprint(what: Variable | Iterable[Variable] | Graph | HasGraph, file: TextIO 
     """
     if not isinstance(what, (Variable, Graph, HasGraph, list, tuple)):
         raise TypeError(
-            f"what is {type(what).__name__} {what!r:.80}; expected a variable, a list of them or a function"
+            f"what is {type(what).__name__} {what!r:.80}; expected a variable, a list of them or a function, "
+            f"write dprint(x + 1)"
         )
     if isinstance(what, Graph):
         graph = what

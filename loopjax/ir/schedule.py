@@ -147,5 +147,5 @@ def read_checkpoint(value: Any, label: str, sources: Sequence[Source]) -> Schedu
     words = ", ".join(repr(word) for word in NAMED if word != "every")
     raise ValueError(
         f"scan {label!r}: checkpoint is an int of at least 1, {words}, Every or Budget from loopjax.checkpoint, or a "
-        f"policy of jax.checkpoint; got {value!r}{where(sources)}"
+        f"policy of jax.checkpoint; got {value!r}; write 'sqrt'{where(sources)}"
     )

@@ -168,7 +168,7 @@ def _spelling(dtype: object) -> str:
     except TypeError:
         found = None
     if found is None or dtype is None or not is_numeric(found):
-        raise TypeError(f"dtype {dtype!r:.80} is no dtype of numbers; write for example 'float32'")
+        raise TypeError(f"expected a dtype of numbers, got dtype {dtype!r:.80}; write for example 'float32'")
     return str(found.name)
 
 
@@ -204,6 +204,6 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
         sizes = dims - {None}
         if len(sizes) > 1:
             shown = " and ".join(TensorType("", shape).__str__() for shape in shapes)
-            raise ValueError(f"shapes {shown} do not broadcast (axis {axis})")
+            raise ValueError(f"shapes {shown} do not broadcast (axis {axis}); expected equal sizes or 1, reshape one")
         out.append(next(iter(sizes)) if sizes else None if dims else 1)
     return tuple(out)

@@ -141,7 +141,7 @@ def draw(name: str, key: Variable, values: Sequence[Any], size: Any, dtype: Any 
     spec = DISTRIBUTIONS[name]
     to = dtype_name(dtype) if dtype is not None else "int64" if spec.discrete else config.floatX
     if not spec.discrete and not is_inexact(to):
-        raise TypeError(f"dtype of {spec.name} is {to!r}; expected a float dtype, as draws are not whole{here()}")
+        raise TypeError(f"dtype of {spec.name} is {to!r}; expected a float dtype, write dtype='float64'{here()}")
     given = [_parameter(spec, parameter, value) for parameter, value in zip(spec.parameters, values, strict=True)]
     if spec.relation is not None and all(isinstance(variable, Constant) for variable in given):
         values = [variable.data for variable in given if isinstance(variable, Constant)]

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
-from loopjax.errors import here
+from loopjax.errors import here, reported
 from loopjax.ir.graph import Variable, recorded
 from loopjax.ir.types import KEY, TensorType
 from loopjax.random.distributions import advance, draw
@@ -128,7 +128,7 @@ def _checked_seed(seed: int | None) -> int:
     if seed is None:
         return secrets.randbits(31)
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
-        raise ValueError(f"a seed is an int from 0 to 2**32 - 1, got {seed!r}{here()}")
+        raise ValueError(f"a seed is an int from 0 to 2**32 - 1, got {seed!r}; write seed=42{here()}")
     return int(seed)
 
 
@@ -145,7 +145,7 @@ def distribution_method(**synonyms: str) -> Callable[[Callable[P, Variable]], Ca
             _check_arguments(method, synonyms, args[1:], kwargs)
             return method(*args, **kwargs)
 
-        return checked
+        return reported(checked)
 
     return decorate
 
@@ -161,7 +161,7 @@ def _check_arguments(
             raise TypeError(f"{name} got {parameter!r} twice, once as {synonym!r}{here()}")
     unknown = sorted(set(kwargs) - set(signature))
     if unknown or len(args) > len(positional) + 1:
-        raise TypeError(f"{name} takes {positional} and size, got {unknown or args!r}{here()}")
+        raise TypeError(f"{name} takes {positional} and size, got {unknown or args!r}; pass those only{here()}")
     by_name = {synonyms.get(keyword, keyword) for keyword in kwargs}
     twice = sorted(by_name & set([*positional, "size"][: len(args)]))
     if twice:
@@ -170,7 +170,7 @@ def _check_arguments(
         default = signature[parameter].default
         required = default is inspect.Parameter.empty or (default is None and parameter in synonyms.values())
         if required and parameter not in by_name:
-            raise TypeError(f"{name} needs {parameter!r}{here()}")
+            raise TypeError(f"{name} needs {parameter!r}, got {len(args)} values; pass {parameter}=...{here()}")
 
 
 @functools.cache

@@ -109,7 +109,9 @@ def _choice_type(key: TensorType, a: TensorType, *p: TensorType, lengths: Shape,
     if None not in (*lengths, a.shape[0]):
         wanted, there = math.prod(size or 0 for size in lengths), a.shape[0] or 0
         if wanted > (there if not replace else wanted * there):
-            raise ValueError(f"{wanted} elements cannot be drawn from {there} with replace={replace}")
+            raise ValueError(
+                f"{wanted} elements cannot be drawn from {there} with replace={replace}; expected at most that many"
+            )
     return TensorType(a.dtype, (*lengths, *a.shape[1:]))
 
 

@@ -121,9 +121,9 @@ def function(
     >>> f(x=[1.0, 2.0])["slope"]
     array([1., 1.])
     """
+    check_name(name)
     label = name or "function"
     with about(label):
-        check_name(name)
         check_flag("accept_inplace", accept_inplace)
         check_flag("allow_input_downcast", allow_input_downcast, None)
         if check not in (None, "index"):
@@ -317,11 +317,12 @@ class Function:
         for old, new in swaps.items():
             if old not in known:
                 raise ValueError(
-                    f"{self.name} has no shared variable {old!r} to swap; it has {self.get_shared()}{here()}"
+                    f"swap: {self.name} has no shared variable {old!r}; expected one of {self.get_shared()}{here()}"
                 )
             if not isinstance(new, SharedVariable) or not old.type.accepts(new.type):
                 raise TypeError(
-                    f"swap puts {new!r} in the place of {old!r}; expected a shared variable of type {old.type}{here()}"
+                    f"swap puts {new!r} in the place of {old!r}; expected a shared variable of type {old.type}, "
+                    f"give one{here()}"
                 )
         after = [swaps.get(variable, variable) for variable in self.get_shared()]
         if len(set(after)) != len(after):

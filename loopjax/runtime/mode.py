@@ -156,7 +156,7 @@ def read_mode(mode: Any) -> Mode:
     if isinstance(mode, Mode):
         return mode
     if not isinstance(mode, str):
-        raise TypeError(f"mode is a Mode, a name or None, not {mode!r:.80}")
+        raise TypeError(f"mode is a Mode, a name or None, not {mode!r:.80}; write 'FAST_RUN'")
     old = {name.casefold(): name for name in INSTEAD}.get(mode.replace("_", "").casefold())
     if old is not None:
         unavailable(old)

@@ -11,6 +11,7 @@ from loopjax.errors import (
     ArgumentError,
     MissingInputError,
     UnusedInputError,
+    about,
     check_flag,
     read_pairs,
     warn,
@@ -113,13 +114,14 @@ def _read_updates(updates: Any) -> Updates:
                 f"loopjax.shared"
             )
         if shared in found:
-            raise ValueError(f"updates has two new values for {shared!r}; give one")
+            raise ValueError(f"updates has two new values for {shared!r}; expected one, give one")
         found[shared] = _fitted(shared, value)
     return found
 
 
 def _fitted(shared: SharedVariable, value: Any) -> Variable:
-    new = settle_weak(as_variable(value), shared.dtype)
+    with about(f"updates: the value for {shared!r}"):
+        new = settle_weak(as_variable(value), shared.dtype)
     if not shared.type.accepts(new.type):
         raise TypeError(
             f"the update of {shared!r}{where(shared.sources)} is {new.type}; expected {shared.type}. "
@@ -147,7 +149,10 @@ def collect(
     if not isinstance(no_default_updates, (list, tuple)):
         check_flag("no_default_updates", no_default_updates)
     elif not all(isinstance(one, SharedVariable) for one in no_default_updates):
-        raise TypeError(f"no_default_updates is True, False or a list of shared variables, got {no_default_updates}")
+        raise TypeError(
+            f"no_default_updates is True, False or a list of shared variables, got {no_default_updates}"
+            f"; write [w] of such as are made by loopjax.shared"
+        )
     form, targets = _read_outputs(outputs)
     replaced = read_replacements(givens, "givens", rebuild_strict)
     entries = [one.variable for one in declared]
@@ -206,7 +211,7 @@ def _check_inputs(declared: Sequence[In], graph: Graph, needed: Sequence[Variabl
     variables = [one.variable for one in declared]
     twice = [variable for variable in set(variables) if variables.count(variable) > 1]
     if twice:
-        raise ValueError(f"inputs holds {twice} more than once; list each input once")
+        raise ValueError(f"inputs holds {twice} more than once; expected each once, list each input once")
     names = [one.name for one in declared if one.name]
     if len(set(names)) < len(names) and any(one.name != one.variable.name for one in declared):
         raise ValueError(f"inputs have the names {names}, and two are equal; give each In a name of its own")

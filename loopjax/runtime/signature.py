@@ -77,7 +77,8 @@ class In:
             )
         if isinstance(variable, SharedVariable):
             raise TypeError(
-                f"inputs holds {variable!r}, which is shared: a function finds it by itself; to replace it use "
+                f"inputs holds {variable!r}, which is shared: expected others, since a function finds it by "
+                f"itself; to replace it use "
                 f"givens{here()}"
             )
         if isinstance(variable, Constant):

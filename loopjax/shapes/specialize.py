@@ -120,7 +120,7 @@ class _Specializer:
                 if not -size <= index < size:
                     raise IndexError(
                         f"{node.op.name}: index {index} is out of bounds for axis {axis} of size "
-                        f"{size}{where(node.sources)}"
+                        f"{size}; expected {-size} to {size - 1}{where(node.sources)}"
                     )
 
     def _scan(self, node: Apply, op: Scan, inputs: Sequence[Variable]) -> Scan:

@@ -35,7 +35,8 @@ def normal_axis(axis: Any, ndim: int) -> int:
     try:
         number = operator.index(axis.data if isinstance(axis, Constant) else axis)
     except TypeError as error:
-        raise TypeError(f"an axis is an int, got {axis!r}{here()}") from error
+        raise TypeError(f"an axis is an int, got {axis!r}; write axis=0{here()}") from error
     if not -ndim <= number < ndim:
-        raise ValueError(f"axis {axis} is outside an array of {ndim} dimensions{here()}")
+        expected = f"expected {-ndim} to {ndim - 1}" if ndim else "it has no axis"
+        raise ValueError(f"axis {axis} is outside an array of {ndim} dimensions; {expected}{here()}")
     return number % ndim

@@ -214,7 +214,7 @@ def _documented(construct: Any, label: str, type: TensorType, typed: bool, plura
         example=f"{label}({arguments}){'[1]' * plural}",
         printed=type,
     )
-    return construct
+    return reported(construct)
 
 
 _NAME = """name : str, optional

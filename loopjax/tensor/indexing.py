@@ -64,7 +64,7 @@ def _entries(x: Variable, key: Any) -> list[Any]:
     entries = [entry.data if isinstance(entry, Constant) else entry for entry in entries]
     used = sum(_axes_of(entry) for entry in entries)
     if used > x.ndim:
-        raise IndexError(f"{used} indices for {x!r}, which has {x.ndim} dimensions{here()}")
+        raise IndexError(f"{used} indices for {x!r}, which has {x.ndim} dimensions; expected at most that many{here()}")
     dots = [position for position, entry in enumerate(entries) if entry is Ellipsis]
     if len(dots) > 1:
         raise IndexError(f"an index may have one '...'{here()}")
@@ -151,7 +151,9 @@ def _index_array(entry: Any) -> Variable:
     """Return an integer array or scalar of at least 32 bits: an int8 cannot count backwards along an axis of 200."""
     index = as_variable(np.zeros(0, np.int64) if isinstance(entry, list) and not entry else entry)
     if not index.type.is_integer:
-        raise IndexError(f"an index is an integer, a slice, None or '...', got {index!r}{here()}")
+        raise IndexError(
+            f"an index is an integer, a slice, None or '...', got {index!r}; cast it with .astype('int64'){here()}"
+        )
     return index if index.dtype in ("int32", "int64") else index.astype("int64")
 
 
@@ -191,7 +193,7 @@ def _slice_size(entry: Slice, lengths: Shape, size: int | None) -> int | None:
         return size
     bounds = entry.resolve(lengths)
     if bounds.step == 0:
-        raise ValueError("a slice has step 0")
+        raise ValueError("a slice has step 0; expected another step, write a step of 1")
     if size is None or any(at is not None and lengths[at] is None for at in (entry.start, entry.stop, entry.step)):
         return None
     return len(range(*bounds.indices(size)))
@@ -199,7 +201,9 @@ def _slice_size(entry: Slice, lengths: Shape, size: int | None) -> int | None:
 
 def _check_bounds(index: int, size: int | None, axis: int) -> None:
     if size is not None and not -size <= index < size:
-        raise IndexError(f"index {index} is out of bounds for axis {axis} of size {size}")
+        raise IndexError(
+            f"index {index} is out of bounds for axis {axis} of size {size}; expected {-size} to {size - 1}"
+        )
 
 
 def _write_type(
@@ -208,7 +212,10 @@ def _write_type(
     target = _index_type(x, *arrays, pattern=pattern, lengths=lengths)
     dims = zip(reversed(target.shape), reversed(value.shape), strict=False)
     if value.ndim > target.ndim or any(None not in (to, size) and size not in (1, to) for to, size in dims):
-        raise ValueError(f"a value of shape {value.shape} does not fit into a part of shape {target.shape}")
+        raise ValueError(
+            f"a value of shape {value.shape} does not fit into a part of shape {target.shape}; expected one that "
+            f"broadcasts, reshape it"
+        )
     return TensorType(x.dtype, x.shape)
 
 
@@ -259,7 +266,7 @@ def _slides_of(x: Variable, entries: list[Any]) -> list[Bounds]:
 
 def _axis(key: int, x: Variable) -> int:
     if not -x.ndim <= key < x.ndim:
-        raise IndexError(f"shape[{key}] of {x!r}, which has {x.ndim} dimensions{here()}")
+        raise IndexError(f"shape[{key}] of {x!r}, which has {x.ndim} dimensions; expected at most that many{here()}")
     return key
 
 
@@ -267,10 +274,12 @@ def _axis(key: int, x: Variable) -> int:
 def rows(x: Variable) -> Iterator[Variable]:
     """Iterate over ``x[0]``, ``x[1]``, ... where the length is known; raise ``TypeError`` where it is not."""
     if x.ndim == 0:
-        raise TypeError(f"{x!r} is a scalar and cannot be iterated over{here()}")
+        raise TypeError(
+            f"{x!r} is a scalar and cannot be iterated over; expected a vector, write [x] for a list{here()}"
+        )
     count = x.type.shape[0]
     if count is None:
-        raise TypeError(f"{x!r} has an unknown length; loop over it with scan{here()}")
+        raise TypeError(f"{x!r} has an unknown length; expected a known one, loop over it with scan{here()}")
     return iter([index(x, position) for position in range(count)])
 
 
@@ -349,7 +358,10 @@ def _write(row: str, part: Any, value: Any) -> Variable:
     if isinstance(part, Variable) and is_window(part, inner=False):
         return put_back(part, _write(row, index(part, ...), value))
     if node is None or not node.op.named("index"):
-        raise TypeError(f"{row}_subtensor takes an indexed variable such as x[i], got {part!r:.80}{here()}")
+        raise TypeError(
+            f"{row}_subtensor takes an indexed variable such as x[i], got {part!r:.80}; write "
+            f"{row}_subtensor(x[i], value){here()}"
+        )
     x, *rest = node.inputs
     new = as_variable(value)
     if common_dtype([x.type, new.type]) != x.dtype:

@@ -22,7 +22,7 @@ def size_list(shape: Any, argument: str = "shape", count: int | None = None) -> 
             return [shape]
         count = shape.type.shape[0] if count is None else count
         if shape.ndim != 1 or count is None:
-            raise ValueError(f"{argument} is a vector of known size, got {shape!r}{here()}")
+            raise ValueError(f"{argument} is a vector of known size, got {shape!r}; write a list of sizes{here()}")
         return [shape[position] for position in range(count)]
     if isinstance(shape, Constant):
         shape = shape.data

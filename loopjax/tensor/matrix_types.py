@@ -19,7 +19,7 @@ def solvable_dtype(*types: TensorType) -> str:
 def rows_and_columns(type: TensorType) -> tuple[int | None, int | None]:
     """Sizes of the last two axes; raises ``ValueError`` where there are no two."""
     if type.ndim < 2:
-        raise ValueError(f"matrices are expected, got an array of shape {type.shape}")
+        raise ValueError(f"matrices are expected, got an array of shape {type.shape}; reshape it")
     return type.shape[-2], type.shape[-1]
 
 
@@ -29,7 +29,7 @@ def side(type: TensorType) -> int | None:
     try:
         return merge_dims(rows, columns)
     except ValueError as error:
-        raise ValueError(f"square matrices are expected, got an array of shape {type.shape}") from error
+        raise ValueError(f"square matrices are expected, got an array of shape {type.shape}; reshape it") from error
 
 
 def shorter(rows: int | None, columns: int | None) -> int | None:

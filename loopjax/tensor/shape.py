@@ -135,9 +135,9 @@ def size(x: Any) -> Variable:
 
 def _reshape_type(type: TensorType, lengths: Shape) -> TensorType:
     if lengths.count(-1) > 1:
-        raise ValueError(f"reshape to {lengths} has more than one -1")
+        raise ValueError(f"reshape to {lengths} has more than one -1; expected at most one")
     if any(length is not None and length < -1 for length in lengths):
-        raise ValueError(f"reshape to {lengths} has a negative size")
+        raise ValueError(f"reshape to {lengths} has a negative size; expected sizes from 0 up, and at most one -1")
     if not type.concrete or None in lengths:
         return TensorType(type.dtype, tuple(None if length == -1 else length for length in lengths), type.weak)
     total = math.prod(type.sizes)
@@ -730,7 +730,7 @@ def shape_padaxis(x: Any, axis: int) -> Variable:
 def _join_type(*types: TensorType, axis: int) -> TensorType:
     if len({type.ndim for type in types}) > 1:
         shown = " and ".join(str(type.shape) for type in types)
-        raise ValueError(f"arrays of one number of dimensions are joined, got {shown}")
+        raise ValueError(f"arrays of one number of dimensions are expected, got {shown}; reshape them")
     shape_: list[int | None] = []
     for position, dims in enumerate(zip(*(type.shape for type in types), strict=True)):
         if position == axis:

@@ -69,7 +69,9 @@ def as_variable(value: Any, name: str | None = None) -> Variable:
     if isinstance(value, (np.ndarray, np.generic, jax.Array)):
         return recorded(Constant)(numeric(value), name)
     raise ArgumentError(
-        f"expected a variable, a number or an array, got {type(value).__name__}: {value!r:.80}{here()}", value
+        f"expected a variable, a number or an array, got {type(value).__name__}: {value!r:.80}; "
+        f"convert it with numpy.asarray, where it holds numbers{here()}",
+        value,
     )
 
 
@@ -132,12 +134,18 @@ def numeric(value: Any) -> np.ndarray[Any, Any]:
         )
     try:
         data = np.asarray(value)
-    except ValueError as error:
-        raise TypeError(f"expected an array, or lists of one length, got {value!r:.80} ({error}){here()}") from error
+    except ValueError:
+        raise ArgumentError(
+            f"expected an array, or lists of one length, got {value!r:.80}; pass rows of one length{here()}", value
+        ) from None
     if data.dtype.kind in "Of" and not isinstance(value, np.ndarray) and _has_long_integer(data, value):
         data = _unsigned(value)
     if not is_numeric(data.dtype):
-        raise TypeError(f"an array of dtype {data.dtype} is not numeric: {data!r:.80}{here()}")
+        raise ArgumentError(
+            f"an array of dtype {data.dtype} is not numeric: expected numbers, got {data!r:.80}; convert it with "
+            f".astype('float64'), where it holds numbers{here()}",
+            value,
+        )
     return data if data.dtype.isnative else data.astype(data.dtype.newbyteorder("="))
 
 

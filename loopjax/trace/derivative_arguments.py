@@ -71,7 +71,9 @@ def read_variables(variables: Any, argument: str) -> list[Variable]:
     """Return no, one or several variables as a list."""
     found = [variables] if isinstance(variables, Variable) else [] if variables is None else variables
     if not isinstance(found, (list, tuple)) or not all(isinstance(one, Variable) for one in found):
-        raise TypeError(f"{argument} is a list of variables, got {type(variables).__name__} {variables!r:.80}")
+        raise TypeError(
+            f"{argument} is a list of variables, got {type(variables).__name__} {variables!r:.80}; write [x]"
+        )
     return list(found)
 
 
@@ -117,7 +119,8 @@ def read_seed(value: Any, variable: Variable, argument: str) -> Variable:
     seed = ops.cast(point, variable.dtype) if fits else point
     if not variable.type.accepts(seed.type):
         raise TypeError(
-            f"{argument} gives {point.type}{where(point.sources)} for {variable!r}; expected {variable.type}"
+            f"{argument} gives {point.type}{where(point.sources)} for {variable!r}; expected {variable.type}, "
+            f"cast or reshape it"
         )
     return seed
 

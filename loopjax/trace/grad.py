@@ -87,7 +87,9 @@ def _starts(cost: Variable | None, known_grads: Mapping[Variable, Any]) -> tuple
     cotangents: list[Variable] = []
     if cost is not None:
         if isinstance(cost, (list, tuple)):
-            raise TypeError(f"cost is one scalar variable, got {type(cost).__name__} {cost!r:.80}; sum its elements")
+            raise TypeError(
+                f"cost is one scalar variable, expected no {type(cost).__name__} {cost!r:.80}; write cost[0] + cost[1]"
+            )
         cost = as_variable(cost)
         if cost.ndim != 0:
             raise TypeError(
@@ -101,7 +103,9 @@ def _starts(cost: Variable | None, known_grads: Mapping[Variable, Any]) -> tuple
         cotangents.append(ops.cast(1.0, cost.dtype))
     for variable, value in known_grads.items():
         if not isinstance(variable, Variable):
-            raise TypeError(f"known_grads has the key {variable!r:.80}; expected a variable of the graph")
+            raise TypeError(
+                f"known_grads has the key {variable!r:.80}; expected a variable of the graph, write {{x: value}}"
+            )
         costs.append(variable)
         cotangents.append(read_seed(value, variable, "known_grads"))
     return _independent(costs, known_grads), cotangents

@@ -109,7 +109,8 @@ def _record(asked: LoopArguments, options: Scan, saved: SavedSteps) -> Loop:
         if n_steps is None:
             if not sequences:
                 raise ValueError(
-                    f"scan {label!r} has neither sequences nor n_steps; give one, so that it knows when to stop"
+                    f"scan {label!r} has neither sequences nor n_steps; expected one of them, give it, so that it "
+                    f"knows when to stop"
                 )
             n_steps = shortest(sequences)
         read = [one for argument in sequences for one in _tapped(argument, argument.variable.type.row(), label)]
@@ -164,7 +165,8 @@ def _node(traced: _Trace, n_steps: Variable | int, listed: list[Variable] | None
         missing = [v for v in read if isinstance(v, SharedVariable) and v not in set(listed)]
         if missing:
             raise MissingInputError(
-                f"scan {label!r} is strict and its fn{source_of(traced.fn)} uses {missing}, which are not passed; add "
+                f"scan {label!r} is strict and its fn{source_of(traced.fn)} uses {missing}, which are not passed; "
+                f"expected all of them, add "
                 f"them to non_sequences{here()}"
             )
     inner: dict[Variable, Variable] = {shared: Variable(shared.type, name=shared.name) for shared in carried}

@@ -157,7 +157,10 @@ def scan(
             check_flag("progress", progress)
     for option, value, least in (("truncate_gradient", truncate_gradient, -1), ("unroll", unroll, 1)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            raise ValueError(f"scan {label!r}: {option} is an int of at least {least}, got {value!r}{here()}")
+            raise ValueError(
+                f"scan {label!r}: {option} is an int of at least {least}, got {value!r}; write "
+                f"{option}={max(least, 1)}{here()}"
+            )
     options = loop_options(
         fn,
         name,
@@ -173,7 +176,10 @@ def scan(
     if return_updates:
         return result, updates
     if updates:
-        raise ValueError(f"scan {label!r} updates {list(updates)}; return_updates=False would lose that{here()}")
+        raise ValueError(
+            f"scan {label!r} updates {list(updates)}; return_updates=False would lose that; write outputs, "
+            f"updates = scan(...){here()}"
+        )
     return result
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from loopjax.errors import source_of, where
+from loopjax.errors import here, source_of, where
 from loopjax.ir.graph import Constant, Variable
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import MOST_STEPS, SequenceInput
@@ -75,11 +75,14 @@ def read_sequences(sequences: Any) -> list[SequenceArgument]:
         if isinstance(entry, Mapping):
             taps = _tap_list(_only(entry, argument, "input", "taps").get("taps"), argument, [0])
             if "input" not in entry:
-                raise ValueError(f"{argument} is a dict without the key 'input'")
+                raise ValueError(f"{argument} is a dict without the key 'input'; write {{'input': x, 'taps': [0]}}")
             entry = entry["input"]
         variable = _array(entry, argument)
         if variable.ndim == 0:
-            raise ValueError(f"{argument} is the scalar {variable!r}; a sequence needs a first axis to be read along")
+            raise ValueError(
+                f"{argument} is the scalar {variable!r}; a sequence needs a first axis to be read along; pass "
+                f"it in non_sequences"
+            )
         found.append(SequenceArgument(variable, tuple(taps), variable.name or argument))
     return found
 
@@ -99,13 +102,16 @@ def _output_info(entry: Any, argument: str) -> InitialArgument | None:
     options = _only(entry, argument, "initial", "taps")
     if options.get("initial") is None:
         if options.get("taps"):
-            raise ValueError(f"{argument} has taps and no 'initial' value for them to read at the first steps")
+            raise ValueError(
+                f"{argument} has taps and no 'initial' value for them to read at the first steps; write "
+                f"{{'initial': value, 'taps': {options['taps']!r:.40}}}"
+            )
         return None
     taps = tuple(_tap_list(options.get("taps"), argument, [-1]))
     if any(tap >= 0 for tap in taps):
         raise ValueError(f"{argument}: taps of a state are negative, steps in the past; got {list(taps)}")
     if len(set(taps)) != len(taps):
-        raise ValueError(f"{argument}: taps {list(taps)} repeat")
+        raise ValueError(f"{argument}: taps {list(taps)} repeat; expected each once")
     return _initial(options["initial"], taps, argument)
 
 
@@ -147,11 +153,13 @@ def read_lengths(lengths: Any) -> Variable:
     """Return ``lengths`` as an integer vector."""
     try:
         variable = _array(lengths, "lengths")
-    except TypeError as error:
-        raise TypeError(f"lengths is an integer vector with the steps of each example, got {lengths!r:.80}") from error
+    except TypeError:
+        raise TypeError(
+            f"lengths is an integer vector with the steps of each example, got {lengths!r:.80}; write [3, 5]{here()}"
+        ) from None
     if not variable.type.is_integer or variable.ndim != 1:
         raise TypeError(
-            f"lengths is an integer vector with the steps of each example, got {variable!r}{where(variable.sources)}"
+            f"lengths is an integer vector with the steps of each example, got {variable!r}; write [3, 5]{here()}"
         )
     if variable.type.shape[0] == 0:
         raise ValueError(f"lengths is empty; a loop with lengths has at least one example{where(variable.sources)}")
@@ -188,7 +196,7 @@ def check_takes(fn: Callable[..., Any], arguments: Sequence[Variable], label: st
             f"scan {label!r}: fn{signature} does not take the {len(arguments)} arguments that it is called with, "
             f"({received}): {error}. They are the slices of sequences, the past values of states, then "
             f"non_sequences; write one parameter for each{source_of(fn)}"
-        ) from error
+        ) from None
 
 
 def default_label(fn: Callable[..., Any], name: str | None) -> str:
@@ -208,7 +216,7 @@ def _entries(value: Any) -> list[Any]:
 def _only(entry: Mapping[str, Any], argument: str, *keys: str) -> Mapping[str, Any]:
     unknown = sorted(str(key) for key in entry if key not in keys)
     if unknown:
-        raise ValueError(f"{argument} has unknown keys {unknown}; known are {list(keys)}")
+        raise ValueError(f"{argument} has unknown keys {unknown}; known are {list(keys)}, write one of them")
     return entry
 
 
@@ -217,7 +225,7 @@ def _tap_list(taps: Any, argument: str, default: list[int]) -> list[int]:
         return default
     found = list(taps) if isinstance(taps, (list, tuple, np.ndarray, range)) else [taps]
     if not found or any(isinstance(tap, bool) or not isinstance(tap, (int, np.integer)) for tap in found):
-        raise ValueError(f"{argument}: taps is an int or a list of ints, got {taps!r}")
+        raise ValueError(f"{argument}: taps is an int or a list of ints, got {taps!r}; write [-1]")
     return [int(tap) for tap in found]
 
 
@@ -227,4 +235,4 @@ def _array(value: Any, argument: str) -> Variable:
     try:
         return as_variable(value) if has_rule else constant(value)
     except TypeError as error:
-        raise TypeError(f"{argument}: {error}") from error
+        raise TypeError(f"{argument}: {error}") from None

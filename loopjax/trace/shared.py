@@ -71,6 +71,7 @@ class SharedVariable(Variable):
             # Copied under the lock: a call with accept_inplace deletes the array.
             return self.value if borrow or self.dtype == KEY else np.array(self.value)
 
+    @reported
     def set_value(self, value: Any, borrow: bool = False) -> None:
         """Replace the value; raise ``TypeError`` where its dtype or number of dimensions is another."""
         made = self._checked(value)

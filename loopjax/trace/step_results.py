@@ -95,7 +95,9 @@ def _updates(value: Any, label: str) -> dict[SharedVariable, Variable]:
     found: dict[SharedVariable, Variable] = {}
     for key, new in value.items() if isinstance(value, Mapping) else value:
         if not isinstance(key, SharedVariable):
-            raise ValueError(f"scan {label!r}: updates that fn returns are keyed by shared variables, got {key!r}")
+            raise ValueError(
+                f"scan {label!r}: updates that fn returns are keyed by shared variables, got {key!r}; write {{w: new}}"
+            )
         if key in found:
             raise ValueError(f"scan {label!r}: {key!r} is updated twice in one step")
         found[key] = as_variable(new)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, overload
 
-from loopjax.errors import UnsupportedError, read_pairs, reported, where
+from loopjax.errors import UnsupportedError, about, read_pairs, reported, where
 from loopjax.ir.autodiff import derivatives
 from loopjax.ir.graph import Apply, Graph, Variable, ancestors, copy_node, dependents, toposort
 from loopjax.ir.op import register, table_op
@@ -104,7 +104,10 @@ def absent(variables: Iterable[Variable], outputs: Sequence[Variable]) -> list[V
 
 def not_replaced(argument: str, variable: Variable) -> str:
     """Return the beginning of an error for a variable that is to be replaced and is not in the graph."""
-    return f"{argument} replaces {variable!r}{where(variable.sources)}, and nothing that is computed depends on it"
+    return (
+        f"{argument} replaces {variable!r}{where(variable.sources)}, and nothing that is computed depends on it; "
+        f"expected a variable of the graph"
+    )
 
 
 def substitute(outputs: Sequence[Variable], replacements: Mapping[Variable, Variable]) -> list[Variable]:
@@ -160,10 +163,13 @@ def read_replacements(pairs: Replacements | None, argument: str, strict: bool) -
     found: dict[Variable, Variable] = {}
     for old, value in read_pairs(argument, pairs):
         if not isinstance(old, Variable):
-            raise TypeError(f"{argument} replaces variables, got {type(old).__name__} {old!r:.80}; write {{x: value}}")
+            raise TypeError(
+                f"{argument} replaces variables; expected one, got {type(old).__name__} {old!r:.80}; write {{x: value}}"
+            )
         if old in found:
-            raise ValueError(f"{argument} replaces {old!r} twice; give one value")
-        new = settle_weak(as_variable(value), old.dtype)
+            raise ValueError(f"{argument} replaces {old!r} twice; expected one value, give it once")
+        with about(f"{argument}: the value for {old!r}"):
+            new = settle_weak(as_variable(value), old.dtype)
         if not strict:
             new = new.astype(old.dtype)
         if not old.type.accepts(new.type):

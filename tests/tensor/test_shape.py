@@ -228,5 +228,7 @@ def test_shape_padaxis(axis):
     x = at.tensor("float64", (2, 3))
     padded = at.shape_padaxis(x, axis)
     assert padded.type.shape == np.expand_dims(np.zeros((2, 3)), axis).shape
-    with pytest.raises(ValueError, match=r"axis 3 is outside an array of 3 dimensions \[test_shape\.py:\d+\]$"):
+    with pytest.raises(
+        ValueError, match=r"axis 3 is outside an array of 3 dimensions; expected -3 to 2 \[test_shape\.py:\d+\]$"
+    ):
         at.shape_padaxis(x, 3)

@@ -33,7 +33,7 @@ class TestWhatFnTakes:
             return a
 
         line = step.__code__.co_firstlineno
-        with pytest.raises(TypeError, match=rf"^scan 'step': fn.* \[test_scan_arguments.py:{line}\]$"):
+        with pytest.raises(TypeError, match=rf"^scan 'step': fn.* \[test_scan_arguments.py:{line}\] \["):
             loopjax.scan(step, n_steps=2)
 
     def test_a_map_output_adds_no_argument(self):
@@ -248,7 +248,7 @@ class TestSteps:
             (at.dscalar("k"), TypeError, "n_steps is an integer scalar, got <k: float64"),
             (at.lvector("k"), TypeError, "n_steps is an integer scalar, got <k: int64"),
             (-2, ValueError, "n_steps is -2; expected 0 to 2147483647"),
-            (None, ValueError, "neither sequences nor n_steps; give one"),
+            (None, ValueError, "neither sequences nor n_steps; expected one"),
         ],
     )
     def test_refused(self, steps, error, message):
