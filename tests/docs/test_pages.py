@@ -8,11 +8,13 @@ import re
 import pytest
 
 PAGES = {
+    "compat.md": 2,
     "explain.md": 5,
     "gpu.md": 0,
     "inside-jax.md": 11,
     "internals.md": 3,
     "lengths.md": 4,
+    "names.md": 0,
     "numbers.md": 6,
     "rewrites.md": 4,
 }
