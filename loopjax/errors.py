@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 import os
 import re
@@ -130,10 +131,15 @@ def alike(error: Exception, message: str) -> Exception:
 
     It is to be raised ``from None``: a user reads one traceback.
     """
-    own = isinstance(error, LoopJaxError) or type(error).__module__ == "builtins"
-    kinds = [type(error)] if own else [IndexError, OverflowError, TypeError, ValueError, NotImplementedError]
-    kind: Any = next(kind for kind in kinds if isinstance(error, kind))
-    made: Exception = kind(message)
+    if isinstance(error, LoopJaxError):
+        made: Exception = copy.copy(error)  # with its attributes
+        made.args = (message,)
+        return made.with_traceback(error.__traceback__)
+    kinds = (IndexError, OverflowError, TypeError, ValueError, NotImplementedError)
+    kind: Any = type(error)
+    if kind.__module__ != "builtins":
+        kind = next(kind for kind in kinds if isinstance(error, kind))
+    made = kind(message)
     return made.with_traceback(error.__traceback__)
 
 
