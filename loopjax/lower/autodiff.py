@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from loopjax.ir.autodiff import Differentiated, Linearize, Pullback, PullbackRows, Pushforward
-from loopjax.ir.graph import Apply, Graph
+from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.lower.index_checks import checked_vjp, holds_checks
@@ -24,12 +24,34 @@ Region = Callable[..., tuple[tuple[Any, ...], tuple[Any, ...]]]
 @rule(Linearize)
 def _linearize(node: Apply, op: Linearize, args: Sequence[Any]) -> Sequence[Any]:
     region, wrt = _region(op, args)
+    if op.n_costs > 1 and not holds_checks(op.region):
+        costs, linear, published = jax.linearize(region, *wrt, has_aux=True)
+        return [*costs, *published, _Transposes(linear, wrt)]
     if not holds_checks(op.region) or _holds_bounded_while(op.region):
         # checkify refuses a cond within jax.checkpoint, as a bounded while loop has; jax.vjp drops no checks there.
         costs, pullback, published = jax.vjp(region, *wrt, has_aux=True)
     else:
         costs, pullback, published = checked_vjp(region, *wrt)
-    return [*costs, *published, pullback]
+    zeros = [jnp.zeros_like(cost) for cost in costs]
+    return [*costs, *published, lambda asked: pullback(tuple(asked.get(i, zero) for i, zero in enumerate(zeros)))]
+
+
+class _Transposes:
+    """The residual of several costs: the transpose of the linearized region, from the cotangents of some of them.
+
+    The others have no cotangent at all: zeros times infinite derivatives on their paths would be NaN.
+    """
+
+    def __init__(self, linear: Callable[..., Sequence[Any]], wrt: Sequence[Any]) -> None:
+        self._linear = linear
+        self._wrt = wrt
+
+    def __call__(self, asked: Mapping[int, Any]) -> Sequence[Any]:
+        def costs(*tangents: Any) -> list[Any]:
+            every = self._linear(*tangents)
+            return [every[position] for position in asked]
+
+        return jax.linear_transpose(costs, *self._wrt)(list(asked.values()))
 
 
 @rule(Pushforward)
@@ -62,7 +84,19 @@ def _region(op: Differentiated, args: Sequence[Any]) -> tuple[Region, list[Any]]
 @rule(Pullback)
 def _pullback(node: Apply, op: Pullback, args: Sequence[Any]) -> Sequence[Any]:
     pullback, *cotangents = args
-    return pullback(tuple(jnp.asarray(cotangent) for cotangent in cotangents))
+    zeros = [_is_zero(variable) for variable in node.inputs[1:]]
+    if all(zeros):
+        zeros[0] = False
+    return pullback(
+        {i: jnp.asarray(one) for i, (one, zero) in enumerate(zip(cotangents, zeros, strict=True)) if not zero}
+    )
+
+
+def _is_zero(variable: Variable) -> bool:
+    """Return whether a variable is an array of zeros by its form."""
+    node = variable.owner
+    filled = node.inputs[0] if node is not None and node.op.named("alloc") else variable
+    return isinstance(filled, Constant) and not filled.data.any()
 
 
 @rule(PullbackRows)
@@ -72,10 +106,8 @@ def _pullback_rows(node: Apply, op: PullbackRows, args: Sequence[Any]) -> Sequen
     size = math.prod(cost.sizes)
 
     def row(element: Any) -> Sequence[Any]:
-        cotangents = [jnp.zeros(type.sizes, type.dtype) for type in op.costs]
         basis = jnp.arange(size, dtype="int32") == element
-        cotangents[op.cost] = basis.astype(cost.dtype).reshape(cost.sizes)
-        return pullback(tuple(cotangents))
+        return pullback({op.cost: basis.astype(cost.dtype).reshape(cost.sizes)})
 
     elements = jnp.arange(size, dtype="int32")
     rows = jax.vmap(row)(elements) if op.together else lax.map(row, elements)

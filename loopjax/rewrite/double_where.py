@@ -158,11 +158,13 @@ def _masks(graph: Graph, taken: Mapping[Variable, Condition]) -> dict[tuple[Appl
 
 
 def _is_masked(x: Variable, condition: Variable) -> bool:
-    """Return whether ``x`` is the result of a switch on a part of the condition already."""
-    node, parts = x.owner, [condition]
-    for part in parts if node is not None and node.op.named("switch") else ():
-        if node is not None and computed_alike(part, node.inputs[0]):
-            return True
-        if part.owner is not None and part.owner.op.named("logical_and", "logical_not", "any"):
-            parts.extend(part.owner.inputs)
-    return False
+    """Return whether ``x`` is what a program's own double where puts there: a constant, or a value without gradient."""
+    node, negated = x.owner, condition.owner
+    if node is None or not node.op.named("switch"):
+        return False
+    own, chosen, other = node.inputs
+    if negated is not None and negated.op.named("logical_not") and computed_alike(negated.inputs[0], own):
+        other = chosen
+    elif not computed_alike(condition, own):
+        return False
+    return isinstance(other, Constant) or (other.owner is not None and other.owner.op.named("alloc", "zero_grad"))

@@ -325,3 +325,14 @@ class TestCutsThroughGradients:
         x = at.dscalar("x")
         h = x * 2
         assert float(loopjax.function([h], loopjax.grad(h**2, h))(5.0)) == 10.0
+
+
+def test_a_cost_beside_another_whose_derivative_is_infinite():
+    """Both share a region, and a cotangent of 0 times an infinite derivative would be NaN."""
+    x = at.dvector("x")
+    shared = x * 2.0
+    rows, _ = loopjax.scan(lambda v: at.sqrt(v), sequences=shared)
+    root, square, looped = at.sqrt(shared).sum(), (shared**2).sum(), rows.sum()
+    gradients = [loopjax.grad(cost, x) for cost in (root, square, looped)]
+    found = loopjax.function([x], [*gradients, loopjax.jacobian(square, x)])(np.array([0.0, 2.0]))
+    np.testing.assert_array_equal(found, [[np.inf, 0.5], [0, 16], [np.inf, 0.5], [0, 16]])

@@ -1,5 +1,8 @@
 """Gradients of functions that a switch selects away where they have none: zero, not NaN."""
 
+import math
+import operator
+
 import jax
 import numpy as np
 import pytest
@@ -189,6 +192,85 @@ class TestLoops:
         _, gradient = f(values, w)
         numeric = [(float(f(values, w + d)[0]) - float(f(values, w - d)[0])) / 2e-6 for d in np.eye(2) * 1e-6]
         np.testing.assert_allclose(gradient, numeric, rtol=1e-8)
+
+
+FUNCTIONS = {
+    "log": (math.log, lambda v: 1 / v),
+    "log1p": (math.log1p, lambda v: 1 / (1 + v)),
+    "sqrt": (math.sqrt, lambda v: 0.5 / math.sqrt(v)),
+    "inv": (lambda v: 1 / v, lambda v: -1 / v**2),
+    "exp": (math.exp, math.exp),
+    "arcsin": (math.asin, lambda v: 1 / math.sqrt(1 - v**2)),
+    "tanh": (math.tanh, lambda v: 1 / math.cosh(v) ** 2),
+}
+"""Functions with their derivatives, which raise where a value or a derivative is not finite."""
+
+BINARY = {
+    "add": lambda x, dx, y, dy: (x + y, dx + dy),
+    "mul": lambda x, dx, y, dy: (x * y, dx * y + dy * x),
+    "true_div": lambda x, dx, y, dy: (x / y, dx / y - x * dy / y**2),
+}
+TESTS = {"gt": operator.gt, "lt": operator.lt, "eq": operator.eq, "neq": operator.ne}
+
+
+def a_tree(rng, depth):
+    """A random elementwise expression of ``x``, with switches, as nested tuples."""
+    if not depth:
+        return ("x",)
+    kind = rng.choice(["function", "binary", "switch"])
+    first, second = a_tree(rng, depth - 1), a_tree(rng, depth - 1)
+    if kind == "switch":
+        return ("switch", rng.choice(list(TESTS)), rng.choice([0.0, 1.0]), a_tree(rng, depth // 2), first, second)
+    return (rng.choice(list(BINARY)), first, second) if kind == "binary" else (rng.choice(list(FUNCTIONS)), first)
+
+
+def recorded(tree, x):
+    if tree == ("x",):
+        return x
+    if tree[0] == "switch":
+        _, test, bound, *rest = tree
+        value, first, second = (recorded(one, x) for one in rest)
+        return at.switch(getattr(at, test)(value, bound), first, second)
+    return getattr(at, tree[0])(*(recorded(one, x) for one in tree[1:]))
+
+
+def by_forward_mode(tree, x):
+    """Value and derivative, computed by nothing but the branches that are taken."""
+    if tree == ("x",):
+        return x, 1.0
+    if tree[0] == "switch":
+        _, test, bound, value, *branches = tree
+        return by_forward_mode(branches[not TESTS[test](by_forward_mode(value, x)[0], bound)], x)
+    operands = [by_forward_mode(one, x) for one in tree[1:]]
+    if tree[0] in BINARY:
+        return BINARY[tree[0]](*operands[0], *operands[1])
+    ((value, slope),) = operands
+    function, derivative = FUNCTIONS[tree[0]]
+    return function(value), derivative(value) * slope
+
+
+def test_random_expressions():
+    """Outside and inside of a loop, at points where some branches have no value; terms of up to 1e6 may cancel."""
+    rng = np.random.default_rng(15)
+    points = np.array([0.0, -1.0, 1.0, -2.5, 0.75, 800.0])
+    trees = [("switch", "gt", 0.0, ("x",), a_tree(rng, 4), a_tree(rng, 4)) for _ in range(12)]
+    xs = [at.dvector(f"x{number}") for number in range(len(trees))]
+    made = [recorded(tree, x) for tree, x in zip(trees, xs, strict=True)]
+    made += [loopjax.scan(lambda v, t=tree: recorded(t, v), sequences=x)[0] for tree, x in zip(trees, xs, strict=True)]
+    gradients = [loopjax.grad(one.sum(), x) for one, x in zip(made, xs * 2, strict=True)]
+    found = loopjax.function(xs, gradients)(*[points] * len(xs))
+    compared = 0
+    for tree, gradient in zip(trees * 2, found, strict=True):
+        for position, point in enumerate(points):
+            try:
+                _, expected = by_forward_mode(tree, float(point))
+            except (ValueError, ZeroDivisionError, OverflowError):
+                continue
+            compared += 1
+            np.testing.assert_allclose(
+                np.asarray(gradient)[position], expected, rtol=1e-9, atol=1e-9, err_msg=str(tree)
+            )
+    assert compared > 40
 
 
 def test_it_can_be_left_out():
