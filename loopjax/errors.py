@@ -9,8 +9,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, wraps
 from typing import Any, NamedTuple, TypeVar
 
@@ -143,22 +142,30 @@ def alike(error: Exception, message: str) -> Exception:
     return made.with_traceback(error.__traceback__)
 
 
-@contextmanager
-def about(subject: str, lines: bool = True) -> Iterator[None]:
+class about:  # noqa: N801 - a context manager, named as one that is written as a function
     """Context in which errors get the prefix ``subject`` and the user's line, where they do not have them already.
 
     No line is added without ``lines``, where errors raised inside have lines of their own.
     """
-    try:
-        yield
-    except _REPORTED as error:
+
+    __slots__ = ("lines", "subject")
+
+    def __init__(self, subject: str, lines: bool = True) -> None:
+        self.subject = subject
+        self.lines = lines
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: Any) -> None:
+        if not isinstance(error, _REPORTED):
+            return
         text = str(error)
-        message = text if text.startswith(subject) else f"{subject}: {text}"
-        line = here() if lines else ""
+        message = text if text.startswith(self.subject) else f"{self.subject}: {text}"
+        line = here() if self.lines else ""
         message += "" if message.endswith(line) else line
-        if message == text:
-            raise
-        raise alike(error, message) from None
+        if message != text:
+            raise alike(error, message) from None
 
 
 def reported(function: F) -> F:

@@ -95,7 +95,7 @@ class Dispatch:
 
     def run(self, arrays: Sequence[Any]) -> Any:
         """Runs the program on arrays of exactly the inputs' dtypes, or returns ``MISS``."""
-        return self._choose(arrays) if self._runs else MISS
+        return self._choose_locked(arrays) if self._runs else MISS
 
     def note(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], arrays: Sequence[Any], values: Sequence[Any]

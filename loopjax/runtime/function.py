@@ -186,6 +186,7 @@ class Function:
         state, outputs = program.state, program.graph.outputs
         self._for_jax: Inlined | None = None
         self._convert = converter(program.options.results, outputs[len(state.updated) :])
+        self._about = about(program.options.name)
         self._buckets = ShapeBuckets(program, program.options.lengths)
         self._commit = state.committer(outputs, range(len(state.updated)), wait=not program.options.inplace)
         self._signature = Signature(program.inputs, program.options.allow_downcast, program.options.name)
@@ -246,12 +247,12 @@ class Function:
     def _run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], x64: ScopedX64) -> Any:
         """A call while the locks of its shared variables are held."""
         state = self.program.state
-        with about(self.name):
+        with self._about:
             given = self._signature.placed(args, kwargs)
         if holds_tracers(given):
             return self._inlined(resolved(given))
         with x64:
-            with about(self.name):
+            with self._about:
                 arrays = self._signature.converted(resolved(given))
             values = [*self._copied(arrays), *state.read(self._buckets.donated)]
             result = self._dispatch.run(values[: len(arrays)])

@@ -20,7 +20,8 @@ def converter(policy: str, outputs: Sequence[Variable]) -> Convert | None:
     """A function that turns results into NumPy arrays where ``policy`` asks for it; ``None`` where it never does.
 
     With ``"auto"`` these are 64-bit results while JAX's x64 flag is off: JAX would cut a ``jax.Array`` of such a dtype
-    to 32 bits in the next operation.
+    to 32 bits in the next operation. They are views of the arrays on a CPU, and no more to be written to than those;
+    ``"numpy"`` copies.
     """
     every = policy == "numpy"
     chosen = [output.dtype in NARROW or (every and output.dtype != KEY) for output in outputs]
@@ -28,9 +29,10 @@ def converter(policy: str, outputs: Sequence[Variable]) -> Convert | None:
         return None
     flag = jax.enable_x64
 
+    to_numpy = np.array if every else np.asarray
+
     def of_array(array: Any, is_chosen: bool) -> Any:
-        # A copy, which the caller may write to.
-        return np.array(array) if is_chosen and not isinstance(array, jax.core.Tracer) else array
+        return to_numpy(array) if is_chosen and not isinstance(array, jax.core.Tracer) else array
 
     def convert(results: Any) -> Any:
         if flag.value and not every:

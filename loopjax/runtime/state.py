@@ -53,6 +53,8 @@ class State:
         Python may raise ``KeyboardInterrupt`` between any two bytecodes, so a lock is acquired and noted in one run of
         C, and all are released in one.
         """
+        if not self.locks:
+            return run(*args)
         held: list[Any] = []
         release = partial(deque[None](maxlen=0).extend, map(_release, held))
         try:

@@ -70,14 +70,17 @@ def test_the_setting_is_read_when_a_function_is_made(x, monkeypatch):
         loopjax.config.results = "list"
 
 
-def test_numpy_results_are_copies_in_every_structure():
+def test_numpy_results_are_copies_where_asked_for_and_else_read_only():
     w = loopjax.shared(np.zeros(2))
     for form in (w, [w], {"w": w}):
-        f = loopjax.function([], form)
-        for _ in range(3):
-            result = f()
-            (array,) = [result] if form is w else result if isinstance(form, list) else result.values()
-            array[0] = 5.0
+        for results in ("numpy", "auto"):
+            f = loopjax.function([], form, results=results)
+            for _ in range(3):
+                result = f()
+                (array,) = [result] if form is w else result if isinstance(form, list) else result.values()
+                assert array.flags.writeable is (results == "numpy")
+                if results == "numpy":
+                    array[0] = 5.0
     assert w.get_value().tolist() == [0.0, 0.0]
     assert loopjax.function([], None, updates={w: w + 1})() == []
 
