@@ -14,6 +14,7 @@ from loopjax.compat.graphs import FunctionGraph
 from loopjax.compat.library import Library, current
 from loopjax.compat.modes import core_mode, get_mode
 from loopjax.compat.notes import note
+from loopjax.errors import here
 from loopjax.ir.graph import Variable
 from loopjax.runtime import function as core
 from loopjax.runtime.signature import In as CoreIn
@@ -95,6 +96,8 @@ def function(
         A callable that returns NumPy arrays.
     """
     library = current()
+    if isinstance(inputs, (set, frozenset)):
+        raise TypeError(f"inputs is a list of variables, which are in order, not a set{here()}")
     declared = [_declared(one) for one in ([inputs] if isinstance(inputs, (Variable, CoreIn)) else inputs or ())]
     replaced = list(givens.items() if isinstance(givens, Mapping) else givens or ())
     new = list(updates.items() if isinstance(updates, Mapping) else updates or ())

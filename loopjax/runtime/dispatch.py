@@ -114,7 +114,7 @@ class Dispatch:
                 self._connect()
             kind = (self.settings(), *kwargs, *map(type, (*args, *kwargs.values())))
             given = self._signature.placed(args, kwargs)
-            if kind not in self.kinds and all(map(_is_fast, given, arrays)):
+            if kind not in self.kinds and all(map(_is_fast, given, arrays)) and not self._signature.is_exact:
                 layout = self._signature.layout(len(args), tuple(kwargs))
                 self._makers[kind] = self._maker(layout, given, values)
                 self._connect()

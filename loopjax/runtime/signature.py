@@ -221,6 +221,7 @@ class Signature:
     def __init__(self, inputs: Sequence[In], allow_downcast: bool | None, label: str) -> None:
         self.inputs = tuple(inputs)
         self._allow_downcast = allow_downcast
+        self.is_exact = allow_downcast is False or any(one.allow_downcast is False for one in inputs)
         self._label = label
         self._places = {one.name: place for place, one in enumerate(inputs) if one.name}
         self.defaults = tuple(_default(one, allow_downcast, place) for place, one in enumerate(inputs))

@@ -110,6 +110,14 @@ def test_an_input_with_an_update_keeps_its_value():
     assert float(count["i"]) == 4
 
 
+def test_an_exact_input_refuses_what_it_cannot_hold_in_later_calls_too():
+    rate = T.fscalar("rate")
+    exact = theano.function([theano.In(rate, allow_downcast=False)], rate * 2)
+    assert exact(0.5) == 1
+    with pytest.raises(TypeError, match="lose precision"):
+        exact(0.1)
+
+
 def test_every_mode_is_accepted_and_an_unknown_one_refused():
     x = T.dscalar("x")
     for mode in ("FAST_RUN", "FAST_COMPILE", theano.Mode(), theano.compile.get_default_mode().excluding("licm")):
