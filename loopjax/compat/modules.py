@@ -112,7 +112,7 @@ def _attach(path: str, module: ModuleType) -> None:
         held = vars(holder).get(attribute)
         if isinstance(held, types.FunctionType):
             vars(held).update({key: value for key, value in vars(module).items() if not key.startswith("__")})
-        else:
+        elif held is None or isinstance(held, ModuleType):
             setattr(holder, attribute, module)
 
 
@@ -262,7 +262,7 @@ def _paths(library: Library) -> dict[str, Names]:
         "scan": loops,
         **{f"scan.{name}": loops for name in ("basic", "utils", "views", "checkpoints", "op")},
         "scan_module": loops,
-        **{f"scan_module.{name}": loops for name in ("scan", "scan_utils", "scan_views", "scan_op", "until")},
+        **{f"scan_module.{name}": loops for name in ("scan", "scan_utils", "scan_views", "scan_op")},
         "scalar": numbers,
         "scalar.basic": numbers,
         "scalar.basic_scipy": numbers,

@@ -165,6 +165,21 @@ def test_install_lets_programs_import_theano():
     assert done.stdout.strip() == "2.0", done.stderr
 
 
+def test_an_assertion_is_checked_when_the_program_runs():
+    x = T.dscalar("x")
+    f = theano.function([x], T.opt.Assert("x is negative")(x, x >= 0))
+    assert f(2.0) == 2
+    with pytest.raises(Exception, match="x is negative"):
+        f(-1.0)
+
+
+def test_a_module_does_not_hide_a_class_of_its_name():
+    powers, _ = theano.scan(
+        lambda p: (p * 2, theano.scan_module.until(p * 2 > 8)), outputs_info=T.constant(1.0), n_steps=20
+    )
+    assert list(powers.eval()) == [2, 4, 8, 16]
+
+
 def test_what_is_not_here_says_so_when_it_is_used():
     with pytest.raises(loopjax.errors.UnsupportedError, match="dense"):
         importlib.import_module("loopjax.compat.theano.sparse").csr_matrix("x")
