@@ -266,6 +266,29 @@ def test_a_mask_over_one_element():
     np.testing.assert_array_equal(f([-3.0])[1], 0.0)
 
 
+KEPT = {
+    "sort": lambda k: (at.sort(k) * k).sum(),
+    "roll": lambda k: (at.roll(k, 1) * k).sum(),
+    "repeat and tile": lambda k: (at.repeat(k, 2) * at.tile(k, 2)).sum(),
+    "reshape": lambda k: (k.reshape((1, -1)) * at.arange(k.shape[0])).sum() + (k.reshape((k.shape[0], 1)) ** 2).sum(),
+    "a loop over positions": lambda k: loopjax.scan(lambda i: k[i] ** 2 * i, at.arange(k.shape[0]))[0].sum(),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_gradients_through_a_mask_and_ops_that_need_its_length(name):
+    """A mask of an argument, of what is computed from it, of a loop's results, and a mask of a mask."""
+    smooth, _ = loopjax.scan(lambda a, h: 0.5 * h + a, X, np.float64(0))
+    twice = (at.sin(X) + 2 * X)[X > -0.5]
+    masked = [X[X > 0], smooth[smooth > 0] if name == "sort" else X[at.exp(X) > 1.1], twice[twice > 0]]
+    cost = sum(KEPT[name](one) for one in masked)
+    f, g = loopjax.function([X], cost), loopjax.function([X], loopjax.grad(cost, X))
+    for values in [[0.5, -1.0, 2.0, 1.25], [-1.0, -0.25, 3.0, -2.0]][: 2 if name == "sort" else 1]:
+        steps = 1e-5 * np.eye(4)
+        slopes = [(float(f(values + step)) - float(f(values - step))) / 2e-5 for step in steps]
+        np.testing.assert_allclose(g(values), slopes, rtol=1e-6, atol=1e-7)
+
+
 class TestErrors:
     """What is refused without room is refused with it, at the user's line."""
 

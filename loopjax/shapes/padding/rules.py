@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from loopjax.ir.graph import Apply, Constant, Variable
 from loopjax.ir.monoid import MONOIDS, sum_dtype
+from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.shapes.padding.builder import Length
 from loopjax.shapes.padding.scope import PaddedAxis, PaddingScope
@@ -63,9 +64,11 @@ def _varying_lengths(scope: PaddingScope, node: Apply, inputs: Sequence[Variable
 
 def _exact(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     """The op at exact lengths."""
-    for length in _varying_lengths(scope, node, inputs):
+    lengths = _varying_lengths(scope, node, inputs)
+    for length in lengths:
         scope.need(length)
-    return scope.apply(node.op, *(scope.exact(variable) for variable in inputs))[0]
+    operands = [scope.around(one) if one in lengths else scope.exact(one) for one in inputs]
+    return scope.apply(node.op, *operands)[0]
 
 
 def _pointwise(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
@@ -110,7 +113,9 @@ def _reshape(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variab
     length = scope.calc("floor_div", elements, new_row)
     is_free = isinstance(target[0], int) and target[0] == -1
     wanted = scope.calc("mul", length if is_free else target[0], new_row)
-    if not scope.add_precondition("==", elements, wanted, f"reshape of an array of {LENGTH} elements to {OTHER}"):
+    if not scope.equal(elements, wanted) and not scope.add_precondition(
+        "==", elements, wanted, f"reshape of an array of {LENGTH} elements to {OTHER}"
+    ):
         return _exact(scope, node, inputs)
     capacity = scope.calc("floor_div", scope.calc("mul", scope.rows(x, 0), row), new_row)
     flat = scope.resize(scope.emit("reshape", x, lengths=(-1,)), 0, scope.calc("mul", capacity, new_row))
@@ -143,7 +148,14 @@ def _join(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
 
 @rule("nonzero")
 def _nonzero(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    """The capacity is the number of all elements."""
+    """The capacity is the number of all elements.
+
+    A region's mask is read around it, where that is possible: no gradient flows through positions, and their number is
+    a length for which a stage can end.
+    """
+    outside = None if scope.parent is None else scope.lift(inputs[0], by=TableOp)
+    if scope.parent is not None and outside is not None:
+        return scope.enter(_nonzero(scope.parent, node, [outside]))
     mask = scope.masked(inputs[0], [0], "zero")
     length = _sum(scope, inputs[0], (0,), "int64")
     places = scope.emit("true_places", mask)
@@ -184,7 +196,9 @@ def _arange(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variabl
     start, stop, step = map(scope.integer, lengths_of(node, inputs))
     if not isinstance(step, Constant):
         return _exact(scope, node, inputs)
-    length = scope.calc("maximum", scope.ceil_div(scope.calc("sub", stop, start), int(step.data)), 0)
+    length = scope.ceil_div(scope.calc("sub", stop, start), int(step.data))
+    if not scope.is_length(length):
+        length = scope.calc("maximum", length, 0)
     capacity = scope.capacity(length)
     if capacity is None:
         return _exact(scope, node, inputs)

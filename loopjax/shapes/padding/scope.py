@@ -136,8 +136,11 @@ class PaddingScope(GraphBuilder):
         is_varying = not origins.inputs.isdisjoint(self.context.varying)
         return is_varying or origins.region or (origins.run and self.context.device)
 
-    def lift(self, variable: Variable) -> Variable | None:
-        """Return a region's length as one of the parent's graph, where it is the same throughout."""
+    def lift(self, variable: Variable, by: type[Op] | None = None) -> Variable | None:
+        """Return a region's length as one of the parent's graph, where it is the same throughout.
+
+        Lift any variable, with its padded axes, that ops of a class compute, ``by`` which it is then computed twice.
+        """
         assert self.parent is not None
         if isinstance(variable, Constant):
             return variable
@@ -145,7 +148,9 @@ class PaddingScope(GraphBuilder):
             return self.outer[variable]
         nodes = toposort([variable], stop=self.outer)
         free = {one for node in nodes for one in node.inputs if one.owner is None and not isinstance(one, Constant)}
-        if leaves_of([variable], stop=self.outer).opaque or not free <= self.outer.keys():
+        is_opaque = bool(leaves_of([variable], stop=self.outer).opaque)
+        may_compute = by is not None and all(isinstance(node.op, by) for node in nodes)
+        if not free <= self.outer.keys() or (is_opaque and not may_compute):
             return None
         found = dict(self.outer)
         for node in nodes:
@@ -153,8 +158,13 @@ class PaddingScope(GraphBuilder):
             # The length of an axis that is padded around the region is not its size there.
             if is_shape(node) and self.parent.axes(inputs[0]):
                 return None
-            found.update(zip(node.outputs, self.parent.apply(node.op, *inputs), strict=True))
-        return found.get(variable)
+            # A mark of what the region is differentiated by has no meaning around it.
+            is_mark = node.op.named("perturb")
+            found.update(zip(node.outputs, inputs if is_mark else self.parent.apply(node.op, *inputs), strict=True))
+        axes = self.axes(variable)
+        if any(self.lift(scalar) is None for padded in axes.values() for scalar in padded):
+            return None
+        return self.parent.note(found[variable], self.lifted_axes(axes))
 
     def _lifted(self, length: Variable, other: Variable) -> tuple[Variable, Variable] | None:
         outer = self.lift(length), self.lift(other)
@@ -301,6 +311,10 @@ class PaddingScope(GraphBuilder):
         """Test if an axis broadcasts: its size is known to be 1, which capacity for one row does not say."""
         return variable.type.shape[axis] == 1 and self.axis(variable, axis) is None
 
+    def is_length(self, variable: Variable) -> bool:
+        """Test if a padded axis has this length, so that it is not negative and has a capacity."""
+        return variable in self._capacities
+
     def filled(self, variable: Variable, axes: Axes, along: Collection[int] | None = None) -> Variable:
         """Return the variable with copies of row 0 past the lengths of these axes, or only ``along`` some of them."""
         for axis, padded in sorted(axes.items()):
@@ -346,8 +360,17 @@ class PaddingScope(GraphBuilder):
             if self.parent is None and not self.is_known(padded.length):
                 variable = self.cut(variable, [axis])
             else:
-                variable = self.note(self.resize(variable, axis, padded.length), self.other_axes(variable, axis))
+                resized = self.resize(variable, axis, self.around(padded.length))
+                variable = self.note(resized, self.other_axes(variable, axis))
         return variable
+
+    def around(self, length: Variable) -> Variable:
+        """Return a length that the host does not know as it is computed around this region, where a stage may end
+        before it: twice, if it must be."""
+        if self.parent is None or self.is_known(length):
+            return length
+        outer = self.lift(length, by=Op)
+        return length if outer is None else self.enter(self.parent.around(outer))
 
     def need(self, length: Variable) -> None:
         """Record that the op at hand needs a length as it is."""
