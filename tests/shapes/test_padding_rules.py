@@ -341,16 +341,16 @@ RULES = {
         ].sum(),
         DEVICE,
         """
-        %0 = as_float[dtype=float32](n) : float32()
-        %1 = scan 'until'[steps=9, recurrence[-1] keeps all, until](1., %0) : float32(?,), int64()
-            input 1.in0 : float32()
-            input 1.in1 : float32()
-            %1.0 = mul(1.in0, 2.) : float32()
+        %0 = as_float[dtype=float64](n) : float64()
+        %1 = scan 'until'[steps=9, recurrence[-1] keeps all, until](1., %0) : float64(?,), int64()
+            input 1.in0 : float64()
+            input 1.in1 : float64()
+            %1.0 = mul(1.in0, 2.) : float64()
             %1.1 = gt(1.in0, 1.in1) : bool()
             return %1.0, %1.1
-        %2 = fill_rows[axis=0, value=row 0](%1:0, %1:1) : float32(?,)
-        %3 = mask_rows[axis=0, value=zero](%2, %1:1) : float32(?,)
-        %4 = sum[axis=(0,), dtype=float32, keepdims=False](%3) : float32()
+        %2 = fill_rows[axis=0, value=row 0](%1:0, %1:1) : float64(?,)
+        %3 = mask_rows[axis=0, value=zero](%2, %1:1) : float64(?,)
+        %4 = sum[axis=(0,), dtype=float64, keepdims=False](%3) : float64()
         return %4
         """,
     ),
