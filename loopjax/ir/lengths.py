@@ -17,6 +17,13 @@ from loopjax.ir.capacities import capacity, steps_of_pairs
 from loopjax.ir.graph import Apply, Constant, Variable, toposort
 from loopjax.ir.op import TableOp
 
+
+def _specified(x: Any, lengths: Sequence[int]) -> Any:
+    if any(0 <= wanted != size for size, wanted in zip(np.shape(x), lengths, strict=True)):
+        raise ValueError(f"an array of shape {np.shape(x)} is not of the shape specified, {tuple(lengths)}")
+    return x
+
+
 HOST: dict[str, Callable[..., Any]] = {
     **{op: getattr(operator, op) for op in ("add", "sub", "mul", "mod", "neg", "abs", "lt", "le", "gt", "ge", "eq")},
     "floor_div": operator.floordiv,
@@ -33,6 +40,7 @@ HOST: dict[str, Callable[..., Any]] = {
     "join": lambda *xs, axis: np.concatenate(xs, axis),
     "dimshuffle": lambda x, pattern: np.reshape(x, [1 if a is None else np.shape(x)[a] for a in pattern]),
     "reshape": lambda x, lengths: np.reshape(x, lengths),
+    "specify_shape": lambda x, lengths: _specified(x, lengths),
     "trip_count": lambda n_steps, *rows, scan, needs: n_steps,
     "capacity": lambda length, fine: capacity(length, fine, np),
     "example_lengths": lambda lengths, *most, scan, needs: lengths,

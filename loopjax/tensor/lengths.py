@@ -8,21 +8,26 @@ from typing import Any
 import numpy as np
 
 from loopjax.errors import here
-from loopjax.ir.graph import Constant, Variable
+from loopjax.ir.graph import Constant, Variable, apply
+from loopjax.ir.op import table_op
 from loopjax.trace.convert import as_variable
 
 
 def size_list(shape: Any, argument: str = "shape", count: int | None = None) -> list[Any]:
     """Shape as a list of sizes, from an int, a list of ints and integer scalars, or a vector variable.
 
-    ``count`` is the size of a vector whose type does not say it. Raises ``ValueError`` where neither does.
+    ``count`` is the size of a vector whose type does not say it; a call with a vector of another size raises
+    ``ValueError``. Raises ``ValueError`` where neither does.
     """
     if isinstance(shape, Variable) and not isinstance(shape, Constant):
         if shape.ndim == 0:
             return [shape]
-        count = shape.type.shape[0] if count is None else count
+        size = shape.type.shape[0] if shape.ndim == 1 else None
+        count = count if size is None else size
         if shape.ndim != 1 or count is None:
             raise ValueError(f"{argument} is a vector of known size, got {shape!r}; write a list of sizes{here()}")
+        if size is None:
+            shape = apply(table_op("specify_shape", lengths=(count,)), shape)[0]
         return [shape[position] for position in range(count)]
     if isinstance(shape, Constant):
         shape = shape.data

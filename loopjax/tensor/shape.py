@@ -23,7 +23,7 @@ from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import Shape, TensorType
 from loopjax.tensor.axes import normal_axes, normal_axis
-from loopjax.tensor.lengths import size_list, split_sizes
+from loopjax.tensor.lengths import check_sizes, size_list, split_sizes
 from loopjax.tensor.operands import promoted
 from loopjax.trace.convert import as_variable, constant
 from loopjax.trace.promotion import common_dtype
@@ -863,6 +863,7 @@ def stack(*tensors: Any, axis: int = 0) -> Variable:
 
 
 def _broadcast_type(type: TensorType, lengths: Shape) -> TensorType:
+    check_sizes(lengths)
     dims = zip(reversed(type.shape), reversed(lengths), strict=False)
     if type.ndim > len(lengths) or any(None not in (size, to) and size not in (1, to) for size, to in dims):
         raise ValueError(f"an array of shape {type.shape} does not broadcast to {lengths}")
@@ -1066,7 +1067,7 @@ def roll(x: Any, shift: Any, axis: int | None = None) -> Variable:
     return apply(table_op("roll", axis=normal_axis(axis, variable.ndim)), variable, places)[0]
 
 
-ANY_SIZE = -1
+ANY_SIZE = -(2**63)
 """A size that ``specify_shape`` leaves open."""
 
 
@@ -1076,6 +1077,7 @@ def _specify_type(type: TensorType, lengths: Shape) -> TensorType:
     sizes: list[int | None] = []
     for old, wanted in zip(type.shape, lengths, strict=True):
         known = old if wanted in (None, ANY_SIZE) else wanted
+        check_sizes([known])
         if None not in (old, known) and old != known:
             shown = tuple("any" if length == ANY_SIZE else length for length in lengths)
             raise ValueError(f"an array of shape {type.shape} is not of the shape specified, {shown}")
@@ -1269,8 +1271,14 @@ def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) 
     ends: list[Variable] = [constant(0)]
     for length in sizes:
         ends.append(ends[-1] + length)
-    known = [length.data for length in sizes if isinstance(length, Constant)]
-    total = int(np.sum(known)) if len(known) == len(sizes) else ends[-1]
-    whole = specify_shape(variable, [total if place == axis else None for place in range(variable.ndim)])
-    before = (slice(None),) * axis
-    return [whole[(*before, slice(start, end))] for start, end in pairwise(ends)]
+    known = [int(length.data) for length in sizes if isinstance(length, Constant)]
+    check_sizes(known)
+
+    def sized(part: Variable, length: Any) -> Variable:
+        return specify_shape(part, [length if place == axis else None for place in range(variable.ndim)])
+
+    whole = sized(variable, sum(known) if len(known) == len(sizes) else ends[-1])
+    parts = [whole[(*(slice(None),) * axis, slice(start, end))] for start, end in pairwise(ends)]
+    # A negative size would give a part that overlaps with others.
+    pairs = zip(parts, sizes, strict=True)
+    return [part if isinstance(length, Constant) else sized(part, length) for part, length in pairs]

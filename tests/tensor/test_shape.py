@@ -232,3 +232,37 @@ def test_shape_padaxis(axis):
         ValueError, match=r"axis 3 is outside an array of 3 dimensions; expected -3 to 2 \[test_shape\.py:\d+\]$"
     ):
         at.shape_padaxis(x, 3)
+
+
+class TestSizesThatAreRefused:
+    x, sizes = at.dvector("x"), at.lvector("sizes")
+
+    @pytest.mark.parametrize("lengths", ["auto", "padded"])
+    @pytest.mark.parametrize("given", [[-1, 4], [4, -1], [1, 1], [1, 1, 1], [3]])
+    def test_of_split(self, given, lengths):
+        f = loopjax.function([self.x, self.sizes], at.split(self.x, self.sizes, 2), lengths=lengths)
+        assert [part.shape for part in f(np.ones(3), [1, 2])] == [(1,), (2,)]
+        with pytest.raises(ValueError, match=r"size|shape"):
+            f(np.ones(3), given)
+        if len(given) == 2:
+            with pytest.raises(ValueError, match=r"size|shape"):
+                loopjax.function([self.x], at.split(self.x, given, 2))(np.ones(3))
+
+    @pytest.mark.parametrize("given", [[2, 3, 1], [6]])
+    def test_of_reshape(self, given):
+        f = loopjax.function([self.x, self.sizes], at.reshape(self.x, self.sizes, ndim=2))
+        assert f(np.ones(6), [2, 3]).shape == (2, 3)
+        with pytest.raises(ValueError, match=r"is not of the shape specified, \(2,\)"):
+            f(np.ones(6), given)
+        with pytest.raises(ValueError, match="3 dimensions, where ndim=2"):
+            at.reshape(self.x, at.dtensor3("t").shape, ndim=2)
+
+    def test_that_are_negative(self):
+        n = at.lscalar("n")
+        for make in (at.broadcast_to, at.specify_shape):
+            with pytest.raises(ValueError, match="a size is negative in"):
+                make(self.x, (-3,))
+            with pytest.raises(TypeError, match=r"float 2\.5"):
+                make(self.x, (2.5,))
+            with pytest.raises(ValueError, match="a size is negative in"):
+                loopjax.function([self.x, n], make(self.x, (n,)))(np.ones(3), -1)
