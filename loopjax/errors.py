@@ -111,7 +111,7 @@ class UnsupportedError(LoopJaxError, NotImplementedError):
 
 
 _LINES = re.compile(r"\[[^\[\]]+:\d+(, [^\[\]]+:\d+)*\]$")
-_SUBJECT = re.compile(r"[\w.]+( '[^']*')?(\[\d+\])?: ")
+_SUBJECT = re.compile(r"scan '|[\w.]+( '[^']*')?(\[\d+\])?: ")
 
 _REPORTED = (TypeError, ValueError, IndexError, OverflowError, LoopJaxError)
 """The errors that say what is wrong with an argument."""
