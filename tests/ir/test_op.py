@@ -12,8 +12,9 @@ POINTWISE = """
     abs add and_ angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh as_float betainc cast ceil clip_between
     complex conj cos cosh deg2rad disconnected_grad elu eq erf erfc erfinv exp exp2 expm1 floor floor_div gamma gammainc
     gammaincc gammaln ge grad_clip grad_scale gt hypot i0 i1 identity imag in_bounds integer_pow invert isclose isfinite
-    isinf isnan le left_shift log log10 log1mexp log1p log2 logaddexp logical_and logical_not logical_or logical_xor
-    logit lt maximum minimum mod mul neg neq no_change or_ perturb power psi rad2deg real reciprocal relu right_shift
+    isinf isnan le left_shift log log10 log1mexp log1p log2 log_erfc logaddexp logical_and logical_not logical_or
+    logical_xor logit lt maximum minimum mod mul neg neq no_change or_ perturb power psi rad2deg real reciprocal relu
+    right_shift
     round_half_away_from_zero round_half_to_even second selu sigmoid sign sin sinh softplus sqr sqrt stored sub switch
     tan tanh tapped true_div trunc with_value xor zero_grad
 """

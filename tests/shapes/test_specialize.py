@@ -154,7 +154,7 @@ class TestLengthsOfSequences:
     def test_a_negative_number_of_steps_with_a_sequence(self):
         x, k = at.dvector("x"), at.lscalar("k")
         out, _ = loopjax.scan(lambda a: a * 1, sequences=x, n_steps=k, name="back")
-        with pytest.raises(ValueError, match=rf"^scan 'back': n_steps is negative: -1{LINE}"):
+        with pytest.raises(ValueError, match=rf"^scan 'back': n_steps is negative: -1; expected 0 or more{LINE}"):
             loopjax.function([x, k], out)(np.ones(2), -1)
 
 
