@@ -44,7 +44,7 @@ BEFORE_AND_AFTER = [
     (at.log1p(E(X)), "log1p(exp(x))", "softplus(x)"),
     (at.log(U + X + 1), "log(((u + x) + 1.))", "log1p((u + x))"),
     (at.log(1 - X), "log((1. - x))", "log1p(neg(x))"),
-    (at.log(X**4), "log(integer_pow(x))", "(4. * log(abs(x)))"),
+    (at.log(X**4), "log((x ** 4))", "(4. * log(abs(x)))"),
     (at.log(at.linalg.det(M)), "log(det(m))", "switch((slogdet(m).0 < 0.), nan, slogdet(m).1)"),
     (at.log(abs(at.linalg.det(M))), "log(abs(det(m)))", "slogdet(m).1"),
     # Sums that cancel
@@ -58,7 +58,7 @@ BEFORE_AND_AFTER = [
     # Quotients and products
     (1 / (1 + E(-X)), "(1. / (1. + exp(neg(x))))", "sigmoid(x)"),
     (at.inv(1 + E(-X)), "reciprocal((1. + exp(neg(x))))", "sigmoid(x)"),
-    ((1 + E(-X)) ** -2, "integer_pow((1. + exp(neg(x))))", "integer_pow(sigmoid(x))"),
+    ((1 + E(-X)) ** -2, "((1. + exp(neg(x))) ** -2)", "(sigmoid(x) ** 2)"),
     (U / (1 + E(X)), "(u / (1. + exp(x)))", "(u * sigmoid(neg(x)))"),
     (E(X) / (1 + E(X)), "(exp(x) / (1. + exp(x)))", "sigmoid(x)"),
     (E(X) / (E(X) + E(U)), "(exp(x) / (exp(x) + exp(u)))", "sigmoid((x - u))"),
@@ -68,11 +68,11 @@ BEFORE_AND_AFTER = [
     (E(M).T / E(M).sum(axis=1), "(transpose(exp(m)) / sum(exp(m)))", "exp((transpose(m) - logsumexp(m)))"),
     (U / E(X), "(u / exp(x))", "(u * exp(neg(x)))"),
     (E(X) * S(-X), "(exp(x) * sigmoid(neg(x)))", "exp((x + neg(softplus(x))))"),
-    (E(-(X**2)) / at.erfc(X), "(exp(neg(integer_pow(x))) / erfc(x))", "exp((neg(integer_pow(x)) - log_erfc(x)))"),
+    (E(-(X**2)) / at.erfc(X), "(exp(neg((x ** 2))) / erfc(x))", "exp((neg((x ** 2)) - log_erfc(x)))"),
     (at.sqrt(E(X)), "sqrt(exp(x))", "exp((x / 2.))"),
     # Inverses
     (E(at.log(X)), "exp(log(x))", "switch((x >= 0.), x, nan)"),
-    (at.sqrt(X) ** 2, "integer_pow(sqrt(x))", "switch((x >= 0.), x, nan)"),
+    (at.sqrt(X) ** 2, "(sqrt(x) ** 2)", "switch((x >= 0.), x, nan)"),
     (at.sqrt(at.sqr(X)), "sqrt(sqr(x))", "abs(x)"),
     (at.arctanh(at.tanh(X)), "arctanh(tanh(x))", "x"),
     (at.logit(S(X)), "logit(sigmoid(x))", "x"),
@@ -240,7 +240,7 @@ def a_positive(rng, depth):
 def test_random_expressions(in_loop):
     """Logarithms of positive expressions, whose conditioning is known: they move by as much as their arguments."""
     rng = np.random.default_rng(15)
-    functions = [a_positive(rng, 3) for _ in range(10)]
+    functions = [a_positive(rng, 3) for _ in range(7)]
     scales = np.array([1.0, 1.0, 30.0, 900.0, 900.0])
     xs, ys = (rng.normal(size=5) * scales for _ in "xy")
     x, y = at.dvector("x"), at.dvector("y")
