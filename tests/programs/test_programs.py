@@ -173,7 +173,7 @@ def test_programs_are_of_every_kind():
 
 
 def test_programs_to_differentiate_are_of_every_kind():
-    programs = generated(5, 800, gradients=True)
+    programs = generated(5, 400, gradients=True)
     top = [loop for program in programs for loop in program.block.statements if isinstance(loop, Loop)]
     every = [loop for program in programs for loop in loops(program.block)]
     inner = [loop for loop in every if loop not in top]
