@@ -146,6 +146,8 @@ class PaddingScope(GraphBuilder):
             return variable
         if variable in self.outer:
             return self.outer[variable]
+        if variable.owner is None:  # an input of the region that differs from step to step
+            return None
         nodes = toposort([variable], stop=self.outer)
         free = {one for node in nodes for one in node.inputs if one.owner is None and not isinstance(one, Constant)}
         is_opaque = bool(leaves_of([variable], stop=self.outer).opaque)
