@@ -102,6 +102,10 @@ ROWS: dict[str, tuple[Run, tuple[str, ...]]] = {
 """Each function on arrays, with the names of its parameters; all inputs are brought to one float dtype."""
 
 
+LOOPS = ("gammal", "gammau", "chi2sf")
+"""The functions that JAX runs a loop for."""
+
+
 def names() -> dict[str, Callable[..., Variable]]:
     """Return the functions by name."""
     return _FUNCTIONS
@@ -111,7 +115,13 @@ def _recorded() -> dict[str, Callable[..., Variable]]:
     made = {}
     for name, (run, parameters) in ROWS.items():
         made[name] = pointwise(
-            f"compat_{name}", run, f"``{name}`` of SciPy", "at.exp(0.0) -> 1.0", "float", parameters=parameters
+            f"compat_{name}",
+            run,
+            f"``{name}`` of SciPy",
+            "at.exp(0.0) -> 1.0",
+            "float",
+            traits=["inner_loop"] if name in LOOPS else [],
+            parameters=parameters,
         )
     return made
 

@@ -41,8 +41,11 @@ SINGULAR: dict[str, tuple[int, float]] = {
 }
 """Functions with infinite values or derivatives: the operand that decides, and a value of it where they are finite."""
 
-LINEAR = ("add", "sub", "neg", "switch", "identity", "second", "cast", "as_float", "sum", "mean", "perturb")
-"""Elementwise ops and reductions whose derivatives do not depend on their operands."""
+LINEAR = (
+    *("add", "sub", "neg", "switch", "identity", "second", "cast", "as_float", "sum", "mean", "perturb"),
+    *("maximum", "minimum"),
+)
+"""Elementwise ops and reductions whose derivatives are finite for any operand, NaN among them."""
 
 
 class DoubleWhere(Pass):

@@ -55,6 +55,8 @@ def numpy_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: Mapping
     if name in ("equal", "not_equal"):  # array == x is refused as x == array is
         variable, other = sorted(inputs, key=lambda one: not isinstance(one, Variable))
         return variable == other if name == "equal" else variable != other
+    if name == "divmod":
+        return ops.floor_div(*inputs), ops.mod(*inputs)
     return _op(name)(*inputs)
 
 

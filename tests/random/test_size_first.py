@@ -17,7 +17,7 @@ def values(*drawn):
 
 ROWS = [
     (lambda s: s.uniform((2, 3), -1.0, 4.0), lambda s: s.uniform(-1.0, 4.0, size=(2, 3))),
-    (lambda s: s.uniform(low=[0.0, 5.0]), lambda s: s.uniform([0.0, 5.0], 1.0)),
+    (lambda s: s.uniform(low=[0.0, 0.5]), lambda s: s.uniform([0.0, 0.5], 1.0)),
     (lambda s: s.normal((4,), avg=2.0, std=0.5), lambda s: s.normal(2.0, 0.5, size=4)),
     (lambda s: s.normal((4,), dtype="float64"), lambda s: s.normal(size=4, dtype="float64")),
     (lambda s: s.binomial((5,), n=7, p=0.3), lambda s: s.binomial(7, 0.3, size=5)),

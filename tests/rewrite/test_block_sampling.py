@@ -206,7 +206,7 @@ def test_not_with_keys_that_draw_otherwise_beside_others(n_steps):
             h, updates = loopjax.scan(
                 lambda h: 0.5 * h + stream.normal(h, 1.0, dtype="float64"), outputs_info=H, n_steps=n_steps
             )
-            inputs = [H] if n_steps == STEPS else [H, n_steps]
+            inputs = [H] if isinstance(n_steps, int) else [H, n_steps]
             f = loopjax.function(inputs, h[-1], updates=updates, mode=loopjax.Mode().excluding(*without))
             return f(START, *([STEPS] if len(inputs) > 1 else []))
 

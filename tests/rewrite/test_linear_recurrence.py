@@ -108,7 +108,11 @@ def test_floats_where_rounding_may_change(name):
     step, sequences, initials, kinds = FLOATS[name]
     variables, outputs = program(step, sequences, initials)
     cost = sum(at.sin(output).sum() for output in outputs)
-    outputs = [*outputs, *loopjax.grad(cost, variables)] if name not in ("max plus", "min plus") else outputs
+    outputs = (
+        [*outputs, *loopjax.grad(cost, variables, disconnected_inputs="ignore")]
+        if name not in ("max plus", "min plus")
+        else outputs
+    )
     mode = REASSOCIATE.excluding("scan_cse", "licm", "dce")  # which would make a state whose past nobody reads none
     got, expected, loop = both(variables, outputs, [*sequences, *initials], mode)
     assert loop.plan.kind == "associative"

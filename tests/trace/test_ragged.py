@@ -465,7 +465,7 @@ def test_return_list_names_and_strict():
     ("lengths", "message"),
     [
         ([8, 1, 1, 1, 1], r"sequence 'x' has 7 rows; lengths\[0\], 8 steps, need 8 \[test_ragged.py:\d+\]"),
-        ([2, 3, -1, 1, 1], r"lengths\[2\] is negative: -1 \[test_ragged.py:\d+\]"),
+        ([2, 3, -1, 1, 1], r"lengths\[2\] is negative: -1; expected 0 or more \[test_ragged.py:\d+\]"),
         ([1, 2], r"x has 5 examples along axis 1 and lengths has 2; give one length for each"),
         (np.zeros(0, int), "lengths is empty"),
     ],
