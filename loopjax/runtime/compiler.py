@@ -224,12 +224,12 @@ VIEW_BYTES = 2**19
 """Bytes from which on a view of an array costs less than a copy, on a CPU."""
 
 
-def select(outputs: Sequence[Any], pick: OutputSlice) -> Any:
+def select(outputs: Sequence[Any], pick: OutputSlice, on_host: bool = False) -> Any:
     """One result of a stage, sliced to its length where its buffer has capacity for more.
 
     It is sliced on the host, since a slice on the device compiles for every length. The result is a copy; for a large
     array that is not much larger than its slice, a view where the memory of the device is that of the host, which keeps
-    the whole buffer alive.
+    the whole buffer alive. With ``on_host`` it stays a NumPy array, read-only.
     """
     array = outputs[pick.position]
     if not pick.lengths:
@@ -240,6 +240,11 @@ def select(outputs: Sequence[Any], pick: OutputSlice) -> Any:
     rows = np.asarray(array)[tuple(index)]
     if rows.shape == array.shape:
         return array
+    is_view = rows.nbytes >= VIEW_BYTES and 2 * rows.size >= array.size
+    if on_host:
+        kept = rows if is_view else rows.copy()
+        kept.setflags(write=False)
+        return kept
     if array.committed:
         return jax.device_put(rows, array.sharding)
-    return jax.device_put(rows) if rows.nbytes >= VIEW_BYTES and 2 * rows.size >= array.size else jnp.array(rows)
+    return jax.device_put(rows) if is_view else jnp.array(rows)

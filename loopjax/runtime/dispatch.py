@@ -30,7 +30,7 @@ from loopjax.runtime.buckets import Bucket
 from loopjax.runtime.compiler import KEPT, CompiledStage, select
 from loopjax.runtime.jax_settings import settings_of
 from loopjax.runtime.program import Program
-from loopjax.runtime.results import Convert
+from loopjax.runtime.results import Convert, is_converted
 from loopjax.runtime.signature import MISS, Signature, taking
 from loopjax.runtime.state import peek
 from loopjax.runtime.x64 import NARROW, with_x64
@@ -249,12 +249,13 @@ def _runner(
     hold. ``failed`` is called where the executable raises.
     """
     state, inputs = program.state, len(program.graph.inputs)
-    count, inplace = len(state.updated), program.options.inplace
+    count, inplace, policy = len(state.updated), program.options.inplace, program.options.results
     arguments = taking(reads) if list(reads) != list(range(inputs)) else None
     # Results are found by position among the executable's, after the values if one of these is a result, too.
     passed = inputs if any(isinstance(one, int) for one in sources) else 0
     places = [one if isinstance(one, int) else passed + one.position for one in sources]
-    cut = _slicer(sources, places, passed)
+    hosted = [place >= count and is_converted(policy, one) for place, one in enumerate(program.graph.outputs)]
+    cut = _slicer(sources, places, passed, hosted)
     if cut:
         places = list(range(len(sources)))
     pack = program.form.packer(places[count:])
@@ -313,17 +314,29 @@ def _runner(
 
 
 def _slicer(
-    sources: Sequence[OutputSlice | int], places: Sequence[int], passed: int
+    sources: Sequence[OutputSlice | int], places: Sequence[int], passed: int, on_host: Sequence[bool]
 ) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
-    """A function that gives each source its own result, sliced to its length; ``None`` where none is sliced."""
-    pairs = list(zip(sources, places, strict=True))
+    """A function that gives each source its own result, sliced to its length; ``None`` where none is sliced.
 
-    def cut(found: Sequence[Any]) -> Sequence[Any]:
+    ``on_host``: results that become NumPy arrays while JAX's x64 flag is off, and stay on the host then.
+    """
+    sliced = [not isinstance(one, int) and bool(one.lengths) for one in sources]
+    if not any(sliced):
+        return None
+    entries = list(zip(sources, places, on_host, strict=True))
+
+    def cut(found: Sequence[Any], wide: bool = False) -> Sequence[Any]:
         outputs = found[passed:]
-        return [found[place] if isinstance(one, int) else select(outputs, one) for one, place in pairs]
+        return [
+            found[place] if isinstance(one, int) else select(outputs, one, is_hosted and not wide)
+            for one, place, is_hosted in entries
+        ]
 
-    sliced = any(not isinstance(one, int) and one.lengths for one in sources)
-    return with_x64(cut) if sliced else None
+    flag, in_x64 = jax.enable_x64, with_x64(cut)
+    narrow = (
+        cut if all(is_hosted for is_sliced, is_hosted in zip(sliced, on_host, strict=True) if is_sliced) else in_x64
+    )
+    return lambda found: cut(found, True) if flag.value else narrow(found)
 
 
 def _converting(run: Run, convert: Convert | None) -> Run:

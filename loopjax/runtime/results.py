@@ -16,6 +16,11 @@ Convert = Callable[[Any], Any]
 """From results in the structure of a function's outputs to results in the same structure."""
 
 
+def is_converted(policy: str, output: Variable) -> bool:
+    """Test if results are turned into NumPy arrays by ``policy``, at least while JAX's x64 flag is off."""
+    return policy != "jax" and (output.dtype in NARROW or (policy == "numpy" and output.dtype != KEY))
+
+
 def converter(policy: str, outputs: Sequence[Variable]) -> Convert | None:
     """A function that turns results into NumPy arrays where ``policy`` asks for it; ``None`` where it never does.
 
@@ -23,9 +28,8 @@ def converter(policy: str, outputs: Sequence[Variable]) -> Convert | None:
     to 32 bits in the next operation. They are views of the arrays on a CPU, and no more to be written to than those;
     ``"numpy"`` copies.
     """
-    every = policy == "numpy"
-    chosen = [output.dtype in NARROW or (every and output.dtype != KEY) for output in outputs]
-    if policy == "jax" or not any(chosen):
+    every, chosen = policy == "numpy", [is_converted(policy, output) for output in outputs]
+    if not any(chosen):
         return None
     flag = jax.enable_x64
 

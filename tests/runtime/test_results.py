@@ -96,3 +96,23 @@ def test_keys_and_calls_inside_of_jax_stay_as_they_are():
     v = at.fvector("v")
     double = loopjax.function([v], v * 2, results="numpy")
     assert jax.jit(double)(np.float32([1.0])).tolist() == [2.0]
+
+
+@pytest.mark.parametrize("size", [3, 100_000], ids=["copies", "views"])
+def test_results_that_are_cut_to_their_length_stay_on_the_host(size):
+    """On the fast path, too; new state is on the device."""
+    n, last = at.lscalar("n"), loopjax.shared(np.zeros(0))
+    stack, _ = loopjax.scan(lambda h: h + 1, outputs_info=at.constant(0.0, dtype="float64"), n_steps=n)
+    narrow, _ = loopjax.scan(lambda h: h + 1, outputs_info=at.constant(0.0, dtype="float32"), n_steps=n)
+    f = loopjax.function([n], [stack, narrow], updates={last: stack}, lengths="padded")
+    for length in (size, size, size + 1, size):
+        wide, small = f(np.int64(length))
+        assert isinstance(wide, np.ndarray)
+        assert not wide.flags.writeable
+        assert isinstance(small, jax.Array)
+        assert isinstance(last.get_value(borrow=True), jax.Array)
+        for array in (wide, small, last.get_value()):
+            np.testing.assert_array_equal(array, np.arange(1.0, length + 1))
+    with jax.enable_x64(True):
+        assert all(isinstance(array, jax.Array) for array in f(np.int64(size)))
+    assert f._dispatch.runs
