@@ -28,6 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--builds", type=int, default=3, help="fresh builds of each, after one that warms up")
     parser.add_argument("--sample", type=float, default=0.02, help="seconds of a sample (default %(default)s)")
     options = parser.parse_intermixed_args(arguments)
+    if not (options.other / "benchmarks" / "workloads").is_dir():
+        parser.error(f"other is the root of a checkout of the project, with benchmarks/workloads; got {options.other}")
+    unknown = sorted(set(options.names) - set(_names(large=True)))
+    if unknown:
+        parser.error(f"there is no workload {', '.join(unknown)}; python -m benchmarks --list prints them")
     ours, theirs = _Checkout(HERE), _Checkout(options.other.resolve())
     print(f"{'workload':24} {'time':>6} {'least':>6} {'first':>6}   ms here, there; first here, there")
     for name in options.names or _names():
@@ -35,10 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _names() -> list[str]:
+def _names(large: bool = False) -> list[str]:
     from benchmarks.workloads import WORKLOADS
 
-    return [workload.name for workload in WORKLOADS if not workload.large]
+    return [workload.name for workload in WORKLOADS if large or not workload.large]
 
 
 def _compared(name: str, ours: _Checkout, theirs: _Checkout, options: argparse.Namespace) -> str:
@@ -60,11 +65,11 @@ class _Checkout:
     """Process that builds and calls the workloads of a checkout on request, by lines on standard input and output."""
 
     def __init__(self, root: Path) -> None:
+        self._root = root
         self._process = subprocess.Popen(
             [sys.executable, __file__, "--serve", root],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
             text=True,
             cwd=root,
         )
@@ -76,7 +81,9 @@ class _Checkout:
         print(*request, file=self._process.stdin, flush=True)
         answer = self._process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"the process stopped at {' '.join(map(str, request))}")
+            raise RuntimeError(
+                f"the process of {self._root} stopped at {' '.join(map(str, request))}: its error is above"
+            )
         return float(answer)
 
 

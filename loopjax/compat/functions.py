@@ -14,7 +14,7 @@ from loopjax.compat.graphs import FunctionGraph
 from loopjax.compat.library import Library, current
 from loopjax.compat.modes import core_mode, get_mode
 from loopjax.compat.notes import note
-from loopjax.errors import here
+from loopjax.errors import here, read_pairs
 from loopjax.ir.graph import Variable
 from loopjax.runtime import function as core
 from loopjax.runtime.signature import In as CoreIn
@@ -99,8 +99,8 @@ def function(
     if isinstance(inputs, (set, frozenset)):
         raise TypeError(f"inputs is a list of variables, which are in order, not a set{here()}")
     declared = [_declared(one) for one in ([inputs] if isinstance(inputs, (Variable, CoreIn)) else inputs or ())]
-    replaced = list(givens.items() if isinstance(givens, Mapping) else givens or ())
-    new = list(updates.items() if isinstance(updates, Mapping) else updates or ())
+    replaced = read_pairs("givens", givens)
+    new = read_pairs("updates", updates)
     held: dict[str | None, SharedVariable] = {}
     for one in declared:
         if isinstance(one, In) and one.update is not None:
@@ -195,8 +195,18 @@ class Function:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         # A restored value of an input with an update may be given as any argument.
-        for name in [name for name in kwargs if name in self._held]:
-            self._held[name].set_value(kwargs.pop(name))
+        restored = {self._held[name]: kwargs.pop(name) for name in list(kwargs) if name in self._held}
+        before = {state: state.get_value() for state in restored}
+        try:
+            for state, value in restored.items():
+                state.set_value(value)
+            return self._called(args, kwargs)
+        except BaseException:
+            for state, value in before.items():
+                state.set_value(value)
+            raise
+
+    def _called(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         given = [self._fitting(one, value) for one, value in zip(self._inputs, args, strict=False)] + list(
             args[len(self._inputs) :]
         )

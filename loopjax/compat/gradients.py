@@ -147,10 +147,7 @@ def verify_grad(
     **options: Any,
 ) -> None:
     """Compare gradients with finite differences; raise ``GradientError`` where they differ."""
-    chosen: dict[str, Any] = {
-        key: value for key, value in {"eps": eps, "abs_tol": abs_tol, "rel_tol": rel_tol}.items() if value
-    }
-    core_verify(fun, [np.asarray(point) for point in pt], n_tests, **chosen)
+    core_verify(fun, [np.asarray(point) for point in pt], n_tests, rng, eps, abs_tol=abs_tol, rel_tol=rel_tol)
 
 
 def numeric_grad(f: Callable[..., Any], pt: Any, eps: float = 1e-6) -> Any:

@@ -17,6 +17,7 @@ from loopjax.errors import here
 from loopjax.ir.graph import Variable
 from loopjax.tensor import nnet
 from loopjax.trace.convert import as_variable
+from loopjax.trace.jacobian import Lop
 
 
 def conv2d(
@@ -154,8 +155,6 @@ def conv2d_grad_wrt_inputs(
     made = conv2d(
         images, filters, None, filter_shape, border_mode, subsample, filter_flip, None, filter_dilation, num_groups
     )
-    from loopjax.trace.jacobian import Lop
-
     found: Variable = Lop(made, images, slope)
     return found
 
@@ -173,8 +172,6 @@ def conv2d_grad_wrt_weights(
     **options: Any,
 ) -> Variable:
     """The gradient of ``conv2d`` with respect to its filters, of ``filter_shape``."""
-    from loopjax.trace.jacobian import Lop
-
     slope = as_variable(output_grad)
     filters = tensor.zeros(list(filter_shape), dtype=slope.dtype)
     made = conv2d(input, filters, None, None, border_mode, subsample, filter_flip, None, filter_dilation, num_groups)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from loopjax.compat.arguments import fitting
+from loopjax.errors import reported
 from loopjax.ir.graph import Constant, recorded
 from loopjax.ir.public_ops import ops
 from loopjax.ir.types import KEY, RESIDUAL, Shape, TensorType, dtype_name
@@ -161,7 +162,7 @@ def constructors(library: Library) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for noun, sizes in NOUNS.items():
         nouns = "matrices" if noun == "matrix" else f"{noun}s"
-        made[noun] = library.recording(_of_float_x(library, sizes))
+        made[noun] = library.recording(_of_float_x(library, noun, sizes))
         made[nouns] = _plural(made[noun])
         for prefix, dtype in PREFIXES.items():
             made[prefix + noun] = library.type(dtype, sizes)
@@ -169,13 +170,14 @@ def constructors(library: Library) -> dict[str, Any]:
     return made
 
 
-def _of_float_x(library: Library, sizes: Shape) -> Any:
+def _of_float_x(library: Library, noun: str, sizes: Shape) -> Any:
     def construct(name: str | None = None, dtype: Any = None, shape: Any = None) -> Any:
         """Return an input; of dtype floatX unless given."""
         given = sizes if shape is None else sizes_of(shape)
         return library.type(dtype if dtype is not None else library.floatX, given)(name)
 
-    return construct
+    construct.__name__ = noun
+    return reported(construct)
 
 
 def _plural(construct: Any) -> Any:
@@ -202,7 +204,7 @@ def tensor_of(library: Library) -> Any:
         sizes: Sequence[Any] = (None,) * (ndim or 0) if pattern is None else sizes_of(pattern)
         return library.type(named.get("dtype") or library.floatX, sizes)(named.get("name"))
 
-    return tensor
+    return reported(tensor)
 
 
 def _order(args: Sequence[Any]) -> tuple[str, ...]:

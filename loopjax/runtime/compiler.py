@@ -2,6 +2,7 @@
 
     record            the user's calls make a graph (``trace``), ``program.collect`` closes it
     symbolic passes   rewrites that need no shapes: ``simplify``
+                      and, for a derivative that JAX may take, ``build``
     pad               capacity for lengths that vary from call to call: ``build``
     split             a stage ends where a length must be read back before the rest has a shape: ``build``
     and for each set of shapes and lengths, in ``CompiledStage``:

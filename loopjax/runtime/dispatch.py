@@ -94,7 +94,7 @@ class Dispatch:
         return [run for run in self._runs.values() if run is not _miss]
 
     def run(self, arrays: Sequence[Any]) -> Any:
-        """Runs the program on arrays of exactly the inputs' dtypes, or returns ``MISS``."""
+        """Runs the program on arrays of exactly the inputs' dtypes, or returns ``MISS``; the state's locks are held."""
         return self._choose_locked(arrays) if self._runs else MISS
 
     def note(

@@ -146,10 +146,12 @@ class In:
         return array
 
     def _not_numeric(self, value: Any, position: int) -> TypeError:
+        ndim = self.variable.ndim
+        form = f"{_NOUNS.get(ndim, 'an array')} of numbers, its rows of one length" if ndim else _NOUNS[0]
         masked = "; fill it with .filled(value)" if isinstance(value, np.ma.MaskedArray) else ""
         return TypeError(
             f"{self._place(position)}: expected {self.variable.type}, got {type(value).__name__} {value!r:.80}{masked}"
-            f"; pass {_NOUNS.get(self.variable.ndim, 'an array')} of numbers, its rows of one length"
+            f"; pass {form}"
         )
 
     def _place(self, position: int) -> str:

@@ -110,6 +110,16 @@ def test_an_input_with_an_update_keeps_its_value():
     assert float(count["i"]) == 4
 
 
+def test_a_call_that_fails_keeps_the_value_of_an_input_with_an_update():
+    x, total = T.dscalar("x"), T.dscalar("total")
+    add = theano.function([x, theano.In(total, value=1.0, update=total + x)], total)
+    with pytest.raises(TypeError, match="pass one number"):
+        add("a", total=100.0)
+    assert float(add["total"]) == 1
+    assert float(add(2.0, total=10.0)) == 10
+    assert float(add["total"]) == 12
+
+
 def test_an_exact_input_refuses_what_it_cannot_hold_in_later_calls_too():
     rate = T.fscalar("rate")
     exact = theano.function([theano.In(rate, allow_downcast=False)], rate * 2)
