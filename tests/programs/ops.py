@@ -38,10 +38,91 @@ OPS: dict[str, Op] = {
     "ge": Op("({} >= {})", np.greater_equal, "bool"),
     "and": Op("at.and_({}, {})", np.logical_and, "bool"),
     "switch": Op("at.switch({}, {}, {})", np.where, "branches"),
+    "half": Op("({} // 2)", lambda x: x // 2),
     "count": Op("at.minimum(at.maximum({}, 0), 4)", _clamped),
     "cast": Op("{}.astype({parameter!r})", lambda x: x, "parameter"),
 }
 """Elementwise ops; ``at.add`` and the like have no parameter."""
+
+
+def _cut(x: Any, *bounds: Any) -> Any:
+    return x[bounds[-1]]
+
+
+def _set(x: Any, value: Any, *bounds: Any) -> Any:
+    result = np.array(x)
+    result[bounds[-1]] = value
+    return result
+
+
+def _inc(x: Any, value: Any, *bounds: Any) -> Any:
+    result = np.array(x)
+    result[bounds[-1]] += value
+    return result
+
+
+def _logsumexp(x: Any, axis: int) -> Any:
+    most = x.max(axis, keepdims=True)
+    return np.log(np.exp(x - most).sum(axis)) + most.squeeze(axis)
+
+
+def _softmax(x: Any, _: Any) -> Any:
+    if not len(x):
+        return x
+    found = np.exp(x - x.max(0))
+    return found / found.sum(0)
+
+
+VARYING: dict[str, Op] = {
+    "cut": Op("{0}[{parameter}]", _cut, "first"),
+    "set": Op("at.set_subtensor({0}[{parameter}], {1})", _set, "first"),
+    "inc": Op("at.inc_subtensor({0}[{parameter}], {1})", _inc, "first"),
+    "take": Op("{0}[{1}]", lambda x, i, _: x[int(i)], "first"),
+    "zeros": Op("at.zeros({}, dtype={parameter!r})", lambda n, dtype: np.zeros(n, dtype), "parameter"),
+    "ones": Op("at.ones({}, dtype={parameter!r})", lambda n, dtype: np.ones(n, dtype), "parameter"),
+    "zeros2": Op("at.zeros(({}, {}), dtype={parameter!r})", lambda n, m, dtype: np.zeros((n, m), dtype), "parameter"),
+    "sort": Op("at.sort({}, 0)", lambda x, _: np.sort(x, 0), "first"),
+    "softmax": Op("at.softmax({}, 0)", _softmax, "float"),
+    "dot": Op("at.dot({}, {})", lambda a, b, _: a @ b),
+    "reduce_sum": Op("at.sum({}, {parameter})", lambda x, axis: x.sum(axis), "total"),
+    "reduce_mean": Op("at.mean({}, {parameter})", lambda x, axis: x.sum(axis) / np.asarray(x.shape[axis]), "float"),
+    "reduce_prod": Op("at.prod({}, {parameter})", lambda x, axis: x.prod(axis), "total"),
+    "reduce_max": Op("at.max({}, {parameter})", lambda x, axis: x.max(axis), "first"),
+    "reduce_min": Op("at.min({}, {parameter})", lambda x, axis: x.min(axis), "first"),
+    "reduce_argmax": Op("at.argmax({}, {parameter})", lambda x, axis: x.argmax(axis), "int64"),
+    "reduce_logsumexp": Op("at.logsumexp({}, {parameter})", _logsumexp, "float"),
+    "reduce_any": Op("at.any({} > 0.15, {parameter})", lambda x, axis: (x > 0.15).any(axis), "bool"),
+    "reduce_all": Op("at.all({} > -0.15, {parameter})", lambda x, axis: (x > -0.15).all(axis), "bool"),
+}
+"""Ops of programs whose sizes differ from step to step. ``run`` takes the parameter last; that of ``cut``, ``set`` and
+``inc`` is an index, its bounds the numbers of arguments, as in ``{1}:{2}``."""
+
+ORDERED = ("sort", "reduce_max", "reduce_min", "reduce_argmax")
+"""Ops that choose elements by their order."""
+REDUCTIONS = tuple(op for op in VARYING if op.startswith("reduce"))
+EMPTY = ("reduce_max", "reduce_min", "reduce_argmax", "reduce_logsumexp")
+"""Reductions that no elements have a value of."""
+
+
+def index_of(text: str) -> tuple[slice, ...]:
+    """The index that is written so."""
+    return tuple(slice_of(part.strip()) for part in text.split(","))
+
+
+def varying_dtype(op: str, dtypes: Sequence[str | int | float], parameter: Any) -> str:
+    """The dtype of a result of ``VARYING``."""
+    kind = VARYING[op].result
+    if kind in ("int64", "bool"):
+        return kind
+    if kind == "parameter":
+        return str(parameter)
+    if kind == "common":
+        return operand_dtype(dtypes)
+    found = str(dtypes[0])
+    if kind == "total" and RANKS[found] < 2:
+        return "int64"
+    return loopjax.config.floatX if kind == "float" and RANKS[found] < 2 else found
+
 
 READS: dict[str, str] = {
     "last": "{}[-1]",

@@ -40,7 +40,8 @@ Expression = Ref | Number | Call
 class Input:
     """A value that comes from outside: an argument of the function, a shared variable or a constant.
 
-    ``counts`` are the values of the two calls of an input that decides lengths; others are drawn from their name.
+    ``counts`` are the values of the two calls of an input that decides lengths; others are drawn from their name, from
+    0 to ``most`` where that is given.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Input:
     shape: tuple[int, ...] = ()
     kind: str = "argument"
     counts: tuple[int, int] | None = None
+    most: int | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from tests.programs.ops import DRAWS, MASKS, OPS, operand_dtype, read_dtype, result_dtype, slice_of
+from tests.programs.ops import (
+    DRAWS,
+    MASKS,
+    OPS,
+    ORDERED,
+    VARYING,
+    index_of,
+    operand_dtype,
+    read_dtype,
+    result_dtype,
+    slice_of,
+    varying_dtype,
+)
 from tests.programs.program import Block, Call, Expression, Input, Let, Loop, Number, Program, Ref, State, names_in
 
 Array = np.ndarray[Any, Any]
@@ -69,6 +81,8 @@ def value_of(one: Input, call: int) -> Array:
     if one.counts is not None:
         return np.asarray(one.counts[call], one.dtype)
     rng = np.random.default_rng([call if one.kind == "argument" else 0, *one.name.encode()])
+    if one.most is not None:
+        return np.asarray(rng.integers(0, one.most + 1, one.shape))
     if one.dtype == "int64":
         return np.asarray(rng.integers(-3, 5, one.shape))
     return np.asarray(np.round(rng.uniform(-1.0, 1.0, one.shape), 4).astype(one.dtype))
@@ -184,6 +198,8 @@ class Reference:
         if isinstance(expression, Ref):
             return env[expression.name]
         args = [self._evaluate(arg, env) for arg in expression.args]
+        if expression.op in VARYING:
+            return self._checked(self._varying(expression, args))
         if expression.op not in OPS:
             certain = not self._place and not set(names_in(expression)) & self._device
             return self._checked(self._read(expression, args, certain))
@@ -204,10 +220,43 @@ class Reference:
                 self._check_comparison(*args)
             if expression.op in ("maximum", "minimum"):
                 self._branch(np.sign(args[0] - args[1]))
-        result = np.asarray(op.run(*args)).astype(to)
+        try:
+            result = np.asarray(op.run(*args)).astype(to)
+        except ValueError as error:
+            raise Undecided("sizes do not fit") from error
         if to in ("bool", "int64"):
             self._branch(result)
         return self._noisy(result)
+
+    def _varying(self, expression: Call, args: list[Any]) -> Array:
+        """An op of ``VARYING``; ``Undecided`` where it has no value."""
+        op, parameter = expression.op, expression.parameter
+        dtypes = [str(arg.dtype) if isinstance(arg, np.ndarray) else arg for arg in args]
+        to = varying_dtype(op, dtypes, parameter)
+        given = [np.asarray(arg) for arg in args]
+        axis = parameter if isinstance(parameter, int) else 0
+        if op in ORDERED:
+            self._check_order(op, given[0], axis)
+        if op in ("reduce_any", "reduce_all"):
+            self._check_comparison(given[0], np.full((), 0.15 if op == "reduce_any" else -0.15, given[0].dtype))
+        if op == "dot" or VARYING[op].result in ("total", "float"):
+            given = [one.astype(to) for one in given]
+        try:
+            taken: Any = index_of(str(parameter).format(*args)) if op in ("cut", "set", "inc") else parameter
+            result = np.asarray(VARYING[op].run(*given, taken)).astype(to)
+        except (ValueError, IndexError) as error:
+            raise Undecided("sizes do not fit") from error
+        if to in ("bool", "int64"):
+            self._branch(result)
+        return self._noisy(result) if VARYING[op].result in ("total", "float", "common") else result
+
+    def _check_order(self, op: str, value: Array, axis: int) -> None:
+        if self._guessing:
+            return
+        self._branch(np.argsort(value, axis, kind="stable"))
+        if op == "reduce_argmax" and value.shape[axis] > 1:
+            ordered = np.moveaxis(np.sort(value, axis), axis, 0)
+            self._check_comparison(ordered[-1], ordered[-2])
 
     def _noisy(self, value: Array) -> Array:
         if self._rng is None or value.dtype.kind != "f":

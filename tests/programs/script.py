@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from loopjax.runtime.mode import read_mode
-from tests.programs.ops import OPS, READS
+from tests.programs.ops import OPS, READS, VARYING
 from tests.programs.program import Call, Expression, Input, Let, Loop, Number, Program, Ref, State
 from tests.programs.reference import Array, Reference, Undecided, value_of
 
@@ -244,8 +244,12 @@ def written(expression: Expression) -> str:
     if isinstance(expression, Number):
         return repr(expression.value) if expression.value >= 0 else f"({expression.value!r})"
     assert isinstance(expression, Call)
-    text = OPS[expression.op].text if expression.op in OPS else READS[expression.op]
-    return text.format(*(written(arg) for arg in expression.args), parameter=expression.parameter)
+    op, parameter = expression.op, expression.parameter
+    args = [written(arg) for arg in expression.args]
+    text = OPS[op].text if op in OPS else VARYING[op].text if op in VARYING else READS[op]
+    if op in ("cut", "set", "inc"):
+        parameter = str(parameter).format(*args)
+    return text.format(*args, parameter=parameter)
 
 
 def listed(values: list[Any]) -> str:

@@ -67,7 +67,7 @@ def test_random_programs(gradients, lengths, rewrites, backend, seed):
     assert tally.ran
 
 
-def generated(seed, count, gradients=False):
+def generated(seed, count, gradients=False, varying=False):
     """Some programs."""
     found = []
 
@@ -79,7 +79,7 @@ def generated(seed, count, gradients=False):
         phases=(hypothesis.Phase.generate,),
         suppress_health_check=list(hypothesis.HealthCheck),
     )
-    @hypothesis.given(programs(gradients))
+    @hypothesis.given(programs(gradients, varying))
     def collect(program):
         found.append(program)
 
