@@ -14,19 +14,29 @@ from typing import Any
 import jax
 import numpy as np
 
+from loopjax.compat.host import call_on_host
 from loopjax.compat.library import current
 from loopjax.compat.rows import result
 from loopjax.errors import UnsupportedError, here
 from loopjax.interop.to_jax import to_jax
 from loopjax.interop.wrap_jax import wrap_jax
-from loopjax.ir.graph import Variable
+from loopjax.ir.graph import Apply as CoreApply
+from loopjax.ir.graph import Variable, ancestors
 from loopjax.ir.types import TensorType
 from loopjax.runtime import function as core
 from loopjax.trace.convert import as_variable
+from loopjax.trace.jacobian import Lop
 from loopjax.trace.substitute import clone_replace
 
 
-class Apply:
+class _NodeKind(type):
+    """The type of ``Apply``: the core's nodes are instances of ``Apply`` too, since programs walk graphs by it."""
+
+    def __instancecheck__(cls, node: object) -> bool:
+        return isinstance(node, CoreApply) or super().__instancecheck__(node)
+
+
+class Apply(metaclass=_NodeKind):
     """A use of a custom op: its inputs and variables of the types of its outputs."""
 
     def __init__(self, op: Any, inputs: Sequence[Any], outputs: Sequence[Variable]) -> None:
@@ -72,8 +82,16 @@ class Op:
             return outputs[self.default_output]
         return outputs[0] if len(outputs) == 1 else outputs
 
+    def _props(self) -> tuple[Any, ...]:
+        """Return the values of ``__props__``."""
+        return tuple(getattr(self, name) for name in self.__props__)
+
+    def _props_dict(self) -> dict[str, Any]:
+        """Return the values of ``__props__`` by name."""
+        return dict(zip(self.__props__, self._props(), strict=True))
+
     def _key(self) -> tuple[Any, ...]:
-        return (type(self), *(getattr(self, name) for name in self.__props__))
+        return (type(self), *self._props())
 
     def __eq__(self, other: object) -> bool:
         if not self.__props__ or not isinstance(other, Op):
@@ -84,8 +102,21 @@ class Op:
         return hash(self._key()) if self.__props__ else id(self)
 
     def __repr__(self) -> str:
-        properties = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__props__)
+        properties = ", ".join(f"{name}={value!r}" for name, value in self._props_dict().items())
         return f"{type(self).__name__}{{{properties}}}"
+
+
+class ViewOp(Op):
+    """Passes its input on. Programs subclass it for another gradient: ``grad(inputs, output_gradients)``."""
+
+    def make_node(self, x: Any) -> Apply:
+        """Return a node whose output is like its input."""
+        variable = as_variable(x)
+        return Apply(self, [variable], [variable.type()])
+
+    def grad(self, inputs: Sequence[Variable], output_gradients: Sequence[Any]) -> Sequence[Any]:
+        """Return the gradient of the identity."""
+        return output_gradients
 
 
 class DisconnectedType:
@@ -93,8 +124,14 @@ class DisconnectedType:
 
     dtype, ndim = "float64", 0
 
-    def __call__(self, name: str | None = None) -> None:
-        return None
+    def __call__(self, name: str | None = None) -> Disconnected:
+        return Disconnected()
+
+
+class Disconnected:
+    """A gradient that is not there: ``isinstance(gradient.type, DisconnectedType)`` is true of it."""
+
+    type, name, owner = DisconnectedType(), None, None
 
 
 def grad_undefined(op: Any, position: int, variable: Any, comment: str = "") -> Any:
@@ -108,11 +145,12 @@ grad_not_implemented = grad_undefined
 def _recorded(op: Op, made: Apply) -> Sequence[Variable]:
     """Record the node of a custom op and return its outputs."""
     types = [variable.type for variable in made.outputs]
-    return differentiable(repr(op), made.inputs, _on_host(op, made, types), _symbolic_gradient(op, made))
+    forward = (lambda *arrays: arrays) if isinstance(op, ViewOp) else _on_host(op, made, types)
+    return differentiable(repr(op), made.inputs, forward, _symbolic_gradient(op, made))
 
 
-Gradient = Callable[[list[Variable], list[Variable], list[Variable]], Sequence[Any]]
-"""From symbolic inputs, outputs and gradients of outputs to gradients of inputs, ``None`` where there is none."""
+Gradient = Callable[[list[Variable], list[Variable], list[Any]], Sequence[Any]]
+"""From symbolic inputs, outputs and gradients of outputs to gradients of inputs; ``None`` where there is none."""
 
 
 def differentiable(
@@ -150,9 +188,9 @@ class _Backward:
         xs, ys = [kind() for kind in inputs], [kind() for kind in outputs]
         gs = [kind() for kind in outputs if _is_float(kind.dtype)]
         every = iter(gs)
-        slopes = gradient(xs, ys, [next(every) if y.type.is_float else None for y in ys])  # type: ignore[misc]
+        slopes = gradient(xs, ys, [next(every) if y.type.is_float else Disconnected() for y in ys])
         slopes = list(slopes) if isinstance(slopes, (list, tuple)) else [slopes]
-        self.given = [slope is not None for slope in slopes]
+        slopes = [None if isinstance(slope, Disconnected) else slope for slope in slopes]
         kept = [
             as_variable(slope).astype(x.dtype)
             for slope, x in zip(slopes, xs, strict=True)
@@ -188,7 +226,7 @@ def _on_host(op: Op, made: Apply, types: Sequence[TensorType]) -> Callable[..., 
     def forward(*arrays: Any) -> Any:
         found = shapes(*(tuple(array.shape) for array in arrays))
         results = tuple(result(shape, kind.dtype) for shape, kind in zip(found, types, strict=True))
-        return tuple(jax.pure_callback(perform, results, *arrays, vmap_method="sequential"))
+        return tuple(call_on_host(perform, results, *arrays))
 
     return forward
 
@@ -237,6 +275,26 @@ def as_op(itypes: Any, otypes: Any, infer_shape: Any = None) -> Callable[[Callab
 wrap_py = as_op
 
 
+def _is_default(override: Any) -> bool:
+    """Test if a gradient is left to the graph: ``"default"``, or ``None``."""
+    return override is None or (isinstance(override, str) and override == "default")
+
+
+def _override(override: Any, without_outputs: bool) -> Any:
+    """Return a user's gradient as a function of inputs, outputs and gradients of outputs."""
+    if isinstance(override, Disconnected):
+        return lambda xs, ys, slopes: override
+    if not callable(override):
+        raise TypeError(
+            f"a gradient of OpFromGraph is a function, an OpFromGraph or 'default', got {override!r:.80}{here()}"
+        )
+    function = current().recording(override.__call__ if isinstance(override, OpFromGraph) else override)
+    if isinstance(override, OpFromGraph):
+        spread = function
+        function = lambda *lists: spread(*(one for given in lists for one in given), return_list=True)  # noqa: E731
+    return (lambda xs, ys, slopes: function(xs, slopes)) if without_outputs else function
+
+
 class OpFromGraph:
     """An op whose work is a graph: called with variables, it records that graph on them.
 
@@ -248,7 +306,8 @@ class OpFromGraph:
         Accepted for old programs.
     grad_overrides, lop_overrides, pullback
         The gradient, in the place of that of the graph: a function of inputs, outputs and gradients of outputs
-        (``grad_overrides`` without the outputs), or a list with a function or ``None`` for each input.
+        (``grad_overrides`` without the outputs) that returns a list, an ``OpFromGraph`` of these, or a list with a
+        function of them for each input; ``"default"`` (PyTensor's ``None``) keeps the graph's.
     """
 
     def __init__(
@@ -268,20 +327,46 @@ class OpFromGraph:
         overrides = lop_overrides if lop_overrides is not None else pullback
         self._gradient = self._read(overrides if overrides is not None else grad_overrides, overrides is None)
 
-    @staticmethod
-    def _read(overrides: Any, without_outputs: bool) -> Gradient | None:
-        if overrides is None or overrides == "default":
+    def _read(self, overrides: Any, without_outputs: bool) -> Gradient | None:
+        """Return the gradient with respect to all inputs; ``None`` for that of the graph."""
+        if _is_default(overrides):
             return None
-        if callable(overrides):
-            return current().recording((lambda x, y, g: overrides(x, g)) if without_outputs else overrides)
-        raise UnsupportedError("OpFromGraph takes one function for the gradient of all inputs, not a list of them")
+        if not isinstance(overrides, (list, tuple)):
+            return _override(overrides, without_outputs)
+        if len(overrides) != len(self.inputs):
+            raise ValueError(
+                f"OpFromGraph has {len(self.inputs)} inputs and {len(overrides)} gradients; the list has a function, "
+                f"or 'default', for each input{here()}"
+            )
+        chosen = [None if _is_default(one) else _override(one, without_outputs) for one in overrides]
+
+        def gradient(xs: list[Variable], ys: list[Variable], slopes: list[Variable]) -> list[Any]:
+            asked = [x for x, one in zip(xs, chosen, strict=True) if one is None and x.type.is_float]
+            default = dict(zip(asked, self._gradient_of_graph(asked, xs, slopes), strict=True))
+            return [default.get(x) if one is None else one(xs, ys, slopes) for x, one in zip(xs, chosen, strict=True)]
+
+        return gradient
+
+    def _on(self, values: Sequence[Variable]) -> list[Variable]:
+        """Return the outputs of the graph on other inputs; some may be unused."""
+        used = set(ancestors(self.outputs, self.inputs))
+        replaced = {one: value for one, value in zip(self.inputs, values, strict=True) if one in used}
+        return list(clone_replace(self.outputs, replaced))
+
+    def _gradient_of_graph(self, wrt: Sequence[Variable], xs: Sequence[Variable], slopes: Sequence[Any]) -> Any:
+        """Return the gradients that the graph itself gives, for some of its inputs."""
+        outputs = self._on(xs)
+        pairs = [(y, slope) for y, slope in zip(outputs, slopes, strict=True) if isinstance(slope, Variable)]
+        if not wrt or not pairs:
+            return [None] * len(wrt)
+        return Lop([y for y, _ in pairs], list(wrt), [slope for _, slope in pairs], disconnected_inputs="ignore")
 
     def __call__(self, *given: Any, return_list: bool = False) -> Any:
         if len(given) != len(self.inputs):
             raise ValueError(f"OpFromGraph takes {len(self.inputs)} inputs, got {len(given)}{here()}")
         values = [as_variable(value) for value in given]
         if self._gradient is None:
-            outputs = list(clone_replace(self.outputs, dict(zip(self.inputs, values, strict=True))))
+            outputs = self._on(values)
         else:
             run = to_jax(self.inputs, self.outputs, on_unused_input="ignore", keep_x64=True)
             outputs = list(

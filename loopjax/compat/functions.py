@@ -11,6 +11,7 @@ import numpy as np
 
 from loopjax.compat.arguments import fitting
 from loopjax.compat.graphs import FunctionGraph
+from loopjax.compat.host import original
 from loopjax.compat.library import Library, current
 from loopjax.compat.modes import core_mode, get_mode
 from loopjax.compat.notes import note
@@ -214,7 +215,13 @@ class Function:
             name: self._fitting(self._by_name[name], value) if name in self._by_name else value
             for name, value in kwargs.items()
         }
-        return self.compiled(*given, **named)
+        try:
+            return self.compiled(*given, **named)
+        except Exception as error:
+            raised = original(error)
+            if raised is None:
+                raise
+        raise raised
 
     def _fitting(self, one: CoreIn, value: Any) -> Any:
         if isinstance(value, SharedVariable) or one.strict:

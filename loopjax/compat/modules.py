@@ -25,12 +25,14 @@ from loopjax.compat import (
     arrays,
     custom_ops,
     functions,
+    gpu,
     gradients,
     graphs,
     kinks,
     layers,
     linear_algebra,
     modes,
+    op_kinds,
     parameters,
     pooling,
     printing,
@@ -139,6 +141,7 @@ def _recording(library: Library, value: Any, name: str = "") -> Any:
 
 _RECORDING = (
     custom_ops.Op,
+    custom_ops.ViewOp,
     custom_ops.OpFromGraph,
     printing.Print,
     tensors.Assert,
@@ -238,7 +241,7 @@ def _paths(library: Library) -> dict[str, Names]:
         "tensor.random.basic": draws,
         "tensor.random.utils": draws,
         "tensor.random.type": {**draws, **classes},
-        "tensor.random.op": {**draws, "RandomVariable": stubs.Unavailable},
+        "tensor.random.op": {**draws, "RandomVariable": ops["RandomVariable"]},
         "gradient": gradient,
         "gof": graph,
         **{f"gof.{name}": graph for name in GRAPH_FILES},
@@ -260,9 +263,12 @@ def _paths(library: Library) -> dict[str, Names]:
         "raise_op": checks,
         "ifelse": branch,
         "scan": loops,
-        **{f"scan.{name}": loops for name in ("basic", "utils", "views", "checkpoints", "op")},
+        **{f"scan.{name}": {**loops, "Scan": ops["Scan"]} for name in ("basic", "utils", "views", "checkpoints", "op")},
         "scan_module": loops,
-        **{f"scan_module.{name}": loops for name in ("scan", "scan_utils", "scan_views", "scan_op")},
+        **{
+            f"scan_module.{name}": {**loops, "Scan": ops["Scan"]}
+            for name in ("scan", "scan_utils", "scan_views", "scan_op")
+        },
         "scalar": numbers,
         "scalar.basic": numbers,
         "scalar.basic_scipy": numbers,
@@ -285,7 +291,11 @@ def _paths(library: Library) -> dict[str, Names]:
         "utils": {},
         "version": {"version": library.version, "full_version": library.version, "short_version": library.version},
     }
+    found.update({f"sandbox.{name}": found["tensor.nlinalg"] for name in ("linalg", "linalg.ops", "solve")})
+    found[""][library.name] = sys.modules[library.path]
     for path in sorted(stubs.PATHS):
+        if path.removeprefix("sandbox.").startswith(("cuda", "gpuarray")):
+            found[path] = gpu.names()
         if path not in found:
             for depth in range(1, path.count(".") + 1):
                 found.setdefault(".".join(path.split(".")[:depth]), {})
@@ -350,19 +360,7 @@ def _tensor(library: Library, classes: Names) -> Names:
         Rebroadcast=tensors.Rebroadcast,
         Assert=tensors.Assert,
         TensorConstantSignature=stubs.Unavailable,
-        Elemwise=stubs.Unavailable,
-        DimShuffle=stubs.Unavailable,
-        CAReduce=stubs.Unavailable,
-        MaxAndArgmax=stubs.Unavailable,
-        Subtensor=stubs.Unavailable,
-        AdvancedSubtensor=stubs.Unavailable,
-        AdvancedSubtensor1=stubs.Unavailable,
-        IncSubtensor=stubs.Unavailable,
-        AdvancedIncSubtensor1=stubs.Unavailable,
-        Dot=stubs.Unavailable,
-        Alloc=stubs.Unavailable,
-        Join=stubs.Unavailable,
-        Reshape=stubs.Unavailable,
+        **op_kinds.kinds(),
         Split=stubs.Unavailable,
         shared=functions.make_shared,
         get_scalar_constant_value=graphs.get_scalar_constant_value,
@@ -417,7 +415,7 @@ def _compiled(classes: Names) -> Names:
         "as_op": custom_ops.as_op,
         "wrap_py": custom_ops.wrap_py,
         "FromFunctionOp": custom_ops.Op,
-        "ViewOp": stubs.Unavailable,
+        "ViewOp": custom_ops.ViewOp,
         "DeepCopyOp": stubs.Unavailable,
         "FunctionMaker": stubs.Unavailable,
         "ProfileStats": stubs.Unavailable,

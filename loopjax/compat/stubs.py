@@ -11,7 +11,7 @@ _PATHS = """
 sandbox.cuda sandbox.cuda.basic_ops sandbox.cuda.blas sandbox.cuda.dnn sandbox.cuda.nnet sandbox.cuda.var
 sandbox.cuda.type sandbox.cuda.nvcc_compiler sandbox.cuda.fftconv sandbox.cuda.opt sandbox.cuda.rng_curand
 sandbox.cuda.cula sandbox.cuda.kernel_codegen sandbox.gpuarray sandbox.gpuarray.basic_ops sandbox.gpuarray.type
-sandbox.gpuarray.dnn sandbox.linalg sandbox.solve sandbox.conv gpuarray gpuarray.basic_ops gpuarray.type
+sandbox.gpuarray.dnn sandbox.conv gpuarray gpuarray.basic_ops gpuarray.type
 gpuarray.blas gpuarray.dnn gpuarray.elemwise gpuarray.nnet gpuarray.opt gpuarray.fft gpuarray.linalg
 gpuarray.multinomial gpuarray.pool gpuarray.subtensor gpuarray.dnn_opt gpuarray.neighbours gpuarray.pathlib sparse
 sparse.basic sparse.opt sparse.sandbox sparse.sandbox.sp sparse.sandbox.sp2 sparse.type sparse.utils

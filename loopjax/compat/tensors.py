@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from loopjax import tensor
+from loopjax.compat.host import call_on_host
 from loopjax.compat.library import current
 from loopjax.compat.rows import result
 from loopjax.errors import here
@@ -181,18 +181,20 @@ class Assert:
         The message of the ``AssertionError``.
     """
 
+    exc_type: Any = AssertionError
+
     def __init__(self, msg: str = "Assert failed!") -> None:
         self.msg = msg
 
     def __call__(self, value: Any, *conditions: Any) -> Variable:
         def check(held: Any) -> np.ndarray[Any, Any]:
             if not bool(np.all(held)):
-                raise AssertionError(self.msg)
+                raise self.exc_type(self.msg)
             return np.ones((), bool)
 
         def passed(x: Any, *held: Any) -> Any:
             good = jnp.asarray([jnp.all(one) for one in held]).all()
-            sure = jax.pure_callback(check, result((), "bool"), good, vmap_method="sequential")
+            sure = call_on_host(check, result((), "bool"), good)
             return jnp.where(sure, x, jnp.zeros_like(x))  # XLA would drop a check whose result changes nothing
 
         if not conditions:
@@ -209,10 +211,11 @@ class CheckAndRaise(Assert):
     Parameters
     ----------
     exc_type
-        The kind; reported in the message.
+        The kind of error.
     msg
         The message.
     """
 
     def __init__(self, exc_type: Any = AssertionError, msg: str = "") -> None:
-        super().__init__(f"{exc_type.__name__}: {msg}")
+        super().__init__(msg)
+        self.exc_type = exc_type

@@ -16,6 +16,7 @@ import numpy as np
 from loopjax.ir.capacities import capacity, steps_of_pairs
 from loopjax.ir.graph import Apply, Constant, Variable, toposort
 from loopjax.ir.op import TableOp
+from loopjax.ir.types import TensorType
 
 
 def _specified(x: Any, lengths: Sequence[int]) -> Any:
@@ -123,21 +124,44 @@ def evaluate(
     return None if any(one is None for one in values) else compute(node, values)
 
 
+def _inferred_sizes(
+    node: Apply, value: Callable[[Variable], Any | None], shape: Callable[[Variable], Sequence[int] | None]
+) -> Sequence[int] | None:
+    """Return the shape of what a plain op computes, by the shapes of its operands and the values of its lengths."""
+    if not isinstance(node.op, TableOp) or len(node.outputs) != 1:
+        return None
+    positions = node.op.length_inputs(len(node.inputs))
+    lengths = [value(node.inputs[position]) for position in positions]
+    operands = [variable for position, variable in enumerate(node.inputs) if position not in positions]
+    shapes = [shape(variable) for variable in operands]
+    if any(one is None for one in (*lengths, *shapes)):
+        return None
+    types = [TensorType(one.dtype, tuple(sizes or ())) for one, sizes in zip(operands, shapes, strict=True)]
+    try:
+        (made,) = node.op.sized([int(length) for length in lengths if length is not None]).infer(*types)
+    except (TypeError, ValueError):
+        return None  # shapes that do not fit are reported where the program is made for them
+    return made.sizes if made.concrete else None
+
+
 def host_values(
     lengths: Sequence[Variable], values: Mapping[Variable, Any], shapes: Mapping[Variable, Sequence[int]]
 ) -> list[Any | None]:
     """Return the values of lengths by those of other variables and by shapes; ``None`` where the host cannot tell."""
     found: dict[Variable, Any] = dict(values)
+    sizes: dict[Variable, Sequence[int]] = dict(shapes)
 
     def value(variable: Variable) -> Any | None:
         return variable.data if isinstance(variable, Constant) else found.get(variable)
 
     def shape(variable: Variable) -> Sequence[int] | None:
         array = value(variable)
-        return shapes.get(variable) if array is None else np.shape(array)
+        return sizes.get(variable) if array is None else np.shape(array)
 
     for node in toposort(lengths, stop=found):
         result = evaluate(node, value, shape)
         if result is not None:
             found[node.outputs[0]] = result
+        elif (inferred := _inferred_sizes(node, value, shape)) is not None:
+            sizes[node.outputs[0]] = inferred
     return [value(variable) for variable in lengths]

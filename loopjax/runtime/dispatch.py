@@ -23,9 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from loopjax.ir.graph import toposort
 from loopjax.ir.jax_call import JaxCall
-from loopjax.ir.lengths import is_shape
 from loopjax.runtime.buckets import Bucket
 from loopjax.runtime.compiler import KEPT, CompiledStage, select
 from loopjax.runtime.jax_settings import settings_of
@@ -138,14 +136,15 @@ class Dispatch:
         stage, arrays = self._stage.stage, [values[position] for position in self._reads]
         if not stage.lengths:
             return self.settings(), specialization_key(stage, arrays)
-        # Lengths computed from the values of inputs: each value is evaluated once.
-        inputs = tuple([np.asarray(arrays[position]).tobytes() for position in stage.length_inputs])
+        # Lengths computed from shapes and the values of inputs are evaluated once for each of them.
+        bytes_read = tuple([np.asarray(arrays[position]).tobytes() for position in stage.length_inputs])
+        inputs = tuple([array.shape for array in arrays]), bytes_read
         found = self._lengths.get(inputs)
         if found is None:
             if len(self._lengths) >= REMEMBERED:
                 self._lengths.clear()
-            found = self._lengths[inputs] = specialization_key(stage, arrays)[1]
-        return self.settings(), (tuple([array.shape for array in arrays]), found)
+            found = self._lengths[inputs] = specialization_key(stage, arrays)
+        return self.settings(), found
 
     def _choose(self, arrays: Sequence[Any]) -> Any:
         """Runs the entry of these shapes and lengths, and of those of the state."""
@@ -358,9 +357,7 @@ def _only_stage(program: Program, bucket: Bucket) -> CompiledStage | None:
         return None
     (stage,) = bucket.stages
     computed = all(isinstance(v, SharedVariable) or v.owner is not None for v in bucket.graph.outputs)
-    # Lengths come from sizes of arguments or from values, not from both: the table of lengths has values for keys.
-    mixed = bool(stage.stage.length_inputs) and any(map(is_shape, toposort(stage.stage.lengths)))
-    return stage if computed and not mixed else None
+    return stage if computed else None
 
 
 def _miss(values: Sequence[Any]) -> Any:

@@ -20,6 +20,7 @@ import numpy as np
 from loopjax.errors import UnsupportedError, where
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, ancestors, toposort
 from loopjax.ir.lengths import host_values, is_shape, leaves_of, on_host
+from loopjax.ir.op import TableOp
 from loopjax.ir.shape_operands import is_cut, shape_operands
 from loopjax.ir.types import RESIDUAL
 from loopjax.shapes.preconditions import TripCountChecks, trip_count_checks
@@ -162,23 +163,18 @@ def _slice_of(output: Variable) -> tuple[Variable, Mapping[int, Variable]]:
 
 
 def _computed_lengths(lengths: Iterable[Variable], inputs: Sequence[Variable]) -> tuple[Variable, ...]:
-    """Return the lengths, where some are computed and the host can compute all from the inputs; else none."""
+    """Return the lengths, where some are computed, and all of plain ops; else none."""
     wanted = [length for length in lengths if not isinstance(length, Constant)]
-
-    def on_the_host(variable: Variable) -> bool:
-        return variable in inputs or (variable.owner is not None and on_host(variable.owner))
-
     nodes = toposort(wanted, stop=inputs)
-    if not nodes or not all(on_host(node) or (is_shape(node) and on_the_host(node.inputs[0])) for node in nodes):
-        return ()
-    return tuple(wanted)
+    return tuple(wanted) if nodes and all(isinstance(node.op, TableOp) for node in nodes) else ()
 
 
 def specialization_key(stage: Stage, arrays: Sequence[Any]) -> tuple[Any, ...]:
     """Return what a program compiled for these inputs depends on: their shapes, and the values of lengths."""
     shapes = tuple([array.shape for array in arrays])
-    if not stage.lengths:
-        return shapes, tuple([np.asarray(arrays[position]).tobytes() for position in stage.length_inputs])
     values = {stage.graph.inputs[position]: np.asarray(arrays[position]) for position in stage.length_inputs}
     lengths = host_values(stage.lengths, values, dict(zip(stage.graph.inputs, shapes, strict=True)))
-    return shapes, tuple([None if length is None else length.tobytes() for length in lengths])
+    known = [length for length in lengths if length is not None]
+    if not known or len(known) < len(lengths):
+        known = list(values.values())
+    return shapes, tuple([value.tobytes() for value in known])

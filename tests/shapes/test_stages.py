@@ -30,6 +30,24 @@ class TestStages:
         assert [stage.graph.inputs[position] for position in stage.length_inputs] == [N]
         assert len(stage.results) == 1
 
+    def test_minibatches_of_a_computed_array_share_one_program(self):
+        data, labels = loopjax.shared(np.arange(40.0), "data"), loopjax.shared(np.arange(40.0), "labels")
+        x, y = data[N * 10 : (N + 1) * 10], at.cast(labels, "int32")[N * 10 : (N + 1) * 10]
+        read = loopjax.function([N], (x[at.arange(y.shape[0])] * y).sum())
+        for batch in range(4):
+            rows = np.arange(10 * batch, 10 * batch + 10)
+            assert read(batch) == (rows * rows).sum()
+        assert [len(stage.programs) for stage in read.stages] == [1]
+
+    def test_shapes_that_do_not_fit_are_reported_and_not_a_key(self):
+        (stage,) = stages([N, X, Y], [at.arange((X + Y).shape[0] + N)])
+        pairs = ((1, 2, 2), (1, 2, 2), (2, 2, 2), (2, 3, 3), (2, 2, 3))
+        keys = [specialization_key(stage, [np.int64(n), np.zeros(x), np.zeros(y)]) for n, x, y in pairs]
+        assert keys[0] == keys[1]
+        assert len({*keys}) == 4
+        with pytest.raises(ValueError, match=r"shapes .*\(2,\).* and .*\(3,\)"):
+            loopjax.function([N, X, Y], at.arange((X + Y).shape[0] + N))(2, np.zeros(2), np.zeros(3))
+
     def test_a_mask_ends_one(self):
         first, second = stages([X], [at.sort(X[X > 0])])
         assert [variable.owner.op.name for variable in first.graph.outputs] == ["true_places", "sum"]
