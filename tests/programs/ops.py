@@ -78,6 +78,7 @@ VARYING: dict[str, Op] = {
     "set": Op("at.set_subtensor({0}[{parameter}], {1})", _set, "first"),
     "inc": Op("at.inc_subtensor({0}[{parameter}], {1})", _inc, "first"),
     "take": Op("{0}[{1}]", lambda x, i, _: x[int(i)], "first"),
+    "above": Op("{0}[{0} > {1}]", lambda x, least, _: x[x > least], "first"),
     "zeros": Op("at.zeros({}, dtype={parameter!r})", lambda n, dtype: np.zeros(n, dtype), "parameter"),
     "ones": Op("at.ones({}, dtype={parameter!r})", lambda n, dtype: np.ones(n, dtype), "parameter"),
     "zeros2": Op("at.zeros(({}, {}), dtype={parameter!r})", lambda n, m, dtype: np.zeros((n, m), dtype), "parameter"),

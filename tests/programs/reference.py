@@ -239,6 +239,9 @@ class Reference:
             self._check_order(op, given[0], axis)
         if op in ("reduce_any", "reduce_all"):
             self._check_comparison(given[0], np.full((), 0.15 if op == "reduce_any" else -0.15, given[0].dtype))
+        if op == "above":
+            self._check_comparison(*(one.astype(operand_dtype(dtypes)) for one in given))
+            self._branch(given[0] > given[1])
         if op == "dot" or VARYING[op].result in ("total", "float"):
             given = [one.astype(to) for one in given]
         try:

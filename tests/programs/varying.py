@@ -146,6 +146,8 @@ class VaryingMaker(Maker):
             return replace(first, shape=tuple(shape))
         if op in ("set", "inc"):
             return replace(first, elements=None)
+        if op == "above":
+            return replace(first, shape=(self.length(self.imagined(repr(expression), 0, self.rows(first.shape[0]))),))
         if op == "take":
             samples = None
             if first.elements is not None and len(first.shape) == 1:
@@ -283,8 +285,13 @@ class VaryingMaker(Maker):
         return "{1}:{2}", (start, stop)
 
     def cut(self, env: Env, name: str) -> Expression:
-        text, args = self.bounds(env, env[name])
-        return Call("cut", (Ref(name), *args), text)
+        """A slice, one that is not always empty if there is such a one among three."""
+        for _ in range(3):
+            text, args = self.bounds(env, env[name])
+            found = Call("cut", (Ref(name), *args), text)
+            if 0 not in self.kind(found, env).shape:
+                break
+        return found
 
     def part(self, env: Env, statements: Statements) -> str:
         """An array whose length differs from step to step."""
@@ -310,18 +317,27 @@ class VaryingMaker(Maker):
     def mate(self, env: Env, statements: Statements, name: str) -> str | None:
         """Another array of the same shape."""
         shape = env[name].shape
-        found = [one for one in self.usable(env, shape) if one != name]
+        found: list[Expression] = [Ref(one) for one in self.usable(env, shape) if one != name]
         for statement in statements:
-            if not isinstance(statement, Let) or statement.name != name:
-                continue
-            expression = statement.expression
-            if isinstance(expression, Call) and expression.op == "cut" and isinstance(expression.args[0], Ref):
-                source = env[expression.args[0].name]
-                others = [one for one in self.usable(env, source.shape) if one != expression.args[0].name]
-                if others and not (found and self.chance(50)):
-                    other = replace(expression, args=(Ref(self.pick(others)), *expression.args[1:]))
-                    return self.ref(env, statements, other)
-        return self.pick(found) if found else None
+            if isinstance(statement, Let) and statement.name == name:
+                found += self.like(env, statement.expression) * 2
+        found = [one for one in found if self.kind(one, env).shape == shape]
+        return self.ref(env, statements, self.pick(found)) if found else None
+
+    def like(self, env: Env, expression: Expression) -> list[Expression]:
+        """Slices that may be of the length of this one: of another array, or from the other end."""
+        if not isinstance(expression, Call) or expression.op != "cut" or not isinstance(expression.args[0], Ref):
+            return []
+        source, *bounds = expression.args
+        text = str(expression.parameter)
+        texts = [":{1}", "-{1}:", "{1}::-1"] if text in (":{1}", "-{1}:") else [text, text]
+        arrays = [one for one in self.usable(env, env[source.name].shape) if self.chance(50) or one == source.name]
+        found: list[Expression] = []
+        for text in texts:
+            for one in arrays[-3:]:
+                other = Call("cut", (Ref(one), *bounds), text)
+                found += [other] if other != expression else []
+        return found
 
     def changed(self, env: Env, statements: Statements, name: str) -> str:
         """An array made of this one."""
@@ -340,13 +356,19 @@ class VaryingMaker(Maker):
         elif form == "cut":
             found = self.cut(env, name)
         elif form in ("set", "inc"):
-            text, args = self.bounds(env, kind)
-            part = self.kind(Call("cut", (x, *args), text), env)
+            part_of = self.cut(env, name)
+            assert isinstance(part_of, Call)
+            text, args = str(part_of.parameter), part_of.args[1:]
+            part = self.kind(part_of, env)
             fits = [one for one in self.usable(env, part.shape) if env[one].dtype == kind.dtype]
             value: Expression = Ref(self.pick(fits)) if fits and self.chance(60) else self.of_dtype(env, (), kind.dtype)
             found = Call(form, (x, value, *args), text.replace("{2}", "{3}").replace("{1}", "{2}"))
         elif form == "mask":
-            found = Call("rows" if len(kind.shape) > 1 else "mask", (x,), self.pick([0, 0, 1, -1]))
+            if len(kind.shape) == 1 and self.chance(40):
+                least = self.expression(env, (), 1)
+                found = Call("above", (x, self.cast(least, self.kind(least, env), kind.dtype)))
+            else:
+                found = Call("rows" if len(kind.shape) > 1 else "mask", (x,), self.pick([0, 0, 1, -1]))
         elif form == "join":
             fits = [one for one in self.arrays(env) if env[one].shape[1:] == kind.shape[1:]]
             found = Call("join", (x, Ref(self.pick(fits))))
@@ -356,6 +378,8 @@ class VaryingMaker(Maker):
             mate = self.mate(env, statements, name) if self.chance(60) else None
             if mate is not None:
                 other: Expression = Ref(mate)
+            elif not self.varies(kind) and self.chance(40):
+                other = Ref(self.input(env, kind.dtype, tuple(int(size) for size in kind.shape)))
             elif self.chance(40):
                 other = self.number(kind)
             else:
@@ -376,6 +400,8 @@ class VaryingMaker(Maker):
                 for one in self.arrays(env)
                 if env[one].shape[0] == kind.shape[-1] and 1 <= len(env[one].shape) <= 2 and len(kind.shape) == 2
             ]
+            if len(kind.shape) == 2 and isinstance(kind.shape[1], int) and self.chance(40):
+                after = [self.input(env, kind.dtype, (kind.shape[1], *self.pick([(), (2,)])))]
             before = [one for one in self.arrays(env, 2) if env[one].shape[-1] == kind.shape[0]]
             if after and (not before or self.chance(50)):
                 return Call("dot", (x, Ref(self.pick(after))))
@@ -390,7 +416,7 @@ class VaryingMaker(Maker):
             if not kind.shape or (not self.varies(kind) and self.chance(50)):
                 break
             axis = 1 if len(kind.shape) == 2 and self.chance(30) else 0
-            if not axis and not min(self.rows(kind.shape[0])) and self.chance(25):
+            if not axis and not min(self.rows(kind.shape[0])) and self.chance(40):
                 # A maximum needs an element.
                 fits = [one for one in self.arrays(env) if env[one].shape[1:] == kind.shape[1:]]
                 fits = [one for one in fits if not isinstance(env[one].shape[0], str) and env[one].shape[0]]
@@ -476,7 +502,7 @@ class VaryingMaker(Maker):
         sequences, n_steps, steps = (self.inner_length if depth else self.outer_length)(env, before)
         states = [self.varying_state(env) for _ in range(self.draw(st.integers(0, 2)))]
         n_maps = self.draw(st.integers(0 if states else 1, 2))
-        inner = self.body_env(env, sequences, states)
+        inner, passed = self.body_env(env, sequences, states)
         statements, results, arrays = self.computed(inner, depth + 1)
         outputs = [self.state_output(inner, state, kind, results) for state, kind in states]
         outputs += [self.step_output(inner, results, arrays) for _ in range(n_maps)]
@@ -494,7 +520,7 @@ class VaryingMaker(Maker):
             Block(tuple(statements), tuple(outputs)),
             tuple(entries),
             tuple(sequences),
-            (),
+            tuple(passed),
             n_steps,
             self.chance(20),
             (),
@@ -542,7 +568,7 @@ class VaryingMaker(Maker):
         self, env: Env, before: Statements
     ) -> tuple[list[Sequence], int | Ref | None, np.ndarray[Any, Any]]:
         """Likewise, of a loop whose length differs between steps of the one around it."""
-        form = self.pick(["steps", "steps", "range", "range", "cut", "cut", "taken", "least", "two"])
+        form = self.pick(["steps", "steps", "range", "range", "cut", "cut", "taken", "least", "two", "whole"])
         names: list[str] = []
         n_steps: int | Ref | None = None
         if form in ("steps", "taken", "least"):
@@ -565,6 +591,8 @@ class VaryingMaker(Maker):
                 names += [self.pick(fits)] if fits else []
         elif form == "range":
             names.append(self.ref(env, before, Call("arange", (self.count(env),))))
+        elif form == "whole":
+            names.append(self.pick([one for one in self.arrays(env) if not isinstance(env[one].shape[0], str)]))
         else:
             names.append(self.ref(env, before, self.cut(env, self.pick(self.arrays(env)))))
             if form == "two":
@@ -593,9 +621,13 @@ class VaryingMaker(Maker):
         initial = self.input(env, dtype, (2, *shape) if form == "taps" else tuple(int(size) for size in shape))
         return State(Ref(initial), taps, tuple(self.named("h") for _ in taps)), Kind(dtype, shape)
 
-    def body_env(self, env: Env, sequences: list[Sequence], states: list[tuple[State, Kind]]) -> Env:
-        """What a step sees: closures, slices, past values."""
+    def body_env(
+        self, env: Env, sequences: list[Sequence], states: list[tuple[State, Kind]]
+    ) -> tuple[Env, list[tuple[str, str]]]:
+        """What a step sees: closures, slices, past values, and non-sequences."""
         inner = dict(env)
+        passed = [(self.pick(env), self.named("w"))] if self.chance(30) else []
+        inner.update({name: env[outer] for outer, name in passed})
         for sequence in sequences:
             kind = env[sequence.value]
             for name in sequence.names:
@@ -605,7 +637,7 @@ class VaryingMaker(Maker):
                 inner[name] = Kind(kind.dtype, kind.shape[1:], samples=samples, elements=elements)
         for state, kind in states:
             inner.update(dict.fromkeys(state.names, kind))
-        return inner
+        return inner, passed
 
     def state_output(self, env: Env, state: State, kind: Kind, results: list[str]) -> Expression:
         """What a step gives for a state."""
