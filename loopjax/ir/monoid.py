@@ -14,8 +14,8 @@ from typing import Any, Literal
 import jax.numpy as jnp
 import numpy as np
 
-Element = Literal["zero", "one", "least", "greatest"]
-"""A value that every dtype has; ``least`` and ``greatest`` of floats are infinite."""
+Element = Literal["zero", "one", "least", "greatest", "last"]
+"""A value that every dtype has; ``least`` and ``greatest`` of floats are infinite, and ``last``, of a sort, is NaN."""
 
 MonoidName = Literal["sum", "prod", "max", "min", "any", "all", "logsumexp", "argmax", "argmin"]
 
@@ -24,7 +24,9 @@ def element(name: Element, dtype: Any) -> Any:
     """Return the value of an element in ``dtype``."""
     if name in ("zero", "one"):
         return int(name == "one")
-    is_greatest = name == "greatest"
+    if name == "last" and jnp.issubdtype(dtype, jnp.inexact):
+        return jnp.nan
+    is_greatest = name != "least"
     if jnp.issubdtype(dtype, jnp.inexact):
         return jnp.inf if is_greatest else -jnp.inf
     if np.dtype(dtype) == np.bool_:

@@ -22,6 +22,7 @@ Trait = Literal[
     "cubic",
     "inner_loop",
     "draw",
+    "prefix_draw",
     "may_fail",
     "disconnected",
     "reverse_only",
@@ -39,6 +40,7 @@ Trait = Literal[
 - ``cubic``: its work grows with the third power of a matrix's rows, as that of a decomposition does.
 - ``inner_loop``: JAX runs a loop for it, so that XLA takes long to compile each occurrence.
 - ``draw``: draws random numbers with a key.
+- ``prefix_draw``: draws fewer rows with a threefry key as the first of more.
 - ``may_fail``: raises for some values, so that it must not run where the program would not have run it.
 - ``disconnected``: its result does not depend on its operand as far as derivatives are concerned.
 - ``reverse_only``: has a rule for reverse-mode differentiation only.
@@ -51,6 +53,7 @@ IMPLIED: dict[Trait, tuple[Trait, ...]] = {
     "scatter": ("memory_bound", "may_fail"),
     "view": ("memory_bound",),
     "matmul": ("contraction",),
+    "prefix_draw": ("draw",),
 }
 """Traits that another trait brings along."""
 

@@ -111,7 +111,8 @@ def distribution(
         return [[*batches(type.shape for type in types), *(() if lengths is None else (lengths,))]]
 
     reparametrization = sample if isinstance(sample, Reparametrization) else None
-    traits: list[Trait] = ["draw", "inner_loop"] if loops else ["draw"]
+    draws: Trait = "draw" if events else "prefix_draw"
+    traits: list[Trait] = [draws, "inner_loop"] if loops else [draws]
     register(f"draw_{name}", run, infer, *traits, broadcasts=broadcasts, reparametrization=reparametrization)
     for label in (name, *aliases):
         DISTRIBUTIONS[label] = Distribution(name, parameters, integers, discrete, domains or {}, relation)
@@ -127,7 +128,7 @@ def standard(name: str, sample: Callable[..., Any]) -> str:
     def run(key: Any, lengths: tuple[int, ...], dtype: str) -> Any:
         return sample(key, lengths, dtype)
 
-    register(f"draw_{name}", run, infer, "draw")
+    register(f"draw_{name}", run, infer, "prefix_draw")
     return f"draw_{name}"
 
 

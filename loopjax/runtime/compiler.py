@@ -26,7 +26,6 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from loopjax.config import config
@@ -248,4 +247,4 @@ def select(outputs: Sequence[Any], pick: OutputSlice, on_host: bool = False) -> 
         return kept
     if array.committed:
         return jax.device_put(rows, array.sharding)
-    return jax.device_put(rows) if is_view else jnp.array(rows)
+    return jax.device_put(rows if is_view else rows.copy())

@@ -10,6 +10,7 @@ import loopjax
 import loopjax.tensor as at
 from loopjax import Packed, foldl, foldr, function, grad, reduce, scan, until
 from loopjax.errors import UnsupportedError
+from tests.compilations import Counting
 from tests.differences import differences
 
 ROWS, BATCH, UNITS = 7, 5, 3
@@ -252,15 +253,14 @@ def test_a_map_stays_a_map():
 def test_with_n_steps_one_program_serves_all_lengths(form, backwards):
     x, h0, W, v = variables()
     out, _ = scan(rnn(W), x, h0, n_steps=x.shape[0], lengths=form(v), go_backwards=backwards)
-    f = function([x, h0, W, v], [out, grad((out**2).sum(), W)])
+    f = Counting(function([x, h0, W, v], [out, grad((out**2).sum(), W)]))
     arrays = inputs()
     cases = [one for one in LENGTHS if sum(sorted(one)[-2:]) <= ROWS] if form is Packed else LENGTHS
     for lengths in cases:
         found, slope = f(padded(arrays[0], lengths), *arrays[1:], lengths)
         np.testing.assert_allclose(found, alone(*arrays, lengths, backwards, rows=ROWS)[0])
         assert np.isfinite(slope).all()
-    programs = len(f.stages[0].programs)
-    assert programs == 1 if form is not Packed else programs <= 2 * ROWS
+    assert f.count == 1 if form is not Packed else f.count <= 2 * ROWS
 
 
 def test_packed_lengths_are_rounded_so_that_few_programs_serve_them():
@@ -268,17 +268,18 @@ def test_packed_lengths_are_rounded_so_that_few_programs_serve_them():
     start = at.zeros((x.shape[1], x.shape[2]))
     out, _ = scan(lambda x, h: h + x, x, start, n_steps=x.shape[0], lengths=Packed(v))
     f = function([x, v], out)
+    counting = Counting(f)
     rng = np.random.default_rng(0)
     data = np.ones((160, 6, 1))
     for _ in range(30):
         lengths = rng.integers(100, 161, 6)
-        found = np.asarray(f(data, lengths))
+        found = np.asarray(counting(data, lengths))
         np.testing.assert_allclose(found.max(axis=0)[:, 0], lengths)
-    (stage,) = f.stages
     steps = [loop.n_steps for loop in loopjax.explain(f).loops]
     assert steps[0] % 10 == 0
     assert steps[0] <= 330
-    assert len(stage.programs) <= 12
+    assert len(f.stages) == 1
+    assert counting.count <= 12
 
 
 def test_lanes_are_half_as_many_as_examples_and_lengths_add_up():
@@ -438,12 +439,11 @@ def test_lengths_that_a_mask_says_need_no_stage():
     x, mask = at.dmatrix("x"), at.lmatrix("mask")
     for form in (lambda v: v, Packed):
         out, _ = scan(lambda x, h: h + x, x, at.zeros(x.shape[1]), n_steps=x.shape[0], lengths=form(mask.sum(axis=0)))
-        f = function([x, mask], out)
+        f = Counting(function([x, mask], out))
         for given in ([[1, 1], [1, 0]], [[1, 1], [0, 1]]):
             found = f(np.ones((2, 2)), np.array(given))
             np.testing.assert_allclose(found, np.cumsum(given, axis=0) * np.array(given))
-        (stage,) = f.stages
-        assert len(stage.programs) == 1
+        assert f.count == 1
 
 
 def test_return_list_names_and_strict():

@@ -5,17 +5,18 @@ most: ``x[start:stop:step]`` is ``take(x, iota(capacity) * step + first)`` of le
 ``slice.indices`` does. Positions in index arrays are counted from the front, and those that are past the length of the
 axis are moved out of bounds, as they would be without padding.
 
-Known limit: a slice with a run-time step, or written to, needs its axis exact.
+A write reads its slices, writes what the rest of the index picks of them, and puts the rows back by a selection.
+
+Known limit: a slice with a run-time step needs its axis exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from loopjax.ir.graph import Apply, Constant, Variable
-from loopjax.ir.index import WHOLE, Array, IndexPattern, Slice
-from loopjax.ir.op import table_op
+from loopjax.ir.index import WHOLE, Array, IndexPattern
 from loopjax.shapes.padding.builder import Length
 from loopjax.shapes.padding.rules import lengths_of, rule
 from loopjax.shapes.padding.scope import Axes, PaddedAxis, PaddingScope
@@ -25,7 +26,7 @@ from loopjax.shapes.padding.scope import Axes, PaddedAxis, PaddingScope
 def _index(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     pattern: IndexPattern = node.op.arguments["pattern"]
     end = 1 + len(pattern.array_axes)
-    x, key = _read_slices(scope, inputs[0], pattern, lengths_of(node, inputs[end:]))
+    x, key, _ = _read_slices(scope, inputs[0], pattern, lengths_of(node, inputs[end:]))
     pattern, bounds = IndexPattern.parse(key)
     pattern, arrays = _from_front(scope, x, pattern, inputs[1:end])
     arrays, array_axes = scope.broadcast(arrays)
@@ -36,11 +37,29 @@ def _index(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable
 
 @rule("set", "inc")
 def _write(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
+    """Slices that padding concerns are read, written to by the rest of the index, and put back."""
     pattern: IndexPattern = node.op.arguments["pattern"]
-    if any(entry is None or (isinstance(entry, Slice) and entry != WHOLE) for entry in pattern.entries):
-        return scope.apply(node.op, *(scope.exact(one) for one in inputs))[0]
     x, value = inputs[:2]
-    arrays, array_axes = scope.broadcast(inputs[2:])
+    end = 2 + len(pattern.array_axes)
+    part, key, slices = _read_slices(scope, x, pattern, lengths_of(node, inputs[end:]))
+    pattern, bounds = IndexPattern.parse(key)
+    part = _written(scope, node.op.name, part, value, pattern, bounds, inputs[2:end])
+    for one in reversed(slices):
+        part = _put_rows(scope, one, part)
+    return part
+
+
+def _written(
+    scope: PaddingScope,
+    name: str,
+    x: Variable,
+    value: Variable,
+    pattern: IndexPattern,
+    bounds: Sequence[Length],
+    arrays: Sequence[Variable],
+) -> Variable:
+    """Write through the entries of an index whose slices padding does not concern."""
+    arrays, array_axes = scope.broadcast(arrays)
     written = _result_axes(scope, x, pattern, arrays, array_axes)
     # The value broadcasts to the part that is written.
     missing = len(pattern.kept_axes) + max((one.ndim for one in arrays), default=0) - value.ndim
@@ -49,8 +68,32 @@ def _write(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable
     pattern, arrays = _from_front(scope, x, pattern, arrays)
     # Positions past the length of an index array are out of bounds: nothing is written there.
     positions = [scope.masked(one, list(scope.axes(one)), "greatest") for one in arrays]
-    op = table_op(node.op.name, pattern=pattern, lengths=())
-    return scope.filled(scope.apply(op, x, value, *positions)[0], scope.axes(x))
+    return scope.filled(scope.emit_sized(name, x, value, *positions, lengths=bounds, pattern=pattern), scope.axes(x))
+
+
+class _SliceRows(NamedTuple):
+    """Rows ``first``, ``first + step``, ... of an axis of ``x``, which are the ``length`` valid rows of ``part``."""
+
+    x: Variable
+    axis: int
+    part: Variable
+    first: Variable
+    length: Variable
+    step: int
+
+
+def _put_rows(scope: PaddingScope, rows: _SliceRows, part: Variable) -> Variable:
+    """Return the array with the rows of ``part`` in the place of those that were read."""
+    x, axis, _, first, length, step = rows
+    offset = scope.emit("mul", scope.emit("sub", scope.iota(scope.rows(x, axis)), first), 1 if step > 0 else -1)
+    number = scope.emit("floor_div", offset, abs(step))
+    inside = scope.emit("and_", scope.emit("ge", offset, 0), scope.emit("lt", number, length))
+    if abs(step) > 1:
+        inside = scope.emit("and_", inside, scope.emit("eq", scope.emit("mod", offset, abs(step)), 0))
+    new = scope.take(part, axis, number, scope.rows(part, axis))
+    pattern = tuple(0 if place == axis else None for place in range(x.ndim))
+    put = scope.emit("switch", scope.emit("dimshuffle", inside, pattern=pattern), new, x)
+    return scope.filled(put, scope.axes(x))
 
 
 def _result_axes(
@@ -69,27 +112,32 @@ def _result_axes(
 
 def _read_slices(
     scope: PaddingScope, x: Variable, pattern: IndexPattern, lengths: Sequence[Length]
-) -> tuple[Variable, list[Any]]:
+) -> tuple[Variable, list[Any], list[_SliceRows]]:
     """Read the slices that padding concerns; the rest of the index reads those axes whole."""
     key = list(pattern.key(lengths))
+    concerned: list[tuple[int, int]] = []
     for axis, place in enumerate(pattern.axis_positions):
         entry = key[place]
         if pattern.entries[place] == WHOLE or not isinstance(entry, slice):
             continue
-        bounds = (entry.start, entry.stop, entry.step)
-        varies = any(isinstance(bound, Variable) and scope.varies(bound) for bound in bounds)
-        if varies or scope.axis(x, axis) is not None:
-            x, key[place] = _sliced(scope, x, axis, bounds), WHOLE
-    return x, key
+        bounds = [bound for bound in (entry.start, entry.stop, entry.step) if isinstance(bound, Variable)]
+        varying = [bound for bound in bounds if scope.varies(bound)]
+        if isinstance(entry.step, Variable):
+            x = scope.exact(x, [axis])
+            for bound in varying:
+                scope.need(bound)
+        elif varying or scope.axis(x, axis) is not None:
+            concerned.append((axis, place))
+    slices: list[_SliceRows] = []
+    for axis, place in concerned:
+        slices.append(_sliced(scope, x, axis, key[place]))
+        x, key[place] = slices[-1].part, WHOLE
+    return x, key, slices
 
 
-def _sliced(scope: PaddingScope, x: Variable, axis: int, bounds: Sequence[Length | None]) -> Variable:
-    """Return ``x[start:stop:step]`` along one axis, its length a value."""
-    start, stop, step = bounds
-    step = 1 if step is None else step
-    if isinstance(step, Variable):
-        x = scope.exact(x, [axis])
-        return scope.note(_static_slice(scope, x, axis, bounds), scope.axes(x))
+def _sliced(scope: PaddingScope, x: Variable, axis: int, entry: slice) -> _SliceRows:
+    """Read a slice along one axis, its length a value."""
+    start, stop, step = entry.start, entry.stop, 1 if entry.step is None else entry.step
     size = scope.rows(x, axis)
     first, length = _slice_rows(scope, scope.integer(scope.length(x, axis)), start, stop, step)
     grows = _grows(start, stop, step)
@@ -102,7 +150,7 @@ def _sliced(scope: PaddingScope, x: Variable, axis: int, bounds: Sequence[Length
     else:
         positions = scope.emit("add", scope.emit("mul", scope.iota(most), step), first)
         rows = scope.take(x, axis, positions, size)
-    return scope.filled(rows, axes, [axis])
+    return _SliceRows(x, axis, scope.filled(rows, axes, [axis]), first, length, step)
 
 
 def _limited(scope: PaddingScope, length: Variable, most: Variable) -> Variable:
@@ -172,19 +220,35 @@ def _clipped(scope: PaddingScope, bound: Length, length: Variable, lowest: int) 
 @rule("window")
 def _window(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     """A part of an axis whose start is a run-time value, and whose length is a length."""
-    x, along = inputs[0], node.op.arguments["axes"]
-    starts, sizes = inputs[1 : 1 + len(along)], lengths_of(node, inputs[1 + len(along) :])
-    for axis, start, size in zip(along, starts, sizes, strict=True):
-        length, rows = scope.integer(size), scope.rows(x, axis)
+    return _windows(scope, node, inputs[0], inputs[1:])[-1].part
+
+
+def _windows(scope: PaddingScope, node: Apply, x: Variable, bounds: Sequence[Variable]) -> list[_SliceRows]:
+    """Read a window axis by axis."""
+    along = node.op.arguments["axes"]
+    found: list[_SliceRows] = []
+    for axis, start, size in zip(along, bounds, lengths_of(node, bounds[len(along) :]), strict=False):
+        length, rows, first = scope.integer(size), scope.rows(x, axis), scope.integer(start)
         if scope.axis(x, axis) is None and not scope.varies(length):
             window = scope.emit_sized("window", x, start, lengths=[size], axes=(axis,), inner=False)
-            x = scope.note(window, scope.axes(x))
-            continue
-        most = _limited(scope, length, rows)
-        positions = scope.emit("add", scope.iota(most), scope.integer(start))
-        axes = {**scope.other_axes(x, axis), axis: PaddedAxis(length, most)}
-        x = scope.filled(scope.take(x, axis, positions, rows), axes, [axis])
-    return x
+            part = scope.note(window, scope.axes(x))
+        else:
+            most = _limited(scope, length, rows)
+            positions = scope.emit("add", scope.iota(most), first)
+            axes = {**scope.other_axes(x, axis), axis: PaddedAxis(length, most)}
+            part = scope.filled(scope.take(x, axis, positions, rows), axes, [axis])
+        found.append(_SliceRows(x, axis, part, first, length, 1))
+        x = part
+    return found
+
+
+@rule("put_window")
+def _put_window(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
+    windows = _windows(scope, node, inputs[0], inputs[2:])
+    part = scope.fit(inputs[1], scope.axes(windows[-1].part))
+    for one in reversed(windows):
+        part = _put_rows(scope, one, part)
+    return part
 
 
 # Index arrays.

@@ -6,32 +6,42 @@ An elementwise op keeps the invariant by itself. An op that mixes rows first mas
 identity of its monoid: ``sum(x)`` becomes ``sum(mask_rows(x, length, zero))``; one that gives other rows past the
 length fills them again. An op without a rule needs its axes exact: the op's program is compiled for each length.
 
-Known limits: sorting, draws and decompositions have no rule; ``reshape`` has one where only the first axis is padded.
+Rules of a kind have a file of their own: ``index.py``, ``rearrangement.py``, ``sorting.py``, ``matrices.py`` and
+``draws.py``.
+
+Known limits: ``eigh``, ``qr``, ``pinv``, ``lstsq``, singular vectors, permutations and choices have no rule.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from loopjax.ir.graph import Apply, Constant, Variable
 from loopjax.ir.monoid import MONOIDS, sum_dtype
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
+from loopjax.ir.traits import Trait
 from loopjax.shapes.padding.builder import Length
 from loopjax.shapes.padding.scope import PaddedAxis, PaddingScope
-from loopjax.shapes.preconditions import LENGTH, OTHER
 
-Rule = Callable[[PaddingScope, Apply, list[Variable]], Variable]
-"""From a node and its inputs in the new graph to the variable that stands for its output."""
+Rule = Callable[[PaddingScope, Apply, list[Variable]], Variable | Sequence[Variable]]
+"""From a node and its inputs in the new graph to the variables that stand for its outputs: the only one, or all."""
 
 RULES: dict[str, Rule] = {}
 """The rules by the names of ops."""
 
+TRAIT_RULES: dict[Trait, Rule] = {}
+"""The rules of ops that have a trait, and none by name."""
 
-def rule(*names: str) -> Callable[[Rule], Rule]:
+
+AnyRule = TypeVar("AnyRule", bound=Rule)
+
+
+def rule(*names: str) -> Callable[[AnyRule], AnyRule]:
     """Register a rule for these ops."""
 
-    def add(function: Rule) -> Rule:
+    def add(function: AnyRule) -> AnyRule:
         for name in names:
             if name in RULES:
                 raise ValueError(f"op {name!r} has a rule of padding already")
@@ -41,14 +51,25 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
     return add
 
 
-def padded_call(scope: PaddingScope, node: Apply, inputs: Sequence[Variable]) -> Variable:
-    """Return what stands for the output of an op of the table on these inputs of the new graph."""
+def trait_rule(trait: Trait) -> Callable[[AnyRule], AnyRule]:
+    """Register a rule for the ops that have this trait."""
+
+    def add(function: AnyRule) -> AnyRule:
+        TRAIT_RULES[trait] = function
+        return function
+
+    return add
+
+
+def padded_call(scope: PaddingScope, node: Apply, inputs: Sequence[Variable]) -> Sequence[Variable]:
+    """Return what stands for the outputs of an op of the table on these inputs of the new graph."""
     op = node.op
     is_padded = any(scope.axes(variable) for variable in inputs)
     if op.name != "nonzero" and not is_padded and not _varying_lengths(scope, node, inputs):
-        return scope.apply(op, *inputs)[0]
-    apply = RULES.get(op.name) or (_pointwise if op.has("pointwise") else _exact)
-    return apply(scope, node, list(inputs))
+        return scope.apply(op, *inputs)
+    by_trait = next((found for trait, found in TRAIT_RULES.items() if op.has(trait)), exact_call)
+    made = RULES.get(op.name, by_trait)(scope, node, list(inputs))
+    return [made] if isinstance(made, Variable) else made
 
 
 def lengths_of(node: Apply, symbolic: Iterable[Variable]) -> list[Length]:
@@ -62,15 +83,16 @@ def _varying_lengths(scope: PaddingScope, node: Apply, inputs: Sequence[Variable
     return [length for length in lengths if not isinstance(length, Constant) and scope.varies(length)]
 
 
-def _exact(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    """The op at exact lengths."""
+def exact_call(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Sequence[Variable]:
+    """Return the outputs of the op at exact lengths."""
     lengths = _varying_lengths(scope, node, inputs)
     for length in lengths:
         scope.need(length)
     operands = [scope.around(one) if one in lengths else scope.exact(one) for one in inputs]
-    return scope.apply(node.op, *operands)[0]
+    return scope.apply(node.op, *operands)
 
 
+@trait_rule("pointwise")
 def _pointwise(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     operands, axes = scope.broadcast(inputs)
     return scope.call(node.op, *operands, axes=axes)
@@ -90,36 +112,24 @@ def _shape(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable
     return scope.emit("join", *(scope.emit("dimshuffle", size, pattern=(None,)) for size in sizes), axis=0)
 
 
+@rule("example_lengths")
+def _example_lengths(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
+    """The host compares lengths with sizes, so that these are the values of a call."""
+    return scope.call(node.op, *inputs, axes=scope.axes(inputs[0]))
+
+
+@rule("of_batch")
+def _of_batch(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
+    (x, lengths), _ = scope.aligned(inputs, [{node.op.arguments["axis"]: 0}, {0: 0}], stretch=False)
+    return scope.call(node.op, x, lengths, axes=scope.axes(x))
+
+
 @rule("dimshuffle", "transpose")
 def _permute(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     pattern = node.op.arguments["pattern" if node.op.name == "dimshuffle" else "axes"]
     x = scope.exact(inputs[0], [axis for axis in range(inputs[0].ndim) if axis not in pattern])
     axes = scope.axes(x)
     return scope.call(node.op, x, axes={place: axes[axis] for place, axis in enumerate(pattern) if axis in axes})
-
-
-@rule("reshape")
-def _reshape(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    """Where only the first axis is padded, before and after, the valid elements come first."""
-    x, *symbolic = inputs
-    target = lengths_of(node, symbolic)
-    is_first = bool(target) and x.ndim > 0 and all(axis == 0 for axis in scope.axes(x))
-    rest = target[1:]
-    if not is_first or any(size in (0, -1) if isinstance(size, int) else scope.varies(size) for size in rest):
-        return _exact(scope, node, inputs)
-    row = scope.product([scope.rows(x, axis) for axis in range(1, x.ndim)])
-    new_row = scope.product(rest)
-    elements = scope.calc("mul", scope.length(x, 0), row)
-    length = scope.calc("floor_div", elements, new_row)
-    is_free = isinstance(target[0], int) and target[0] == -1
-    wanted = scope.calc("mul", length if is_free else target[0], new_row)
-    if not scope.equal(elements, wanted) and not scope.add_precondition(
-        "==", elements, wanted, f"reshape of an array of {LENGTH} elements to {OTHER}"
-    ):
-        return _exact(scope, node, inputs)
-    capacity = scope.calc("floor_div", scope.calc("mul", scope.rows(x, 0), row), new_row)
-    flat = scope.resize(scope.emit("reshape", x, lengths=(-1,)), 0, scope.calc("mul", capacity, new_row))
-    return scope.filled(scope.emit_sized("reshape", flat, lengths=[capacity, *rest]), {0: PaddedAxis(length, capacity)})
 
 
 @rule("join")
@@ -192,16 +202,16 @@ def _alloc(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable
 
 
 @rule("arange")
-def _arange(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
+def _arange(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable | Sequence[Variable]:
     start, stop, step = map(scope.integer, lengths_of(node, inputs))
     if not isinstance(step, Constant):
-        return _exact(scope, node, inputs)
+        return exact_call(scope, node, inputs)
     length = scope.ceil_div(scope.calc("sub", stop, start), int(step.data))
     if not scope.is_length(length):
         length = scope.calc("maximum", length, 0)
     capacity = scope.capacity(length)
     if capacity is None:
-        return _exact(scope, node, inputs)
+        return exact_call(scope, node, inputs)
     values = scope.iota(capacity)
     if int(step.data) != 1:
         values = scope.emit("mul", values, step)
@@ -241,15 +251,15 @@ def _reduce(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variabl
         zero = scope.emit("cast", scope.scalar(0), dtype=x.dtype)
         x = scope.note(scope.emit("neq", x, zero), scope.axes(x))
     if monoid.needs_elements:
-        _require_elements(scope, node, x)
+        require_elements(scope, node.op.name, x, _reduced_axes(node, x))
     masked = scope.masked(x, _reduced_axes(node, x), monoid.identity)
     return scope.call(node.op, masked, axes=_remaining(scope, node, x))
 
 
-def _require_elements(scope: PaddingScope, node: Apply, x: Variable) -> None:
+def require_elements(scope: PaddingScope, name: str, x: Variable, axes: tuple[int, ...]) -> None:
     """Have it checked that there are elements to reduce."""
-    message = f"{node.op.name}: an array has no elements along axes {_reduced_axes(node, x)}, and so no result"
-    for axis in _reduced_axes(node, x):
+    message = f"{name}: an array has no elements along axes {axes}, and so no result"
+    for axis in axes:
         padded = scope.axis(x, axis)
         if padded is not None and not _is_positive(padded.length):
             scope.require(">=", padded.length, 1, message)
@@ -275,11 +285,11 @@ def _mean(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
 
 
 @rule("var")
-def _var(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
+def _var(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable | Sequence[Variable]:
     x, dtype, over = inputs[0], node.op.arguments["dtype"], _reduced_axes(node, inputs[0])
     axes = scope.axes(x)
     if x.dtype in ("float16", "bfloat16", "complex64", "complex128") or not any(axis in axes for axis in over):
-        return _exact(scope, node, inputs)
+        return exact_call(scope, node, inputs)
     count = scope.product([scope.length(x, axis) for axis in over])
     values = scope.note(scope.emit("cast", x, dtype=dtype), axes)
     mean = scope.emit("true_div", _sum(scope, values, over, dtype, True), scope.emit("cast", count, dtype=dtype))
@@ -297,7 +307,7 @@ def _argmax(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variabl
     x = inputs[0]
     if node.op.arguments["axis"] is None and x.ndim > 1:
         x = scope.exact(x, [axis for axis in scope.axes(x) if axis > 0])
-    _require_elements(scope, node, x)
+    require_elements(scope, node.op.name, x, _reduced_axes(node, x))
     return scope.call(node.op, x, axes=_remaining(scope, node, x))
 
 

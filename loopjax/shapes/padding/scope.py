@@ -58,13 +58,15 @@ class PaddingContext:
     """State that all scopes of a program share: the lengths that vary, and findings for the callers.
 
     Lengths vary that depend on the inputs ``varying`` and, with ``device``, those that only a run decides.
-    ``exact_inputs`` are the inputs on which a length depends that an op needs exactly.
+    ``exact_inputs`` are the inputs on which a length depends that an op needs exactly. ``positional_draws``: a random
+    number depends on its key and its position only.
     """
 
     varying: Collection[Variable]
     device: bool
     filling: str = "row 0"
     fine: bool = False
+    positional_draws: bool = False
     exact_ops: dict[ExactLengthOp, None] = field(default_factory=dict)
     exact_inputs: set[Variable] = field(default_factory=set)
     assertions: list[RuntimeAssertion] = field(default_factory=list)

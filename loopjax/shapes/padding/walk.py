@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import jax
+
 from loopjax.config import config
 from loopjax.ir.autodiff import Differentiated, Pullback
 from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
-from loopjax.ir.types import TensorType
-from loopjax.shapes.padding import index  # noqa: F401 - registers its rules
+from loopjax.ir.types import KEY, TensorType
+from loopjax.shapes.padding import draws, index, matrices, rearrangement, sorting  # noqa: F401 - register their rules
 from loopjax.shapes.padding.derivatives import RegionAxes, padded_pullback, padded_region
 from loopjax.shapes.padding.loops import padded_scan
 from loopjax.shapes.padding.rules import padded_call
 from loopjax.shapes.padding.scope import PaddedAxis, PaddingContext, PaddingScope
 from loopjax.shapes.padding.spec import InputAxis, Padded, Padding
+from loopjax.trace.shared import SharedVariable
 
 
 def padded(graph: Graph, padding: Padding) -> Padded:
@@ -27,7 +30,7 @@ def padded(graph: Graph, padding: Padding) -> Padded:
     # A gradient relies on valid rows past the length: nothing times NaN is NaN.
     filling = "poison" if config.poison and not differentiated else "row 0"
     varying = (*padding.values, *lengths.values())
-    context = PaddingContext(varying, padding.device, filling, fine=differentiated)
+    context = PaddingContext(varying, padding.device, filling, differentiated, _draws_by_position(graph))
     scope = PaddingScope(context, differentiated=padding.differentiated)
     for (variable, axis), length in lengths.items():
         capacity = scope.emit("dim", variable, axis=axis)
@@ -44,6 +47,15 @@ def padded(graph: Graph, padding: Padding) -> Padded:
         tuple(context.assertions),
         tuple(context.preconditions),
     )
+
+
+def _draws_by_position(graph: Graph) -> bool:
+    """Test if the keys are threefry keys of the host's, whose numbers depend on their positions only."""
+    keys = [variable for variable in graph.inputs if variable.dtype == KEY]
+    are_threefry = all(
+        isinstance(key, SharedVariable) and str(jax.random.key_impl(key.value)) == "threefry2x32" for key in keys
+    )
+    return are_threefry and bool(jax.config.jax_threefry_partitionable)  # type: ignore[attr-defined]
 
 
 def _walk(scope: PaddingScope, graph: Graph, inputs: Sequence[Variable]) -> list[Variable]:
@@ -71,6 +83,6 @@ def _node(
         return outputs
     if isinstance(op, Pullback):
         return padded_pullback(scope, op, inputs, regions[inputs[0]])
-    if not isinstance(op, TableOp) or len(node.outputs) > 1:
+    if not isinstance(op, TableOp):
         return scope.apply(op, *(scope.exact(variable) for variable in inputs))
-    return [padded_call(scope, node, inputs)]
+    return padded_call(scope, node, inputs)

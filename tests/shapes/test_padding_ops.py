@@ -1,0 +1,114 @@
+"""Ops with rules of padding: values and gradients are those of the exact program, at the top and in loops."""
+
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.runtime import buckets
+
+LENGTHS = (0, 1, 2, 7)
+X, M, N = at.dvector("x"), at.dmatrix("m"), at.lscalar("n")
+Z = at.dmatrix("z")
+
+
+@pytest.fixture(autouse=True)
+def everything(monkeypatch):
+    """Every length is padded from the first call, and what no rule writes is NaN."""
+    monkeypatch.setattr(buckets, "AT_ONCE", True)
+    monkeypatch.setattr(loopjax.config, "poison", True)
+
+
+def positive(m):
+    """Positive definite matrices of a varying size."""
+    return at.dot(m, m.T) + at.eye(m.shape[0], dtype="float64")
+
+
+WRITES = {
+    "from a value": lambda x, m, n, z: at.set_subtensor(x[n:], 5.0),
+    "up to a value": lambda x, m, n, z: at.inc_subtensor(x[:n], x[:n] * 2),
+    "between values": lambda x, m, n, z: at.set_subtensor(x[n - 1 : n + 1], 5.0),
+    "the last": lambda x, m, n, z: at.set_subtensor(x[-2:], x[:2] * 3),
+    "all but": lambda x, m, n, z: at.inc_subtensor(x[1:-1], x[:-2]),
+    "a stride": lambda x, m, n, z: at.set_subtensor(x[1::2], 5.0),
+    "reversed": lambda x, m, n, z: at.set_subtensor(x[::-1], x),
+    "reversed stride": lambda x, m, n, z: at.inc_subtensor(x[::-3], x[::-3] ** 2),
+    "rows and columns": lambda x, m, n, z: at.set_subtensor(m[:n, 1:], m[:n, :-1] * 2),
+    "a column of some rows": lambda x, m, n, z: at.inc_subtensor(m[n:, -1:], 2.0),
+    "beside an array": lambda x, m, n, z: at.inc_subtensor(z[:n, at.as_tensor([0, 2, 0])], 2.0),
+    "beside a number": lambda x, m, n, z: at.set_subtensor(z[:n, 1], x[:n]),
+    "beside a static slice": lambda x, m, n, z: at.set_subtensor(z[n:, 1:], z[n:, :-1]),
+    "beside a new axis": lambda x, m, n, z: at.set_subtensor(x[None, :n], 4.0),
+    "a moving row": lambda x, m, n, z: at.set_subtensor(x[n : n + 1], 4.0),
+}
+
+OPS = {
+    "sort": lambda x, m, n, z: at.sort(x),
+    "sort with NaN": lambda x, m, n, z: at.sort(at.sqrt(x - 1))[: n // 2] ** 2,
+    "sort rows": lambda x, m, n, z: at.sort(m, axis=0),
+    "argsort": lambda x, m, n, z: at.argsort(-x),
+    "sorted by others": lambda x, m, n, z: m[at.argsort(x)],
+    "searchsorted": lambda x, m, n, z: at.searchsorted(at.sort(x), x * 1.1, side="right"),
+    "repeat": lambda x, m, n, z: at.repeat(x, 3),
+    "repeat by a value": lambda x, m, n, z: at.repeat(z, n, axis=1),
+    "roll": lambda x, m, n, z: at.roll(x, 2),
+    "roll by a value": lambda x, m, n, z: at.roll(m, -n, axis=1),
+    "tile": lambda x, m, n, z: at.tile(x, 2),
+    "tile by a value": lambda x, m, n, z: at.tile(z, (n, 2)),
+    "flip": lambda x, m, n, z: m[::-1, ::-1],
+    "tril": lambda x, m, n, z: at.tril(m, -1),
+    "triu": lambda x, m, n, z: at.triu(m),
+    "tri": lambda x, m, n, z: at.tri(n, dtype="float64") * 2,
+    "eye": lambda x, m, n, z: at.eye(n, n + 2, 1, dtype="float64"),
+    "diag": lambda x, m, n, z: at.diag(x, 1) + 1,
+    "diagonal": lambda x, m, n, z: at.diag(m, -1),
+    "trace": lambda x, m, n, z: at.trace(m),
+    "kron": lambda x, m, n, z: at.linalg.kron(z, m),
+    "linspace": lambda x, m, n, z: at.linspace(1.0, 2.0, n, dtype="float64"),
+    "split": lambda x, m, n, z: at.split(x, [n, x.shape[0] - n], 2)[1],
+    "one hot": lambda x, m, n, z: at.extra_ops.to_one_hot(at.arange(n), n, dtype="float64"),
+    "reshape": lambda x, m, n, z: m.reshape((-1,)),
+    "flatten and back": lambda x, m, n, z: (m.flatten() * 2).reshape(m.shape),
+    "reshape of other axes": lambda x, m, n, z: at.outer(x, at.arange(6.0)).reshape((-1, 3, 2)),
+    "reshape after it": lambda x, m, n, z: at.outer(at.arange(6.0), x).reshape((2, 3, -1)),
+    "reshape by a value": lambda x, m, n, z: at.repeat(x, 2).reshape((2, x.shape[0])),
+    "cholesky": lambda x, m, n, z: at.linalg.cholesky(positive(m)),
+    "cholesky, upper": lambda x, m, n, z: at.linalg.cholesky(positive(m), lower=False),
+    "inverse": lambda x, m, n, z: at.linalg.inv(positive(m)),
+    "solve": lambda x, m, n, z: at.linalg.solve(positive(m), x),
+    "solve for columns": lambda x, m, n, z: at.linalg.solve(positive(m), m, assume_a="pos"),
+    "solve triangular": lambda x, m, n, z: at.linalg.solve_triangular(positive(m), z, trans=1, lower=True),
+    "det": lambda x, m, n, z: at.linalg.det(positive(m)),
+    "slogdet": lambda x, m, n, z: at.linalg.slogdet(positive(m))[1],
+    "power": lambda x, m, n, z: at.linalg.matrix_power(m, 3),
+    "expm": lambda x, m, n, z: at.linalg.expm(m / 8),
+    "eigvalsh": lambda x, m, n, z: at.linalg.eigvalsh(m + m.T),
+    "singular values": lambda x, m, n, z: at.linalg.svd(z, compute_uv=False),
+    "norm": lambda x, m, n, z: at.linalg.norm(m),
+    "norm of columns": lambda x, m, n, z: at.linalg.norm(m, 1, axis=0),
+}
+
+
+def given(n):
+    rng = np.random.default_rng(n)
+    return rng.uniform(0.5, 1.5, n), rng.uniform(0.5, 1.5, (n, n)), n // 2, rng.uniform(0.5, 1.5, (n, 3))
+
+
+@pytest.mark.parametrize("name", [*WRITES, *OPS])
+def test_values_and_gradients(name):
+    out = {**WRITES, **OPS}[name](X, M, N, Z)
+    is_float = out.dtype == "float64"
+    gradients = loopjax.grad((out**2).sum(), [X, M, Z], disconnected_inputs="ignore") if is_float else []
+    inputs = [X, M, N, Z]
+    exact, padded = (
+        loopjax.function(inputs, [out, *gradients], on_unused_input="ignore", lengths=lengths)
+        for lengths in ("exact", "padded")
+    )
+    alone = loopjax.function(inputs, out, on_unused_input="ignore", lengths="padded")
+    for n in LENGTHS:
+        values = given(n)
+        expected = exact(*values)
+        for one, other in zip([*padded(*values), alone(*values)], [*expected, expected[0]], strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11, err_msg=f"n={n}")
+    assert not padded.exact_ops
+    assert not alone.exact_ops
