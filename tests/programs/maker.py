@@ -61,6 +61,8 @@ class Kind:
     """Whether it is computed from a state that starts as a Python number."""
     samples: tuple[int, ...] | None = None
     """Values of an integer at some imagined steps, the same steps for all of a program (see ``varying``)."""
+    loose: bool = False
+    """Whether it is an integer that nothing in the program bounds."""
     elements: tuple[tuple[int, ...], tuple[int, ...]] | None = None
     """Of an array of integers, the least and the greatest value at these steps."""
 

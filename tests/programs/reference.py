@@ -366,6 +366,8 @@ class Reference:
         self._branch(len(steps.rows))
         for position, name in enumerate(loop.outputs):
             column = [row[position] for row in steps.rows]
+            if len({row.shape for row in column}) > 1:
+                raise Undecided("steps give different sizes")
             if column:
                 env[name] = np.stack(column)
             else:

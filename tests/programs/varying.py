@@ -66,6 +66,8 @@ class VaryingMaker(Maker):
     """The length of the program's vectors."""
     lengths: dict[str, Samples] = field(default_factory=dict)
     """Of each size that is a word, its values at the imagined steps."""
+    given: set[str] = field(default_factory=set)
+    """Inputs of integers."""
 
     # Integers and lengths
 
@@ -108,7 +110,7 @@ class VaryingMaker(Maker):
             lengths = sum(rows) if op == "join" else self.imagined(repr(expression), 0, rows[0])
             dtype = operand_dtype([kind.dtype for kind in kinds])
             return Kind(dtype, (self.length(lengths), *kinds[0].shape[1:]))
-        found = replace(super().kind(expression, env), samples=None, elements=None)
+        found = replace(super().kind(expression, env), samples=None, elements=None, loose=self.loose(expression, env))
         if op == "length":
             return replace(found, samples=tuple(self.rows(self.kind(args[0], env).shape[0]).tolist()))
         if op in INTEGER_OPS and found.dtype == "int64" and not found.shape:
@@ -117,6 +119,13 @@ class VaryingMaker(Maker):
                 values = OPS[op].run(*(np.asarray(one) for one in samples))
                 return replace(found, samples=tuple(values.tolist()))
         return found
+
+    def loose(self, expression: Expression, env: Env) -> bool:
+        """Whether nothing bounds an integer."""
+        if not isinstance(expression, Call):
+            return isinstance(expression, Ref) and env[expression.name].loose
+        loose = [self.loose(arg, env) for arg in expression.args]
+        return all(loose) if expression.op == "minimum" else expression.op in INTEGER_OPS and any(loose)
 
     def varying_kind(self, expression: Call, env: Env) -> Kind:
         op, args = expression.op, expression.args
@@ -152,7 +161,7 @@ class VaryingMaker(Maker):
             samples = None
             if first.elements is not None and len(first.shape) == 1:
                 samples = self.imagined(repr(expression), *first.elements)
-            return Kind(dtype, first.shape[1:], samples=samples)
+            return Kind(dtype, first.shape[1:], samples=samples, loose=samples is not None)
         if op == "sort":
             return first
         if op == "softmax":
@@ -201,8 +210,8 @@ class VaryingMaker(Maker):
                 found = whole("maximum", (found, Number(least)))
         return found
 
-    def count(self, env: Env, most: int | None = None) -> Expression:
-        """A number of steps or elements."""
+    def count(self, env: Env, most: int | None = None, bounded: bool = False) -> Expression:
+        """A number of steps or elements. Mostly the program says what bounds it, unless its use does (``bounded``)."""
         found = self.integer(env, 0)
         samples = self.samples(found, env)
         assert samples is not None
@@ -290,8 +299,8 @@ class VaryingMaker(Maker):
             text, args = self.bounds(env, env[name])
             found = Call("cut", (Ref(name), *args), text)
             if 0 not in self.kind(found, env).shape:
-                break
-        return found
+                return found
+        return Call("cut", (Ref(name), self.integer(env)), ":{1}")
 
     def part(self, env: Env, statements: Statements) -> str:
         """An array whose length differs from step to step."""
@@ -559,6 +568,7 @@ class VaryingMaker(Maker):
         """An input of integers from 0 to ``n``, or less."""
         most = self.n - self.pick([0, 0, 0, 2])
         name = self.input(env, "int64", shape, most=most)
+        self.given.add(name)
         elements = ((0,) * SAMPLES, (most,) * SAMPLES)
         samples = None if shape else self.imagined(name, *elements)
         env[name] = replace(env[name], samples=samples, elements=elements if shape else None, count=False)
@@ -579,7 +589,7 @@ class VaryingMaker(Maker):
                 fits = [one for one in self.arrays(env) if not isinstance(env[one].shape[0], str)]
                 long = self.pick(fits)
                 names.append(long)
-                count = self.count(env, most=int(env[long].shape[0]))
+                count = self.count(env, most=int(env[long].shape[0]), bounded=True)
             elif form == "least":
                 long = self.pick(self.arrays(env))
                 names.append(long)
@@ -613,7 +623,7 @@ class VaryingMaker(Maker):
         if form == "integer":
             name = self.integer_input(env, ())
             past = self.named("h")
-            kind = Kind("int64", (), samples=self.imagined(past, 0, self.n), count=True)
+            kind = Kind("int64", (), samples=self.imagined(past, 0, self.n), count=True, loose=True)
             return State(Ref(name), (-1,), (past,)), kind
         shape: Shape = self.pick([(2,), (self.n,)]) if form == "vector" else ()
         taps = self.pick([(-2, -1), (-2,)]) if form == "taps" else (-1,)
@@ -634,7 +644,8 @@ class VaryingMaker(Maker):
                 scalar = len(kind.shape) == 1 and kind.elements is not None
                 samples = self.imagined(name, *kind.elements) if scalar and kind.elements else None
                 elements = None if scalar else kind.elements
-                inner[name] = Kind(kind.dtype, kind.shape[1:], samples=samples, elements=elements)
+                loose = scalar and sequence.value in self.given
+                inner[name] = Kind(kind.dtype, kind.shape[1:], samples=samples, elements=elements, loose=loose)
         for state, kind in states:
             inner.update(dict.fromkeys(state.names, kind))
         return inner, passed
