@@ -1,14 +1,16 @@
 """Pooling of Theano's ``tensor.signal.pool``, on ``jax.lax.reduce_window``; and its ``fft``.
 
 A window covers ``ws`` elements, every ``stride`` of them; ``ignore_border`` leaves out windows that reach past the end.
-A maximum's gradient goes to the first of equal elements of a window, as XLA decides; Theano's goes to all of them.
+A maximum's gradient goes to each of the equal elements of a window, as in Theano; XLA's own goes to the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -120,7 +122,16 @@ def _pooled(x: Any, sizes: Sequence[int], steps: Sequence[int], zeros: Sequence[
 
     if mode == "max":
         least = -np.inf if jnp.issubdtype(x.dtype, jnp.floating) else np.iinfo(x.dtype).min
-        return folded(x, least, lax.max)
+        largest = jax.custom_jvp(lambda values: folded(values, least, lax.max))
+
+        def tangent(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+            (values,), (moved,) = primals, tangents
+            found = largest(values)
+            places = _places(values, least, window, strides, pads), _places(moved, 0, window, strides, pads)
+            return found, sum(jnp.where(one == found, move, 0) for one, move in zip(*places, strict=True))
+
+        largest.defjvp(tangent)
+        return largest(x)
     if not jnp.issubdtype(x.dtype, jnp.floating) and mode != "sum":
         x = x.astype("float64")
     total = folded(x, 0, lax.add)
@@ -140,6 +151,17 @@ def _pooled(x: Any, sizes: Sequence[int], steps: Sequence[int], zeros: Sequence[
     else:
         count = lax.reduce_window(ones, np.asarray(0, x.dtype), lax.add, tuple(sizes), tuple(steps), tuple(around))
     return total / count
+
+
+def _places(
+    x: Any, fill: Any, window: Sequence[int], strides: Sequence[int], pads: Sequence[tuple[int, int]]
+) -> Iterator[Any]:
+    """Yield for each place within a window the elements that stand there, one for each window."""
+    padded = lax.pad(x, np.asarray(fill, x.dtype), [(low, high, 0) for low, high in pads])
+    counts = [(size - span) // step + 1 for size, span, step in zip(padded.shape, window, strides, strict=True)]
+    for place in itertools.product(*map(range, window)):
+        end = [start + (n - 1) * step + 1 for start, n, step in zip(place, counts, strides, strict=True)]
+        yield lax.slice(padded, place, end, strides)
 
 
 def _windows(size: int, span: int, step: int, ignore: bool) -> int:
