@@ -17,18 +17,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from itertools import chain
+from typing import NamedTuple, TypeVar
 
+from loopjax.errors import LengthError, where
 from loopjax.ir.autodiff import Differentiated, Linearize
-from loopjax.ir.graph import Apply, Graph, Variable, copy_node
+from loopjax.ir.dim import constant_bound
+from loopjax.ir.graph import Apply, Graph, Variable, ancestors, copy_node
 from loopjax.ir.lengths import leaves_of
 from loopjax.ir.op import table_op
 from loopjax.ir.public_ops import ops
-from loopjax.ir.scan import Accumulator, MapOutput, SavedSteps, Scan
+from loopjax.ir.scan import Accumulator, BodyInputs, MapOutput, SavedSteps, Scan, StepResult
 from loopjax.ir.shape_operands import shape_operands, stacked_until
 from loopjax.ir.types import TensorType
 
 NOTHING = SavedSteps(last=0)
+
+T = TypeVar("T")
+
+MOST_ROUNDS = 16
+"""Rounds of inspection: a round more for each derivative that a length depends on."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +46,20 @@ class InspectLengths:
     name: str = "inspector"
 
     def __call__(self, graph: Graph) -> Graph:
-        """Repeat until nothing changes: an inspector may hold differentiated regions of its own."""
-        while (changed := graph.rebuilt(transform=_inspected)) is not graph:
+        """Repeat until nothing changes: an inspector may hold differentiated regions of its own.
+
+        Raises ``LengthError`` for a length that depends on a derivative which that length bounds.
+        """
+        for _ in range(MOST_ROUNDS):
+            changed = graph.rebuilt(transform=_inspected)
+            if changed is graph:
+                return graph
             graph = changed
-        return graph
+        lines = next((node.sources for node in graph.applies if isinstance(node.op, Scan)), ())
+        raise LengthError(
+            f"inspector: lengths are left to find after {MOST_ROUNDS} rounds: the number of steps of a loop depends "
+            f"on a gradient of that loop; bound it by a number, with minimum(n, 100){where(lines)}"
+        )
 
 
 def _inspected(node: Apply, inputs: Sequence[Variable]) -> Sequence[Variable] | None:
@@ -97,6 +115,9 @@ def _lifted(graph: Graph, differentiated: bool, in_body: bool) -> Lifted:
         op, operands = (node.op, inputs) if fresh is None else (fresh.op, fresh.inputs)
         # A loop of a varying length has a reverse mode only up to a bound that is the same at every step.
         if differentiated and in_body and isinstance(op, Scan) and op.dynamic and not op.bounded:
+            number = constant_bound(node.inputs[0])
+            if number is not None:
+                return copy_node(node, operands, replace(op, bounded=True, n_steps=number)).outputs
             most = Apply(table_op("capacity", fine=True), [node.inputs[0]], node.sources).outputs
             fresh = copy_node(node, [operands[0], *as_inputs(most), *operands[1:]], replace(op, bounded=True))
         return None if fresh is None else fresh.outputs
@@ -115,17 +136,40 @@ def _inspector(lifted: Lifted, node: Apply, inputs: Sequence[Variable]) -> Seque
         return Graph(lifted.before.inputs, lengths).rebuilt(given, inputs=()).outputs
     op = node.op
     assert isinstance(op, Scan)
-    step = op.results(lifted.before.outputs)
-    first = len(op.recurrences)
+    step, read, parts = op.results(lifted.before.outputs), op.body_inputs(lifted.before.inputs), op.inputs(inputs)
+    states, shared = _needed(read, step, lengths)
+    read = read._replace(taps=_at(read.taps, states), states=_at(read.states, shared))
+    parts = parts._replace(initials=_at(parts.initials, states), states=_at(parts.states, shared))
+    results = [*_at(step.recurrences, states), *lengths, *_at(step.states, shared), *step.until]
     greatest = replace(
         _saving_nothing(op),
-        body=Graph(lifted.before.inputs, [*step.recurrences, *lengths, *step.states, *step.until]),
+        body=Graph(read.flat(), results),
+        recurrences=_at(_saving_nothing(op).recurrences, states),
+        n_states=len(shared),
         maps=(MapOutput(NOTHING),) * len(lengths),
-        accumulators=tuple(Accumulator(first + position, "max", "int64") for position in range(len(lengths))),
+        accumulators=tuple(Accumulator(len(states) + place, "max", "int64") for place in range(len(lengths))),
     )
-    results = greatest.results(copy_node(node, inputs, greatest).outputs)
+    found = greatest.results(Apply(greatest, [*chain(*parts)], node.sources).outputs)
     # The greatest length of no steps is the least number of its dtype.
-    return [ops.maximum(length, 1) for length in results.until[: len(lengths)]]
+    return [ops.maximum(length, 1) for length in found.until[: len(lengths)]]
+
+
+def _needed(read: BodyInputs, step: StepResult, lengths: Sequence[Variable]) -> tuple[list[int], list[int]]:
+    """Return the numbers of the recurrences and of the shared states that lengths and ``until`` depend on."""
+    states: list[int] = []
+    shared: list[int] = []
+    while True:
+        wanted = [*lengths, *step.until, *_at(step.recurrences, states), *_at(step.states, shared)]
+        leaves = set(ancestors(wanted, stop=read.flat()))
+        found = [place for place, taps in enumerate(read.taps) if not leaves.isdisjoint(taps)]
+        found_shared = [place for place, state in enumerate(read.states) if state in leaves]
+        if (found, found_shared) == (states, shared):
+            return states, shared
+        states, shared = found, found_shared
+
+
+def _at(values: Sequence[T], places: Sequence[int]) -> tuple[T, ...]:
+    return tuple(values[place] for place in places)
 
 
 def _saving_nothing(op: Scan) -> Scan:
@@ -162,6 +206,6 @@ def _opaque_lengths(region: Graph, nodes: Mapping[Apply, Lifted]) -> list[Variab
         if node in nodes:
             lifted = [Variable(length.type) for length in nodes[node].lengths]
             node = nodes[node].executor(node, node.inputs, lifted)
-        lengths.extend(shape_operands(node))
+        lengths.extend(shape_operands(node, padded=False))
     opaque = leaves_of(lengths, stop=region.inputs).opaque
     return [output for node in region.applies for output in node.outputs if output in opaque]

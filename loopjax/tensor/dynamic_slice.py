@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import lax
 
+from loopjax.ir.dim import Dim
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import Shape, TensorType
@@ -79,11 +80,20 @@ def slides(entry: Any) -> bool:
 
 
 def bounds(x: Variable, axis: int, entry: slice) -> Bounds:
-    """Start and size of a slice of ``x`` along ``axis``."""
+    """Start and size of a slice of ``x`` along ``axis``.
+
+    A slice of constant width, such as ``x[i:i + 3]``, has at most that size wherever it begins.
+    """
     length = dim(x, axis)
     start = _clipped(entry.start, length)
     stop = length if entry.stop is None else _clipped(entry.stop, length)
-    return Bounds(axis, start, maximum(sub(stop, start), 0))
+    size = maximum(sub(stop, start), 0)
+    width = None if entry.stop is None else (_dim(entry.stop) - _dim(entry.start)).number
+    return Bounds(axis, start, size if width is None or width < 0 else minimum(size, width))
+
+
+def _dim(bound: Any) -> Dim:
+    return Dim.of(cast(as_variable(bound), "int64"))
 
 
 def _clipped(bound: Any, length: Variable) -> Variable:

@@ -87,7 +87,7 @@ class TestShapeOperands:
 
     def test_a_length_of_a_step_is_an_error(self):
         out, _ = loopjax.scan(lambda k: at.zeros(k).sum(), V, name="rows")
-        with pytest.raises(LengthError, match=r"^scan 'rows': the length .* is computed anew at each step"):
+        with pytest.raises(LengthError, match=r"^scan 'rows': the length .* differs from step to step"):
             shape_operands(out.owner)
 
     def test_stacks_of_until_loops(self):

@@ -283,16 +283,6 @@ def test_gradients_through_a_mask_and_ops_that_need_its_length(name):
 class TestErrors:
     """What is refused without room is refused with it, at the user's line."""
 
-    def test_an_inner_loop_whose_length_only_the_step_knows(self):
-        counts = at.lvector("counts")
-
-        def inner(count):
-            return loopjax.scan(lambda v, h: h + v, X, at.constant(0.0, dtype="float64"), n_steps=count)[0][-1]
-
-        sums, _ = loopjax.map(inner, counts)
-        with pytest.raises(LengthError, match=r"counts\[t\].*computed anew at each step.*\[test_padding.py:\d+\]"):
-            loopjax.function([X, counts], sums)([1.0, 2.0, 3.0], [1, 2])
-
     @pytest.mark.parametrize("policy", ["exact", "padded"])
     @pytest.mark.parametrize(
         ("make", "values", "error"),

@@ -35,7 +35,7 @@ def padded_region(
     scalars = dict.fromkeys(
         scalar for axes in (*map(inner.axes, outputs), *wrt) for padded in axes.values() for scalar in padded
     )
-    published = [scalar for scalar in scalars if inner.lift(scalar) is None]
+    published = [*(scalar for scalar in scalars if inner.lift(scalar) is None), *inner.asserted]
     tangents = list(inputs[count:])
     for position, axes in enumerate(wrt if isinstance(op, Pushforward) else ()):
         # What only the region knows cannot be compared with a tangent from outside.
@@ -45,6 +45,8 @@ def padded_region(
     made = Apply(op.with_regions([region]), [*inputs[:count], *inner.entered, *tangents], node.sources)
     rest = list(made.outputs[len(outputs) :])
     outside = dict(zip(published, rest, strict=False))
+    for holds, message in inner.asserted.items():
+        scope.assert_holds(outside[holds], message)
     found = [
         scope.note(one, inner.lifted_axes(inner.axes(x), outside))
         for one, x in zip(made.outputs, outputs, strict=False)

@@ -15,8 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from loopjax.ir.dim import Dim, constant_bound
 from loopjax.ir.graph import Apply, Constant, Variable
 from loopjax.ir.index import WHOLE, Array, IndexPattern
+from loopjax.ir.op import table_op
 from loopjax.shapes.padding.builder import Length
 from loopjax.shapes.padding.rules import lengths_of, rule
 from loopjax.shapes.padding.scope import Axes, PaddedAxis, PaddingScope
@@ -155,7 +157,8 @@ def _sliced(scope: PaddingScope, x: Variable, axis: int, entry: slice) -> _Slice
 
 def _limited(scope: PaddingScope, length: Variable, most: Variable) -> Variable:
     """Return a capacity for a length that is no greater than ``most``."""
-    capacity = scope.capacity(length) if scope.is_known(length) else None
+    number = constant_bound(length)
+    capacity = scope.capacity(length) if number is None else scope.scalar(number)
     return most if capacity is None else scope.calc("minimum", most, capacity)
 
 
@@ -224,20 +227,24 @@ def _window(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variabl
 
 
 def _windows(scope: PaddingScope, node: Apply, x: Variable, bounds: Sequence[Variable]) -> list[_SliceRows]:
-    """Read a window axis by axis."""
+    """Read a window axis by axis; one of constant width that stays inside of its axis has that size."""
     along = node.op.arguments["axes"]
     found: list[_SliceRows] = []
     for axis, start, size in zip(along, bounds, lengths_of(node, bounds[len(along) :]), strict=False):
-        length, rows, first = scope.integer(size), scope.rows(x, axis), scope.integer(start)
-        if scope.axis(x, axis) is None and not scope.varies(length):
-            window = scope.emit_sized("window", x, start, lengths=[size], axes=(axis,), inner=False)
-            part = scope.note(window, scope.axes(x))
+        length, rows = scope.integer(size), scope.rows(x, axis)
+        is_same = scope.axis(x, axis) is None and not scope.varies(length)
+        number = None if is_same else constant_bound(length)
+        if number is not None and scope.is_nonnegative(Dim.of(length) - number):
+            length, is_same = scope.scalar(number), True
+        if is_same:
+            part = _windowed(scope, x, axis, start, length, scope.other_axes(x, axis))
         else:
             most = _limited(scope, length, rows)
-            positions = scope.emit("add", scope.iota(most), first)
+            # With as many rows more as it has, no window reaches over the end, which would move its start.
+            wide = scope.resize(x, axis, scope.calc("add", rows, most))
             axes = {**scope.other_axes(x, axis), axis: PaddedAxis(length, most)}
-            part = scope.filled(scope.take(x, axis, positions, rows), axes, [axis])
-        found.append(_SliceRows(x, axis, part, first, length, 1))
+            part = scope.filled(_windowed(scope, wide, axis, start, most, {}), axes, [axis])
+        found.append(_SliceRows(x, axis, part, scope.integer(start), length, 1))
         x = part
     return found
 
@@ -247,8 +254,17 @@ def _put_window(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Var
     windows = _windows(scope, node, inputs[0], inputs[2:])
     part = scope.fit(inputs[1], scope.axes(windows[-1].part))
     for one in reversed(windows):
-        part = _put_rows(scope, one, part)
+        if scope.axis(one.part, one.axis) is not None:
+            part = _put_rows(scope, one, part)
+        else:
+            op = table_op("put_window", axes=(one.axis,), lengths=(None,), inner=False)
+            put = scope.apply(op, one.x, part, one.first, one.length)[0]
+            part = scope.filled(put, scope.axes(one.x))
     return part
+
+
+def _windowed(scope: PaddingScope, x: Variable, axis: int, start: Variable, size: Variable, axes: Axes) -> Variable:
+    return scope.note(scope.emit_sized("window", x, start, lengths=[size], axes=(axis,), inner=False), axes)
 
 
 # Index arrays.

@@ -19,17 +19,30 @@ Known limits: a loop that saves every n-th step, or that accumulates under a der
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
+from loopjax.ir.dim import Bounds, Dim
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.index import Array, index_op
-from loopjax.ir.scan import SAVE_ALL, BodyInputs, MapOutput, Parts, Recurrence, Scan, SequenceInput, StepResult
+from loopjax.ir.scan import (
+    SAVE_ALL,
+    Accumulator,
+    BodyInputs,
+    MapOutput,
+    Parts,
+    Recurrence,
+    SavedSteps,
+    Scan,
+    SequenceInput,
+    StepResult,
+)
 from loopjax.ir.types import TensorType
+from loopjax.shapes.padding.bounds import counter
+from loopjax.shapes.padding.rules import require_rows
 from loopjax.shapes.padding.scope import Axes, PaddedAxis, PaddingScope, Walk
-from loopjax.shapes.preconditions import LENGTH, OTHER
 
 Output = TypeVar("Output", Recurrence, MapOutput)
 
@@ -94,28 +107,6 @@ def _window(scope: PaddingScope, op: Scan, recurrence: Recurrence, initial: Vari
     return scope.note(resized, scope.other_axes(initial, 0))
 
 
-def _follows(scope: PaddingScope, length: Variable, rows: Variable, span: int) -> bool:
-    """Test if a trip count is seen to be no more than ``rows - span``: it is the minimum of this and others."""
-    if scope.parent is not None:
-        outer = scope.lift(length), scope.lift(rows)
-        if outer[0] is not None and outer[1] is not None:
-            return _follows(scope.parent, outer[0], outer[1], span)
-    if length is rows:
-        return span == 0
-    node = length.owner
-    if node is None or not node.op.named("minimum", "maximum", "sub", "cast"):
-        return False
-    first, *others = node.inputs
-    second = others[0] if others else None
-    number = int(second.data) if isinstance(second, Constant) and second.ndim == 0 else None
-    if node.op.name == "minimum":
-        return any(_follows(scope, one, rows, span) for one in node.inputs)
-    if node.op.name == "sub" and number is not None:
-        return _follows(scope, first, rows, 0) and number >= span
-    is_same = node.op.named("cast") or (node.op.named("maximum") and number == 0)
-    return is_same and _follows(scope, first, rows, span)
-
-
 def _fixed(scope: PaddingScope, loop: _Loop) -> _Loop:
     """Return the loop with its exact number of steps and exact sequences."""
     op, parts = loop.op, loop.parts
@@ -131,20 +122,15 @@ def _capacity(scope: PaddingScope, loop: _Loop, length: Variable) -> Variable | 
     Have the trip count compared with 0 and with the sequences' lengths; ``None`` where that cannot be.
     """
     subject = loop.op.subject
-    scope.add_precondition(">=", length, 0, f"{subject}: n_steps is negative")
+    if not scope.is_nonnegative(Dim.of(length)):
+        scope.require(">=", length, 0, f"{subject}: n_steps is negative")
     limits = []
     # Where padded sequences decide, their capacity does: another number would be one more program.
     decided = bool(loop.op.sequences) and not scope.is_known(length)
     for sequence, x in zip(loop.op.sequences, loop.parts.sequences, strict=True):
-        rows, span = scope.length(x, 0), sequence.span
-        message = (
-            f"{subject}: sequence {sequence.name!r} has rows for {OTHER} steps with taps {list(sequence.taps)}, and "
-            f"{LENGTH} are asked for"
-        )
-        if _follows(scope, length, rows, span):
-            decided = decided or scope.axis(x, 0) is not None
-        elif not scope.require("<=", length, _steps_of(scope, rows, span), message):
-            return None
+        span = sequence.span
+        is_enough = require_rows(scope, subject, length, sequence.name, scope.length(x, 0), span)
+        decided = decided or (is_enough and scope.axis(x, 0) is not None)
         limits.append(_steps_of(scope, scope.rows(x, 0), span))
     capacity = None if decided else scope.capacity(length)
     limits[:0] = [] if capacity is None else [capacity]
@@ -197,11 +183,45 @@ def _attempt(scope: PaddingScope, node: Apply, loop: _Loop, exact: set[int], wal
         new_op, parts, body_inputs, results = predicated.loop(results)
     elif steps is not None:
         new_op, parts = _bounded(op, parts, steps)
+    checks = [*inner.asserted] if predicated is None else predicated.checks
+    new_op, results = _with_checks(new_op, results, checks)
     body = Graph([*body_inputs.flat(), *inner.entered.values()], results.flat())
     fresh = Apply(replace(new_op, body=body), [*chain(*parts), *inner.entered], node.sources)
+    _publish_checks(scope, fresh, loop, inner.asserted.values())
     for old, new in zip(node.outputs, fresh.outputs, strict=False):
         new.name = old.name
     return _outputs(scope, loop._replace(parts=parts), fresh, stacked)
+
+
+def _with_checks(op: Scan, results: StepResult, checks: Sequence[Variable]) -> tuple[Scan, StepResult]:
+    """Add the conditions that hold at every step to a loop's outputs: stacked in a loop of independent steps, else
+    accumulated in the carry."""
+    in_carry = not (op.is_map and not op.until)
+    first = len(op.outputs)
+    accumulators = [Accumulator(first + place, "all", "bool") for place in range(len(checks) if in_carry else 0)]
+    added = [MapOutput(SavedSteps(last=0) if in_carry else SAVE_ALL, "check")] * len(checks)
+    op = replace(op, maps=(*op.maps, *added), accumulators=(*op.accumulators, *accumulators))
+    return op, results._replace(maps=(*results.maps, *checks))
+
+
+def _publish_checks(scope: PaddingScope, fresh: Apply, loop: _Loop, messages: Collection[str]) -> None:
+    """Have the graph around a loop check what holds at every step, the last map outputs or accumulators."""
+    op = fresh.op
+    assert isinstance(op, Scan)
+    results = op.results(fresh.outputs)
+    if len(op.accumulators) > len(loop.op.accumulators):
+        each = results.until[len(loop.op.accumulators) : len(op.accumulators)]
+    else:
+        stacks = results.maps[len(op.maps) - len(messages) :]
+        axes = {} if loop.steps is None else {0: loop.steps}
+        each = tuple(
+            scope.emit(
+                "all", scope.masked(scope.note(stack, axes), [0], "one"), axis=(0,), keepdims=False, dtype="bool"
+            )
+            for stack in stacks
+        )
+    for holds, message in zip(each, messages, strict=True):
+        scope.assert_holds(holds, message)
 
 
 def _stacks(op: Scan) -> bool:
@@ -229,6 +249,7 @@ def _note_inputs(
         return inner.entered_axes({axis - 1: padded for axis, padded in scope.axes(x).items() if axis > 0})
 
     inner.bind(dict(zip(body_inputs.non_sequences, parts.non_sequences, strict=True)))
+    inner.step_bounds.update(_step_bounds(scope, op, body_inputs, parts))
     rows = [(group, row_axes(x)) for group, x in zip(body_inputs.slices, parts.sequences, strict=True)]
     states = [
         (group, row_axes(x) if recurrence.windowed else inner.entered_axes(scope.axes(x)))
@@ -240,6 +261,22 @@ def _note_inputs(
         for one in group:
             inner.note(one, axes)
     return [axes for _, axes in states]
+
+
+def _step_bounds(scope: PaddingScope, op: Scan, body_inputs: BodyInputs, parts: Parts) -> dict[Variable, Bounds]:
+    """Return the bounds of the integers that differ from step to step: rows of sequences, and states that count."""
+    found: dict[Variable, Bounds] = {}
+    for group, x in zip(body_inputs.slices, parts.sequences, strict=True):
+        if x.type.is_integer:
+            found.update(dict.fromkeys(group, scope.elements(x)))
+    most = Dim.of(parts.n_steps[0] if op.n_steps is None else op.n_steps)
+    before, after = op.body_inputs(op.body.inputs), op.results(op.body.outputs)
+    for position, recurrence in enumerate(op.recurrences):
+        (old, *deeper), initial = before.taps[position], parts.initials[position]
+        if not deeper and not recurrence.windowed and initial.ndim == 0 and initial.type.is_integer:
+            bounds = counter(old, after.recurrences[position], Dim.of(initial), most)
+            found[body_inputs.taps[position][0]] = bounds
+    return found
 
 
 def _settled(inner: PaddingScope, results: StepResult, starts: Sequence[Axes]) -> StepResult | int:
@@ -363,6 +400,12 @@ class _Predicated:
         states = [held(new, old) for new, old in zip(results.states, self.body_inputs.states, strict=True)]
         return StepResult(tuple(recurrences), tuple(map(kept, results.maps)), tuple(states), ())
 
+    @property
+    def checks(self) -> list[Variable]:
+        """The conditions that hold at every step, past the length too."""
+        past = self.inner.emit("invert", self.active)
+        return [self.inner.emit("or_", past, holds) for holds in self.inner.asserted]
+
     def loop(self, results: StepResult) -> tuple[Scan, Parts, BodyInputs, StepResult]:
         """Return the op of the loop over all steps up to the capacity, its inputs, and those and results of a step."""
         added = [Recurrence((-1,), name=name, windowed=False) for name in ("stopped", "ran")[: len(self.added)]]
@@ -423,8 +466,8 @@ def _outputs(scope: PaddingScope, loop: _Loop, fresh: Apply, stacked: Sequence[A
         if capacity is None and not op.dynamic:
             capacity = scope.integer(fresh.inputs[0] if op.n_steps is None else op.n_steps)
     found: list[Variable] = []
-    saved: list[Recurrence | MapOutput] = [*new.recurrences[:count], *new.maps]
-    stacks = (*results.recurrences[:count], *results.maps)
+    saved: list[Recurrence | MapOutput] = [*new.recurrences[:count], *new.maps[: len(op.maps)]]
+    stacks = (*results.recurrences[:count], *results.maps[: len(op.maps)])
     for output, now, stack, axes in zip(op.outputs, saved, stacks, stacked, strict=True):
         last, is_same = output.saved.last, now.saved == output.saved
         is_exact = last is not None and is_same and (op.until or loop.steps is None)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from loopjax.ir.dim import Dim
 from loopjax.ir.graph import Apply, Constant, Variable
 from loopjax.ir.monoid import MONOIDS, sum_dtype
 from loopjax.ir.op import TableOp
@@ -65,7 +66,7 @@ def padded_call(scope: PaddingScope, node: Apply, inputs: Sequence[Variable]) ->
     """Return what stands for the outputs of an op of the table on these inputs of the new graph."""
     op = node.op
     is_padded = any(scope.axes(variable) for variable in inputs)
-    if op.name != "nonzero" and not is_padded and not _varying_lengths(scope, node, inputs):
+    if op.name not in ("nonzero", "trip_count") and not is_padded and not _varying_lengths(scope, node, inputs):
         return scope.apply(op, *inputs)
     by_trait = next((found for trait, found in TRAIT_RULES.items() if op.has(trait)), exact_call)
     made = RULES.get(op.name, by_trait)(scope, node, list(inputs))
@@ -122,6 +123,28 @@ def _example_lengths(scope: PaddingScope, node: Apply, inputs: list[Variable]) -
 def _of_batch(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     (x, lengths), _ = scope.aligned(inputs, [{node.op.arguments["axis"]: 0}, {0: 0}], stretch=False)
     return scope.call(node.op, x, lengths, axes=scope.axes(x))
+
+
+@rule("trip_count")
+def _trip_count(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
+    """Where only a run tells the number of steps, it checks that too."""
+    n_steps, *rows = map(scope.integer, inputs)
+    if not scope.is_known(n_steps):
+        for (name, span), size in zip(node.op.arguments["needs"], rows, strict=True):
+            require_rows(scope, f"scan {node.op.arguments['scan']!r}", n_steps, name, size, span)
+    return scope.apply(node.op, n_steps, *rows)[0]
+
+
+def require_rows(
+    scope: PaddingScope, subject: str, n_steps: Variable, sequence: str, rows: Variable, span: int
+) -> bool:
+    """Have it checked that a sequence has enough rows for the steps; true where it is seen to have them."""
+    most = scope.calc("maximum", scope.calc("sub", rows, span), 0) if span else rows
+    if scope.is_at_most(n_steps, Dim.of(most)):
+        return True
+    message = f"{subject}: sequence {sequence!r} has rows for {OTHER} steps, and {LENGTH} are asked for"
+    scope.require("<=", n_steps, most, message)
+    return False
 
 
 @rule("dimshuffle", "transpose")
@@ -198,7 +221,7 @@ def _alloc(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable
             else:
                 value = scope.exact(value, [axis])
     rows = [axes[place].capacity if place in axes else size for place, size in enumerate(sizes)]
-    return scope.note(scope.emit_sized(node.op.name, value, lengths=rows), axes)
+    return scope.note_apart(scope.emit_sized(node.op.name, value, lengths=rows), axes)
 
 
 @rule("arange")
@@ -207,7 +230,7 @@ def _arange(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variabl
     if not isinstance(step, Constant):
         return exact_call(scope, node, inputs)
     length = scope.ceil_div(scope.calc("sub", stop, start), int(step.data))
-    if not scope.is_length(length):
+    if scope.length_capacity(length) is None:
         length = scope.calc("maximum", length, 0)
     capacity = scope.capacity(length)
     if capacity is None:

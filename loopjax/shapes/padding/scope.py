@@ -8,9 +8,7 @@ example, in the body of ``scan(lambda r: r[:n].sum(), m)`` the length ``minimum(
 ``minimum(n, 5)`` outside, where ``n`` is an input of the program: its capacity is computed there once and enters the
 body.
 
-Known limits: lengths are compared as expressions, without algebra beyond ``GraphBuilder.calc``, so that equal lengths
-may be compared at run time; a length that differs from step to step of a loop has no capacity, so that its axis is made
-exact there.
+A length that differs from step to step of a loop has the capacity of its greatest value (``bounds.py``).
 """
 
 from __future__ import annotations
@@ -21,9 +19,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from loopjax.errors import LengthError, where
-from loopjax.ir.graph import Constant, Graph, Op, Variable, toposort
+from loopjax.ir.dim import Bounds, Dim
+from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, toposort
 from loopjax.ir.lengths import is_shape, leaves_of
-from loopjax.shapes.padding.builder import GraphBuilder, Length
+from loopjax.shapes.padding.bounds import BoundedLengths
+from loopjax.shapes.padding.builder import Length
 from loopjax.shapes.padding.spec import ExactLengthOp
 from loopjax.shapes.preconditions import LENGTH, OTHER, Precondition, RuntimeAssertion
 
@@ -88,11 +88,13 @@ class PaddingContext:
         return length
 
 
-class PaddingScope(GraphBuilder):
+class PaddingScope(BoundedLengths):
     """The new graph of a program, or of a region in the graph of ``parent``, and what is known of its lengths.
 
     ``outer`` maps inputs of a region that are the same throughout to variables of the parent; ``entered`` are those
-    that padding added. ``differentiated``: a derivative that stores values encloses the graph.
+    that padding added. ``step_bounds`` are bounds of inputs that differ from step to step, as dims of the parent's
+    graph. ``asserted`` must hold at every step, with the messages of where it does not; the region publishes them.
+    ``differentiated``: a derivative that stores values encloses the graph.
     """
 
     def __init__(
@@ -100,11 +102,13 @@ class PaddingScope(GraphBuilder):
     ) -> None:
         super().__init__()
         self.context = context
-        self.parent = parent
+        self.parent: PaddingScope | None = parent
         self.differentiated = differentiated
         self.outer: dict[Variable, Variable] = {}
         self.entered: dict[Variable, Variable] = {}
         self.op = ""
+        self.step_bounds: dict[Variable, Bounds] = {}
+        self.asserted: dict[Variable, str] = {}
         self._axes: dict[Variable, dict[int, PaddedAxis]] = {}
         self._capacities: dict[Variable, Variable] = {}
 
@@ -217,11 +221,19 @@ class PaddingScope(GraphBuilder):
         if self.parent is None:
             return self.emit("capacity", length, fine=self.context.fine)
         outer = self.lift(length)
-        capacity = None if outer is None else self.parent.capacity(outer)
+        capacity = self._bounded(length) if outer is None else self.parent.capacity(outer)
         return None if capacity is None else self.enter(capacity)
+
+    def _bounded(self, length: Variable) -> Variable | None:
+        """Return a capacity for all values that a length has at the steps of a loop, in the graph around it."""
+        assert self.parent is not None
+        most = self.greatest(length)
+        return most if most is None or not self.parent.varies(most) else self.parent.capacity(most)
 
     def equal(self, length: Variable, other: Variable) -> bool:
         """Test if two lengths are known to be equal."""
+        if Dim.of(length) == Dim.of(other):
+            return True
         if self.parent is None or length is other:
             return self.context.representative(length) is self.context.representative(other)
         outer = self._lifted(length, other)
@@ -251,20 +263,27 @@ class PaddingScope(GraphBuilder):
         return self.is_known(length) and all(variable.owner is None for variable in shaped)
 
     def require(self, relation: str, length: Variable, other: Length, message: str) -> bool:
-        """Have two lengths compared before a call or by a runtime assertion; ``False`` in a loop where neither can
-        be."""
+        """Have two lengths compared before a call, or by a runtime assertion."""
         other = self.scalar(other)
         if self.parent is not None:
             outer = self._lifted(length, other)
-            return outer is not None and self.parent.require(relation, *outer, message)
-        if self.add_precondition(relation, length, other, message):
+            if outer is not None:
+                return self.parent.require(relation, *outer, message)
+        elif self.add_precondition(relation, length, other, message):
             return True
         holds = self.emit({"==": "eq", "<=": "le", ">=": "ge"}[relation], length, other)
         text = message.replace(LENGTH, "more").replace(OTHER, "fewer")
-        self.context.assertions.append(RuntimeAssertion(holds, text + where(self.sources)))
-        if relation == "==":
+        self.assert_holds(holds, text + where(self.sources))
+        if relation == "==" and self.parent is None:
             self.context.unite(length, other)
         return True
+
+    def assert_holds(self, holds: Variable, message: str) -> None:
+        """Have a condition checked by the run, at every step of the loops around."""
+        if self.parent is None:
+            self.context.assertions.append(RuntimeAssertion(holds, message))
+        else:
+            self.asserted[holds] = message
 
     def require_equal(
         self, length: Variable, other: Variable, message: str = "sizes that must be equal differ"
@@ -294,6 +313,16 @@ class PaddingScope(GraphBuilder):
                 self._capacities.setdefault(length, capacity)
         return variable
 
+    def note_apart(self, variable: Variable, axes: Axes) -> Variable:
+        """Record the padded axes of what an op makes of lengths, apart from the same of all valid rows."""
+        node = variable.owner
+        if not axes or node is None:
+            return variable
+        key = (node.op, node.inputs, tuple(sorted(axes.items(), key=lambda item: item[0])))
+        if key not in self._nodes:
+            self._nodes[key] = Apply(node.op, node.inputs, self.sources)
+        return self.note(self._nodes[key].outputs[0], axes)
+
     def call(self, op: Op, *inputs: Variable, axes: Axes) -> Variable:
         """Return the output of an op, and record its padded axes."""
         return self.note(self.apply(op, *inputs)[0], axes)
@@ -315,9 +344,9 @@ class PaddingScope(GraphBuilder):
         """Test if an axis broadcasts: its size is known to be 1, which capacity for one row does not say."""
         return variable.type.shape[axis] == 1 and self.axis(variable, axis) is None
 
-    def is_length(self, variable: Variable) -> bool:
-        """Test if a padded axis has this length, so that it is not negative and has a capacity."""
-        return variable in self._capacities
+    def length_capacity(self, length: Variable) -> Variable | None:
+        """Return the capacity of padded axes of this length; ``None`` where there is no such axis."""
+        return self._capacities.get(length)
 
     def filled(self, variable: Variable, axes: Axes, along: Collection[int] | None = None) -> Variable:
         """Return the variable with copies of row 0 past the lengths of these axes, or only ``along`` some of them."""

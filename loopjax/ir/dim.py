@@ -1,0 +1,357 @@
+"""Dims: lengths as canonical integer expressions.
+
+A ``Dim`` is a polynomial with integer coefficients whose atoms are variables, minima, maxima, quotients and choices by
+sign. Two lengths are equal wherever their dims are: ``(k + 1) * 3 - k * 3`` is 3, and ``n - (n - k)`` is ``k``.
+``Dim.of(x[i : i + 3].shape[0])`` is read from the nodes that compute it; what is no integer arithmetic is an atom.
+
+``Interval`` gives the least and the greatest value by those of the variables. It is interval arithmetic (Moore 1966)
+after cancellation: a minimum or maximum is opened first, so that ``minimum(i + 3, n) - i`` is known to be at most 3.
+
+Limits: expressions of more than ``MOST_BRANCHES`` openings, or products of variables whose sign is not known, have no
+bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial, reduce
+from typing import Any, Literal, NamedTuple
+
+from loopjax.ir.graph import Apply, Constant, Variable, toposort
+
+MOST_BRANCHES = 256
+"""Openings of minima, maxima and choices in one expression."""
+
+
+Kind = Literal["minimum", "maximum"]
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """The least (``minimum``) or the greatest (``maximum``) of dims, in any order."""
+
+    kind: Kind
+    operands: tuple[Dim, ...] = field(compare=False)
+    _same: frozenset[Dim]
+
+
+class Element(NamedTuple):
+    """The least or the greatest element of an integer array, 0 included."""
+
+    kind: Kind
+    array: Variable
+
+
+class Quotient(NamedTuple):
+    """A dim divided by a positive number, rounded down."""
+
+    dividend: Dim
+    divisor: int
+
+
+class Choice(NamedTuple):
+    """``negative`` where ``sign`` is below 0, else ``other``."""
+
+    sign: Dim
+    negative: Dim
+    other: Dim
+
+
+Atom = Variable | Extreme | Element | Quotient | Choice
+Product = tuple[Atom, ...]
+
+
+class Dim:
+    """An integer as a polynomial: from products of atoms to coefficients other than 0."""
+
+    def __init__(self, terms: Mapping[Product, int]) -> None:
+        self.terms = {product: number for product, number in terms.items() if number}
+
+    @cached_property
+    def _key(self) -> frozenset[tuple[Product, int]]:
+        return frozenset(self.terms.items())
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Dim) and self._hash == other._hash and self._key == other._key
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __add__(self, other: Dim | int) -> Dim:
+        terms = dict(self.terms)
+        for product, number in _dim(other).terms.items():
+            terms[product] = terms.get(product, 0) + number
+        return Dim(terms)
+
+    def __sub__(self, other: Dim | int) -> Dim:
+        return self + _dim(other) * -1
+
+    def __mul__(self, other: Dim | int) -> Dim:
+        total = ZERO
+        for product, number in self.terms.items():
+            for factor, times in _dim(other).terms.items():
+                total += Dim({tuple(sorted((*product, *factor), key=hash)): number * times})
+        return total
+
+    @property
+    def number(self) -> int | None:
+        """The value of a constant."""
+        return self.terms.get((), 0) if self.terms.keys() <= {()} else None
+
+    @property
+    def atom(self) -> Atom | None:
+        """The atom that it is, where it is one."""
+        ((product, factor), *rest) = self.terms.items() or [((), 0)]
+        return product[0] if len(product) == 1 and factor == 1 and not rest else None
+
+    def replaced(self, atom: Atom, by: Dim) -> Dim:
+        """Return the dim with an atom, which is in no product, replaced."""
+        return Dim({product: number for product, number in self.terms.items() if product != (atom,)}) + (
+            by * self.terms[(atom,)]
+        )
+
+    @staticmethod
+    def of(length: Variable | int) -> Dim:
+        """Return the dim of a length, from the integer arithmetic that computes it.
+
+        That of an array is the dim of each of its elements, where the atoms that are arrays differ.
+        """
+        if isinstance(length, int):
+            return _dim(length)
+        found: dict[Variable, Dim] = {}
+        # What is no arithmetic is an atom, and what computes it is not looked at.
+        for node in toposort([length], reads=lambda node: node.inputs if _is_arithmetic(node) else ()):
+            operands = [found.get(variable) or _leaf(variable) for variable in node.inputs]
+            dim = _of_node(node, operands) if _is_arithmetic(node) else None
+            found.update((output, dim or _of_atom(output)) for output in node.outputs)
+        return found.get(length) or _leaf(length)
+
+
+def _dim(value: Dim | int) -> Dim:
+    return value if isinstance(value, Dim) else Dim({(): value})
+
+
+ZERO = Dim({})
+
+
+def _of_atom(atom: Atom) -> Dim:
+    return Dim({(atom,): 1})
+
+
+def _leaf(variable: Variable) -> Dim:
+    is_number = isinstance(variable, Constant) and variable.ndim == 0 and variable.type.is_integer
+    return _dim(int(variable.data)) if isinstance(variable, Constant) and is_number else _of_atom(variable)
+
+
+def minimum(*dims: Dim) -> Dim:
+    """Return the least of dims."""
+    return _extreme("minimum", dims)
+
+
+def maximum(*dims: Dim) -> Dim:
+    """Return the greatest of dims."""
+    return _extreme("maximum", dims)
+
+
+def _extreme(kind: Kind, dims: Sequence[Dim]) -> Dim:
+    pick = min if kind == "minimum" else max
+    # Operands that differ by a number only are one.
+    found: dict[Dim, int] = {}
+    for dim in _flat(kind, dims):
+        number = dim.terms.get((), 0)
+        found[dim - number] = pick(found.get(dim - number, number), number)
+    operands = tuple(rest + number for rest, number in found.items())
+    return operands[0] if len(operands) == 1 else _of_atom(Extreme(kind, operands, frozenset(operands)))
+
+
+def _flat(kind: Kind, dims: Iterable[Dim]) -> Iterable[Dim]:
+    """Yield dims, the operands of an extreme of the same kind in its place."""
+    for dim in dims:
+        atom = dim.atom
+        if isinstance(atom, Extreme) and atom.kind == kind:
+            yield from atom.operands
+        else:
+            yield dim
+
+
+WIDE = ("int64", "int32")
+"""Dtypes whose arithmetic is taken not to wrap around, as lengths do not."""
+
+Operands = list[Dim]
+
+_READ: dict[str, Callable[[Operands], Dim | None]] = {
+    "add": lambda xs: xs[0] + xs[1],
+    "sub": lambda xs: xs[0] - xs[1],
+    "mul": lambda xs: xs[0] * xs[1],
+    "neg": lambda xs: xs[0] * -1,
+    "identity": lambda xs: xs[0],
+    "cast": lambda xs: xs[0],
+    "trip_count": lambda xs: xs[0],
+    "minimum": lambda xs: minimum(*xs),
+    "maximum": lambda xs: maximum(*xs),
+    "floor_div": lambda xs: _quotient(*xs),
+}
+
+
+def _is_arithmetic(node: Apply) -> bool:
+    """Test if a node computes integers that do not wrap around by an op that dims know."""
+    output = node.outputs[0]
+    if output.dtype not in WIDE or not (node.op.named("switch") or node.op.name in _READ):
+        return False
+    if node.op.named("switch"):
+        condition = node.inputs[0].owner
+        return condition is not None and condition.op.named("lt") and _leaf(condition.inputs[1]) == ZERO
+    return all(variable.type.is_integer for variable in node.inputs)
+
+
+def _of_node(node: Apply, operands: Operands) -> Dim | None:
+    if node.op.named("switch"):
+        assert node.inputs[0].owner is not None
+        return _choice(Dim.of(node.inputs[0].owner.inputs[0]), *operands[1:])
+    return _READ[node.op.name](operands)
+
+
+def _quotient(dividend: Dim, divisor: Dim) -> Dim | None:
+    number = divisor.number
+    if number is None or number <= 0:
+        return None
+    if all(factor % number == 0 for factor in dividend.terms.values()):
+        return Dim({product: factor // number for product, factor in dividend.terms.items()})
+    return _of_atom(Quotient(dividend, number))
+
+
+def _choice(sign: Dim, negative: Dim, other: Dim) -> Dim:
+    if sign.number is not None:
+        return negative if sign.number < 0 else other
+    return _of_atom(Choice(sign, negative, other))
+
+
+class Bounds(NamedTuple):
+    """The least and the greatest value of a dim, as dims of other variables; ``None`` where there is none."""
+
+    least: Dim | None
+    greatest: Dim | None
+
+
+class Interval:
+    """Interval arithmetic over dims, by the bounds ``of_leaf`` of variables."""
+
+    def __init__(self, of_leaf: Callable[[Variable | Element], Bounds], is_nonnegative: Callable[[Dim], bool]) -> None:
+        self._of_leaf = of_leaf
+        self._is_nonnegative = is_nonnegative
+        self._branches = 0
+
+    def least(self, dim: Dim) -> Dim | None:
+        """Return a lower bound."""
+        negative = self.greatest(dim * -1)
+        return None if negative is None else negative * -1
+
+    def greatest(self, dim: Dim) -> Dim | None:
+        """Return an upper bound."""
+        self._branches += 1
+        if self._branches > MOST_BRANCHES:
+            return None
+        for product, number in dim.terms.items():
+            if len(product) == 1 and isinstance(product[0], (Extreme, Choice)):
+                return self._opened(dim, product[0], number)
+        total = ZERO
+        for product, number in dim.terms.items():
+            bound = self._of_product(product, number)
+            if bound is None:
+                return None
+            total += bound
+        return total
+
+    def _opened(self, dim: Dim, atom: Extreme | Choice, number: int) -> Dim | None:
+        if isinstance(atom, Choice):
+            operands: Iterable[Dim] = self._branches_of(atom)
+            is_any = False
+        else:
+            operands = atom.operands
+            is_any = (atom.kind == "minimum") == (number > 0)
+        bounds = [self.greatest(dim.replaced(atom, operand)) for operand in operands]
+        known = [bound for bound in bounds if bound is not None]
+        if not known or (len(known) < len(bounds) and not is_any):
+            return None
+        return minimum(*known) if is_any else maximum(*known)
+
+    def _branches_of(self, choice: Choice) -> tuple[Dim, ...]:
+        least, greatest = self.least(choice.sign), self.greatest(choice.sign)
+        if least is not None and self._is_nonnegative(least):
+            return (choice.other,)
+        if greatest is not None and self._is_nonnegative(greatest * -1 - 1):
+            return (choice.negative,)
+        return (choice.negative, choice.other)
+
+    def _of_product(self, product: Product, number: int) -> Dim | None:
+        """Return the greatest value of a product times a number."""
+        if not product:
+            return _dim(number)
+        bounds = [self._of_atom(atom) for atom in product]
+        if all(bound.least is not None and bound.least == bound.greatest for bound in bounds):
+            ends = [bound.greatest for bound in bounds]
+        elif len(bounds) == 1:
+            ends = [bounds[0].greatest if number > 0 else bounds[0].least]
+        elif all(bound.least is not None and self._is_nonnegative(bound.least) for bound in bounds):
+            ends = [bound.greatest if number > 0 else bound.least for bound in bounds]
+        else:
+            return None
+        total = _dim(number)
+        for end in ends:
+            if end is None:
+                return None
+            total = total * end
+        return total
+
+    def _of_atom(self, atom: Atom) -> Bounds:
+        if isinstance(atom, Quotient):
+            ends = self.least(atom.dividend), self.greatest(atom.dividend)
+            return Bounds(*(None if end is None else _quotient(end, _dim(atom.divisor)) for end in ends))
+        if isinstance(atom, (Extreme, Choice)):
+            return Bounds(self.least(_of_atom(atom)), self.greatest(_of_atom(atom)))
+        return self._of_leaf(atom)
+
+
+def constant_bound(length: Variable) -> int | None:
+    """Return a number that a length does not exceed, such as 10 for ``minimum(k, 10)``, if it shows one."""
+    most = Interval(lambda leaf: Bounds(None, None), lambda dim: False).greatest(Dim.of(length))
+    return None if most is None or most.number is None else max(most.number, 0)
+
+
+def of_element(kind: Kind, array: Variable) -> Dim:
+    """Return the least or the greatest element of an array."""
+    return _of_atom(Element(kind, array))
+
+
+def emitted(dim: Dim, calc: Callable[..., Any], choose: Callable[..., Any], element: Callable[[Element], Any]) -> Any:
+    """Return the value of a dim, by ``calc(op name, *values)`` and ``choose(sign, negative, other)``."""
+
+    def value(one: Dim) -> Any:
+        return emitted(one, calc, choose, element)
+
+    def of_atom(atom: Atom) -> Any:
+        if isinstance(atom, Extreme):
+            return reduce(partial(calc, atom.kind), map(value, atom.operands))
+        if isinstance(atom, Quotient):
+            return calc("floor_div", value(atom.dividend), atom.divisor)
+        if isinstance(atom, Choice):
+            return choose(*map(value, atom))
+        return element(atom) if isinstance(atom, Element) else atom
+
+    total: Any = None
+    # Positive terms first, the number last.
+    for product, number in sorted(dim.terms.items(), key=lambda term: (not term[0], term[1] < 0)):
+        factors: list[Any] = [of_atom(atom) for atom in product]
+        if not factors or abs(number) != 1:
+            factors.append(abs(number))
+        term = reduce(partial(calc, "mul"), factors)
+        if total is None:
+            total = term if number > 0 else calc("sub", 0, term)
+        else:
+            total = calc("add" if number > 0 else "sub", total, term)
+    return 0 if total is None else total

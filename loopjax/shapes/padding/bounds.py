@@ -1,0 +1,154 @@
+"""Bounds of lengths that differ from step to step of a loop, by what is the same throughout.
+
+The problem: an axis of ``k`` rows, where ``k`` is another number at every step, needs one capacity for all steps. A
+scope sees its lengths as dims (``ir/dim.py``); interval arithmetic turns each into dims of the graph around the loop,
+by the bounds of what differs from step to step: the elements of a range or of any other sequence, a counter in the
+carry, a length with a capacity. For example in ``map(lambda k: arange(k).sum(), ks)`` the capacity of ``k`` is the
+greatest element of ``ks``, and in ``map(lambda i: x[i : i + 3].sum(), arange(n))`` that of the slice is 3.
+
+Limit: a length that the body computes from a state that nothing bounds.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from loopjax.ir.dim import ZERO, Bounds, Dim, Element, Interval, emitted, maximum, of_element
+from loopjax.ir.graph import Constant, Op, Variable
+from loopjax.ir.lengths import is_shape
+from loopjax.ir.scan import Scan
+from loopjax.shapes.padding.builder import GraphBuilder, Length
+
+UNKNOWN = Bounds(None, None)
+
+ROWS_OF_OPERAND = ("index", "window", "fill_rows", "resize", "dimshuffle", "transpose", "reshape", "cut", "alloc")
+"""Ops whose result holds elements of their first operand only."""
+
+
+class BoundedLengths(GraphBuilder, ABC):
+    """A graph, or a region in the graph of ``parent``, whose lengths have bounds.
+
+    ``step_bounds`` are the bounds of inputs that differ from step to step, as dims of the parent's graph.
+    """
+
+    parent: BoundedLengths | None
+    step_bounds: dict[Variable, Bounds]
+
+    @abstractmethod
+    def lift(self, variable: Variable, by: type[Op] | None = None) -> Variable | None:
+        """Return a variable of a region as one of the parent's graph, where it is the same throughout."""
+
+    @abstractmethod
+    def length_capacity(self, length: Variable) -> Variable | None:
+        """Return the capacity of padded axes of this length; ``None`` where there is no such axis."""
+
+    def of_dim(self, dim: Dim) -> Variable:
+        """Return the value of a dim as an int64 scalar."""
+
+        def choose(sign: Length, negative: Length, other: Length) -> Variable:
+            return self.emit("switch", self.emit("lt", sign, 0), self.integer(negative), self.integer(other))
+
+        def element(atom: Element) -> Variable:
+            flat = self.emit("reshape", atom.array, lengths=(-1,))
+            wide = flat if flat.dtype == "int64" else self.emit("cast", flat, dtype="int64")
+            joined = self.emit("join", wide, Constant(np.zeros(1, "int64")), axis=0)
+            kind = "max" if atom.kind == "maximum" else "min"
+            return self.emit(kind, joined, axis=(0,), keepdims=False, dtype="int64")
+
+        return self.integer(emitted(dim, self.calc, choose, element))
+
+    def greatest(self, length: Variable) -> Variable | None:
+        """Return the greatest value of a region's length over all steps, 0 at least, in the parent's graph."""
+        assert self.parent is not None
+        most = self._around().greatest(Dim.of(length))
+        return None if most is None else self.parent.of_dim(maximum(most, ZERO))
+
+    def is_at_most(self, length: Variable, most: Dim) -> bool:
+        """Test if a length is known to be no greater than another."""
+        return self.is_nonnegative(most - Dim.of(length))
+
+    def is_nonnegative(self, dim: Dim) -> bool:
+        """Test if a dim is known not to be negative."""
+        if dim.number is not None:
+            return dim.number >= 0
+        least = Interval(self._sign, _is_natural).least(dim)
+        if least is not None and _is_natural(least):
+            return True
+        least = None if self.parent is None else self._around().least(dim)
+        return least is not None and self._is_nonnegative_around(least)
+
+    def _sign(self, leaf: Variable | Element) -> Bounds:
+        if isinstance(leaf, Element):
+            return Bounds(ZERO, None) if leaf.kind == "maximum" else UNKNOWN
+        is_size = leaf.owner is not None and (is_shape(leaf.owner) or leaf.owner.op.named("capacity"))
+        return Bounds(ZERO, None) if is_size or self.length_capacity(leaf) is not None else UNKNOWN
+
+    def _around(self) -> Interval:
+        """Return the arithmetic that bounds the dims of a region by those of the graph around it."""
+        return Interval(self._bounds, self._is_nonnegative_around)
+
+    def _is_nonnegative_around(self, dim: Dim) -> bool:
+        return self.parent is not None and self.parent.is_nonnegative(dim)
+
+    def _bounds(self, leaf: Variable | Element) -> Bounds:
+        """Return the bounds of a leaf over all steps, as dims of the parent's graph."""
+        assert self.parent is not None
+        array = leaf.array if isinstance(leaf, Element) else leaf
+        outer = self.lift(array)
+        if outer is not None and isinstance(leaf, Element):
+            found = self.parent.elements(outer)
+            end = found.least if leaf.kind == "minimum" else found.greatest
+            return Bounds(end, end)
+        if outer is not None:
+            return Bounds(Dim.of(outer), Dim.of(outer))
+        if array in self.step_bounds:
+            return self.step_bounds[array]
+        capacity = None if isinstance(leaf, Element) else self.length_capacity(leaf)
+        most = None if capacity is None else self.lift(capacity)
+        return UNKNOWN if most is None else Bounds(ZERO, Dim.of(most))
+
+    def elements(self, x: Variable) -> Bounds:
+        """Return the bounds of an integer array's elements, as dims of the same graph."""
+        interval = Interval(self._of_array, self.is_nonnegative)
+        dim = Dim.of(x)
+        return Bounds(interval.least(dim), interval.greatest(dim))
+
+    def _of_array(self, leaf: Variable | Element) -> Bounds:
+        if isinstance(leaf, Element) or leaf.ndim == 0:
+            dim = of_element(*leaf) if isinstance(leaf, Element) else Dim.of(leaf)
+            return Bounds(dim, dim)
+        if not leaf.type.is_integer or (leaf.owner is not None and isinstance(leaf.owner.op, Scan)):
+            return UNKNOWN
+        if isinstance(leaf, Constant):
+            ends = (int(leaf.data.min()), int(leaf.data.max())) if leaf.data.size else (0, 0)
+            return Bounds(*map(Dim.of, ends))
+        if leaf.owner is not None and leaf.owner.op.named("arange"):
+            return _of_range(leaf)
+        if leaf.owner is not None and leaf.owner.op.named(*ROWS_OF_OPERAND):
+            return self.elements(leaf.owner.inputs[0])
+        return Bounds(of_element("minimum", leaf), of_element("maximum", leaf))
+
+
+def _is_natural(dim: Dim) -> bool:
+    return dim.number is not None and dim.number >= 0
+
+
+def _of_range(x: Variable) -> Bounds:
+    assert x.owner is not None
+    rest = iter(x.owner.inputs)
+    start, stop, step = (Dim.of(next(rest) if one is None else one) for one in x.owner.op.arguments["lengths"])
+    if not step.number:
+        return UNKNOWN
+    # A range that has an element ends before its stop.
+    return Bounds(start, stop - 1) if step.number > 0 else Bounds(stop + 1, start)
+
+
+def counter(before: Variable, after: Variable, initial: Dim, n_steps: Dim) -> Bounds:
+    """Return the bounds of a state that every step adds a number to."""
+    grows = (Dim.of(after) - Dim.of(before)).number
+    if grows is None:
+        return UNKNOWN
+    last = initial + (n_steps - 1) * grows
+    return Bounds(initial, last) if grows >= 0 else Bounds(last, initial)
