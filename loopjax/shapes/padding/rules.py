@@ -25,6 +25,7 @@ from loopjax.ir.scan import Scan
 from loopjax.ir.traits import Trait
 from loopjax.shapes.padding.builder import Length
 from loopjax.shapes.padding.scope import PaddedAxis, PaddingScope
+from loopjax.shapes.preconditions import LENGTH, OTHER
 
 Rule = Callable[[PaddingScope, Apply, list[Variable]], Variable | Sequence[Variable]]
 """From a node and its inputs in the new graph to the variables that stand for its outputs: the only one, or all."""
