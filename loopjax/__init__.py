@@ -4,6 +4,7 @@ from loopjax import random, tensor
 from loopjax.checkpoint.scan_checkpoints import scan_checkpoints
 from loopjax.compat.aliases import compile, gradient, printing, sandbox, scan_module, updates
 from loopjax.config import VERSION, config
+from loopjax.errors import missing_name as _missing_name
 from loopjax.interop.to_jax import to_jax
 from loopjax.interop.wrap_jax import wrap_jax
 from loopjax.ir.printing import dprint, pp
@@ -22,6 +23,7 @@ from loopjax.trace.substitute import clone_replace
 from loopjax.trace.views import foldl, foldr, map, reduce
 
 __version__ = VERSION
+__getattr__ = _missing_name(__name__)
 
 __all__ = [
     "Function",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import copy
 import inspect
+import math
 import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, wraps
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial, wraps
+from types import FrameType
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import jax
 import numpy as np
@@ -29,6 +32,11 @@ def _is_own(file: str) -> bool:
     return file.startswith(_OWN) and not file.startswith(_EXAMPLES)
 
 
+def _is_generated(frame: FrameType) -> bool:
+    """Test if a frame is of code that ``dataclasses`` wrote for a class of LoopJAX."""
+    return frame.f_code.co_filename == "<string>" and str(frame.f_globals.get("__name__")).startswith("loopjax.")
+
+
 class Source(NamedTuple):
     """A line of the user's program."""
 
@@ -42,7 +50,7 @@ class Source(NamedTuple):
 def user_source() -> Source | None:
     """Return the line of the innermost stack frame outside of LoopJAX."""
     frame = sys._getframe(1)
-    while _is_own(frame.f_code.co_filename):
+    while _is_own(frame.f_code.co_filename) or _is_generated(frame):
         back = frame.f_back
         if back is None:
             return None
@@ -78,6 +86,10 @@ class ArgumentError(TypeError):
     def __init__(self, message: str, value: object = None) -> None:
         super().__init__(message)
         self.value = value
+
+
+class ArgumentRangeError(ArgumentError, OverflowError):
+    """A number that no dtype holds."""
 
 
 class GradientError(LoopJaxError):
@@ -171,13 +183,20 @@ class about:  # noqa: N801 - a context manager, named as one that is written as 
 def reported(function: F) -> F:
     """Decorator of a public function: its errors begin with its name and end with the user's line.
 
-    An error of the user's own code, which the function calls, passes as it is.
+    Arguments must be what simple annotations say: numbers, flags, strings and choices. An error of the user's own code,
+    which the function calls, passes as it is.
     """
     name = function.__name__
+    checks = _annotated(function)
 
     @wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
         try:
+            for position, argument, check in checks:
+                if position < len(args):
+                    check(argument, args[position])
+                elif argument in kwargs:
+                    check(argument, kwargs[argument])
             return function(*args, **kwargs)
         except _REPORTED as error:
             text = str(error)
@@ -189,19 +208,52 @@ def reported(function: F) -> F:
                 text = f"{name}({', '.join(inspect.signature(function).parameters)}) {text.partition(') ')[2]}"
             elif isinstance(error, ArgumentError):
                 text = _named(error, function, args, kwargs)
-            message = text if _SUBJECT.match(text) or text.startswith(name) else f"{name}: {text}"
+            label = f"{name} {kwargs['name']!r}" if isinstance(kwargs.get("name"), str) else name
+            message = text if _SUBJECT.match(text) or text.startswith(name) else f"{label}: {text}"
             raise alike(error, message if message.endswith(line) else message + line) from None
 
     return checked  # type: ignore[return-value]
 
 
+def _annotated(function: Callable[..., Any]) -> list[tuple[int, str, Callable[[str, object], None]]]:
+    """List position, name and check of the parameters whose annotations are simple; ``normal_axis`` checks the axes."""
+    plain = inspect.unwrap(function)
+    code = plain.__code__
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    checks = []
+    for position, name in enumerate(names):
+        kind, _, other = str(plain.__annotations__.get(name, "")).partition(" | ")
+        if name.startswith("axis") or other not in ("", "None"):
+            continue
+        check = _KINDS.get(kind)
+        if kind.startswith("Literal["):
+            check = partial(check_choice, choices=ast.literal_eval(f"({kind[8:-1]}{', None' * bool(other)},)"))
+        elif check is not None and other:
+            check = partial(_unless_none, check)
+        if check is not None:
+            checks.append((position if position < code.co_argcount else sys.maxsize, name, check))
+    return checks
+
+
+def _unless_none(check: Callable[[str, object], None], argument: str, value: object) -> None:
+    if value is not None:
+        check(argument, value)
+
+
 def _named(error: ArgumentError, function: F, args: Sequence[object], kwargs: Mapping[str, object]) -> str:
     """Return the text of an error with the name of the argument that holds its value."""
     for argument, value in inspect.signature(function).bind(*args, **kwargs).arguments.items():
-        held = value if isinstance(value, (list, tuple)) else [value]
-        if any(one is error.value for one in (value, *held)):
+        if any(one is error.value for one in _parts(value)):
             return f"{function.__name__}: argument {argument}: {error}"
     return str(error)
+
+
+def _parts(value: object) -> Iterator[object]:
+    """Return an argument and what its lists, tuples and dictionaries hold."""
+    yield value
+    if isinstance(value, (list, tuple, Mapping)):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _parts(one)
 
 
 def _is_raised_here(error: BaseException) -> bool:
@@ -254,16 +306,65 @@ def check_integer(argument: str, value: object, least: int | None = None) -> Non
     expected = "an int" if least is None else f"an int of at least {least}"
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(
-            f"{argument} is {expected}, got {type(value).__name__} {value!r:.80}; write {argument}={least or 0}{here()}"
+            f"{argument} is {expected}, got {type(value).__name__} {value!r:.80}; write "
+            f"{argument}={max(1, least or 1)}{here()}"
         )
-    if least is not None and value < least:
-        raise ValueError(f"{argument} is {expected}, got {value}{here()}")
+    least, most = _RANGES.get(argument, (-(2**31) if least is None else least, 2**31 - 1))
+    if value < least:
+        raise ValueError(f"{argument} is {expected}, got {value}; expected at least {least}{here()}")
+    if value > most:
+        raise OverflowError(f"{argument} is {expected}, got {value}; expected at most {most}{here()}")
+
+
+def check_number(argument: str, value: object) -> None:
+    """Raise ``TypeError`` where an argument is no Python or NumPy real number, ``ValueError`` where it is NaN."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(
+            f"{argument} is a number, got {type(value).__name__} {value!r:.80}; expected a float, write "
+            f"{argument}=1.0{here()}"
+        )
+    if value != value:
+        raise ValueError(f"{argument} is a number, got {value!r}; expected a number that is not NaN{here()}")
+    least = _RANGES.get(argument, (-math.inf,))[0]
+    if value < least:
+        raise ValueError(f"{argument} is a number, got {value!r}; expected at least {least}{here()}")
+
+
+def check_string(argument: str, value: object) -> None:
+    """Raise ``TypeError`` where an argument is no string."""
+    if not isinstance(value, str):
+        raise TypeError(
+            f"{argument} is a string, got {type(value).__name__} {value!r:.80}; write {argument}='x'{here()}"
+        )
+
+
+def check_dtype(argument: str, value: object) -> None:
+    """Raise ``TypeError`` where a dtype is no string, class or NumPy dtype; ``dtype_name`` tells more."""
+    if not isinstance(value, (str, type, np.dtype)) or (isinstance(value, str) and not value):
+        raise TypeError(
+            f"{argument}: expected a dtype of numbers, got {type(value).__name__} {value!r:.80}; write "
+            f"{argument}='float32'{here()}"
+        )
 
 
 def check_name(name: object) -> None:
     """Raise ``TypeError`` where a name is neither a string nor ``None``."""
-    if name is not None and not isinstance(name, str):
-        raise TypeError(f"name is a string, got {type(name).__name__} {name!r:.80}; write name='x'{here()}")
+    if name is not None:
+        check_string("name", name)
+
+
+def missing_name(module: str) -> Callable[[str], NoReturn]:
+    """Return the ``__getattr__`` of a module: the error of an unknown name suggests the nearest, at the user's line."""
+
+    def missing(name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        raise AttributeError(
+            f"module {module!r} has no attribute {name!r}: expected a name that dir({module}) lists"
+            f"{nearest(name, dir(sys.modules[module]))}; write loopjax.wrap_jax(fn) for a function of JAX{here()}"
+        )
+
+    return missing
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -284,12 +385,29 @@ def check_flag(argument: str, value: object, *others: object) -> None:
     raise TypeError(f"{argument} is one of {accepted}, got {type(value).__name__} {value!r:.80}{here()}")
 
 
-def check_choice(argument: str, value: str, choices: Sequence[str]) -> None:
+def check_choice(argument: str, value: object, choices: Sequence[object]) -> None:
     """Raise ``ValueError`` where an option is none of its choices."""
-    if value not in choices:
-        raise ValueError(
-            f"{argument} is {', '.join(map(repr, choices[:-1]))} or {choices[-1]!r}, not {value!r:.80}{here()}"
-        )
+    if isinstance(value, bool) or not any(isinstance(value, type(one)) and value == one for one in choices):
+        *others, last = map(repr, choices)
+        expected = f"{', '.join(others)} or {last}" if others else f"only {last}"
+        raise ValueError(f"{argument} is {expected}, not {value!r:.80}{here()}")
+
+
+_RANGES: dict[str, tuple[int, int]] = {
+    **dict.fromkeys(("n_ones", "ndim"), (0, 64)),
+    **dict.fromkeys(("abs_tol", "atol", "eps", "rel_tol", "rtol"), (0, sys.maxsize)),
+    **dict.fromkeys(("n_tests", "num_groups"), (1, 2**31 - 1)),
+}
+"""The least and the greatest number that an argument of a name may be, where not every one of 32 bits is."""
+
+_KINDS: dict[str, Callable[[str, object], None]] = {
+    "DTypeLike": check_dtype,
+    "bool": check_flag,
+    "float": check_number,
+    "int": check_integer,
+    "str": check_string,
+}
+"""The checks of simple annotations."""
 
 
 def here() -> str:

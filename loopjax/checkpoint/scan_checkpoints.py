@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from loopjax.checkpoint.every import Every
-from loopjax.errors import about, check_flag, reported
+from loopjax.errors import about, check_integer, reported
 from loopjax.ir.scan import SavedSteps
 from loopjax.trace.record_loop import loop_options, record_loop, single
 from loopjax.trace.scan_arguments import LoopArgument, LoopArguments, StepCount, default_label
@@ -71,9 +71,7 @@ def scan_checkpoints(
     array([ 4, 16, 32])
     """
     with about(f"scan {default_label(fn, name)!r}"):
-        if isinstance(save_every_N, bool) or not isinstance(save_every_N, int) or save_every_N < 1:
-            raise ValueError(f"save_every_N is an int of at least 1, got {save_every_N!r}")
-        check_flag("padding", padding)
+        check_integer("save_every_N", save_every_N, 1)
     options = loop_options(fn, name, checkpoint=Every(save_every_N))
     asked = LoopArguments(fn, sequences, outputs_info, non_sequences, n_steps)
     outputs, updates = record_loop(asked, options, saved=SavedSteps(every=save_every_N))

@@ -16,7 +16,7 @@ from loopjax.errors import here
 from loopjax.interop.wrap_jax import wrap_jax
 from loopjax.ir.graph import Constant, Variable, recorded
 from loopjax.ir.types import dtype_name
-from loopjax.trace.convert import as_variable, constant
+from loopjax.trace.convert import as_variable, constant, strong
 
 
 def as_tensor_variable(x: Any, name: str | None = None, ndim: int | None = None, dtype: Any = None) -> Variable:
@@ -30,7 +30,7 @@ def as_tensor_variable(x: Any, name: str | None = None, ndim: int | None = None,
 
 def constant_of(x: Any, name: str | None = None, ndim: int | None = None, dtype: Any = None) -> Constant:
     """Return a constant; a Python number is int64 or floatX unless ``dtype`` says otherwise."""
-    data = constant(x, dtype=dtype).data
+    data = strong(x, dtype)
     return recorded(Constant)(data.reshape((1,) * max((ndim or 0) - data.ndim, 0) + data.shape), name)
 
 

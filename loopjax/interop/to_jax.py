@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from loopjax.errors import about, check_choice, check_flag, check_name, here, reported, where
+from loopjax.errors import about, check_choice, here, reported, where
 from loopjax.ir.graph import Variable
 from loopjax.ir.types import KEY
 from loopjax.rewrite.target import Derivative
@@ -87,12 +87,9 @@ def to_jax(
     >>> jax.grad(total)(jax.numpy.array([1.0, 2.0, 3.0]))
     Array([2., 4., 6.], dtype=float32)
     """
-    check_name(name)
     label = name or "to_jax"
     with about(label):
         options = Options(label, allow_input_downcast, mode=read_mode(mode))
-        check_flag("keep_x64", keep_x64)
-        check_flag("allow_input_downcast", allow_input_downcast, None)
         check_choice("derivatives", derivatives, ("any", "reverse", "forward", "none"))
         program = collect(
             inputs, outputs, updates, givens, options, no_default_updates, rebuild_strict, on_unused_input

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from loopjax.errors import check_callable, check_name, reported
+from loopjax.errors import check_callable, reported
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.jax_call import JaxCall, Static
 from loopjax.trace.convert import as_variable
@@ -57,7 +57,6 @@ def wrap_jax(fn: Callable[..., Any], *, name: str | None = None) -> Callable[...
     array([4., 3.])
     """
     check_callable("fn", fn, "a function of arrays; write wrap_jax(jnp.sin)(x)")
-    check_name(name)
     label = name or str(getattr(fn, "__name__", type(fn).__name__))
 
     @reported

@@ -27,7 +27,8 @@ def _refuse_values(variable: Any, other: object, operator: str, function: str) -
     """Raise ``TypeError`` where a variable is compared with a number or an array as if that compared elements."""
     if isinstance(other, (int, float, complex, np.generic, np.ndarray, jax.Array)):
         raise TypeError(
-            f"{variable!r} {operator} {other!r:.40} would compare identity, not elements: write "
+            f"{variable!r} {operator} {other!r:.40} would compare identity, not elements; {operator} takes variables "
+            "only: write "
             f"loopjax.tensor.{function}(x, y){here()}"
         )
 
@@ -227,7 +228,7 @@ class Methods(Generic[V]):
 
     def __format__(self, spec: str) -> str:
         if spec:
-            raise TypeError(f"{self!r} is symbolic and has no digits to format; format its value, x.eval(){here()}")
+            raise TypeError(f"{self!r} is symbolic and has no digits to format; write x.eval() for its value{here()}")
         return str(self)
 
     def __round__(self, digits: int | None = None) -> V:
@@ -388,11 +389,15 @@ class Methods(Generic[V]):
         """Elements rounded to whole numbers; see `loopjax.tensor.round`."""
         return ops.round(self, mode)
 
-    def sort(self, axis: int | None = -1, kind: str | None = None) -> V:
+    def sort(
+        self, axis: int | None = -1, kind: Literal["quicksort", "mergesort", "heapsort", "stable"] | None = None
+    ) -> V:
         """Elements in ascending order along an axis; see `loopjax.tensor.sort`."""
         return ops.sort(self, axis, kind)
 
-    def argsort(self, axis: int | None = -1, kind: str | None = None) -> V:
+    def argsort(
+        self, axis: int | None = -1, kind: Literal["quicksort", "mergesort", "heapsort", "stable"] | None = None
+    ) -> V:
         """Positions that sort along an axis, int64; see `loopjax.tensor.argsort`."""
         return ops.argsort(self, axis, kind)
 

@@ -125,6 +125,10 @@ class TableOp(Op):
     def name(self) -> str:
         return self.op_name
 
+    @property
+    def subject(self) -> str:
+        return self.op_name.removeprefix("draw_")
+
     @cached_property
     def arguments(self) -> Mapping[str, Any]:
         return dict(self.params)

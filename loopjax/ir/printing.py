@@ -12,7 +12,7 @@ from typing import Any, Protocol, TextIO, runtime_checkable
 
 import numpy as np
 
-from loopjax.errors import reported
+from loopjax.errors import here, reported
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, ancestors
 from loopjax.ir.op import TableOp
@@ -196,11 +196,14 @@ def dprint(what: Variable | Iterable[Variable] | Graph | HasGraph, file: TextIO 
     %1 = sum[axis=(0,), dtype=float64, keepdims=False](%0) : float64()...
     return %1
     """
-    if not isinstance(what, (Variable, Graph, HasGraph, list, tuple)):
+    listed = isinstance(what, (list, tuple)) and all(isinstance(one, Variable) for one in what)
+    if not listed and not isinstance(what, (Variable, Graph, HasGraph)):
         raise TypeError(
             f"what is {type(what).__name__} {what!r:.80}; expected a variable, a list of them or a function, "
             f"write dprint(x + 1)"
         )
+    if file is not None and not hasattr(file, "write"):
+        raise TypeError(f"file is {type(file).__name__} {file!r:.80}; expected a text file, write sys.stdout{here()}")
     if isinstance(what, Graph):
         graph = what
     elif isinstance(what, HasGraph):

@@ -165,7 +165,7 @@ def _spelled(dtype: str | np.dtype[Any]) -> str:
 def _spelling(dtype: object) -> str:
     try:
         found = np.dtype(dtype)  # type: ignore[call-overload]
-    except TypeError:
+    except (TypeError, ValueError, DeprecationWarning):  # an object with a dtype; an old alias
         found = None
     if found is None or dtype is None or not is_numeric(found):
         raise TypeError(f"expected a dtype of numbers, got dtype {dtype!r:.80}; write for example 'float32'")

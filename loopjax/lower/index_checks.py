@@ -18,9 +18,15 @@ def _in_bounds(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     from jax.experimental import checkify
 
     index = jnp.asarray(args[0])
+    if not index.size:
+        return (index,)
     size, place = op.arguments["size"], op.arguments["place"]
-    inside = jnp.all((index >= -size) & (index < size))
-    checkify.check(inside, f"an index is out of bounds for an axis of size {size}{place}")
+    inside = (index >= -size) & (index < size)
+    message = f"expected {-size} to {size - 1}; clip it, or make the axis longer{place}"
+    outside = jnp.ravel(index)[jnp.argmin(jnp.ravel(inside))]
+    checkify.check(
+        inside.all(), f"index {{index}} is out of bounds for an axis of size {size}: {message}", index=outside
+    )
     return (index,)
 
 

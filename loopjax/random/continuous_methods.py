@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from numpy.typing import DTypeLike
 
+from loopjax.errors import about
 from loopjax.ir.graph import Variable
+from loopjax.random.distributions import POSITIVE, check_domain
 from loopjax.random.keys import KeySource, Size, TensorLike, distribution_method
 from loopjax.tensor.elementwise import reciprocal
+from loopjax.trace.convert import as_variable
 
 
 class ContinuousMethods(KeySource):
@@ -367,6 +370,9 @@ class ContinuousMethods(KeySource):
         float32(2,)
         """
         if rate is not None:
+            with about("gamma: rate"):
+                rate = as_variable(rate)
+            check_domain("gamma: rate", rate, POSITIVE)
             scale = reciprocal(rate)
         return self._draw("gamma", [shape, scale], size, dtype)
 

@@ -17,7 +17,7 @@ from loopjax.ir.public_ops import public_op
 from loopjax.ir.traits import Trait
 from loopjax.ir.types import KEY, Shape, TensorType, broadcast_shapes, dtype_name, is_inexact
 from loopjax.tensor.lengths import check_sizes, size_list, split_sizes
-from loopjax.trace.convert import as_variable
+from loopjax.trace.convert import as_variable, is_complex
 from loopjax.trace.promotion import common_dtype
 
 LAST_STEP = 2**32 - 1
@@ -90,7 +90,9 @@ def distribution(
             raise TypeError(f"a draw reads a key, got {key}")
         for parameter, type, least in zip(parameters, types, axes, strict=True):
             if type.ndim < least:
-                raise ValueError(f"{parameter} has {least} dimensions for each draw of {name}, got {type}")
+                raise ValueError(
+                    f"{parameter} has {least} dimensions for each draw of {name}, got {type}; expected at least {least}"
+                )
         inner = event_shape(*types) if event_shape is not None else ()
         batch = broadcast_shapes(*batches(type.shape for type in types))
         if lengths is None:
@@ -163,13 +165,19 @@ def _parameter(spec: Distribution, name: str, value: Any) -> Variable:
     """A parameter as a variable; raises ``ValueError`` for a constant outside of its domain."""
     with about(f"{spec.name}: {name}"):
         variable = as_variable(value)
-    domain = spec.domains.get(name)
-    if domain is not None and isinstance(variable, Constant) and not np.all(domain.holds(variable.data)):
-        shown = np.array2string(variable.data, threshold=6)
-        raise ValueError(f"{spec.name}: {name} is {shown}; expected values {domain.text}{here()}")
+    if is_complex(variable.dtype):
+        raise TypeError(f"{spec.name}: {name} takes real numbers, got {variable!r}; use its real part{here()}")
+    check_domain(f"{spec.name}: {name}", variable, spec.domains.get(name))
     if name in spec.integers and variable.type.is_float:
         raise TypeError(f"{spec.name}: {name} takes integers, got {variable!r}; cast it with .astype('int64'){here()}")
     return variable
+
+
+def check_domain(subject: str, variable: Variable, domain: Domain | None) -> None:
+    """Raise ``ValueError`` for a constant outside of a domain."""
+    if domain is not None and isinstance(variable, Constant) and not np.all(domain.holds(variable.data)):
+        shown = np.array2string(variable.data, threshold=6)
+        raise ValueError(f"{subject} is {shown}; expected values {domain.text}{here()}")
 
 
 def _cast(variable: Variable, integer: bool, dtype: str) -> Variable:

@@ -44,6 +44,7 @@ class KeySource:
         self._seed = _checked_seed(seed)
         self._keys: list[SharedVariable] = []
 
+    @reported
     def seed(self, seed: int | None = None) -> None:
         """Start every draw of the stream again from another seed.
 
@@ -158,14 +159,16 @@ def _check_arguments(
     positional = positional[: positional.index("size")]
     for synonym, parameter in synonyms.items():
         if synonym in kwargs and parameter in kwargs:
-            raise TypeError(f"{name} got {parameter!r} twice, once as {synonym!r}{here()}")
+            raise TypeError(
+                f"{name} got {parameter!r} twice, once as {synonym!r}; expected it once: pass one of the two{here()}"
+            )
     unknown = sorted(set(kwargs) - set(signature))
     if unknown or len(args) > len(positional) + 1:
         raise TypeError(f"{name} takes {positional} and size, got {unknown or args!r}; pass those only{here()}")
     by_name = {synonyms.get(keyword, keyword) for keyword in kwargs}
     twice = sorted(by_name & set([*positional, "size"][: len(args)]))
     if twice:
-        raise TypeError(f"{name} got {twice} by position and by name{here()}")
+        raise TypeError(f"{name} got {twice} by position and by name; expected each once: pass it once{here()}")
     for parameter in positional[len(args) :]:
         default = signature[parameter].default
         required = default is inspect.Parameter.empty or (default is None and parameter in synonyms.values())

@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 
 from loopjax.config import config
-from loopjax.errors import check_flag, here
+from loopjax.errors import here
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import Shape, TensorType
 from loopjax.random.discrete import hypergeometric
 from loopjax.random.distributions import NONNEGATIVE, POSITIVE, SIMPLEX, distribution
 from loopjax.tensor.creation import arange
-from loopjax.tensor.lengths import size_list, split_sizes
+from loopjax.tensor.lengths import check_sizes, size_list, split_sizes
 from loopjax.trace.convert import as_variable
 
 Sizes = tuple[int, ...]
@@ -105,7 +105,8 @@ distribution(
 
 def _choice_type(key: TensorType, a: TensorType, *p: TensorType, lengths: Shape, replace: bool) -> TensorType:
     if p and None not in (p[0].shape[0], a.shape[0]) and p[0].shape[0] != a.shape[0]:
-        raise ValueError(f"there are {p[0].shape[0]} probabilities for {a.shape[0]} elements")
+        raise ValueError(f"there are {p[0].shape[0]} probabilities for {a.shape[0]} elements; expected {a.shape[0]}")
+    check_sizes(lengths)
     if None not in (*lengths, a.shape[0]):
         wanted, there = math.prod(size or 0 for size in lengths), a.shape[0] or 0
         if wanted > (there if not replace else wanted * there):
@@ -127,7 +128,6 @@ def choice(key: Variable, a: Any, size: Any, replace: bool, p: Any) -> Variable:
     weights = [] if p is None else [as_variable(p).astype(config.floatX)]
     if weights and weights[0].ndim != 1:
         raise ValueError(f"choice: p is a vector, a probability for each element, got {weights[0]!r}{here()}")
-    check_flag("replace", replace)
     given = None if p is None else as_variable(p)
     if isinstance(given, Constant) and not SIMPLEX.holds(given.data):
         raise ValueError(f"choice: p is {given.data}; expected {SIMPLEX.text}{here()}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from numpy.typing import DTypeLike
 
+from loopjax.errors import reported
 from loopjax.ir.graph import Variable
 from loopjax.random.keys import KeySource, Size, TensorLike, distribution_method
 from loopjax.random.multivariate import choice, permutation
@@ -181,6 +182,7 @@ class MultivariateMethods(KeySource):
         """
         return self._draw("multivariate_normal", [mean, cov], size, dtype)
 
+    @reported
     def choice(self, a: TensorLike, size: Size = None, replace: bool = True, p: TensorLike | None = None) -> Variable:
         """Draw rows of an array, or integers below ``a``.
 
@@ -216,6 +218,7 @@ class MultivariateMethods(KeySource):
         """
         return choice(self._next_key(), a, size, replace, p)
 
+    @reported
     def permutation(self, x: TensorLike) -> Variable:
         """Draw an order of the rows of an array, or of the integers below ``x``.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from numpy.typing import DTypeLike
 
-from loopjax.errors import here, nearest
+from loopjax.errors import here, nearest, reported
 from loopjax.ir.graph import Variable
 from loopjax.random import continuous, discrete, multivariate  # noqa: F401 - they register the distributions
 from loopjax.random.continuous_methods import ContinuousMethods
@@ -44,6 +44,7 @@ class RandomStream(ContinuousMethods, DiscreteMethods, MultivariateMethods):
     False
     """
 
+    @reported
     def gen(
         self, distribution: str, *args: Any, size: Size = None, dtype: DTypeLike | None = None, **kwargs: Any
     ) -> Variable:

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from loopjax.config import LENGTHS, RESULTS, config
-from loopjax.errors import UnsupportedError, about, check_flag, check_name, here, read_pairs, reported
+from loopjax.errors import UnsupportedError, about, here, read_pairs, reported
 from loopjax.ir.graph import Graph, Variable
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import TensorType
@@ -121,13 +121,8 @@ def function(
     >>> f(x=[1.0, 2.0])["slope"]
     array([1., 1.])
     """
-    check_name(name)
     label = name or "function"
     with about(label):
-        check_flag("accept_inplace", accept_inplace)
-        check_flag("allow_input_downcast", allow_input_downcast, None)
-        if check not in (None, "index"):
-            raise ValueError(f"check is 'index' or None, not {check!r}")
         chosen = read_mode(mode)
         policy = lengths or config.lengths
         if policy not in LENGTHS:
@@ -300,6 +295,7 @@ class Function:
         """The shared variables that the function reads or updates."""
         return list(dict.fromkeys([*self.program.state.variables, *self.program.state.updated]))
 
+    @reported
     def copy(
         self,
         share_memory: bool = False,

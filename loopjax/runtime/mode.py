@@ -99,12 +99,15 @@ class Mode:
     def __post_init__(self, linker: Any, optimizer: Any) -> None:
         if isinstance(self.without, str) or linker is not None or optimizer is not None:
             raise TypeError(
-                "a Mode has no linker and no optimizer: XLA compiles all programs. Leave the mode out, or leave "
-                "rewrites out with loopjax.Mode().excluding(...) or mode='FAST_COMPILE'"
+                f"a Mode has no linker and no optimizer, got {[self.without, linker, optimizer]!r:.80}; expected "
+                "names of "
+                "rewrites. Leave the mode out, or leave "
+                f"rewrites out with loopjax.Mode().excluding(...) or mode='FAST_COMPILE'{here()}"
             )
         for flag in ("reassociate", "tune"):
             check_flag(f"Mode: {flag}", getattr(self, flag))
-        if not isinstance(self.without, (frozenset, set, list, tuple)):
+        listed = isinstance(self.without, (frozenset, set, list, tuple))
+        if not listed or not all(isinstance(name, str) for name in self.without):
             raise TypeError(
                 f"Mode: without is a set of names of rewrites, got {self.without!r:.80}; write "
                 f"Mode().excluding('licm'){here()}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from loopjax.errors import (
     ArgumentError,
     MissingInputError,
     UnusedInputError,
     about,
+    check_choice,
     check_flag,
     read_pairs,
     warn,
@@ -145,12 +146,11 @@ def collect(
     Default updates bring in further shared variables, until there are no new ones.
     """
     declared = _read_inputs(inputs)
-    check_flag("rebuild_strict", rebuild_strict)
     if not isinstance(no_default_updates, (list, tuple)):
         check_flag("no_default_updates", no_default_updates)
     elif not all(isinstance(one, SharedVariable) for one in no_default_updates):
         raise TypeError(
-            f"no_default_updates is True, False or a list of shared variables, got {no_default_updates}"
+            f"no_default_updates: expected True, False or a list of shared variables, got {no_default_updates}"
             f"; write [w] of such as are made by loopjax.shared"
         )
     form, targets = _read_outputs(outputs)
@@ -206,15 +206,16 @@ def _defaults(shared: Sequence[SharedVariable], others: Sequence[SharedVariable]
 
 def _check_inputs(declared: Sequence[In], graph: Graph, needed: Sequence[Variable], policy: Unused) -> None:
     """Raises where an input is listed twice, is not needed, or is missing."""
-    if policy not in ("raise", "warn", "ignore"):
-        raise ValueError(f"on_unused_input is 'raise', 'warn' or 'ignore', not {policy!r}")
+    check_choice("on_unused_input", policy, get_args(Unused))
     variables = [one.variable for one in declared]
     twice = [variable for variable in set(variables) if variables.count(variable) > 1]
     if twice:
         raise ValueError(f"inputs holds {twice} more than once; expected each once, list each input once")
     names = [one.name for one in declared if one.name]
     if len(set(names)) < len(names) and any(one.name != one.variable.name for one in declared):
-        raise ValueError(f"inputs have the names {names}, and two are equal; give each In a name of its own")
+        raise ValueError(
+            f"inputs have the names {names}, and two are equal: expected each name once, give each In its own"
+        )
     known = set(graph.inputs)
     for variable in needed:
         if variable not in known and not isinstance(variable, Constant):

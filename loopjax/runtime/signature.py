@@ -89,6 +89,8 @@ class In:
         check_name(name)
         with about("In"):
             check_flag("strict", strict)
+            check_flag("borrow", borrow, None)
+            check_flag("mutable", mutable, None)
             check_flag("allow_downcast", allow_downcast, None)
         self.variable = variable
         self.name = name if name is not None else variable.name
@@ -131,7 +133,9 @@ class In:
             )
         try:
             array: Any = value if isinstance(value, jax.Array) else numeric(value)
-        except (TypeError, OverflowError):
+        except OverflowError as error:
+            raise OverflowError(f"{self._place(position)}: expected {type}, got {error}") from None
+        except TypeError:
             raise self._not_numeric(value, position) from None
         if array.ndim != type.ndim:
             raise TypeError(
@@ -191,6 +195,8 @@ class Out:
     def __init__(self, variable: Variable, borrow: bool = False) -> None:
         if variable is None:
             raise TypeError(f"Out() takes a variable, got None; write Out(x), or outputs=None for none{here()}")
+        with about("Out"):
+            check_flag("borrow", borrow)
         self.variable = variable
 
 

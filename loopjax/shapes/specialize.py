@@ -95,7 +95,7 @@ class _Specializer:
         variable = node.inputs[position]
         value = self._value(variable)
         if value is None:
-            raise LengthError(f"{node.op.name}: the length {variable!r} is not known{where(node.sources)}")
+            raise LengthError(f"{node.op.subject}: the length {variable!r} is not known{where(node.sources)}")
         if isinstance(node.op, Scan):
             TripCountCheck(variable, 0, node.op.label, where(node.sources)).verify("n_steps", int(value))
         return int(value)
@@ -119,7 +119,7 @@ class _Specializer:
             for index in np.ravel(self.values[variable]):
                 if not -size <= index < size:
                     raise IndexError(
-                        f"{node.op.name}: index {index} is out of bounds for axis {axis} of size "
+                        f"{node.op.subject}: index {index} is out of bounds for axis {axis} of size "
                         f"{size}; expected {-size} to {size - 1}{where(node.sources)}"
                     )
 
@@ -189,7 +189,7 @@ def _check_broadcast(node: Apply, fresh: Apply) -> None:
     for old, shapes in zip(before, now, strict=True):
         if any(None in was and _stretches(was, shape, shapes) for was, shape in zip(old, shapes, strict=True)):
             raise ValueError(
-                f"{node.op.name}: shapes {list(shapes)} do not fit: a size that is not known to be 1 when the graph "
+                f"{node.op.subject}: shapes {list(shapes)} do not fit: a size that is not known to be 1 when the graph "
                 f"is built does not broadcast; declare it (row, col, shape=(1, None)) or use dimshuffle('x', "
                 f"...){where(node.sources)}"
             )
@@ -212,7 +212,8 @@ def _check_memory(node: Apply) -> None:
     for output in node.outputs:
         if output.type.bytes > MOST_BYTES:
             raise MemoryError(
-                f"{node.op.name}: {output.type} has {output.type.bytes:.2g} bytes, more than any memory; look at the "
+                f"{node.op.subject}: {output.type} has {output.type.bytes:.2g} bytes, more than any memory; expected "
+                "less, look at the "
                 f"lengths that it is made of{where(node.sources)}"
             )
 
@@ -221,4 +222,4 @@ def _check_promises(node: Apply, fresh: Apply) -> None:
     """Raise unless the types inferred with unknown sizes hold with the known ones."""
     for before, now in zip(node.outputs, fresh.outputs, strict=True):
         if not before.type.accepts(now.type):
-            raise ValueError(f"{node.op.name}: expected {before.type}, got {now.type}{where(node.sources)}")
+            raise ValueError(f"{node.op.subject}: expected {before.type}, got {now.type}{where(node.sources)}")

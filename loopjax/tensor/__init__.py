@@ -8,6 +8,8 @@ import types
 import typing
 
 from loopjax import random as random
+from loopjax.errors import missing_name as _missing_name
+from loopjax.errors import reported as _reported
 from loopjax.ir.graph import Constant as Constant
 from loopjax.ir.graph import Variable as Variable
 from loopjax.ir.types import TensorType as TensorType
@@ -27,7 +29,7 @@ from loopjax.tensor.shape import *
 from loopjax.tensor.sort import *
 from loopjax.tensor.special import *
 from loopjax.tensor.typed import *
-from loopjax.trace.convert import as_variable as as_variable
+from loopjax.trace.convert import as_variable as _as_variable
 from loopjax.trace.convert import constant as constant
 from loopjax.trace.grad import grad as grad
 from loopjax.trace.jacobian import Lop as Lop
@@ -35,7 +37,11 @@ from loopjax.trace.jacobian import Rop as Rop
 from loopjax.trace.jacobian import hessian as hessian
 from loopjax.trace.jacobian import jacobian as jacobian
 
+as_variable = _reported(_as_variable)
+
 if not typing.TYPE_CHECKING:
+    __getattr__ = _missing_name(__name__)
+
     # Type checkers take the names from the star imports and read no list that is computed.
     _NAMESPACES = ("constructors", "linalg", "nnet", "random")
     __all__ = sorted(

@@ -23,7 +23,7 @@ def normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     listed = list(axis) if isinstance(axis, (list, tuple)) else [axis]
     axes = sorted(normal_axis(each, ndim) for each in listed)
     if len(set(axes)) < len(axes):
-        raise ValueError(f"axis {axis} names an axis twice{here()}")
+        raise ValueError(f"axis {axis} names an axis twice; expected each once{here()}")
     return tuple(axes)
 
 
@@ -33,10 +33,12 @@ def normal_axis(axis: Any, ndim: int) -> int:
     Raises ``ValueError`` outside of ``ndim`` dimensions, ``TypeError`` for anything but an int.
     """
     try:
-        number = operator.index(axis.data if isinstance(axis, Constant) else axis)
-    except TypeError as error:
-        raise TypeError(f"an axis is an int, got {axis!r}; write axis=0{here()}") from error
+        number = None if isinstance(axis, bool) else operator.index(axis.data if isinstance(axis, Constant) else axis)
+    except TypeError:
+        number = None
+    if number is None:
+        raise TypeError(f"an axis is an int, got {axis!r:.80}; write axis=0{here()}")
     if not -ndim <= number < ndim:
-        expected = f"expected {-ndim} to {ndim - 1}" if ndim else "it has no axis"
+        expected = f"expected {-ndim} to {ndim - 1}" if ndim else "expected one of at least 1 dimension, reshape it"
         raise ValueError(f"axis {axis} is outside an array of {ndim} dimensions; {expected}{here()}")
     return number % ndim

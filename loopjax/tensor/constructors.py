@@ -187,12 +187,14 @@ def _typed_plural(singular: TypedConstructor, shape: Shape, dtype: str, label: s
 
 def _names(names: Sequence[Any], label: str) -> Sequence[str | None]:
     """Name of each variable, from several names, a list of them, or a number of unnamed variables."""
-    if len(names) == 1 and isinstance(names[0], int) and names[0] >= 0:
+    if len(names) == 1 and type(names[0]) is int and 0 <= names[0] < 2**31:
         return [None] * names[0]
     if len(names) == 1 and isinstance(names[0], (list, tuple)):
         names = tuple(names[0])
     if not all(isinstance(name, str) for name in names):
-        raise TypeError(f"{label} takes names, or how many variables to make, got {names!r}{here()}")
+        raise TypeError(
+            f"{label} takes names, or how many variables to make, got {names!r}; write {label}('x', 'y'){here()}"
+        )
     return names
 
 

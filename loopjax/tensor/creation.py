@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from loopjax.config import config
-from loopjax.errors import check_integer, here, reported
-from loopjax.ir.graph import Constant, Variable, apply
+from loopjax.errors import here, reported
+from loopjax.ir.graph import Constant, Variable, apply, recorded
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import Shape, TensorType, broadcast_shapes, dtype_name
 from loopjax.tensor import lax_kernels
 from loopjax.tensor.elementwise import ge
 from loopjax.tensor.lengths import check_sizes, size_list, split_sizes
-from loopjax.trace.convert import as_variable, constant
+from loopjax.trace.convert import as_variable, constant, strong
 
 __all__ = [
     "alloc",
@@ -51,7 +51,10 @@ def _alloc_type(value: TensorType, lengths: Shape) -> TensorType:
     check_sizes(lengths)
     dims = zip(reversed(value.shape), reversed(lengths), strict=False)
     if value.ndim > len(lengths) or any(None not in (size, to) and size not in (1, to) for size, to in dims):
-        raise ValueError(f"a value of shape {value.shape} does not fill an array of shape {lengths}")
+        raise ValueError(
+            f"a value of shape {value.shape} does not fill an array of shape {lengths}; expected sizes that broadcast "
+            "to it"
+        )
     return TensorType(value.dtype, tuple(lengths))
 
 
@@ -145,7 +148,7 @@ def _filling(value: Any, dtype: DTypeLike) -> Variable:
     """A fill value in a dtype, which must hold a number."""
     variable = as_variable(value)
     return (
-        constant(value, variable.name, dtype)
+        recorded(Constant)(strong(value, dtype), variable.name)
         if variable.type.weak and variable is not value
         else variable.astype(dtype)
     )
@@ -403,17 +406,22 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: DTypeLike | None 
     >>> print(at.arange(0.0, 1.0, 0.25).eval())
     [0.   0.25 0.5  0.75]
     """
+    names = ("start", "start", "step") if stop is None else ("start", "stop", "step")
     if stop is None:
         start, stop = 0, start
     bounds = (start, stop, step)
+    for name, value in zip(names, bounds, strict=True):
+        if isinstance(value, (float, np.floating)) and not np.isfinite(value):
+            raise ValueError(f"{name} is {value}; expected a finite number, write {name}=1.0{here()}")
     if any(isinstance(value, (float, np.floating)) for value in bounds):
         if any(isinstance(value, Variable) for value in bounds):
             raise TypeError(f"arange of floats takes no variables; write start + step * arange(n){here()}")
         return constant(np.arange(*bounds), dtype=dtype or config.floatX)
-    static, symbolic = split_sizes(bounds, "arange")
+    parts = [split_sizes([bound], name) for name, bound in zip(names, bounds, strict=True)]
+    static, symbolic = [size for sizes, _ in parts for size in sizes], [one for _, ones in parts for one in ones]
     if static[2] == 0:
         raise ValueError(f"step is 0, and arange never ends; expected another int{here()}")
-    return apply(table_op("arange", lengths=static, dtype=dtype_name(dtype or "int64")), *symbolic)[0]
+    return apply(table_op("arange", lengths=tuple(static), dtype=dtype_name(dtype or "int64")), *symbolic)[0]
 
 
 def _eye_type(lengths: Shape, k: int, dtype: str) -> TensorType:
@@ -464,8 +472,8 @@ def eye(n: Any, m: Any = None, k: int = 0, dtype: DTypeLike | None = None) -> Va
     [[0. 1. 0.]
      [0. 0. 1.]]
     """
-    check_integer("k", k)
-    static, symbolic = split_sizes([n, n if m is None else m], "n")
+    rows, columns = split_sizes([n], "n"), split_sizes([n if m is None else m], "m")
+    static, symbolic = (*rows[0], *columns[0]), (*rows[1], *columns[1])
     return apply(table_op("eye", lengths=static, k=k, dtype=dtype_name(dtype or config.floatX)), *symbolic)[0]
 
 
@@ -501,7 +509,7 @@ def identity_like(x: Any, dtype: DTypeLike | None = None) -> Variable:
     """
     like = as_variable(x)
     if like.ndim != 2:
-        raise ValueError(f"identity_like takes a matrix, got {like!r}{here()}")
+        raise ValueError(f"identity_like takes a matrix, got {like!r}; write loopjax.tensor.eye(n) of a size{here()}")
     return eye(like.shape[0], like.shape[1], dtype=dtype or like.dtype)
 
 
@@ -561,6 +569,9 @@ def linspace(start: Any, stop: Any, num: Any = 50, dtype: DTypeLike | None = Non
     static, symbolic = split_sizes([num], "num")
     computed = to if jnp.issubdtype(to, jnp.inexact) else config.floatX
     ends = [as_variable(end).astype(computed) for end in (start, stop)]
+    for name, end in (("start", ends[0]), ("stop", ends[1])):
+        if end.ndim:
+            raise ValueError(f"{name} takes a scalar, got {end!r}; write start + step * arange(num) for more{here()}")
     return apply(table_op("linspace", lengths=static, dtype=to), *ends, *symbolic)[0]
 
 
@@ -600,9 +611,8 @@ def tri(n: Any, m: Any = None, k: int = 0, dtype: DTypeLike | None = None) -> Va
      [1. 1. 0.]
      [1. 1. 1.]]
     """
-    check_integer("k", k)
-    static, _ = split_sizes([n, n if m is None else m], "n")
-    check_sizes(static)
+    check_sizes(split_sizes([n], "n")[0])
+    check_sizes(split_sizes([n if m is None else m], "m")[0])
     rows, columns = arange(n), arange(n if m is None else m)
     return ge(rows.dimshuffle(0, "x") + k, columns.dimshuffle("x", 0)).astype(dtype or config.floatX)
 
@@ -639,7 +649,7 @@ def as_tensor_variable(x: Any, name: str | None = None, ndim: int | None = None)
     """
     variable = x if isinstance(x, Variable) else as_variable(x, name)
     if isinstance(variable, Constant) and variable.type.weak:
-        variable = constant(x, name)
+        variable = recorded(Constant)(strong(x), name)
     if ndim is not None and variable.ndim < ndim:
         variable = variable.dimshuffle(*["x"] * (ndim - variable.ndim), *range(variable.ndim))
     return variable

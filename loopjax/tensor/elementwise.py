@@ -229,7 +229,7 @@ def pointwise(
         shape = broadcast_shapes(*(type.shape for type in types))
         dtype = operand_dtypes(operands, types)[-1]
         if _kind(dtype) not in kinds:
-            raise TypeError(f"{KINDS[kinds]} are expected, got {dtype}; cast with .astype(...)")
+            raise TypeError(f"operands: {KINDS[kinds]} are expected, got {dtype}; cast with .astype(...)")
         values = types[1:] if operands == "branches" else types
         weak = not isinstance(result, str) and all(type.weak for type in values)
         if result is not None:

@@ -11,7 +11,7 @@ from typing import Any, Literal, overload
 import jax
 import jax.numpy as jnp
 
-from loopjax.errors import UnsupportedError, here
+from loopjax.errors import UnsupportedError, here, reported
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import Shape, TensorType, broadcast_shapes, merge_dims
@@ -44,6 +44,7 @@ def _cholesky_run(x: Any, lower: bool) -> Any:
 register("cholesky", _cholesky_run, _cholesky_type, "cubic", operands="float")
 
 
+@reported
 def cholesky(x: Any, lower: bool = True, on_error: Literal["nan"] = "nan", check_finite: bool = False) -> Variable:
     """Cholesky factors of positive definite matrices.
 
@@ -101,6 +102,7 @@ def _eigh_run(x: Any, lower: bool) -> Any:
 register("eigh", _eigh_run, _eigh_type, "cubic", operands="float")
 
 
+@reported
 def eigh(a: Any, UPLO: Literal["L", "U"] = "L") -> tuple[Variable, ...]:  # noqa: N803 - NumPy's name
     """Eigenvalues and eigenvectors of symmetric (Hermitian) matrices.
 
@@ -177,6 +179,7 @@ register(
 )
 
 
+@reported
 def eigvalsh(a: Any, b: Any = None, lower: bool = True) -> Variable:
     """Eigenvalues of symmetric (Hermitian) matrices, also of generalized problems.
 
@@ -252,6 +255,7 @@ def svd(a: Any, full_matrices: bool, compute_uv: Literal[False]) -> Variable: ..
 def svd(a: Any, full_matrices: bool = True, *, compute_uv: bool) -> tuple[Variable, ...] | Variable: ...
 
 
+@reported
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> tuple[Variable, ...] | Variable:
     """Singular value decomposition, ``a = u @ diag(s) @ vh``.
 
@@ -315,6 +319,7 @@ def qr(a: Any, mode: Literal["reduced", "complete"] = "reduced") -> tuple[Variab
 def qr(a: Any, mode: Literal["r"]) -> Variable: ...
 
 
+@reported
 def qr(a: Any, mode: Literal["reduced", "complete", "r"] = "reduced") -> tuple[Variable, ...] | Variable:
     """QR decomposition, ``a = q @ r``.
 

@@ -67,7 +67,7 @@ def _entries(x: Variable, key: Any) -> list[Any]:
         raise IndexError(f"{used} indices for {x!r}, which has {x.ndim} dimensions; expected at most that many{here()}")
     dots = [position for position, entry in enumerate(entries) if entry is Ellipsis]
     if len(dots) > 1:
-        raise IndexError(f"an index may have one '...'{here()}")
+        raise IndexError(f"an index takes one '...', got {len(dots)}; write ':' for an axis{here()}")
     rest = [slice(None)] * (x.ndim - used)
     place = dots[0] if dots else len(entries)
     return _without_masks(x, entries[:place] + rest + entries[place + 1 :])
@@ -359,14 +359,14 @@ def _write(row: str, part: Any, value: Any) -> Variable:
         return put_back(part, _write(row, index(part, ...), value))
     if node is None or not node.op.named("index"):
         raise TypeError(
-            f"{row}_subtensor takes an indexed variable such as x[i], got {part!r:.80}; write "
+            f"{row}_subtensor: part takes an indexed variable such as x[i], got {part!r:.80}; write "
             f"{row}_subtensor(x[i], value){here()}"
         )
     x, *rest = node.inputs
     new = as_variable(value)
     if common_dtype([x.type, new.type]) != x.dtype:
         raise TypeError(
-            f"{row}_subtensor puts {new.type} into {x.type}, which loses precision; "
+            f"{row}_subtensor: value is {new.type} and goes into {x.type}, which loses precision; expected {x.dtype}, "
             f"cast it with .astype({x.dtype!r}){here()}"
         )
     written = apply(table_op(row, **node.op.arguments), x, new.astype(x.dtype), *rest)[0]
@@ -409,8 +409,8 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: Literal["raise", "
     >>> print(at.take([1, 2, 3], [0, 4], mode="wrap").eval())
     [1 2]
     """
-    if mode not in ("raise", "clip", "wrap"):
-        raise ValueError(f"take mode is 'raise', 'clip' or 'wrap', not {mode!r}{here()}")
+    if indices is None or indices is Ellipsis or isinstance(indices, (slice, tuple)):
+        raise TypeError(f"take: indices takes an array of integers, got {indices!r:.80}; write [0, 1]{here()}")
     variable = as_variable(x)
     if axis is None:
         variable, axis = reshape(variable, (-1,)), 0
@@ -455,7 +455,7 @@ def compress(condition: Any, x: Any, axis: int | None = None) -> Variable:
     """
     mask = as_variable(condition)
     if mask.ndim != 1:
-        raise ValueError(f"compress takes a vector as its condition, got {mask!r}{here()}")
+        raise ValueError(f"compress takes a vector as its condition, got {mask!r}; reshape it{here()}")
     if isinstance(mask, Constant):
         return take(x, np.flatnonzero(mask.data), axis)
     return take(x, nonzero(mask)[0], axis)

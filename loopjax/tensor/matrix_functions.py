@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from loopjax.errors import here
+from loopjax.errors import check_number, here, reported
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.methods import Axis
 from loopjax.ir.op import register, table_op
@@ -36,6 +36,7 @@ register("det", jnp.linalg.det, _det_type, "cubic", operands="float")
 register("slogdet", lambda x: tuple(jnp.linalg.slogdet(x)), _slogdet_type, "cubic", operands="float")
 
 
+@reported
 def det(x: Any) -> Variable:
     """Determinants of square matrices.
 
@@ -67,6 +68,7 @@ def det(x: Any) -> Variable:
     return apply(table_op("det"), *promoted("float", [x]))[0]
 
 
+@reported
 def slogdet(x: Any) -> tuple[Variable, ...]:
     """Signs and logarithms of the absolute values of determinants, where ``det`` would overflow.
 
@@ -113,6 +115,7 @@ register("expm", lambda x: jax.scipy.linalg.expm(x), _same_square, "cubic", oper
 register("matrix_power", lambda x, n: jnp.linalg.matrix_power(x, n), _power_type, "cubic")
 
 
+@reported
 def expm(x: Any) -> Variable:
     """Matrix exponentials, by scaling and squaring with Pade approximants (Higham 2005).
 
@@ -145,6 +148,7 @@ def expm(x: Any) -> Variable:
     return apply(table_op("expm"), *promoted("float", [x]))[0]
 
 
+@reported
 def matrix_power(M: Any, n: int) -> Variable:  # noqa: N803 - NumPy's name
     """Integer powers of square matrices, by repeated squaring.
 
@@ -204,6 +208,7 @@ def _norm_run(x: Any, ord: Order, axis: tuple[int, ...], keepdims: bool) -> Any:
 register("norm", _norm_run, _norm_type, operands="float")
 
 
+@reported
 def norm(x: Any, ord: Order = None, axis: Axis = None, keepdims: bool = False) -> Variable:
     """Norms of vectors or matrices.
 
@@ -245,7 +250,11 @@ def norm(x: Any, ord: Order = None, axis: Axis = None, keepdims: bool = False) -
     if len(set(axes)) != len(axes) or len(axes) not in (1, 2):
         raise ValueError(f"norm is of vectors or matrices, along one or two axes of {variable!r}, not {axes}{here()}")
     order = {"inf": math.inf, "-inf": -math.inf}.get(ord, ord) if isinstance(ord, str) else ord
+    if order is not None and not isinstance(order, str):
+        check_number("ord", order)
     allowed = order in _MATRIX_ORDERS if len(axes) == 2 else not isinstance(order, str)
     if not allowed:
-        raise ValueError(f"norm of {'matrices' if len(axes) == 2 else 'vectors'} takes no ord={ord!r}{here()}")
+        raise ValueError(
+            f"norm of {'matrices' if len(axes) == 2 else 'vectors'} takes no ord={ord!r:.80}; write ord=2{here()}"
+        )
     return apply(table_op("norm", ord=order, axis=axes, keepdims=bool(keepdims)), variable)[0]

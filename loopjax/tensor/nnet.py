@@ -142,7 +142,7 @@ def relu(x: Any, alpha: Any = 0) -> Variable:
     >>> print(at.nnet.relu([-2.0, 3.0], alpha=0.5).eval())
     [-1.  3.]
     """
-    if not isinstance(alpha, Variable) and alpha == 0:
+    if isinstance(alpha, (int, float)) and alpha == 0:
         return _plain_relu(x)
     variable = as_variable(x)
     return switch(variable > 0, variable, alpha * variable)
@@ -470,6 +470,15 @@ def conv2d(
     images, weights = promoted("float", [input, filters])
     if images.ndim != 4 or weights.ndim != 4:
         raise ValueError(f"conv2d takes images and filters of 4 dimensions, got {images!r} and {weights!r}{here()}")
+    for name, shape in (("input_shape", input_shape), ("filter_shape", filter_shape), ("image_shape", image_shape)):
+        listed = isinstance(shape, (tuple, list)) and all(
+            size is None or (isinstance(size, int) and size > 0) for size in shape
+        )
+        if shape is not None and not listed:
+            raise TypeError(
+                f"conv2d: {name}: expected a list of sizes and None, got {type(shape).__name__} {shape!r:.80}; write "
+                f"{name}=(None, None, 3, 3){here()}"
+            )
     op = table_op(
         "conv2d",
         border=_border(border_mode),
@@ -483,19 +492,24 @@ def conv2d(
 
 def _pair(option: Any, name: str) -> tuple[int, int]:
     """Two positive ints from an option, which may be one int for both."""
-    pair = (option, option) if isinstance(option, int) else tuple(option)
-    if len(pair) != 2 or not all(isinstance(number, int) and number > 0 for number in pair):
-        raise ValueError(f"{name} is two positive ints, got {option!r}{here()}")
-    return pair
+    pair = option if isinstance(option, (tuple, list)) else (option, option)
+    if len(pair) != 2 or not all(type(number) is int and 0 < number < 2**31 for number in pair):
+        raise ValueError(f"{name} is two positive ints, got {option!r:.80}; write {name}=(1, 1){here()}")
+    return pair[0], pair[1]
 
 
 def _border(mode: Any) -> str | Pads:
     """Border mode by name, or as zeros around rows and columns."""
-    if mode in ("valid", "full", "half"):
-        return str(mode)
+    if isinstance(mode, str) and mode in ("valid", "full", "half"):
+        return mode
     sides = (mode, mode) if isinstance(mode, int) else mode
     if isinstance(sides, (tuple, list)) and len(sides) == 2:
-        pads = [(side, side) if isinstance(side, int) else tuple(side) for side in sides]
-        if all(len(pad) == 2 and all(isinstance(zeros, int) and zeros >= 0 for zeros in pad) for pad in pads):
+        pads = [tuple(side) if isinstance(side, (tuple, list)) else (side, side) for side in sides]
+        if all(len(pad) == 2 for pad in pads) and all(
+            type(zeros) is int and 0 <= zeros < 2**31 for zeros in sum(pads, ())
+        ):
             return pads[0], pads[1]
-    raise ValueError(f"border_mode is 'valid', 'full', 'half' or numbers of zeros, got {mode!r}{here()}")
+    raise ValueError(
+        f"border_mode is 'valid', 'full', 'half' or numbers of zeros, got {mode!r:.80}; write border_mode=(1, "
+        f"1){here()}"
+    )

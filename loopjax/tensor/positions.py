@@ -16,7 +16,7 @@ from loopjax.ir.types import TensorType
 from loopjax.tensor.creation import arange, zeros
 from loopjax.tensor.elementwise import clip, eq, lt, maximum, minimum, switch
 from loopjax.tensor.indexing import inc_subtensor, set_subtensor
-from loopjax.tensor.lengths import size_list
+from loopjax.tensor.lengths import check_sizes, size_list, split_sizes
 from loopjax.tensor.reduction import max
 from loopjax.tensor.shape import dim, shape_padright
 from loopjax.trace.convert import as_variable
@@ -63,7 +63,9 @@ def to_one_hot(y: Any, nb_class: int | Variable, dtype: DTypeLike | None = None)
     [[1. 0. 0.]
      [0. 0. 1.]]
     """
-    return eq(shape_padright(_integers(y, "to_one_hot")), arange(nb_class)).astype(dtype or config.floatX)
+    return eq(shape_padright(_integers(y, "to_one_hot y")), arange(_size(nb_class, "nb_class"))).astype(
+        dtype or config.floatX
+    )
 
 
 @reported
@@ -100,21 +102,28 @@ def bincount(x: Any, weights: Any = None, minlength: int | Variable | None = Non
     >>> print(at.bincount([0, 2, 2]).eval())
     [1 0 2]
     """
-    numbers = _integers(x, "bincount").astype("int64")
+    numbers = _integers(x, "bincount x").astype("int64")
     if numbers.ndim != 1:
-        raise ValueError(f"bincount takes a vector, got {numbers!r}{here()}")
+        raise ValueError(f"bincount takes a vector, got {numbers!r}; reshape it{here()}")
     length = max(numbers) + 1
     if minlength is not None:
-        length = maximum(length, minlength)
+        length = maximum(length, _size(minlength, "minlength"))
     added = as_variable(1 if weights is None else weights)
     counts = zeros(length, "int64" if weights is None else added.dtype)
     return inc_subtensor(counts[switch(lt(numbers, 0), length, numbers)], added)
 
 
+def _size(size: Any, argument: str) -> Any:
+    """Return a size; raise where it is no integer, or negative."""
+    static, _ = split_sizes([size], argument)
+    check_sizes(static)
+    return size
+
+
 def _integers(x: Any, name: str) -> Variable:
     variable = as_variable(x)
     if not variable.type.is_integer:
-        raise TypeError(f"{name} takes integers, got {variable!r}{here()}")
+        raise TypeError(f"{name} takes integers, got {variable!r}; cast it with .astype('int64'){here()}")
     return variable
 
 
@@ -165,12 +174,13 @@ def searchsorted(x: Any, v: Any, side: Literal["left", "right"] = "left", sorter
     """
     x = as_variable(x)
     if x.ndim != 1:
-        raise ValueError(f"searchsorted takes a sorted vector, got {x!r}{here()}")
-    if side not in ("left", "right"):
-        raise ValueError(f"searchsorted side is 'left' or 'right', not {side!r}{here()}")
-    return apply(
-        table_op("searchsorted", side=side, method="scan"), x if sorter is None else x[sorter], as_variable(v)
-    )[0]
+        raise ValueError(f"searchsorted takes a sorted vector, got {x!r}; reshape it{here()}")
+    if sorter is not None:
+        order = _integers(sorter, "searchsorted sorter")
+        if order.ndim != 1:
+            raise ValueError(f"searchsorted: sorter takes a vector, got {order!r}; reshape it{here()}")
+        x = x[order]
+    return apply(table_op("searchsorted", side=side, method="scan"), x, as_variable(v))[0]
 
 
 @reported
@@ -205,7 +215,7 @@ def fill_diagonal(a: Any, val: Any) -> Variable:
     """
     matrix = as_variable(a)
     if matrix.ndim != 2:
-        raise ValueError(f"fill_diagonal takes a matrix, got {matrix!r}{here()}")
+        raise ValueError(f"fill_diagonal takes a matrix, got {matrix!r}; reshape it{here()}")
     places = arange(minimum(dim(matrix, 0), dim(matrix, 1)))
     return set_subtensor(matrix[places, places], val)
 
@@ -242,10 +252,8 @@ def unravel_index(indices: Any, dims: Any, order: Literal["C", "F"] = "C") -> tu
     >>> print(row.eval(), column.eval())
     [0 1] [1 2]
     """
-    if order not in ("C", "F"):
-        raise ValueError(f"unravel_index order is 'C' or 'F', not {order!r}{here()}")
-    sizes = size_list(dims, "dims")
-    rest = _integers(indices, "unravel_index").astype("int64")
+    sizes = [_integers(_size(size, "dims"), "unravel_index dims") for size in size_list(dims, "dims")]
+    rest = _integers(indices, "unravel_index indices").astype("int64")
     found: list[Variable] = []
     for size in sizes if order == "F" else reversed(sizes):
         found.append(rest % size)
@@ -292,14 +300,18 @@ def ravel_multi_index(
     >>> print(at.ravel_multi_index(([0, 1], [1, 2]), (2, 3)).eval())
     [1 5]
     """
-    if order not in ("C", "F"):
-        raise ValueError(f"ravel_multi_index order is 'C' or 'F', not {order!r}{here()}")
-    if mode not in ("raise", "clip", "wrap"):
-        raise ValueError(f"ravel_multi_index mode is 'raise', 'clip' or 'wrap', not {mode!r}{here()}")
-    places = [_integers(one, "ravel_multi_index").astype("int64") for one in multi_index]
-    sizes = [as_variable(size) for size in size_list(dims, "dims", len(places))]
+    if not isinstance(multi_index, (tuple, list)):
+        raise TypeError(
+            f"multi_index: expected a list of arrays, got {type(multi_index).__name__} {multi_index!r:.80}; write "
+            f"one array of positions for each axis{here()}"
+        )
+    places = [_integers(one, "ravel_multi_index multi_index").astype("int64") for one in multi_index]
+    sizes = [_integers(_size(size, "dims"), "ravel_multi_index dims") for size in size_list(dims, "dims", len(places))]
     if len(sizes) != len(places) or not places:
-        raise ValueError(f"ravel_multi_index takes positions along {len(sizes)} axes, got {len(places)}{here()}")
+        raise ValueError(
+            f"ravel_multi_index dims are {len(sizes)} sizes, got {len(places)} arrays of positions; expected one of "
+            f"each{here()}"
+        )
     pairs = list(zip(places, sizes, strict=True))
     flat = as_variable(0)
     for place, size in pairs if order == "C" else reversed(pairs):

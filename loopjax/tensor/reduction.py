@@ -18,7 +18,7 @@ from jax import lax
 from numpy.typing import DTypeLike
 
 from loopjax.config import config
-from loopjax.errors import check_flag, check_integer, here
+from loopjax.errors import check_integer, here
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.methods import Axis
 from loopjax.ir.op import register, table_op
@@ -111,7 +111,6 @@ _register("logsumexp", jax.scipy.special.logsumexp, cast=True)
 def _reduce(name: str, x: Variable, axis: Axis, keepdims: bool, dtype: str) -> Variable:
     """Record a reduction with a result of this dtype."""
     axes = normal_axes(axis, x.ndim)
-    check_flag("keepdims", keepdims)
     return apply(table_op(name, axis=axes, keepdims=bool(keepdims), dtype=dtype), x)[0]
 
 
@@ -550,8 +549,6 @@ def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Var
     variable = as_variable(x)
     axes = normal_axes(axis, variable.ndim)
     to = _real_of(variable.dtype)
-    check_flag("keepdims", keepdims)
-    check_integer("ddof", ddof)
     return apply(table_op("var", axis=axes, ddof=ddof, keepdims=bool(keepdims), dtype=to), variable)[0]
 
 
@@ -827,8 +824,7 @@ def diff(x: Any, n: int = 1, axis: int = -1) -> Variable:
     """
     variable = as_variable(x)
     before = (slice(None),) * normal_axis(axis, variable.ndim)
-    if n < 0:
-        raise ValueError(f"diff takes differences 0 times or more, not {n}{here()}")
+    check_integer("n", n, 0)
     for _ in range(n):
         variable = variable[(*before, slice(1, None))] - variable[(*before, slice(None, -1))]
     return variable
@@ -906,4 +902,4 @@ def norm(x: Any, ord: float | None = 2, axis: Axis = None, keepdims: bool = Fals
         return sqrt(sum(sqr(lengths), axis=axis, keepdims=keepdims))
     if ord == math.inf:
         return max(lengths, axis, keepdims)
-    raise ValueError(f"norm takes ord 1, 2 or infinity, not {ord!r}{here()}")
+    raise ValueError(f"norm takes ord 1, 2 or infinity, not {ord!r}; write ord=2{here()}")

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from loopjax.errors import check_integer, here, reported
+from loopjax.errors import check_flag, check_integer, here, reported
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
@@ -135,15 +135,17 @@ def size(x: Any) -> Variable:
 
 def _reshape_type(type: TensorType, lengths: Shape) -> TensorType:
     if lengths.count(-1) > 1:
-        raise ValueError(f"reshape to {lengths} has more than one -1; expected at most one")
+        raise ValueError(f"newshape {lengths} has more than one -1; expected at most one")
     if any(length is not None and length < -1 for length in lengths):
-        raise ValueError(f"reshape to {lengths} has a negative size; expected sizes from 0 up, and at most one -1")
+        raise ValueError(f"newshape {lengths} has a negative size; expected sizes from 0 up, and at most one -1")
     if not type.concrete or None in lengths:
         return TensorType(type.dtype, tuple(None if length == -1 else length for length in lengths), type.weak)
     total = math.prod(type.sizes)
     known = math.prod(length for length in lengths if length is not None and length != -1)
     if (-1 in lengths and (known == 0 or total % known)) or (-1 not in lengths and known != total):
-        raise ValueError(f"an array of shape {type.shape} does not reshape to {lengths}")
+        raise ValueError(
+            f"an array of shape {type.shape} does not reshape to {lengths}; expected sizes whose product is {total}"
+        )
     filled = tuple(total // known if length == -1 else length for length in lengths)
     return TensorType(type.dtype, filled, type.weak)
 
@@ -226,9 +228,8 @@ def flatten(x: Any, ndim: int = 1) -> Variable:
     [1 2 3 4]
     """
     variable = as_variable(x)
-    check_integer("ndim", ndim)
     if ndim < 1 or ndim > max(variable.ndim, 1):
-        raise ValueError(f"flatten leaves 1 to {variable.ndim} axes, not {ndim}{here()}")
+        raise ValueError(f"flatten leaves 1 to {variable.ndim} axes, not ndim={ndim}; expected at least 1{here()}")
     if ndim == variable.ndim:
         return variable
     return reshape(variable, [*(dim(variable, axis) for axis in range(ndim - 1)), -1])
@@ -275,7 +276,9 @@ def transpose(x: Any, *axes: Any) -> Variable:
         axes = tuple(axes[0] or ())
     order = tuple(range(variable.ndim))[::-1] if not axes else tuple(normal_axis(axis, variable.ndim) for axis in axes)
     if sorted(order) != list(range(variable.ndim)):
-        raise ValueError(f"transpose of {variable.ndim} axes cannot take the order {axes}{here()}")
+        raise ValueError(
+            f"transpose of {variable.ndim} axes cannot take the order {axes}; expected each of them once{here()}"
+        )
     return apply(table_op("transpose", axes=order), variable)[0]
 
 
@@ -366,7 +369,10 @@ def _several(axis: int | Sequence[int]) -> list[int]:
 def _dimshuffle_type(type: TensorType, pattern: tuple[int | None, ...]) -> TensorType:
     for axis, dim_ in enumerate(type.shape):
         if axis not in pattern and dim_ not in (None, 1):
-            raise ValueError(f"dimshuffle{pattern} drops axis {axis}, whose size is {dim_} and not 1")
+            raise ValueError(
+                f"dimshuffle{pattern} drops axis {axis}, whose size is {dim_} and not 1; expected 1, take one row of "
+                "it by an index"
+            )
     return type.with_shape([1 if axis is None else type.shape[axis] for axis in pattern])
 
 
@@ -423,7 +429,7 @@ def dimshuffle(x: Any, *pattern: Any) -> Variable:
     )
     kept = [axis for axis in axes if axis is not None]
     if len(set(kept)) != len(kept):
-        raise ValueError(f"dimshuffle{pattern} repeats an axis{here()}")
+        raise ValueError(f"dimshuffle{pattern} repeats an axis; expected each once, write 'x' for a new axis{here()}")
     return apply(table_op("dimshuffle", pattern=axes), variable)[0]
 
 
@@ -532,6 +538,7 @@ def atleast_nd(x: Any, n: int = 1, left: bool = True) -> Variable:
     >>> print(at.atleast_nd([1, 2], 3).type.shape, at.atleast_nd([1, 2], 2, left=False).type.shape)
     (1, 1, 2) (2, 1)
     """
+    check_integer("n", n, 0)
     variable = as_variable(x)
     missing = n - variable.ndim
     if missing <= 0:
@@ -730,7 +737,7 @@ def shape_padaxis(x: Any, axis: int) -> Variable:
 def _join_type(*types: TensorType, axis: int) -> TensorType:
     if len({type.ndim for type in types}) > 1:
         shown = " and ".join(str(type.shape) for type in types)
-        raise ValueError(f"arrays of one number of dimensions are expected, got {shown}; reshape them")
+        raise ValueError(f"tensors: arrays of one number of dimensions are expected, got {shown}; reshape them")
     shape_: list[int | None] = []
     for position, dims in enumerate(zip(*(type.shape for type in types), strict=True)):
         if position == axis:
@@ -739,7 +746,10 @@ def _join_type(*types: TensorType, axis: int) -> TensorType:
         known = {dim_ for dim_ in dims if dim_ is not None}
         if len(known) > 1:
             shown = " and ".join(str(type.shape) for type in types)
-            raise ValueError(f"shapes {shown} differ along axis {position}; only axis {axis} may")
+            raise ValueError(
+                f"shapes {shown} differ along axis {position}; only axis {axis} may: expected equal sizes, slice or "
+                "reshape"
+            )
         shape_.append(known.pop() if known else None)
     return TensorType(common_dtype(types), tuple(shape_))
 
@@ -780,7 +790,9 @@ def join(axis: int, *tensors: Any) -> Variable:
         raise ValueError(f"tensors is empty; expected at least one array{here()}")
     variables = promoted("common", tensors)
     if variables[0].ndim == 0:
-        raise ValueError(f"join needs arrays of at least one dimension; use stack for scalars{here()}")
+        raise ValueError(
+            f"join: tensors: needs arrays of at least one dimension, got scalars; use stack for them{here()}"
+        )
     axis = normal_axis(axis, variables[0].ndim)
     if len(variables) == 1:
         return variables[0]
@@ -866,7 +878,10 @@ def _broadcast_type(type: TensorType, lengths: Shape) -> TensorType:
     check_sizes(lengths)
     dims = zip(reversed(type.shape), reversed(lengths), strict=False)
     if type.ndim > len(lengths) or any(None not in (size, to) and size not in (1, to) for size, to in dims):
-        raise ValueError(f"an array of shape {type.shape} does not broadcast to {lengths}")
+        raise ValueError(
+            f"an array of shape {type.shape} does not broadcast to {lengths}; expected sizes that are equal or 1, "
+            "reshape it"
+        )
     return TensorType(type.dtype, tuple(lengths))
 
 
@@ -910,7 +925,7 @@ def broadcast_to(x: Any, shape: Any) -> Variable:
 def _repeat_type(type: TensorType, lengths: Shape, axis: int) -> TensorType:
     (times,), old = lengths, type.shape[axis]
     if times is not None and times < 0:
-        raise ValueError(f"elements cannot be repeated {times} times")
+        raise ValueError(f"elements cannot be repeated {times} times; expected a number from 0 up")
     new = None if old is None or times is None else old * times
     return TensorType(type.dtype, (*type.shape[:axis], new, *type.shape[axis + 1 :]))
 
@@ -967,7 +982,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
 
 def _tile_type(type: TensorType, lengths: Shape) -> TensorType:
     if any(times is not None and times < 0 for times in lengths):
-        raise ValueError(f"tile takes numbers from 0 up, got {lengths}")
+        raise ValueError(f"reps are {lengths}; expected sizes from 0 up")
     sizes = (1,) * (len(lengths) - type.ndim) + type.shape
     dims = zip(sizes, lengths, strict=True)
     return TensorType(type.dtype, tuple(None if None in (old, n) else (old or 0) * (n or 0) for old, n in dims))
@@ -1063,7 +1078,7 @@ def roll(x: Any, shift: Any, axis: int | None = None) -> Variable:
         return reshape(roll(reshape(variable, (-1,)), shift, 0), sizes)
     places = as_variable(shift)
     if places.ndim != 0 or not places.type.is_integer:
-        raise TypeError(f"shift is an integer scalar, got {places!r}{here()}")
+        raise TypeError(f"shift is an integer scalar, got {places!r}; cast it with .astype('int64'){here()}")
     return apply(table_op("roll", axis=normal_axis(axis, variable.ndim)), variable, places)[0]
 
 
@@ -1080,7 +1095,9 @@ def _specify_type(type: TensorType, lengths: Shape) -> TensorType:
         check_sizes([known])
         if None not in (old, known) and old != known:
             shown = tuple("any" if length == ANY_SIZE else length for length in lengths)
-            raise ValueError(f"an array of shape {type.shape} is not of the shape specified, {shown}")
+            raise ValueError(
+                f"an array of shape {type.shape} is not of the shape specified, {shown}; expected that, reshape it"
+            )
         sizes.append(known)
     return TensorType(type.dtype, tuple(sizes), type.weak)
 
@@ -1226,6 +1243,13 @@ def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Variable:
     >>> print(at.patternbroadcast(x, (True, False)).type)
     float64(1, ?)
     """
+    if not isinstance(broadcastable, (tuple, list)):
+        raise TypeError(
+            f"broadcastable: expected a list of True and False, got {type(broadcastable).__name__} "
+            f"{broadcastable!r:.80}; write (True, False){here()}"
+        )
+    for one in broadcastable:
+        check_flag("broadcastable", one)
     return specify_broadcastable(x, *(axis for axis, one in enumerate(broadcastable) if one))
 
 
@@ -1265,9 +1289,11 @@ def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) 
     """
     variable = as_variable(x)
     axis = normal_axis(axis, variable.ndim)
-    sizes = [as_variable(size) for size in size_list(splits_size, "splits_size", n_splits)]
+    listed = size_list(splits_size, "splits_size", n_splits)
+    split_sizes(listed, "splits_size")
+    sizes = [as_variable(size) for size in listed]
     if n_splits is not None and len(sizes) != n_splits:
-        raise ValueError(f"{len(sizes)} sizes are given for {n_splits} parts{here()}")
+        raise ValueError(f"{len(sizes)} sizes are given for {n_splits} parts; expected one of each part{here()}")
     ends: list[Variable] = [constant(0)]
     for length in sizes:
         ends.append(ends[-1] + length)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 
@@ -33,7 +33,9 @@ register("argsort", lambda x, axis: jnp.argsort(x, axis).astype("int64"), _argso
 
 
 @public_op
-def sort(x: Any, axis: int | None = -1, kind: str | None = None) -> Variable:
+def sort(
+    x: Any, axis: int | None = -1, kind: Literal["quicksort", "mergesort", "heapsort", "stable"] | None = None
+) -> Variable:
     """Sort elements along an axis, ascending.
 
     Equal elements keep their order; NaN comes last. Differentiable in ``x``.
@@ -67,7 +69,9 @@ def sort(x: Any, axis: int | None = -1, kind: str | None = None) -> Variable:
 
 
 @public_op
-def argsort(x: Any, axis: int | None = -1, kind: str | None = None) -> Variable:
+def argsort(
+    x: Any, axis: int | None = -1, kind: Literal["quicksort", "mergesort", "heapsort", "stable"] | None = None
+) -> Variable:
     """Find the positions that sort an array along an axis.
 
     Equal elements keep their order. The result is no float and has no derivative.

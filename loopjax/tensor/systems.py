@@ -9,7 +9,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from loopjax.errors import here
+from loopjax.errors import check_flag, here, reported
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import Shape, TensorType, broadcast_shapes, merge_dims
@@ -32,7 +32,7 @@ def _system(name: str, solve_one: Callable[..., Any]) -> None:
 
 def _system_type(a: TensorType, b: TensorType, **params: Any) -> TensorType:
     if b.ndim == 0:
-        raise ValueError("a vector or matrices are expected on the right, got a scalar")
+        raise ValueError("a vector or matrices are expected on the right, got a scalar of shape (); reshape it")
     size = _agreeing(side(a), b, a)
     dtype = solvable_dtype(a, b)
     if b.ndim == 1:
@@ -60,6 +60,7 @@ def _solve_one(a: Any, b: Any, assume_a: str, lower: bool) -> Any:
 _system("solve", _solve_one)
 
 
+@reported
 def solve(
     a: Any,
     b: Any,
@@ -109,6 +110,7 @@ def solve(
     return apply(table_op("solve", assume_a=assume_a, lower=bool(lower)), *promoted("float", [a, b]))[0]
 
 
+@reported
 def solve_symmetric(a: Any, b: Any) -> Variable:
     """Solve linear systems with symmetric matrices, whose upper triangle is read.
 
@@ -147,6 +149,7 @@ _TRANSPOSES: dict[Any, int] = {0: 0, 1: 1, 2: 2, "N": 0, "T": 1, "C": 2}
 _system("solve_triangular", lambda a, b, **options: jax.scipy.linalg.solve_triangular(a, b, **options))
 
 
+@reported
 def solve_triangular(
     a: Any,
     b: Any,
@@ -198,6 +201,7 @@ def solve_triangular(
     return apply(op, *promoted("float", [a, b]))[0]
 
 
+@reported
 def solve_lower_triangular(a: Any, b: Any) -> Variable:
     """Solve linear systems with lower triangular matrices.
 
@@ -231,6 +235,7 @@ def solve_lower_triangular(a: Any, b: Any) -> Variable:
     return solve_triangular(a, b, lower=True)
 
 
+@reported
 def solve_upper_triangular(a: Any, b: Any) -> Variable:
     """Solve linear systems with upper triangular matrices.
 
@@ -264,6 +269,7 @@ def solve_upper_triangular(a: Any, b: Any) -> Variable:
     return solve_triangular(a, b)
 
 
+@reported
 def cho_solve(c_and_lower: tuple[Any, bool], b: Any, check_finite: bool = True) -> Variable:
     """Solve linear systems from Cholesky factors.
 
@@ -297,7 +303,13 @@ def cho_solve(c_and_lower: tuple[Any, bool], b: Any, check_finite: bool = True) 
     >>> print(at.linalg.cho_solve((factor, True), [8.0, 3.0]).eval())
     [2. 3.]
     """
+    if not isinstance(c_and_lower, (tuple, list)) or len(c_and_lower) != 2:
+        raise TypeError(
+            f"c_and_lower: expected a factor and a flag, got {type(c_and_lower).__name__} {c_and_lower!r:.80}; write "
+            f"(factor, True){here()}"
+        )
     factor, lower = c_and_lower
+    check_flag("c_and_lower[1]", lower)
     if lower:
         return solve_triangular(factor, solve_triangular(factor, b, "N", True), "C", True)
     return solve_triangular(factor, solve_triangular(factor, b, "C", False), "N", False)
@@ -311,6 +323,7 @@ def _inverse_type(type: TensorType) -> TensorType:
 register("matrix_inverse", jnp.linalg.inv, _inverse_type, "cubic", operands="float")
 
 
+@reported
 def matrix_inverse(x: Any) -> Variable:
     """Invert square matrices.
 
@@ -352,6 +365,7 @@ def _pinv_type(type: TensorType) -> TensorType:
 register("pinv", jnp.linalg.pinv, _pinv_type, "cubic", operands="float")
 
 
+@reported
 def pinv(x: Any) -> Variable:
     """Moore-Penrose pseudo-inverses of matrices.
 
@@ -404,6 +418,7 @@ def _lstsq_run(a: Any, b: Any, rcond: float | None) -> Any:
 register("lstsq", _lstsq_run, _lstsq_type, "cubic", operands="float")
 
 
+@reported
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Variable, ...]:
     """Solve a linear least-squares problem.
 

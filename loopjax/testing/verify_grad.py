@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.errors import GradientError, check_callable, reported
+from loopjax.errors import GradientError, check_callable, here, reported
 from loopjax.ir.graph import Variable
 from loopjax.ir.types import TensorType
 from loopjax.runtime.function import Function, function
@@ -94,6 +94,12 @@ def verify_grad(
     for output in outputs:
         if not isinstance(output, Variable) or not output.type.is_float:
             raise TypeError(f"verify_grad: fun returns float variables, got {output!r}")
+    if eps == 0:
+        raise ValueError(f"eps is {eps}; expected a number above 0, write eps=1e-6{here()}")
+    if rng is not None and not isinstance(rng, (np.random.Generator, np.random.RandomState)):
+        raise TypeError(
+            f"rng is {type(rng).__name__} {rng!r:.80}; expected a generator, write numpy.random.default_rng(0){here()}"
+        )
     generator = np.random.default_rng(0) if rng is None else rng
     weights = [Variable(output.type.strong(), name=f"weight {i}") for i, output in enumerate(outputs)]
     cost = sum((weight * output).sum() for weight, output in zip(weights, outputs, strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from loopjax.config import config
-from loopjax.errors import ArgumentError, here
+from loopjax.errors import ArgumentError, ArgumentRangeError, here, reported
 from loopjax.ir.graph import Constant, Variable, recorded
 from loopjax.ir.public_ops import ops
 from loopjax.ir.types import dtype_name, is_numeric, is_whole
@@ -65,7 +66,10 @@ def as_variable(value: Any, name: str | None = None) -> Variable:
     if isinstance(value, Number) and not isinstance(value, np.generic):
         return _number(value, name)
     if isinstance(value, (list, tuple)):
-        return ops["stack"](list(value)) if _holds(value, Variable) else _numbers(value, name)
+        if not _holds(value, Variable):
+            return _numbers(value, name)
+        with suppress(TypeError):  # the error names the list
+            return ops["stack"](list(value))
     if isinstance(value, (np.ndarray, np.generic, jax.Array)):
         return recorded(Constant)(numeric(value), name)
     raise ArgumentError(
@@ -75,6 +79,7 @@ def as_variable(value: Any, name: str | None = None) -> Variable:
     )
 
 
+@reported
 def constant(value: Any, name: str | None = None, dtype: DTypeLike | None = None) -> Constant:
     """Constant of a fixed dtype.
 
@@ -109,16 +114,19 @@ def constant(value: Any, name: str | None = None, dtype: DTypeLike | None = None
     >>> print(at.constant(2).type, at.constant([1, 2], dtype="float32").type)
     int64() float32(2,)
     """
-    if isinstance(value, Constant):
-        value = value.data
-    if isinstance(value, Variable):
-        raise TypeError(f"constant() takes a value, not the symbolic {value!r}")
-    data = numeric(value)
+    if isinstance(value, Variable) and not isinstance(value, Constant):
+        raise TypeError(
+            f"constant() takes a value, not the symbolic {value!r}; pass it as it is, or its x.eval(){here()}"
+        )
+    return recorded(Constant)(strong(value, dtype), name)
+
+
+def strong(value: Any, dtype: DTypeLike | None = None) -> np.ndarray[Any, Any]:
+    """Array in ``dtype``, which must hold the value; by default its own, int64 or floatX of Python numbers."""
+    data = numeric(value.data if isinstance(value, Constant) else value)
     if dtype is not None:
-        data = held(data, dtype_name(dtype))
-    elif _is_of_python(value):
-        data = data.astype(_dtype_of_numbers(data))
-    return recorded(Constant)(data, name)
+        return held(data, dtype_name(dtype))
+    return data.astype(_dtype_of_numbers(data)) if _is_of_python(value) else data
 
 
 def numeric(value: Any) -> np.ndarray[Any, Any]:
@@ -128,9 +136,11 @@ def numeric(value: Any) -> np.ndarray[Any, Any]:
     list with integers of more than 64 bits.
     """
     if isinstance(value, np.ma.MaskedArray) or (isinstance(value, (list, tuple)) and _holds(value, np.ma.MaskedArray)):
-        raise TypeError(
-            f"a masked array has no value where it is masked; fill it with .filled(value), or pass its data and its "
-            f"mask as two arrays{here()}"
+        raise ArgumentError(
+            f"a masked array has no value where it is masked: expected an array, got {type(value).__name__}; fill it "
+            "with "
+            f".filled(value), or pass its data and its mask as two arrays{here()}",
+            value,
         )
     try:
         data = np.asarray(value)
@@ -153,7 +163,12 @@ def held(data: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
     """Array in another dtype, which must hold the values: see `holds`."""
     if holds(data, dtype):
         return (data.real if data.dtype.kind == "c" and not is_complex(dtype) else data).astype(jnp.dtype(dtype))
-    message = f"{dtype} does not hold {np.array2string(data, threshold=6)}; write a dtype that does"
+    expected = "real numbers" if data.dtype.kind == "c" else "numbers that it has the digits for"
+    if is_whole(dtype):
+        info = np.iinfo(dtype)
+        expected = f"integers from {info.min} to {info.max}"
+    shown = np.array2string(data, threshold=6)
+    message = f"{dtype} does not hold {shown}: expected {expected}; write a dtype that does"
     if is_whole(dtype) and data.dtype.kind in "iu":
         raise OverflowError(f"{message}{here()}")
     raise TypeError(f"{message}, or convert the value with NumPy's .astype({dtype!r}) where the loss is meant{here()}")
@@ -225,7 +240,11 @@ def _has_long_integer(data: np.ndarray[Any, Any], value: Any) -> bool:
 def _unsigned(value: Any) -> np.ndarray[Any, Any]:
     """Array of dtype uint64 of a number or list; raises ``OverflowError`` where there are others than its integers."""
     if not all(isinstance(number, int) and 0 <= number < 2**64 for number in _leaves(value)):
-        raise OverflowError(f"an integer of {value!r:.80} does not fit into 64 bits; write it as a float{here()}")
+        raise ArgumentRangeError(
+            f"an integer of {value!r:.80} does not fit into 64 bits; write it as a float, expected 0 to {2**64 - 1} of "
+            f"integers{here()}",
+            value,
+        )
     return np.asarray(value, "uint64")
 
 

@@ -47,7 +47,8 @@ def pull_back(
         if variable not in connected:
             report_disconnected(
                 f"grad with respect to {variable!r}{where(variable.sources)}: the cost{where(costs[0].sources)} does "
-                f"not depend on it; pass disconnected_inputs='ignore' for zeros",
+                "not depend on it; expected a variable that it is made of, or pass disconnected_inputs='ignore' for "
+                "zeros",
                 disconnected_inputs,
             )
     reached = [variable for variable in wanted if variable in connected]

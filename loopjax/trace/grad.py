@@ -82,7 +82,7 @@ def grad(
 def _starts(cost: Variable | None, known_grads: Mapping[Variable, Any]) -> tuple[list[Variable], list[Variable]]:
     """Return the variables that the backward pass starts from, and their cotangents."""
     if cost is None and not known_grads:
-        raise ValueError("grad needs a cost, or known_grads to start from")
+        raise ValueError("grad needs a cost, or known_grads to start from, got None; write grad(cost, wrt)")
     costs: list[Variable] = []
     cotangents: list[Variable] = []
     if cost is not None:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from loopjax.errors import MissingInputError, about, check_callable, check_flag, here, source_of, user_source, where
+from loopjax.errors import MissingInputError, about, check_callable, here, source_of, user_source, where
 from loopjax.ir.graph import Graph, Variable, ancestors, apply, recorded
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SAVE_ALL, MapOutput, Recurrence, SavedSteps, Scan, SequenceInput, StepResult
@@ -51,7 +51,6 @@ def loop_options(fn: Callable[..., Any], name: str | None, **options: Any) -> Sc
     label = default_label(fn, name)
     with about(f"scan {label!r}"):
         check_callable("fn", fn, "a function that computes one step; write scan(lambda x_t: ...)")
-        check_flag("go_backwards", options.get("go_backwards", False))
     options["go_backwards"] = bool(options.get("go_backwards", False))
     return Scan(body=Graph((), ()), label=label, **options)
 

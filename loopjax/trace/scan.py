@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.errors import about, check_flag, check_name, here, reported, user_source
+from loopjax.errors import about, check_flag, check_integer, here, reported, user_source
 from loopjax.ir.graph import Variable
 from loopjax.ir.schedule import Policy, Schedule, read_checkpoint
 from loopjax.trace.packed import Packed
@@ -148,19 +148,13 @@ def scan(
     >>> numbers.eval()
     array([1, 2, 3, 5, 8])
     """
-    check_name(name)
     label, source = default_label(fn, name), user_source()
     with about(f"scan {label!r}"):
-        for flag, chosen in (("strict", strict), ("return_list", return_list), ("return_updates", return_updates)):
-            check_flag(flag, chosen)
         if not isinstance(progress, str):
             check_flag("progress", progress)
-    for option, value, least in (("truncate_gradient", truncate_gradient, -1), ("unroll", unroll, 1)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            raise ValueError(
-                f"scan {label!r}: {option} is an int of at least {least}, got {value!r}; write "
-                f"{option}={max(least, 1)}{here()}"
-            )
+        check_integer("truncate_gradient", truncate_gradient, -1)
+        if unroll is not None:
+            check_integer("unroll", unroll, 1)
     options = loop_options(
         fn,
         name,
@@ -177,7 +171,8 @@ def scan(
         return result, updates
     if updates:
         raise ValueError(
-            f"scan {label!r} updates {list(updates)}; return_updates=False would lose that; write outputs, "
+            f"scan {label!r} updates {list(updates)}; return_updates=False would lose that, expected True; write "
+            "outputs, "
             f"updates = scan(...){here()}"
         )
     return result

@@ -15,11 +15,11 @@ import jax
 import numpy as np
 
 from loopjax.errors import here, source_of, where
-from loopjax.ir.graph import Constant, Variable
+from loopjax.ir.graph import Constant, Variable, recorded
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import MOST_STEPS, SequenceInput
 from loopjax.ir.types import TensorType
-from loopjax.trace.convert import as_variable, constant
+from loopjax.trace.convert import as_variable, strong
 
 ArrayLike = Variable | np.ndarray[Any, Any] | jax.Array | complex
 """An array, symbolic or not, or a number."""
@@ -139,11 +139,11 @@ def read_n_steps(n_steps: Any) -> Variable | int | None:
         n_steps = n_steps.data
     if isinstance(n_steps, Variable):
         if not n_steps.type.is_integer or n_steps.ndim != 0:
-            raise TypeError(f"n_steps is an integer scalar, got {n_steps!r}{where(n_steps.sources)}")
+            raise TypeError(f"n_steps is an integer scalar, got {n_steps!r}; write n_steps=10{where(n_steps.sources)}")
         return n_steps
-    number = np.asarray(n_steps)
+    number = np.asarray("" if isinstance(n_steps, (list, tuple)) else n_steps)
     if number.dtype.kind not in "iu" or number.ndim != 0:
-        raise TypeError(f"n_steps is an integer scalar, got {n_steps!r}")
+        raise TypeError(f"n_steps is an integer scalar, got {n_steps!r:.80}; write n_steps=10")
     if not 0 <= number <= MOST_STEPS:
         raise ValueError(f"n_steps is {n_steps}; expected 0 to {MOST_STEPS}, as steps are counted in 32 bits")
     return int(number)
@@ -161,6 +161,8 @@ def read_lengths(lengths: Any) -> Variable:
         raise TypeError(
             f"lengths is an integer vector with the steps of each example, got {variable!r}; write [3, 5]{here()}"
         )
+    if isinstance(variable, Constant) and (variable.data < 0).any():
+        raise ValueError(f"lengths is {variable.data}; expected values from 0 up{here()}")
     if variable.type.shape[0] == 0:
         raise ValueError(f"lengths is empty; a loop with lengths has at least one example{where(variable.sources)}")
     return variable
@@ -233,6 +235,6 @@ def _array(value: Any, argument: str) -> Variable:
     """Return a value as a variable; anything that NumPy makes an array of will do."""
     has_rule = isinstance(value, (Variable, bool, int, float, complex, list, tuple))
     try:
-        return as_variable(value) if has_rule else constant(value)
+        return as_variable(value) if has_rule else recorded(Constant)(strong(value))
     except TypeError as error:
         raise TypeError(f"{argument}: {error}") from None

@@ -16,10 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from loopjax.errors import StateLost, about, check_flag, check_name, here, nearest, reported, user_source, where
+from loopjax.errors import StateLost, about, here, nearest, reported, user_source, where
 from loopjax.ir.graph import Graph, Variable, recorded
 from loopjax.ir.types import KEY, TensorType, dtype_name
-from loopjax.trace.convert import constant, numeric
+from loopjax.trace.convert import numeric, strong
 from loopjax.trace.promotion import accepts_numbers
 
 _order = itertools.count()
@@ -180,17 +180,15 @@ def shared(
     unknown = sorted(set(accepted) - {"allow_downcast", "strict", "target", "broadcastable"})
     if unknown:
         raise TypeError(f"shared() got unknown arguments {unknown}; it takes {known}{nearest(unknown[0], known)}")
-    check_name(name)
-    check_flag("borrow", borrow)
     if shape is not None and not isinstance(shape, (list, tuple)):
         raise TypeError(f"shape is a list of sizes, got {shape!r:.80}; write shape=(3, None)")
     if isinstance(value, Variable):
-        raise TypeError(f"shared() takes a value, not the symbolic {value!r}; use its .eval()")
+        raise TypeError(f"shared() takes a value, not the symbolic {value!r}; pass its x.eval()")
     if isinstance(value, jax.core.Tracer):
         raise TypeError("shared() cannot hold a JAX tracer; create it outside jit")
     if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         return recorded(SharedVariable)(TensorType(KEY, ()), value, name)
-    array: Any = value if isinstance(value, jax.Array) else constant(value, dtype=dtype).data
+    array: Any = value if isinstance(value, jax.Array) else strong(value, dtype)
     if dtype is not None and isinstance(array, jax.Array):
         with jax.enable_x64(True):
             array = array.astype(dtype_name(dtype))

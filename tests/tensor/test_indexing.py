@@ -311,7 +311,7 @@ FIXED = at.tensor("float32", (3,), "fixed")
         (lambda: at.set_subtensor(at.lvector()[0], 1.5), TypeError, "loses precision"),
         (lambda: at.inc_subtensor(at.ivector()[0], at.lscalar()), TypeError, "loses precision"),
         (lambda: at.take(V, 0, axis=1), ValueError, "axis 1 is outside"),
-        (lambda: at.take(V, 0, mode="bounce"), ValueError, "take mode"),
+        (lambda: at.take(V, 0, mode="bounce"), ValueError, "take: mode"),
         (lambda: at.nonzero(at.scalar()), ValueError, "nonzero takes an array"),
         (lambda: at.matrix()[[0, 1], [0, 1, 2]], ValueError, "do not broadcast"),
     ],

@@ -94,7 +94,7 @@ def test_diff(n, axis):
 @pytest.mark.parametrize(
     ("op", "error", "message"),
     [
-        (lambda: at.to_one_hot(at.vector(), 3), TypeError, "to_one_hot takes integers"),
+        (lambda: at.to_one_hot(at.vector(), 3), TypeError, "to_one_hot y takes integers"),
         (lambda: at.bincount(at.lmatrix()), ValueError, "bincount takes a vector"),
         (lambda: at.searchsorted(at.matrix(), 1), ValueError, "takes a sorted vector"),
         (lambda: at.searchsorted(at.vector(), 1, "middle"), ValueError, "side is 'left' or 'right'"),

@@ -262,9 +262,8 @@ class TestSteps:
     @pytest.mark.parametrize("option", ["truncate_gradient", "unroll"])
     @pytest.mark.parametrize("value", [-2, 1.5, True])
     def test_options_that_are_counts(self, option, value):
-        refused(
-            ValueError, f"{option} is an int of at least -?[01], got {value}", lambda: 1.0, n_steps=2, **{option: value}
-        )
+        kind = ValueError if value == -2 else TypeError
+        refused(kind, f"{option} is an int.*, got .*{value}", lambda: 1.0, n_steps=2, **{option: value})
 
 
 def test_non_sequences_of_every_kind():
