@@ -134,7 +134,7 @@ class In:
         try:
             array: Any = value if isinstance(value, jax.Array) else numeric(value)
         except OverflowError as error:
-            raise OverflowError(f"{self._place(position)}: expected {type}, got {error}") from None
+            raise TypeError(f"{self._place(position)}: expected {type}, got {error}") from None
         except TypeError:
             raise self._not_numeric(value, position) from None
         if array.ndim != type.ndim:

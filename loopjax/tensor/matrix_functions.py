@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -149,7 +149,7 @@ def expm(x: Any) -> Variable:
 
 
 @reported
-def matrix_power(M: Any, n: int) -> Variable:  # noqa: N803 - NumPy's name
+def matrix_power(M: Any, n: SupportsIndex) -> Variable:  # noqa: N803 - NumPy's name
     """Integer powers of square matrices, by repeated squaring.
 
     Differentiable in ``M``.
@@ -181,11 +181,9 @@ def matrix_power(M: Any, n: int) -> Variable:  # noqa: N803 - NumPy's name
      [0 1]]
     """
     try:
-        count = operator.index(n)
-    except TypeError as error:
-        raise TypeError(
-            f"matrix_power takes an int, got {n!r}; use scan for a power that is a value{here()}"
-        ) from error
+        count = operator.index("" if isinstance(n, bool) else n)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"matrix_power takes an int, got {n!r}; use scan for a power that is a value{here()}") from None
     matrix = as_variable(M) if count >= 0 else matrix_inverse(M)
     return apply(table_op("matrix_power", n=abs(count)), matrix)[0]
 

@@ -67,7 +67,8 @@ def test_several_outputs_and_updates():
 
 @pytest.mark.parametrize("every", [0, -3, 2.0, True])
 def test_a_distance_that_is_none(every):
-    with pytest.raises(ValueError, match=rf"^scan 'few': save_every_N is an int of at least 1, got {every}{LINE}"):
+    kind = ValueError if every in (0, -3) else TypeError
+    with pytest.raises(kind, match=rf"^scan\w* 'few': save_every_N is an int.*, got .*{every}.*{LINE}"):
         loopjax.scan_checkpoints(lambda h: h, outputs_info=zero(), n_steps=3, save_every_N=every, name="few")
 
 

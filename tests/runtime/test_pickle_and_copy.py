@@ -108,7 +108,7 @@ class TestCheckIndex:
             assert float(f(np.arange(3.0), index)) == np.arange(3.0)[index]
         else:
             with pytest.raises(
-                IndexError, match=r"out of bounds for an axis of size 3 \[test_pickle_and_copy.py:\d+\]"
+                IndexError, match=r"out of bounds for an axis of size 3: .* \[test_pickle_and_copy.py:\d+\]"
             ):
                 f(np.arange(3.0), index)
             assert np.isnan(float(loopjax.function([x, i], x[i])(np.arange(3.0), index)))

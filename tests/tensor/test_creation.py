@@ -115,7 +115,7 @@ def test_sizes_are_inferred():
         (lambda: at.alloc(np.ones(3), 2), ValueError, "does not fill an array"),
         (lambda: at.alloc(np.ones(3), 1), ValueError, "does not fill an array"),
         (lambda: at.arange(0, 5, 0), ValueError, "never ends"),
-        (lambda: at.arange(at.scalar()), TypeError, "arange holds integers"),
+        (lambda: at.arange(at.scalar()), TypeError, "start holds integers"),
         (lambda: at.arange(0.5, at.lscalar()), TypeError, "arange of floats takes no variables"),
         (lambda: at.identity_like(at.vector()), ValueError, "identity_like takes a matrix"),
         (lambda: at.mgrid[0 : at.lscalar()], TypeError, "mgrid takes numbers"),

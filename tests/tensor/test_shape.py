@@ -149,7 +149,7 @@ def test_a_promised_shape_is_checked_when_called():
     x, n = at.dmatrix(), at.lscalar()
     f = loopjax.function([x, n], at.specify_shape(x, (n, None)))
     assert f(np.ones((2, 3)), 2).shape == (2, 3)
-    with pytest.raises(ValueError, match=r"specify_shape: .*\(2, 3\).*\(5, 'any'\) \[test_shape\.py:\d+\]$"):
+    with pytest.raises(ValueError, match=r"specify_shape: .*\(2, 3\).*\(5, 'any'\).* \[test_shape\.py:\d+\]$"):
         f(np.ones((2, 3)), 5)
 
 
@@ -187,14 +187,14 @@ def _one(dtype="float32", shape=(2, 3)):
         (lambda x: at.join(0, x, _one(shape=(2, 2))), ValueError, "differ along axis 1; only axis 0 may"),
         (lambda x: at.join(0, x, at.vector()), ValueError, "arrays of one number of dimensions are expected"),
         (lambda x: at.join(2, x, x), ValueError, "axis 2 is outside"),
-        (lambda x: at.join(0, at.scalar(), at.scalar()), ValueError, "use stack for scalars"),
+        (lambda x: at.join(0, at.scalar(), at.scalar()), ValueError, "got scalars; use stack"),
         (lambda x: at.stack([x, at.vector()]), ValueError, "arrays of one number of dimensions are expected"),
         (lambda x: at.broadcast_to(x, (3, 3)), ValueError, r"\(2, 3\) does not broadcast to \(3, 3\)"),
         (lambda x: at.broadcast_to(x, (3,)), ValueError, "does not broadcast"),
         (lambda x: at.repeat(x, -1, 0), ValueError, "cannot be repeated -1 times"),
         (lambda x: at.repeat(x, [1, 2], 1), ValueError, "does not say how often"),
         (lambda x: at.repeat(x, 1.5), TypeError, "repeats holds integers"),
-        (lambda x: at.tile(x, (-1,)), ValueError, "numbers from 0 up"),
+        (lambda x: at.tile(x, (-1,)), ValueError, "sizes from 0 up"),
         (lambda x: at.tile(x, (2, 2), ndim=1), ValueError, "more than ndim=1 axes"),
         (lambda x: at.roll(x, 1.5, 0), TypeError, "shift is an integer scalar"),
         (lambda x: at.specify_shape(x, (2, 4)), ValueError, "is not of the shape specified"),
