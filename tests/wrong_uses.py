@@ -328,6 +328,12 @@ ACCEPTED = [
     Accepted(r" sorter: ", {"negative sizes", "integers"}, "positions, also from the end"),
     Accepted(r": Axis|clip (min|max)", {"None"}, "all axes; no bound"),
     Accepted(r"(sort axis|constant value): ", {"None", "a range"}, "all axes; integers"),
+    Accepted(r" (dims|shape|lengths): ", {"integers"}, "a vector of sizes"),
+    Accepted(
+        r" (indices|shift|true_dist): ", {"negative sizes", "an empty list", "-7"}, "positions, also from the end"
+    ),
+    Accepted(r"(matrix_power n|shared value): ", {"2**70", "a range"}, "a power by squaring; integers"),
+    Accepted(r"conv2d (input|filter|image)_shape: ", {"an empty list"}, "hints of old programs, not read"),
     Accepted(r"Packed lengths|until condition", {"a range"}, "integers"),
     Accepted(r"take indices", {"2**70"}, "an index out of bounds, an error of the call"),
     Accepted(r" trans: ", {"0"}, "one of its choices"),

@@ -8,7 +8,6 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
-from loopjax.errors import LengthError
 from loopjax.ir.graph import Graph
 from loopjax.ir.printing import graph_text
 from loopjax.runtime import buckets
