@@ -8,7 +8,7 @@ import loopjax.tensor as at
 from loopjax.random import RandomStream
 from tests.compilations import Counting
 
-LENGTHS = (3, 4, 5, 9, 12, 16, 8, 17, 20, 32)
+LENGTHS = (3, 4, 5, 9, 12, 16, 8)
 
 
 def noise():
@@ -45,7 +45,7 @@ def test_many_lengths(make):
     f = Counting(loopjax.function(inputs, outputs, updates=updates))
     for k in LENGTHS:
         assert np.isfinite(f(*given(k))[0]).all()
-    assert f.count <= 5
+    assert f.count <= 4
     exact = loopjax.function(inputs, outputs, updates=updates, lengths="exact")
     keys = {key: key.get_value() for key in updates}
     found = f(*given(11))

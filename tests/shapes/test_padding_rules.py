@@ -83,10 +83,9 @@ RULES = {
         """
         %0 = mask_rows[axis=0, value=zero](x, rows of x) : float64(?,)
         %1 = sum[axis=(0,), dtype=float64, keepdims=False](%0) : float64()
-        %2 = mul(1, rows of x) : int64()
-        %3 = cast[dtype=float64](%2) : float64()
-        %4 = true_div(%1, %3) : float64()
-        return %4
+        %2 = cast[dtype=float64](rows of x) : float64()
+        %3 = true_div(%1, %2) : float64()
+        return %3
         """,
     ),
     "a scan along the axis is filled again": (
@@ -243,15 +242,13 @@ RULES = {
         """
         %0 = reshape[lengths=(-1,)](x) : float64(?,)
         %1 = dim[axis=0](x) : int64()
-        %2 = mul(1, %1) : int64()
-        %3 = floor_div(%2, 2) : int64()
-        %4 = mul(1, %3) : int64()
-        %5 = mul(%4, 2) : int64()
-        %6 = resize[axis=0, lengths=(None,)](%0, %5) : float64(?,)
-        %7 = reshape[lengths=(None, 2)](%6, %3) : float64(?, 2)
-        %8 = floor_div(rows of x, 2) : int64()
-        %9 = cut[axes=(0,)](%7, %8) : float64(?, 2)
-        return %9
+        %2 = floor_div(%1, 2) : int64()
+        %3 = mul(%2, 2) : int64()
+        %4 = resize[axis=0, lengths=(None,)](%0, %3) : float64(?,)
+        %5 = reshape[lengths=(None, 2)](%4, %2) : float64(?, 2)
+        %6 = floor_div(rows of x, 2) : int64()
+        %7 = cut[axes=(0,)](%5, %6) : float64(?, 2)
+        return %7
         """,
     ),
     "positions of a mask": (

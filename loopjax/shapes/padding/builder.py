@@ -76,6 +76,10 @@ class GraphBuilder:
             return operands[0]
         if name in ("add", "sub") and isinstance(operands[1], Constant) and not operands[1].data:
             return operands[0]
+        if name == "mul":
+            for one, other in (operands, operands[::-1]):
+                if isinstance(one, Constant) and one.data == 1:
+                    return other
         result = self.apply(table_op(name), *operands)[0]
         data = [operand.data for operand in operands if isinstance(operand, Constant)]
         if result.owner is None or len(data) < len(operands):

@@ -31,6 +31,13 @@ def _along(scope: PaddingScope, vector: Variable, axis: int, ndim: int) -> Varia
     return scope.emit("dimshuffle", vector, pattern=tuple(0 if place == axis else None for place in range(ndim)))
 
 
+def _capacity_of_product(scope: PaddingScope, length: Variable, rows: Variable, times: Variable) -> Variable | None:
+    """Return a capacity for ``times`` as many rows; ``None`` where nothing bounds them."""
+    capacity = scope.capacity(length)
+    most = scope.capacity(times) if capacity is None else None
+    return capacity if most is None else scope.calc("mul", rows, most)
+
+
 @rule("roll")
 def _roll(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     x, axis = inputs[0], node.op.arguments["axis"]
@@ -53,7 +60,7 @@ def _repeat(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variabl
             axes[axis] = PaddedAxis(length, scope.calc("mul", padded.capacity, times))
         return scope.note(scope.emit_sized("repeat", x, lengths=[times], axis=axis), axes)
     scope.add_precondition(">=", times, 0, "repeat: elements cannot be repeated less than 0 times")
-    capacity = scope.capacity(length)
+    capacity = _capacity_of_product(scope, length, scope.rows(x, axis), times)
     if capacity is None:
         return exact_call(scope, node, inputs)
     positions = scope.emit("floor_div", scope.iota(capacity), scope.calc("maximum", times, 1))
@@ -75,7 +82,7 @@ def _tile(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable 
         left.append(1)
         length = scope.calc("mul", scope.length(x, axis), count)
         scope.add_precondition(">=", count, 0, "tile: an array cannot be repeated less than 0 times")
-        capacity = scope.capacity(length)
+        capacity = _capacity_of_product(scope, length, scope.rows(x, axis), count)
         if capacity is None:
             return exact_call(scope, node, inputs)
         positions = _remainder(scope, scope.iota(capacity), scope.length(x, axis))
@@ -230,7 +237,8 @@ def _reshape(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variab
         return exact_call(scope, node, inputs)
     total, wanted = scope.product(lengths), scope.product(target)
     message = f"reshape of an array of {LENGTH} elements to {OTHER}"
-    if not scope.equal(total, wanted) and not scope.require("==", total, wanted, message):
+    is_same = _same_product(lengths, target) or scope.equal(total, wanted)
+    if not is_same and not scope.require("==", total, wanted, message):
         return exact_call(scope, node, inputs)
     kept = _kept_axes(scope, x, lengths, target)
     if kept is not None:
@@ -271,22 +279,46 @@ def _target(scope: PaddingScope, lengths: Sequence[Variable], sizes: Sequence[Le
         return None
     for place, size in enumerate(sizes):
         if isinstance(size, int) and size == -1:
-            rest = list(lengths)
-            others = [one for i, one in enumerate(found) if i != place and not _removed(rest, one)]
-            left = rest[0] if len(rest) == 1 else scope.product(rest)
-            found[place] = (
-                left if not others else scope.calc("floor_div", left, scope.calc("maximum", scope.product(others), 1))
-            )
+            rest, others = _without_common(lengths, [*found[:place], *found[place + 1 :]])
+            left = scope.product(rest)
+            divisor = scope.calc("maximum", scope.product(others), 1)
+            found[place] = scope.calc("floor_div", left, divisor) if others else left
     return found
 
 
-def _removed(sizes: list[Variable], size: Variable) -> bool:
-    """Test if a size is among others, and remove it from them."""
-    for position, one in enumerate(sizes):
-        if one is size:
-            del sizes[position]
-            return True
-    return False
+def _without_common(sizes: Sequence[Variable], others: Sequence[Variable]) -> tuple[list[Length], list[Length]]:
+    """Return the factors of two products without those that they have in common; numbers are one factor."""
+    rest, left = _factors(sizes), _factors(others)
+    for one in [*rest]:
+        if any(one is other for other in left):
+            rest, left = _without(rest, one), _without(left, one)
+    numbers = [math.prod(int(one.data) for one in some if isinstance(one, Constant)) for some in (rest, left)]
+    common = math.gcd(*numbers) or 1
+    found: list[list[Length]] = []
+    for some, number in zip((rest, left), numbers, strict=True):
+        kept: list[Length] = [one for one in some if not isinstance(one, Constant)]
+        found.append([*kept, *([] if number == common else [number // common])])
+    return found[0], found[1]
+
+
+def _factors(sizes: Sequence[Variable]) -> list[Variable]:
+    """Return the factors of a product of sizes, some of which are products."""
+    found: list[Variable] = []
+    for size in sizes:
+        is_product = size.owner is not None and size.owner.op.named("mul")
+        found += _factors(size.owner.inputs) if size.owner is not None and is_product else [size]
+    return found
+
+
+def _without(sizes: Sequence[Variable], size: Variable) -> list[Variable]:
+    """Return sizes without the first that is this one."""
+    place = next(position for position, one in enumerate(sizes) if one is size)
+    return [*sizes[:place], *sizes[place + 1 :]]
+
+
+def _same_product(sizes: Sequence[Variable], others: Sequence[Variable]) -> bool:
+    """Test if two products of sizes are seen to be equal."""
+    return _without_common(sizes, others) == ([], [])
 
 
 def _kept_axes(
@@ -306,16 +338,6 @@ def _kept_axes(
         start, place = axis + 1, place + 1
     rest = any(scope.varies(size) for i, size in enumerate(target) if i not in found)
     return None if rest else found
-
-
-def _same_product(sizes: Sequence[Variable], others: Sequence[Variable]) -> bool:
-    """Test if two products of sizes are seen to be equal."""
-    rest = list(sizes)
-    left = [one for one in others if not _removed(rest, one)]
-    if not all(isinstance(one, Constant) for one in (*rest, *left)):
-        return False
-    products = [math.prod(int(one.data) for one in some if isinstance(one, Constant)) for some in (rest, left)]
-    return products[0] == products[1]
 
 
 def _new_axes(scope: PaddingScope, x: Variable, target: Sequence[Variable]) -> dict[int, PaddedAxis] | None:
