@@ -226,6 +226,7 @@ class Function:
     def _fitting(self, one: CoreIn, value: Any) -> Any:
         if isinstance(value, SharedVariable) or one.strict:
             return value
+        value = value.toarray() if hasattr(value, "toarray") else value  # a sparse matrix of SciPy
         return fitting(value, one.variable.type, self._allow_downcast or bool(one.allow_downcast))
 
     def __getitem__(self, name: Any) -> Any:
@@ -328,5 +329,5 @@ def make_shared(
         return key_of(value, name)
     described = shape if shape is not None else broadcastable
     if not isinstance(value, (Variable, jax.Array)):
-        value = np.asarray(value, dtype)
+        value = np.asarray(value.toarray() if hasattr(value, "toarray") else value, dtype)
     return shared(value, name, shape=None if described is None else sizes_of(described))

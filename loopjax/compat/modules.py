@@ -39,6 +39,7 @@ from loopjax.compat import (
     random,
     reductions,
     scans,
+    sparse,
     special,
     stubs,
     tensors,
@@ -296,6 +297,8 @@ def _paths(library: Library) -> dict[str, Names]:
     for path in sorted(stubs.PATHS):
         if path.removeprefix("sandbox.").startswith(("cuda", "gpuarray")):
             found[path] = gpu.names()
+        if path in ("sparse", "sparse.basic", "sparse.math", "sparse.variable"):
+            found[path] = sparse.names()
         if path not in found:
             for depth in range(1, path.count(".") + 1):
                 found.setdefault(".".join(path.split(".")[:depth]), {})
@@ -360,7 +363,7 @@ def _tensor(library: Library, classes: Names) -> Names:
         Rebroadcast=tensors.Rebroadcast,
         Assert=tensors.Assert,
         TensorConstantSignature=stubs.Unavailable,
-        **op_kinds.kinds(),
+        **op_kinds.kinds({**core, **own}, library.recording),
         Split=stubs.Unavailable,
         shared=functions.make_shared,
         get_scalar_constant_value=graphs.get_scalar_constant_value,

@@ -1,11 +1,13 @@
 """Classes of the peers' ops by which programs ask about a graph: ``isinstance(node.op, Softmax)``.
 
-They have no instances. An op of LoopJAX counts as one of a class where it does the same work; a program that makes such
-an op itself is told that it cannot.
+An op of LoopJAX counts as one of a class where it does the same work. ``MatrixInverse()`` and a few others make a
+function that records this work; the rest make nothing and say so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from loopjax.compat.stubs import Unavailable
@@ -37,11 +39,30 @@ Shape: shape
 Shape_i: dim
 """
 
+_MADE = """
+Softmax: softmax
+LogSoftmax: log_softmax
+MatrixInverse: matrix_inverse
+MatrixPinv: pinv
+Det: det
+Cholesky: cholesky
+Eig: eig
+Eigh: eigh
+SVD: svd
+ExtractDiag: extract_diag
+Expm: expm
+Dot: dot
+"""
+
 _TRAITS: dict[str, Trait] = {"Elemwise": "pointwise", "CAReduce": "reduce", "RandomVariable": "draw"}
 
 
 class _Kind(type):
     """The type of the classes: an op is an instance where it has one of the names, or the trait."""
+
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        made = vars(cls)["made"]
+        return super().__call__(*args, **options) if made is None else partial(made, *args, **options)
 
     def __instancecheck__(cls, op: object) -> bool:
         if cls.__name__ == "Scan":
@@ -52,8 +73,15 @@ class _Kind(type):
         return op.has(trait) if trait is not None else op.named(*vars(cls)["ops"])
 
 
-def kinds() -> dict[str, Any]:
-    """Return the classes by name."""
-    named = dict(line.split(": ") for line in _NAMES.strip().splitlines())
-    ops = {**{name: ops.split() for name, ops in named.items()}, **dict.fromkeys((*_TRAITS, "Scan"), ())}
-    return {name: _Kind(name, (Unavailable,), {"ops": tuple(names)}) for name, names in ops.items()}
+def kinds(functions: Mapping[str, Any], recording: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return the classes by name; ``functions`` record the work of ops, within ``recording``."""
+    named, made = _pairs(_NAMES), _pairs(_MADE)
+    found: dict[str, Any] = {}
+    for name in (*named, *made, *_TRAITS, "Scan"):
+        make = staticmethod(recording(functions[made[name]])) if name in made else None
+        found[name] = _Kind(name, (Unavailable,), {"ops": tuple(named.get(name, "").split()), "made": make})
+    return found
+
+
+def _pairs(lines: str) -> dict[str, str]:
+    return dict(line.split(": ") for line in lines.strip().splitlines())

@@ -13,6 +13,7 @@ sandbox.cuda.type sandbox.cuda.nvcc_compiler sandbox.cuda.fftconv sandbox.cuda.o
 sandbox.cuda.cula sandbox.cuda.kernel_codegen sandbox.gpuarray sandbox.gpuarray.basic_ops sandbox.gpuarray.type
 sandbox.gpuarray.dnn sandbox.conv gpuarray gpuarray.basic_ops gpuarray.type
 gpuarray.blas gpuarray.dnn gpuarray.elemwise gpuarray.nnet gpuarray.opt gpuarray.fft gpuarray.linalg
+gpuarray.fp16_help gpuarray.extra_ops gpuarray.reduction gpuarray.rng_mrg gpuarray.sort gpuarray.cudnn_defs gpuarray.ctc
 gpuarray.multinomial gpuarray.pool gpuarray.subtensor gpuarray.dnn_opt gpuarray.neighbours gpuarray.pathlib sparse
 sparse.basic sparse.opt sparse.sandbox sparse.sandbox.sp sparse.sandbox.sp2 sparse.type sparse.utils
 sparse.rewriting gof.opt gof.cmodule gof.cc gof.cutils gof.compilelock gof.destroyhandler gof.link gof.lazylinker_c

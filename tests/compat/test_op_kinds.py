@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import loopjax.compat.theano as theano
@@ -36,6 +37,15 @@ def test_ops_count_as_the_classes_of_the_peer_that_do_their_work():
         assert [isinstance(variable.owner.op, one) for one in kinds] == [one is kind for one in kinds]
     steps, _ = theano.scan(lambda row: row, x)
     assert isinstance(steps.owner.op, theano.scan_module.scan_op.Scan)
+
+
+def test_classes_of_ops_with_a_function_make_it():
+    x = T.dmatrix("x")
+    outputs = [T.nlinalg.MatrixPinv()(x), T.slinalg.Cholesky(lower=False)(x), T.nnet.Softmax()(x)]
+    found = theano.function([x], outputs)(np.diag([4.0, 9.0]))
+    np.testing.assert_allclose(found[0], np.diag([1 / 4, 1 / 9]), atol=1e-15)
+    np.testing.assert_allclose(found[1], np.diag([2.0, 3.0]))
+    np.testing.assert_allclose(found[2].sum(1), [1, 1])
 
 
 def test_a_class_of_ops_makes_none():
