@@ -86,6 +86,7 @@ OPS = {
         "singular values": lambda x, m, n, z: at.linalg.svd(z, compute_uv=False),
     },
     "systems": {
+        "conv2d": lambda x, m, n, z: at.nnet.conv2d(m[None, None], KERNEL, border_mode="full", subsample=(2, 1)),
         "solve": lambda x, m, n, z: at.linalg.solve(positive(m), x),
         "solve for columns": lambda x, m, n, z: at.linalg.solve(positive(m), m, assume_a="pos"),
         "solve triangular": lambda x, m, n, z: at.linalg.solve_triangular(positive(m), z, trans=1, lower=True),
@@ -95,10 +96,12 @@ OPS = {
 }
 
 
+KERNEL = np.arange(6.0).reshape(1, 1, 3, 2)
+
 UNKNOWN = {"repeat by a value", "tile by a value", "tri", "eye", "linspace", "one hot", "split"}
 """Cases that make arrays whose length nothing bounds, where it is a step's own."""
 
-COMPARED = {"all but", "beside a number", "power", "eigvalsh", "solve", "solve triangular", "expm"}
+COMPARED = {"conv2d", "all but", "beside a number", "power", "eigvalsh", "solve", "solve triangular", "expm"}
 """Cases whose lengths must be compared at each step."""
 
 

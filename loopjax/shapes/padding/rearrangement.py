@@ -302,7 +302,7 @@ def _without_common(sizes: Sequence[Variable], others: Sequence[Variable]) -> tu
 
 
 def _factors(sizes: Sequence[Variable]) -> list[Variable]:
-    """Return the factors of a product of sizes, some of which are products."""
+    """Return the factors of a product of sizes, products among them split."""
     found: list[Variable] = []
     for size in sizes:
         is_product = size.owner is not None and size.owner.op.named("mul")

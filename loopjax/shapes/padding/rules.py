@@ -400,6 +400,33 @@ def _matmul(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variabl
     return scope.call(node.op, x, y, axes=axes)
 
 
+@rule("conv2d")
+def _conv2d(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
+    """Rows and columns of images past their lengths are zeros, as those around them are."""
+    images, filters = scope.exact(inputs[0], [1]), scope.exact(inputs[1])
+    axes: dict[int, PaddedAxis] = {axis: padded for axis, padded in scope.axes(images).items() if axis < 1}
+    options = node.op.arguments
+    border = options["border"]
+    for axis in sorted(scope.axes(images).keys() & {2, 3}):
+        stride, dilation = options["stride"][axis - 2], options["dilation"][axis - 2]
+        span = scope.calc("add", scope.calc("mul", scope.calc("sub", scope.rows(filters, axis), 1), dilation), 1)
+        if border == "half":
+            around = scope.calc("mul", scope.calc("floor_div", span, 2), 2)
+        elif border == "full":
+            around = scope.calc("mul", scope.calc("sub", span, 1), 2)
+        else:
+            around = scope.scalar(0 if border == "valid" else sum(border[axis - 2]))
+        padded = scope.axes(images)[axis]
+        message = f"conv2d: filters of {LENGTH} rows or columns are larger than padded images of {OTHER}"
+        if not scope.require("<=", span, scope.calc("add", padded.length, around), message):
+            images = scope.exact(images, [axis])
+            continue
+        free = [scope.calc("sub", scope.calc("add", size, around), span) for size in padded]
+        axes[axis] = PaddedAxis(*(scope.calc("add", scope.calc("floor_div", one, stride), 1) for one in free))
+    made = scope.apply(node.op, scope.masked(images, [2, 3], "zero"), filters)[0]
+    return scope.filled(made, axes, [2, 3])
+
+
 @rule("resize", "cut", "mask_rows", "fill_rows")
 def _unexpected(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     raise AssertionError(f"{node.op.name} is what padding emits; a graph is padded once")
