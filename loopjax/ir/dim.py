@@ -98,6 +98,9 @@ class Dim:
                 total += Dim({tuple(sorted((*product, *factor), key=hash)): number * times})
         return total
 
+    def __repr__(self) -> str:
+        return " + ".join("*".join(map(str, (number, *product))) for product, number in self.terms.items()) or "0"
+
     @property
     def number(self) -> int | None:
         """The value of a constant."""
@@ -220,6 +223,8 @@ def _quotient(dividend: Dim, divisor: Dim) -> Dim | None:
     number = divisor.number
     if number is None or number <= 0:
         return None
+    if dividend.number is not None:
+        return _dim(dividend.number // number)
     if all(factor % number == 0 for factor in dividend.terms.values()):
         return Dim({product: factor // number for product, factor in dividend.terms.items()})
     return _of_atom(Quotient(dividend, number))

@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from loopjax.ir.dim import ZERO, Bounds, Dim, Element, Interval, emitted, maximum, of_element
+from loopjax.ir.dim import ZERO, Bounds, Dim, Element, Interval, emitted, maximum, minimum, of_element
 from loopjax.ir.graph import Constant, Op, Variable
 from loopjax.ir.lengths import is_shape
 from loopjax.ir.scan import Scan
@@ -109,6 +109,23 @@ class BoundedLengths(GraphBuilder, ABC):
         most = None if capacity is None else self.lift(capacity)
         return UNKNOWN if most is None else Bounds(ZERO, Dim.of(most))
 
+    def bound_state(self, state: Variable, before: Variable, after: Variable, initial: Dim, n_steps: Dim) -> None:
+        """Bound a state by induction: what every step adds a number to, or what no step lets pass a bound.
+
+        ``before`` and ``after`` are the state in the body that is about to be padded, ``state`` is its new input.
+        """
+        grows = (Dim.of(after) - Dim.of(before)).number
+        if grows is not None:
+            last = initial + (n_steps - 1) * grows
+            self.step_bounds[state] = Bounds(initial, last) if grows >= 0 else Bounds(last, initial)
+            return
+        interval = Interval(lambda leaf: UNKNOWN, _is_natural)
+        least, greatest = interval.least(Dim.of(after)), interval.greatest(Dim.of(after))
+        self.step_bounds[state] = Bounds(
+            None if least is None else minimum(initial, least),
+            None if greatest is None else maximum(initial, greatest),
+        )
+
     def elements(self, x: Variable) -> Bounds:
         """Return the bounds of an integer array's elements, as dims of the same graph."""
         interval = Interval(self._of_array, self.is_nonnegative)
@@ -143,12 +160,3 @@ def _of_range(x: Variable) -> Bounds:
         return UNKNOWN
     # A range that has an element ends before its stop.
     return Bounds(start, stop - 1) if step.number > 0 else Bounds(stop + 1, start)
-
-
-def counter(before: Variable, after: Variable, initial: Dim, n_steps: Dim) -> Bounds:
-    """Return the bounds of a state that every step adds a number to."""
-    grows = (Dim.of(after) - Dim.of(before)).number
-    if grows is None:
-        return UNKNOWN
-    last = initial + (n_steps - 1) * grows
-    return Bounds(initial, last) if grows >= 0 else Bounds(last, initial)

@@ -236,6 +236,8 @@ def _windows(scope: PaddingScope, node: Apply, x: Variable, bounds: Sequence[Var
         number = None if is_same else constant_bound(length)
         if number is not None and scope.is_nonnegative(Dim.of(length) - number):
             length, is_same = scope.scalar(number), True
+        elif number is not None and not scope.is_known(length):
+            scope.widths[length] = number
         if is_same:
             part = _windowed(scope, x, axis, start, length, scope.other_axes(x, axis))
         else:

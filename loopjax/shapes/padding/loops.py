@@ -24,7 +24,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
-from loopjax.ir.dim import Bounds, Dim
+from loopjax.ir.dim import Dim
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.index import Array, index_op
 from loopjax.ir.scan import (
@@ -40,7 +40,6 @@ from loopjax.ir.scan import (
     StepResult,
 )
 from loopjax.ir.types import TensorType
-from loopjax.shapes.padding.bounds import counter
 from loopjax.shapes.padding.rules import require_rows
 from loopjax.shapes.padding.scope import Axes, PaddedAxis, PaddingScope, Walk
 
@@ -249,7 +248,7 @@ def _note_inputs(
         return inner.entered_axes({axis - 1: padded for axis, padded in scope.axes(x).items() if axis > 0})
 
     inner.bind(dict(zip(body_inputs.non_sequences, parts.non_sequences, strict=True)))
-    inner.step_bounds.update(_step_bounds(scope, op, body_inputs, parts))
+    _bound_steps(scope, inner, op, body_inputs, parts)
     rows = [(group, row_axes(x)) for group, x in zip(body_inputs.slices, parts.sequences, strict=True)]
     states = [
         (group, row_axes(x) if recurrence.windowed else inner.entered_axes(scope.axes(x)))
@@ -263,20 +262,16 @@ def _note_inputs(
     return [axes for _, axes in states]
 
 
-def _step_bounds(scope: PaddingScope, op: Scan, body_inputs: BodyInputs, parts: Parts) -> dict[Variable, Bounds]:
-    """Return the bounds of the integers that differ from step to step: rows of sequences, and states that count."""
-    found: dict[Variable, Bounds] = {}
+def _bound_steps(scope: PaddingScope, inner: PaddingScope, op: Scan, body_inputs: BodyInputs, parts: Parts) -> None:
+    """Bound the integers that differ from step to step: rows of sequences, and states."""
     for group, x in zip(body_inputs.slices, parts.sequences, strict=True):
         if x.type.is_integer:
-            found.update(dict.fromkeys(group, scope.elements(x)))
-    most = Dim.of(parts.n_steps[0] if op.n_steps is None else op.n_steps)
-    before, after = op.body_inputs(op.body.inputs), op.results(op.body.outputs)
-    for position, recurrence in enumerate(op.recurrences):
-        (old, *deeper), initial = before.taps[position], parts.initials[position]
-        if not deeper and not recurrence.windowed and initial.ndim == 0 and initial.type.is_integer:
-            bounds = counter(old, after.recurrences[position], Dim.of(initial), most)
-            found[body_inputs.taps[position][0]] = bounds
-    return found
+            inner.step_bounds.update(dict.fromkeys(group, scope.elements(x)))
+    n_steps = Dim.of(parts.n_steps[0] if op.n_steps is None else op.n_steps)
+    before, after = op.body_inputs(op.body.inputs).taps, op.results(op.body.outputs).recurrences
+    for old, new, group, initial in zip(before, after, body_inputs.taps, parts.initials, strict=True):
+        if len(old) == 1 and old[0].ndim == initial.ndim == 0 and initial.type.is_integer:
+            inner.bound_state(group[0], old[0], new, Dim.of(initial), n_steps)
 
 
 def _settled(inner: PaddingScope, results: StepResult, starts: Sequence[Axes]) -> StepResult | int:

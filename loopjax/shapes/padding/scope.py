@@ -93,8 +93,9 @@ class PaddingScope(BoundedLengths):
 
     ``outer`` maps inputs of a region that are the same throughout to variables of the parent; ``entered`` are those
     that padding added. ``step_bounds`` are bounds of inputs that differ from step to step, as dims of the parent's
-    graph. ``asserted`` must hold at every step, with the messages of where it does not; the region publishes them.
-    ``differentiated``: a derivative that stores values encloses the graph.
+    graph. ``widths`` maps the lengths of slices of constant width to that width; only a slice that reaches over an end
+    has fewer rows. ``asserted`` must hold at every step, with the messages of where it does not; the region publishes
+    them. ``differentiated``: a derivative that stores values encloses the graph.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class PaddingScope(BoundedLengths):
         self.entered: dict[Variable, Variable] = {}
         self.op = ""
         self.step_bounds: dict[Variable, Bounds] = {}
+        self.widths: dict[Variable, int] = {}
         self.asserted: dict[Variable, str] = {}
         self._axes: dict[Variable, dict[int, PaddedAxis]] = {}
         self._capacities: dict[Variable, Variable] = {}
@@ -389,6 +391,12 @@ class PaddingScope(BoundedLengths):
         for axis, padded in self.axes(variable).items():
             if along is not None and axis not in along:
                 continue
+            width = self.widths.get(padded.length)
+            if width is not None:
+                self.require("==", padded.length, width, f"{self.op}: a slice of {width} rows reaches over an end")
+                resized = self.resize(variable, axis, width)
+                variable = self.note(resized, self.other_axes(variable, axis))
+                continue
             self.need(padded.length)
             if self.parent is None and not self.is_known(padded.length):
                 variable = self.cut(variable, [axis])
@@ -403,7 +411,12 @@ class PaddingScope(BoundedLengths):
         if self.parent is None or self.is_known(length):
             return length
         outer = self.lift(length, by=Op)
-        return length if outer is None else self.enter(self.parent.around(outer))
+        if outer is not None:
+            return self.enter(self.parent.around(outer))
+        raise LengthError(
+            f"{self.op}: a size differs from step to step of a loop, and nothing is known that bounds it, or "
+            f"{self.op} takes no such size; write minimum(size, most), or a mask over all elements{where(self.sources)}"
+        )
 
     def need(self, length: Variable) -> None:
         """Record that the op at hand needs a length as it is."""

@@ -1,0 +1,178 @@
+"""Sizes that differ from step to step of a loop: capacities by bounds, checks at every step, and what is refused."""
+
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.errors import LengthError
+from loopjax.ir.scan import Scan
+
+X, W, KS = at.dvector("x"), at.dvector("w"), at.lvector("ks")
+VALUES = np.arange(1.0, 9.0)
+POLICIES = ("exact", "auto", "padded")
+
+
+def body(f):
+    """The body of the only loop of a function."""
+    (loop,) = [node for node in f._buckets.latest.graph.applies if isinstance(node.op, Scan)]
+    return loop.op.body
+
+
+def names(graph):
+    return {node.op.name for node in graph.applies}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+class TestCapacities:
+    """A length takes the capacity of its greatest value over all steps."""
+
+    def test_of_a_range(self, policy):
+        triangle, _ = loopjax.map(lambda i: (at.arange(i + 1) ** 2).sum(), at.arange(X.shape[0]))
+        f = loopjax.function([X], triangle, lengths=policy)
+        for n in (0, 1, 8, 5):
+            np.testing.assert_array_equal(f(VALUES[:n]), [sum(j * j for j in range(i + 1)) for i in range(n)])
+
+    def test_of_the_elements_of_an_input(self, policy):
+        sums, _ = loopjax.map(lambda k: at.ones(k).sum() + at.arange(k).sum(), KS)
+        f = loopjax.function([KS], sums, lengths=policy)
+        for ks in ([3, 0, 5], [1], [40, 2]):
+            np.testing.assert_array_equal(f(ks), [k + k * (k - 1) / 2 for k in ks])
+
+    def test_of_a_counter_in_the_carry(self, policy):
+        (_, sums), _ = loopjax.scan(
+            lambda i, s: (i + 2, s + at.arange(i).sum()), outputs_info=[np.int64(1), np.int64(0)], n_steps=4
+        )
+        assert loopjax.function([], sums, lengths=policy)().tolist() == [0, 3, 13, 34]
+
+    def test_of_a_state_that_no_step_lets_pass_a_bound(self, policy):
+        start = at.lscalar("start")
+        (_, sums), _ = loopjax.scan(
+            lambda k, s: (at.minimum(k * 2, 6), s + at.arange(k).sum()), outputs_info=[start, np.int64(0)], n_steps=4
+        )
+        f = loopjax.function([start], sums, lengths=policy)
+        assert f(1).tolist() == [0, 1, 7, 22]
+        assert f(9).tolist() == [36, 51, 66, 81]
+
+    def test_of_two_loops(self, policy):
+        def row(i):
+            inner, _ = loopjax.map(lambda j: X[: j + 1].sum() * at.ones(i).sum(), at.arange(i))
+            return inner.sum()
+
+        rows, _ = loopjax.map(row, at.arange(X.shape[0]))
+        f = loopjax.function([X], [rows, loopjax.grad(rows.sum(), X)], lengths=policy)
+        value, slope = f(VALUES)
+        np.testing.assert_allclose(value, [i * sum(VALUES[: j + 1].sum() for j in range(i)) for i in range(8)])
+        right = sum(i * (np.arange(8) <= j) for i in range(8) for j in range(i))
+        np.testing.assert_allclose(slope, right)
+
+
+class TestWindows:
+    """Slices of constant width."""
+
+    def test_one_that_stays_inside_is_a_dynamic_slice(self):
+        sums, _ = loopjax.map(lambda i: (X[i : i + 3] * W).sum(), at.arange(X.shape[0] - 2))
+        f = loopjax.function([X, W], sums)
+        np.testing.assert_allclose(f(VALUES, [1.0, 2.0, 3.0]), np.convolve(VALUES, [3.0, 2.0, 1.0], "valid"))
+        assert "window" in names(body(f))
+        assert not {"fill_rows", "mask_rows", "index"} & names(body(f))
+
+    @pytest.mark.parametrize("policy", POLICIES)
+    def test_one_that_reaches_over_an_end_has_fewer_rows(self, policy):
+        sums, _ = loopjax.map(lambda i: X[i : i + 3].sum(), at.arange(X.shape[0]))
+        f = loopjax.function([X], [sums, loopjax.grad((sums**2).sum(), X)], lengths=policy)
+        value, slope = f(VALUES)
+        right = [VALUES[i : i + 3].sum() for i in range(8)]
+        np.testing.assert_allclose(value, right)
+        np.testing.assert_allclose(slope, [sum(2 * right[i] for i in range(max(j - 2, 0), j + 1)) for j in range(8)])
+
+    @pytest.mark.parametrize("policy", POLICIES)
+    @pytest.mark.parametrize("kind", ["map", "scan", "grad", "scan grad", "stack"])
+    def test_where_three_rows_are_needed_each_step_is_checked(self, kind, policy):
+        steps = at.lscalar("steps")
+        rows = at.arange(steps)
+        windows = lambda i: (X[i : i + 3] * W).sum()  # noqa: E731
+        if kind == "stack":
+            out, _ = loopjax.map(lambda i: X[i : i + 3] * 2, rows)
+        elif "scan" in kind:
+            out, _ = loopjax.scan(lambda i, h: 0.5 * h + windows(i), rows, outputs_info=np.float64(0))
+        else:
+            out, _ = loopjax.map(windows, rows)
+        cost = (out**2).sum() + 0 * W.sum()
+        count = loopjax.shared(np.int64(0))
+        f = loopjax.function(
+            [X, W, steps], loopjax.grad(cost, X) if "grad" in kind else cost, updates={count: count + 1}, lengths=policy
+        )
+        weights = [1.0, 2.0, 3.0]
+        assert np.all(np.isfinite(f(VALUES, weights, 6)))
+        with pytest.raises(ValueError, match=r"(must be equal|reaches over an end).*test_step_sizes"):
+            f(VALUES, weights, 7)
+        assert count.get_value() == 1
+        assert np.all(np.isfinite(f(VALUES, weights, 5)))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+class TestInnerLoops:
+    """Loops whose number of steps differs."""
+
+    @pytest.mark.parametrize("backwards", [False, True])
+    def test_over_the_first_rows_of_a_sequence(self, policy, backwards):
+        def inner(k):
+            step = lambda v, h: 0.5 * h + v  # noqa: E731
+            return loopjax.scan(step, X[:k], outputs_info=np.float64(0), go_backwards=backwards)[0][-1]
+
+        out, _ = loopjax.map(inner, KS)
+        f = loopjax.function([X, KS], [out, loopjax.grad(out.sum(), X)], lengths=policy)
+        value, slope = f(VALUES, [3, 8, 1])
+        weights = [0.5 ** (np.arange(k) if backwards else np.arange(k)[::-1]) for k in (3, 8, 1)]
+        np.testing.assert_allclose(value, [w @ VALUES[: len(w)] for w in weights])
+        np.testing.assert_allclose(slope, sum(np.pad(w, (0, 8 - len(w))) for w in weights))
+
+    def test_too_many_steps_for_a_sequence_raise(self, policy):
+        out, _ = loopjax.map(lambda k: loopjax.scan(lambda v: v, X, n_steps=k)[0].sum(), KS)
+        f = loopjax.function([X, KS], out, lengths=policy)
+        np.testing.assert_allclose(f(VALUES, [2, 8]), [3.0, 36.0])
+        with pytest.raises(ValueError, match=r"sequence 'x' has rows for fewer steps, and more are asked for"):
+            f(VALUES, [2, 9])
+
+    def test_a_gradient_inside_of_a_loop_that_it_drives(self, policy):
+        a = at.dscalar("a")
+        power = lambda z, k: loopjax.scan(lambda v: v * z, outputs_info=z, n_steps=k)[0][-1]  # noqa: E731
+        out, _ = loopjax.scan(lambda k, x: x - 0.1 * loopjax.grad(power(x, k), x), KS, outputs_info=a)
+        x = 0.4
+        for k in (3, 1, 2):
+            x -= 0.1 * (k + 1) * x**k
+        np.testing.assert_allclose(loopjax.function([a, KS], out[-1], lengths=policy)(0.4, [3, 1, 2]), x)
+
+
+class TestRefused:
+    """Nothing bounds the length."""
+
+    def test_a_state_that_grows_by_what_only_a_run_knows(self):
+        (_, sums), _ = loopjax.scan(
+            lambda k, s: (k * 2, s + at.arange(k).sum()), outputs_info=[np.int64(1), np.int64(0)], n_steps=4
+        )
+        with pytest.raises(LengthError, match=r"arange: a size differs .* minimum\(size, most\).*test_step_sizes"):
+            loopjax.function([], sums)
+
+    def test_a_number_of_steps_that_depends_on_its_own_gradient(self):
+        a = at.dscalar("a")
+
+        def step(x):
+            k = at.cast(x * 3, "int64")
+            return x - 0.1 * loopjax.grad(loopjax.scan(lambda v: v * x, outputs_info=x, n_steps=k)[0][-1], x)
+
+        out, _ = loopjax.scan(step, outputs_info=a, n_steps=3)
+        with pytest.raises(LengthError, match=r"inspector: .* minimum\(n, 100\)"):
+            loopjax.function([a], out[-1])
+
+
+def test_an_array_of_valid_rows_is_not_taken_for_one_with_other_valid_rows():
+    """Three rows of which a mask leaves some, and three rows as they are: both begin as ``alloc`` of three."""
+    rows, _ = loopjax.scan(lambda a: a, KS, n_steps=3)
+    positive = rows[rows > 0]
+    total = positive[positive > 0].sum()
+    scaled = at.cumsum(rows) * total
+    f = loopjax.function([KS], scaled[scaled > 0].sum())
+    assert f([3, 2, -3]) == 5 * (3 + 5 + 2)
+    assert f([-1, -2, -3]) == 0
