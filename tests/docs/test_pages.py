@@ -13,7 +13,7 @@ PAGES = {
     "gpu.md": 0,
     "inside-jax.md": 11,
     "internals.md": 3,
-    "lengths.md": 4,
+    "lengths.md": 5,
     "names.md": 0,
     "numbers.md": 6,
     "rewrites.md": 4,
