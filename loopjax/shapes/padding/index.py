@@ -32,6 +32,8 @@ def _index(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable
     pattern, bounds = IndexPattern.parse(key)
     pattern, arrays = _from_front(scope, x, pattern, inputs[1:end])
     arrays, array_axes = scope.broadcast(arrays)
+    # Positions past the length of an index array read row 0, which is there where the axis is empty too.
+    arrays = [scope.masked(one, list(scope.axes(one)), "zero") for one in arrays]
     out = scope.emit_sized("index", x, *arrays, lengths=bounds, pattern=pattern)
     axes = _result_axes(scope, x, pattern, arrays, array_axes)
     return scope.filled(out, axes, [place for place, padded in axes.items() if padded in array_axes.values()])

@@ -344,7 +344,7 @@ def _cumulative(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Var
 def _softmax(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     axis = node.op.arguments["axis"]
     over = range(inputs[0].ndim) if axis is None else axis
-    masked = scope.masked(inputs[0], over, MONOIDS["logsumexp"].identity)
+    masked = scope.masked(inputs[0], over, MONOIDS["logsumexp"].identity, least=1)
     return scope.filled(scope.apply(node.op, masked)[0], scope.axes(inputs[0]), over)
 
 

@@ -357,11 +357,15 @@ class PaddingScope(BoundedLengths):
                 variable = self.emit("fill_rows", variable, padded.length, axis=axis, value=self.context.filling)
         return self.note(variable, axes)
 
-    def masked(self, variable: Variable, along: Collection[int], value: str) -> Variable:
-        """Return the variable with ``value`` past the lengths of these axes."""
+    def masked(self, variable: Variable, along: Collection[int], value: str, least: int = 0) -> Variable:
+        """Return the variable with ``value`` past the lengths of these axes, and past the ``least`` row at any length.
+
+        With 1, results on an empty axis are those of row 0, not those of ``value`` alone, which may be NaN.
+        """
         axes = self.axes(variable)
         for axis in sorted(axes.keys() & set(along)):
-            variable = self.emit("mask_rows", variable, axes[axis].length, axis=axis, value=value)
+            length = self.emit("maximum", axes[axis].length, least) if least else axes[axis].length
+            variable = self.emit("mask_rows", variable, length, axis=axis, value=value)
         return self.note(variable, axes)
 
     def with_capacity(self, variable: Variable, axis: int, capacity: Variable) -> Variable:

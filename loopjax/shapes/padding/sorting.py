@@ -14,7 +14,7 @@ def _sort(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable 
     x, axis = inputs[0], node.op.arguments["axis"]
     if x.dtype.startswith("complex") and scope.axis(x, axis) is not None:
         return exact_call(scope, node, inputs)
-    masked = scope.masked(x, [axis], "last")
+    masked = scope.masked(x, [axis], "last", least=1)
     return scope.filled(scope.apply(node.op, masked)[0], scope.axes(x), [axis])
 
 
