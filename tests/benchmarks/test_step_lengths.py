@@ -4,10 +4,6 @@ import pytest
 
 from benchmarks.workload import Scale
 from benchmarks.workloads.step_lengths import WORKLOADS
-from loopjax.errors import LengthError
-
-REFUSED = {"alignment", "minibatches"}
-"""Workloads that LoopJAX refuses still."""
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
@@ -16,8 +12,4 @@ def test_contenders_agree(workload):
     plain = contenders.plain().call()
     if contenders.tuned is not None:
         workload.compare(contenders.tuned().call(), plain)
-    if workload.name in REFUSED:
-        with pytest.raises(LengthError):
-            contenders.loopjax().call()
-    else:
-        workload.compare(contenders.loopjax().call(), plain)
+    workload.compare(contenders.loopjax().call(), plain)
