@@ -84,17 +84,24 @@ class _SliceRows(NamedTuple):
     first: Variable
     length: Variable
     step: int
+    shift: int | None = None
+    """The number of rows before the first, where a number says it and the step is 1."""
 
 
 def _put_rows(scope: PaddingScope, rows: _SliceRows, part: Variable) -> Variable:
     """Return the array with the rows of ``part`` in the place of those that were read."""
-    x, axis, _, first, length, step = rows
+    x, axis, _, first, length, step, shift = rows
     offset = scope.emit("mul", scope.emit("sub", scope.iota(scope.rows(x, axis)), first), 1 if step > 0 else -1)
     number = scope.emit("floor_div", offset, abs(step))
     inside = scope.emit("and_", scope.emit("ge", offset, 0), scope.emit("lt", number, length))
     if abs(step) > 1:
         inside = scope.emit("and_", inside, scope.emit("eq", scope.emit("mod", offset, abs(step)), 0))
-    new = scope.take(part, axis, number, scope.rows(part, axis))
+    if shift is None:
+        new = scope.take(part, axis, number, scope.rows(part, axis))
+    else:
+        before = _static_slice(scope, x, axis, (None, shift, None)) if shift else None
+        joined = part if before is None else scope.emit("join", before, part, axis=axis)
+        new = scope.resize(joined, axis, scope.rows(x, axis))
     pattern = tuple(0 if place == axis else None for place in range(x.ndim))
     put = scope.emit("switch", scope.emit("dimshuffle", inside, pattern=pattern), new, x)
     return scope.filled(put, scope.axes(x))
@@ -149,12 +156,14 @@ def _sliced(scope: PaddingScope, x: Variable, axis: int, entry: slice) -> _Slice
     if not (grows and scope.axis(x, axis) is not None):
         most = _limited(scope, length, most)
     axes = {**scope.other_axes(x, axis), axis: PaddedAxis(length, most)}
-    if step == 1 and (start is None or (isinstance(start, int) and start >= 0)):
-        rows = scope.resize(_static_slice(scope, x, axis, (start, None, None)) if start else x, axis, most)
+    shift = 0 if start is None else start if isinstance(start, int) and start >= 0 else None
+    shift = shift if step == 1 else None
+    if shift is not None:
+        rows = scope.resize(_static_slice(scope, x, axis, (shift, None, None)) if shift else x, axis, most)
     else:
         positions = scope.emit("add", scope.emit("mul", scope.iota(most), step), first)
         rows = scope.take(x, axis, positions, size)
-    return _SliceRows(x, axis, scope.filled(rows, axes, [axis]), first, length, step)
+    return _SliceRows(x, axis, scope.filled(rows, axes, [axis]), first, length, step, shift)
 
 
 def _limited(scope: PaddingScope, length: Variable, most: Variable) -> Variable:

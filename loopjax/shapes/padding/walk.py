@@ -30,7 +30,8 @@ def padded(graph: Graph, padding: Padding) -> Padded:
     # A gradient relies on valid rows past the length: nothing times NaN is NaN.
     filling = "poison" if config.poison and not differentiated else "row 0"
     varying = (*padding.values, *lengths.values())
-    context = PaddingContext(varying, padding.device, filling, differentiated, _draws_by_position(graph))
+    fine = differentiated or graph.holds(lambda node: node.op.has("cubic"))
+    context = PaddingContext(varying, padding.device, filling, fine, _draws_by_position(graph))
     scope = PaddingScope(context, differentiated=padding.differentiated)
     for (variable, axis), length in lengths.items():
         capacity = scope.emit("dim", variable, axis=axis)
@@ -41,7 +42,7 @@ def padded(graph: Graph, padding: Padding) -> Padded:
     return Padded(
         Graph([*graph.inputs, *lengths.values()], [*outputs, *(one.holds for one in context.assertions)]),
         padding.axes,
-        differentiated,
+        fine,
         tuple(context.exact_ops),
         frozenset(exact),
         tuple(context.assertions),
