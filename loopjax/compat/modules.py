@@ -226,7 +226,7 @@ def _paths(library: Library) -> dict[str, Names]:
             "np": np,
             "numpy": np,
         },
-        "configdefaults": {"config": library.flags},
+        "configdefaults": {"config": library.flags, "local_bitwidth": _bitwidth, "python_int_bitwidth": _bitwidth},
         "tensor": ops,
         **{f"tensor.{name}": ops for name in TENSOR_FILES},
         **{f"tensor.{name}": {**ops, "norm": tensor.linalg.norm} for name in ("nlinalg", "slinalg", "linalg")},
@@ -319,6 +319,7 @@ def _classes(library: Library) -> Names:
         "ScalarSharedVariable": kinds[SharedVariable],
         "_tensor_py_operators": variables.PeerMethods,
         "TensorType": library.type,
+        "Tensor": library.type,
         "DenseTensorType": library.type,
         "Type": library.type,
         "NullType": stubs.Unavailable,
@@ -447,6 +448,11 @@ def _compiled(classes: Names) -> Names:
 
 def _accept(*args: Any, **options: Any) -> None:
     """Accepted for old programs, without effect."""
+
+
+def _bitwidth() -> int:
+    """Return the number of bits of a pointer."""
+    return 64
 
 
 def _scalars(library: Library, ops: Names) -> Names:

@@ -193,3 +193,7 @@ def test_a_module_does_not_hide_a_class_of_its_name():
 def test_what_is_not_here_says_so_when_it_is_used():
     with pytest.raises(loopjax.errors.UnsupportedError, match="dense"):
         importlib.import_module("loopjax.compat.theano.sparse").CSR("x")
+
+
+def test_bits_of_a_pointer_are_known():
+    assert theano.configdefaults.local_bitwidth() == 64
