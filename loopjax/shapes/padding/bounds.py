@@ -65,6 +65,14 @@ class BoundedLengths(GraphBuilder, ABC):
         most = self._around().greatest(Dim.of(length))
         return None if most is None else self.parent.of_dim(maximum(most, ZERO))
 
+    def same_throughout(self, length: Variable) -> Variable | None:
+        """Return a region's length as one of the parent's graph, where it is seen to be the same at every step."""
+        assert self.parent is not None
+        least, greatest = self._around().least(Dim.of(length)), self._around().greatest(Dim.of(length))
+        if least is None or greatest is None or not self.parent.is_nonnegative(least - greatest):
+            return None
+        return self.parent.of_dim(least)
+
     def is_at_most(self, length: Variable, most: Dim) -> bool:
         """Test if a length is known to be no greater than another."""
         return self.is_nonnegative(most - Dim.of(length))

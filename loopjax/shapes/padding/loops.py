@@ -14,7 +14,8 @@ its gradient goes through a scan of 16 steps whose body reads ``switch(t < lengt
 A loop that stops by ``until`` counts its steps: this number is the length of its outputs. A state whose shape does not
 stay the same in padded form is made exact, and the loop is tried again.
 
-Known limits: a loop that saves every n-th step, or that accumulates under a derivative, runs its exact number of steps.
+Known limits: a loop that saves every n-th step, or that accumulates under a derivative of the last few steps, runs its
+exact number of steps.
 """
 
 from __future__ import annotations
@@ -24,9 +25,13 @@ from dataclasses import replace
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
+import numpy as np
+
 from loopjax.ir.dim import Dim
+from loopjax.ir.fill import fill_value
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.index import Array, index_op
+from loopjax.ir.monoid import Monoid, element
 from loopjax.ir.scan import (
     SAVE_ALL,
     Accumulator,
@@ -74,10 +79,8 @@ def _with_steps(scope: PaddingScope, op: Scan, parts: Parts) -> _Loop:
     parts = parts._replace(initials=tuple(_window(scope, op, recurrence, x) for recurrence, x in pairs))
     loop = _Loop(op, parts, None)
     is_counted = scope.differentiated and op.until and _stacks(op)
-    if (
-        any(output.saved.every > 1 for output in op.outputs)
-        or (scope.differentiated and op.accumulators)
-        or (is_counted and op.truncate_gradient >= 0)
+    if any(output.saved.every > 1 for output in op.outputs) or (
+        scope.differentiated and op.truncate_gradient >= 0 and (op.accumulators or is_counted)
     ):
         return _fixed(scope, loop)
     if op.n_steps is not None or op.dynamic or not scope.varies(parts.n_steps[0]):
@@ -236,7 +239,7 @@ def _runs_on(op: Scan) -> bool:
     """
     if op.until and not _stacks(op):
         return False
-    return bool(op.recurrences or op.n_states or op.until) or op.truncate_gradient >= 0
+    return not op.is_map or op.until or op.truncate_gradient >= 0
 
 
 def _note_inputs(
@@ -307,6 +310,12 @@ def _like_state(inner: PaddingScope, value: Variable, axes: Axes) -> Variable | 
 
 def _stackable(inner: PaddingScope, value: Variable) -> Variable:
     """Return a value of each step with only the axes padded that are the same at all steps; others do not stack."""
+    axes = inner.axes(value)
+    for axis, padded in axes.items():
+        if inner.lift(padded.length) is None:
+            same = inner.same_throughout(padded.length)
+            if same is not None:
+                inner.note(value, {**inner.axes(value), axis: padded._replace(length=inner.enter(same))})
     return inner.exact(value, [axis for axis, one in inner.axes(value).items() if None in map(inner.lift, one)])
 
 
@@ -404,14 +413,24 @@ class _Predicated:
     def loop(self, results: StepResult) -> tuple[Scan, Parts, BodyInputs, StepResult]:
         """Return the op of the loop over all steps up to the capacity, its inputs, and those and results of a step."""
         added = [Recurrence((-1,), name=name, windowed=False) for name in ("stopped", "ran")[: len(self.added)]]
+        frozen, maps, accumulators = self._frozen(results), [*map(_saved, self.op.maps)], []
+        values = (*results.recurrences, *results.maps)
+        for fold in self.op.accumulators:
+            place = fold.output + (len(self.added) if fold.output >= len(self.op.recurrences) else 0)
+            if fold.monoid is not None:
+                place = len(frozen.recurrences) + len(maps)
+                maps.append(MapOutput(SavedSteps(last=0), "accumulated"))
+                frozen = frozen._replace(maps=(*frozen.maps, self._or_identity(values[fold.output], fold.monoid)))
+            accumulators.append(fold._replace(output=place))
         op = replace(
             self.op,
             n_steps=_number(self.steps.capacity),
+            accumulators=tuple(accumulators),
             until=False,
             truncate_gradient=-1,
             sequences=(*self.op.sequences, SequenceInput((0,), "step")),
             recurrences=(*map(_saved, self.op.recurrences), *added),
-            maps=tuple(map(_saved, self.op.maps)),
+            maps=tuple(maps),
         )
         starts = [self.scope.scalar(False), self.scope.scalar(0)][: len(self.added)]
         parts = self.parts._replace(
@@ -421,7 +440,13 @@ class _Predicated:
         )
         taps = (*self.body_inputs.taps, *((state,) for state in self.added))
         body_inputs = self.body_inputs._replace(slices=(*self.body_inputs.slices, (self.time,)), taps=taps)
-        return op, parts, body_inputs, self._frozen(results)
+        return op, parts, body_inputs, frozen
+
+    def _or_identity(self, value: Variable, monoid: Monoid) -> Variable:
+        """Return what a step accumulates: past the length, what changes no result."""
+        data = np.asarray(element(monoid.identity, value.dtype), value.dtype)
+        axes = self.inner.axes(value)
+        return self.inner.note(self.inner.emit("switch", self.active, value, Constant(data)), axes)
 
 
 def _number(capacity: Variable) -> int | None:
@@ -477,9 +502,13 @@ def _outputs(scope: PaddingScope, loop: _Loop, fresh: Apply, stacked: Sequence[A
     for state, start in zip(results.states, loop.parts.states, strict=True):
         scope.note(state, scope.axes(start))
     accumulators = results.until[: len(op.accumulators)]
+    totals: list[Variable] = []
     for fold, value in zip(op.accumulators, accumulators, strict=True):
-        scope.note(value, {axis - 1: padded for axis, padded in stacked[fold.output].items()})
-    return [*found, *results.states, *accumulators, *ran]
+        if fold.kind == "at" and not (new.until or new.dynamic) and length is not None:
+            ran_so_far = scope.emit("gt", length, fold.step)
+            value = scope.emit("switch", ran_so_far, value, Constant(np.asarray(fill_value(value.dtype), value.dtype)))
+        totals.append(scope.note(value, {axis - 1: one for axis, one in stacked[fold.output].items()}))
+    return [*found, *results.states, *totals, *ran]
 
 
 def _stack(scope: PaddingScope, op: Scan, stack: Variable, axes: Axes) -> Variable:
