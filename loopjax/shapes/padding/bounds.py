@@ -41,6 +41,14 @@ class BoundedLengths(GraphBuilder, ABC):
         """Return a variable of a region as one of the parent's graph, where it is the same throughout."""
 
     @abstractmethod
+    def enter(self, outer: Variable) -> Variable:
+        """Return a variable of the parent's graph as an input of this region."""
+
+    @abstractmethod
+    def rounded(self, length: Variable) -> Variable:
+        """Return a length of the program rounded up, where it varies from call to call."""
+
+    @abstractmethod
     def length_capacity(self, length: Variable) -> Variable | None:
         """Return the capacity of padded axes of this length; ``None`` where there is no such axis."""
 
@@ -59,11 +67,14 @@ class BoundedLengths(GraphBuilder, ABC):
 
         return self.integer(emitted(dim, self.calc, choose, element))
 
-    def greatest(self, length: Variable) -> Variable | None:
-        """Return the greatest value of a region's length over all steps, 0 at least, in the parent's graph."""
-        assert self.parent is not None
-        most = self._around().greatest(Dim.of(length))
-        return None if most is None else self.parent.of_dim(maximum(most, ZERO))
+    def most(self, dim: Dim) -> Variable | None:
+        """Return the greatest value of a dim over all steps of the loops around, 0 at least, as the same throughout."""
+        if self.parent is None:
+            greatest = Interval(self._of_array, self.is_nonnegative).greatest(dim)
+            return None if greatest is None else self.rounded(self.of_dim(maximum(greatest, ZERO)))
+        around = self._around().greatest(dim)
+        most = None if around is None else self.parent.most(around)
+        return None if most is None else self.enter(most)
 
     def same_throughout(self, length: Variable) -> Variable | None:
         """Return a region's length as one of the parent's graph, where it is seen to be the same at every step."""
@@ -141,9 +152,12 @@ class BoundedLengths(GraphBuilder, ABC):
         return Bounds(interval.least(dim), interval.greatest(dim))
 
     def _of_array(self, leaf: Variable | Element) -> Bounds:
-        if isinstance(leaf, Element) or leaf.ndim == 0:
-            dim = of_element(*leaf) if isinstance(leaf, Element) else Dim.of(leaf)
-            return Bounds(dim, dim)
+        if isinstance(leaf, Element):
+            found = self.elements(leaf.array)
+            end = found.least if leaf.kind == "minimum" else found.greatest
+            return Bounds(end, end)
+        if leaf.ndim == 0:
+            return Bounds(Dim.of(leaf), Dim.of(leaf))
         if not leaf.type.is_integer or (leaf.owner is not None and isinstance(leaf.owner.op, Scan)):
             return UNKNOWN
         if isinstance(leaf, Constant):

@@ -223,14 +223,14 @@ class PaddingScope(BoundedLengths):
         if self.parent is None:
             return self.emit("capacity", length, fine=self.context.fine)
         outer = self.lift(length)
-        capacity = self._bounded(length) if outer is None else self.parent.capacity(outer)
+        if outer is None:
+            return self.most(Dim.of(length))
+        capacity = self.parent.capacity(outer)
         return None if capacity is None else self.enter(capacity)
 
-    def _bounded(self, length: Variable) -> Variable | None:
-        """Return a capacity for all values that a length has at the steps of a loop, in the graph around it."""
-        assert self.parent is not None
-        most = self.greatest(length)
-        return most if most is None or not self.parent.varies(most) else self.parent.capacity(most)
+    def rounded(self, length: Variable) -> Variable:
+        """Return a length of the program rounded up, where it varies from call to call."""
+        return self.emit("capacity", length, fine=self.context.fine) if self.varies(length) else length
 
     def equal(self, length: Variable, other: Variable) -> bool:
         """Test if two lengths are known to be equal."""
