@@ -319,7 +319,8 @@ ACCEPTED = [
     Accepted(r" (mode|profile|allow_gc|out_type): Any", EVERY, "accepted for old programs and not read"),
     Accepted(r" tensors: ", {"a ragged list"}, "vectors of two lengths"),
     Accepted(r" (num|m|n|repeats|shift|nb_class): ", SIZES, "sizes"),
-    Accepted(r"(arange|linspace) (start|stop|step): ", NUMBERS | {"a scalar"}, "numbers"),
+    Accepted(r"arange (start|stop|step): ", NUMBERS | {"a scalar"}, "numbers"),
+    Accepted(r"linspace (start|stop): ", NUMBERS | VARIABLES | ARRAYS, "numbers, or arrays that broadcast"),
     Accepted(
         r"(take|unravel_index) indices: | (splits_size|true_dist|eval_points): ", {*NUMBERS, "integers"}, "integers"
     ),

@@ -72,7 +72,7 @@ def test_every_draw_is_named_as_one():
 
 
 def test_every_trait_is_tested_and_what_it_implies_is_there():
-    assert {*TABLE, "draw"} == set(typing.get_args(Trait))
+    assert {*TABLE, "draw", "prefix_draw"} == set(typing.get_args(Trait))  # tests/random/test_prefix.py has the last
     for trait, implied in IMPLIED.items():
         assert all(ops_with(trait) <= ops_with(other) for other in implied)
 

@@ -296,11 +296,6 @@ class TestStages:
             np.testing.assert_array_equal(f(length), np.arange(length))
         assert f.count == 2
 
-    def test_a_length_inside_a_loop_must_not_vary(self):
-        k = at.lvector("k")
-        with pytest.raises(loopjax.errors.LengthError, match=r"must be the same at every step.*\[test_function.py"):
-            loopjax.function([k], loopjax.scan(lambda n: at.zeros(n).sum(), sequences=k)[0])
-
     def test_a_length_captured_by_a_loop(self):
         n, x = at.iscalar("n"), at.dvector("x")
         out, _ = loopjax.scan(lambda a: at.ones(n, dtype="float64") * a, sequences=x)

@@ -329,7 +329,7 @@ class TestErrors:
         out, _ = loopjax.scan(lambda a, b: a + b, sequences=[X, Y], n_steps=N, name="two")
         f = loopjax.function([X, Y, N], out, lengths="padded")
         np.testing.assert_array_equal(f(np.ones(5), np.ones(3), 2), [2, 2])
-        message = r"^scan 'two': sequence 'y' has rows for 3 steps with taps \[0\], and 4 are asked for \[test_pad"
+        message = r"^scan 'two': sequence 'y' with taps \[0\] has rows for 3 steps, and 4 are asked for \[test_pad"
         with pytest.raises(ValueError, match=message):
             f(np.ones(5), np.ones(3), 4)
 
@@ -355,9 +355,9 @@ class TestErrors:
         assert state.get_value() == 7, "a call that fails changes nothing"
 
     def test_a_policy_of_another_name(self):
-        with pytest.raises(ValueError, match="lengths is one of"):
+        with pytest.raises(ValueError, match=r"lengths is .* not .none."):
             loopjax.function([X], X, lengths="none")
-        with pytest.raises(ValueError, match="lengths is one of"):
+        with pytest.raises(ValueError, match=r"lengths is .* not .none."):
             loopjax.config.lengths = "none"
 
 

@@ -132,7 +132,9 @@ class TestInnerLoops:
         out, _ = loopjax.map(lambda k: loopjax.scan(lambda v: v, X, n_steps=k)[0].sum(), KS)
         f = loopjax.function([X, KS], out, lengths=policy)
         np.testing.assert_allclose(f(VALUES, [2, 8]), [3.0, 36.0])
-        with pytest.raises(ValueError, match=r"sequence 'x' has rows for fewer steps, and more are asked for"):
+        with pytest.raises(
+            ValueError, match=r"sequence 'x' with taps \[0\] has rows for fewer steps, and more are asked for"
+        ):
             f(VALUES, [2, 9])
 
     def test_a_gradient_inside_of_a_loop_that_it_drives(self, policy):

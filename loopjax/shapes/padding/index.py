@@ -169,8 +169,15 @@ def _sliced(scope: PaddingScope, x: Variable, axis: int, entry: slice) -> _Slice
 def _limited(scope: PaddingScope, length: Variable, most: Variable) -> Variable:
     """Return a capacity for a length that is no greater than ``most``."""
     number = constant_bound(length)
-    capacity = scope.capacity(length) if number is None else scope.scalar(number)
-    return most if capacity is None else scope.calc("minimum", most, capacity)
+    if number is not None:
+        capacity: Variable | None = scope.scalar(number)
+    elif scope.is_known(length):
+        capacity = scope.capacity(length)
+    else:
+        capacity = None if scope.parent is None else scope.most(Dim.of(length))
+    if capacity is None or not scope.is_known(capacity):
+        return most
+    return scope.calc("minimum", most, capacity)
 
 
 def _static_slice(scope: PaddingScope, x: Variable, axis: int, bounds: Sequence[Length | None]) -> Variable:

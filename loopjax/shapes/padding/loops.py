@@ -27,9 +27,10 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from loopjax.errors import LengthError, where
 from loopjax.ir.dim import Dim
 from loopjax.ir.fill import fill_value
-from loopjax.ir.graph import Apply, Constant, Graph, Variable
+from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable
 from loopjax.ir.index import Array, index_op
 from loopjax.ir.monoid import Monoid, element
 from loopjax.ir.scan import (
@@ -131,7 +132,8 @@ def _capacity(scope: PaddingScope, loop: _Loop, length: Variable) -> Variable | 
     decided = bool(loop.op.sequences) and not scope.is_known(length)
     for sequence, x in zip(loop.op.sequences, loop.parts.sequences, strict=True):
         span = sequence.span
-        is_enough = require_rows(scope, subject, length, sequence.name, scope.length(x, 0), span)
+        named = f"{subject}: sequence {sequence.name!r} with taps {list(sequence.taps)}"
+        is_enough = require_rows(scope, length, named, scope.length(x, 0), span)
         decided = decided or (is_enough and scope.axis(x, 0) is not None)
         limits.append(_steps_of(scope, scope.rows(x, 0), span))
     capacity = None if decided else scope.capacity(length)
@@ -310,12 +312,19 @@ def _like_state(inner: PaddingScope, value: Variable, axes: Axes) -> Variable | 
 
 def _stackable(inner: PaddingScope, value: Variable) -> Variable:
     """Return a value of each step with only the axes padded that are the same at all steps; others do not stack."""
-    axes = inner.axes(value)
-    for axis, padded in axes.items():
-        if inner.lift(padded.length) is None:
-            same = inner.same_throughout(padded.length)
-            if same is not None:
-                inner.note(value, {**inner.axes(value), axis: padded._replace(length=inner.enter(same))})
+    assert inner.parent is not None
+    for axis, padded in inner.axes(value).items():
+        if inner.lift(padded.length) is not None or padded.length in inner.widths:
+            continue
+        same = inner.same_throughout(padded.length)
+        if same is None and inner.lift(padded.length, by=Op) is None:
+            raise LengthError(
+                f"{inner.parent.op}: a step returns a value whose size differs from step to step, and such values have "
+                f"no stack; reduce it, or write it into a part of zeros, set_subtensor(zeros(n)[:k], "
+                f"value){where(inner.parent.sources)}"
+            )
+        if same is not None:
+            inner.note(value, {**inner.axes(value), axis: padded._replace(length=inner.enter(same))})
     return inner.exact(value, [axis for axis, one in inner.axes(value).items() if None in map(inner.lift, one)])
 
 

@@ -132,19 +132,16 @@ def _trip_count(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Var
     n_steps, *rows = map(scope.integer, inputs)
     if not scope.is_known(n_steps):
         for (name, span), size in zip(node.op.arguments["needs"], rows, strict=True):
-            require_rows(scope, f"scan {node.op.arguments['scan']!r}", n_steps, name, size, span)
+            require_rows(scope, n_steps, f"scan {node.op.arguments['scan']!r}: sequence {name!r}", size, span)
     return scope.apply(node.op, n_steps, *rows)[0]
 
 
-def require_rows(
-    scope: PaddingScope, subject: str, n_steps: Variable, sequence: str, rows: Variable, span: int
-) -> bool:
+def require_rows(scope: PaddingScope, n_steps: Variable, sequence: str, rows: Variable, span: int) -> bool:
     """Have it checked that a sequence has enough rows for the steps; true where it is seen to have them."""
     most = scope.calc("maximum", scope.calc("sub", rows, span), 0) if span else rows
     if scope.is_at_most(n_steps, Dim.of(most)):
         return True
-    message = f"{subject}: sequence {sequence!r} has rows for {OTHER} steps, and {LENGTH} are asked for"
-    scope.require("<=", n_steps, most, message)
+    scope.require("<=", n_steps, most, f"{sequence} has rows for {OTHER} steps, and {LENGTH} are asked for")
     return False
 
 
