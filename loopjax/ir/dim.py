@@ -112,6 +112,11 @@ class Dim:
         ((product, factor), *rest) = self.terms.items() or [((), 0)]
         return product[0] if len(product) == 1 and factor == 1 and not rest else None
 
+    @cached_property
+    def reads_elements(self) -> bool:
+        """True where an element of an array is needed to compute it."""
+        return any(_reads_elements(atom) for product in self.terms for atom in product)
+
     def replaced(self, atom: Atom, by: Dim) -> Dim:
         """Return the dim with an atom, which is in no product, replaced."""
         return Dim({product: number for product, number in self.terms.items() if product != (atom,)}) + (
@@ -133,6 +138,14 @@ class Dim:
             dim = _of_node(node, operands) if _is_arithmetic(node) else None
             found.update((output, dim or _of_atom(output)) for output in node.outputs)
         return found.get(length) or _leaf(length)
+
+
+def _reads_elements(atom: Atom) -> bool:
+    if isinstance(atom, Quotient):
+        return atom.dividend.reads_elements
+    if isinstance(atom, (Extreme, Choice)):
+        return any(dim.reads_elements for dim in (atom.operands if isinstance(atom, Extreme) else atom))
+    return isinstance(atom, Element)
 
 
 def _dim(value: Dim | int) -> Dim:

@@ -1,5 +1,6 @@
 """Sizes that differ from step to step of a loop: capacities by bounds, checks at every step, and what is refused."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -178,3 +179,36 @@ def test_an_array_of_valid_rows_is_not_taken_for_one_with_other_valid_rows():
     f = loopjax.function([KS], scaled[scaled > 0].sum())
     assert f([3, 2, -3]) == 5 * (3 + 5 + 2)
     assert f([-1, -2, -3]) == 0
+
+
+COSTS = {
+    "slices": lambda: loopjax.map(lambda k: (X[k:] ** 2).sum(), KS)[0].sum(),
+    "softmax": lambda: loopjax.map(lambda i: at.softmax(X[: i + 1]).max(), at.arange(X.shape[0]))[0].sum(),
+    "windows": lambda: (loopjax.map(lambda i: (X[i : i + 3] ** 2).sum(), at.arange(X.shape[0]))[0] ** 2).sum(),
+    "state": lambda: loopjax.scan(lambda k, h: at.tanh(h * X[:k].sum()), KS, outputs_info=np.float64(0.5))[0][-1],
+    "inner loop": lambda: loopjax.map(
+        lambda k: loopjax.scan(lambda a, h: h * a + a, X[:k], outputs_info=np.float64(1))[0][-1], KS
+    )[0].sum(),
+}
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_derivatives_of_every_kind_and_inside_of_jax(name):
+    cost, v = COSTS[name](), at.dvector("v")
+    slope = loopjax.grad(cost, X)
+    outputs = [cost, slope, loopjax.Rop(cost, X, v), loopjax.grad((slope * v).sum(), X)]
+    f = loopjax.function([X, KS, v], outputs, on_unused_input="ignore")
+    x, ks, along = VALUES / 4, np.array([3, 1, 2]), np.linspace(-1, 1, 8)
+    value, slope, tangent, second = f(x, ks, along)
+
+    def difference(output, step):
+        return (np.asarray(f(x + step, ks, along)[output]) - np.asarray(f(x - step, ks, along)[output])) / 2e-5
+
+    np.testing.assert_allclose(slope, [difference(0, step) for step in 1e-5 * np.eye(8)], rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(tangent, slope @ along, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(second, difference(1, 1e-5 * along), rtol=1e-5, atol=1e-7)
+    with jax.enable_x64(True):
+        inside = loopjax.to_jax([X, KS], cost, on_unused_input="ignore")
+        np.testing.assert_allclose(jax.jit(inside)(x, ks), value, rtol=1e-12)
+        np.testing.assert_allclose(jax.jit(jax.grad(inside))(x, ks), slope, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(jax.vmap(inside, (0, None))(np.stack([x, x]), ks), [value, value], rtol=1e-12)

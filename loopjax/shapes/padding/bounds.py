@@ -12,10 +12,11 @@ Limit: a length that the body computes from a state that nothing bounds.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 
 import numpy as np
 
-from loopjax.ir.dim import ZERO, Bounds, Dim, Element, Interval, emitted, maximum, minimum, of_element
+from loopjax.ir.dim import ZERO, Bounds, Dim, Element, Extreme, Interval, emitted, maximum, minimum, of_element
 from loopjax.ir.graph import Constant, Op, Variable
 from loopjax.ir.lengths import is_shape
 from loopjax.ir.scan import Scan
@@ -30,11 +31,13 @@ ROWS_OF_OPERAND = ("index", "window", "fill_rows", "resize", "dimshuffle", "tran
 class BoundedLengths(GraphBuilder, ABC):
     """A graph, or a region in the graph of ``parent``, whose lengths have bounds.
 
-    ``step_bounds`` are the bounds of inputs that differ from step to step, as dims of the parent's graph.
+    ``step_bounds`` are the bounds of inputs that differ from step to step, as dims of the parent's graph; ``positive``
+    are lengths of that graph which are not 0 where a step runs.
     """
 
     parent: BoundedLengths | None
     step_bounds: dict[Variable, Bounds]
+    positive: set[Variable]
 
     @abstractmethod
     def lift(self, variable: Variable, by: type[Op] | None = None) -> Variable | None:
@@ -67,13 +70,18 @@ class BoundedLengths(GraphBuilder, ABC):
 
         return self.integer(emitted(dim, self.calc, choose, element))
 
-    def most(self, dim: Dim) -> Variable | None:
-        """Return the greatest value of a dim over all steps of the loops around, 0 at least, as the same throughout."""
+    def most(self, dim: Dim, by_elements: bool = True) -> Variable | None:
+        """Return the greatest value of a dim over all steps of the loops around, 0 at least, as the same throughout.
+
+        Without ``by_elements``, ``None`` where the host would have to read an array for it.
+        """
         if self.parent is None:
             greatest = Interval(self._of_array, self.is_nonnegative).greatest(dim)
-            return None if greatest is None else self.rounded(self.of_dim(maximum(greatest, ZERO)))
+            if greatest is None or (greatest.reads_elements and not by_elements):
+                return None
+            return self.rounded(self.of_dim(maximum(greatest, ZERO)))
         around = self._around().greatest(dim)
-        most = None if around is None else self.parent.most(around)
+        most = None if around is None else self.parent.most(around, by_elements)
         return None if most is None else self.enter(most)
 
     def same_throughout(self, length: Variable) -> Variable | None:
@@ -88,11 +96,15 @@ class BoundedLengths(GraphBuilder, ABC):
         """Test if a length is known to be no greater than another."""
         return self.is_nonnegative(most - Dim.of(length))
 
-    def is_nonnegative(self, dim: Dim) -> bool:
-        """Test if a dim is known not to be negative."""
+    def is_nonnegative(self, dim: Dim, positive: Collection[Variable] = ()) -> bool:
+        """Test if a dim is known not to be negative, where some lengths are ``positive``."""
         if dim.number is not None:
             return dim.number >= 0
-        least = Interval(self._sign, _is_natural).least(dim)
+
+        def sign(leaf: Variable | Element) -> Bounds:
+            return Bounds(Dim.of(1), None) if leaf in positive else self._sign(leaf)
+
+        least = Interval(sign, _is_natural).least(dim)
         if least is not None and _is_natural(least):
             return True
         least = None if self.parent is None else self._around().least(dim)
@@ -109,7 +121,7 @@ class BoundedLengths(GraphBuilder, ABC):
         return Interval(self._bounds, self._is_nonnegative_around)
 
     def _is_nonnegative_around(self, dim: Dim) -> bool:
-        return self.parent is not None and self.parent.is_nonnegative(dim)
+        return self.parent is not None and self.parent.is_nonnegative(dim, self.positive)
 
     def _bounds(self, leaf: Variable | Element) -> Bounds:
         """Return the bounds of a leaf over all steps, as dims of the parent's graph."""
@@ -127,6 +139,14 @@ class BoundedLengths(GraphBuilder, ABC):
         capacity = None if isinstance(leaf, Element) else self.length_capacity(leaf)
         most = None if capacity is None else self.lift(capacity)
         return UNKNOWN if most is None else Bounds(ZERO, Dim.of(most))
+
+    def runs_for(self, n_steps: Dim) -> None:
+        """Record the number of steps of the region's loop: it is 1 at least where a step runs."""
+        atom = n_steps.atom
+        operands = atom.operands if isinstance(atom, Extreme) and atom.kind == "maximum" else (n_steps,)
+        lengths = [one.atom for one in operands if one.number is None]
+        if len(lengths) == 1 and isinstance(lengths[0], Variable):
+            self.positive.add(lengths[0])
 
     def bound_state(self, state: Variable, before: Variable, after: Variable, initial: Dim, n_steps: Dim) -> None:
         """Bound a state by induction: what every step adds a number to, or what no step lets pass a bound.

@@ -84,6 +84,11 @@ def _with_steps(scope: PaddingScope, op: Scan, parts: Parts) -> _Loop:
         scope.differentiated and op.truncate_gradient >= 0 and (op.accumulators or is_counted)
     ):
         return _fixed(scope, loop)
+    if op.dynamic and not op.bounded and scope.differentiated and scope.parent is not None:
+        capacity = scope.capacity(parts.n_steps[0])
+        if capacity is not None:
+            parts = parts._replace(n_steps=(*parts.n_steps, *(() if _number(capacity) is not None else (capacity,))))
+            return _fixed(scope, _Loop(replace(op, bounded=True, n_steps=_number(capacity)), parts, None))
     if op.n_steps is not None or op.dynamic or not scope.varies(parts.n_steps[0]):
         if not is_counted:
             return _fixed(scope, loop)
@@ -125,7 +130,7 @@ def _capacity(scope: PaddingScope, loop: _Loop, length: Variable) -> Variable | 
     Have the trip count compared with 0 and with the sequences' lengths; ``None`` where that cannot be.
     """
     subject = loop.op.subject
-    if not scope.is_nonnegative(Dim.of(length)):
+    if scope.length_capacity(length) is None and not scope.is_nonnegative(Dim.of(length)):
         scope.require(">=", length, 0, f"{subject}: n_steps is negative")
     limits = []
     # Where padded sequences decide, their capacity does: another number would be one more program.
@@ -273,6 +278,7 @@ def _bound_steps(scope: PaddingScope, inner: PaddingScope, op: Scan, body_inputs
         if x.type.is_integer:
             inner.step_bounds.update(dict.fromkeys(group, scope.elements(x)))
     n_steps = Dim.of(parts.n_steps[0] if op.n_steps is None else op.n_steps)
+    inner.runs_for(n_steps)
     before, after = op.body_inputs(op.body.inputs).taps, op.results(op.body.outputs).recurrences
     for old, new, group, initial in zip(before, after, body_inputs.taps, parts.initials, strict=True):
         if len(old) == 1 and old[0].ndim == initial.ndim == 0 and initial.type.is_integer:

@@ -282,14 +282,14 @@ def require_elements(scope: PaddingScope, name: str, x: Variable, axes: tuple[in
     message = f"{name}: an array has no elements along axes {axes}, and so no result"
     for axis in axes:
         padded = scope.axis(x, axis)
-        if padded is not None and not _is_positive(padded.length):
+        if padded is not None and not _is_positive(scope, padded.length):
             scope.require(">=", padded.length, 1, message)
 
 
-def _is_positive(length: Variable) -> bool:
-    """Test if a length is that of a loop which stops by ``until``: after one step at least."""
+def _is_positive(scope: PaddingScope, length: Variable) -> bool:
+    """Test if a length is 1 at least, as the steps of a loop which stops by ``until`` are."""
     op = None if length.owner is None else length.owner.op
-    return isinstance(op, Scan) and op.until and bool(op.n_steps)
+    return (isinstance(op, Scan) and op.until and bool(op.n_steps)) or scope.is_nonnegative(Dim.of(length) - 1)
 
 
 @rule("mean")

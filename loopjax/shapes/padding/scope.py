@@ -109,6 +109,7 @@ class PaddingScope(BoundedLengths):
         self.entered: dict[Variable, Variable] = {}
         self.op = ""
         self.step_bounds: dict[Variable, Bounds] = {}
+        self.positive: set[Variable] = set()
         self.widths: dict[Variable, int] = {}
         self.asserted: dict[Variable, str] = {}
         self._axes: dict[Variable, dict[int, PaddedAxis]] = {}
