@@ -13,6 +13,7 @@ bounds.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial, reduce
@@ -115,7 +116,16 @@ class Dim:
     @cached_property
     def reads_elements(self) -> bool:
         """True where an element of an array is needed to compute it."""
-        return any(_reads_elements(atom) for product in self.terms for atom in product)
+        atoms = [atom for product in self.terms for atom in product]
+        return any(isinstance(atom, Element) or any(one.reads_elements for one in _parts(atom)) for atom in atoms)
+
+    @property
+    def greatest_number(self) -> int:
+        """The greatest number in the expression, without its sign."""
+        atoms = [atom for product in self.terms for atom in product]
+        return max(
+            [0, *map(abs, self.terms.values()), *(one.greatest_number for atom in atoms for one in _parts(atom))]
+        )
 
     def replaced(self, atom: Atom, by: Dim) -> Dim:
         """Return the dim with an atom, which is in no product, replaced."""
@@ -140,12 +150,13 @@ class Dim:
         return found.get(length) or _leaf(length)
 
 
-def _reads_elements(atom: Atom) -> bool:
+def _parts(atom: Atom) -> tuple[Dim, ...]:
+    """Return the dims that an atom is made of."""
     if isinstance(atom, Quotient):
-        return atom.dividend.reads_elements
-    if isinstance(atom, (Extreme, Choice)):
-        return any(dim.reads_elements for dim in (atom.operands if isinstance(atom, Extreme) else atom))
-    return isinstance(atom, Element)
+        return (atom.dividend,)
+    if isinstance(atom, Extreme):
+        return atom.operands
+    return tuple(atom) if isinstance(atom, Choice) else ()
 
 
 def _dim(value: Dim | int) -> Dim:
@@ -346,20 +357,20 @@ def of_element(kind: Kind, array: Variable) -> Dim:
     return _of_atom(Element(kind, array))
 
 
-def emitted(dim: Dim, calc: Callable[..., Any], choose: Callable[..., Any], element: Callable[[Element], Any]) -> Any:
+def emitted(
+    dim: Dim, calc: Callable[..., Any], choose: Callable[..., Any], of_leaf: Callable[[Variable | Element], Any]
+) -> Any:
     """Return the value of a dim, by ``calc(op name, *values)`` and ``choose(sign, negative, other)``."""
 
     def value(one: Dim) -> Any:
-        return emitted(one, calc, choose, element)
+        return emitted(one, calc, choose, of_leaf)
 
     def of_atom(atom: Atom) -> Any:
         if isinstance(atom, Extreme):
             return reduce(partial(calc, atom.kind), map(value, atom.operands))
         if isinstance(atom, Quotient):
             return calc("floor_div", value(atom.dividend), atom.divisor)
-        if isinstance(atom, Choice):
-            return choose(*map(value, atom))
-        return element(atom) if isinstance(atom, Element) else atom
+        return choose(*map(value, atom)) if isinstance(atom, Choice) else of_leaf(atom)
 
     total: Any = None
     # Positive terms first, the number last.
@@ -373,3 +384,42 @@ def emitted(dim: Dim, calc: Callable[..., Any], choose: Callable[..., Any], elem
         else:
             total = calc("add" if number > 0 else "sub", total, term)
     return 0 if total is None else total
+
+
+_INTEGERS: dict[str, Callable[[int, int], int]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "floor_div": operator.floordiv,
+    "minimum": min,
+    "maximum": max,
+}
+
+
+def evaluate(dim: Dim, values: Mapping[Variable | Element, int]) -> int:
+    """Return the value of a dim by those of its variables."""
+    result: int = emitted(
+        dim,
+        lambda name, one, other: _INTEGERS[name](one, other),
+        lambda sign, negative, other: negative if sign < 0 else other,
+        values.__getitem__,
+    )
+    return result
+
+
+def rises_with(dim: Dim) -> Variable | None:
+    """Return the only variable of a dim, where the dim never falls while that rises."""
+    found: set[Variable | None] = set()
+    for product, number in dim.terms.items():
+        if not product:
+            continue
+        (atom, *rest) = product
+        if rest or number < 0 or isinstance(atom, (Element, Choice)):
+            return None
+        if isinstance(atom, Variable):
+            found.add(atom)
+        elif isinstance(atom, Quotient):
+            found.add(rises_with(atom.dividend))
+        else:
+            found.update(rises_with(one) for one in atom.operands if one.number is None)
+    return found.pop() if len(found) == 1 else None

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from loopjax.ir.graph import Apply, Constant, Graph, Variable
+from loopjax.ir.dim import Dim, evaluate, rises_with
+from loopjax.ir.graph import Variable
 from loopjax.ir.lengths import host_values
 from loopjax.ir.scan import MOST_STEPS
 from loopjax.shapes.preconditions import TripCountChecks
@@ -46,7 +47,7 @@ def trip_count_bounds(checks: TripCountChecks, shapes: Mapping[Variable, Sequenc
             (size,) = host_values([rows], {}, shapes)
             if size is not None:
                 most = min(most, max(int(size) - span, 0))
-            elif span or not _same(rows, check.n_steps):
+            elif span or Dim.of(rows) != Dim.of(check.n_steps):
                 return None
         found.append(LengthBounds(check.n_steps, check.least, most))
     return found
@@ -58,13 +59,12 @@ def input_intervals(bounds: Iterable[LengthBounds], inputs: Sequence[Variable]) 
     positions = {variable: position for position, variable in enumerate(inputs)}
     found: dict[int, InputInterval] = {}
     for checked in bounds:
-        bound = checked._replace(length=_unchecked(checked.length))
-        leaf = _rises_with(bound.length, positions)
+        leaf = _rises_with(Dim.of(checked.length), positions)
         if leaf is None:
             return None
         position = positions[leaf]
         before = found.get(position, InputInterval(position, -(2**63), 2**63))
-        least, most = _inverse(leaf, bound)
+        least, most = _inverse(leaf, checked)
         found[position] = InputInterval(position, max(before.least, least), min(before.most, most))
     return tuple(found.values())
 
@@ -72,57 +72,25 @@ def input_intervals(bounds: Iterable[LengthBounds], inputs: Sequence[Variable]) 
 FARTHEST = {"int64": 2**40, "int32": 2**30}
 """The greatest value of an input from which a trip count is computed: far from where its dtype ends."""
 
-LARGEST_TERM = {"int64": 2**40, "int32": 2**20}
-"""The greatest number that may be added to it on the way, so that nothing wraps around."""
+LARGEST_NUMBER = 2**20
+"""The greatest number in a length that is inverted, so that nothing wraps around on the way."""
 
 
-def _rises_with(length: Variable, inputs: Container[Variable]) -> Variable | None:
+def _rises_with(length: Dim, inputs: Container[Variable]) -> Variable | None:
     """Return the only input that a length is computed from, where the length never falls while that rises."""
-    while length not in inputs:
-        operand = None if length.owner is None else _rising_operand(length.owner)
-        if operand is None:
-            return None
-        length = operand
-    return length if length.type.is_integer and length.ndim == 0 else None
-
-
-def _rising_operand(node: Apply) -> Variable | None:
-    """Return the only variable input of a node, where its output rises with it. Narrow integers could wrap around."""
-    if node.op.named("cast") and node.outputs[0].dtype == "int64" and node.inputs[0].type.is_integer:
-        return node.inputs[0]
-    numbers = [abs(int(one.data)) for one in node.inputs if isinstance(one, Constant) and one.ndim == 0]
-    variables = [one for one in node.inputs if not isinstance(one, Constant)]
-    if not node.op.named("add", "sub", "maximum", "minimum") or (len(numbers), len(variables)) != (1, 1):
-        return None
-    if node.op.named("add", "sub") and numbers[0] > LARGEST_TERM.get(node.outputs[0].dtype, -1):
-        return None
-    return None if node.op.named("sub") and variables[0] is not node.inputs[0] else variables[0]
-
-
-def _same(one: Variable, other: Variable) -> bool:
-    """Test if two lengths are the same expression of the same variables, apart from checks of them."""
-    # Variables without an owner are free in these graphs: they are equal by identity.
-    return Graph((), [_unchecked(one)]) == Graph((), [_unchecked(other)])
-
-
-def _unchecked(length: Variable) -> Variable:
-    """Return a length without the checks on the way to it, which need more than its value."""
-
-    def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
-        return inputs[:1] if node.op.named("trip_count") else None
-
-    return Graph((), [length]).rebuilt(transform=transform).outputs[0]
+    leaf = rises_with(length)
+    is_input = leaf is not None and leaf in inputs and leaf.type.is_integer and leaf.ndim == 0
+    return leaf if is_input and length.greatest_number <= LARGEST_NUMBER else None
 
 
 def _inverse(leaf: Variable, bound: LengthBounds) -> tuple[int, int]:
     """Return the least and the greatest value of an input for which a length that rises with it keeps its bounds."""
-    if bound.length is leaf:
+    dim = Dim.of(bound.length)
+    if dim.atom is leaf:
         return bound.least, bound.most
 
     def length(x: int) -> int:
-        (value,) = host_values([bound.length], {leaf: np.asarray(x, leaf.dtype)}, {})
-        assert value is not None
-        return int(value)
+        return evaluate(dim, {leaf: x})
 
     info = np.iinfo(leaf.dtype)
     far = FARTHEST.get(leaf.dtype, int(info.max))

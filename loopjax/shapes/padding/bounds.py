@@ -61,14 +61,16 @@ class BoundedLengths(GraphBuilder, ABC):
         def choose(sign: Length, negative: Length, other: Length) -> Variable:
             return self.emit("switch", self.emit("lt", sign, 0), self.integer(negative), self.integer(other))
 
-        def element(atom: Element) -> Variable:
+        def of_leaf(atom: Variable | Element) -> Variable:
+            if isinstance(atom, Variable):
+                return atom
             flat = self.emit("reshape", atom.array, lengths=(-1,))
             wide = flat if flat.dtype == "int64" else self.emit("cast", flat, dtype="int64")
             joined = self.emit("join", wide, Constant(np.zeros(1, "int64")), axis=0)
             kind = "max" if atom.kind == "maximum" else "min"
             return self.emit(kind, joined, axis=(0,), keepdims=False, dtype="int64")
 
-        return self.integer(emitted(dim, self.calc, choose, element))
+        return self.integer(emitted(dim, self.calc, choose, of_leaf))
 
     def most(self, dim: Dim, by_elements: bool = True) -> Variable | None:
         """Return the greatest value of a dim over all steps of the loops around, 0 at least, as the same throughout.
