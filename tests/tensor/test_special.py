@@ -70,7 +70,7 @@ def test_softmax_refuses_an_axis_that_is_not_there():
 
 def test_a_special_function_of_integers_is_of_dtype_floatx():
     assert at.gammaln(at.lscalar()).dtype == "float32"
-    with pytest.raises(TypeError, match=r"erf: real numbers are expected.*\[test_special\.py:\d+\]$"):
+    with pytest.raises(TypeError, match=r"erf: .*real numbers are expected.*\[test_special\.py:\d+\]$"):
         at.erf(at.zscalar())
 
 
