@@ -5,10 +5,11 @@ sign. Two lengths are equal wherever their dims are: ``(k + 1) * 3 - k * 3`` is 
 ``Dim.of(x[i : i + 3].shape[0])`` is read from the nodes that compute it; what is no integer arithmetic is an atom.
 
 ``Interval`` gives the least and the greatest value by those of the variables. It is interval arithmetic (Moore 1966)
-after cancellation: a minimum or maximum is opened first, so that ``minimum(i + 3, n) - i`` is known to be at most 3.
+after cancellation: a minimum or maximum is first split into its cases, so that ``minimum(i + 3, n) - i`` is known to be
+at most 3.
 
-Limits: expressions of more than ``MOST_BRANCHES`` openings, or products of variables whose sign is not known, have no
-bounds.
+Limits: expressions that need more than ``MOST_BRANCHES`` case splits, or products of variables whose sign is not known,
+have no bounds; an expression of more than ``MOST_TERMS`` terms is an atom.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from typing import Any, Literal, NamedTuple
 from loopjax.ir.graph import Apply, Constant, Variable, toposort
 
 MOST_BRANCHES = 256
-"""Openings of minima, maxima and choices in one expression."""
+"""Case splits of one bound; beyond them it has none."""
+
+MOST_TERMS = 64
+"""Terms of a dim, with those of its atoms. What would have more is an atom itself."""
 
 
 Kind = Literal["minimum", "maximum"]
@@ -38,7 +42,7 @@ class Extreme:
 
 
 class Element(NamedTuple):
-    """The least or the greatest element of an integer array, 0 included."""
+    """The minimum or maximum of 0 and an integer array's elements; 0 for an empty array."""
 
     kind: Kind
     array: Variable
@@ -52,7 +56,7 @@ class Quotient(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """``negative`` where ``sign`` is below 0, else ``other``."""
+    """Selection by sign: ``negative`` where ``sign < 0``, else ``other``."""
 
     sign: Dim
     negative: Dim
@@ -109,7 +113,7 @@ class Dim:
 
     @property
     def atom(self) -> Atom | None:
-        """The atom that it is, where it is one."""
+        """Its only atom, where it is one atom with coefficient 1."""
         ((product, factor), *rest) = self.terms.items() or [((), 0)]
         return product[0] if len(product) == 1 and factor == 1 and not rest else None
 
@@ -119,9 +123,15 @@ class Dim:
         atoms = [atom for product in self.terms for atom in product]
         return any(isinstance(atom, Element) or any(one.reads_elements for one in _parts(atom)) for atom in atoms)
 
+    @cached_property
+    def size(self) -> int:
+        """The number of its products, with those of its atoms."""
+        atoms = [atom for product in self.terms for atom in product]
+        return len(atoms) + len(self.terms) + sum(one.size for atom in atoms for one in _parts(atom))
+
     @property
     def greatest_number(self) -> int:
-        """The greatest number in the expression, without its sign."""
+        """The greatest absolute value of its numbers."""
         atoms = [atom for product in self.terms for atom in product]
         return max(
             [0, *map(abs, self.terms.values()), *(one.greatest_number for atom in atoms for one in _parts(atom))]
@@ -142,10 +152,11 @@ class Dim:
         if isinstance(length, int):
             return _dim(length)
         found: dict[Variable, Dim] = {}
-        # What is no arithmetic is an atom, and what computes it is not looked at.
+        # Other nodes are atoms: the walk stops at them.
         for node in toposort([length], reads=lambda node: node.inputs if _is_arithmetic(node) else ()):
             operands = [found.get(variable) or _leaf(variable) for variable in node.inputs]
             dim = _of_node(node, operands) if _is_arithmetic(node) else None
+            dim = None if dim is not None and dim.size > MOST_TERMS else dim
             found.update((output, dim or _of_atom(output)) for output in node.outputs)
         return found.get(length) or _leaf(length)
 
@@ -206,12 +217,12 @@ def _flat(kind: Kind, dims: Iterable[Dim]) -> Iterable[Dim]:
             yield dim
 
 
-WIDE = ("int64", "int32")
-"""Dtypes whose arithmetic is taken not to wrap around, as lengths do not."""
+NO_WRAP = ("int64", "int32")
+"""Dtypes whose arithmetic is assumed not to wrap around; results of narrower ones are atoms."""
 
 Operands = list[Dim]
 
-_READ: dict[str, Callable[[Operands], Dim | None]] = {
+ARITHMETIC: dict[str, Callable[[Operands], Dim | None]] = {
     "add": lambda xs: xs[0] + xs[1],
     "sub": lambda xs: xs[0] - xs[1],
     "mul": lambda xs: xs[0] * xs[1],
@@ -223,12 +234,13 @@ _READ: dict[str, Callable[[Operands], Dim | None]] = {
     "maximum": lambda xs: maximum(*xs),
     "floor_div": lambda xs: _quotient(*xs),
 }
+"""Ops as operations on dims."""
 
 
 def _is_arithmetic(node: Apply) -> bool:
     """Test if a node computes integers that do not wrap around by an op that dims know."""
     output = node.outputs[0]
-    if output.dtype not in WIDE or not (node.op.named("switch") or node.op.name in _READ):
+    if output.dtype not in NO_WRAP or not (node.op.named("switch") or node.op.name in ARITHMETIC):
         return False
     if node.op.named("switch"):
         condition = node.inputs[0].owner
@@ -240,7 +252,7 @@ def _of_node(node: Apply, operands: Operands) -> Dim | None:
     if node.op.named("switch"):
         assert node.inputs[0].owner is not None
         return _choice(Dim.of(node.inputs[0].owner.inputs[0]), *operands[1:])
-    return _READ[node.op.name](operands)
+    return ARITHMETIC[node.op.name](operands)
 
 
 def _quotient(dividend: Dim, divisor: Dim) -> Dim | None:
@@ -287,7 +299,7 @@ class Interval:
             return None
         for product, number in dim.terms.items():
             if len(product) == 1 and isinstance(product[0], (Extreme, Choice)):
-                return self._opened(dim, product[0], number)
+                return self._split(dim, product[0], number)
         total = ZERO
         for product, number in dim.terms.items():
             bound = self._of_product(product, number)
@@ -296,9 +308,10 @@ class Interval:
             total += bound
         return total
 
-    def _opened(self, dim: Dim, atom: Extreme | Choice, number: int) -> Dim | None:
+    def _split(self, dim: Dim, atom: Extreme | Choice, number: int) -> Dim | None:
+        """Bound a dim case by case of one minimum, maximum or choice."""
         if isinstance(atom, Choice):
-            operands: Iterable[Dim] = self._branches_of(atom)
+            operands: Iterable[Dim] = self._cases(atom)
             is_any = False
         else:
             operands = atom.operands
@@ -309,7 +322,8 @@ class Interval:
             return None
         return minimum(*known) if is_any else maximum(*known)
 
-    def _branches_of(self, choice: Choice) -> tuple[Dim, ...]:
+    def _cases(self, choice: Choice) -> tuple[Dim, ...]:
+        """Return the operands of a choice that its sign allows."""
         least, greatest = self.least(choice.sign), self.greatest(choice.sign)
         if least is not None and self._is_nonnegative(least):
             return (choice.other,)
@@ -408,7 +422,7 @@ def evaluate(dim: Dim, values: Mapping[Variable | Element, int]) -> int:
 
 
 def rises_with(dim: Dim) -> Variable | None:
-    """Return the only variable of a dim, where the dim never falls while that rises."""
+    """Return the variable that a non-decreasing dim of one variable depends on."""
     found: set[Variable | None] = set()
     for product, number in dim.terms.items():
         if not product:

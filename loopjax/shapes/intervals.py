@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from loopjax.ir.dim import Dim, evaluate, rises_with
-from loopjax.ir.graph import Variable
+from loopjax.ir.graph import Constant, Variable, toposort
 from loopjax.ir.lengths import host_values
 from loopjax.ir.scan import MOST_STEPS
 from loopjax.shapes.preconditions import TripCountChecks
@@ -59,7 +59,7 @@ def input_intervals(bounds: Iterable[LengthBounds], inputs: Sequence[Variable]) 
     positions = {variable: position for position, variable in enumerate(inputs)}
     found: dict[int, InputInterval] = {}
     for checked in bounds:
-        leaf = _rises_with(Dim.of(checked.length), positions)
+        leaf = _invertible_input(checked.length, positions)
         if leaf is None:
             return None
         position = positions[leaf]
@@ -73,14 +73,23 @@ FARTHEST = {"int64": 2**40, "int32": 2**30}
 """The greatest value of an input from which a trip count is computed: far from where its dtype ends."""
 
 LARGEST_NUMBER = 2**20
-"""The greatest number in a length that is inverted, so that nothing wraps around on the way."""
+"""The greatest number in a length that is inverted."""
+
+NO_WRAP_OPS = ("add", "sub", "minimum", "maximum", "cast", "identity", "trip_count")
+"""Ops that do not wrap around for inputs up to ``FARTHEST`` and small numbers."""
 
 
-def _rises_with(length: Dim, inputs: Container[Variable]) -> Variable | None:
-    """Return the only input that a length is computed from, where the length never falls while that rises."""
-    leaf = rises_with(length)
-    is_input = leaf is not None and leaf in inputs and leaf.type.is_integer and leaf.ndim == 0
-    return leaf if is_input and length.greatest_number <= LARGEST_NUMBER else None
+def _invertible_input(length: Variable, inputs: Container[Variable]) -> Variable | None:
+    """Return the only input that a length is computed from, where the length never falls while that rises and nothing
+    wraps around on the way."""
+    leaf = rises_with(Dim.of(length))
+    if leaf is None or leaf not in inputs or not leaf.type.is_integer or leaf.ndim:
+        return None
+    # Nodes that only check a trip count have its value.
+    nodes = toposort([length], reads=lambda node: node.inputs[:1] if node.op.named("trip_count") else node.inputs)
+    numbers = [int(one.data) for node in nodes for one in node.inputs if isinstance(one, Constant) and one.ndim == 0]
+    is_safe = all(node.op.named(*NO_WRAP_OPS) for node in nodes) and all(abs(n) <= LARGEST_NUMBER for n in numbers)
+    return leaf if is_safe else None
 
 
 def _inverse(leaf: Variable, bound: LengthBounds) -> tuple[int, int]:

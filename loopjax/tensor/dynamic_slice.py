@@ -56,15 +56,19 @@ def _starts(x: Any, starts: Sequence[Any], axes: tuple[int, ...]) -> list[Any]:
 
 
 def _window_run(x: Any, *starts: Any, axes: tuple[int, ...], lengths: tuple[int, ...], inner: bool) -> Any:
-    """Read a window."""
+    """Read a window; one that no step of a loop reads may have more rows than the array."""
     sizes = list(x.shape)
     for axis, size in zip(axes, lengths, strict=True):
         sizes[axis] = size
+    missing = [(0, max(size - rows, 0)) for size, rows in zip(sizes, x.shape, strict=True)]
+    x = jnp.pad(x, missing) if any(rows for _, rows in missing) else x
     return lax.dynamic_slice(x, _starts(x, starts, axes), sizes)
 
 
 def _put_run(x: Any, value: Any, *starts: Any, axes: tuple[int, ...], lengths: tuple[int, ...], inner: bool) -> Any:
-    """Write a window."""
+    """Write a window; one of more rows than the array has is written by no step."""
+    if any(new > old for new, old in zip(value.shape, x.shape, strict=True)):
+        return x
     return lax.dynamic_update_slice(x, value, _starts(x, starts, axes))
 
 

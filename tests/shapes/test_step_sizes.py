@@ -212,3 +212,78 @@ def test_derivatives_of_every_kind_and_inside_of_jax(name):
         np.testing.assert_allclose(jax.jit(inside)(x, ks), value, rtol=1e-12)
         np.testing.assert_allclose(jax.jit(jax.grad(inside))(x, ks), slope, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(jax.vmap(inside, (0, None))(np.stack([x, x]), ks), [value, value], rtol=1e-12)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+class TestFactsThatDoNotHold:
+    """Bounds that a run might take for granted, and must not."""
+
+    def test_a_loop_of_no_steps_over_an_array_of_no_rows(self, policy):
+        out, _ = loopjax.map(lambda i: X[i - i : i - i + 1].sum(), at.arange(X.shape[0]))
+        f = loopjax.function([X], out, lengths=policy)
+        for n in (3, 0, 2):
+            np.testing.assert_array_equal(f(VALUES[:n]), [1.0] * n)
+
+    def test_a_number_decides_the_trip_count_and_not_the_array(self, policy):
+        positive = X[X > 0]
+        out, _ = loopjax.scan(
+            lambda i, h: h + at.exp(positive[i - i : i - i + 1]).sum() + 1,
+            at.arange(at.maximum(positive.shape[0], 2)),
+            outputs_info=np.float64(0),
+        )
+        f = loopjax.function([X], out[-1], lengths=policy)
+        np.testing.assert_allclose(f([-1.0, -2.0]), 2.0)
+        np.testing.assert_allclose(f([-1.0, 1.0]), 2 + 2 * np.exp(1))
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda k: at.concatenate([at.zeros(k), X]).sum(),
+            lambda k: at.ones(k).mean(),
+            lambda k: at.tile(X, k).sum(),
+            lambda k: at.repeat(X, k).sum(),
+            lambda k: at.zeros(k).shape[0] + at.arange(k).shape[0],
+        ],
+        ids=["zeros", "ones", "tile", "repeat", "shape"],
+    )
+    def test_a_negative_size_raises(self, make, policy):
+        f = loopjax.function([X, KS], loopjax.map(make, KS)[0], on_unused_input="ignore", lengths=policy)
+        f(VALUES, [1, 2])
+        with pytest.raises(ValueError, match=r"(negative|less than 0).*test_step_sizes"):
+            f(VALUES, [2, -2])
+
+    def test_a_shared_counter_is_bounded(self, policy):
+        count = loopjax.shared(np.int64(3))
+        sums, updates = loopjax.scan(lambda: (at.arange(count).sum(), {count: count + 1}), n_steps=3)
+        f = loopjax.function([], sums, updates=updates, lengths=policy)
+        assert f().tolist() == [3, 6, 10]
+        assert f().tolist() == [15, 21, 28]
+
+    def test_rows_of_another_loop_bound_a_size(self, policy):
+        sizes, _ = loopjax.scan(lambda k, h: h + k, KS, outputs_info=np.int64(0))
+        sums, _ = loopjax.map(lambda k: at.arange(k).sum(), sizes)
+        assert loopjax.function([KS], sums, lengths=policy)([1, 2, 3]).tolist() == [0, 3, 15]
+
+
+def test_integers_that_wrap_around_are_not_inverted():
+    k = at.iscalar("k")
+    f = loopjax.function(
+        [k], loopjax.scan(lambda h: h + 1, outputs_info=np.int64(0), n_steps=(k * 1000) // 1000)[0][-1]
+    )
+    assert [int(f(n)) for n in (5, 6, 7)] == [5, 6, 7]
+    with pytest.raises(ValueError, match="n_steps is negative"):
+        f(3_000_000)
+
+
+def test_polynomials_that_grow_are_atoms():
+    rows = KS
+    for _ in range(12):
+        rows = rows * (rows + 1) + 1
+    out, _ = loopjax.map(lambda k: X[: at.minimum(k % 3, 2)].sum(), rows)
+    values = np.array([1, 2])
+    f = loopjax.function([X, KS], out)
+    expected = values
+    with np.errstate(over="ignore"):
+        for _ in range(12):
+            expected = expected * (expected + 1) + 1
+    np.testing.assert_allclose(f(VALUES, values), [VALUES[: min(k % 3, 2)].sum() for k in expected])

@@ -16,10 +16,9 @@ from collections.abc import Collection
 
 import numpy as np
 
-from loopjax.ir.dim import ZERO, Bounds, Dim, Element, Extreme, Interval, emitted, maximum, minimum, of_element
+from loopjax.ir.dim import ZERO, Bounds, Dim, Element, Extreme, Interval, Kind, emitted, maximum, minimum, of_element
 from loopjax.ir.graph import Constant, Op, Variable
 from loopjax.ir.lengths import is_shape
-from loopjax.ir.scan import Scan
 from loopjax.shapes.padding.builder import GraphBuilder, Length
 
 UNKNOWN = Bounds(None, None)
@@ -131,9 +130,7 @@ class BoundedLengths(GraphBuilder, ABC):
         array = leaf.array if isinstance(leaf, Element) else leaf
         outer = self.lift(array)
         if outer is not None and isinstance(leaf, Element):
-            found = self.parent.elements(outer)
-            end = found.least if leaf.kind == "minimum" else found.greatest
-            return Bounds(end, end)
+            return self.parent._of_element(leaf.kind, outer)
         if outer is not None:
             return Bounds(Dim.of(outer), Dim.of(outer))
         if array in self.step_bounds:
@@ -146,7 +143,7 @@ class BoundedLengths(GraphBuilder, ABC):
         """Record the number of steps of the region's loop: it is 1 at least where a step runs."""
         atom = n_steps.atom
         operands = atom.operands if isinstance(atom, Extreme) and atom.kind == "maximum" else (n_steps,)
-        lengths = [one.atom for one in operands if one.number is None]
+        lengths = [one.atom for one in operands if one.number is None or one.number > 0]
         if len(lengths) == 1 and isinstance(lengths[0], Variable):
             self.positive.add(lengths[0])
 
@@ -175,12 +172,10 @@ class BoundedLengths(GraphBuilder, ABC):
 
     def _of_array(self, leaf: Variable | Element) -> Bounds:
         if isinstance(leaf, Element):
-            found = self.elements(leaf.array)
-            end = found.least if leaf.kind == "minimum" else found.greatest
-            return Bounds(end, end)
+            return self._of_element(*leaf)
         if leaf.ndim == 0:
             return Bounds(Dim.of(leaf), Dim.of(leaf))
-        if not leaf.type.is_integer or (leaf.owner is not None and isinstance(leaf.owner.op, Scan)):
+        if not leaf.type.is_integer:
             return UNKNOWN
         if isinstance(leaf, Constant):
             ends = (int(leaf.data.min()), int(leaf.data.max())) if leaf.data.size else (0, 0)
@@ -190,6 +185,14 @@ class BoundedLengths(GraphBuilder, ABC):
         if leaf.owner is not None and leaf.owner.op.named(*ROWS_OF_OPERAND):
             return self.elements(leaf.owner.inputs[0])
         return Bounds(of_element("minimum", leaf), of_element("maximum", leaf))
+
+    def _of_element(self, kind: Kind, array: Variable) -> Bounds:
+        """Return the bounds of an array's least or greatest element."""
+        found = self.elements(array)
+        end = found.least if kind == "minimum" else found.greatest
+        if end is not None and isinstance(end.atom, Element):
+            return Bounds(end, end)
+        return Bounds(end, None) if kind == "minimum" else Bounds(None, end)
 
 
 def _is_natural(dim: Dim) -> bool:

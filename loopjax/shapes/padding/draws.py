@@ -41,7 +41,7 @@ def _draw(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable 
     for axis, size in enumerate(sizes):
         if not scope.varies(size):
             continue
-        scope.add_precondition(">=", size, 0, f"{op.name}: a size is negative")
+        scope.require_size(size, f"{op.name}: a size is negative")
         capacity = scope.capacity(size)
         if capacity is None:
             return exact_call(scope, node, inputs)

@@ -130,8 +130,7 @@ def _capacity(scope: PaddingScope, loop: _Loop, length: Variable) -> Variable | 
     Have the trip count compared with 0 and with the sequences' lengths; ``None`` where that cannot be.
     """
     subject = loop.op.subject
-    if scope.length_capacity(length) is None and not scope.is_nonnegative(Dim.of(length)):
-        scope.require(">=", length, 0, f"{subject}: n_steps is negative")
+    scope.require_size(length, f"{subject}: n_steps is negative")
     limits = []
     # Where padded sequences decide, their capacity does: another number would be one more program.
     decided = bool(loop.op.sequences) and not scope.is_known(length)
@@ -279,8 +278,15 @@ def _bound_steps(scope: PaddingScope, inner: PaddingScope, op: Scan, body_inputs
             inner.step_bounds.update(dict.fromkeys(group, scope.elements(x)))
     n_steps = Dim.of(parts.n_steps[0] if op.n_steps is None else op.n_steps)
     inner.runs_for(n_steps)
-    before, after = op.body_inputs(op.body.inputs).taps, op.results(op.body.outputs).recurrences
-    for old, new, group, initial in zip(before, after, body_inputs.taps, parts.initials, strict=True):
+    before, after = op.body_inputs(op.body.inputs), op.results(op.body.outputs)
+    states = zip(
+        (*before.taps, *((one,) for one in before.states)),
+        (*after.recurrences, *after.states),
+        (*body_inputs.taps, *((one,) for one in body_inputs.states)),
+        (*parts.initials, *parts.states),
+        strict=True,
+    )
+    for old, new, group, initial in states:
         if len(old) == 1 and old[0].ndim == initial.ndim == 0 and initial.type.is_integer:
             inner.bound_state(group[0], old[0], new, Dim.of(initial), n_steps)
 

@@ -59,7 +59,7 @@ def _repeat(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variabl
         if padded is not None:
             axes[axis] = PaddedAxis(length, scope.calc("mul", padded.capacity, times))
         return scope.note(scope.emit_sized("repeat", x, lengths=[times], axis=axis), axes)
-    scope.add_precondition(">=", times, 0, "repeat: elements cannot be repeated less than 0 times")
+    scope.require_size(times, "repeat: elements cannot be repeated less than 0 times")
     capacity = _capacity_of_product(scope, length, scope.rows(x, axis), times)
     if capacity is None:
         return exact_call(scope, node, inputs)
@@ -81,7 +81,7 @@ def _tile(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable 
             continue
         left.append(1)
         length = scope.calc("mul", scope.length(x, axis), count)
-        scope.add_precondition(">=", count, 0, "tile: an array cannot be repeated less than 0 times")
+        scope.require_size(count, "tile: an array cannot be repeated less than 0 times")
         capacity = _capacity_of_product(scope, length, scope.rows(x, axis), count)
         if capacity is None:
             return exact_call(scope, node, inputs)
@@ -130,7 +130,7 @@ def _eye(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable |
     for axis, size in enumerate(sizes):
         if not scope.varies(size):
             continue
-        scope.add_precondition(">=", size, 0, "eye: a size is negative")
+        scope.require_size(size, "eye: a size is negative")
         capacity = scope.capacity(size)
         if capacity is None:
             return exact_call(scope, node, inputs)
@@ -149,7 +149,7 @@ def _linspace(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Varia
     dtype = node.op.arguments["dtype"]
     if capacity is None or dtype != start.dtype:
         return exact_call(scope, node, inputs)
-    scope.add_precondition(">=", length, 0, "linspace: a size is negative")
+    scope.require_size(length, "linspace: a size is negative")
     ndim = node.outputs[0].ndim
     last = scope.calc("maximum", scope.calc("sub", length, 1), 1)
     positions = _along(scope, scope.iota(capacity), 0, ndim)

@@ -209,7 +209,7 @@ def _alloc(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable
         if axis < 0 or scope.stretches(value, axis):
             if not scope.varies(length):
                 continue
-            scope.add_precondition(">=", length, 0, f"{node.op.name}: a size is negative")
+            scope.require_size(length, f"{node.op.name}: a size is negative")
             capacity = scope.capacity(length)
             if capacity is not None:
                 axes[place] = PaddedAxis(length, capacity)

@@ -265,6 +265,13 @@ class PaddingScope(BoundedLengths):
         shaped = [node.inputs[0] for node in toposort([length]) if is_shape(node)]
         return self.is_known(length) and all(variable.owner is None for variable in shaped)
 
+    def require_size(self, size: Variable, message: str) -> None:
+        """Have it checked that a size is not negative: before a call, or at every step."""
+        if self.length_capacity(size) is not None or self.is_nonnegative(Dim.of(size)):
+            return
+        if not self.add_precondition(">=", size, 0, message) and self.parent is not None:
+            self.require(">=", size, 0, message)
+
     def require(self, relation: str, length: Variable, other: Length, message: str) -> bool:
         """Have two lengths compared before a call, or by a runtime assertion."""
         other = self.scalar(other)
