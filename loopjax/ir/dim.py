@@ -287,6 +287,12 @@ class Interval:
         self._is_nonnegative = is_nonnegative
         self._branches = 0
 
+    def bounds(self, dim: Dim) -> Bounds:
+        """Return a lower and an upper bound, each with all case splits to itself."""
+        least = self.least(dim)
+        self._branches = 0
+        return Bounds(least, self.greatest(dim))
+
     def least(self, dim: Dim) -> Dim | None:
         """Return a lower bound."""
         negative = self.greatest(dim * -1)

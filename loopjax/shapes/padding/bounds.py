@@ -1,4 +1,4 @@
-"""Bounds of lengths that differ from step to step of a loop, by what is the same throughout.
+"""Interval analysis of lengths that vary over the steps of a loop: bounds in loop-invariant terms.
 
 The problem: an axis of ``k`` rows, where ``k`` is another number at every step, needs one capacity for all steps. A
 scope sees its lengths as dims (``ir/dim.py``); interval arithmetic turns each into dims of the graph around the loop,
@@ -31,7 +31,7 @@ class BoundedLengths(GraphBuilder, ABC):
     """A graph, or a region in the graph of ``parent``, whose lengths have bounds.
 
     ``step_bounds`` are the bounds of inputs that differ from step to step, as dims of the parent's graph; ``positive``
-    are lengths of that graph which are not 0 where a step runs.
+    are lengths of that graph that are at least 1 whenever a step runs.
     """
 
     parent: BoundedLengths | None
@@ -71,8 +71,8 @@ class BoundedLengths(GraphBuilder, ABC):
 
         return self.integer(emitted(dim, self.calc, choose, of_leaf))
 
-    def most(self, dim: Dim, by_elements: bool = True) -> Variable | None:
-        """Return the greatest value of a dim over all steps of the loops around, 0 at least, as the same throughout.
+    def upper_bound(self, dim: Dim, by_elements: bool = True) -> Variable | None:
+        """Return a loop-invariant upper bound of a dim, at least 0.
 
         Without ``by_elements``, ``None`` where the host would have to read an array for it.
         """
@@ -82,13 +82,13 @@ class BoundedLengths(GraphBuilder, ABC):
                 return None
             return self.rounded(self.of_dim(maximum(greatest, ZERO)))
         around = self._around().greatest(dim)
-        most = None if around is None else self.parent.most(around, by_elements)
+        most = None if around is None else self.parent.upper_bound(around, by_elements)
         return None if most is None else self.enter(most)
 
-    def same_throughout(self, length: Variable) -> Variable | None:
-        """Return a region's length as one of the parent's graph, where it is seen to be the same at every step."""
+    def invariant_length(self, length: Variable) -> Variable | None:
+        """Return a loop-invariant length in the parent's graph, where its bounds coincide."""
         assert self.parent is not None
-        least, greatest = self._around().least(Dim.of(length)), self._around().greatest(Dim.of(length))
+        least, greatest = self._around().bounds(Dim.of(length))
         if least is None or greatest is None or not self.parent.is_nonnegative(least - greatest):
             return None
         return self.parent.of_dim(least)
@@ -139,8 +139,8 @@ class BoundedLengths(GraphBuilder, ABC):
         most = None if capacity is None else self.lift(capacity)
         return UNKNOWN if most is None else Bounds(ZERO, Dim.of(most))
 
-    def runs_for(self, n_steps: Dim) -> None:
-        """Record the number of steps of the region's loop: it is 1 at least where a step runs."""
+    def assume_step(self, n_steps: Dim) -> None:
+        """Assume, in the body, that the trip count is at least 1."""
         atom = n_steps.atom
         operands = atom.operands if isinstance(atom, Extreme) and atom.kind == "maximum" else (n_steps,)
         lengths = [one.atom for one in operands if one.number is None or one.number > 0]
@@ -148,7 +148,7 @@ class BoundedLengths(GraphBuilder, ABC):
             self.positive.add(lengths[0])
 
     def bound_state(self, state: Variable, before: Variable, after: Variable, initial: Dim, n_steps: Dim) -> None:
-        """Bound a state by induction: what every step adds a number to, or what no step lets pass a bound.
+        """Bound an integer state by induction: an induction variable (constant stride), or one clipped at every step.
 
         ``before`` and ``after`` are the state in the body that is about to be padded, ``state`` is its new input.
         """
@@ -157,8 +157,7 @@ class BoundedLengths(GraphBuilder, ABC):
             last = initial + (n_steps - 1) * grows
             self.step_bounds[state] = Bounds(initial, last) if grows >= 0 else Bounds(last, initial)
             return
-        interval = Interval(lambda leaf: UNKNOWN, _is_natural)
-        least, greatest = interval.least(Dim.of(after)), interval.greatest(Dim.of(after))
+        least, greatest = Interval(lambda leaf: UNKNOWN, _is_natural).bounds(Dim.of(after))
         self.step_bounds[state] = Bounds(
             None if least is None else minimum(initial, least),
             None if greatest is None else maximum(initial, greatest),
@@ -166,9 +165,7 @@ class BoundedLengths(GraphBuilder, ABC):
 
     def elements(self, x: Variable) -> Bounds:
         """Return the bounds of an integer array's elements, as dims of the same graph."""
-        interval = Interval(self._of_array, self.is_nonnegative)
-        dim = Dim.of(x)
-        return Bounds(interval.least(dim), interval.greatest(dim))
+        return Interval(self._of_array, self.is_nonnegative).bounds(Dim.of(x))
 
     def _of_array(self, leaf: Variable | Element) -> Bounds:
         if isinstance(leaf, Element):

@@ -174,7 +174,7 @@ def _limited(scope: PaddingScope, length: Variable, most: Variable) -> Variable:
     elif scope.is_known(length):
         capacity = scope.capacity(length)
     else:
-        capacity = None if scope.parent is None else scope.most(Dim.of(length), by_elements=False)
+        capacity = None if scope.parent is None else scope.upper_bound(Dim.of(length), by_elements=False)
     if capacity is None or not scope.is_known(capacity):
         return most
     return scope.calc("minimum", most, capacity)

@@ -277,7 +277,7 @@ def _bound_steps(scope: PaddingScope, inner: PaddingScope, op: Scan, body_inputs
         if x.type.is_integer:
             inner.step_bounds.update(dict.fromkeys(group, scope.elements(x)))
     n_steps = Dim.of(parts.n_steps[0] if op.n_steps is None else op.n_steps)
-    inner.runs_for(n_steps)
+    inner.assume_step(n_steps)
     before, after = op.body_inputs(op.body.inputs), op.results(op.body.outputs)
     states = zip(
         (*before.taps, *((one,) for one in before.states)),
@@ -328,7 +328,7 @@ def _stackable(inner: PaddingScope, value: Variable) -> Variable:
     for axis, padded in inner.axes(value).items():
         if inner.lift(padded.length) is not None or padded.length in inner.widths:
             continue
-        same = inner.same_throughout(padded.length)
+        same = inner.invariant_length(padded.length)
         if same is None and inner.lift(padded.length, by=Op) is None:
             raise LengthError(
                 f"{inner.parent.op}: a step returns a value whose size differs from step to step, and such values have "

@@ -225,7 +225,7 @@ class PaddingScope(BoundedLengths):
             return self.emit("capacity", length, fine=self.context.fine)
         outer = self.lift(length)
         if outer is None:
-            return self.most(Dim.of(length))
+            return self.upper_bound(Dim.of(length))
         capacity = self.parent.capacity(outer)
         return None if capacity is None else self.enter(capacity)
 
@@ -405,15 +405,14 @@ class PaddingScope(BoundedLengths):
                 continue
             width = self.widths.get(padded.length)
             if width is not None:
-                self.require("==", padded.length, width, f"{self.op}: a slice of {width} rows reaches over an end")
-                resized = self.resize(variable, axis, width)
-                variable = self.note(resized, self.other_axes(variable, axis))
-                continue
-            self.need(padded.length)
-            if self.parent is None and not self.is_known(padded.length):
+                message = f"{self.op}: a slice of {width} rows reaches over an end; shorten the range of its start"
+                self.require("==", padded.length, width, message)
+            else:
+                self.need(padded.length)
+            if width is None and self.parent is None and not self.is_known(padded.length):
                 variable = self.cut(variable, [axis])
             else:
-                resized = self.resize(variable, axis, self.around(padded.length))
+                resized = self.resize(variable, axis, self.around(padded.length) if width is None else width)
                 variable = self.note(resized, self.other_axes(variable, axis))
         return variable
 
