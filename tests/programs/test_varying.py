@@ -19,7 +19,7 @@ from tests.programs.running import Failed, run
 from tests.programs.script import definitions, source
 from tests.programs.test_programs import generated
 
-REFUSED = {False: 0.05, True: 0.05}
+REFUSED = {False: 0.15, True: 0.15}
 """The share of programs without and with gradients that may be refused by a ``LengthError``."""
 
 SECONDS = 1
