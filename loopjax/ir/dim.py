@@ -129,14 +129,6 @@ class Dim:
         atoms = [atom for product in self.terms for atom in product]
         return len(atoms) + len(self.terms) + sum(one.size for atom in atoms for one in _parts(atom))
 
-    @property
-    def greatest_number(self) -> int:
-        """The greatest absolute value of its numbers."""
-        atoms = [atom for product in self.terms for atom in product]
-        return max(
-            [0, *map(abs, self.terms.values()), *(one.greatest_number for atom in atoms for one in _parts(atom))]
-        )
-
     def replaced(self, atom: Atom, by: Dim) -> Dim:
         """Return the dim with an atom, which is in no product, replaced."""
         return Dim({product: number for product, number in self.terms.items() if product != (atom,)}) + (

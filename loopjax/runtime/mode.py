@@ -100,8 +100,7 @@ class Mode:
         if isinstance(self.without, str) or linker is not None or optimizer is not None:
             raise TypeError(
                 f"a Mode has no linker and no optimizer, got {[self.without, linker, optimizer]!r:.80}; expected "
-                "names of "
-                "rewrites. Leave the mode out, or leave "
+                "names of rewrites. Leave the mode out, or leave "
                 f"rewrites out with loopjax.Mode().excluding(...) or mode='FAST_COMPILE'{here()}"
             )
         for flag in ("reassociate", "tune"):

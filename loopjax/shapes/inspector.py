@@ -141,10 +141,11 @@ def _inspector(lifted: Lifted, node: Apply, inputs: Sequence[Variable]) -> Seque
     read = read._replace(taps=_at(read.taps, states), states=_at(read.states, shared))
     parts = parts._replace(initials=_at(parts.initials, states), states=_at(parts.states, shared))
     results = [*_at(step.recurrences, states), *lengths, *_at(step.states, shared), *step.until]
+    silent = _saving_nothing(op)
     greatest = replace(
-        _saving_nothing(op),
+        silent,
         body=Graph(read.flat(), results),
-        recurrences=_at(_saving_nothing(op).recurrences, states),
+        recurrences=_at(silent.recurrences, states),
         n_states=len(shared),
         maps=(MapOutput(NOTHING),) * len(lengths),
         accumulators=tuple(Accumulator(len(states) + place, "max", "int64") for place in range(len(lengths))),

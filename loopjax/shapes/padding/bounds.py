@@ -93,10 +93,6 @@ class BoundedLengths(GraphBuilder, ABC):
             return None
         return self.parent.of_dim(least)
 
-    def is_at_most(self, length: Variable, most: Dim) -> bool:
-        """Test if a length is known to be no greater than another."""
-        return self.is_nonnegative(most - Dim.of(length))
-
     def is_nonnegative(self, dim: Dim, positive: Collection[Variable] = ()) -> bool:
         """Test if a dim is known not to be negative, where some lengths are ``positive``."""
         if dim.number is not None:

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from loopjax.ir.graph import Apply, Variable
 from loopjax.ir.op import TableOp
 from loopjax.shapes.padding.rearrangement import element_numbers
-from loopjax.shapes.padding.rules import exact_call, lengths_of, trait_rule
-from loopjax.shapes.padding.scope import Axes, PaddedAxis, PaddingScope
+from loopjax.shapes.padding.rules import exact_call, lengths_of, sized_axes, trait_rule
+from loopjax.shapes.padding.scope import Axes, PaddingScope
 
 
 @trait_rule("prefix_draw")
@@ -37,15 +37,10 @@ def _draw(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable 
             return scope.filled(scope.apply(op, key, *parameters)[0], axes)
         return exact_call(scope, node, inputs)
     sizes = [scope.integer(size) for size in lengths_of(node, symbolic)]
-    axes = {}
-    for axis, size in enumerate(sizes):
-        if not scope.varies(size):
-            continue
-        scope.require_size(size, f"{op.name}: a size is negative")
-        capacity = scope.capacity(size)
-        if capacity is None:
-            return exact_call(scope, node, inputs)
-        axes[axis] = PaddedAxis(size, capacity)
+    found = sized_axes(scope, op.name, sizes)
+    if found is None:
+        return exact_call(scope, node, inputs)
+    axes = found
     shape = [axes[axis].capacity if axis in axes else size for axis, size in enumerate(sizes)]
     options = {name: value for name, value in op.arguments.items() if name != "lengths"}
     if axes.keys() <= {0}:

@@ -46,7 +46,7 @@ from loopjax.ir.scan import (
     StepResult,
 )
 from loopjax.ir.types import TensorType
-from loopjax.shapes.padding.rules import require_rows
+from loopjax.shapes.padding.rules import require_rows, steps_of_rows
 from loopjax.shapes.padding.scope import Axes, PaddedAxis, PaddingScope, Walk
 
 Output = TypeVar("Output", Recurrence, MapOutput)
@@ -139,15 +139,10 @@ def _capacity(scope: PaddingScope, loop: _Loop, length: Variable) -> Variable | 
         named = f"{subject}: sequence {sequence.name!r} with taps {list(sequence.taps)}"
         is_enough = require_rows(scope, length, named, scope.length(x, 0), span)
         decided = decided or (is_enough and scope.axis(x, 0) is not None)
-        limits.append(_steps_of(scope, scope.rows(x, 0), span))
+        limits.append(steps_of_rows(scope, scope.rows(x, 0), span))
     capacity = None if decided else scope.capacity(length)
     limits[:0] = [] if capacity is None else [capacity]
     return scope.least(limits) if limits else None
-
-
-def _steps_of(scope: PaddingScope, rows: Variable, span: int) -> Variable:
-    """Return the steps for which a sequence of this length has rows."""
-    return scope.calc("maximum", scope.calc("sub", rows, span), 0) if span else rows
 
 
 def _forwards(scope: PaddingScope, op: Scan, parts: Parts) -> tuple[Scan, Parts]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from loopjax.ir.graph import Apply, Constant, Variable
 from loopjax.shapes.padding.builder import Length
-from loopjax.shapes.padding.rules import exact_call, lengths_of, rule
+from loopjax.shapes.padding.rules import exact_call, lengths_of, rule, sized_axes
 from loopjax.shapes.padding.scope import PaddedAxis, PaddingScope
 from loopjax.shapes.preconditions import LENGTH, OTHER
 
@@ -71,9 +71,7 @@ def _repeat(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variabl
 def _tile(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable | Sequence[Variable]:
     x, *symbolic = inputs
     times = [scope.integer(count) for count in lengths_of(node, symbolic)]
-    new = len(times) - x.ndim
-    axes = {axis + new: padded for axis, padded in scope.axes(x).items()}
-    x = scope.note(scope.emit("dimshuffle", x, pattern=(*[None] * new, *range(x.ndim))), axes)
+    x = _with_axes(scope, x, len(times))
     left: list[Length] = []
     for axis, count in enumerate(times):
         if scope.axis(x, axis) is None and not scope.varies(count):
@@ -126,15 +124,9 @@ def _triangle(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Varia
 @rule("eye")
 def _eye(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable | Sequence[Variable]:
     sizes = [scope.integer(size) for size in lengths_of(node, inputs)]
-    axes: dict[int, PaddedAxis] = {}
-    for axis, size in enumerate(sizes):
-        if not scope.varies(size):
-            continue
-        scope.require_size(size, "eye: a size is negative")
-        capacity = scope.capacity(size)
-        if capacity is None:
-            return exact_call(scope, node, inputs)
-        axes[axis] = PaddedAxis(size, capacity)
+    axes = sized_axes(scope, "eye", sizes)
+    if axes is None:
+        return exact_call(scope, node, inputs)
     rows = [axes[axis].capacity if axis in axes else size for axis, size in enumerate(sizes)]
     offset, dtype = node.op.arguments["k"], node.op.arguments["dtype"]
     return scope.filled(scope.emit_sized("eye", lengths=rows, k=offset, dtype=dtype), axes)

@@ -138,11 +138,16 @@ def _trip_count(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Var
 
 def require_rows(scope: PaddingScope, n_steps: Variable, sequence: str, rows: Variable, span: int) -> bool:
     """Have it checked that a sequence has enough rows for the steps; true where it is seen to have them."""
-    most = scope.calc("maximum", scope.calc("sub", rows, span), 0) if span else rows
-    if scope.is_at_most(n_steps, Dim.of(most)):
+    most = steps_of_rows(scope, rows, span)
+    if scope.is_nonnegative(Dim.of(most) - Dim.of(n_steps)):
         return True
     scope.require("<=", n_steps, most, f"{sequence} has rows for {OTHER} steps, and {LENGTH} are asked for")
     return False
+
+
+def steps_of_rows(scope: PaddingScope, rows: Variable, span: int) -> Variable:
+    """Return the steps for which a sequence of this length has rows."""
+    return scope.calc("maximum", scope.calc("sub", rows, span), 0) if span else rows
 
 
 @rule("dimshuffle", "transpose")
@@ -196,7 +201,22 @@ def _nonzero(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variab
     return scope.filled(places, axes)
 
 
-# Arrays from nothing.
+# Array creation.
+
+
+def sized_axes(scope: PaddingScope, name: str, sizes: Sequence[Variable]) -> dict[int, PaddedAxis] | None:
+    """Return the padded axes of an array of these sizes, each checked not to be negative; ``None`` where a size has no
+    capacity."""
+    axes: dict[int, PaddedAxis] = {}
+    for axis, size in enumerate(sizes):
+        if not scope.varies(size):
+            continue
+        scope.require_size(size, f"{name}: a size is negative")
+        capacity = scope.capacity(size)
+        if capacity is None:
+            return None
+        axes[axis] = PaddedAxis(size, capacity)
+    return axes
 
 
 @rule("alloc", "broadcast_to")
