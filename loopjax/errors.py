@@ -187,10 +187,13 @@ def reported(function: F) -> F:
     which the function calls, passes as it is.
     """
     name = function.__name__
-    checks = _annotated(function)
+    checks: list[tuple[int, str, Callable[[str, object], None]]] | None = None
 
     @wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
+        nonlocal checks
+        if checks is None:
+            checks = _annotated(function)  # at the first call: the package has 500 such functions
         try:
             for position, argument, check in checks:
                 if position < len(args):

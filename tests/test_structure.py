@@ -4,7 +4,7 @@ import ast
 import graphlib
 import os
 import pathlib
-import resource
+import statistics
 import subprocess
 import sys
 
@@ -78,27 +78,19 @@ def test_import_changes_no_setting_of_jax():
 def test_import_costs_little_more_than_jax(tmp_path):
     """Processor time, with compiled bytecode as an installed package has it; the figure to reach is 1.15.
 
-    What else the machine does only ever adds time, so the least of several runs in turn is compared; a busy machine
-    gets more of them.
+    One process imports JAX and then LoopJAX, so both meet the same machine; the median of several processes counts.
     """
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPYCACHEPREFIX"] = str(tmp_path)
+    code = "import time, jax; jax_alone = time.process_time(); import loopjax; print(time.process_time() / jax_alone)"
 
-    def seconds(module):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-c", f"import {module}"], check=True, env=environment)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    def ratio():
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=environment)
+        return float(done.stdout)
 
-    seconds("loopjax")
-    ours, jax_alone = [], []
-    for attempt in range(20):
-        jax_alone.append(seconds("jax"))
-        ours.append(seconds("loopjax"))
-        ratio = min(ours) / min(jax_alone)
-        if attempt >= 4 and ratio <= 1.15:
-            break
-    assert ratio <= 1.15, f"import loopjax takes {ratio:.2f} times import jax"
+    ratio()  # which compiles the bytecode
+    typical = statistics.median(ratio() for _ in range(11))
+    assert typical <= 1.15, f"import loopjax takes {typical:.2f} times import jax"
 
 
 def imported(path):
