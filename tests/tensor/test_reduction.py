@@ -142,6 +142,24 @@ def test_cumulative(name, axis, dtype):
     np.testing.assert_allclose(found, wanted, rtol=1e-5 if dtype == "float32" else 1e-13, atol=1e-5)
 
 
+@pytest.mark.parametrize("n", [1, 3, 4, 5])
+@pytest.mark.parametrize("function", [at.cumsum, at.cumprod])
+def test_cumulative_functions_beside_padding_of_one_row(function, n):
+    """XLA merges that padding with the windows and gets it wrong: of the argument, and of the middle row's cotangent."""
+    x = at.dvector("x")
+    rows = at.stack([x] * n)
+    fill = at.zeros((n, 2)) if function is at.cumsum else at.ones((n, 2))
+    padded = function(at.concatenate([fill, x[None], fill]), 0)
+    f = loopjax.function([x], [padded, loopjax.grad((function(rows, 0)[n // 2] ** 2).sum(), x)])
+    value = np.array([2.0, 3.0])
+    whole, gradient = f(value)
+    start = np.full((n, 2), float(function is at.cumprod))
+    np.testing.assert_array_equal(whole, np.concatenate([start, np.tile(value, (n + 1, 1))]))
+    power = n // 2 + 1
+    expected = 2 * power**2 * value if function is at.cumsum else 2 * power * value ** (2 * power - 1)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-13)
+
+
 @pytest.mark.parametrize("ddof", [0, 1])
 def test_ddof(ddof):
     assert_close(run(lambda v: v.var(axis=1, ddof=ddof), VALUES), VALUES.var(axis=1, ddof=ddof))
