@@ -64,7 +64,25 @@ class Choice(NamedTuple):
 
 
 Atom = Variable | Extreme | Element | Quotient | Choice
-Product = tuple[Atom, ...]
+
+
+class Product(tuple[Atom, ...]):
+    """A product of atoms: equal in any order, and emitted in that in which it was written."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple) and _by_hash(self) == _by_hash(other)
+
+    def __hash__(self) -> int:
+        return hash(_by_hash(self))
+
+
+def _by_hash(product: tuple[Atom, ...]) -> tuple[Atom, ...]:
+    return tuple(sorted(product, key=hash)) if len(product) > 1 else tuple(product)
+
+
+ONE = Product()
 
 
 class Dim:
@@ -100,7 +118,7 @@ class Dim:
         total = ZERO
         for product, number in self.terms.items():
             for factor, times in _dim(other).terms.items():
-                total += Dim({tuple(sorted((*product, *factor), key=hash)): number * times})
+                total += Dim({Product((*product, *factor)): number * times})
         return total
 
     def __repr__(self) -> str:
@@ -109,12 +127,12 @@ class Dim:
     @property
     def number(self) -> int | None:
         """The value of a constant."""
-        return self.terms.get((), 0) if self.terms.keys() <= {()} else None
+        return self.terms.get(ONE, 0) if self.terms.keys() <= {ONE} else None
 
     @property
     def atom(self) -> Atom | None:
         """Its only atom, where it is one atom with coefficient 1."""
-        ((product, factor), *rest) = self.terms.items() or [((), 0)]
+        ((product, factor), *rest) = self.terms.items() or [(ONE, 0)]
         return product[0] if len(product) == 1 and factor == 1 and not rest else None
 
     @cached_property
@@ -131,8 +149,9 @@ class Dim:
 
     def replaced(self, atom: Atom, by: Dim) -> Dim:
         """Return the dim with an atom, which is in no product, replaced."""
-        return Dim({product: number for product, number in self.terms.items() if product != (atom,)}) + (
-            by * self.terms[(atom,)]
+        single = Product((atom,))
+        return Dim({product: number for product, number in self.terms.items() if product != single}) + (
+            by * self.terms[single]
         )
 
     @staticmethod
@@ -163,14 +182,14 @@ def _parts(atom: Atom) -> tuple[Dim, ...]:
 
 
 def _dim(value: Dim | int) -> Dim:
-    return value if isinstance(value, Dim) else Dim({(): value})
+    return value if isinstance(value, Dim) else Dim({ONE: value})
 
 
 ZERO = Dim({})
 
 
 def _of_atom(atom: Atom) -> Dim:
-    return Dim({(atom,): 1})
+    return Dim({Product((atom,)): 1})
 
 
 def _leaf(variable: Variable) -> Dim:
@@ -193,7 +212,7 @@ def _extreme(kind: Kind, dims: Sequence[Dim]) -> Dim:
     # Operands that differ by a number only are one.
     found: dict[Dim, int] = {}
     for dim in _flat(kind, dims):
-        number = dim.terms.get((), 0)
+        number = dim.terms.get(ONE, 0)
         found[dim - number] = pick(found.get(dim - number, number), number)
     operands = tuple(rest + number for rest, number in found.items())
     return operands[0] if len(operands) == 1 else _of_atom(Extreme(kind, operands, frozenset(operands)))

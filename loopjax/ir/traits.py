@@ -17,6 +17,8 @@ Trait = Literal[
     "view",
     "memory_bound",
     "cheap",
+    "finite_derivative",
+    "selection",
     "contraction",
     "matmul",
     "cubic",
@@ -34,6 +36,8 @@ Trait = Literal[
 - ``view``: repeats or reorders elements only; XLA reads through it, so that it takes no time of its own.
 - ``memory_bound``: costs about what it costs to write its result.
 - ``cheap``: pointwise, and one or two machine instructions for an element.
+- ``finite_derivative``: its derivatives are finite for any operand, NaN among them.
+- ``selection``: all elements of its result are elements of its first operand.
 - ``contraction``: sums products over axes of both operands (XLA's ``dot_general``).
 - ``matmul``: the contraction of NumPy's ``dot`` and ``matmul``: the last axis of the left operand with the last but one
   axis of the right.
@@ -49,9 +53,9 @@ Trait = Literal[
 IMPLIED: dict[Trait, tuple[Trait, ...]] = {
     "pointwise": ("memory_bound",),
     "reduce": ("memory_bound",),
-    "gather": ("memory_bound", "may_fail"),
+    "gather": ("memory_bound", "may_fail", "finite_derivative", "selection"),
     "scatter": ("memory_bound", "may_fail"),
-    "view": ("memory_bound",),
+    "view": ("memory_bound", "finite_derivative", "selection"),
     "matmul": ("contraction",),
     "prefix_draw": ("draw",),
 }

@@ -43,7 +43,7 @@ from loopjax.ir.public_ops import ops
 from loopjax.ir.types import RESIDUAL
 from loopjax.rewrite.driver import Context, Pass, Replacement, replace_all
 
-register("perturb", lambda x, index: x, lambda type, index: type, "pointwise")
+register("perturb", lambda x, index: x, lambda type, index: type, "pointwise", "finite_derivative")
 register("no_change", jnp.zeros_like, lambda type: type, "pointwise")
 
 

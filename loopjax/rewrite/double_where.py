@@ -41,12 +41,6 @@ SINGULAR: dict[str, tuple[int, float]] = {
 }
 """Functions with infinite values or derivatives: the operand that decides, and a value of it where they are finite."""
 
-LINEAR = (
-    *("add", "sub", "neg", "switch", "identity", "second", "cast", "as_float", "sum", "mean", "perturb"),
-    *("maximum", "minimum"),
-)
-"""Elementwise ops and reductions whose derivatives are finite for any operand, NaN among them."""
-
 
 class DoubleWhere(Pass):
     """Rewrites what reverse mode differentiates: regions or, for a target with a derivative, all else."""
@@ -143,7 +137,7 @@ def _masks(graph: Graph, taken: Mapping[Variable, Condition]) -> dict[tuple[Appl
             continue
         singular = SINGULAR.get(node.op.name) if node.op.arguments.get("exponent", -1) < 0 else None
         has_constant = any(isinstance(x, Constant) for x in node.inputs)
-        linear = node.op.named(*LINEAR) or node.op.has("view", "gather")
+        linear = node.op.has("finite_derivative")
         linear = linear or (has_constant and node.op.named("mul", "true_div"))
         for position, x in enumerate(node.inputs):
             condition = _of_operand(node, position, whole) if x in taken else None

@@ -72,7 +72,7 @@ def _put_run(x: Any, value: Any, *starts: Any, axes: tuple[int, ...], lengths: t
     return lax.dynamic_update_slice(x, value, _starts(x, starts, axes))
 
 
-register("window", _window_run, _window_type, "memory_bound")
+register("window", _window_run, _window_type, "memory_bound", "selection")
 register("put_window", _put_run, _put_type, "memory_bound")
 
 

@@ -172,6 +172,7 @@ KINDS[LOGICAL] = "integers or booleans"
 """Names of those sets in docstrings and errors."""
 
 CHEAP: tuple[Trait, ...] = ("cheap",)
+LINEAR: tuple[Trait, ...] = ("cheap", "finite_derivative")
 
 SMOOTH = "Differentiable in forward and reverse mode, to any order."
 STEP = "Constant but for jumps, so that derivatives are zero."
@@ -390,11 +391,17 @@ def _binary(
 
 
 def _folding(
-    name: str, run: Callable[..., Any], summary: str, example: str, kinds: str = ANY, derivative: str = SMOOTH
+    name: str,
+    run: Callable[..., Any],
+    summary: str,
+    example: str,
+    kinds: str = ANY,
+    traits: Sequence[Trait] = CHEAP,
+    derivative: str = SMOOTH,
 ) -> Folding:
     """`pointwise` of two inputs, whose function takes more of them."""
     more = ("x", "y", "*more")
-    return pointwise(name, run, summary, example, kinds=kinds, traits=CHEAP, parameters=more, derivative=derivative)
+    return pointwise(name, run, summary, example, kinds=kinds, traits=traits, parameters=more, derivative=derivative)
 
 
 def _predicate(name: str, run: Callable[..., Any], summary: str, example: str) -> Binary:
@@ -441,9 +448,10 @@ add = _folding(
     elementwise(lax.add, of_bools=lax.bitwise_or),
     "``x + y``, and further terms; of booleans, logical or",
     "at.add([1, 2], 10, 5) -> [16 17]",
+    traits=LINEAR,
 )
 sub = _binary(
-    "sub", elementwise(lax.sub), "``x - y``", "at.sub([3.0, 5.0], 1.5) -> [1.5 3.5]", kinds=NUMBER, traits=CHEAP
+    "sub", elementwise(lax.sub), "``x - y``", "at.sub([3.0, 5.0], 1.5) -> [1.5 3.5]", kinds=NUMBER, traits=LINEAR
 )
 mul = _folding(
     "mul",
@@ -486,6 +494,7 @@ maximum = _folding(
     elementwise(lax.max),
     "Largest of ``x``, ``y`` and more; NaN where any is",
     "at.maximum([1, 5], 3, 4) -> [4 5]",
+    traits=LINEAR,
     derivative="Where ``x`` equals ``y``, each gets half of the derivative.",
 )
 minimum = _folding(
@@ -493,6 +502,7 @@ minimum = _folding(
     elementwise(lax.min),
     "Smallest of ``x``, ``y`` and more; NaN where any is",
     "at.minimum([1, 5], 3, 2) -> [1 2]",
+    traits=LINEAR,
     derivative="Where ``x`` equals ``y``, each gets half of the derivative.",
 )
 arctan2 = _binary(
@@ -524,7 +534,7 @@ second = _binary(
     "``y`` in the shape that ``x`` and ``y`` broadcast to",
     "at.second([0, 0, 0], 7) -> [7 7 7]",
     "as is",
-    traits=CHEAP,
+    traits=LINEAR,
     derivative="Differentiable in ``y``; the derivative by ``x`` is zero.",
 )
 
@@ -606,7 +616,7 @@ logical_not = _unary(
     traits=CHEAP,
 )
 
-neg = _unary("neg", lax.neg, "``-x``", "at.neg([1, -2]) -> [-1  2]", kinds=NUMBER, traits=CHEAP)
+neg = _unary("neg", lax.neg, "``-x``", "at.neg([1, -2]) -> [-1  2]", kinds=NUMBER, traits=LINEAR)
 abs = _unary(
     "abs",
     lax_kernels.absolute,
@@ -799,7 +809,7 @@ switch: Select = pointwise(
     "Elements of ``x`` where ``condition`` is true (not zero), of ``y`` elsewhere; both are computed",
     "at.switch([True, False], [1, 2], 0) -> [1 0]",
     "branches",
-    traits=CHEAP,
+    traits=LINEAR,
     parameters=("condition", "x", "y"),
     derivative="Differentiable in ``x`` and ``y``: each gets the derivative where it is chosen, and zero elsewhere.",
 )
@@ -944,7 +954,7 @@ def _cast_run(x: Any, dtype: str) -> Any:
     return lax.convert_element_type(x, dtype)
 
 
-register("cast", _cast_run, _cast_type, "pointwise", "cheap")
+register("cast", _cast_run, _cast_type, "pointwise", *LINEAR)
 
 
 @public_op

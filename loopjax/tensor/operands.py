@@ -54,4 +54,4 @@ def _as_float_run(x: Any, dtype: str) -> Any:
     return x if jnp.issubdtype(x.dtype, jnp.inexact) else jnp.asarray(x).astype(dtype)
 
 
-register("as_float", _as_float_run, _as_float_type, "pointwise")
+register("as_float", _as_float_run, _as_float_type, "pointwise", "finite_derivative")

@@ -23,6 +23,7 @@ from loopjax.ir.graph import Variable, apply
 from loopjax.ir.methods import Axis
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
+from loopjax.ir.traits import Trait
 from loopjax.ir.types import TensorType, dtype_name
 from loopjax.tensor import lax_kernels
 from loopjax.tensor.axes import normal_axes, normal_axis
@@ -81,7 +82,7 @@ def _check_not_empty(type: TensorType, axis: tuple[int, ...]) -> None:
         raise ValueError(f"an array of shape {type.shape} has no elements along axes {axis}, and so no result")
 
 
-def _register(name: str, run: Callable[..., Any], cast: bool = False, not_empty: bool = False) -> None:
+def _register(name: str, run: Callable[..., Any], *traits: Trait, cast: bool = False, not_empty: bool = False) -> None:
     """Register a reduction. ``cast`` brings the input to the dtype of the result; ``not_empty`` refuses empty axes."""
 
     def infer(type: TensorType, axis: tuple[int, ...], keepdims: bool, dtype: str) -> TensorType:
@@ -95,12 +96,12 @@ def _register(name: str, run: Callable[..., Any], cast: bool = False, not_empty:
         found = run(x, axis=axis, keepdims=keepdims)
         return found if found.dtype == dtype else found.astype(dtype)
 
-    register(name, lowered, infer, "reduce")
+    register(name, lowered, infer, "reduce", *traits)
 
 
-_register("sum", reduction(lax.reduce_sum, jnp.sum), cast=True)
+_register("sum", reduction(lax.reduce_sum, jnp.sum), "finite_derivative", cast=True)
 _register("prod", reduction(lax.reduce_prod, jnp.prod), cast=True)
-_register("mean", reduction(lax_kernels.mean, jnp.mean), cast=True)
+_register("mean", reduction(lax_kernels.mean, jnp.mean), "finite_derivative", cast=True)
 _register("max", reduction(lax.reduce_max, jnp.max), not_empty=True)
 _register("min", reduction(lax.reduce_min, jnp.min), not_empty=True)
 _register("any", jnp.any)
@@ -714,8 +715,8 @@ def _register_cumulative(name: str, run: Callable[..., Any]) -> None:
         # XLA merges the padding of one row with the windows of a cumulative sum and gets a wrong sum: jaxlib 0.10.2,
         # `jit(grad(lambda x: (lax.cumsum(jnp.stack([x] * 3), 0)[1] ** 2).sum()))` of an array. Barriers on both sides
         # keep padding of values and of cotangents away; they cost nothing that was measured.
-        behind = jax.lax.optimization_barrier
-        return behind(run(behind(x), axis=axis, dtype=_sum_of(str(x.dtype))))
+        barrier: Callable[..., Any] = jax.lax.optimization_barrier
+        return barrier(run(barrier(x), axis=axis, dtype=_sum_of(str(x.dtype))))
 
     register(name, lowered, infer, "memory_bound")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import loopjax.tensor as at
-from loopjax.ir.dim import Bounds, Dim, Interval, constant_bound, evaluate, maximum, minimum, rises_with
+from loopjax.ir.dim import Bounds, Dim, Interval, constant_bound, emitted, evaluate, maximum, minimum, rises_with
 from loopjax.ir.lengths import host_values
 
 K, N, M = at.lscalar("k"), at.lscalar("n"), at.lscalar("m")
@@ -31,6 +31,7 @@ EQUAL = [
     ((4 * K + 8) // 4, K + 2),
     (CLIPPED, CLIPPED + K - K),
     (at.cast(K, "int32") + N, N + K),
+    (K * N * M + M * K, K * M + M * (N * K)),
 ]
 
 DIFFERENT = [
@@ -46,6 +47,16 @@ DIFFERENT = [
 @pytest.mark.parametrize(("one", "other"), EQUAL, ids=range(len(EQUAL)))
 def test_equal_lengths_are_the_same_dim(one, other):
     assert Dim.of(one) == Dim.of(other)
+
+
+def test_products_are_emitted_in_their_order():
+    """The order of addresses differs between processes, and a compiled program's key in JAX's cache with it."""
+    for _ in range(20):
+        factors = [at.lscalar() for _ in range(4)]
+        dim = Dim.of(factors[0] * factors[1] * (factors[2] + factors[3]))
+        names = dict(zip(factors, "abcd", strict=True))
+        text = emitted(dim, lambda op, one, other: f"{op} {one} {other}", None, names.__getitem__)
+        assert text == "add mul mul a b c mul mul a b d"
 
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT, ids=range(len(DIFFERENT)))

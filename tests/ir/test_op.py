@@ -26,18 +26,24 @@ MOVES = """
     outer parts put_window repeat reshape roll set shape softmax specify_shape tile transpose tril triu window
 """
 
+VIEW = "alloc broadcast_to dimshuffle reshape transpose identity stored in_bounds specify_shape"
+
 TABLE = {
     "pointwise": POINTWISE,
     "reduce": REDUCE,
     "gather": "index",
     "scatter": "set inc",
-    "view": "alloc broadcast_to dimshuffle reshape transpose identity stored in_bounds specify_shape",
+    "view": VIEW,
     "memory_bound": f"{POINTWISE} {REDUCE} {MOVES} index",
     "cheap": """
         add sub mul neg true_div reciprocal sqr abs maximum minimum switch identity cast sign and_ or_ xor invert
         logical_and logical_or logical_not logical_xor eq neq lt le gt ge integer_pow clip_between relu second sqrt
         complex real imag
     """,
+    "finite_derivative": f"""
+        {VIEW} index add sub neg switch second cast as_float sum mean maximum minimum perturb
+    """,
+    "selection": f"{VIEW} index window fill_rows resize cut",
     "contraction": "dot matmul tensordot",
     "matmul": "dot matmul",
     "cubic": """

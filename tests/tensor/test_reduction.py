@@ -145,7 +145,7 @@ def test_cumulative(name, axis, dtype):
 @pytest.mark.parametrize("n", [1, 3, 4, 5])
 @pytest.mark.parametrize("function", [at.cumsum, at.cumprod])
 def test_cumulative_functions_beside_padding_of_one_row(function, n):
-    """XLA merges that padding with the windows and gets it wrong: of the argument, and of the middle row's cotangent."""
+    """XLA merges that padding with the windows and gets it wrong, of the argument and of a cotangent."""
     x = at.dvector("x")
     rows = at.stack([x] * n)
     fill = at.zeros((n, 2)) if function is at.cumsum else at.ones((n, 2))

@@ -23,9 +23,6 @@ from loopjax.shapes.padding.builder import GraphBuilder, Length
 
 UNKNOWN = Bounds(None, None)
 
-ROWS_OF_OPERAND = ("index", "window", "fill_rows", "resize", "dimshuffle", "transpose", "reshape", "cut", "alloc")
-"""Ops whose result holds elements of their first operand only."""
-
 
 class BoundedLengths(GraphBuilder, ABC):
     """A graph, or a region in the graph of ``parent``, whose lengths have bounds.
@@ -175,7 +172,7 @@ class BoundedLengths(GraphBuilder, ABC):
             return Bounds(*map(Dim.of, ends))
         if leaf.owner is not None and leaf.owner.op.named("arange"):
             return _of_range(leaf)
-        if leaf.owner is not None and leaf.owner.op.named(*ROWS_OF_OPERAND):
+        if leaf.owner is not None and leaf.owner.op.has("selection"):
             return self.elements(leaf.owner.inputs[0])
         return Bounds(of_element("minimum", leaf), of_element("maximum", leaf))
 
