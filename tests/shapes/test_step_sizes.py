@@ -287,3 +287,28 @@ def test_polynomials_that_grow_are_atoms():
         for _ in range(12):
             expected = expected * (expected + 1) + 1
     np.testing.assert_allclose(f(VALUES, values), [VALUES[: min(k % 3, 2)].sum() for k in expected])
+
+
+@pytest.mark.parametrize("lengths", ["exact", "padded"])
+@pytest.mark.parametrize(("start", "stop"), [(None, None), (2, None), (-1, 1), (1, -1), (20, -20)])
+def test_slices_with_a_run_time_step(start, stop, lengths):
+    x, k = at.dvector("x"), at.lscalar("k")
+    read, added = loopjax.map(
+        lambda i: (x[start : stop : k * i].sum(), at.inc_subtensor(x[start : stop : k * i], 1.0)), at.arange(1, 4)
+    )[0]
+    whole = x[start:stop:k]
+    outputs = [whole, loopjax.grad((whole**2).sum() + (read**2).sum(), x), read, added]
+    f = loopjax.function([x, k], outputs, lengths=lengths)
+    value = np.arange(1.0, 9.0)
+    for step in (1, 2, -1, -3, 7):
+        slices = [slice(start, stop, step * i) for i in (1, 2, 3)]
+        sums = [value[one].sum() for one in slices]
+        slope, rows = np.zeros(8), np.tile(value, (3, 1))
+        slope[slices[0]] = 2 * value[slices[0]]
+        for number, one in enumerate(slices):
+            slope[one] += 2 * sums[number]
+            rows[number, one] += 1
+        for found, wanted in zip(f(value, step), [value[slices[0]], slope, sums, rows], strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-14)
+    with pytest.raises(ValueError, match="a slice has step 0; expected another step"):
+        f(value, 0)

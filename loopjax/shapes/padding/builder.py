@@ -86,13 +86,13 @@ class GraphBuilder:
             return result
         return self._unique(Constant(np.asarray(compute(result.owner, data))))
 
-    def ceil_div(self, length: Length, divisor: int) -> Variable:
-        """Return a length divided by a number, rounded up."""
-        if divisor < 0:
+    def ceil_div(self, length: Length, divisor: Length) -> Variable:
+        """Return a length divided by an integer, rounded up; a divisor that is a variable is positive."""
+        if isinstance(divisor, int) and divisor < 0:
             return self.ceil_div(self.calc("sub", 0, length), -divisor)
-        if divisor == 1:
+        if isinstance(divisor, int) and divisor == 1:
             return self.integer(length)
-        return self.calc("floor_div", self.calc("add", length, divisor - 1), divisor)
+        return self.calc("floor_div", self.calc("add", length, self.calc("sub", divisor, 1)), divisor)
 
     def product(self, lengths: Sequence[Length]) -> Variable:
         """Return the product of lengths."""

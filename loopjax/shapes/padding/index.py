@@ -6,8 +6,6 @@ most: ``x[start:stop:step]`` is ``take(x, iota(capacity) * step + first)`` of le
 axis are moved out of bounds, as they would be without padding.
 
 A write reads its slices, writes what the rest of the index picks of them, and puts the rows back by a selection.
-
-Known limit: a slice with a run-time step needs its axis exact.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from loopjax.errors import where
 from loopjax.ir.dim import Dim, constant_bound
 from loopjax.ir.graph import Apply, Constant, Variable
 from loopjax.ir.index import WHOLE, Array, IndexPattern
@@ -83,7 +82,7 @@ class _SliceRows(NamedTuple):
     part: Variable
     first: Variable
     length: Variable
-    step: int
+    step: Length
     shift: int | None = None
     """The number of rows before the first, where a number says it and the step is 1."""
 
@@ -91,11 +90,11 @@ class _SliceRows(NamedTuple):
 def _put_rows(scope: PaddingScope, rows: _SliceRows, part: Variable) -> Variable:
     """Return the array with the rows of ``part`` in the place of those that were read."""
     x, axis, _, first, length, step, shift = rows
-    offset = scope.emit("mul", scope.emit("sub", scope.iota(scope.rows(x, axis)), first), 1 if step > 0 else -1)
-    number = scope.emit("floor_div", offset, abs(step))
-    inside = scope.emit("and_", scope.emit("ge", offset, 0), scope.emit("lt", number, length))
-    if abs(step) > 1:
-        inside = scope.emit("and_", inside, scope.emit("eq", scope.emit("mod", offset, abs(step)), 0))
+    offset = scope.emit("sub", scope.iota(scope.rows(x, axis)), first)
+    number = scope.emit("floor_div", offset, step)
+    inside = scope.emit("and_", scope.emit("ge", number, 0), scope.emit("lt", number, length))
+    if not isinstance(step, int) or abs(step) > 1:
+        inside = scope.emit("and_", inside, scope.emit("eq", scope.emit("mod", offset, step), 0))
     if shift is None:
         new = scope.take(part, axis, number, scope.rows(part, axis))
     else:
@@ -132,12 +131,7 @@ def _read_slices(
         if pattern.entries[place] == WHOLE or not isinstance(entry, slice):
             continue
         bounds = [bound for bound in (entry.start, entry.stop, entry.step) if isinstance(bound, Variable)]
-        varying = [bound for bound in bounds if scope.varies(bound)]
-        if isinstance(entry.step, Variable):
-            x = scope.exact(x, [axis])
-            for bound in varying:
-                scope.need(bound)
-        elif varying or scope.axis(x, axis) is not None:
+        if any(scope.varies(bound) for bound in bounds) or scope.axis(x, axis) is not None:
             concerned.append((axis, place))
     slices: list[_SliceRows] = []
     for axis, place in concerned:
@@ -149,15 +143,17 @@ def _read_slices(
 def _sliced(scope: PaddingScope, x: Variable, axis: int, entry: slice) -> _SliceRows:
     """Read a slice along one axis, its length a value."""
     start, stop, step = entry.start, entry.stop, 1 if entry.step is None else entry.step
+    step = step if isinstance(step, int) else scope.integer(step)
     size = scope.rows(x, axis)
     first, length = _slice_rows(scope, scope.integer(scope.length(x, axis)), start, stop, step)
     grows = _grows(start, stop, step)
-    most = _slice_rows(scope, size, start, stop, step)[1] if grows else scope.ceil_div(size, abs(step))
+    least_step = abs(step) if isinstance(step, int) else 1
+    most = _slice_rows(scope, size, start, stop, step)[1] if grows else scope.ceil_div(size, least_step)
     if not (grows and scope.axis(x, axis) is not None):
         most = _limited(scope, length, most)
     axes = {**scope.other_axes(x, axis), axis: PaddedAxis(length, most)}
     shift = 0 if start is None else start if isinstance(start, int) and start >= 0 else None
-    shift = shift if step == 1 else None
+    shift = shift if isinstance(step, int) and step == 1 else None
     if shift is not None:
         rows = scope.resize(_static_slice(scope, x, axis, (shift, None, None)) if shift else x, axis, most)
     else:
@@ -185,8 +181,10 @@ def _static_slice(scope: PaddingScope, x: Variable, axis: int, bounds: Sequence[
     return scope.emit_sized("index", x, lengths=lengths, pattern=pattern)
 
 
-def _grows(start: Length | None, stop: Length | None, step: int) -> bool:
+def _grows(start: Length | None, stop: Length | None, step: Length) -> bool:
     """Test if a longer axis never gives fewer rows, so that the capacity gives the most."""
+    if not isinstance(step, int):
+        return False
     ends = [end for end in (start, stop) if end is not None]
     if step < 0:
         return not ends
@@ -197,10 +195,25 @@ def _grows(start: Length | None, stop: Length | None, step: int) -> bool:
 
 
 def _slice_rows(
-    scope: PaddingScope, length: Variable, start: Length | None, stop: Length | None, step: int
+    scope: PaddingScope, length: Variable, start: Length | None, stop: Length | None, step: Length
 ) -> tuple[Variable, Variable]:
     """Return the first position of a slice of an axis of this length, and its number of rows."""
-    if step > 0:
+    if isinstance(step, int):
+        first, span = _span(scope, length, start, stop, step > 0)
+        return first, scope.ceil_div(span, abs(step))
+    message = f"{scope.op}: a slice has step 0; expected another step, write a step of 1{where(scope.sources)}"
+    scope.assert_holds(scope.emit("neq", step, 0), message)
+    is_backwards = scope.emit("lt", step, 0)
+    ends = zip(*(_span(scope, length, start, stop, forwards) for forwards in (False, True)), strict=True)
+    first, span = (scope.emit("switch", is_backwards, *pair) for pair in ends)
+    return first, scope.ceil_div(span, scope.emit("abs", step))
+
+
+def _span(
+    scope: PaddingScope, length: Variable, start: Length | None, stop: Length | None, forwards: bool
+) -> tuple[Variable, Variable]:
+    """Return the first position of a slice, and the number of positions from there to its end in this direction."""
+    if forwards:
         first = scope.scalar(0) if start is None else _clipped(scope, start, length, 0)
         last = length if stop is None else _clipped(scope, stop, length, 0)
         span = _distance(scope, length, start, stop, first, last)
@@ -209,7 +222,7 @@ def _slice_rows(
         first = highest if start is None else scope.calc("minimum", _clipped(scope, start, length, -1), highest)
         end = scope.scalar(-1) if stop is None else scope.calc("minimum", _clipped(scope, stop, length, -1), highest)
         span = length if start is None and stop is None else scope.calc("maximum", scope.calc("sub", first, end), 0)
-    return first, scope.ceil_div(span, abs(step))
+    return first, span
 
 
 def _distance(
