@@ -32,7 +32,7 @@ HOST: dict[str, Callable[..., Any]] = {
     "minimum": np.minimum,
     "maximum": np.maximum,
     "identity": lambda x: x,
-    "switch": np.where,
+    "switch": lambda condition, x, y, lazy=False: np.where(condition, x, y),
     "cast": lambda x, dtype: np.asarray(x).astype(dtype),
     "prod": lambda x, axis, keepdims, dtype: np.prod(x, axis=axis, keepdims=keepdims, dtype=dtype),
     "sum": lambda x, axis, keepdims, dtype: np.sum(x, axis=axis, keepdims=keepdims, dtype=dtype),

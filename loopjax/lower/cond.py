@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 from jax import lax
 
 from loopjax.ir.cond import IfElse
@@ -17,4 +18,8 @@ def _if_else(node: Apply, op: IfElse, args: Sequence[Any]) -> Sequence[Any]:
     def branch(region: Graph) -> Callable[..., list[Any]]:
         return lambda *given: [as_array(value) for value in evaluate(region, given)]
 
-    return lax.cond(args[0], branch(op.then), branch(op.otherwise), *args[1:])
+    def choose(*given: Any) -> list[Any]:
+        chosen: list[Any] = lax.cond(given[0], branch(op.then), branch(op.otherwise), *given[1:])
+        return chosen
+
+    return (jax.checkpoint(choose, prevent_cse=False) if op.remat else choose)(*args)

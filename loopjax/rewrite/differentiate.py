@@ -41,6 +41,7 @@ from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node, depend
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.types import RESIDUAL
+from loopjax.rewrite.branches import branches, lazy_switches
 from loopjax.rewrite.driver import Context, Pass, Replacement, replace_all
 
 register("perturb", lambda x, index: x, lambda type, index: type, "pointwise", "finite_derivative")
@@ -176,7 +177,7 @@ class _Cut(NamedTuple):
 
 
 def _cut(graph: Graph, group: Sequence[Apply], publish: bool = True) -> _Cut:
-    path = _path(group)
+    path = _with_branches(graph, _path(group))
     inside = {output for node in path for output in node.outputs}
     wrt = list(dict.fromkeys(variable for node in group for variable in _parts(node).wrt))
     costs = tuple(dict.fromkeys(_costs(group)))
@@ -187,6 +188,15 @@ def _cut(graph: Graph, group: Sequence[Apply], publish: bool = True) -> _Cut:
     published = tuple(variable for variable in read if variable not in shared)
     region, captured = _region(path, leaves, marked, costs, published)
     return _Cut(region, leaves, marked, captured, costs, published, shared)
+
+
+def _with_branches(graph: Graph, path: Sequence[Apply]) -> list[Apply]:
+    """Return a path with all that only branches of its lazy switches need, derivatives or not."""
+    on_path = set(path)
+    for group in lazy_switches(graph):
+        if not on_path.isdisjoint(group):
+            on_path.update(*branches(graph, group))
+    return sorted(on_path, key=graph.positions.__getitem__) if len(on_path) > len(path) else list(path)
 
 
 def _linearized(graph: Graph, group: Sequence[Apply]) -> dict[Variable, Variable]:

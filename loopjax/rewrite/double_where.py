@@ -19,10 +19,12 @@ from collections.abc import Mapping
 from operator import is_not
 
 from loopjax.ir.autodiff import Differentiated
+from loopjax.ir.cond import LAZY_SWITCH
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.ir.index import view_axes
 from loopjax.ir.op import TableOp
 from loopjax.ir.public_ops import ops
+from loopjax.rewrite.branches import branches
 from loopjax.rewrite.cse import computed_alike
 from loopjax.rewrite.driver import Context, Pass, Replacement
 
@@ -53,6 +55,7 @@ class DoubleWhere(Pass):
         op = context.enclosing[-1] if context.enclosing else None
         taken = _taken(graph, op.n_costs if isinstance(op, Differentiated) else len(graph.outputs))
         masks = _masks(graph, taken)
+        lazy = {node for node in graph.applies if _guards_loop(graph, node)}
 
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> Replacement:
             has_none = taken.keys().isdisjoint(node.outputs)
@@ -63,12 +66,24 @@ class DoubleWhere(Pass):
                 elif (node, position) in masks:
                     condition, safe = masks[node, position]
                     changed[position] = ops.switch(condition, inputs[position], safe)
+            if node in lazy:
+                return copy_node(node, changed, LAZY_SWITCH).outputs
             return copy_node(node, changed).outputs if any(map(is_not, changed, inputs)) else None
 
-        if not masks:
+        if not masks and not lazy:
             return graph
         outputs = zip(graph.outputs, graph.rebuilt(transform=transform).outputs, strict=True)
         return Graph(graph.inputs, [new if taken.get(old) is None else old for old, new in outputs])
+
+
+def _guards_loop(graph: Graph, node: Apply) -> bool:
+    """Return whether a scalar condition decides if the value of a loop, or of a decomposition, with a singularity is
+    taken. No operand keeps the singularity away, but a conditional that computes one branch does."""
+    return any(
+        one.op.has("cubic") or any(region.holds(lambda inner: inner.op.name in SINGULAR) for region in one.op.regions)
+        for branch in branches(graph, [node] if node.op.named("switch") and not node.inputs[0].ndim else [])
+        for one in branch
+    )
 
 
 def _taken(graph: Graph, n_costs: int) -> dict[Variable, Condition]:

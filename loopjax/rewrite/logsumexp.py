@@ -27,8 +27,8 @@ from functools import reduce
 from operator import add, and_
 from typing import NamedTuple
 
-from loopjax.ir.cond import IfElse
-from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node, dependents
+from loopjax.ir.cond import IfElse, branch_of
+from loopjax.ir.graph import Apply, Constant, Variable, copy_node, dependents
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Scan
 from loopjax.rewrite.driver import Context, Pass, Replacement
@@ -122,7 +122,7 @@ def _chosen(node: Apply, inputs: Sequence[Variable], sums: Sequence[_Sum], exact
     fast = loop.build()
     given = list(dict.fromkeys(one for one in (*fast.inputs, *exact.inputs) if not isinstance(one, Constant)))
     in_range = reduce(and_, (matrix.in_range for _, matrix in products.values()))
-    branches = IfElse(_region(fast, given), _region(exact, given))
+    branches = IfElse(branch_of(given, fast.outputs), branch_of(given, exact.outputs))
     return Apply(branches, [in_range, *given], node.sources).outputs
 
 
@@ -134,12 +134,6 @@ def _as_written(node: Apply, op: Scan, inputs: Sequence[Variable], differentiate
     checkpoint = STATES_ALONE if op.checkpoint is None and differentiated else op.checkpoint
     note = "logspace: for the other case, the range of the matrix is too large for products"
     return copy_node(node, inputs, replace(op, checkpoint=checkpoint, notes=(*op.notes, note)))
-
-
-def _region(node: Apply, given: Sequence[Variable]) -> Graph:
-    """Return a region of the inputs ``given`` that holds one node."""
-    inner = {one: Variable(one.type, name=one.name) for one in given}
-    return Graph(list(inner.values()), copy_node(node, [inner.get(one, one) for one in node.inputs]).outputs)
 
 
 def _terms(x: Variable) -> Iterable[Variable]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from loopjax.rewrite.block_sampling import SampleInBlocks
+from loopjax.rewrite.branches import FormConditionals
 from loopjax.rewrite.check_indices import CheckIndices
 from loopjax.rewrite.complex_states import PairComplexStates
 from loopjax.rewrite.cse import EliminateCommonSubexpressions
@@ -82,6 +83,8 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
     checks = (CheckIndices(target),) if target.check_index else ()
     passes = (
         cse,
+        # Before work moves between loops: what a branch needs stays in it.
+        FormConditionals(target),
         *clean,
         FuseLoops(target),
         *((cse, *clean) if "loop_fusion" in target else ()),

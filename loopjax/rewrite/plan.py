@@ -206,7 +206,7 @@ class PlanLoops(Pass):
     def _map(self, op: Scan, n_steps: int, plan: LoopPlan) -> LoopPlan:
         """Plans a loop without loop-carried dependence: ``vmap``, or batches of it where memory is short."""
         if holds_varying_loop(op):
-            why = "an inner loop's length varies, which running all steps at once would slow down"
+            why = "an inner loop's length or a condition varies, which running all steps at once would slow down"
             return replace(plan, reason=why)
         plan = replace(plan, storage=(History("window", 0, ()),) * len(op.maps), reason="no step needs another")
         step = size_bytes(output.type for inner in op.body.applies for output in inner.outputs)

@@ -14,6 +14,7 @@ Derivative = Literal["none", "forward", "reverse", "any"]
 
 REWRITES = {
     "double_where": "functions that are not differentiable where a switch selects them away get other operands there",
+    "branches": "of an ifelse only the branch that is taken is computed",
     "stabilize": "expressions that overflow, underflow or cancel become equal ones that do not",
     "cse": "common-subexpression elimination",
     "producer_fusion": "elementwise producers of a reduction over steps are computed inside the loop",
@@ -46,7 +47,7 @@ REWRITES = {
 }
 """Optional rewrites by name, each with a summary. All other passes are required to run a program."""
 
-NUMERICAL = frozenset({"double_where", "stabilize"})
+NUMERICAL = frozenset({"branches", "double_where", "stabilize"})
 """Rewrites for the sake of results, not of time: modes leave them out by name only."""
 
 Value = bool | int

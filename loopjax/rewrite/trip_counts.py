@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from loopjax.ir.cond import IfElse
+from loopjax.ir.graph import Apply
 from loopjax.ir.jax_call import JaxCall
 from loopjax.ir.scan import Scan
 from loopjax.rewrite.target import Derivative, Target
@@ -28,5 +30,10 @@ def may_speculate(op: Scan, target: Target) -> bool:
 
 
 def holds_varying_loop(op: Scan) -> bool:
-    """True where a step runs a loop of varying length, which ``vmap`` would run to the longest of all steps."""
-    return op.body.holds(lambda node: isinstance(node.op, Scan) and node.op.varies and not node.op.linear)
+    """True where a step runs a loop of varying length, which ``vmap`` would run to the longest of all steps, or a
+    conditional, since it would compute both branches."""
+
+    def varies(node: Apply) -> bool:
+        return isinstance(node.op, IfElse) or (isinstance(node.op, Scan) and node.op.varies and not node.op.linear)
+
+    return op.body.holds(varies)

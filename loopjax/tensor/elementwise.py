@@ -226,7 +226,7 @@ def pointwise(
         The function, registered as a public op under ``name``.
     """
 
-    def infer(*types: TensorType) -> TensorType:
+    def infer(*types: TensorType, **params: Any) -> TensorType:
         shape = broadcast_shapes(*(type.shape for type in types))
         dtype = operand_dtypes(operands, types)[-1]
         if _kind(dtype) not in kinds:

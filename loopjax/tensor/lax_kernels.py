@@ -72,8 +72,8 @@ def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
     return jnp.broadcast_to(x, shape) if x.ndim else lax.broadcast(x, shape)
 
 
-def where(condition: Any, x: Any, y: Any) -> Any:
-    """`jax.numpy.where`."""
+def where(condition: Any, x: Any, y: Any, lazy: bool = False) -> Any:
+    """`jax.numpy.where`; ``lazy`` is for rewrites."""
     condition = _truth(condition)
     if condition.ndim:
         condition, x, y = broadcast_arrays(condition, x, y)

@@ -279,3 +279,33 @@ def test_it_can_be_left_out():
     assert np.isnan(loopjax.function([X], loopjax.grad(cost, X), mode=mode)(POINTS)).tolist() == [True, False, False]
     quick = loopjax.function([X], loopjax.grad(cost, X), mode="FAST_COMPILE")(POINTS)
     np.testing.assert_allclose(quick, [0, 1, 0.25])
+
+
+def test_a_scalar_condition_keeps_the_singularity_of_a_loop_away():
+    start = at.constant(0.0, dtype="float64")
+    total = loopjax.scan(lambda t, s: s + at.log(t) / t, sequences=X, outputs_info=start)[0][-1]
+    y = at.switch(A > 0, total, A) * 2
+    f = loopjax.function([A, X], [y, *loopjax.grad(y, [A, X])])
+    for x in (POINTS, np.zeros(4), np.zeros(5)):  # of the third length on, lengths are padded
+        value, *slopes = f(-1.0, x)
+        assert value == -2.0
+        assert slopes[0] == 2.0
+        np.testing.assert_array_equal(slopes[1], np.zeros_like(x))
+    np.testing.assert_allclose(f(1.0, [1.0, 2.0])[2], [2.0, (1 - math.log(2)) / 2], rtol=1e-14)
+
+
+def test_such_a_loop_in_a_loop_and_under_jax():
+    inner = lambda t: loopjax.scan(lambda s: at.sqrt(s) + at.log(t), outputs_info=t, n_steps=3)[0][-1]  # noqa: E731
+    cost = loopjax.scan(lambda t: at.switch(t > 0, inner(t), t), sequences=X)[0].sum()
+    expected = loopjax.function([A], loopjax.grad(inner(A), A))(2.0)
+    x = np.array([2.0, 0.0, -1.0])
+    np.testing.assert_allclose(loopjax.function([X], loopjax.grad(cost, X))(x), [expected, 1, 1], rtol=1e-14)
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(jax.grad(loopjax.to_jax([X], cost))(x), [expected, 1, 1], rtol=1e-14)
+
+
+def test_a_scalar_condition_keeps_the_singularity_of_a_decomposition_away():
+    y = at.switch(A > 0, at.linalg.inv(M).sum(), 0.0)
+    f = loopjax.function([A, M], loopjax.grad(y, M))
+    np.testing.assert_array_equal(f(-1.0, np.zeros((2, 2))), np.zeros((2, 2)))
+    np.testing.assert_allclose(f(1.0, 2 * np.eye(2)), -np.full((2, 2), 0.25), rtol=1e-14)

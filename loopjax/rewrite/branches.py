@@ -1,0 +1,111 @@
+"""Reverse if-conversion: a lazy ``switch`` of a scalar condition becomes a conditional, which computes one branch.
+
+What only one operand of the switch needs moves into the region of that branch (the inverse of if-conversion: Allen et
+al. 1983, Conversion of control dependence to data dependence)::
+
+    y = f(x); z = g(x); switch[lazy](c, y, z + x)  ->  ifelse(c, x): then f(x), otherwise g(x) + x
+
+Switches of one condition share a conditional where none depends on another. What is computed for both branches, or
+read elsewhere too, stays where it is. Branches of elementwise ops, reductions and reads stay, too: XLA fuses these with
+what is around them, and it cannot look into a conditional. In a loop over 10,000 values where a tenth of the steps take
+``tanh(h) * exp(-h)``, a conditional takes 1.5 times as long, and 17 times under a gradient, since it stores the
+residuals of both branches at each step (jax 0.10.2, one core).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from loopjax.ir.autodiff import Derivative
+from loopjax.ir.cond import LAZY_SWITCH, IfElse, branch_of
+from loopjax.ir.graph import Apply, Constant, Graph, Variable, ancestors, toposort
+from loopjax.ir.op import TableOp, table_op
+from loopjax.ir.public_ops import ops
+from loopjax.ir.types import RESIDUAL
+from loopjax.rewrite.driver import Context, Pass, replace_all
+
+Switches = list[Apply]
+"""Lazy switches of one condition that do not depend on one another."""
+
+
+class FormConditionals(Pass):
+    """Makes conditionals of lazy switches."""
+
+    outermost_first = True
+
+    def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
+        in_reverse = context.in_loop and context.reversed
+        inside: set[Apply] = set()
+        replaced: dict[Variable, Variable] = {}
+        for switches in sorted(lazy_switches(graph), key=lambda group: -graph.positions[group[-1]]):
+            group = [node for node in switches if node not in inside]
+            nodes = set[Apply]().union(*branches(graph, group))
+            if any(_is_worth_it(node, in_reverse) for node in nodes):
+                inside |= nodes
+                made = _conditional(graph, group, nodes, in_reverse)
+                replaced.update((node.outputs[0], new) for node, new in zip(group, made.outputs, strict=True))
+        return replace_all(graph, replaced)
+
+
+def _is_worth_it(node: Apply, in_reverse: bool) -> bool:
+    """Return whether a branch with this node costs more than a conditional, ``in_reverse`` mode in a loop or not."""
+    return not isinstance(node.op, TableOp) or node.op.has("cubic") or not (in_reverse or node.op.has("memory_bound"))
+
+
+def branches(graph: Graph, group: Switches) -> tuple[set[Apply], set[Apply]]:
+    """Return the nodes that only the first operands of the switches need, and those that only the second ones do."""
+    return _owned(graph, group, 1), _owned(graph, group, 2)
+
+
+def _owned(graph: Graph, group: Switches, position: int) -> set[Apply]:
+    """Return the nodes whose every reader is such a node too, or reads them as this operand of the switches."""
+    found: set[Apply] = set()
+    chosen, kept = {(switch, position) for switch in group}, set(graph.outputs)
+    for node in reversed(graph.applies if group else ()):
+        # A residual has to stay in the graph of its pullback.
+        computed = [node, *(x.owner for x in node.inputs if x.dtype == RESIDUAL and x.owner is not None)]
+        values = {output for one in computed for output in one.outputs}
+        readers = {reader for x in values for reader in graph.readers.get(x, ())} - found - {node}
+        reads = {(reader, place) for reader in readers for place, x in enumerate(reader.inputs) if x in values}
+        if reads <= chosen and kept.isdisjoint(values) and not isinstance(node.op, Derivative):
+            found.add(node)
+    return found
+
+
+def lazy_switches(graph: Graph) -> list[Switches]:
+    """Return the lazy switches by condition, apart where one depends on another through whatever others."""
+    group_of: dict[Apply, Switches] = {}
+    last: dict[Variable, Switches] = {}
+
+    def reads(node: Apply) -> Sequence[Variable]:
+        return [x for member in group_of.get(node, [node]) for x in member.inputs]
+
+    for node in graph.applies:
+        # A weak result is made of Python numbers.
+        if node.op != LAZY_SWITCH or node.inputs[0].ndim or node.outputs[0].type.weak:
+            continue
+        group = last.get(node.inputs[0])
+        if group is None or not set(group).isdisjoint(toposort(node.inputs, graph.inputs, reads)):
+            group = last[node.inputs[0]] = []
+        group.append(node)
+        group_of[node] = group
+    return list({id(group): group for group in group_of.values()}.values())
+
+
+def _conditional(graph: Graph, group: Switches, inside: Collection[Apply], remat: bool) -> Apply:
+    """Return the conditional that computes what the switches of a group choose, with the nodes ``inside``."""
+    then, otherwise = ([_as_result(node, position) for node in group] for position in (1, 2))
+    outside = [output for node in graph.applies if node not in inside for output in node.outputs]
+    leaves = ancestors([*then, *otherwise], [*graph.inputs, *outside])
+    given = [x for x in leaves if not isinstance(x, Constant)]
+    sources = tuple(dict.fromkeys(line for node in group for line in node.sources))
+    op = IfElse(branch_of(given, then), branch_of(given, otherwise), remat)
+    return Apply(op, [ops.cast(group[0].inputs[0], "bool"), *given], sources)
+
+
+def _as_result(node: Apply, position: int) -> Variable:
+    """Return an operand of a switch in the type of its result."""
+    x, type = ops.cast(node.inputs[position], node.outputs[0].dtype), node.outputs[0].type
+    if x.type.shape == type.shape:
+        return x
+    return Apply(table_op("alloc", lengths=type.sizes), [x], node.sources).outputs[0]
