@@ -19,6 +19,7 @@ from benchmarks.run import run
 from benchmarks.table import Layout, aligned, markdown
 from benchmarks.workload import Scale, Workload
 from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads.applications import HALVES
 
 
 class Measurement(NamedTuple):
@@ -54,21 +55,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 if every contender ran and agreed, else 1."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    unknown = sorted(set(options.names) - {workload.name for workload in WORKLOADS})
+    workloads = HALVES[options.half] if options.half else WORKLOADS
+    unknown = sorted(set(options.names) - {workload.name for workload in workloads})
     if unknown:
-        parser.error(f"there is no workload {', '.join(unknown)}; --list prints them")
+        parser.error(f"there is no workload {', '.join(unknown)}; --list prints them, with --half those of the half")
     if options.list:
-        for workload in WORKLOADS:
-            print(f"{workload.name:<{_width()}}  {workload.what}{' (--large)' if workload.large else ''}")
+        width = max(len(workload.name) for workload in workloads)
+        for workload in workloads:
+            print(f"{workload.name:<{width}}  {workload.what}{' (--large)' if workload.large else ''}")
         return 0
     kind: Measurement = options.kind
-    path = options.json or default_path(kind.suffix, options.quick)
-    found = load(path, kind.read) if options.read else _measured(kind, options, None if options.no_save else path)
+    half = f"-{options.half}" if options.half else ""
+    path = options.json or default_path(f"{half}{kind.suffix}", options.quick)
+    if options.read:
+        found = load(path, kind.read)
+    else:
+        chosen = _chosen(workloads, options.names, options.large)
+        found = _measured(kind, chosen, options, None if options.no_save else path)
     _print(kind, found, path, options)
     return 1 if any(getattr(one, "wrong", False) for one in found) else 0
 
 
-def _measured(kind: Measurement, options: argparse.Namespace, path: Path | None) -> list[Any]:
+def _measured(
+    kind: Measurement, workloads: Sequence[Workload], options: argparse.Namespace, path: Path | None
+) -> list[Any]:
     """Measure the chosen workloads. Each is saved when it is done, so that an interrupted run keeps its results."""
     comparable()
     effort = QUICK if options.quick else BRIEF if options.brief else FULL
@@ -76,7 +86,7 @@ def _measured(kind: Measurement, options: argparse.Namespace, path: Path | None)
         effort = replace(effort, rounds=options.repeat)
     others = OTHERS if (not options.quick if options.others is None else options.others) else ()
     found = []
-    for workload in _chosen(options.names, options.large):
+    for workload in workloads:
         if kind is GROWTH and not workload.grows_to:
             continue
         print(f"{workload.name} ...", file=sys.stderr, flush=True)
@@ -93,7 +103,7 @@ def _print(kind: Measurement, found: Sequence[Any], path: Path, options: argpars
     if kind is CONTENDERS and not options.quick:
         every = load(path, kind.read) if path.exists() else found
         grown = load(path.with_name(path.name.replace(".json", f"{GROWTH.suffix}.json")), GROWTH.read)
-        sections.append(figures.report(every, grown, layout))
+        sections.append(figures.report_half(every, layout) if options.half else figures.report(every, grown, layout))
     text = "\n\n".join(sections)
     if options.markdown:
         options.markdown.write_text(f"{text}\n")
@@ -125,6 +135,9 @@ def _parser() -> argparse.ArgumentParser:
         "--brief", action="store_true", help="some seconds for each workload, for a machine that is there for minutes"
     )
     parser.add_argument("--large", action="store_true", help="the large workloads too")
+    parser.add_argument(
+        "--half", choices=HALVES, help="the applications of this half instead; those held out are for the final run"
+    )
     parser.add_argument("--list", action="store_true", help="print the workloads and stop")
     parser.add_argument(
         "--others",
@@ -148,15 +161,9 @@ def _positive(text: str) -> int:
     return number
 
 
-def _chosen(names: Sequence[str], large: bool) -> list[Workload]:
+def _chosen(workloads: Sequence[Workload], names: Sequence[str], large: bool) -> list[Workload]:
     """The named workloads; by default all but the large ones."""
-    if names:
-        return [workload for workload in WORKLOADS if workload.name in names]
-    return [workload for workload in WORKLOADS if large or not workload.large]
-
-
-def _width() -> int:
-    return max(len(workload.name) for workload in WORKLOADS)
+    return [workload for workload in workloads if (workload.name in names if names else large or not workload.large)]
 
 
 if __name__ == "__main__":

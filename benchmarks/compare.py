@@ -41,6 +41,17 @@ def near(relative: float) -> Compare:
     return compare
 
 
+def within(absolute: float) -> Compare:
+    """Compare estimates from random draws: equal shapes, and values equal up to chance."""
+
+    def compare(result: Any, expected: Any) -> None:
+        for one, other in zip(_arrays(result), _arrays(expected), strict=True):
+            assert one.shape == other.shape, f"shape {one.shape}, expected {other.shape}"
+            np.testing.assert_allclose(one, other, rtol=0, atol=absolute)
+
+    return compare
+
+
 def same_frequencies(mean: float, rms: float) -> Compare:
     """Compare draws of 0 and 1, shape ``(batch, units)``: equal shape, and equal frequency up to chance.
 

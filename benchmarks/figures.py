@@ -66,6 +66,16 @@ def _reached(figure: Figure, values: Mapping[str, float]) -> Reached:
 
 def report(records: Sequence[Record], growths: Sequence[Growth], layout: Layout) -> str:
     """Table with one row per figure."""
+    return _table(judged(records, growths), layout)
+
+
+def report_half(records: Sequence[Record], layout: Layout) -> str:
+    """Table with one row per figure of the applications."""
+    named = {record.name: record for record in records}
+    return _table([_reached(figure, figure.values(named)) for figure in APPLICATIONS], layout)
+
+
+def _table(found: Sequence[Reached], layout: Layout) -> str:
     rows = [
         (
             reached.figure.what,
@@ -74,7 +84,7 @@ def report(records: Sequence[Record], growths: Sequence[Growth], layout: Layout)
             reached.answer,
             ", ".join(f"{name} {value:.3g}" for name, value in reached.short.items()),
         )
-        for reached in judged(records, growths)
+        for reached in found
     ]
     return layout(("figure", "at most", "measured", "reached", "where not"), rows)
 
@@ -178,6 +188,15 @@ FIGURES = (
     Figure("compilations for 1,000 lengths up to 1e6", 12, _ours("varying-length-large", _compilations)),
     Figure("the same, last value read", 1, _ours("varying-length-last-large", _compilations)),
 )
+
+APPLICATIONS = (
+    Figure("time over plain JAX", 1.05, _time("plain")),
+    Figure("time over plain JAX, geometric mean", 0.7, _time("plain"), mean=True),
+    Figure("time over tuned JAX, geometric mean", 1.3, _time("tuned"), mean=True),
+    Figure("first result over plain JAX", 1.5, _first("plain")),
+    Figure("time over PyTensor, geometric mean", 1 / 3, _time("pytensor"), mean=True),
+)
+"""Figures of a half of the applications."""
 
 
 def _grown(value: Callable[[Sequence[Point]], float | None], only: Callable[[str], bool] = lambda name: True) -> Values:

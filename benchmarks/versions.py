@@ -23,14 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; prints a line for each workload."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.versions", description=__doc__)
     parser.add_argument("other", type=Path, help="root of the other checkout")
-    parser.add_argument("names", nargs="*", metavar="WORKLOAD", help="all, unless some are named")
+    parser.add_argument(
+        "names", nargs="*", metavar="WORKLOAD", help="all but large ones and applications, unless named"
+    )
     parser.add_argument("--pairs", type=int, default=15, help="pairs of samples (default %(default)s)")
     parser.add_argument("--builds", type=int, default=3, help="fresh builds of each, after one that warms up")
     parser.add_argument("--sample", type=float, default=0.02, help="seconds of a sample (default %(default)s)")
     options = parser.parse_intermixed_args(arguments)
     if not (options.other / "benchmarks" / "workloads").is_dir():
         parser.error(f"other is the root of a checkout of the project, with benchmarks/workloads; got {options.other}")
-    unknown = sorted(set(options.names) - set(_names(large=True)))
+    unknown = sorted(set(options.names) - set(_names(every=True)))
     if unknown:
         parser.error(f"there is no workload {', '.join(unknown)}; python -m benchmarks --list prints them")
     ours, theirs = _Checkout(HERE), _Checkout(options.other.resolve())
@@ -40,10 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _names(large: bool = False) -> list[str]:
+def _names(every: bool = False) -> list[str]:
     from benchmarks.workloads import WORKLOADS
+    from benchmarks.workloads.applications import APPLICATIONS
 
-    return [workload.name for workload in WORKLOADS if large or not workload.large]
+    if every:
+        return [workload.name for workload in (*WORKLOADS, *APPLICATIONS)]
+    return [workload.name for workload in WORKLOADS if not workload.large]
 
 
 def _compared(name: str, ours: _Checkout, theirs: _Checkout, options: argparse.Namespace) -> str:
@@ -93,7 +98,7 @@ def _serve(root: str) -> None:
     from benchmarks.workload import Scale
     from benchmarks.workloads import WORKLOADS
 
-    workloads = {workload.name: workload for workload in WORKLOADS}
+    workloads = {workload.name: workload for workload in (*WORKLOADS, *_applications())}
     repeat: Any = None
     for line in sys.stdin:
         kind, value = line.split()
@@ -104,6 +109,15 @@ def _serve(root: str) -> None:
             print(found.first.seconds, flush=True)
         else:
             print(repeat(int(value)), flush=True)
+
+
+def _applications() -> Sequence[Any]:
+    """The applications; none in a checkout from before they were written."""
+    try:
+        from benchmarks.workloads.applications import APPLICATIONS
+    except ModuleNotFoundError:
+        return ()
+    return APPLICATIONS
 
 
 if __name__ == "__main__":
