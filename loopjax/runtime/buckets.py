@@ -27,6 +27,7 @@ from loopjax.runtime.compiler import Bound, build
 from loopjax.runtime.program import Program
 from loopjax.shapes.intervals import LengthBounds
 from loopjax.shapes.padding.spec import ExactLengthOp, InputAxis, Padding
+from loopjax.shapes.preconditions import ERRORS
 from loopjax.trace.shared import SharedVariable, on_device
 
 DISTINCT = 2
@@ -78,14 +79,14 @@ class Bucket:
         """Outputs of the program: each stage is found or compiled for its inputs, and run.
 
         ``first`` is what the cache of the first stage holds for these values. Raises ``ValueError`` for sizes that
-        differ and must be equal, where only the run knew them.
+        differ and must be equal, ``IndexError`` for positions out of bounds, where only the run knew the sizes.
         """
         self._check(values)
         for number, stage in enumerate(self.stages):
             values.update(stage.run(values, None if number else first))
         for assertion in self.padded.assertions:
             if not values[assertion.holds]:
-                raise ValueError(assertion.message)
+                raise ERRORS[assertion.error](assertion.message)
         outputs = self.graph.outputs[: len(self.graph.outputs) - len(self.padded.assertions)]
         return [on_device(v.data if isinstance(v, Constant) else values[v]) for v in outputs]
 

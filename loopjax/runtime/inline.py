@@ -182,7 +182,7 @@ def _form(program: Program, derivative: Derivative, fixed_lengths: bool = False)
     # need it throughout.
     padded, (stage,), _ = build(
         program,
-        Padding(device=True, differentiated=derivative != "none"),
+        Padding(device=True, differentiated=derivative != "none", inlined=True),
         derivative=derivative,
         fixed_lengths=fixed_lengths,
         check=lambda padded: _check_inlines(padded, program.options.name),

@@ -25,11 +25,16 @@ LENGTH, OTHER = "<length>", "<other>"
 """Placeholders in messages for two lengths that are compared."""
 
 
+ERRORS: dict[str, type[Exception]] = {"index": IndexError, "value": ValueError}
+"""The exceptions by the words for them."""
+
+
 class RuntimeAssertion(NamedTuple):
-    """A relation of two lengths that only a run can tell: ``holds`` is a bool scalar."""
+    """A relation of two lengths that only a run can tell: ``holds`` is a bool scalar; ``error``: see ``ERRORS``."""
 
     holds: Variable
     message: str
+    error: str = "value"
 
 
 class Precondition(NamedTuple):
@@ -53,11 +58,10 @@ class Precondition(NamedTuple):
         """Raise ``IndexError`` or ``ValueError`` where it does not hold."""
         if {"==": length == other, ">=": length >= other, "<=": length <= other}[self.relation]:
             return
-        kind = IndexError if self.error == "index" else ValueError
         message = self.message
         if LENGTH not in message:
             message = f"{message}: {LENGTH} {self.relation} {OTHER} does not hold"
-        raise kind(message.replace(LENGTH, str(length)).replace(OTHER, str(other)) + self.where)
+        raise ERRORS[self.error](message.replace(LENGTH, str(length)).replace(OTHER, str(other)) + self.where)
 
 
 class TripCountCheck(NamedTuple):

@@ -5,7 +5,8 @@ An index is parsed once, into the ``IndexPattern`` of an op ``index``, ``set`` o
 those of a variable by ``nonzero``. Slices with a symbolic start and step 1 are recorded apart, as a ``window`` whose
 start is a run-time value, so that one program serves all positions of a window of one size.
 
-Out of bounds raises where sizes are known; else a read gives NaN (the least integer) and a write is dropped.
+Out of bounds raises for constant positions, and for others where the host knows them; else a read gives NaN (the least
+integer) and a write is dropped.
 """
 
 from __future__ import annotations
@@ -239,8 +240,9 @@ register("inc", None, _write_type, "scatter", broadcasts=_value_and_part)
 def index(x: Any, key: Any) -> Variable:
     """Record ``x[key]``: ints, slices, ``None``, ``...``, masks, integer arrays and symbolic integers, as in NumPy.
 
-    Out of bounds: ``IndexError`` where that is known before running; else the value read is NaN, for integers the least
-    of the dtype. Differentiable in ``x``.
+    Out of bounds: ``IndexError`` for a constant position, after the run if only that tells the size, and for others
+    where that is known before running; else, and inside of JAX (``to_jax``), the value read is NaN, for integers the
+    least of the dtype. Differentiable in ``x``.
     """
     variable = as_variable(x)
     owner = variable.owner

@@ -103,7 +103,7 @@ class Reference:
         self.single = False
         """Whether float32 occurred."""
         self.may_raise = False
-        """Whether an index that only the device knows was out of bounds: NaN and ``IndexError`` are both right."""
+        """Whether shapes show an index to be out of bounds in a loop that no step reaches: ``IndexError`` is right."""
         self.may_refuse = False
         """Whether shapes show a sequence to be too short in a loop that no step reaches: ``ValueError`` is right."""
         self._rng = np.random.default_rng(0) if noise else None
@@ -201,8 +201,7 @@ class Reference:
         if expression.op in VARYING:
             return self._checked(self._varying(expression, args))
         if expression.op not in OPS:
-            certain = not self._place and not set(names_in(expression)) & self._device
-            return self._checked(self._read(expression, args, certain))
+            return self._checked(self._read(expression, args))
         return self._checked(self._elementwise(expression, args))
 
     def _elementwise(self, expression: Call, args: list[Any]) -> Array:
@@ -286,7 +285,7 @@ class Reference:
         if np.any(np.isnan(value)) or np.any(np.abs(value - np.rint(value)) < MARGIN[str(value.dtype)]):
             raise Undecided("a whole number or NaN is truncated")
 
-    def _read(self, expression: Call, args: list[Any], certain: bool) -> Array:
+    def _read(self, expression: Call, args: list[Any]) -> Array:
         op, k = expression.op, expression.parameter
         x = np.asarray(args[0])
         if op == "arange":
@@ -318,7 +317,7 @@ class Reference:
         index = {"last": -1, "back": -int(k or 0), "at": int(k or 0)}[op]
         if -len(x) <= index < len(x):
             return np.asarray(x[index])
-        if certain and not self._guessing:
+        if not self._guessing:
             raise IndexError(f"{index} of {len(x)} rows")
         self.may_raise = True
         return np.full(x.shape[1:], _fill(dtype), dtype)

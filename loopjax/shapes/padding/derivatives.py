@@ -45,8 +45,8 @@ def padded_region(
     made = Apply(op.with_regions([region]), [*inputs[:count], *inner.entered, *tangents], node.sources)
     rest = list(made.outputs[len(outputs) :])
     outside = dict(zip(published, rest, strict=False))
-    for holds, message in inner.asserted.items():
-        scope.assert_holds(outside[holds], message)
+    for one in inner.asserted.values():
+        scope.assert_holds(outside[one.holds], one.message, one.error)
     found = [
         scope.note(one, inner.lifted_axes(inner.axes(x), outside))
         for one, x in zip(made.outputs, outputs, strict=False)

@@ -19,8 +19,9 @@ from loopjax.ir.graph import Apply, Constant, Variable
 from loopjax.ir.index import WHOLE, Array, IndexPattern
 from loopjax.ir.op import table_op
 from loopjax.shapes.padding.builder import Length
-from loopjax.shapes.padding.rules import lengths_of, rule
+from loopjax.shapes.padding.rules import lengths_of, require_enough, rule
 from loopjax.shapes.padding.scope import Axes, PaddedAxis, PaddingScope
+from loopjax.shapes.preconditions import LENGTH, OTHER
 
 
 @rule("index")
@@ -324,11 +325,10 @@ def _from_front(
 
 def _within(scope: PaddingScope, index: Variable, padded: PaddedAxis, axis: int) -> Variable:
     """Return positions from the front; out of bounds, at the capacity, where there is no such row."""
-    if isinstance(index, Constant) and index.ndim == 0:
-        position = int(index.data)
-        least = position + 1 if position >= 0 else -position
-        message = f"{scope.op}: index {position} is out of bounds for axis {axis}"
-        scope.add_precondition(">=", padded.length, least, message, "index")
+    if isinstance(index, Constant) and index.data.size:
+        least, position = max((p + 1 if p >= 0 else -p, p) for p in index.data.ravel().tolist())
+        message = f"{scope.op}: index {position} is out of bounds for axis {axis}: expected {OTHER} rows, got {LENGTH}"
+        require_enough(scope, padded.length, least, message)
     wide = index if index.dtype == "int64" else scope.emit("cast", index, dtype="int64")
     is_negative = scope.emit("lt", wide, 0)
     from_front = scope.emit("switch", is_negative, scope.emit("add", wide, padded.length), wide)

@@ -46,8 +46,9 @@ from loopjax.ir.scan import (
     StepResult,
 )
 from loopjax.ir.types import TensorType
-from loopjax.shapes.padding.rules import require_rows, steps_of_rows
+from loopjax.shapes.padding.rules import require_enough, require_rows, steps_of_rows
 from loopjax.shapes.padding.scope import Axes, PaddedAxis, PaddingScope, Walk
+from loopjax.shapes.preconditions import LENGTH, OTHER, RuntimeAssertion
 
 Output = TypeVar("Output", Recurrence, MapOutput)
 
@@ -207,7 +208,7 @@ def _with_checks(op: Scan, results: StepResult, checks: Sequence[Variable]) -> t
     return op, results._replace(maps=(*results.maps, *checks))
 
 
-def _publish_checks(scope: PaddingScope, fresh: Apply, loop: _Loop, messages: Collection[str]) -> None:
+def _publish_checks(scope: PaddingScope, fresh: Apply, loop: _Loop, checks: Collection[RuntimeAssertion]) -> None:
     """Have the graph around a loop check what holds at every step, the last map outputs or accumulators."""
     op = fresh.op
     assert isinstance(op, Scan)
@@ -215,7 +216,7 @@ def _publish_checks(scope: PaddingScope, fresh: Apply, loop: _Loop, messages: Co
     if len(op.accumulators) > len(loop.op.accumulators):
         each = results.until[len(loop.op.accumulators) : len(op.accumulators)]
     else:
-        stacks = results.maps[len(op.maps) - len(messages) :]
+        stacks = results.maps[len(op.maps) - len(checks) :]
         axes = {} if loop.steps is None else {0: loop.steps}
         each = tuple(
             scope.emit(
@@ -223,8 +224,8 @@ def _publish_checks(scope: PaddingScope, fresh: Apply, loop: _Loop, messages: Co
             )
             for stack in stacks
         )
-    for holds, message in zip(each, messages, strict=True):
-        scope.assert_holds(holds, message)
+    for check, holds in zip(checks, each, strict=True):
+        scope.assert_holds(holds, check.message, check.error)
 
 
 def _stacks(op: Scan) -> bool:
@@ -501,6 +502,7 @@ def _outputs(scope: PaddingScope, loop: _Loop, fresh: Apply, stacked: Sequence[A
         ran = [length]
         if capacity is None and not op.dynamic:
             capacity = scope.integer(fresh.inputs[0] if op.n_steps is None else op.n_steps)
+    _require_steps(scope, loop, length)
     found: list[Variable] = []
     saved: list[Recurrence | MapOutput] = [*new.recurrences[:count], *new.maps[: len(op.maps)]]
     stacks = (*results.recurrences[:count], *results.maps[: len(op.maps)])
@@ -525,6 +527,22 @@ def _outputs(scope: PaddingScope, loop: _Loop, fresh: Apply, stacked: Sequence[A
             value = scope.emit("switch", ran_so_far, value, Constant(np.asarray(fill_value(value.dtype), value.dtype)))
         totals.append(scope.note(value, {axis - 1: one for axis, one in stacked[fold.output].items()}))
     return [*found, *results.states, *totals, *ran]
+
+
+def _require_steps(scope: PaddingScope, loop: _Loop, ran: Variable | None) -> None:
+    """Have it checked that as many steps run as what is read needs, where the number of steps that ``ran`` is a
+    value."""
+    op = loop.op
+    if ran is None and op.dynamic:
+        ran = scope.integer(loop.parts.n_steps[0])
+    # The readers of other last rows know how many there are, and the host checks what it knows.
+    if ran is None or (scope.parent is None and scope.is_known(ran)):
+        return
+    needs = [fold.step + 1 for fold in op.accumulators if fold.some or fold.kind == "at"]
+    needs += [output.saved.last or 0 for output in op.outputs if op.until or op.dynamic]
+    least = max(needs, default=0)
+    if least > (1 if op.until and op.n_steps else 0):
+        require_enough(scope, ran, least, f"{op.subject} ran {LENGTH} steps; what is read needs {OTHER}")
 
 
 def _stack(scope: PaddingScope, op: Scan, stack: Variable, axes: Axes) -> Variable:

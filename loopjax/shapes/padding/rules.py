@@ -145,6 +145,12 @@ def require_rows(scope: PaddingScope, n_steps: Variable, sequence: str, rows: Va
     return False
 
 
+def require_enough(scope: PaddingScope, length: Variable, least: int, message: str) -> None:
+    """Have it checked that a length reaches what is read, unless it is seen to; ``IndexError`` where it does not."""
+    if not scope.is_nonnegative(Dim.of(length) - least) and not (least <= 1 and _is_positive(scope, length)):
+        scope.require(">=", length, least, message, "index")
+
+
 def steps_of_rows(scope: PaddingScope, rows: Variable, span: int) -> Variable:
     """Return the steps for which a sequence of this length has rows."""
     return scope.calc("maximum", scope.calc("sub", rows, span), 0) if span else rows

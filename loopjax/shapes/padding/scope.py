@@ -59,7 +59,7 @@ class PaddingContext:
 
     Lengths vary that depend on the inputs ``varying`` and, with ``device``, those that only a run decides.
     ``exact_inputs`` are the inputs on which a length depends that an op needs exactly. ``positional_draws``: a random
-    number depends on its key and its position only.
+    number depends on its key and its position only. ``inlined``: nothing can raise ``IndexError`` after the run.
     """
 
     varying: Collection[Variable]
@@ -67,6 +67,7 @@ class PaddingContext:
     filling: str = "row 0"
     fine: bool = False
     positional_draws: bool = False
+    inlined: bool = False
     exact_ops: dict[ExactLengthOp, None] = field(default_factory=dict)
     exact_inputs: set[Variable] = field(default_factory=set)
     assertions: list[RuntimeAssertion] = field(default_factory=list)
@@ -94,8 +95,8 @@ class PaddingScope(BoundedLengths):
     ``outer`` maps inputs of a region that are the same throughout to variables of the parent; ``entered`` are those
     that padding added. ``step_bounds`` are bounds of inputs that differ from step to step, as dims of the parent's
     graph. ``widths`` maps the lengths of slices of constant width to that width; only a slice that reaches over an end
-    has fewer rows. ``asserted`` must hold at every step, with the messages of where it does not; the region publishes
-    them. ``differentiated``: a derivative that stores values encloses the graph.
+    has fewer rows. ``asserted`` must hold at every step; the region publishes it. ``differentiated``: a derivative that
+    stores values encloses the graph.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class PaddingScope(BoundedLengths):
         self.step_bounds: dict[Variable, Bounds] = {}
         self.positive: set[Variable] = set()
         self.widths: dict[Variable, int] = {}
-        self.asserted: dict[Variable, str] = {}
+        self.asserted: dict[Variable, RuntimeAssertion] = {}
         self._axes: dict[Variable, dict[int, PaddedAxis]] = {}
         self._capacities: dict[Variable, Variable] = {}
 
@@ -272,28 +273,33 @@ class PaddingScope(BoundedLengths):
         if not self.add_precondition(">=", size, 0, message) and self.parent is not None:
             self.require(">=", size, 0, message)
 
-    def require(self, relation: str, length: Variable, other: Length, message: str) -> bool:
+    def require(self, relation: str, length: Variable, other: Length, message: str, error: str = "value") -> bool:
         """Have two lengths compared before a call, or by a runtime assertion."""
         other = self.scalar(other)
         if self.parent is not None:
             outer = self._lifted(length, other)
             if outer is not None:
-                return self.parent.require(relation, *outer, message)
-        elif self.add_precondition(relation, length, other, message):
+                return self.parent.require(relation, *outer, message, error)
+        elif self.add_precondition(relation, length, other, message, error):
+            return True
+        if error == "index" and self.context.inlined:
             return True
         holds = self.emit({"==": "eq", "<=": "le", ">=": "ge"}[relation], length, other)
-        text = message.replace(LENGTH, "more").replace(OTHER, "fewer")
-        self.assert_holds(holds, text + where(self.sources))
+        words = ("fewer", "more") if relation == ">=" else ("more", "fewer")
+        limit = str(other.data) if isinstance(other, Constant) else words[1]
+        text = message.replace(LENGTH, words[0]).replace(OTHER, limit)
+        self.assert_holds(holds, text + where(self.sources), error)
         if relation == "==" and self.parent is None:
             self.context.unite(length, other)
         return True
 
-    def assert_holds(self, holds: Variable, message: str) -> None:
+    def assert_holds(self, holds: Variable, message: str, error: str = "value") -> None:
         """Have a condition checked by the run, at every step of the loops around."""
+        assertion = RuntimeAssertion(holds, message, error)
         if self.parent is None:
-            self.context.assertions.append(RuntimeAssertion(holds, message))
+            self.context.assertions.append(assertion)
         else:
-            self.asserted[holds] = message
+            self.asserted[holds] = assertion
 
     def require_equal(
         self, length: Variable, other: Variable, message: str = "sizes that must be equal differ"

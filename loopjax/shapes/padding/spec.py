@@ -31,13 +31,15 @@ class Padding:
     """The lengths to pad: those that depend on ``values`` (inputs that calls give as numbers), on the sizes of
     ``axes``, or, with ``device``, on what only a run decides.
 
-    ``differentiated``: JAX will differentiate the program, so that its loops must have a reverse mode.
+    ``differentiated``: JAX will differentiate the program, so that its loops must have a reverse mode. ``inlined``: it
+    is part of a JAX program, where no ``IndexError`` can be raised, and what is read out of bounds is NaN.
     """
 
     values: tuple[Variable, ...] = ()
     axes: tuple[InputAxis, ...] = ()
     device: bool = False
     differentiated: bool = False
+    inlined: bool = False
 
 
 class Padded(NamedTuple):

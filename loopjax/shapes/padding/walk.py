@@ -31,7 +31,7 @@ def padded(graph: Graph, padding: Padding) -> Padded:
     filling = "poison" if config.poison and not differentiated else "row 0"
     varying = (*padding.values, *lengths.values())
     fine = differentiated or graph.holds(lambda node: node.op.has("cubic"))
-    context = PaddingContext(varying, padding.device, filling, fine, _draws_by_position(graph))
+    context = PaddingContext(varying, padding.device, filling, fine, _draws_by_position(graph), padding.inlined)
     scope = PaddingScope(context, differentiated=padding.differentiated)
     for (variable, axis), length in lengths.items():
         capacity = scope.emit("dim", variable, axis=axis)
