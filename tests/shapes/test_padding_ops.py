@@ -157,3 +157,11 @@ def test_lengths_that_differ_from_step_to_step(group):
         np.testing.assert_allclose(one, [first, last], rtol=1e-9, err_msg=name)
     for one, slope in zip(results[len(cases) :], expected[len(cases) :], strict=True):
         np.testing.assert_allclose(one, slope, rtol=1e-8, atol=1e-10)
+
+
+def test_argmax_of_negative_numbers_that_step_sizes_pick():
+    """The greatest element comes first among copies of row 0, which stand in the place of NaN."""
+    x, ks = np.array([-3.0, -1.0, -2.0]), at.lvector("ks")
+    out, _ = loopjax.map(lambda k: (at.argmax(X[:k]), at.argmin(X[:k])), ks)
+    found = loopjax.function([X, ks], out)(x, np.array([1, 2, 3]))
+    np.testing.assert_array_equal(found, [[0, 1, 1], [0, 0, 0]])

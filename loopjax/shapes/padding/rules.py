@@ -354,7 +354,10 @@ def _argmax(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variabl
     x = inputs[0]
     if node.op.arguments["axis"] is None and x.ndim > 1:
         x = scope.exact(x, [axis for axis in scope.axes(x) if axis > 0])
-    require_elements(scope, node.op.name, x, _reduced_axes(node, x))
+    axes = _reduced_axes(node, x)
+    require_elements(scope, node.op.name, x, axes)
+    if scope.context.filling == "poison":
+        x = scope.filled(x, scope.axes(x), axes, "row 0")
     return scope.call(node.op, x, axes=_remaining(scope, node, x))
 
 

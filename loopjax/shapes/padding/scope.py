@@ -364,11 +364,15 @@ class PaddingScope(BoundedLengths):
         """Return the capacity of padded axes of this length; ``None`` where there is no such axis."""
         return self._capacities.get(length)
 
-    def filled(self, variable: Variable, axes: Axes, along: Collection[int] | None = None) -> Variable:
-        """Return the variable with copies of row 0 past the lengths of these axes, or only ``along`` some of them."""
+    def filled(
+        self, variable: Variable, axes: Axes, along: Collection[int] | None = None, value: str | None = None
+    ) -> Variable:
+        """Return the variable with copies of row 0 (in tests NaN, unless ``value`` says another) past the lengths of
+        these axes, or only ``along`` some of them."""
+        value = value or self.context.filling
         for axis, padded in sorted(axes.items()):
             if along is None or axis in along:
-                variable = self.emit("fill_rows", variable, padded.length, axis=axis, value=self.context.filling)
+                variable = self.emit("fill_rows", variable, padded.length, axis=axis, value=value)
         return self.note(variable, axes)
 
     def masked(self, variable: Variable, along: Collection[int], value: str, least: int = 0) -> Variable:
