@@ -32,7 +32,7 @@ def viterbi(aesara: Any) -> Any:
 def beam_search(aesara: Any, beams: int) -> Any:
     """Best sequences of a first-order model with scores that change with time, and their scores, best first."""
     at = aesara.tensor
-    A, B = at.dmatrix("A"), at.dmatrix("B")
+    A, B = at.fmatrix("A"), at.fmatrix("B")
     words = A.shape[0]
 
     def forward(b: Any, score: Any, word: Any) -> list[Any]:
@@ -50,7 +50,7 @@ def beam_search(aesara: Any, beams: int) -> Any:
         backward, sequences=[word, parent], outputs_info=[at.arange(beams), None], go_backwards=True
     )
     found = at.concatenate([words_back, first[origin[-1]].dimshuffle("x", 0)[:1]])
-    return aesara.function([A, B], [found, score[-1]], updates=updates)
+    return aesara.function([A, B], [at.cast(found, "int32"), score[-1]], updates=updates)
 
 
 def edit_distance(aesara: Any) -> Any:

@@ -10,7 +10,7 @@ from benchmarks.programs.applications import stream
 
 UKF_DT, UKF_NOISE, UKF_SEEN, UKF_SPREAD = 0.05, 0.01, 0.1, 2.0
 RANGE_SEEN = 0.1
-FORGETTING = 0.99
+FORGETTING = 0.999
 STEP_SIZE = 0.5
 FORCING, L96_DT, SEEN_EVERY, ENKF_SEEN, INFLATION = 8.0, 0.02, 2, 0.5, 1.02
 
@@ -25,7 +25,7 @@ def kalman(aesara: Any, solve: bool) -> Any:
         S = at.dot(at.dot(H, P), H.T) + R
         error = z_t - at.dot(H, m)
         if solve:
-            K = at.linalg.solve(S, at.dot(H, P)).T
+            K = at.linalg.solve(S.T, at.dot(H, P.T)).T
             scaled = at.linalg.solve(S, error)
         else:
             inverse = at.linalg.inv(S)

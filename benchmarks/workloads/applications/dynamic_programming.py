@@ -63,8 +63,8 @@ def _viterbi_tuned(seen: Any, start: Any, A: Any, B: Any) -> list[Any]:
 
 def _language(rng: np.random.Generator, scale: Scale) -> Inputs:
     words = scale.pick(128, quick=20)
-    A = np.log(rng.dirichlet(np.full(words, 0.3), words) + 1e-12)
-    return inputs(A, np.log(rng.dirichlet(np.full(words, 0.3), scale.steps(100, quick=12)) + 1e-12), beams=8)
+    A, B = (np.log(rng.dirichlet(np.full(words, 0.3), n) + 1e-12) for n in (words, scale.steps(100, quick=12)))
+    return inputs(A.astype("float32"), B.astype("float32"), beams=8)
 
 
 def _beam_search(A: Any, B: Any, beams: int, fast: bool = False) -> list[Any]:
@@ -72,8 +72,7 @@ def _beam_search(A: Any, B: Any, beams: int, fast: bool = False) -> list[Any]:
 
     def best(scores: Any) -> tuple[Any, Any]:
         if fast:
-            values, places = lax.top_k(scores, beams)
-            return values, places.astype("int64")
+            return tuple(lax.top_k(scores, beams))
         order = jnp.argsort(-scores)[:beams]
         return scores[order], order
 
@@ -90,7 +89,7 @@ def _beam_search(A: Any, B: Any, beams: int, fast: bool = False) -> list[Any]:
         word, parent = now
         return parent[beam], word[beam]
 
-    origin, found = lax.scan(backward, jnp.arange(beams), (word, parent), reverse=True)
+    origin, found = lax.scan(backward, jnp.arange(beams, dtype=word.dtype), (word, parent), reverse=True)
     return [jnp.concatenate([found[::-1], first[origin][None]]), score]
 
 
@@ -161,34 +160,27 @@ def _affine_gaps(one: Any, two: Any, scores: Any) -> Any:
     return best[-1]
 
 
-def _skewed(table: Any, fill: float) -> Any:
-    """Anti-diagonals of a table ``(n, m)`` as rows ``(n + m - 1, n)``, each at the place of its row."""
-    n, m = table.shape
-    padded = jnp.pad(table, ((0, 0), (0, n)), constant_values=fill).ravel()
-    return padded[: n * (n + m - 1)].reshape(n, n + m - 1).T
-
-
 def _affine_gaps_tuned(one: Any, two: Any, scores: Any) -> Any:
-    """Anti-diagonals, each from the two before it; scores of the matches before the loop."""
-    n, m = len(one), len(two)
-    place = jnp.arange(n + 1.0)
+    """All that a cell needs from the row above is computed for the whole row, scores of the matches before the loop."""
 
-    def diagonal(carry: Any, now: tuple[Any, Any]) -> tuple[Any, None]:
-        (older, old, down, across), (match, t) = carry, now
-        down = jnp.maximum(old[:-1] - GAP_OPEN, down[:-1]) - GAP_EXTEND
-        across = jnp.maximum(old[1:] - GAP_OPEN, across[1:]) - GAP_EXTEND
-        best = jnp.maximum(older[:-1] + match, jnp.maximum(down, across))
-        border = -GAP_OPEN - GAP_EXTEND * t
-        low = jnp.full(1, LOW)
-        best = jnp.where(place == t, border, jnp.concatenate([border[None], best]))
-        down = jnp.where(place == t, LOW, jnp.concatenate([low, down]))
-        across = jnp.where(place == t, LOW, jnp.concatenate([low, across]))
-        return (old, best, down, across), None
+    def row(carry: tuple[Any, Any], now: tuple[Any, Any]) -> tuple[tuple[Any, Any], None]:
+        (best, gap), (match, t) = carry, now
+        gap = jnp.maximum(best - GAP_OPEN, gap) - GAP_EXTEND
 
-    low = jnp.full(n + 1, LOW)
-    start = low.at[0].set(0.0), low.at[:2].set(-GAP_OPEN - GAP_EXTEND), low, low
-    matches = _skewed(scores[one[:, None], two], LOW)
-    return lax.scan(diagonal, start, (matches, jnp.arange(2.0, n + m + 1)))[0][1][-1]
+        def cell(carry: tuple[Any, Any], above: Any) -> tuple[tuple[Any, Any], Any]:
+            left, across = carry
+            across = jnp.maximum(left - GAP_OPEN, across) - GAP_EXTEND
+            value = jnp.maximum(above, across)
+            return (value, across), value
+
+        first = -GAP_OPEN - GAP_EXTEND * t
+        rest = lax.scan(cell, (first, jnp.float64(LOW)), jnp.maximum(best[:-1] + match, gap[1:]))[1]
+        return (jnp.concatenate([first[None], rest]), gap), None
+
+    columns = jnp.arange(len(two) + 1.0)
+    start = jnp.where(columns > 0, -GAP_OPEN - GAP_EXTEND * columns, 0.0), jnp.full(len(two) + 1, LOW)
+    (best, _), _ = lax.scan(row, start, (scores[one[:, None], two], jnp.arange(1.0, len(one) + 1)))
+    return best[-1]
 
 
 def _curves(rng: np.random.Generator, scale: Scale) -> Inputs:
@@ -214,6 +206,13 @@ def _soft_dtw_cost(x: Any, y: Any) -> Any:
 
 def _soft_dtw(x: Any, y: Any) -> list[Any]:
     return list(jax.value_and_grad(_soft_dtw_cost)(x, y))
+
+
+def _skewed(table: Any, fill: float) -> Any:
+    """Anti-diagonals of a table ``(n, m)`` as rows ``(n + m - 1, n)``, each at the place of its row."""
+    n, m = table.shape
+    padded = jnp.pad(table, ((0, 0), (0, n)), constant_values=fill).ravel()
+    return padded[: n * (n + m - 1)].reshape(n, n + m - 1).T
 
 
 def _soft_dtw_tuned(x: Any, y: Any) -> list[Any]:
@@ -347,28 +346,24 @@ def _matrix_chain(sizes: Any, count: int) -> Any:
 
 
 def _matrix_chain_tuned(sizes: Any, count: int) -> Any:
-    """Costs by first matrix and length, and by last matrix and length, so that both are rows; a length reads a band of
-    the second that is skewed by slices."""
-    place = jnp.arange(count)
+    """Costs by first matrix and length, and by last matrix and length from the longest on, so that those of all splits
+    are slices; what is impossible costs most, so that nothing is masked."""
 
     def length(carry: tuple[Any, Any], span: Any) -> tuple[tuple[Any, Any], None]:
         ahead, behind = carry
-        # ahead[i, k]: first i, length k. behind[j, k]: last j, length k.
-        last = jnp.minimum(place + span, count - 1)
-        right = behind[last][:, ::-1]
-        right = lax.dynamic_slice(
-            jnp.concatenate([right, jnp.full((count, count), -LOW)], axis=1), (0, count - span), (count, count)
-        )
-        join = sizes[:count, None] * windows * sizes[last + 1][:, None]
-        best = jnp.where(place < span, ahead + right + join, -LOW).min(1)
+        tall = lax.dynamic_slice(jnp.concatenate([behind, far]), (span, 0), (count, count))
+        right = lax.dynamic_slice(jnp.concatenate([tall, far], axis=1), (0, count - span), (count, count))
+        join = sizes[:count, None] * windows * lax.dynamic_slice(ends, (span,), (count,))[:, None]
+        best = (ahead + right + join).min(1)
         ahead = lax.dynamic_update_slice(ahead, best[:, None], (0, span))
-        column = lax.dynamic_slice(jnp.concatenate([jnp.full(count, -LOW), best]), (count - span,), (count,))
-        return (ahead, lax.dynamic_update_slice(behind, column[:, None], (0, span))), None
+        shifted = lax.dynamic_slice(jnp.concatenate([far[0], best]), (count - span,), (count,))
+        return (ahead, lax.dynamic_update_slice(behind, shifted[:, None], (0, count - 1 - span))), None
 
-    wide = jnp.concatenate([sizes[1:], jnp.zeros(count)])
-    windows = jnp.stack([wide[i : i + count] for i in range(count)])
-    start = jnp.full((count, count), -LOW).at[:, 0].set(0.0)
-    return lax.scan(length, (start, start), jnp.arange(1, count))[0][0][0, -1]
+    far = jnp.full((count, count), -LOW)
+    ends = jnp.concatenate([sizes[1:], jnp.ones(count)])
+    windows = jnp.stack([ends[i : i + count] for i in range(count)])
+    start = far.at[:, 0].set(0.0), far.at[:, -1].set(0.0)
+    return lax.scan(length, start, jnp.arange(1, count))[0][0][0, -1]
 
 
 def _decisions(rng: np.random.Generator, scale: Scale) -> Inputs:
@@ -383,18 +378,6 @@ def _value_iteration(P: Any, R: Any, sweeps: int) -> list[Any]:
 
     v, _ = lax.scan(sweep, jnp.zeros(len(R)), None, length=sweeps)
     return [v, (R + DISCOUNT * (P @ v).T).argmax(1)]
-
-
-def _value_iteration_tuned(P: Any, R: Any, sweeps: int) -> list[Any]:
-    """One product with all actions' rows, discounted before the loop; no transposition."""
-    actions, states, _ = P.shape
-    flat, rewards = DISCOUNT * P.reshape(-1, states), R.T
-
-    def values(v: Any) -> Any:
-        return rewards + (flat @ v).reshape(actions, states)
-
-    v = lax.fori_loop(0, sweeps, lambda _, v: values(v).max(0), jnp.zeros(states))
-    return [v, values(v).argmax(0)]
 
 
 def _forward_backward(seen: Any, start: Any, A: Any, B: Any) -> Any:
@@ -414,26 +397,6 @@ def _forward_backward(seen: Any, start: Any, A: Any, B: Any) -> Any:
     alpha = lax.scan(forward, first, seen[1:])[1]
     beta = lax.scan(backward, ones, seen[1:], reverse=True)[1]
     both = jnp.concatenate([first[None], alpha]) * jnp.concatenate([beta, ones[None]])
-    return both / both.sum(1, keepdims=True)
-
-
-def _forward_backward_tuned(seen: Any, start: Any, A: Any, B: Any) -> Any:
-    """One loop for both directions; probabilities of the symbols before it; products as sums of rows."""
-    chances = B.T[seen]
-    back = A.T.copy()
-
-    def step(carry: tuple[Any, Any], now: tuple[Any, Any]) -> tuple[Any, Any]:
-        (alpha, beta), (one, two) = carry, now
-        alpha = (alpha @ A) * one
-        beta = (two * beta) @ back
-        carry = alpha / alpha.sum(), beta / beta.sum()
-        return carry, carry
-
-    first = start * chances[0]
-    first = first / first.sum()
-    ones = jnp.ones_like(start)
-    _, (alpha, beta) = lax.scan(step, (first, ones), (chances[1:], chances[:0:-1]), unroll=unroll(1, 8))
-    both = jnp.concatenate([first[None], alpha]) * jnp.concatenate([beta[::-1], ones[None]])
     return both / both.sum(1, keepdims=True)
 
 
@@ -518,7 +481,6 @@ WORKLOADS = (
         programs.value_iteration,
         _decisions,
         _value_iteration,
-        _value_iteration_tuned,
     ),
     task(
         "forward-backward",
@@ -526,7 +488,6 @@ WORKLOADS = (
         programs.forward_backward,
         partial(_markov, states=16, logs=False),
         _forward_backward,
-        _forward_backward_tuned,
     ),
     task("shortest-paths", "distances of all pairs of 96 places", programs.shortest_paths, _roads, _shortest_paths),
 )

@@ -53,7 +53,7 @@ def _kalman(z: Any, F: Any, Q: Any, H: Any, R: Any, solve: bool) -> list[Any]:
         S = H @ P @ H.T + R
         error = z_t - H @ m
         if solve:
-            K, scaled = jnp.linalg.solve(S, H @ P).T, jnp.linalg.solve(S, error)
+            K, scaled = jnp.linalg.solve(S.T, H @ P.T).T, jnp.linalg.solve(S, error)
         else:
             inverse = jnp.linalg.inv(S)
             K, scaled = P @ H.T @ inverse, inverse @ error
@@ -83,12 +83,12 @@ def _kalman_tuned(z: Any, F: Any, Q: Any, H: Any, R: Any, solve: bool) -> list[A
     def step(carry: tuple[Any, Any], z_t: Any) -> tuple[tuple[Any, Any], Any]:
         m, P = carry
         m, P = (F * m).sum(1), _times(_times(F, P), F.T) + Q
-        seen = _times(H, P)
+        seen, across = _times(H, P), _times(P, H.T)
         inverse, det = _inverse(_times(seen, H.T) + R)
         error = z_t - (H * m).sum(1)
         scaled = (inverse * error).sum(1)
-        m = m + (seen * scaled[:, None]).sum(0)
-        return (m, P - _times(seen.T, _times(inverse, seen))), ((error * scaled).sum(), det, m)
+        m = m + (across * scaled).sum(1)
+        return (m, P - _times(across, _times(inverse, seen))), ((error * scaled).sum(), det, m)
 
     distance, det, m = lax.scan(step, (jnp.zeros(len(F)), jnp.eye(len(F))), z, unroll=unroll(1, 8))[1]
     return [-0.5 * (distance + jnp.log(det)).sum(), m]
@@ -229,7 +229,8 @@ def _extended(z: Any, F: Any, Q: Any, stations: Any, start: Any) -> Any:
         m, P = carry
         m, P = F @ m, F @ P @ F.T + Q
         H = jax.jacobian(distances)(m)
-        K = P @ H.T @ jnp.linalg.inv(H @ P @ H.T + RANGE_SEEN * jnp.eye(2))
+        S = H @ P @ H.T + RANGE_SEEN * jnp.eye(2)
+        K = P @ H.T @ jnp.linalg.inv(S)
         m = m + K @ (z_t - distances(m))
         return (m, P - K @ H @ P), m
 
@@ -245,11 +246,11 @@ def _extended_tuned(z: Any, F: Any, Q: Any, stations: Any, start: Any) -> Any:
         apart = m[:2] - stations
         distance = jnp.sqrt((apart**2).sum(1))
         H = apart / distance[:, None]
-        seen = _times(H, P[:2])
+        seen, across = _times(H, P[:2]), _times(P[:, :2], H.T)
         inverse, _ = _inverse(_times(seen[:, :2], H.T) + RANGE_SEEN * jnp.eye(2))
-        scaled = _times(inverse, seen)
-        m = m + (scaled * (z_t - distance)[:, None]).sum(0)
-        return (m, P - _times(seen.T, scaled)), m
+        gain = _times(across, inverse)
+        m = m + (gain * (z_t - distance)).sum(1)
+        return (m, P - _times(gain, seen)), m
 
     return lax.scan(step, (start, jnp.eye(4)), z, unroll=unroll(1, 8))[1]
 
@@ -392,20 +393,6 @@ def _adaptive(x: Any, y: Any, taps: int) -> Any:
     return lax.scan(step, jnp.zeros(taps), jnp.arange(len(x) - taps + 1))[1]
 
 
-def _adaptive_tuned(x: Any, y: Any, taps: int) -> Any:
-    """Norms of the windows before the loop, products as sums."""
-    count = len(x) - taps + 1
-    windows = jnp.stack([x[i : i + count] for i in range(taps)], axis=1)
-    rates = STEP_SIZE / (1e-3 + (windows * windows).sum(1))
-
-    def step(w: Any, now: Any) -> tuple[Any, Any]:
-        window, y_t, rate = now
-        error = y_t - (w * window).sum()
-        return w + rate * error * window, error
-
-    return lax.scan(step, jnp.zeros(taps), (windows, y[taps - 1 :], rates), unroll=unroll(2, 8))[1]
-
-
 def _biquads_data(rng: np.random.Generator, scale: Scale) -> Inputs:
     radius, angle = rng.uniform(0.5, 0.9, 4), rng.uniform(0.2, 3, 4)
     a = np.stack([-2 * radius * np.cos(angle), radius**2], axis=1)
@@ -422,22 +409,6 @@ def _biquads(x: Any, b: Any, a: Any, sections: int) -> Any:
         return jnp.array(new), x_t
 
     return lax.scan(step, jnp.zeros((sections, 2)), x)[1]
-
-
-def _biquads_tuned(x: Any, b: Any, a: Any, sections: int) -> Any:
-    """States and coefficients as scalars, which stay in registers."""
-
-    def step(states: Any, x_t: Any) -> tuple[Any, Any]:
-        new = []
-        for (b0, b1, b2), (a1, a2), (one, two) in zip(above, below, states, strict=True):
-            y = b0 * x_t + one
-            new.append((b1 * x_t - a1 * y + two, b2 * x_t - a2 * y))
-            x_t = y
-        return new, x_t
-
-    above, below = ([tuple(row) for row in rows] for rows in (b, a))
-    zero = jnp.zeros((), x.dtype)
-    return lax.scan(step, sections * [(zero, zero)], x, unroll=unroll(1, 8))[1]
 
 
 LOOSE = close(1e-6)
@@ -520,7 +491,6 @@ WORKLOADS = (
         filters.adaptive,
         _echo_data,
         _adaptive,
-        _adaptive_tuned,
     ),
     task(
         "biquads",
@@ -528,6 +498,5 @@ WORKLOADS = (
         filters.biquads,
         _biquads_data,
         _biquads,
-        _biquads_tuned,
     ),
 )

@@ -364,7 +364,7 @@ def _paths_data(rng: np.random.Generator, scale: Scale) -> Inputs:
 
 
 def _particle_gibbs(key: Any, y: Any, start: Any, draws: int, count: int, ahead: bool = False) -> list[Any]:
-    """``ahead``: draws of a sweep before its loop, and resampling by counting the marks below each sum."""
+    """``ahead``: draws of a sweep before its loop."""
 
     def chance(key: Any, *steps: int) -> tuple[Any, Any]:
         one, two = random.split(key)
@@ -376,8 +376,7 @@ def _particle_gibbs(key: Any, y: Any, start: Any, draws: int, count: int, ahead:
         u, noise = key if ahead else chance(key)
         total = jnp.cumsum(weight)
         mark = u * total[-1]
-        found = (total < mark[:, None]).sum(1, dtype="int32") if ahead else jnp.searchsorted(total, mark)
-        parent = jnp.clip(found, 0, count - 1).at[-1].set(count - 1)
+        parent = jnp.clip(jnp.searchsorted(total, mark), 0, count - 1).at[-1].set(count - 1)
         x = (SSM_DECAY * x[parent] + SSM_STATE_SD * noise).at[-1].set(kept)
         score = -0.5 * ((y_t - x) / SSM_SEEN_SD) ** 2
         weight = jnp.exp(score - score.max())

@@ -151,8 +151,8 @@ def _seasonal(rng: np.random.Generator, scale: Scale) -> Inputs:
     return inputs(y, season[:12] + 0.1 * rng.normal(size=12), np.array([0.3, 0.05, 0.2]))
 
 
-def _holt_winters(y: Any, season: Any, rates: Any, shifted: bool = False) -> list[Any]:
-    """``shifted``: twelve scalars for the season, which stay in registers, and a step in terms of its error."""
+def _holt_winters(y: Any, season: Any, rates: Any, by_errors: bool = False) -> list[Any]:
+    """``by_errors``: a step in terms of its error, with the products of rates before the loop."""
 
     def cost(rates: Any) -> Any:
         def step(carry: tuple[Any, Any, Any], y_t: Any) -> tuple[tuple[Any, Any, Any], Any]:
@@ -163,22 +163,15 @@ def _holt_winters(y: Any, season: Any, rates: Any, shifted: bool = False) -> lis
             fresh = rates[2] * (y_t - new) + (1 - rates[2]) * past[0]
             return (new, trend, jnp.concatenate([past[1:], fresh[None]])), error
 
-        def year(carry: tuple[Any, Any, Any], ys: Any) -> tuple[tuple[Any, Any, Any], Any]:
-            level, trend, season = carry
-            fresh, errors = [], []
-            for i in range(12):
-                error = ys[i] - level - trend - season[i]
-                new = level + trend + rates[0] * error
-                trend = trend + rates[1] * rates[0] * error
-                fresh.append(season[i] + rates[2] * (1 - rates[0]) * error)
-                errors.append(error)
-                level = new
-            return (level, trend, jnp.stack(fresh)), jnp.stack(errors)
+        def short(carry: tuple[Any, Any, Any], y_t: Any) -> tuple[tuple[Any, Any, Any], Any]:
+            level, trend, past = carry
+            error = y_t - level - trend - past[0]
+            season = jnp.concatenate([past[1:], (past[0] + of_season * error)[None]])
+            return (level + trend + rates[0] * error, trend + of_trend * error, season), error
 
         zero = jnp.zeros((), y.dtype)
-        if not shifted:
-            return (lax.scan(step, (zero, zero, season), y)[1] ** 2).mean()
-        return (lax.scan(year, (zero, zero, season), y.reshape(-1, 12))[1] ** 2).mean()
+        of_trend, of_season = rates[0] * rates[1], rates[2] * (1 - rates[0])
+        return (lax.scan(short if by_errors else step, (zero, zero, season), y)[1] ** 2).mean()
 
     return list(jax.value_and_grad(cost)(rates))
 
@@ -400,7 +393,7 @@ WORKLOADS = (
         time_series.holt_winters,
         _seasonal,
         _holt_winters,
-        partial(_holt_winters, shifted=True),
+        partial(_holt_winters, by_errors=True),
         GRADIENT,
     ),
     task(
