@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 LEAK, THRESHOLD, SHARPNESS = 0.875, 1.0, 4.0
-RATE, BETA_1, BETA_2, EPSILON = 0.0625, 0.875, 0.9375, 2.0**-20
+RATE, BETA_1, BETA_2, EPSILON = 2.0**-7, 0.875, 1 - 2.0**-7, 2.0**-20
 
 
 def spiking(aesara: Any) -> Any:
