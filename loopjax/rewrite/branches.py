@@ -14,18 +14,13 @@ residuals of both branches at each step (jax 0.10.2, one core).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
-from loopjax.ir.autodiff import Derivative
-from loopjax.ir.cond import LAZY_SWITCH, IfElse, branch_of
-from loopjax.ir.graph import Apply, Constant, Graph, Variable, ancestors, toposort
+from loopjax.ir.cond import IfElse, Switches, branch_of, branches, lazy_switches
+from loopjax.ir.graph import Apply, Constant, Graph, Variable, ancestors
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.public_ops import ops
-from loopjax.ir.types import RESIDUAL
 from loopjax.rewrite.driver import Context, Pass, replace_all
-
-Switches = list[Apply]
-"""Lazy switches of one condition that do not depend on one another."""
 
 
 class FormConditionals(Pass):
@@ -50,46 +45,6 @@ class FormConditionals(Pass):
 def _is_worth_it(node: Apply, in_reverse: bool) -> bool:
     """Return whether a branch with this node costs more than a conditional, ``in_reverse`` mode in a loop or not."""
     return not isinstance(node.op, TableOp) or node.op.has("cubic") or not (in_reverse or node.op.has("memory_bound"))
-
-
-def branches(graph: Graph, group: Switches) -> tuple[set[Apply], set[Apply]]:
-    """Return the nodes that only the first operands of the switches need, and those that only the second ones do."""
-    return _owned(graph, group, 1), _owned(graph, group, 2)
-
-
-def _owned(graph: Graph, group: Switches, position: int) -> set[Apply]:
-    """Return the nodes whose every reader is such a node too, or reads them as this operand of the switches."""
-    found: set[Apply] = set()
-    chosen, kept = {(switch, position) for switch in group}, set(graph.outputs)
-    for node in reversed(graph.applies if group else ()):
-        # A residual has to stay in the graph of its pullback.
-        computed = [node, *(x.owner for x in node.inputs if x.dtype == RESIDUAL and x.owner is not None)]
-        values = {output for one in computed for output in one.outputs}
-        readers = {reader for x in values for reader in graph.readers.get(x, ())} - found - {node}
-        reads = {(reader, place) for reader in readers for place, x in enumerate(reader.inputs) if x in values}
-        if reads <= chosen and kept.isdisjoint(values) and not isinstance(node.op, Derivative):
-            found.add(node)
-    return found
-
-
-def lazy_switches(graph: Graph) -> list[Switches]:
-    """Return the lazy switches by condition, apart where one depends on another through whatever others."""
-    group_of: dict[Apply, Switches] = {}
-    last: dict[Variable, Switches] = {}
-
-    def reads(node: Apply) -> Sequence[Variable]:
-        return [x for member in group_of.get(node, [node]) for x in member.inputs]
-
-    for node in graph.applies:
-        # A weak result is made of Python numbers.
-        if node.op != LAZY_SWITCH or node.inputs[0].ndim or node.outputs[0].type.weak:
-            continue
-        group = last.get(node.inputs[0])
-        if group is None or not set(group).isdisjoint(toposort(node.inputs, graph.inputs, reads)):
-            group = last[node.inputs[0]] = []
-        group.append(node)
-        group_of[node] = group
-    return list({id(group): group for group in group_of.values()}.values())
 
 
 def _conditional(graph: Graph, group: Switches, inside: Collection[Apply], remat: bool) -> Apply:

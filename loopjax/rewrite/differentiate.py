@@ -37,11 +37,11 @@ from loopjax.ir.autodiff import (
     Tangent,
     derivatives,
 )
+from loopjax.ir.cond import branches, lazy_switches
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node, dependents, toposort
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.types import RESIDUAL
-from loopjax.rewrite.branches import branches, lazy_switches
 from loopjax.rewrite.driver import Context, Pass, Replacement, replace_all
 
 register("perturb", lambda x, index: x, lambda type, index: type, "pointwise", "finite_derivative")

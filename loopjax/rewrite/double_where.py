@@ -19,12 +19,11 @@ from collections.abc import Mapping
 from operator import is_not
 
 from loopjax.ir.autodiff import Differentiated
-from loopjax.ir.cond import LAZY_SWITCH
+from loopjax.ir.cond import LAZY_SWITCH, branches
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.ir.index import view_axes
 from loopjax.ir.op import TableOp
 from loopjax.ir.public_ops import ops
-from loopjax.rewrite.branches import branches
 from loopjax.rewrite.cse import computed_alike
 from loopjax.rewrite.driver import Context, Pass, Replacement
 

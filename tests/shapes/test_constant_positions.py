@@ -8,6 +8,7 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
+from loopjax.compat.theano.ifelse import ifelse
 
 X = np.array([3.0, 1.0, 2.0])
 
@@ -68,6 +69,21 @@ def test_a_gradient_raises_too():
         assert np.isfinite(f(X, np.array([2, 3]))).all()
         with pytest.raises(IndexError, match=re.escape("[test_constant_positions.py:")):
             f(X, np.array([2, 1]))
+
+
+def test_a_branch_that_is_not_taken_is_not_checked():
+    x, ks, least = at.dvector("x"), at.lvector("ks"), at.lscalar("least")
+    reads = (lambda k: x[:k][-1], lambda k: x[:k].max(), lambda k: ifelse(k > 1, x[:k][1], x[:k][0]))
+    for read in reads:
+        out, _ = loopjax.map(lambda k: ifelse(k > least, read(k), at.constant(0.0)), ks)  # noqa: B023
+        outside = ifelse((x > 2.0).sum() > least, x[x > 2.0][0], at.constant(0.0))
+        f = loopjax.function([x, ks, least], [out, outside])
+        assert f(X, np.array([3, 0, 1]), 0)[0][1] == 0
+        assert f(X / 2, np.array([3, 1, 1]), 0)[1] == 0
+        with pytest.raises((IndexError, ValueError), match=r"out of bounds|no elements"):
+            f(X, np.array([3, 0, 1]), -1)
+        with pytest.raises(IndexError, match="expected 1 rows, got fewer"):
+            f(X / 2, np.array([3, 1, 1]), -1)
 
 
 def test_positions_that_are_seen_to_exist_cost_no_check():

@@ -70,7 +70,6 @@ class PaddingContext:
     inlined: bool = False
     exact_ops: dict[ExactLengthOp, None] = field(default_factory=dict)
     exact_inputs: set[Variable] = field(default_factory=set)
-    assertions: list[RuntimeAssertion] = field(default_factory=list)
     preconditions: dict[Precondition, None] = field(default_factory=dict)
     rounded: set[Variable] = field(default_factory=set)
     """Lengths that are rounded so that they take few values: these need no capacity."""
@@ -95,8 +94,8 @@ class PaddingScope(BoundedLengths):
     ``outer`` maps inputs of a region that are the same throughout to variables of the parent; ``entered`` are those
     that padding added. ``step_bounds`` are bounds of inputs that differ from step to step, as dims of the parent's
     graph. ``widths`` maps the lengths of slices of constant width to that width; only a slice that reaches over an end
-    has fewer rows. ``asserted`` must hold at every step; the region publishes it. ``differentiated``: a derivative that
-    stores values encloses the graph.
+    has fewer rows. ``asserted`` must hold at every step; the region publishes it. ``lazy``: the node at hand counts
+    only where a branch is taken. ``differentiated``: a derivative that stores values encloses the graph.
     """
 
     def __init__(
@@ -113,6 +112,7 @@ class PaddingScope(BoundedLengths):
         self.positive: set[Variable] = set()
         self.widths: dict[Variable, int] = {}
         self.asserted: dict[Variable, RuntimeAssertion] = {}
+        self.lazy = False
         self._axes: dict[Variable, dict[int, PaddedAxis]] = {}
         self._capacities: dict[Variable, Variable] = {}
 
@@ -277,7 +277,7 @@ class PaddingScope(BoundedLengths):
         """Have two lengths compared before a call, or by a runtime assertion."""
         other = self.scalar(other)
         if self.parent is not None:
-            outer = self._lifted(length, other)
+            outer = None if self.lazy else self._lifted(length, other)
             if outer is not None:
                 return self.parent.require(relation, *outer, message, error)
         elif self.add_precondition(relation, length, other, message, error):
@@ -295,11 +295,7 @@ class PaddingScope(BoundedLengths):
 
     def assert_holds(self, holds: Variable, message: str, error: str = "value") -> None:
         """Have a condition checked by the run, at every step of the loops around."""
-        assertion = RuntimeAssertion(holds, message, error)
-        if self.parent is None:
-            self.context.assertions.append(assertion)
-        else:
-            self.asserted[holds] = assertion
+        self.asserted[holds] = RuntimeAssertion(holds, message, error)
 
     def require_equal(
         self, length: Variable, other: Variable, message: str = "sizes that must be equal differ"

@@ -8,6 +8,7 @@ import jax
 
 from loopjax.config import config
 from loopjax.ir.autodiff import Differentiated, Pullback
+from loopjax.ir.cond import branches, lazy_switches
 from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
@@ -18,6 +19,7 @@ from loopjax.shapes.padding.loops import padded_scan
 from loopjax.shapes.padding.rules import padded_call
 from loopjax.shapes.padding.scope import PaddedAxis, PaddingContext, PaddingScope
 from loopjax.shapes.padding.spec import InputAxis, Padded, Padding
+from loopjax.shapes.preconditions import RuntimeAssertion
 from loopjax.trace.shared import SharedVariable
 
 
@@ -40,12 +42,12 @@ def padded(graph: Graph, padding: Padding) -> Padded:
     exact: list[Variable | InputAxis] = [one for one in padding.values if one in context.exact_inputs]
     exact += [one for one, length in lengths.items() if length in context.exact_inputs]
     return Padded(
-        Graph([*graph.inputs, *lengths.values()], [*outputs, *(one.holds for one in context.assertions)]),
+        Graph([*graph.inputs, *lengths.values()], [*outputs, *scope.asserted]),
         padding.axes,
         fine,
         tuple(context.exact_ops),
         frozenset(exact),
-        tuple(context.assertions),
+        tuple(scope.asserted.values()),
         tuple(context.preconditions),
     )
 
@@ -63,13 +65,37 @@ def _walk(scope: PaddingScope, graph: Graph, inputs: Sequence[Variable]) -> list
     """Pad a graph's nodes, given what stands for its inputs; return what stands for its outputs."""
     new: dict[Variable, Variable] = dict(zip(graph.inputs, inputs, strict=True))
     regions: dict[Variable, RegionAxes] = {}
+    chosen = _chosen(graph)
+    guarded: list[tuple[RuntimeAssertion, Apply]] = []
     for node in graph.applies:
-        scope.sources, scope.op = node.sources, node.op.subject
+        scope.sources, scope.op, scope.lazy = node.sources, node.op.subject, node in chosen
+        always, scope.asserted = scope.asserted, {}
         outputs = _node(scope, node, [new.get(variable, variable) for variable in node.inputs], regions)
+        if node in chosen:
+            guarded += [(one, node) for one in scope.asserted.values()]
+        else:
+            always.update(scope.asserted)
+        scope.asserted = always
         for old, made in zip(node.outputs, outputs, strict=True):
             made.name = made.name or old.name
             new[old] = made
+    for one, node in guarded:
+        holds = one.holds
+        for condition, position in chosen[node]:
+            is_first = scope.emit("cast", new.get(condition, condition), dtype="bool")
+            holds = scope.emit("or_", holds, scope.emit("invert", is_first) if position == 1 else is_first)
+        scope.assert_holds(holds, one.message, one.error)
     return [new.get(variable, variable) for variable in graph.outputs]
+
+
+def _chosen(graph: Graph) -> dict[Apply, list[tuple[Variable, int]]]:
+    """Return the nodes that only one branch needs, with the conditions and the operands that lazy switches choose."""
+    found: dict[Apply, list[tuple[Variable, int]]] = {}
+    for group in lazy_switches(graph):
+        for position, nodes in enumerate(branches(graph, group), start=1):
+            for node in nodes:
+                found.setdefault(node, []).append((group[0].inputs[0], position))
+    return found
 
 
 def _node(
