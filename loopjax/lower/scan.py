@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from loopjax.errors import where
 from loopjax.ir.fill import fill_value
 from loopjax.ir.graph import Apply
 from loopjax.ir.scan import SavedSteps, Scan
+from loopjax.lower.forward_only import forward_only
 from loopjax.lower.interpreter import rule
 from loopjax.lower.loops import associative, bounded_while, segments, while_loop
 from loopjax.lower.loops.combinators import entry, joined
@@ -27,7 +29,16 @@ def _scan(node: Apply, op: Scan, args: Sequence[Any]) -> Sequence[Any]:
     if op.truncate_gradient == 0:
         args = [lax.stop_gradient(arg) for arg in args]
     with jax.named_scope(op.label):
-        return KINDS[op.plan.kind](Loop(op, args))
+        outputs = KINDS[op.plan.kind](Loop(op, args))
+    if op.plan.kind != "while":
+        return outputs
+    message = (
+        f"{op.subject}{where(node.sources)}: JAX takes a derivative in reverse mode, which stores all steps, and how "
+        f"many there are depends on a value that JAX traces; expected a bound: write n_steps=100, or another number, "
+        f"and stop by until(step + 1 >= n); or pass the lengths as numbers, for example through static_argnums of "
+        f"jax.jit. Forward mode (jax.jvp, jax.jacfwd) needs no bound"
+    )
+    return [forward_only(output, message) for output in outputs]
 
 
 def _empty(loop: Loop) -> list[Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
+from operator import and_
 from typing import Any, NamedTuple
 
 import jax
@@ -76,7 +78,8 @@ def distribution(
 
     ``sample(key, *parameters, shape=, dtype=)`` gets parameters of dtype floatX, int64 for ``integers``, and the shape
     of the result without that of one draw, which ``event_shape(*types)`` gives. ``domains`` are those of parameters
-    that not every number is in, ``relation`` what holds between them. A ``Reparametrization`` instead lets
+    that not every number is in, ``relation`` what holds between them; a scalar integer is -1 where the run finds a
+    parameter outside of its domain. A ``Reparametrization`` instead lets
     the base sample be drawn apart from its transform. ``events`` are the numbers of axes of each parameter for one
     draw, 0 unless given. ``loops``: whether JAX draws in a loop, as it does by rejection.
     """
@@ -107,7 +110,12 @@ def distribution(
         shape: Any = broadcast_shapes(*batches(jnp.shape(value) for value in values)) if lengths is None else lengths
         if isinstance(sample, Reparametrization):
             return _transformed(sample, key, values, shape, dtype)
-        return sample(key, *values, shape=shape, dtype=dtype)
+        drawn = sample(key, *values, shape=shape, dtype=dtype)
+        if not discrete or events:
+            return drawn
+        named = dict(zip(parameters, values, strict=True))
+        tests = [domain.holds(named[parameter]) for parameter, domain in (domains or {}).items()]
+        return jnp.where(reduce(and_, tests), drawn, -1).astype(dtype) if tests else drawn
 
     def broadcasts(key: TensorType, *types: TensorType, lengths: Shape | None, dtype: str) -> list[list[Shape]]:
         return [[*batches(type.shape for type in types), *(() if lengths is None else (lengths,))]]

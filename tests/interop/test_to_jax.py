@@ -334,7 +334,7 @@ class TestLengths:
         slope = jax.jit(lambda x, k: jax.jvp(lambda x: f(x, k), (x,), (1.0,))[1])(2.0, 3)
         np.testing.assert_allclose(slope, jax.grad(f)(2.0, 3))
         np.testing.assert_allclose(jax.vmap(f, in_axes=(None, 0))(2.0, jnp.array([2, 3])), [f(2.0, 2), f(2.0, 3)])
-        with jax.enable_x64(True), pytest.raises(ValueError, match="Reverse-mode differentiation does not work"):
+        with jax.enable_x64(True), pytest.raises(UnsupportedError, match="reverse mode, which stores all steps"):
             jax.jit(jax.grad(f))(2.0, 3)
 
     def test_a_traced_length_is_named(self):
@@ -495,3 +495,50 @@ class TestLengthsOfTheRun:
         x, y = at.fvector("x"), at.fvector("y")
         with pytest.raises(loopjax.errors.UnsupportedError, match=r"only the run can tell"):
             loopjax.to_jax([x, y], (x[x > 1] + y[y > 1]).sum())(np.ones(3, "float32"), np.ones(3, "float32"))
+
+
+class TestReverseModeWithoutBound:
+    """Reverse mode through traced numbers of steps: refused by name, and the forms that the error suggests work."""
+
+    START, COUNT, COUNTS = at.dscalar("start"), at.lscalar("count"), at.lvector("counts")
+
+    def loop(self, start, count):
+        return loopjax.scan(lambda h: at.sin(h), outputs_info=start, n_steps=count, name="sines")[0][-1]
+
+    def nested(self, inner):
+        return loopjax.scan(lambda k, h: inner(h, k), sequences=self.COUNTS, outputs_info=self.START)[0][-1]
+
+    @pytest.mark.parametrize("x64", [True, False])
+    @pytest.mark.parametrize("nested", [True, False])
+    def test_the_error_is_ours(self, x64, nested):
+        if nested:
+            f, count = loopjax.to_jax([self.START, self.COUNTS], self.nested(self.loop)), np.array([3, 2])
+        else:
+            f, count = loopjax.to_jax([self.START, self.COUNT], self.loop(self.START, self.COUNT)), 5
+        with jax.enable_x64(x64):
+            with pytest.raises(UnsupportedError, match=r"'sines' \[test_to_jax.* until.*static_argnums"):
+                jax.jit(jax.grad(f))(1.0, count)
+            found = jax.jit(jax.jacfwd(f))(1.0, count)
+            np.testing.assert_allclose(found, jax.grad(f)(1.0, count), rtol=1e-6)
+
+    def test_until_is_a_bound(self):
+        def stopped(start, count):
+            states = [at.constant(0), start]
+            fn = lambda t, h: ([t + 1, at.sin(h)], loopjax.until(t + 1 >= count))  # noqa: E731
+            return loopjax.scan(fn, outputs_info=states, n_steps=7)[0][1][-1]
+
+        f = loopjax.to_jax([self.START, self.COUNTS], self.nested(stopped))
+        expected = loopjax.function([self.START, self.COUNTS], loopjax.grad(self.nested(self.loop), self.START))(
+            1.0, [3, 2]
+        )
+        with jax.enable_x64(True):
+            np.testing.assert_allclose(jax.jit(jax.grad(f))(1.0, np.array([3, 2])), expected, rtol=1e-12)
+
+    def test_index_checks_pass_it(self):
+        x = at.dvector("x")
+        fn = lambda t, h: [t + 1, h + x[t]]  # noqa: E731
+        (_, h), _ = loopjax.scan(fn, outputs_info=[at.constant(0), self.START], n_steps=self.COUNT)
+        f = loopjax.function([x, self.START, self.COUNT], h[-1], check="index")
+        assert f([1.0, 2.0], 3.0, 2) == 6.0
+        with pytest.raises(IndexError):
+            f([1.0, 2.0], 3.0, 3)

@@ -376,3 +376,21 @@ def test_every_distribution_is_tested():
 def test_errors_name_the_line(op, error, message):
     with pytest.raises(error, match=rf"({message}).*\[test_distributions\.py:\d+\]$"):
         op(RandomStream(1))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "wrong"),
+    [
+        ("binomial", [3, P := at.dscalar("p")], [-0.5, 1.5, np.nan]),
+        ("geometric", [P], [0.0, 1.5, np.nan]),
+        ("poisson", [P], [-1.0, np.nan]),
+        ("nbinom", [2.0, P], [0.0, 1.5, np.nan]),
+        ("betabinom", [3, P, 1.0], [0.0, np.nan]),
+    ],
+)
+def test_a_draw_of_integers_outside_of_its_domain_is_minus_one(name, parameters, wrong):
+    stream = RandomStream(4)
+    f = loopjax.function([P], getattr(stream, name)(*parameters, size=3))
+    for value in wrong:
+        np.testing.assert_array_equal(f(value), [-1, -1, -1])
+    assert (f(0.5) >= 0).all()
