@@ -8,7 +8,7 @@ sign. Two lengths are equal wherever their dims are: ``(k + 1) * 3 - k * 3`` is 
 after cancellation: a minimum or maximum is first split into its cases, so that ``minimum(i + 3, n) - i`` is known to be
 at most 3.
 
-Limits: expressions that need more than ``MOST_BRANCHES`` case splits, or products of variables whose sign is not known,
+Limits: expressions that need more than ``MOST_BRANCHES`` case splits, or products of two factors of unknown sign,
 have no bounds; an expression of more than ``MOST_TERMS`` terms is an atom.
 """
 
@@ -357,10 +357,16 @@ class Interval:
             ends = [bound.greatest for bound in bounds]
         elif len(bounds) == 1:
             ends = [bounds[0].greatest if number > 0 else bounds[0].least]
-        elif all(bound.least is not None and self._is_nonnegative(bound.least) for bound in bounds):
-            ends = [bound.greatest if number > 0 else bound.least for bound in bounds]
         else:
-            return None
+            natural = [bound for bound in bounds if bound.least is not None and self._is_nonnegative(bound.least)]
+            signed = [bound for bound in bounds if bound not in natural]
+            if len(signed) > 1:
+                return None
+            ends = [bound.greatest if number > 0 or signed else bound.least for bound in natural]
+            # A factor of unknown sign: where its end has not the sign of the number, the product is at most 0.
+            for least, greatest in signed:
+                end, clip = (greatest, maximum) if number > 0 else (least, minimum)
+                ends.append(None if end is None else clip(end, ZERO))
         total = _dim(number)
         for end in ends:
             if end is None:

@@ -73,6 +73,9 @@ EXPRESSIONS = [
     (K + N) // 3 - K // 2,
     at.switch(K - 2 < 0, K + N, at.minimum(K, N)),
     at.maximum(at.minimum(K, M) - at.minimum(N, M), 0) * 2,
+    K * N - M,
+    N - K * M,
+    2 * K * N * M - K,
 ]
 
 

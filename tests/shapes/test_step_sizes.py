@@ -40,6 +40,15 @@ class TestCapacities:
         for ks in ([3, 0, 5], [1], [40, 2]):
             np.testing.assert_array_equal(f(ks), [k + k * (k - 1) / 2 for k in ks])
 
+    def test_of_a_product_with_a_size(self, policy):
+        """The elements of ``ks`` may be negative."""
+        sums, _ = loopjax.map(
+            lambda k: at.ones(at.maximum(k * X.shape[0], 0)).sum() + at.arange(5 - X.shape[0] * k).sum(), KS
+        )
+        f = loopjax.function([X, KS], sums, lengths=policy)
+        for ks in ([2, 0, -1], [1], [-3, -2], [4, 5]):
+            np.testing.assert_array_equal(f(VALUES[:3], ks), [max(k * 3, 0) + np.arange(5 - 3 * k).sum() for k in ks])
+
     def test_of_a_counter_in_the_carry(self, policy):
         (_, sums), _ = loopjax.scan(
             lambda i, s: (i + 2, s + at.arange(i).sum()), outputs_info=[np.int64(1), np.int64(0)], n_steps=4

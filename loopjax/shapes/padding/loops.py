@@ -541,7 +541,7 @@ def _require_steps(scope: PaddingScope, loop: _Loop, ran: Variable | None) -> No
     needs = [fold.step + 1 for fold in op.accumulators if fold.some or fold.kind == "at"]
     needs += [output.saved.last or 0 for output in op.outputs if op.until or op.dynamic]
     least = max(needs, default=0)
-    if least > (1 if op.until and op.n_steps else 0):
+    if least > (1 if op.until and op.n_steps and not op.dynamic else 0):
         require_enough(scope, ran, least, f"{op.subject} ran {LENGTH} steps; what is read needs {OTHER}")
 
 

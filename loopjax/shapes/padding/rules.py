@@ -315,7 +315,8 @@ def require_elements(scope: PaddingScope, name: str, x: Variable, axes: tuple[in
 def _is_positive(scope: PaddingScope, length: Variable) -> bool:
     """Test if a length is 1 at least, as the steps of a loop which stops by ``until`` are."""
     op = None if length.owner is None else length.owner.op
-    return (isinstance(op, Scan) and op.until and bool(op.n_steps)) or scope.is_nonnegative(Dim.of(length) - 1)
+    stops = isinstance(op, Scan) and op.until and not op.dynamic and bool(op.n_steps)
+    return stops or scope.is_nonnegative(Dim.of(length) - 1)
 
 
 @rule("mean")
