@@ -112,7 +112,7 @@ def memory(aesara: Any) -> Any:
         keys = at.set_subtensor(keys[t], at.dot(x_t, K))
         values = at.set_subtensor(values[t], at.dot(x_t, V))
         score = at.switch(place <= t, at.dot(keys, at.dot(x_t, Q)), at.constant(-1e30, dtype="float32"))
-        return [keys, values, at.dot(at.softmax(score, axis=-1), values)]
+        return [keys, values, at.dot(at.special.softmax(score, axis=-1), values)]
 
     empty = at.zeros((steps, width), dtype="float32")
     (_, _, y), updates = aesara.scan(step, sequences=[place, x], outputs_info=[empty, empty, None])
@@ -152,11 +152,11 @@ def delta_rule(aesara: Any) -> Any:
     x, Q, K, V, b = at.fmatrix("x"), at.fmatrix("Q"), at.fmatrix("K"), at.fmatrix("V"), at.fvector("b")
 
     def step(x_t: Any, S: Any) -> list[Any]:
-        key = at.softmax(at.dot(x_t, K), axis=-1)
+        key = at.special.softmax(at.dot(x_t, K), axis=-1)
         value = at.dot(x_t, V)
         write = at.sigmoid(at.dot(x_t, b))
         S = S + at.outer(write * (value - at.dot(S, key)), key)
-        return [S, at.dot(S, at.softmax(at.dot(x_t, Q), axis=-1))]
+        return [S, at.dot(S, at.special.softmax(at.dot(x_t, Q), axis=-1))]
 
     start = at.zeros((V.shape[1], K.shape[1]), dtype="float32")
     (_, y), updates = aesara.scan(step, sequences=x, outputs_info=[start, None])

@@ -134,7 +134,7 @@ def gibbs_mixture(aesara: Any, draws: int) -> Any:
 
     def draw(means: Any) -> Any:
         score = -0.5 * ((y.dimshuffle(0, "x") - means) / MIXTURE_SD) ** 2
-        total = at.cumsum(at.softmax(score, axis=1), axis=1)
+        total = at.cumsum(at.special.softmax(score, axis=1), axis=1)
         u = trng.uniform(size=y.shape, dtype="float64")
         label = (total[:, :-1] < u.dimshuffle(0, "x")).sum(axis=1)
         member = at.cast(at.eq(label.dimshuffle(0, "x"), at.arange(means.shape[0])), "float64")
