@@ -27,7 +27,6 @@ from loopjax.runtime.compiler import Bound, build
 from loopjax.runtime.program import Program
 from loopjax.shapes.intervals import LengthBounds
 from loopjax.shapes.padding.spec import ExactLengthOp, InputAxis, Padding
-from loopjax.shapes.preconditions import ERRORS
 from loopjax.trace.shared import SharedVariable, on_device
 
 DISTINCT = 2
@@ -86,7 +85,7 @@ class Bucket:
             values.update(stage.run(values, None if number else first))
         for assertion in self.padded.assertions:
             if not values[assertion.holds]:
-                raise ERRORS[assertion.error](assertion.message)
+                raise assertion.failure
         outputs = self.graph.outputs[: len(self.graph.outputs) - len(self.padded.assertions)]
         return [on_device(v.data if isinstance(v, Constant) else values[v]) for v in outputs]
 

@@ -33,6 +33,7 @@ from loopjax.runtime.signature import MISS, Signature, taking
 from loopjax.runtime.state import peek
 from loopjax.runtime.x64 import NARROW, with_x64
 from loopjax.shapes.intervals import InputInterval, input_intervals, trip_count_bounds
+from loopjax.shapes.preconditions import RuntimeAssertion
 from loopjax.shapes.stages import OutputSlice, specialization_key
 from loopjax.trace.promotion import is_as_wide
 from loopjax.trace.shared import SharedVariable
@@ -212,14 +213,19 @@ class Dispatch:
         positions = {variable: position for position, variable in enumerate(inputs)}
         dtypes = [value.dtype for value in values]
         given = dict(stage.results)
-        sources = [given[one] if one in given else positions[one] for one in bucket.graph.outputs]
+        assertions = bucket.padded.assertions
+        outputs = bucket.graph.outputs[: len(bucket.graph.outputs) - len(assertions)]
+        sources = [given[one] if one in given else positions[one] for one in outputs]
+        if assertions:
+            execute = _asserting(execute, [(given[one.holds].position, one) for one in assertions])
+        messages = {one.message for one in assertions}
 
         def failed(values: Sequence[Any], error: Exception) -> Any:
             """The general path reports an error better, or copes with it; unless state is gone."""
             state = self._program.state
             if self._program.options.inplace and state.lose_overwritten():
                 raise error
-            lost = any(value is None for value in values)
+            lost = str(error) in messages or any(value is None for value in values)
             if lost or jax.config.jax_disable_jit or [value.dtype for value in values] != dtypes:  # type: ignore[attr-defined]
                 return MISS
             # An executable that refuses what it was compiled for (for its sharding, say) is not asked again.
@@ -229,6 +235,19 @@ class Dispatch:
             return MISS
 
         return _runner(self._program, execute, self._reads, sources, limits, tuple(bucket.donated), failed)
+
+
+def _asserting(execute: Callable[..., Any], assertions: Sequence[tuple[int, RuntimeAssertion]]) -> Callable[..., Any]:
+    """The executable, raising where one of its results, an assertion by its position, is false."""
+
+    def run(*arrays: Any) -> Any:
+        found = execute(*arrays)
+        for position, assertion in assertions:
+            if not found[position]:
+                raise assertion.failure
+        return found
+
+    return run
 
 
 def _runner(
@@ -352,8 +371,8 @@ def _converting(run: Run, convert: Convert | None) -> Run:
 
 def _only_stage(program: Program, bucket: Bucket) -> CompiledStage | None:
     """The stage of a bucket that runs one stage on the arguments and returns its results; ``None`` for others."""
-    # An axis with capacity pads an argument, and an assertion is checked after the run.
-    if len(bucket.stages) > 1 or program.options.check_index or bucket.padded.axes or bucket.padded.assertions:
+    # An axis with capacity pads an argument.
+    if len(bucket.stages) > 1 or program.options.check_index or bucket.padded.axes:
         return None
     (stage,) = bucket.stages
     computed = all(isinstance(v, SharedVariable) or v.owner is not None for v in bucket.graph.outputs)

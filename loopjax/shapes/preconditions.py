@@ -36,6 +36,11 @@ class RuntimeAssertion(NamedTuple):
     message: str
     error: str = "value"
 
+    @property
+    def failure(self) -> Exception:
+        """The exception where it does not hold."""
+        return ERRORS[self.error](self.message)
+
 
 class Precondition(NamedTuple):
     """A relation of two lengths (``==``, ``>=`` or ``<=``) that is checked before a call, since its arguments tell.

@@ -110,3 +110,16 @@ def test_inside_of_jax_such_a_read_is_nan():
     run = jax.jit(loopjax.to_jax([x, ks], out))
     with jax.enable_x64(True):
         np.testing.assert_array_equal(run(X, np.array([2, 0])), [7.0, np.nan])
+
+
+def test_a_call_like_one_before_is_checked_too():
+    """Fast-path dispatch checks after the run and before it commits; results are those of the general path."""
+    x, ks, calls = at.dvector("x"), at.lvector("ks"), loopjax.shared(0)
+    f = loopjax.function([x, ks], loopjax.map(lambda k: x[:k][0] * k, ks)[0], updates={calls: calls + 1})
+    fine, short = np.array([1, 3]), np.array([1, 0])
+    for turn in range(1, 4):
+        np.testing.assert_array_equal(f(X, fine), [3.0, 9.0])
+        with pytest.raises(IndexError, match="out of bounds"):
+            f(X, short)
+        assert calls.get_value() == turn
+    assert f._dispatch._stage is not None
