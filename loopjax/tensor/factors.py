@@ -18,6 +18,7 @@ from loopjax.ir.types import Shape, TensorType, broadcast_shapes, merge_dims
 from loopjax.tensor.elementwise import real_dtype
 from loopjax.tensor.matrix_types import rows_and_columns, shorter, side, solvable_dtype
 from loopjax.tensor.operands import promoted
+from loopjax.tensor.small_matrices import cholesky_factor, is_small
 
 
 def mirrored(x: Any, lower: bool) -> Any:
@@ -37,7 +38,10 @@ def _cholesky_type(type: TensorType, lower: bool) -> TensorType:
 
 
 def _cholesky_run(x: Any, lower: bool) -> Any:
-    factor = jax.lax.linalg.cholesky(mirrored(x, lower), symmetrize_input=False)
+    if is_small(x):
+        factor = cholesky_factor(x if lower else adjoint(x))
+    else:
+        factor = jax.lax.linalg.cholesky(mirrored(x, lower), symmetrize_input=False)
     return factor if lower else adjoint(factor)
 
 

@@ -18,6 +18,7 @@ from loopjax.tensor.axes import normal_axis
 from loopjax.tensor.elementwise import real_dtype
 from loopjax.tensor.matrix_types import side, solvable_dtype
 from loopjax.tensor.operands import promoted
+from loopjax.tensor.small_matrices import determinant, is_small, sign_and_log_determinant
 from loopjax.tensor.systems import matrix_inverse
 from loopjax.trace.convert import as_variable
 
@@ -32,8 +33,18 @@ def _slogdet_type(type: TensorType) -> tuple[TensorType, TensorType]:
     return sign, TensorType(real_dtype(sign.dtype), sign.shape)
 
 
-register("det", jnp.linalg.det, _det_type, "cubic", operands="float")
-register("slogdet", lambda x: tuple(jnp.linalg.slogdet(x)), _slogdet_type, "cubic", operands="float")
+def _det_run(x: Any) -> Any:
+    if x.shape[-1] == 1:
+        return x[..., 0, 0]
+    return determinant(x) if is_small(x) and x.shape[-1] == 3 else jnp.linalg.det(x)
+
+
+def _slogdet_run(x: Any) -> Any:
+    return sign_and_log_determinant(x) if is_small(x) else tuple(jnp.linalg.slogdet(x))
+
+
+register("det", _det_run, _det_type, "cubic", operands="float")
+register("slogdet", _slogdet_run, _slogdet_type, "cubic", operands="float")
 
 
 @reported

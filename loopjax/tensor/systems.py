@@ -17,14 +17,17 @@ from loopjax.tensor.elementwise import real_dtype
 from loopjax.tensor.factors import mirrored
 from loopjax.tensor.matrix_types import rows_and_columns, shorter, side, solvable_dtype
 from loopjax.tensor.operands import promoted
+from loopjax.tensor.small_matrices import inverse, is_small, positive_solution, solution, triangular_solution
 
 
-def _system(name: str, solve_one: Callable[..., Any]) -> None:
-    """Register a solver, which is given one square matrix and one matrix of right-hand sides."""
+def _system(name: str, solve_one: Callable[..., Any], solve_small: Callable[..., Any]) -> None:
+    """Register a solver, which is given one square matrix and one matrix of right-hand sides, and one of batches of
+    small systems."""
 
     def run(a: Any, b: Any, **params: Any) -> Any:
         columns = b[:, None] if b.ndim == 1 else b
-        found = jnp.vectorize(partial(solve_one, **params), signature="(n,n),(n,k)->(n,k)")(a, columns)
+        one = jnp.vectorize(partial(solve_one, **params), signature="(n,n),(n,k)->(n,k)")
+        found = solve_small(a, columns, **params) if is_small(a) else one(a, columns)
         return found[..., 0] if b.ndim == 1 else found
 
     register(name, run, _system_type, "cubic", operands="float", broadcasts=_batches)
@@ -57,7 +60,12 @@ def _solve_one(a: Any, b: Any, assume_a: str, lower: bool) -> Any:
     return jax.scipy.linalg.solve(matrix, b, assume_a="pos" if assume_a == "pos" else "gen", lower=True)
 
 
-_system("solve", _solve_one)
+def _solve_small(a: Any, b: Any, assume_a: str, lower: bool) -> Any:
+    matrix = a if assume_a == "gen" else mirrored(a, lower)
+    return positive_solution(matrix, b) if assume_a == "pos" else solution(matrix, b)
+
+
+_system("solve", _solve_one, _solve_small)
 
 
 @reported
@@ -144,7 +152,16 @@ def solve_symmetric(a: Any, b: Any) -> Variable:
 
 _TRANSPOSES: dict[Any, int] = {0: 0, 1: 1, 2: 2, "N": 0, "T": 1, "C": 2}
 
-_system("solve_triangular", lambda a, b, **options: jax.scipy.linalg.solve_triangular(a, b, **options))
+
+def _substitute_small(a: Any, b: Any, trans: int, lower: bool, unit_diagonal: bool) -> Any:
+    return triangular_solution(jnp.swapaxes(a, -1, -2) if trans else a, b, lower != bool(trans), unit_diagonal)
+
+
+_system(
+    "solve_triangular",
+    lambda a, b, **options: jax.scipy.linalg.solve_triangular(a, b, **options),
+    _substitute_small,
+)
 
 
 @reported
@@ -316,7 +333,11 @@ def _inverse_type(type: TensorType) -> TensorType:
     return TensorType(solvable_dtype(type), (*type.shape[:-2], size, size))
 
 
-register("matrix_inverse", jnp.linalg.inv, _inverse_type, "cubic", operands="float")
+def _inverse_run(x: Any) -> Any:
+    return inverse(x) if is_small(x) else jnp.linalg.inv(x)
+
+
+register("matrix_inverse", _inverse_run, _inverse_type, "cubic", operands="float")
 
 
 @reported
