@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from loopjax.compat.arrays import broadcast_arrays
 from loopjax.compat.host import call_on_host
 from loopjax.compat.library import current
 from loopjax.compat.rows import result
@@ -26,6 +27,7 @@ from loopjax.ir.types import TensorType
 from loopjax.runtime import function as core
 from loopjax.trace.convert import as_variable
 from loopjax.trace.jacobian import Lop
+from loopjax.trace.promotion import common_dtype
 from loopjax.trace.substitute import clone_replace
 
 
@@ -117,6 +119,62 @@ class ViewOp(Op):
     def grad(self, inputs: Sequence[Variable], output_gradients: Sequence[Any]) -> Sequence[Any]:
         """Return the gradient of the identity."""
         return output_gradients
+
+
+class ScalarOp(Op):
+    """Base class of custom elementwise ops: a subclass has ``impl(*numbers)``, and ``grad`` as an `Op` has.
+
+    Parameters
+    ----------
+    output_types_preference
+        Accepted for old programs: the result has the common dtype of the inputs.
+    name
+        The name of the op.
+    """
+
+    def __init__(self, output_types_preference: Any = None, name: str | None = None) -> None:
+        self.name = name
+
+    def make_node(self, *inputs: Any) -> Apply:
+        """Return a node on the inputs, brought to one shape and dtype."""
+        values = [as_variable(value) for value in inputs]
+        dtype = common_dtype([value.type for value in values])
+        given = [value.astype(dtype) for value in (broadcast_arrays(*values) if len(values) > 1 else values)]
+        return Apply(self, given, [given[0].type()])
+
+    def infer_shape(self, fgraph: Any, node: Any, shapes: Any) -> Any:
+        """Return the shape of the first input."""
+        return shapes[:1]
+
+    def impl(self, *numbers: Any) -> Any:
+        """Compute the result for numbers."""
+        raise UnsupportedError(f"{type(self).__name__} has no impl(self, *numbers); C code is not compiled here")
+
+    def perform(self, node: Any, inputs: Any, output_storage: Any, params: Any = None) -> None:
+        """Apply ``impl`` to each element."""
+        output_storage[0][0] = np.vectorize(self.impl, otypes=[node.outputs[0].dtype])(*inputs)
+
+
+class ElemwiseOp:
+    """Base class of ``Elemwise``: a subclass may have another gradient than its scalar op.
+
+    Parameters
+    ----------
+    scalar_op
+        A `ScalarOp`, or an elementwise function.
+    """
+
+    def __init__(self, scalar_op: Any, *args: Any, **options: Any) -> None:
+        self.scalar_op = scalar_op
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        values = [as_variable(value) for value in inputs]
+        gradient = _symbolic_gradient(self, None)
+        if gradient is None:
+            return self.scalar_op(*values)
+        given = list(broadcast_arrays(*values)) if len(values) > 1 else values
+        xs = [value.type() for value in given]
+        return OpFromGraph(xs, [self.scalar_op(*xs)], lop_overrides=gradient)(*given)
 
 
 class DisconnectedType:
@@ -242,7 +300,7 @@ def _inferred(op: Any, made: Apply, given: Sequence[tuple[int, ...]]) -> list[tu
         return [tuple(int(np.asarray(core.evaluate(as_variable(size)))) for size in shape) for shape in found]
 
 
-def _symbolic_gradient(op: Any, made: Apply) -> Gradient | None:
+def _symbolic_gradient(op: Any, made: Apply | None) -> Gradient | None:
     """Return the gradient that an op writes by ``L_op``, ``pullback`` or ``grad``."""
     for name in ("L_op", "pullback"):
         if hasattr(op, name):

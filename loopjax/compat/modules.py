@@ -142,6 +142,7 @@ def _recording(library: Library, value: Any, name: str = "") -> Any:
 
 _RECORDING = (
     custom_ops.Op,
+    custom_ops.ScalarOp,
     custom_ops.ViewOp,
     custom_ops.OpFromGraph,
     printing.Print,
@@ -189,6 +190,7 @@ def _paths(library: Library) -> dict[str, Names]:
     graph = {**classes, **_functions(graphs), "Apply": custom_ops.Apply, "Op": custom_ops.Op}
     graph.update(FunctionGraph=graphs.FunctionGraph, inputs=graphs.graph_inputs, Env=graphs.FunctionGraph)
     graph.update(DisconnectedType=custom_ops.DisconnectedType, COp=custom_ops.Op, ExternalCOp=custom_ops.Op)
+    graph.update(stubs.ACCEPTED)
     graph.update(list_of_nodes=graphs.applys_between, Scratchpad=types.SimpleNamespace)
     graph.update({name: vars(graphs)[name] for name in ("NotScalarConstantError", "MissingTestValue")})
     loops = {name: vars(scans)[name] for name in ("scan", "map", "reduce", "foldl", "foldr")}
@@ -364,7 +366,7 @@ def _tensor(library: Library, classes: Names) -> Names:
         Rebroadcast=tensors.Rebroadcast,
         Assert=tensors.Assert,
         TensorConstantSignature=stubs.Unavailable,
-        **op_kinds.kinds({**core, **own}, library.recording),
+        **op_kinds.kinds({**core, **own}, library.recording, library.class_recording(custom_ops.ElemwiseOp)),
         Split=stubs.Unavailable,
         shared=functions.make_shared,
         get_scalar_constant_value=graphs.get_scalar_constant_value,
@@ -464,9 +466,7 @@ def _scalars(library: Library, ops: Names) -> Names:
         "upcast": tensors.upcast,
         "Scalar": library.type,
         "ScalarType": library.type,
-        "ScalarOp": stubs.Unavailable,
-        "UnaryScalarOp": stubs.Unavailable,
-        "BinaryScalarOp": stubs.Unavailable,
+        **dict.fromkeys(("ScalarOp", "UnaryScalarOp", "BinaryScalarOp"), custom_ops.ScalarOp),
         "Composite": stubs.Unavailable,
         "float_types": ("float16", "float32", "float64"),
         "as_scalar": tensors.as_tensor_variable,

@@ -61,25 +61,27 @@ class _Kind(type):
     """The type of the classes: an op is an instance where it has one of the names, or the trait."""
 
     def __call__(cls, *args: Any, **options: Any) -> Any:
-        made = vars(cls)["made"]
+        made = vars(cls).get("made")
         return super().__call__(*args, **options) if made is None else partial(made, *args, **options)
 
     def __instancecheck__(cls, op: object) -> bool:
         if cls.__name__ == "Scan":
             return isinstance(op, Scan)
-        if not isinstance(op, TableOp):
-            return False
+        if not isinstance(op, TableOp) or "ops" not in vars(cls):
+            return super().__instancecheck__(op)
         trait = _TRAITS.get(cls.__name__)
         return op.has(trait) if trait is not None else op.named(*vars(cls)["ops"])
 
 
-def kinds(functions: Mapping[str, Any], recording: Callable[[Any], Any]) -> dict[str, Any]:
-    """Return the classes by name; ``functions`` record the work of ops, within ``recording``."""
+def kinds(functions: Mapping[str, Any], recording: Callable[[Any], Any], elemwise: type) -> dict[str, Any]:
+    """Return the classes by name; ``functions`` record the work of ops, within ``recording``. ``elemwise``
+    is the base of ``Elemwise``."""
     named, made = _pairs(_NAMES), _pairs(_MADE)
     found: dict[str, Any] = {}
     for name in (*named, *made, *_TRAITS, "Scan"):
         make = staticmethod(recording(functions[made[name]])) if name in made else None
-        found[name] = _Kind(name, (Unavailable,), {"ops": tuple(named.get(name, "").split()), "made": make})
+        base = elemwise if name == "Elemwise" else Unavailable
+        found[name] = _Kind(name, (base,), {"ops": tuple(named.get(name, "").split()), "made": make})
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from loopjax.errors import UnsupportedError
@@ -41,6 +41,22 @@ FALSE = tuple(_FALSE.split())
 """Names that say that something is not there."""
 
 
+_ACCEPTED = """
+ParamsType Params EnumType EnumList CEnumType CLinker OpWiseCLinker DualLinker PerformLinker VM_Linker LocalLinker
+"""
+
+
+class Accepted(SimpleNamespace):
+    """Settings for C code and linkers: made and kept, without an effect."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(**settings)
+
+
+ACCEPTED = dict.fromkeys(_ACCEPTED.split(), Accepted)
+"""Classes that programs name in ops with C code, or give to ``Mode(linker=)``."""
+
+
 class Unavailable:
     """The base of the classes that stand for what is not here."""
 
@@ -64,6 +80,6 @@ class StubModule(ModuleType):
             raise AttributeError(name)
         if name in FALSE:
             return False if not name.endswith("_available") or name == "cuda_available" else lambda *args: False
-        made = stub(name, self.__name__)
+        made = ACCEPTED.get(name) or stub(name, self.__name__)
         setattr(self, name, made)
         return made

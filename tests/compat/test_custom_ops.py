@@ -85,3 +85,52 @@ def test_a_failed_check_raises_its_own_message(check, kind):
     np.testing.assert_allclose(run(ONES), ONES)
     with pytest.raises(kind, match="x is negative"):
         run(-ONES)
+
+
+def test_elementwise_ops_of_python_numbers_have_their_own_gradient():
+    class Ramp(aesara.scalar.UnaryScalarOp):
+        def impl(self, x):
+            return max(x, 0)
+
+        def grad(self, inputs, output_gradients):
+            return [output_gradients[0] * at.gt(inputs[0], 0) * 3]
+
+    class Total(aesara.scalar.BinaryScalarOp):
+        def impl(self, x, y):
+            return x + 2 * y
+
+        def grad(self, inputs, output_gradients):
+            return [output_gradients[0], 2 * output_gradients[0]]
+
+    x, y = at.dvector("x"), at.dscalar("y")
+    ramp = at.Elemwise(Ramp(aesara.scalar.same_out_nocomplex, name="ramp"), name="ramp")
+    total = at.Elemwise(Total(aesara.scalar.upgrade_to_float, name="total"))
+    out = total(ramp(x), y)
+    f = aesara.function([x, y], [out, *aesara.grad(out.sum(), [x, y])])
+    found = f(np.array([-1.0, 2.0]), 5.0)
+    for value, expected in zip(found, ([10.0, 12.0], [0.0, 3.0], 4.0), strict=True):
+        np.testing.assert_allclose(value, expected)
+
+
+def test_a_subclass_of_elemwise_has_its_own_gradient():
+    class StraightThrough(at.Elemwise):
+        def grad(self, inputs, output_gradients):
+            return [5 * output_gradients[0]]
+
+    x = at.dvector("x")
+    rounded = StraightThrough(aesara.scalar.floor)(x)
+    found = aesara.function([x], [rounded, aesara.grad(rounded.sum(), x)])(np.array([1.5, -0.5]))
+    np.testing.assert_allclose(found, [[1, -1], [5, 5]])
+    assert isinstance(at.exp(x).owner.op, at.Elemwise)
+    assert isinstance(StraightThrough(aesara.scalar.floor), at.Elemwise)
+
+
+def test_an_op_of_c_code_alone_says_so():
+    class Rounded(aesara.scalar.UnaryScalarOp):
+        def c_code(self, node, name, inputs, outputs, sub):
+            return "z = round(x);"
+
+    x = at.dvector("x")
+    f = aesara.function([x], at.Elemwise(Rounded())(x))
+    with pytest.raises(Exception, match=r"Rounded has no impl\(self, \*numbers\)"):
+        f(ONES)
