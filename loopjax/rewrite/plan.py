@@ -22,6 +22,7 @@ import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from itertools import compress
+from typing import Literal
 
 from loopjax.errors import UnsupportedError, where
 from loopjax.ir.autodiff import Differentiated
@@ -29,12 +30,12 @@ from loopjax.ir.cond import IfElse
 from loopjax.ir.graph import Apply, Graph, Variable, copy_node, dependents
 from loopjax.ir.plan import History, LoopPlan
 from loopjax.ir.scan import MapOutput, Recurrence, Scan
-from loopjax.ir.schedule import Body, Box, Nest
+from loopjax.ir.schedule import Body, Box, Nest, Policy
 from loopjax.ir.weight_gradients import BatchedWeightGradients
 from loopjax.rewrite.cost_model import is_pointwise, size_bytes, step_cost
 from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.gpu_unroll import CARRIED, steps_per_launch
-from loopjax.rewrite.remat import is_cheap
+from loopjax.rewrite.remat import SaveExpensive, is_cheap, recomputations
 from loopjax.rewrite.trip_counts import holds_varying_loop, is_forward_only, may_speculate
 from loopjax.rewrite.unroll import steps_per_iteration
 
@@ -145,8 +146,11 @@ class PlanLoops(Pass):
             is_free = plan.derivative == "none"
             if is_free or "remat" not in self.target or not cheap or state < self.remat_bytes:
                 return plan
-            reason = f"{plan.reason}; all but states and products is computed again, which is cheaper than to store it"
-            return replace(plan, checkpoint=Nest((Box((n_steps,)),), "products"), state_bytes=state, reason=reason)
+            keep: Policy | Literal["products"] = "products"
+            if self.target.on_cpu:
+                keep = SaveExpensive(n_steps, recomputations(op.body))
+            reason = f"{plan.reason}; values that are cheaper to compute again than to store are not stored"
+            return replace(plan, checkpoint=Nest((Box((n_steps,)),), keep), state_bytes=state, reason=reason)
         try:
             nest = op.checkpoint.nest(n_steps, Body(state))
         except ValueError as error:

@@ -11,6 +11,7 @@ from loopjax.ir.graph import Apply, Graph, Variable, copy_node
 from loopjax.ir.op import table_op
 from loopjax.ir.scan import Scan
 from loopjax.rewrite.driver import Context, Pass, Replacement
+from loopjax.rewrite.remat import stores_products
 
 
 class MarkStoredProducts(Pass):
@@ -18,7 +19,7 @@ class MarkStoredProducts(Pass):
 
     def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         nest = None if op.plan is None else op.plan.checkpoint
-        if nest is None or nest.keep != "products":
+        if nest is None or not stores_products(nest.keep):
             return None
         _, *regions = op.regions
         return copy_node(node, inputs, op.with_regions([_with_stored_products(op.body), *regions])).outputs

@@ -10,6 +10,7 @@ import loopjax
 import loopjax.tensor as at
 from loopjax.checkpoint import Budget, Every
 from loopjax.rewrite.plan import PlanLoops
+from loopjax.rewrite.remat import stores_products
 from tests.configured import configured
 
 RNG = np.random.default_rng(23)
@@ -157,9 +158,9 @@ def test_the_last_of_few_steps_is_not_computed_again_for_the_state_after_it(ever
 
 def test_a_step_is_computed_again_unless_it_is_small_or_expensive():
     states, loop = large(None)
-    assert states <= 404
+    assert states <= 804  # of each step the state and a cosine
     assert loop.plan.checkpoint.flat
-    assert "is computed again" in loop.plan.reason
+    assert "cheaper to compute again" in loop.plan.reason
     assert large(None, size=63)[1].plan.checkpoint is None
     with configured(PlanLoops(remat_bytes=10**9)):
         states, _ = large(None)
@@ -180,7 +181,7 @@ def test_products_are_stored_and_not_computed_again():
     values = [RNG.normal(size=shape) for shape in ((30, 16, 8), (16, 8), (8, 8))]
     found = f(*values)
     (loop,) = loopjax.explain(f).loops
-    assert loop.plan.checkpoint.keep == "products"
+    assert stores_products(loop.plan.checkpoint.keep)
     text = f.lower(*values).as_text()
     assert text.count("dot_general") == 2 + 4
 

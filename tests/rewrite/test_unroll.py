@@ -39,6 +39,13 @@ class TestElementwise:
         assert chosen((), lambda x, h: at.tanh(h) + x) == 8
         assert chosen((), add, gradient=True) == 4
 
+    def test_residuals_of_scalars_take_room_in_an_iteration(self):
+        def variance(x, h):
+            return 0.1 * x**2 + 0.8 * h + at.log(h) + x**2 / h
+
+        assert chosen((), variance, gradient=True) == 2
+        assert chosen((), lambda x, h: at.sin(variance(x, h)) * at.exp(h) * at.cos(x * h), gradient=True) == 1
+
     def test_many_ops_gain_nothing(self):
         assert chosen((), lambda x, h: sum((h * k for k in range(1, 20)), x)) == 1
 

@@ -38,7 +38,10 @@ def storing(step: Step, nest: Nest | None) -> Step:
         return step
     if nest.keep == "nothing":
         return rematerialised(step)
-    policy = jax.checkpoint_policies.save_only_these_names(STORED) if nest.keep == "products" else nest.keep
+    policies = jax.checkpoint_policies
+    policy = policies.save_only_these_names(STORED)
+    if nest.keep != "products":
+        policy = policies.save_from_both_policies(policy, nest.keep)
     return rematerialised(step, policy)
 
 

@@ -1,0 +1,63 @@
+"""Rematerialization by price: a primitive is stored where recomputing it takes longer than storing it."""
+
+import jax
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.rewrite.remat import SaveExpensive
+
+
+class Primitive:
+    def __init__(self, name):
+        self.name = name
+
+
+def is_saved(name, dtype="float64", size=1000, n_steps=100, repeats=1):
+    operand = jax.ShapeDtypeStruct((size,), np.dtype(dtype))
+    return SaveExpensive(n_steps, repeats)(Primitive(name), operand)
+
+
+@pytest.mark.parametrize("name", ["log", "log1p", "sin", "pow", "reduce_sum", "reduce_max"])
+def test_primitives_that_are_stored(name):
+    assert is_saved(name)
+
+
+@pytest.mark.parametrize("name", ["add", "mul", "select_n", "tanh", "exp", "div", "name"])
+def test_primitives_that_are_recomputed(name):
+    assert not is_saved(name)
+
+
+def test_a_value_that_each_reader_recomputes_is_stored_earlier():
+    assert is_saved("exp", repeats=3)
+    assert not is_saved("add", repeats=3)
+
+
+def test_a_stack_that_leaves_the_cache_is_expensive():
+    assert is_saved("log1p", n_steps=1000)
+    assert not is_saved("log1p", n_steps=2000)
+    assert is_saved("sin", n_steps=2000)
+
+
+def test_single_precision_has_prices_of_its_own():
+    assert is_saved("erf")
+    assert not is_saved("erf", "float32")
+
+
+def test_the_gradient_of_a_forward_algorithm_in_log_space_recomputes_no_exponential():
+    x = at.dmatrix("x")
+
+    def step(x, a):
+        return at.logaddexp(a, at.concatenate([x[:1], a[:-1]])) + x
+
+    def exponentials(*rewrites):
+        out, _ = loopjax.scan(step, sequences=x, outputs_info=at.zeros(100, dtype="float64"))
+        f = loopjax.function([x], loopjax.grad(out[-1].sum(), x), mode=loopjax.Mode().excluding(*rewrites))
+        rows = np.linspace(-1.0, 1.0, 20 * 100).reshape(20, 100)
+        return f(rows), f.lower(rows).as_text().count("exponential")
+
+    found, count = exponentials()
+    expected, stored = exponentials("remat")
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert count == stored
