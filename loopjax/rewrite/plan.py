@@ -148,7 +148,7 @@ class PlanLoops(Pass):
                 return plan
             keep: Policy | Literal["products"] = "products"
             if self.target.on_cpu:
-                keep = SaveExpensive(n_steps, recomputations(op.body))
+                keep = SaveExpensive(n_steps, recomputations(op))
             reason = f"{plan.reason}; values that are cheaper to compute again than to store are not stored"
             return replace(plan, checkpoint=Nest((Box((n_steps,)),), keep), state_bytes=state, reason=reason)
         try:

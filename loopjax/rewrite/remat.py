@@ -21,8 +21,9 @@ from typing import Any
 
 import jax
 
-from loopjax.ir.graph import Graph
+from loopjax.ir.graph import Apply, Graph, dependents
 from loopjax.ir.op import register, same_type
+from loopjax.ir.scan import Scan
 from loopjax.ir.schedule import Policy, PolicySchedule
 from loopjax.rewrite.cost_model import recomputing_time, storing_time
 
@@ -71,10 +72,17 @@ def is_cheap(body: Graph) -> bool:
     return all(node.op.has("contraction", "memory_bound") for node in body.applies)
 
 
-def recomputations(body: Graph) -> int:
-    """Return how often XLA on CPU computes a value of the body that its gradient needs.
+def recomputations(op: Scan) -> int:
+    """Return how often XLA on CPU computes a value that a step's gradient needs again.
 
-    A fused kernel computes a value once for each index at which it is read: three times where arrays are shifted and
-    added, or reduced and read again.
+    A fused kernel computes a value once for each index at which it is read: three times in a body that shifts the state
+    and adds it up, as dynamic programs do.
     """
-    return 1 if all(node.op.has("pointwise", "contraction", "view") for node in body.applies) else 3
+    taps, states = op.body_inputs(op.body.inputs)[1:3]
+    carried = dependents(op.body.applies, [*states, *(variable for group in taps for variable in group)])
+    return 3 if any(_moves(node) and not carried.isdisjoint(node.inputs) for node in op.body.applies) else 1
+
+
+def _moves(node: Apply) -> bool:
+    """Return whether an op puts elements elsewhere: a slice, a concatenation, a roll."""
+    return node.op.has("memory_bound") and not node.op.has("pointwise", "view", "reduce")

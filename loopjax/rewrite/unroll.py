@@ -1,10 +1,10 @@
 """Loop unrolling: steps per iteration of a loop that runs step by step on a CPU; for GPUs see ``gpu_unroll``.
 
-A step of a few cheap ops costs less than an iteration around it, but an iteration of many steps may leave the regime
-in which XLA compiles it well. The factor is read off a table of measurements, by the bytes that a body touches: a
-scalar ``h * a + x`` whose steps are stacked touches 32 + 8 bytes of a row and 2 * 8 + 44 of the stack, so that 8
-steps fit in 1,024. Under a derivative, the results of all ops but sums count as stacks too: residuals. Known limit: the table knows kinds of bodies, not single ops; ``mode="tune"`` measures a program
-itself.
+A step of a few cheap ops costs less than an iteration around it, but an iteration of many steps may leave the regime in
+which XLA compiles it well. The factor is read off a table of measurements, by the bytes that a body touches: a scalar
+``h * a + x`` whose steps are stacked touches 32 + 8 bytes of a row and 2 * 8 + 44 of the stack, so that 8 steps fit in
+1,024. Under a derivative, the results of all ops but sums count as stacks too: residuals. Known limit: the table knows
+kinds of bodies, not single ops; ``mode="tune"`` measures a program itself.
 
 Measured on a two-core CPU, jax 0.10.2, float64, times as fast as one step an iteration:
 
