@@ -211,14 +211,14 @@ def _extreme(kind: Kind, dims: Sequence[Dim]) -> Dim:
     pick = min if kind == "minimum" else max
     # Operands that differ by a number only are one.
     found: dict[Dim, int] = {}
-    for dim in _flat(kind, dims):
+    for dim in flat_operands(kind, dims):
         number = dim.terms.get(ONE, 0)
         found[dim - number] = pick(found.get(dim - number, number), number)
     operands = tuple(rest + number for rest, number in found.items())
     return operands[0] if len(operands) == 1 else _of_atom(Extreme(kind, operands, frozenset(operands)))
 
 
-def _flat(kind: Kind, dims: Iterable[Dim]) -> Iterable[Dim]:
+def flat_operands(kind: Kind, dims: Iterable[Dim]) -> Iterable[Dim]:
     """Yield dims, the operands of an extreme of the same kind in its place."""
     for dim in dims:
         atom = dim.atom

@@ -64,6 +64,27 @@ class TestCapacities:
         assert f(1).tolist() == [0, 1, 7, 22]
         assert f(9).tolist() == [36, 51, 66, 81]
 
+    @pytest.mark.parametrize(
+        "step",
+        [
+            lambda v, k, n: at.maximum(k - 1, v),
+            lambda v, k, n: at.maximum(at.maximum(k, v), k - 2),
+            lambda v, k, n: at.minimum(k * 2 + v, n + 3),
+        ],
+    )
+    def test_of_a_state_that_others_bound(self, policy, step):
+        """Elements of a sequence and a number from outside; what falls from step to step needs no bound."""
+        start = at.lscalar("start")
+        (sizes, sums), _ = loopjax.scan(
+            lambda v, k, s, n: (step(v, k, n), s + at.arange(k).sum()), KS, [start, np.int64(0)], start
+        )
+        f = loopjax.function([KS, start], [sizes, sums], lengths=policy)
+        for ks, n in (([1, 2, 7, 0], 4), ([0, 0, 9, 3], 2)):
+            found = f(ks, n)
+            before = [n, *found[0][:-1].tolist()]
+            assert found[0].tolist() == [int(step(v, k, n).eval()) for v, k in zip(ks, before, strict=True)]
+            assert found[1].tolist() == np.cumsum([k * (k - 1) // 2 for k in before]).tolist()
+
     def test_of_two_loops(self, policy):
         def row(i):
             inner, _ = loopjax.map(lambda j: X[: j + 1].sum() * at.ones(i).sum(), at.arange(i))

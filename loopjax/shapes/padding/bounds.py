@@ -12,11 +12,22 @@ Limit: a length that the body computes from a state that nothing bounds.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from loopjax.ir.dim import ZERO, Bounds, Dim, Element, Extreme, Interval, Kind, emitted, maximum, minimum, of_element
+from loopjax.ir.dim import (
+    ZERO,
+    Bounds,
+    Dim,
+    Element,
+    Interval,
+    Kind,
+    emitted,
+    flat_operands,
+    maximum,
+    of_element,
+)
 from loopjax.ir.graph import Constant, Op, Variable
 from loopjax.ir.lengths import is_shape
 from loopjax.shapes.padding.builder import GraphBuilder, Length
@@ -134,27 +145,42 @@ class BoundedLengths(GraphBuilder, ABC):
 
     def assume_step(self, n_steps: Dim) -> None:
         """Assume, in the body, that the trip count is at least 1."""
-        atom = n_steps.atom
-        operands = atom.operands if isinstance(atom, Extreme) and atom.kind == "maximum" else (n_steps,)
-        lengths = [one.atom for one in operands if one.number is None or one.number > 0]
+        lengths = [one.atom for one in flat_operands("maximum", [n_steps]) if one.number is None or one.number > 0]
         if len(lengths) == 1 and isinstance(lengths[0], Variable):
             self.positive.add(lengths[0])
 
-    def bound_state(self, state: Variable, before: Variable, after: Variable, initial: Dim, n_steps: Dim) -> None:
+    def bound_state(
+        self,
+        state: Variable,
+        before: Variable,
+        after: Variable,
+        initial: Dim,
+        n_steps: Dim,
+        known: Mapping[Variable, Bounds],
+    ) -> None:
         """Bound an integer state by induction: an induction variable (constant stride), or one clipped at every step.
 
-        ``before`` and ``after`` are the state in the body that is about to be padded, ``state`` is its new input.
+        ``before`` and ``after`` are the state in the body that is about to be padded, ``state`` is its new input;
+        ``known`` are bounds of that body's other inputs.
         """
         grows = (Dim.of(after) - Dim.of(before)).number
         if grows is not None:
             last = initial + (n_steps - 1) * grows
             self.step_bounds[state] = Bounds(initial, last) if grows >= 0 else Bounds(last, initial)
             return
-        least, greatest = Interval(lambda leaf: UNKNOWN, _is_natural).bounds(Dim.of(after))
-        self.step_bounds[state] = Bounds(
-            None if least is None else minimum(initial, least),
-            None if greatest is None else maximum(initial, greatest),
+        interval = Interval(
+            lambda leaf: UNKNOWN if isinstance(leaf, Element) else known.get(leaf, UNKNOWN), _is_natural
         )
+
+        def end(kind: Kind, sign: int) -> Dim | None:
+            """Return the state's greatest value times ``sign``; what falls from step to step raises none."""
+            changes = [(dim, ((dim - Dim.of(before)) * sign).number) for dim in flat_operands(kind, [Dim.of(after)])]
+            ends = [interval.greatest(dim * sign) for dim, change in changes if change is None or change > 0]
+            found = [one for one in ends if one is not None]
+            return maximum(initial * sign, *found) if len(found) == len(ends) else None
+
+        least = end("minimum", -1)
+        self.step_bounds[state] = Bounds(None if least is None else least * -1, end("maximum", 1))
 
     def elements(self, x: Variable) -> Bounds:
         """Return the bounds of an integer array's elements, as dims of the same graph."""

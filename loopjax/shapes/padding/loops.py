@@ -28,7 +28,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from loopjax.errors import LengthError, where
-from loopjax.ir.dim import Dim
+from loopjax.ir.dim import Bounds, Dim
 from loopjax.ir.fill import fill_value
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable
 from loopjax.ir.index import Array, index_op
@@ -275,6 +275,10 @@ def _bound_steps(scope: PaddingScope, inner: PaddingScope, op: Scan, body_inputs
     n_steps = Dim.of(parts.n_steps[0] if op.n_steps is None else op.n_steps)
     inner.assume_step(n_steps)
     before, after = op.body_inputs(op.body.inputs), op.results(op.body.outputs)
+    pairs = zip(before.non_sequences, parts.non_sequences, strict=True)
+    known = {inside: Bounds(Dim.of(x), Dim.of(x)) for inside, x in pairs if x.ndim == 0 and x.type.is_integer}
+    for old, group in zip(before.slices, body_inputs.slices, strict=True):
+        known.update((x, inner.step_bounds[new]) for x, new in zip(old, group, strict=True) if new in inner.step_bounds)
     states = zip(
         (*before.taps, *((one,) for one in before.states)),
         (*after.recurrences, *after.states),
@@ -284,7 +288,7 @@ def _bound_steps(scope: PaddingScope, inner: PaddingScope, op: Scan, body_inputs
     )
     for old, new, group, initial in states:
         if len(old) == 1 and old[0].ndim == initial.ndim == 0 and initial.type.is_integer:
-            inner.bound_state(group[0], old[0], new, Dim.of(initial), n_steps)
+            inner.bound_state(group[0], old[0], new, Dim.of(initial), n_steps, known)
 
 
 def _settled(inner: PaddingScope, results: StepResult, starts: Sequence[Axes]) -> StepResult | int:
