@@ -39,6 +39,7 @@ from loopjax.rewrite.stabilize import Stabilize
 from loopjax.rewrite.stored_products import MarkStoredProducts
 from loopjax.rewrite.target import Derivative, Target
 from loopjax.rewrite.tiling import Tile
+from loopjax.rewrite.top_k import SelectTop
 from loopjax.rewrite.vectorize_states import VectorizeStates
 from loopjax.rewrite.weight_gradients import BatchWeightGradients
 from loopjax.shapes.inspector import InspectLengths
@@ -110,6 +111,7 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         PairComplexStates(target),
         Tile(target),
         ExpandSearches(target),
+        SelectTop(target),
         FindLinearRecurrences(target),
         SampleInBlocks(target),
         PlanLoops(target),

@@ -38,6 +38,7 @@ REWRITES = {
     "complex_states": "two states that share work become one complex state",
     "tiling": "a loop over independent elements runs tile by tile",
     "searchsorted": "a sorted vector is searched without a loop, on a GPU",
+    "top_k": "of a sort only the first or last elements are selected, where no others are read",
     "weight_gradients": "the gradient of a matrix is one product after the backward loop",
     "vmap": "a loop without recurrence runs all steps at once",
     "linear_recurrence": "a linear recurrence runs as a parallel scan, on a GPU",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
 
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import register, table_op
@@ -20,16 +22,37 @@ __all__ = [
 ]
 
 
-def _sort_type(type: TensorType, axis: int) -> TensorType:
-    return TensorType(type.dtype, type.shape)
+def _sort_type(type: TensorType, axis: int, end: int | None = None) -> TensorType:
+    return TensorType(type.dtype, type.shape if end is None else (*type.shape[:-1], abs(end)))
 
 
-def _argsort_type(type: TensorType, axis: int) -> TensorType:
-    return TensorType("int64", type.shape)
+def _argsort_type(type: TensorType, axis: int, end: int | None = None) -> TensorType:
+    return _sort_type(TensorType("int64", type.shape), axis, end)
 
 
-register("sort", lambda x, axis: jnp.sort(x, axis), _sort_type)
-register("argsort", lambda x, axis: jnp.argsort(x, axis).astype("int64"), _argsort_type)
+def _sort_run(x: Any, axis: int, end: int | None = None) -> Any:
+    return jnp.sort(x, axis) if end is None else jnp.take_along_axis(x, _positions_at(x, end), -1)
+
+
+def _argsort_run(x: Any, axis: int, end: int | None = None) -> Any:
+    return (jnp.argsort(x, axis) if end is None else _positions_at(x, end)).astype("int64")
+
+
+def _positions_at(x: Any, end: int) -> Any:
+    """Positions of the first ``end`` or last ``-end`` elements of a stable ascending sort along the last axis.
+
+    ``lax.top_k`` takes the lower of two positions where elements are equal, the greatest element first, and orders
+    floats by IEEE 754's total order, in which 0 is greater than -0 and NaN is at both ends.
+    """
+    x = jnp.where(x == 0, 0, x)
+    if end > 0:
+        return lax.top_k(jnp.where(jnp.isnan(x), np.copysign(np.nan, -1).astype(x.dtype), -x), end)[1]
+    found = lax.top_k(jnp.flip(jnp.where(jnp.isnan(x), np.nan, x), -1), -end)[1]
+    return x.shape[-1] - 1 - jnp.flip(found, -1)
+
+
+register("sort", _sort_run, _sort_type)
+register("argsort", _argsort_run, _argsort_type)
 
 
 @public_op
