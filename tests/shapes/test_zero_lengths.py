@@ -31,3 +31,15 @@ def test_a_factor_of_nothing_has_a_gradient(op, sums):
     found, slope = f(X, 2.0)
     np.testing.assert_allclose(found, 2 * np.asarray(sums), atol=1e-12)
     np.testing.assert_allclose(slope, sum(sums), atol=1e-12)
+
+
+def test_gradients_of_loops_that_stop_where_no_step_has_room():
+    x, ks = at.dvector("x"), at.lvector("ks")
+
+    def total(k):
+        out, _ = loopjax.scan(lambda u, h: (h * u, loopjax.until(u > 5)), x[:k], np.float64(1))
+        return (out * 2).sum()
+
+    f = loopjax.function([x, ks], loopjax.grad(loopjax.map(total, ks)[0].sum(), x))
+    np.testing.assert_array_equal(f(np.ones(3), [1, 2]), [6, 2, 0])
+    np.testing.assert_array_equal(f(np.ones(3), [0, 0]), [0, 0, 0])

@@ -502,7 +502,8 @@ def _outputs(scope: PaddingScope, loop: _Loop, fresh: Apply, stacked: Sequence[A
     length, capacity = loop.steps or (None, None)
     ran: list[Variable] = []
     if op.until:
-        length = results.until[-1] if new.until else scope.row(results.recurrences[-1], -1)
+        # Without room for a step, none ran.
+        length = results.until[-1] if new.until else scope.row(_after_none(scope, results.recurrences[-1]), -1)
         ran = [length]
         if capacity is None and not op.dynamic:
             capacity = scope.integer(fresh.inputs[0] if op.n_steps is None else op.n_steps)
@@ -531,6 +532,11 @@ def _outputs(scope: PaddingScope, loop: _Loop, fresh: Apply, stacked: Sequence[A
             value = scope.emit("switch", ran_so_far, value, Constant(np.asarray(fill_value(value.dtype), value.dtype)))
         totals.append(scope.note(value, {axis - 1: one for axis, one in stacked[fold.output].items()}))
     return [*found, *results.states, *totals, *ran]
+
+
+def _after_none(scope: PaddingScope, count: Variable) -> Variable:
+    """Return the number of steps that ran after none, one, ... of them."""
+    return scope.emit("join", Constant(np.zeros(1, "int64")), count, axis=0)
 
 
 def _require_steps(scope: PaddingScope, loop: _Loop, ran: Variable | None) -> None:
