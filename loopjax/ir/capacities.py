@@ -11,7 +11,7 @@ from typing import Any
 from loopjax.ir.scan import MOST_STEPS
 
 FINE = (0, *(2**k for k in range(3, 31)), MOST_STEPS)
-"""Capacities in programs with gradients, whose loops run as many steps as the capacity, or with decompositions, whose
+"""Capacities in programs with gradients, whose loops store as many steps as the capacity, or with decompositions, whose
 work grows with its third power. The least is 8: smaller ones would compile more programs and gain nothing."""
 
 COARSE = (0, 16, 32, 64, *(4**k for k in range(4, 16)), MOST_STEPS)

@@ -12,7 +12,9 @@ from typing import Literal, NamedTuple
 
 from loopjax.ir.schedule import Nest
 
-Kind = Literal["empty", "inline", "vmap", "batched", "associative", "scan", "counted", "while", "bounded_while"]
+Kind = Literal[
+    "empty", "inline", "vmap", "batched", "associative", "scan", "counted", "while", "stored_while", "bounded_while"
+]
 
 
 class History(NamedTuple):
@@ -47,7 +49,8 @@ class LoopPlan:
         ``empty``: no steps. ``inline``: one step. ``vmap``: all steps at once; ``batched``: ``batch`` steps at once.
         ``associative``: recurrences by ``lax.associative_scan`` over the coefficients in ``Scan.linear``, the rest of
         all steps at once. ``scan``: ``lax.scan``. ``counted``: a ``while_loop`` of known length that writes to buffers.
-        ``while``: a ``while_loop``. ``bounded_while``: a tree of nested scans (``lower/loops/bounded_while.py``).
+        ``while``: a ``while_loop``. ``stored_while``: one that stores residuals, and one over these as its gradient
+        (``lower/loops/dynamic_scan.py``). ``bounded_while``: a tree of nested scans (``lower/loops/bounded_while.py``).
     unroll
         Steps per iteration.
     rows

@@ -28,13 +28,15 @@ class BatchedWeightGradients(Op):
 
     The last inputs are the weight matrices, one for each of ``products``, which is true where the matrix stands on the
     left of its operand. The region has more inputs after them, the taps, which are stacks of zeros: the cotangent of a
-    tap is that of the product, stacked over the steps. The region's last outputs are the stacked operands.
+    tap is that of the product, stacked over the steps. The region's last outputs are the stacked operands. Where the
+    loop is ``dynamic``, the first input is the number of steps that run.
     """
 
     region_fields = ("region",)
 
     region: Graph
     products: tuple[bool, ...]
+    dynamic: bool = False
 
     def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
         check_accepts(self.region.inputs[: len(types)], types, "a region")

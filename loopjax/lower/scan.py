@@ -18,7 +18,7 @@ from loopjax.ir.graph import Apply
 from loopjax.ir.scan import SavedSteps, Scan
 from loopjax.lower.forward_only import forward_only
 from loopjax.lower.interpreter import rule
-from loopjax.lower.loops import associative, bounded_while, segments, while_loop
+from loopjax.lower.loops import associative, bounded_while, segments, stored_while, while_loop
 from loopjax.lower.loops.combinators import entry, joined
 from loopjax.lower.loops.step import Carry, Loop, Slices
 
@@ -105,6 +105,7 @@ KINDS: dict[str, Callable[[Loop], list[Any]]] = {
     "scan": segments.run,
     "counted": while_loop.run,
     "while": while_loop.run,
+    "stored_while": stored_while.run,
     "bounded_while": bounded_while.run,
 }
 """The way to run each kind of plan."""

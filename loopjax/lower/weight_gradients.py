@@ -8,6 +8,7 @@ operands and the stacked cotangents of the products (Appleyard et al. 2016). To 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -17,6 +18,8 @@ from loopjax.ir.graph import Apply
 from loopjax.ir.op import TableOp
 from loopjax.ir.weight_gradients import BatchedWeightGradients
 from loopjax.lower.interpreter import as_array, evaluate, rule
+from loopjax.lower.loops.dynamic_scan import Repeated, dynamic_scan
+from loopjax.lower.loops.step import mask_rows
 from loopjax.lower.partition import Arrays, is_float, merge, partition
 
 Pull = Callable[[Arrays], tuple[Arrays, Arrays]]
@@ -42,16 +45,18 @@ def _batched_weight_gradients(node: Apply, op: BatchedWeightGradients, args: Seq
     def run(moving: Arrays, held: Arrays, matrices: Arrays) -> Arrays:
         return region(moving, held, matrices, zeros())[0]
 
-    def forward(moving: Arrays, held: Arrays, matrices: Arrays) -> tuple[Arrays, tuple[Pull, Arrays]]:
+    def forward(moving: Arrays, held: Arrays, matrices: Arrays) -> tuple[Arrays, tuple[Pull, Arrays, Any]]:
+        limit = held[0] if op.dynamic else None
         results, pull, operands = jax.vjp(
             lambda moving, taps: region(moving, held, matrices, taps), moving, zeros(), has_aux=True
         )
-        return results, (pull, operands)
+        return results, (pull, operands, limit)
 
-    def backward(stored: tuple[Pull, Arrays], cotangents: Arrays) -> tuple[Arrays, None, Arrays]:
-        pull, operands = stored
+    def backward(stored: tuple[Pull, Arrays, Any], cotangents: Arrays) -> tuple[Arrays, None, Arrays]:
+        pull, operands, limit = stored
         moved, flows = pull(cotangents)
-        return moved, None, tuple(map(_gradient, op.products, operands, flows))
+        gradient = _gradient if limit is None else partial(_gradient_of_steps, limit)
+        return moved, None, tuple(map(gradient, op.products, operands, flows))
 
     run.defvjp(forward, backward)
     return run(*partition(given, moves), matrices)
@@ -64,6 +69,31 @@ def _gradient(left: bool, operand: Any, flow: Any) -> Any:
         return jnp.tensordot(operand, flow, (axes, axes))
     axes = (0, *range(2, operand.ndim))
     return jnp.tensordot(flow, operand, (axes, axes))
+
+
+def _gradient_of_steps(limit: Any, left: bool, operand: Any, flow: Any) -> Any:
+    """The gradient of a matrix from the first ``limit`` rows of stacks, which are multiplied in blocks."""
+    size = -(-len(flow) // BLOCKS)
+
+    def blocks(x: Any) -> Any:
+        rest = -len(x) % size
+        x = jnp.pad(x, [(0, rest), *[(0, 0)] * (x.ndim - 1)]) if rest else x
+        return x.reshape(-1, size, *x.shape[1:])
+
+    def step(limit: Any, total: Any, rows: Any) -> tuple[Any, tuple[()]]:
+        first, operand, flow = rows
+        ran = first + jnp.arange(size) < limit
+        return total + _gradient(left, mask_rows(ran, operand, jnp.zeros((), operand.dtype)), flow), ()
+
+    rows = (jnp.arange(0, len(flow), size), blocks(operand), blocks(flow))
+    like = jax.eval_shape(partial(_gradient, left), operand, flow)
+    total = jnp.zeros(like.shape, like.dtype)
+    return dynamic_scan(Repeated(step), limit, total, rows, -(-limit // size)).carry
+
+
+BLOCKS = 16
+"""Products for the gradient of a matrix, where the number of steps is known only to the run: the last block may have
+rows that did not run, at most a 16th of all that there can be."""
 
 
 @jax.custom_vjp

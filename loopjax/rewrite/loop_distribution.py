@@ -26,10 +26,15 @@ a Gibbs sampler's step, several at once take 0.9 of the time, and 200 ms more to
 
 
 def is_distributable(op: Scan, least_steps: int = LEAST_STEPS) -> bool:
-    """True where ops of a loop may run in a loop of their own: a known number of steps, a state that
+    """True where ops of a loop may run in a loop of their own, of the same known number of steps."""
+    return not (op.until or op.dynamic) and has_apart(op, least_steps)
+
+
+def has_apart(op: Scan, least_steps: int = LEAST_STEPS) -> bool:
+    """True where values of all steps of a loop may be apart from it: a bound on the number of steps, a state that
     connects them, and no ``checkpoint``, by which the user has said what may be stored."""
-    varies = op.until or op.dynamic or op.n_steps is None or op.n_steps < least_steps
-    return not varies and op.checkpoint is None and bool(op.recurrences or op.n_states)
+    is_long = op.n_steps is not None and op.n_steps >= least_steps
+    return is_long and op.checkpoint is None and bool(op.recurrences or op.n_states)
 
 
 @dataclass(frozen=True)

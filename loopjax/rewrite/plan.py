@@ -7,7 +7,8 @@ no graph; it chooses, in this order, by what the loop is and not by how it is wr
 | the loop has | kind |
 |---|---|
 | linear recurrences, found profitable (``linear_recurrence.py``) | ``associative`` |
-| ``until``, or a length that is a run-time value | ``while``; ``bounded_while`` under a reverse derivative |
+| ``until``, or a length that is a run-time value | ``while``; under reverse mode ``stored_while``, or ``bounded_while``
+  where few steps are read; under both modes ``scan``, masked |
 | no steps; one step | ``empty``; ``inline`` |
 | no step that needs another | ``vmap``; ``batched`` where that takes too much memory |
 | draws for a block of steps, or steps left over by ``unroll`` on a CPU | ``counted`` |
@@ -173,7 +174,17 @@ class PlanLoops(Pass):
                 f"{op.subject}: its length varies from step to step of an outer loop, and nothing bounds it for the "
                 f"gradient{where(node.sources)}"
             )
-        return replace(plan, kind="bounded_while", levels=self._levels(op, op.n_steps), reason=reason)
+        if op.until and all(output.saved.last is not None for output in op.outputs):
+            return replace(plan, kind="bounded_while", levels=self._levels(op, op.n_steps), reason=reason)
+        return self._stored_while(op, node, op.n_steps, plan)
+
+    def _stored_while(self, op: Scan, node: Apply, n_steps: int, plan: LoopPlan) -> LoopPlan:
+        """Plans a loop that stores its steps for a gradient: masked, where not only reverse mode is taken of it."""
+        plan = self._stored(op, node, n_steps, self._iterations(op, n_steps, plan)) if op.truncate_gradient else plan
+        nested = plan.checkpoint is not None and not plan.checkpoint.flat
+        # The rule of a `stored_while` has no forward mode, and `checkify` finds no checks in it.
+        is_masked = nested or plan.derivative == "any" or self.target.check_index
+        return replace(plan, kind="scan" if is_masked else "stored_while")
 
     def _levels(self, op: Scan, n_steps: int) -> tuple[int, ...]:
         """The children of a node at each level of a tree with a leaf for each step that is differentiated."""

@@ -7,8 +7,8 @@ tap, a sequence of zeros that the product passes through::
 
     tanh(h @ W)  ->  tanh(tapped(h @ W', tap)), and the stack of h is one more output
 
-The cotangent of the tap is the stack of ``dz_t``. Limits: loops of known length that only reverse mode encloses, since
-the rule of that node has no forward mode.
+The cotangent of the tap is the stack of ``dz_t``. Limits: loops of known or bounded length that only reverse mode
+encloses, since the rule of that node has no forward mode.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from loopjax.ir.op import table_op
 from loopjax.ir.scan import MapOutput, Scan, SequenceInput
 from loopjax.ir.weight_gradients import BatchedWeightGradients
 from loopjax.rewrite.driver import Context, Pass, Replacement
-from loopjax.rewrite.loop_distribution import is_distributable
+from loopjax.rewrite.loop_distribution import has_apart
 from loopjax.rewrite.loop_products import Product, loop_products
 from loopjax.rewrite.scan_builder import MapSlot, SequenceSlot, scan_builder
 
@@ -41,7 +41,8 @@ class BatchWeightGradients(Pass):
     most_rows: int = 32
 
     def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
-        if context.derivative != "reverse" or not is_distributable(op):
+        is_counted = not op.until and not (op.dynamic and op.go_backwards)
+        if context.derivative != "reverse" or not (is_counted and has_apart(op)):
             return None
         products = [one for one in loop_products(op) if not self.target.on_cpu or one.rows <= self.most_rows]
         return _batched(node, inputs, products) if products else None
@@ -81,9 +82,13 @@ def _batched(node: Apply, inputs: Sequence[Variable], products: Sequence[Product
     if loop.op.go_backwards:
         # Cotangents of taps come in the order of the sequences.
         operands = [static_read(operand, slice(None, None, -1), sources=node.sources) for operand in operands]
-    region = Graph([*given, *matrices, *taps], [*(found[old] for old in results), *operands])
+    length = [Variable(inner.inputs[0].type)] if loop.op.dynamic else []
+    region = Graph([*length, *given, *matrices, *taps], [*(found[old] for old in results), *operands])
     region = region.rebuilt({one: Variable(one.type, name=one.name) for one in given})
-    op = BatchedWeightGradients(region, tuple(product.left for product in products))
-    outputs = Apply(op, [*given, *(outer[product.matrix] for product in products)], node.sources).outputs
+    arguments = [*given, *(outer[product.matrix] for product in products)]
+    if loop.op.dynamic:
+        arguments.insert(0, inner.inputs[0])
+    op = BatchedWeightGradients(region, tuple(product.left for product in products), loop.op.dynamic)
+    outputs = Apply(op, arguments, node.sources).outputs
     replaced = dict(zip(results, outputs, strict=True))
     return [replaced.get(old, old) for old in node.outputs]

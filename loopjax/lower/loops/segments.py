@@ -12,10 +12,12 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 from jax import lax
 
 from loopjax.ir.scan import SavedSteps, Scan
 from loopjax.ir.schedule import Box
+from loopjax.lower.loops import while_loop
 from loopjax.lower.loops.checkpointed import nested, storing
 from loopjax.lower.loops.combinators import (
     Rows,
@@ -79,6 +81,8 @@ def run(loop: Loop) -> list[Any]:
     """Run the segments one after the other."""
     n_steps, frozen = loop.op.n_steps, loop.plan.frozen
     assert n_steps is not None
+    if loop.op.varies:
+        loop = loop.masked(_first_kept(loop))
     slices, carry = loop.slices(n_steps), loop.carry()
     stacks: list[list[Any]] = [[] for _ in loop.op.outputs]
     for segment in segments(loop.op, frozen):
@@ -90,7 +94,18 @@ def run(loop: Loop) -> list[Any]:
             carry, rows = _steps(loop, segment)(carry, part)
         for position, stack in zip(segment.outputs, rows, strict=True):
             stacks[position].append(stack)
-    return loop.outputs(carry, [joined(tuple(parts)) for parts in stacks if parts], n_steps)
+    ran = carry.ran[1] if loop.op.varies else n_steps
+    return loop.outputs(carry, [joined(tuple(parts)) for parts in stacks if parts], ran, loop.op.varies)
+
+
+def _first_kept(loop: Loop) -> Any:
+    """The first step of a loop of varying length that a gradient reaches."""
+    last, frozen = loop.op.truncate_gradient, loop.frozen()
+    if last <= 0:
+        return jnp.zeros((), "int32")
+    return (
+        while_loop.advance(frozen, while_loop.start(frozen), loop.limit()).t if loop.op.until else loop.limit()
+    ) - last
 
 
 def _steps(loop: Loop, segment: Segment) -> Step:

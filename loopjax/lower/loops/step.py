@@ -17,18 +17,23 @@ from jax import lax
 
 from loopjax.ir.fill import fill_value
 from loopjax.ir.plan import LoopPlan
-from loopjax.ir.scan import BodyInputs, SavedSteps, Scan, StepResult
+from loopjax.ir.scan import BodyInputs, Parts, SavedSteps, Scan, StepResult
 from loopjax.lower.interpreter import as_array, evaluate
 from loopjax.lower.loops import accumulate
 from loopjax.lower.loops import history as histories
+from loopjax.lower.loops.combinators import select
 
 
 class Carry(NamedTuple):
-    """The values that a step hands to the next: the past of each output, the states and the accumulators."""
+    """The values that a step hands to the next: the past of each output, the states and the accumulators.
+
+    A masked loop also carries if ``until`` has held, and the number of steps so far.
+    """
 
     pasts: tuple[Any, ...]
     states: tuple[Any, ...]
     accumulators: tuple[Any, ...]
+    ran: tuple[Any, ...] = ()
 
 
 class Slices(NamedTuple):
@@ -42,8 +47,24 @@ class Slices(NamedTuple):
     samples: tuple[Any, ...] = ()
 
 
+class Mask(NamedTuple):
+    """The inputs of step 0, which masked steps are given, and the first step that a truncated gradient reaches."""
+
+    slices: tuple[tuple[Any, ...], ...]
+    pasts: tuple[tuple[Any, ...], ...]
+    states: tuple[Any, ...]
+    first: Any
+
+
 class Loop:
-    """A planned scan with its input arrays; ``stacked`` are the positions of the outputs that are stacked."""
+    """A planned scan with its input arrays; ``stacked`` are the positions of the outputs that are stacked.
+
+    With a ``mask``, steps past the length do nothing and no gradient comes from them: they are given what step 0 is
+    given, and their results are dropped. It is the double-where trick (JAX FAQ, "gradients contain NaN where using
+    where") for loops: what is dropped is as valid as step 0, so that it cannot put NaN into a gradient.
+    """
+
+    mask: Mask | None = None
 
     def __init__(self, op: Scan, args: Sequence[Any]) -> None:
         assert op.plan is not None
@@ -64,7 +85,8 @@ class Loop:
         for history, type in zip(storage[count:], self.types[count:], strict=True):
             first.append(jnp.zeros((history.size, *type.sizes), type.dtype))
         accumulators = tuple(accumulate.start(spec, self.types[spec.output]) for spec in self.op.accumulators)
-        return Carry(tuple(map(histories.start, storage, first)), self.parts.states, accumulators)
+        ran = () if self.mask is None else (jnp.zeros((), "bool"), jnp.zeros((), "int32"))
+        return Carry(tuple(map(histories.start, storage, first)), self.parts.states, accumulators, ran)
 
     def limit(self) -> Any:
         """The most steps there can be, as int32."""
@@ -118,8 +140,14 @@ class Loop:
             tuple(histories.read(history, values, tap) for tap in recurrence.taps)
             for recurrence, history, values in zip(self.op.recurrences, self.plan.storage, carry.pasts, strict=False)
         )
-        given = BodyInputs(slices.rows, pasts, carry.states, self.keys(t), self.parts.non_sequences, slices.samples)
+        read = (slices.rows, pasts, carry.states)
+        if self.mask is not None:
+            active = (t < self.limit()) & ~carry.ran[0]
+            read = select(active, read, self.mask[:3])
+        given = BodyInputs(*read, self.keys(t), self.parts.non_sequences, slices.samples)
         result = self.op.results([_rounded(as_array(value)) for value in evaluate(self.op.body, given.flat())])
+        if self.mask is not None and self.op.truncate_gradient > 0:
+            result = select(t < self.mask.first, lax.stop_gradient(result), result)
         values = (*result.recurrences, *result.maps)
         after = tuple(
             histories.push(history, old, value, t)
@@ -129,7 +157,21 @@ class Loop:
             accumulate.push(spec, old, values[spec.output])
             for spec, old in zip(self.op.accumulators, carry.accumulators, strict=True)
         )
-        return Carry(after, result.states, accumulators), result
+        found = Carry(after, result.states, accumulators)
+        if self.mask is None:
+            return found, result
+        found = found._replace(ran=(result.until[0] if self.op.until else carry.ran[0], carry.ran[1] + 1))
+        return select(active, found, carry), result
+
+    def masked(self, first: Any) -> Loop:
+        """The same loop, to run as many steps as there can be; gradients flow from step ``first`` on."""
+        found = copy(self)
+        pasts = tuple(
+            tuple(x[spec.depth + tap] if spec.windowed else x for tap in spec.taps)
+            for spec, x in zip(self.op.recurrences, self.parts.initials, strict=True)
+        )
+        found.mask = lax.stop_gradient(Mask(self.rows_at(0), pasts, self.parts.states, first))
+        return found
 
     def scan_step(self, carry: Carry, slices: Slices) -> tuple[Carry, tuple[Any, ...]]:
         """Run one step: the carry after it, and the values to stack."""
@@ -140,6 +182,12 @@ class Loop:
         """The same loop with no gradient through it, and so nothing stored for one."""
         op = replace(self.op, plan=replace(self.plan, checkpoint=None))
         return Loop(op, [lax.stop_gradient(value) for group in self.parts for value in group])
+
+    def with_parts(self, parts: Parts) -> Loop:
+        """The same loop with other input arrays."""
+        found = copy(self)
+        found.parts = parts
+        return found
 
     def stacking(self, outputs: Sequence[int]) -> Loop:
         """The same loop, which stacks the outputs at these positions."""

@@ -1,21 +1,17 @@
 """Padding of loops: over padded sequences, or of a trip count that is a value.
 
-The problem: one compiled loop is to serve every number of steps up to a capacity. The loop becomes one of three:
+The problem: one compiled loop is to serve every number of steps up to a capacity. The loop becomes one of two:
 
 - without a recurrence, all steps up to the capacity run at once, and results past the length are not read;
-- with one, a loop whose trip count is a run-time value (``Scan.dynamic``) runs exactly the steps asked for;
-- under a derivative, which needs a static length, all steps run in a predicated body: iterations past the length
-  recompute iteration 0 and their results are discarded. It is the double-where trick (JAX FAQ, "gradients contain NaN
-  where using where") for loops: what is discarded is as valid as iteration 0, so that it cannot put NaN in a gradient.
+- with one, a loop whose trip count is a run-time value (``Scan.dynamic``) runs exactly the steps asked for, and so does
+  its gradient (``lower/loops/dynamic_scan.py``).
 
-For example ``scan(lambda u, h: h + u, x, h0)`` with ``x`` padded to 16 rows becomes ``scan[steps=value, at most 16]``;
-its gradient goes through a scan of 16 steps whose body reads ``switch(t < length, h[t-1], h0)``.
+For example ``scan(lambda u, h: h + u, x, h0)`` with ``x`` padded to 16 rows becomes ``scan[steps=value, at most 16]``.
 
 A loop that stops by ``until`` counts its steps: this number is the length of its outputs. A state whose shape does not
 stay the same in padded form is made exact, and the loop is tried again.
 
-Known limits: a loop that saves every n-th step, or that accumulates under a derivative of the last few steps, runs its
-exact number of steps.
+Known limit: a loop that saves every n-th step runs its exact number of steps.
 """
 
 from __future__ import annotations
@@ -25,14 +21,10 @@ from dataclasses import replace
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
-import numpy as np
-
 from loopjax.errors import LengthError, where
 from loopjax.ir.dim import Bounds, Dim
-from loopjax.ir.fill import fill_value
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable
 from loopjax.ir.index import Array, index_op
-from loopjax.ir.monoid import Monoid, element
 from loopjax.ir.scan import (
     SAVE_ALL,
     Accumulator,
@@ -42,10 +34,8 @@ from loopjax.ir.scan import (
     Recurrence,
     SavedSteps,
     Scan,
-    SequenceInput,
     StepResult,
 )
-from loopjax.ir.types import TensorType
 from loopjax.shapes.padding.rules import require_enough, require_rows, steps_of_rows
 from loopjax.shapes.padding.scope import Axes, PaddedAxis, PaddingScope, Walk
 from loopjax.shapes.preconditions import LENGTH, OTHER, RuntimeAssertion
@@ -80,10 +70,7 @@ def _with_steps(scope: PaddingScope, op: Scan, parts: Parts) -> _Loop:
     pairs = zip(op.recurrences, parts.initials, strict=True)
     parts = parts._replace(initials=tuple(_window(scope, op, recurrence, x) for recurrence, x in pairs))
     loop = _Loop(op, parts, None)
-    is_counted = scope.differentiated and op.until and _stacks(op)
-    if any(output.saved.every > 1 for output in op.outputs) or (
-        scope.differentiated and op.truncate_gradient >= 0 and (op.accumulators or is_counted)
-    ):
+    if any(output.saved.every > 1 for output in op.outputs):
         return _fixed(scope, loop)
     if op.dynamic and not op.bounded and scope.differentiated and scope.parent is not None:
         capacity = scope.capacity(parts.n_steps[0])
@@ -91,10 +78,7 @@ def _with_steps(scope: PaddingScope, op: Scan, parts: Parts) -> _Loop:
             parts = parts._replace(n_steps=(*parts.n_steps, *(() if _number(capacity) is not None else (capacity,))))
             return _fixed(scope, _Loop(replace(op, bounded=True, n_steps=_number(capacity)), parts, None))
     if op.n_steps is not None or op.dynamic or not scope.varies(parts.n_steps[0]):
-        if not is_counted:
-            return _fixed(scope, loop)
-        most = scope.integer(parts.n_steps[0] if op.n_steps is None else op.n_steps)
-        return _fixed(scope, loop)._replace(steps=PaddedAxis(most, most))
+        return _fixed(scope, loop)
     length = scope.integer(parts.n_steps[0])
     capacity = _capacity(scope, loop, length)
     if capacity is None:
@@ -173,22 +157,14 @@ def _attempt(scope: PaddingScope, node: Apply, loop: _Loop, exact: set[int], wal
     inner.sources = node.sources
     body_inputs = op.body_inputs([Variable(one.type, name=one.name) for one in op.body.inputs])
     starts = _note_inputs(scope, inner, op, body_inputs, parts)
-    predicated = None
-    if steps is not None and scope.differentiated and _runs_on(op):
-        predicated = _Predicated(scope, inner, loop._replace(parts=parts), body_inputs)
-    outputs = walk(inner, op.body, (body_inputs if predicated is None else predicated.inputs()).flat())
+    outputs = walk(inner, op.body, body_inputs.flat())
     results = _settled(inner, op.results(outputs), starts)
     if isinstance(results, int):
         return results
     values = (*results.recurrences, *results.maps)
     stacked = [{axis + 1: padded for axis, padded in inner.lifted_axes(inner.axes(one)).items()} for one in values]
-    new_op = op
-    if predicated is not None:
-        new_op, parts, body_inputs, results = predicated.loop(results)
-    elif steps is not None:
-        new_op, parts = _bounded(op, parts, steps)
-    checks = [*inner.asserted] if predicated is None else predicated.checks
-    new_op, results = _with_checks(new_op, results, checks)
+    new_op, parts = (op, parts) if steps is None else _bounded(scope, op, parts, steps)
+    new_op, results = _with_checks(new_op, results, [*inner.asserted])
     body = Graph([*body_inputs.flat(), *inner.entered.values()], results.flat())
     fresh = Apply(replace(new_op, body=body), [*chain(*parts), *inner.entered], node.sources)
     _publish_checks(scope, fresh, loop, inner.asserted.values())
@@ -226,22 +202,6 @@ def _publish_checks(scope: PaddingScope, fresh: Apply, loop: _Loop, checks: Coll
         )
     for check, holds in zip(checks, each, strict=True):
         scope.assert_holds(holds, check.message, check.error)
-
-
-def _stacks(op: Scan) -> bool:
-    """Test if an output is read as a whole."""
-    return any(output.saved.last is None for output in op.outputs)
-
-
-def _runs_on(op: Scan) -> bool:
-    """Test if a loop under a derivative runs as many steps as its capacity.
-
-    One that stops by ``until`` and whose last rows only are read is a bounded while loop, which costs as much as the
-    steps that run.
-    """
-    if op.until and not _stacks(op):
-        return False
-    return not op.is_map or op.until or op.truncate_gradient >= 0
 
 
 def _note_inputs(
@@ -340,145 +300,15 @@ def _stackable(inner: PaddingScope, value: Variable) -> Variable:
     return inner.exact(value, [axis for axis, one in inner.axes(value).items() if None in map(inner.lift, one)])
 
 
-class _Predicated:
-    """Predicated body for reverse mode: iterations past the length recompute iteration 0 and are discarded.
-
-    The loop has a static length, its capacity, so that every plan for gradients serves it. After ``until`` has stopped
-    it, iterations are predicated too; two states are added that say so and count the steps.
-    """
-
-    def __init__(self, scope: PaddingScope, inner: PaddingScope, loop: _Loop, body_inputs: BodyInputs) -> None:
-        assert loop.steps is not None
-        self.scope, self.inner, self.body_inputs = scope, inner, body_inputs
-        self.op, self.parts, self.steps = loop.op, loop.parts, loop.steps
-        self.time = Variable(TensorType("int64"))
-        self.added = (Variable(TensorType("bool")), Variable(TensorType("int64"))) if loop.op.until else ()
-        self.length = inner.enter(loop.steps.length)
-        self.active = inner.emit("lt", self.time, self.length)
-        if self.added:
-            self.active = inner.emit("and_", self.active, inner.emit("invert", self.added[0]))
-
-    def inputs(self) -> BodyInputs:
-        """Return what a step reads: past the length, what iteration 0 read."""
-        groups = zip(self.op.recurrences, self.body_inputs.taps, self.parts.initials, strict=True)
-        taps = tuple(
-            tuple(
-                self._safe(value, tap, self._first(spec, tap, x)) for tap, value in zip(spec.taps, group, strict=True)
-            )
-            for spec, group, x in groups
-        )
-        pairs = zip(self.body_inputs.states, self.parts.states, strict=True)
-        return self.body_inputs._replace(taps=taps, states=tuple(self._safe(value, -1, x) for value, x in pairs))
-
-    def _first(self, recurrence: Recurrence, tap: int, initial: Variable) -> Variable:
-        """Return what iteration 0 reads at a tap, in the graph around."""
-        if not recurrence.windowed:
-            return initial
-        axes = {axis - 1: padded for axis, padded in self.scope.axes(initial).items()}
-        return self.scope.note(self.scope.row(initial, recurrence.depth + tap), axes)
-
-    def _safe(self, value: Variable, tap: int, first: Variable) -> Variable:
-        """Return ``value`` where the step is active, else what iteration 0 read: no gradient flows to that."""
-        otherwise = self.inner.enter(first)
-        if otherwise.type.is_float:
-            otherwise = self.inner.emit("zero_grad", otherwise)
-        value = self._truncated(value, tap)
-        return self.inner.note(self.inner.emit("switch", self.active, value, otherwise), self.inner.axes(value))
-
-    @property
-    def _first_kept(self) -> Variable:
-        """The first step that a truncated gradient reaches."""
-        return self.inner.calc("sub", self.length, self.op.truncate_gradient)
-
-    def _truncated(self, value: Variable, tap: int) -> Variable:
-        """Return what a step reads at a tap: where steps are truncated, no gradient flows to initial values."""
-        if self.op.truncate_gradient < 0:
-            return value
-        is_initial = self.inner.emit("lt", self.inner.calc("add", self.time, tap), 0)
-        truncates = self.inner.emit("gt", self._first_kept, 0)
-        return self._stopped(self.inner.emit("and_", is_initial, truncates), value)
-
-    def _stopped(self, where: Variable, value: Variable) -> Variable:
-        """Return a value from which no gradient flows ``where`` that holds."""
-        if not value.type.is_float:
-            return value
-        stopped = self.inner.emit("zero_grad", value)
-        return self.inner.note(self.inner.emit("switch", where, stopped, value), self.inner.axes(value))
-
-    def _frozen(self, results: StepResult) -> StepResult:
-        """Return the results of a step: past the length, states stay as they were."""
-
-        def kept(value: Variable) -> Variable:
-            if self.op.truncate_gradient < 0:
-                return value
-            return self._stopped(self.inner.emit("lt", self.time, self._first_kept), value)
-
-        def held(new: Variable, old: Variable) -> Variable:
-            return self.inner.emit("switch", self.active, kept(new), old)
-
-        groups = zip(self.op.recurrences, results.recurrences, self.body_inputs.taps, strict=True)
-        recurrences = [held(new, taps[0]) if spec.taps == (-1,) else kept(new) for spec, new, taps in groups]
-        if self.added:
-            stopped, ran = self.added
-            recurrences.append(self.inner.emit("or_", stopped, self.inner.emit("and_", self.active, results.until[0])))
-            recurrences.append(self.inner.emit("add", ran, self.inner.emit("cast", self.active, dtype="int64")))
-        states = [held(new, old) for new, old in zip(results.states, self.body_inputs.states, strict=True)]
-        return StepResult(tuple(recurrences), tuple(map(kept, results.maps)), tuple(states), ())
-
-    @property
-    def checks(self) -> list[Variable]:
-        """The conditions that hold at every step, past the length too."""
-        past = self.inner.emit("invert", self.active)
-        return [self.inner.emit("or_", past, holds) for holds in self.inner.asserted]
-
-    def loop(self, results: StepResult) -> tuple[Scan, Parts, BodyInputs, StepResult]:
-        """Return the op of the loop over all steps up to the capacity, its inputs, and those and results of a step."""
-        added = [Recurrence((-1,), name=name, windowed=False) for name in ("stopped", "ran")[: len(self.added)]]
-        frozen, maps, accumulators = self._frozen(results), [*map(_saved, self.op.maps)], []
-        values = (*results.recurrences, *results.maps)
-        for fold in self.op.accumulators:
-            place = fold.output + (len(self.added) if fold.output >= len(self.op.recurrences) else 0)
-            if fold.monoid is not None:
-                place = len(frozen.recurrences) + len(maps)
-                maps.append(MapOutput(SavedSteps(last=0), "accumulated"))
-                frozen = frozen._replace(maps=(*frozen.maps, self._or_identity(values[fold.output], fold.monoid)))
-            accumulators.append(fold._replace(output=place))
-        op = replace(
-            self.op,
-            n_steps=_number(self.steps.capacity),
-            accumulators=tuple(accumulators),
-            until=False,
-            truncate_gradient=-1,
-            sequences=(*self.op.sequences, SequenceInput((0,), "step")),
-            recurrences=(*map(_saved, self.op.recurrences), *added),
-            maps=tuple(maps),
-        )
-        starts = [self.scope.scalar(False), self.scope.scalar(0)][: len(self.added)]
-        parts = self.parts._replace(
-            n_steps=() if op.n_steps is not None else (self.steps.capacity,),
-            sequences=(*self.parts.sequences, self.scope.iota(self.steps.capacity)),
-            initials=(*self.parts.initials, *starts),
-        )
-        taps = (*self.body_inputs.taps, *((state,) for state in self.added))
-        body_inputs = self.body_inputs._replace(slices=(*self.body_inputs.slices, (self.time,)), taps=taps)
-        return op, parts, body_inputs, frozen
-
-    def _or_identity(self, value: Variable, monoid: Monoid) -> Variable:
-        """Return what a step accumulates: past the length, what changes no result."""
-        data = np.asarray(element(monoid.identity, value.dtype), value.dtype)
-        axes = self.inner.axes(value)
-        return self.inner.note(self.inner.emit("switch", self.active, value, Constant(data)), axes)
-
-
 def _number(capacity: Variable) -> int | None:
     return int(capacity.data) if isinstance(capacity, Constant) else None
 
 
-def _bounded(op: Scan, parts: Parts, steps: PaddedAxis) -> tuple[Scan, Parts]:
-    """Return a loop without a derivative: over all steps at once, or with its trip count as a run-time value."""
+def _bounded(scope: PaddingScope, op: Scan, parts: Parts, steps: PaddedAxis) -> tuple[Scan, Parts]:
+    """Return a loop over all steps at once, or with its trip count as a run-time value."""
     n_steps = _number(steps.capacity)
     capacity = () if n_steps is not None else (steps.capacity,)
-    if op.is_map and not op.until:
+    if op.is_map and not op.until and not (scope.differentiated and op.truncate_gradient >= 0):
         return replace(op, n_steps=n_steps, maps=tuple(map(_saved, op.maps))), parts._replace(n_steps=capacity)
     op = replace(op, n_steps=n_steps, dynamic=True, bounded=True)
     return op, parts._replace(n_steps=(steps.length, *capacity))
@@ -502,8 +332,7 @@ def _outputs(scope: PaddingScope, loop: _Loop, fresh: Apply, stacked: Sequence[A
     length, capacity = loop.steps or (None, None)
     ran: list[Variable] = []
     if op.until:
-        # Without room for a step, none ran.
-        length = results.until[-1] if new.until else scope.row(_after_none(scope, results.recurrences[-1]), -1)
+        length = results.until[-1]
         ran = [length]
         if capacity is None and not op.dynamic:
             capacity = scope.integer(fresh.inputs[0] if op.n_steps is None else op.n_steps)
@@ -527,16 +356,8 @@ def _outputs(scope: PaddingScope, loop: _Loop, fresh: Apply, stacked: Sequence[A
     accumulators = results.until[: len(op.accumulators)]
     totals: list[Variable] = []
     for fold, value in zip(op.accumulators, accumulators, strict=True):
-        if fold.kind == "at" and not (new.until or new.dynamic) and length is not None:
-            ran_so_far = scope.emit("gt", length, fold.step)
-            value = scope.emit("switch", ran_so_far, value, Constant(np.asarray(fill_value(value.dtype), value.dtype)))
         totals.append(scope.note(value, {axis - 1: one for axis, one in stacked[fold.output].items()}))
     return [*found, *results.states, *totals, *ran]
-
-
-def _after_none(scope: PaddingScope, count: Variable) -> Variable:
-    """Return the number of steps that ran after none, one, ... of them."""
-    return scope.emit("join", Constant(np.zeros(1, "int64")), count, axis=0)
 
 
 def _require_steps(scope: PaddingScope, loop: _Loop, ran: Variable | None) -> None:

@@ -1,0 +1,65 @@
+"""Loops whose length only the run knows, under a derivative: no step runs that the length does not ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from loopjax.lower.loops.checkpointed import storing
+from loopjax.lower.loops.combinators import Rows, select
+from loopjax.lower.loops.dynamic_scan import Repeated, dynamic_scan, while_scan
+from loopjax.lower.loops.progress import Bar
+from loopjax.lower.loops.step import Carry, Loop, Slices
+from loopjax.lower.loops.while_loop import advance, start
+
+State = tuple[Any, Carry]
+"""True once ``until`` holds, and the carry."""
+
+
+def run(loop: Loop) -> list[Any]:
+    """Run the steps that there are. Gradients flow through the last ``truncate_gradient`` of them, if that is asked."""
+    n_steps, last = loop.op.n_steps, loop.op.truncate_gradient
+    assert n_steps is not None
+    slices, limit, first = loop.slices(n_steps), loop.limit(), jnp.zeros((), "int32")
+    state: State = (jnp.zeros((), "bool"), loop.carry())
+    before: Rows = ()
+    if 0 < last < n_steps:
+        frozen = loop.frozen()
+        if loop.op.until:
+            limit = advance(frozen, start(frozen), limit).t
+        first = jnp.maximum(limit - last, 0)
+        there = advance(frozen, start(frozen), first)
+        state, before = select(first > 0, (there.stopped, there.carry), state), lax.stop_gradient(there.buffers)
+        slices = jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, first, last), slices)
+    # The rule of `dynamic_scan` has no forward mode.
+    scan = dynamic_scan if loop.plan.derivative == "reverse" else while_scan
+    stops = (lambda state: state[0]) if loop.op.until else None
+    constants = loop.parts._replace(sequences=(), initials=(), states=())
+    (_, carry), stacks, ran = scan(
+        Repeated(_step(loop), stops, unroll=loop.plan.unroll), constants, state, slices, limit - first
+    )
+    if before:
+        stacks = [lax.dynamic_update_slice_in_dim(old, new, first, 0) for old, new in zip(before, stacks, strict=True)]
+    return loop.outputs(carry, stacks, first + ran, may_be_short=True)
+
+
+def _step(loop: Loop) -> Any:
+    """A step that reads the loop's inputs from its first argument."""
+    report, bar = loop.plan.report, Bar(loop.op.progress, loop.plan.report, loop.op.n_steps)
+
+    def step(constants: Any, state: State, slices: Slices) -> tuple[State, Rows]:
+        here = loop.with_parts(constants)
+
+        def run(state: State, slices: Slices) -> tuple[State, Rows]:
+            carry, result = here.step(state[1], slices)
+            return (result.until[0] if loop.op.until else state[0], carry), loop.kept(result)
+
+        if report:
+            done = slices.t + 1
+            lax.cond(done % report == 0, lambda: jax.debug.callback(bar, done), lambda: None)
+        return storing(run, loop.plan.checkpoint)(state, slices)
+
+    return step
