@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import reduce
+from functools import partial, reduce
 from operator import and_
 from typing import Any, NamedTuple
 
@@ -78,12 +78,14 @@ def distribution(
 
     ``sample(key, *parameters, shape=, dtype=)`` gets parameters of dtype floatX, int64 for ``integers``, and the shape
     of the result without that of one draw, which ``event_shape(*types)`` gives. ``domains`` are those of parameters
-    that not every number is in, ``relation`` what holds between them; a scalar integer is -1 where the run finds a
-    parameter outside of its domain. A ``Reparametrization`` instead lets
-    the base sample be drawn apart from its transform. ``events`` are the numbers of axes of each parameter for one
+    that not every number is in, ``relation`` what holds between them; a scalar draw is NaN, or -1 of integers, where
+    the run finds a parameter outside of its domain. A ``Reparametrization`` instead lets the base sample be drawn apart from
+    its transform. ``events`` are the numbers of axes of each parameter for one
     draw, 0 unless given. ``loops``: whether JAX draws in a loop, as it does by rejection.
     """
     axes = events or (0,) * len(parameters)
+    if isinstance(sample, Reparametrization):
+        sample = _within(sample, [(domains or {}).get(parameter) for parameter in parameters])
 
     def batches(shapes: Iterable[Shape]) -> list[Shape]:
         return [shape[: len(shape) - n] for shape, n in zip(shapes, axes, strict=True)]
@@ -111,11 +113,12 @@ def distribution(
         if isinstance(sample, Reparametrization):
             return _transformed(sample, key, values, shape, dtype)
         drawn = sample(key, *values, shape=shape, dtype=dtype)
-        if not discrete or events:
+        if events:
             return drawn
         named = dict(zip(parameters, values, strict=True))
         tests = [domain.holds(named[parameter]) for parameter, domain in (domains or {}).items()]
-        return jnp.where(reduce(and_, tests), drawn, -1).astype(dtype) if tests else drawn
+        outside = np.asarray(-1 if discrete else np.nan, dtype)
+        return jnp.where(reduce(and_, tests), drawn, outside) if tests else drawn
 
     def broadcasts(key: TensorType, *types: TensorType, lengths: Shape | None, dtype: str) -> list[list[Shape]]:
         return [[*batches(type.shape for type in types), *(() if lengths is None else (lengths,))]]
@@ -140,6 +143,20 @@ def standard(name: str, sample: Callable[..., Any]) -> str:
 
     register(f"draw_{name}", run, infer, "prefix_draw")
     return f"draw_{name}"
+
+
+def _within(by: Reparametrization, domains: Sequence[Domain | None]) -> Reparametrization:
+    """Return a reparametrization whose parameters are NaN outside of their domains."""
+
+    def checked(do: Callable[..., Any], value: Any, domain: Domain | None) -> Any:
+        if domain is None or isinstance(value, Constant):  # a constant has been checked
+            return value
+        return do("switch", domain.holds(value), value, np.asarray(np.nan, value.dtype))
+
+    def transform(do: Callable[..., Any], draws: Any, *values: Any) -> Any:
+        return by.transform(do, draws, *map(partial(checked, do), values, domains))
+
+    return by._replace(transform=transform)
 
 
 def _transformed(by: Reparametrization, key: Any, values: tuple[Any, ...], shape: tuple[int, ...], dtype: str) -> Any:

@@ -386,11 +386,33 @@ def test_errors_name_the_line(op, error, message):
         ("poisson", [P], [-1.0, np.nan]),
         ("nbinom", [2.0, P], [0.0, 1.5, np.nan]),
         ("betabinom", [3, P, 1.0], [0.0, np.nan]),
+        ("gamma", [P, 2.0], [-0.5, np.nan]),
+        ("beta", [P, 2.0], [-0.5, 0.0]),
+        ("exponential", [P], [-2.0, np.nan]),
+        ("normal", [1.0, P], [-2.0]),
     ],
 )
-def test_a_draw_of_integers_outside_of_its_domain_is_minus_one(name, parameters, wrong):
+def test_a_draw_outside_of_its_domain_is_nan_or_minus_one(name, parameters, wrong):
     stream = RandomStream(4)
-    f = loopjax.function([P], getattr(stream, name)(*parameters, size=3))
+    drawn = getattr(stream, name)(*parameters, size=3)
+    f = loopjax.function([P], drawn)
+    outside = np.full(3, np.nan if drawn.type.is_float else -1)
     for value in wrong:
-        np.testing.assert_array_equal(f(value), [-1, -1, -1])
-    assert (f(0.5) >= 0).all()
+        np.testing.assert_array_equal(f(value), outside)
+    assert np.isfinite(f(0.5)).all()
+    assert not np.array_equal(f(0.5), outside)
+
+
+@pytest.mark.parametrize("lengths", ["exact", "padded"])
+def test_a_draw_outside_of_its_domain_at_one_step(lengths):
+    stream, scales = RandomStream(4), at.dvector("scales")
+    walk, _ = loopjax.scan(
+        lambda scale, x: (stream.normal(0.0, scale), x + stream.normal(x, scale)), scales, [None, np.float64(0.0)]
+    )
+    drawn, cost = walk[0], (walk[0] ** 2).sum()
+    f = loopjax.function([scales], [drawn, loopjax.grad(cost, scales)], lengths=lengths)
+    found, slope = f([0.5, 2.0, 1.0])
+    other, other_slope = f([0.5, -2.0, 1.0])
+    np.testing.assert_array_equal(np.isnan(other), [False, True, False])
+    np.testing.assert_array_equal(other[::2], found[::2])
+    np.testing.assert_allclose(other_slope[::2], slope[::2])
