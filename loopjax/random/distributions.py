@@ -80,7 +80,8 @@ def distribution(
     of the result without that of one draw, which ``event_shape(*types)`` gives. ``domains`` are those of parameters
     that not every number is in, ``relation`` what holds between them; a scalar draw is NaN, or -1 of integers, where
     the run finds a parameter outside of its domain. A ``Reparametrization`` instead lets the base sample be drawn
-    apart from its transform. ``events`` are the numbers of axes of each parameter for one draw, 0 unless given. ``loops``: whether JAX draws in a loop, as it does by rejection.
+    apart from its transform. ``events`` are the numbers of axes of each parameter for one draw, 0 unless given.
+    ``loops``: whether JAX draws in a loop, as it does by rejection.
     """
     axes = events or (0,) * len(parameters)
     if isinstance(sample, Reparametrization):
