@@ -56,6 +56,9 @@ class LoopPlan:
     rows
         How the steps of an iteration write to stacks: each its own row (``apart``); one block of rows for all
         (``grouped``); one block, after all rows are computed (``finished``).
+    lockstep
+        True for a ``while`` loop whose length differs between the steps of a ``vmap`` loop around it: all of them
+        advance together, as many steps as the longest has, and those that have ended are predicated.
     storage
         Storage of the past values of each output.
     checkpoint
@@ -84,6 +87,7 @@ class LoopPlan:
     kind: Kind
     unroll: int = 1
     rows: Literal["apart", "grouped", "finished"] = "apart"
+    lockstep: bool = False
     storage: tuple[History, ...] = ()
     checkpoint: Nest | None = None
     state_bytes: int = 0

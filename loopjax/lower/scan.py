@@ -72,7 +72,11 @@ def _map(loop: Loop) -> list[Any]:
         return loop.step(Carry(((),) * len(saved), (), ()), slices)[1].maps
 
     batch = loop.plan.batch
-    stacks = jax.vmap(step)(slices) if loop.plan.kind == "vmap" else lax.map(step, slices, batch_size=batch)
+    stacks = (
+        jax.vmap(step, axis_name=while_loop.STEPS)(slices)
+        if loop.plan.kind == "vmap"
+        else lax.map(step, slices, batch_size=batch)
+    )
     return [
         joined(tuple(_rows(stack, _within(ran, steps)) for steps in ranges))
         for stack, ranges in zip(stacks, saved, strict=True)

@@ -23,7 +23,7 @@ from loopjax.rewrite.cost_model import is_small_body
 from loopjax.rewrite.demand import last_rows
 from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.reduction_fusion import accumulator_of
-from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, SequenceSlot, scan_builder
+from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, scan_builder
 
 
 class ComputeInductionVariables(Pass):
@@ -118,7 +118,7 @@ def _with_counters(node: Apply, op: Scan, inputs: tuple[Variable, ...], graph: G
 def _count_ranges(loop: ScanBuilder) -> list[tuple[SequenceInput, _Range]]:
     """Replace the ranges among the sequences by counters, and return the sequences that went."""
     op = loop.op
-    ranges = [(slot, found) for slot in loop.sequences if (found := _range(_unfilled(slot, loop))) is not None]
+    ranges = [(slot, found) for slot in loop.sequences if (found := _range(slot.outer)) is not None]
     rows: dict[Variable, Variable] = {}
     for slot, found in ranges:
         spec = slot.spec
@@ -134,14 +134,6 @@ def _count_ranges(loop: ScanBuilder) -> list[tuple[SequenceInput, _Range]]:
         loop.notes.append(f"{spec.name}, a range, is counted in the carry")
     loop.substitute(rows)
     return [(slot.spec, found) for slot, found in ranges]
-
-
-def _unfilled(slot: SequenceSlot, loop: ScanBuilder) -> Variable:
-    """Return a sequence without the padding after as many rows as the loop has steps."""
-    node = slot.outer.owner
-    if node is None or not node.op.named("fill_rows"):
-        return slot.outer
-    return node.inputs[0] if loop.op.dynamic and node.inputs[1] is loop.n_steps[0] else slot.outer
 
 
 def _is_read_little(node: Apply, op: Scan, graph: Graph) -> bool:

@@ -27,6 +27,7 @@ from loopjax.rewrite.logsumexp import MultiplyExponentials
 from loopjax.rewrite.loop_epilogue import DistributeEpilogue
 from loopjax.rewrite.loop_fusion import FuseLoops
 from loopjax.rewrite.loop_prologue import DistributePrologue
+from loopjax.rewrite.masked_products import SpeculateOnProducts
 from loopjax.rewrite.plan import PlanLoops
 from loopjax.rewrite.producer_fusion import FuseProducers
 from loopjax.rewrite.reduction_fusion import FuseReductions, FuseSizedReductions
@@ -114,6 +115,7 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         SelectTop(target),
         FindLinearRecurrences(target),
         SampleInBlocks(target),
+        SpeculateOnProducts(target),
         PlanLoops(target),
         MarkStoredProducts(),
     )

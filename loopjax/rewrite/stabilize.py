@@ -13,7 +13,7 @@ is any expression:
 | ``log(1 + u)``, ``log(u**n)`` | ``log1p(u)``, ``n log(abs(u))`` | Theano: local_log1p |
 | ``log(abs(det(u)))`` | the second result of ``slogdet`` | PyTensor: slogdet_specialization |
 | ``exp(u) - 1``, ``1 - erf(u)``, ... | `COMPLEMENTS`: ``expm1(u)``, ``erfc(u)`` | Theano: local_one_minus_erf |
-| ``exp(u) / sum(exp(u))`` | ``softmax(u)`` | Theano: softmax_simplifier |
+| ``exp(u) / sum(exp(u))``, also of ``u - max(u)`` | ``softmax(u)`` | Theano: softmax_simplifier |
 | ``p / (p + q)``, ``u / (1 + q)`` | ``sigmoid(log p - log q)``, ``u sigmoid(-log q)`` | Theano: local_inv_1_plus_exp |
 | ``(p - q) / (p + q)`` | ``tanh((log p - log q) / 2)`` | the definition of tanh |
 | ``u / p``, ``p / q``, ``p * q``, ``sqrt(p)`` | an exponential, if one overflows | Theano: local_sigm_times_exp |
@@ -368,10 +368,14 @@ def _quotient(matcher: Matcher, x: Variable, y: Variable) -> Variable | None:
     above = None if others else matcher.positive(value)
     if above is None or not above.underflows:
         return _times(x, ops.exp(_negative(below.value)))
-    exponential, axes = _owner(value, "exp"), _normalized_axes(value, y)
+    exponential, axes = _owner(value, "exp"), _reduced_axes(value, y, "sum")
     if exponential is not None and axes is not None:
-        softmax = table_op("softmax", axis=axes, dtype=y.dtype)
-        return _signed(sign, apply(softmax, exponential.inputs[0])[0])
+        softmax, (logits,) = table_op("softmax", axis=axes, dtype=y.dtype), exponential.inputs
+        if (shifted := _owner(logits, "sub")) is not None:
+            unshifted, shift = shifted.inputs
+            # softmax subtracts the maximum itself
+            logits = unshifted if _reduced_axes(unshifted, shift, "max") == axes else logits
+        return _signed(sign, apply(softmax, logits)[0])
     return _signed(sign, ops.exp(above.value - below.value))
 
 
@@ -396,13 +400,13 @@ def _times(x: Variable, y: Variable) -> Variable:
     return y if _number(x) == 1 else x * y
 
 
-def _normalized_axes(x: Variable, total: Variable) -> tuple[int, ...] | None:
-    """Return the axes that ``total`` sums ``x`` over, where it broadcasts along the same axes again."""
+def _reduced_axes(x: Variable, total: Variable, reduction: str) -> tuple[int, ...] | None:
+    """Return the axes that ``total`` reduces ``x`` over, where it broadcasts along the same axes again."""
     views: list[tuple[int | None, ...]] = []
     while total.owner is not None and (axes := view_axes(total.owner)) is not None:
         views.append(axes)
         total = total.owner.inputs[0]
-    node = _owner(total, "sum")
+    node = _owner(total, reduction)
     if node is None or not computed_alike(node.inputs[0], x):
         return None
     summed: tuple[int, ...] = node.op.arguments["axis"]

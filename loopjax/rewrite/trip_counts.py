@@ -32,8 +32,9 @@ def may_speculate(op: Scan, target: Target) -> bool:
 def holds_varying_loop(op: Scan) -> bool:
     """True where a step runs a loop of varying length, which ``vmap`` would run to the longest of all steps, or a
     conditional, since it would compute both branches."""
+    return op.body.holds(is_varying)
 
-    def varies(node: Apply) -> bool:
-        return isinstance(node.op, IfElse) or (isinstance(node.op, Scan) and node.op.varies and not node.op.linear)
 
-    return op.body.holds(varies)
+def is_varying(node: Apply) -> bool:
+    """True for a loop whose number of steps only the run decides, and for a conditional."""
+    return isinstance(node.op, IfElse) or (isinstance(node.op, Scan) and node.op.varies and not node.op.linear)

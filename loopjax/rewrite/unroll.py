@@ -49,7 +49,7 @@ from collections.abc import Sequence
 from loopjax.ir.plan import History
 from loopjax.ir.scan import Scan
 from loopjax.ir.types import TensorType
-from loopjax.rewrite.cost_model import is_small_body, size_bytes
+from loopjax.rewrite.cost_model import is_small_body, size_bytes, step_cost
 from loopjax.rewrite.loop_products import loop_products
 from loopjax.rewrite.target import Derivative
 
@@ -58,6 +58,9 @@ FUSED_LOOP_BYTES = 1024
 
 ROW_BYTES, STACK_BYTES = 32, 44
 """Bytes that XLA counts for the indices of a row that is read, and of a row that is written, besides its own bytes."""
+
+FEW_STEPS = 64
+"""Steps of an inner loop up to which the time to begin a second loop, 0.4 us, is more than unrolling gains."""
 
 LEAST_ACCUMULATED = 32
 """Values of a state from which several steps pay beside accumulators."""
@@ -78,6 +81,21 @@ def steps_per_iteration(op: Scan, storage: Sequence[History], n_steps: int | Non
         if count == 1:
             count = _for_windows(op, storage, derivative)
     return min(count, n_steps) if n_steps is not None else count
+
+
+def within_fused_loop(around: Scan, op: Scan, n_steps: int | None, count: int) -> int:
+    """Return the unroll factor of a loop in the body of another: 1 where only then XLA compiles both into one function.
+
+    An iteration reads and writes its values once, however many steps it has; steps that are left over are a second
+    loop. Measured for 10 steps of 4 to 64 float32 values in each of 2,000 steps: they are one function where these
+    bytes fit, and a step of the outer loop then takes 0.1 us, elsewhere 0.5.
+    """
+    once = step_cost(op).bytes
+    others = step_cost(around).bytes - (op.n_steps or 1) * once
+    loops = 2 if n_steps is None or n_steps % count else 1
+    is_long = op.n_steps is not None and op.n_steps > FEW_STEPS
+    is_split = others + 2 * once <= FUSED_LOOP_BYTES < others + 2 * loops * once
+    return 1 if is_split and not is_long else count
 
 
 def _for_elementwise(op: Scan, types: list[TensorType], stacked: list[TensorType], derivative: Derivative) -> int:

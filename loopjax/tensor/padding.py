@@ -71,8 +71,8 @@ def _cut_type(type: TensorType, *counts: TensorType, axes: tuple[int, ...]) -> T
     return type.with_shape([None if axis in axes else size for axis, size in enumerate(type.shape)])
 
 
-register("fill_rows", _fill_run, _same, "selection")
-register("mask_rows", _mask_run, _same)
-register("resize", _resize_run, _resize_type, "selection")
+register("fill_rows", _fill_run, _same, "memory_bound", "selection")
+register("mask_rows", _mask_run, _same, "memory_bound")
+register("resize", _resize_run, _resize_type, "memory_bound", "selection")
 register("cut", None, _cut_type, "selection")
 register("capacity", lambda length, fine: capacity(length, fine, jnp), lambda type, fine: TensorType("int64"))

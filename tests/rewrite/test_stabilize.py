@@ -64,6 +64,12 @@ BEFORE_AND_AFTER = [
     (E(X) / (E(X) + E(U)), "(exp(x) / (exp(x) + exp(u)))", "sigmoid((x - u))"),
     ((E(X) - 1) / (E(X) + 1), "((exp(x) - 1.) / (exp(x) + 1.))", "tanh((x / 2.))"),
     (E(X) / E(X).sum(), "(exp(x) / sum(exp(x)))", "softmax(x)"),
+    (E(X - X.max()) / E(X - X.max()).sum(), "(exp((x - max(x))) / sum(exp((x - max(x)))))", "softmax(x)"),
+    (
+        E(M - M.max()) / E(M - M.max()).sum(axis=1)[:, None],
+        "(exp((m - max(m))) / sum(exp((m - max(m))))[:, None])",
+        "softmax((m - max(m)))",
+    ),
     (E(M) / E(M).sum(axis=1)[:, None], "(exp(m) / sum(exp(m))[:, None])", "softmax(m)"),
     (E(M).T / E(M).sum(axis=1), "(transpose(exp(m)) / sum(exp(m)))", "exp((transpose(m) - logsumexp(m)))"),
     (U / E(X), "(u / exp(x))", "(u * exp(neg(x)))"),

@@ -150,3 +150,29 @@ def test_what_is_left_over_costs_no_copy():
     out, _ = loopjax.scan(lambda x, h: h + x, sequences=x, outputs_info=at.constant(0.0, dtype="float64"))
     f = loopjax.function([x], out, lengths="exact")
     assert f.lower(np.ones(100_003)).compile().memory_analysis().temp_size_in_bytes < 2000
+
+
+class TestInTheBodyOfAnother:
+    """One step an iteration, where only then both loops are one function."""
+
+    @pytest.mark.parametrize(("count", "n_steps", "unroll"), [(4, None, 16), (20, None, 1), (200, None, 16)])
+    def test_a_length_that_the_run_decides(self, count, n_steps, unroll):
+        assert self.chosen(count, n_steps) == unroll
+
+    @pytest.mark.parametrize(("n_steps", "unroll"), [(20, 1), (32, 16), (500, 16)])
+    def test_steps_that_are_left_over_are_a_second_loop(self, n_steps, unroll):
+        assert self.chosen(20, n_steps) == unroll
+
+    def chosen(self, count, n_steps):
+        h, ks = at.TensorType("float32", (count,))("h"), at.lvector("ks")
+
+        def step(k, h):
+            steps = k if n_steps is None else n_steps
+            inner, _ = loopjax.scan(lambda h: h * np.float32(0.5) + np.float32(1), outputs_info=h, n_steps=steps)
+            return inner[-1]
+
+        out, _ = loopjax.scan(step, sequences=ks, outputs_info=h)
+        f = loopjax.function([h, ks], out, on_unused_input="ignore", lengths="exact")
+        steps = 5 if n_steps is None else 2 * n_steps
+        np.testing.assert_allclose(f(np.zeros(count, "float32"), [2, 3])[1], 2 - 2 * 0.5**steps, rtol=1e-6)
+        return loopjax.explain(f).loops[1].plan.unroll

@@ -489,11 +489,10 @@ def test_the_pass_as_text():
         "%0 = maximum(n, 0) : int64()",
         "%1 = capacity[fine=False](%0) : int64()",
         "%2 = arange[dtype=int64, lengths=(0, None, 1)](%1) : int64(?,)",
-        "%3 = fill_rows[axis=0, value=row 0](%2, %0) : int64(?,)",
-        "%4 = mask_rows[axis=0, value=zero](%3, %0) : int64(?,)",
-        "%5 = sum[axis=(0,), dtype=int64, keepdims=False](%4) : int64()",
-        "%6 = cut[axes=(0,)](%2, %0) : int64(?,)",
-        "return %5, %6",
+        "%3 = mask_rows[axis=0, value=zero](%2, %0) : int64(?,)",
+        "%4 = sum[axis=(0,), dtype=int64, keepdims=False](%3) : int64()",
+        "%5 = cut[axes=(0,)](%2, %0) : int64(?,)",
+        "return %4, %5",
     ]
 
 

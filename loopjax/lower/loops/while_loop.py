@@ -15,9 +15,12 @@ import jax.numpy as jnp
 from jax import lax
 
 from loopjax.ir.fill import unwritten
-from loopjax.lower.loops.combinators import Rows, Step, predicated, unrolled
+from loopjax.lower.loops.combinators import Rows, Step, predicated, select, unrolled
 from loopjax.lower.loops.progress import Bar
 from loopjax.lower.loops.step import Carry, Loop, Slices
+
+STEPS = "steps"
+"""Axis name of the steps of a loop that all run at once."""
 
 
 class State(NamedTuple):
@@ -83,6 +86,8 @@ def _steps(loop: Loop, step: Step, state: State, limit: Any) -> State:
         after, rows = step(now, ())
         return _write(after, now.t, [row[None] for row in rows])
 
+    if loop.plan.lockstep:
+        return _in_lockstep(written, state, limit)
     if count > 1:
         state = _unrolled(written, state, limit, count)
     return lax.while_loop(_condition(loop, limit), written, state)
@@ -117,6 +122,18 @@ def _unrolled(step: Callable[[State], State], state: State, limit: Any, count: i
     # Less than, and of nothing negative: where it knows the limit, XLA runs `t <= -1` once (jaxlib 0.10.2, CPU).
     last = jnp.maximum(limit - count + 1, 0)
     return lax.while_loop(lambda now: now.t < last, steps, state)
+
+
+def _in_lockstep(step: Callable[[State], State], state: State, limit: Any) -> State:
+    """Run the loops of all steps around together, as far as the longest goes; those that have ended are predicated."""
+
+    def advanced(now: State) -> State:
+        after = step(now)
+        return after._replace(carry=select(now.t < limit, after.carry, now.carry))
+
+    longest = lax.pmax(limit, STEPS)  # type: ignore[no-untyped-call]
+    state = lax.while_loop(lambda now: now.t < longest, advanced, state)
+    return state._replace(t=jnp.clip(limit, 0, state.t))
 
 
 def _grouped(step: Step, state: State, limit: Any, count: int) -> State:

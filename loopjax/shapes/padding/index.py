@@ -30,6 +30,8 @@ def _index(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable
     end = 1 + len(pattern.array_axes)
     x, key, _ = _read_slices(scope, inputs[0], pattern, lengths_of(node, inputs[end:]))
     pattern, bounds = IndexPattern.parse(key)
+    if pattern.is_whole:
+        return x
     pattern, arrays = _from_front(scope, x, pattern, inputs[1:end])
     arrays, array_axes = scope.broadcast(arrays)
     # Positions past the length of an index array read row 0, which is there where the axis is empty too.

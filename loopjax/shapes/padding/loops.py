@@ -37,7 +37,7 @@ from loopjax.ir.scan import (
     StepResult,
 )
 from loopjax.shapes.padding.rules import require_enough, require_rows, steps_of_rows
-from loopjax.shapes.padding.scope import Axes, PaddedAxis, PaddingScope, Walk
+from loopjax.shapes.padding.scope import Axes, PaddedAxis, PaddingScope, Walk, unfilled
 from loopjax.shapes.preconditions import LENGTH, OTHER, RuntimeAssertion
 
 Output = TypeVar("Output", Recurrence, MapOutput)
@@ -305,12 +305,18 @@ def _number(capacity: Variable) -> int | None:
 
 
 def _bounded(scope: PaddingScope, op: Scan, parts: Parts, steps: PaddedAxis) -> tuple[Scan, Parts]:
-    """Return a loop over all steps at once, or with its trip count as a run-time value."""
+    """Return a loop over all steps at once, or with its trip count as a run-time value.
+
+    The latter reads no row past it, so that sequences need not be filled but for a derivative.
+    """
     n_steps = _number(steps.capacity)
     capacity = () if n_steps is not None else (steps.capacity,)
     if op.is_map and not op.until and not (scope.differentiated and op.truncate_gradient >= 0):
         return replace(op, n_steps=n_steps, maps=tuple(map(_saved, op.maps))), parts._replace(n_steps=capacity)
     op = replace(op, n_steps=n_steps, dynamic=True, bounded=True)
+    if not scope.differentiated:
+        rows = [{0: padded} if (padded := scope.axis(x, 0)) else {} for x in parts.sequences]
+        parts = parts._replace(sequences=tuple(map(unfilled, parts.sequences, rows)))
     return op, parts._replace(n_steps=(steps.length, *capacity))
 
 

@@ -24,7 +24,7 @@ from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.ir.traits import Trait
 from loopjax.shapes.padding.builder import Length
-from loopjax.shapes.padding.scope import PaddedAxis, PaddingScope
+from loopjax.shapes.padding.scope import PaddedAxis, PaddingScope, unfilled
 from loopjax.shapes.preconditions import LENGTH, OTHER
 
 Rule = Callable[[PaddingScope, Apply, list[Variable]], Variable | Sequence[Variable]]
@@ -404,7 +404,12 @@ def _dot(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
         left, right = node.op.arguments["left"], node.op.arguments["right"]
     x, y = _contracted(scope, inputs, list(zip(left, right, strict=True)))
     kept = [(x, axis) for axis in range(x.ndim) if axis not in left]
-    return _product(scope, node, x, y, [*kept, *((y, axis) for axis in range(y.ndim) if axis not in right)])
+    kept += [(y, axis) for axis in range(y.ndim) if axis not in right]
+    if scope.differentiated or len(kept) >= max(x.ndim, y.ndim):
+        return _product(scope, node, x, y, kept)
+    # The result is smaller than an operand, and filled in its place. A gradient would be zero times rows not filled.
+    made = _product(scope, node, unfilled(x, scope.axes(x)), unfilled(y, scope.axes(y)), kept)
+    return scope.filled(made, scope.axes(made))
 
 
 @rule("outer")

@@ -379,6 +379,8 @@ class PaddingScope(BoundedLengths):
         axes = self.axes(variable)
         for axis in sorted(axes.keys() & set(along)):
             length = self.emit("maximum", axes[axis].length, least) if least else axes[axis].length
+            if not least:
+                variable = unfilled(variable, {axis: axes[axis]})
             variable = self.emit("mask_rows", variable, length, axis=axis, value=value)
         return self.note(variable, axes)
 
@@ -449,7 +451,7 @@ class PaddingScope(BoundedLengths):
         if not gone:
             return variable
         lengths = [padded.length for padded in gone.values()]
-        made = self.emit("cut", _unfilled(variable, gone), *lengths, axes=tuple(gone))
+        made = self.emit("cut", unfilled(variable, gone), *lengths, axes=tuple(gone))
         return self.note(made, {axis: padded for axis, padded in axes.items() if axis not in gone})
 
     def aligned(
@@ -497,7 +499,7 @@ class PaddingScope(BoundedLengths):
         return PaddedAxis(length, capacity)
 
 
-def _unfilled(variable: Variable, along: Axes) -> Variable:
+def unfilled(variable: Variable, along: Axes) -> Variable:
     """Return a variable as it was before it was filled along axes that are cut off."""
     node = variable.owner
     while node is not None and node.op.named("fill_rows"):
