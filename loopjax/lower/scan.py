@@ -20,6 +20,7 @@ from loopjax.lower.forward_only import forward_only
 from loopjax.lower.interpreter import rule
 from loopjax.lower.loops import associative, bounded_while, segments, stored_while, while_loop
 from loopjax.lower.loops.combinators import entry, joined
+from loopjax.lower.loops.flat_products import flat_products
 from loopjax.lower.loops.step import Carry, Loop, Slices
 
 
@@ -67,6 +68,9 @@ def _map(loop: Loop) -> list[Any]:
         return [jnp.zeros((0, *type.sizes), type.dtype) for type in loop.types]
     ran = read[0] if len(set(read)) == 1 else range(min(s[0] for s in read), max(s[-1] for s in read) + 1)
     slices = jax.tree.map(lambda x: _rows(x, ran), loop.slices(n_steps))
+
+    if loop.plan.derivative != "none":
+        loop.calls = flat_products(loop.op)
 
     def step(slices: Slices) -> Any:
         return loop.step(Carry(((),) * len(saved), (), ()), slices)[1].maps

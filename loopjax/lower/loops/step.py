@@ -18,7 +18,7 @@ from jax import lax
 from loopjax.ir.fill import fill_value
 from loopjax.ir.plan import LoopPlan
 from loopjax.ir.scan import BodyInputs, Parts, SavedSteps, Scan, StepResult
-from loopjax.lower.interpreter import as_array, evaluate
+from loopjax.lower.interpreter import Rule, as_array, evaluate
 from loopjax.lower.loops import accumulate
 from loopjax.lower.loops import history as histories
 from loopjax.lower.loops.combinators import select
@@ -62,6 +62,8 @@ class Loop:
     With a ``mask``, steps past the length do nothing and no gradient comes from them: they are given what step 0 is
     given, and their results are dropped. It is the double-where trick (JAX FAQ, "gradients contain NaN where using
     where") for loops: what is dropped is as valid as step 0, so that it cannot put NaN into a gradient.
+
+    ``calls``, where given, runs the plain ops of the body in place of their rules.
     """
 
     mask: Mask | None = None
@@ -73,6 +75,7 @@ class Loop:
         self.parts = op.inputs([arg if _is_key(arg) else jnp.asarray(arg) for arg in args])
         step = op.results([variable.type for variable in op.body.outputs])
         self.types = (*step.recurrences, *step.maps)
+        self.calls: Rule | None = None
         self.stacked = tuple(position for position, output in enumerate(op.outputs) if output.saved.last is None)
 
     def carry(self) -> Carry:
@@ -145,7 +148,8 @@ class Loop:
             active = (t < self.limit()) & ~carry.ran[0]
             read = select(active, read, self.mask[:3])
         given = BodyInputs(*read, self.keys(t), self.parts.non_sequences, slices.samples)
-        result = self.op.results([_rounded(as_array(value)) for value in evaluate(self.op.body, given.flat())])
+        found = evaluate(self.op.body, given.flat(), self.calls)
+        result = self.op.results([_rounded(as_array(value)) for value in found])
         if self.mask is not None and self.op.truncate_gradient > 0:
             result = select(t < self.mask.first, lax.stop_gradient(result), result)
         values = (*result.recurrences, *result.maps)
