@@ -102,7 +102,7 @@ class PlanLoops(Pass):
                 if plan.kind == "bounded_while":
                     plan = replace(plan, fixed=tuple(variable not in reached for variable in node.inputs))
                 if plan.kind == "vmap":
-                    op = replace(op, body=_in_lockstep(op.body))
+                    op = replace(op, body=_batched(op.body, self.target.on_cpu))
                 op = replace(op, plan=plan)
             return copy_node(node, inputs, op).outputs
 
@@ -187,11 +187,12 @@ class PlanLoops(Pass):
             )
         if op.until and all(output.saved.last is not None for output in op.outputs):
             return replace(plan, kind="bounded_while", levels=self._levels(op, op.n_steps), reason=reason)
-        return self._stored_while(op, node, op.n_steps, plan)
+        return self._stored_while(op, node, op.n_steps, plan, context)
 
-    def _stored_while(self, op: Scan, node: Apply, n_steps: int, plan: LoopPlan) -> LoopPlan:
+    def _stored_while(self, op: Scan, node: Apply, n_steps: int, plan: LoopPlan, context: Context) -> LoopPlan:
         """Plans a loop that stores its steps for a gradient: masked, where not only reverse mode is taken of it."""
-        plan = self._stored(op, node, n_steps, self._iterations(op, n_steps, plan)) if op.truncate_gradient else plan
+        plan = self._iterations(op, n_steps, plan, context) if op.truncate_gradient else plan
+        plan = self._stored(op, node, n_steps, plan) if op.truncate_gradient else plan
         nested = plan.checkpoint is not None and not plan.checkpoint.flat
         # The rule of a `stored_while` has no forward mode, and `checkify` finds no checks in it.
         is_masked = nested or plan.derivative == "any" or self.target.check_index
@@ -252,7 +253,13 @@ class PlanLoops(Pass):
 
     def _advances_together(self, op: Scan, loop: Scan) -> bool:
         """True where an inner loop does, which must hold no varying loop itself."""
-        if loop.until or loop.samples or loop.plan is None or loop.plan.kind != "while" or holds_varying_loop(loop):
+        if (
+            loop.until
+            or loop.samples
+            or loop.plan is None
+            or loop.plan.kind not in TOGETHER
+            or holds_varying_loop(loop)
+        ):
             return False
         if not may_speculate(loop, self.target):
             return False
@@ -318,15 +325,28 @@ def _differentiable_in_body(op: Scan, node: Apply, reached: Collection[Variable]
     return found.union(inner.states, *inner.taps)
 
 
-def _in_lockstep(body: Graph) -> Graph:
-    """The body of a loop that runs all steps at once, with its loops of varying length in lockstep."""
+TOGETHER = ("while", "stored_while", "scan")
+"""The kinds of loops of varying length that can advance together: by a common condition, or masked."""
+
+
+def _batched(body: Graph, on_cpu: bool) -> Graph:
+    """Returns the body of a loop that runs all steps at once: its loops of varying length advance together.
+
+    On a CPU an iteration is one step, since a batch of steps is not as small as the body says.
+    """
 
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> Replacement:
         op = node.op
-        if not isinstance(op, Scan) or op.plan is None or not is_varying(node):
+        if not isinstance(op, Scan) or op.plan is None or op.plan.kind == "associative":
             return None
-        plan = replace(op.plan, lockstep=True, unroll=1, rows="apart", reason=f"{op.plan.reason}; all in lockstep")
-        return copy_node(node, inputs, replace(op, plan=plan)).outputs
+        plan = op.plan
+        if is_varying(node) and plan.kind != "while":
+            plan = replace(plan, kind="scan", unroll=1, reason=f"{plan.reason}; masked, all at once")
+        elif is_varying(node):
+            plan = replace(plan, lockstep=True, unroll=1, rows="apart", reason=f"{plan.reason}; all in lockstep")
+        elif on_cpu and op.unroll is None and plan.kind == "scan":
+            plan = replace(plan, unroll=1)
+        return None if plan is op.plan else copy_node(node, inputs, replace(op, plan=plan)).outputs
 
     return body.rebuilt(transform=transform)
 

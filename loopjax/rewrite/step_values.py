@@ -24,7 +24,7 @@ from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.cond import IfElse
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.ir.index import static_read
-from loopjax.ir.lengths import compute, evaluate, on_host
+from loopjax.ir.lengths import compute, evaluate, is_shape, on_host, shape_value
 from loopjax.ir.op import table_op
 from loopjax.ir.scan import Scan, SequenceInput
 from loopjax.rewrite.driver import Pass, Replacement, replace_all
@@ -58,7 +58,7 @@ class FoldStepValues(Pass):
         return self._folded(graph, {})
 
     def _folded(self, graph: Graph, known: Values) -> Graph:
-        """Fold in the loops of a graph, some inputs of which are known."""
+        """Fold in the loops of a graph, with the values of inputs that are known."""
         values = dict(known)
 
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> Replacement:
@@ -148,6 +148,8 @@ def _fold(loop: ScanBuilder, n_steps: int, steps: dict[Variable, Any]) -> None:
 
 def _note_steps(node: Apply, steps: dict[Variable, Any]) -> None:
     """Record the values of a scalar at all steps, where its operands are known."""
+    if is_shape(node) and not node.outputs[0].ndim:
+        steps[node.outputs[0]] = shape_value(node, node.inputs[0].type.sizes)
     if not node.op.has("pointwise") or any(one.ndim for one in (*node.inputs, *node.outputs)) or not on_host(node):
         return
     operands = [_value(steps, variable) for variable in node.inputs]
