@@ -148,8 +148,8 @@ class Loop:
             active = (t < self.limit()) & ~carry.ran[0]
             read = select(active, read, self.mask[:3])
         given = BodyInputs(*read, self.keys(t), self.parts.non_sequences, slices.samples)
-        found = evaluate(self.op.body, given.flat(), self.calls)
-        result = self.op.results([_rounded(as_array(value)) for value in found])
+        returned = evaluate(self.op.body, given.flat(), self.calls)
+        result = self.op.results([_rounded(as_array(value)) for value in returned])
         if self.mask is not None and self.op.truncate_gradient > 0:
             result = select(t < self.mask.first, lax.stop_gradient(result), result)
         values = (*result.recurrences, *result.maps)
