@@ -20,15 +20,26 @@ Kind = Literal[
 class History(NamedTuple):
     """Storage of the last ``size`` values of an output, which later steps read at ``taps``.
 
-    A ``window`` is one carry for each value. A ``ring`` is a circular buffer. ``blocks`` holds the last ``near`` values
-    as a window and all of them as rows, which a block of steps reads as a sequence and which are renewed after it: a
-    block is so short that no far tap reads a value of the block itself.
+    A ``window`` is one carry for each value. A ``ring`` is a circular buffer. A ``stack`` holds the first ``size`` rows
+    and those of all ``steps``, which are the output, and past values are read from it. ``blocks`` holds the last
+    ``near`` values as a window and all of them as rows, which a block of steps reads as a sequence and which are
+    renewed after it: a block is so short that no far tap reads a value of the block itself.
     """
 
-    kind: Literal["window", "ring", "blocks"]
+    kind: Literal["window", "ring", "stack", "blocks"]
     size: int
     taps: tuple[int, ...]
     near: int = 0
+    steps: int = 0
+
+    @property
+    def runs(self) -> list[range]:
+        """Adjacent taps as ranges, the oldest first."""
+        found: list[range] = []
+        for tap in sorted(set(self.taps)):
+            start = found.pop().start if found and found[-1].stop == tap else tap
+            found.append(range(start, tap + 1))
+        return found
 
     @property
     def far(self) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import compress
 from typing import Literal
 
@@ -142,6 +143,8 @@ class PlanLoops(Pass):
         if on_cpu and is_free and n_steps % plan.unroll and op.unroll is None and not windows:
             # `lax.scan` runs what `unroll` leaves over as a second loop, and copies both stacks into one.
             return replace(plan, kind="counted")
+        if on_cpu and is_free:
+            plan = replace(plan, storage=tuple(map(partial(_in_stack, n_steps), op.outputs, plan.storage)))
         frozen = max(n_steps - op.truncate_gradient, 0) if op.truncate_gradient > 0 and not is_free else 0
         plan = replace(plan, frozen=frozen)
         prefers_blocks = plan.derivative in ("reverse", "any") or not on_cpu
@@ -296,6 +299,11 @@ class PlanLoops(Pass):
             return plan
         finished = plan.kind == "scan" and plan.derivative == "none" and is_pointwise(op.body)
         return replace(plan, rows="finished" if finished else "grouped")
+
+
+def _in_stack(n_steps: int, output: Recurrence | MapOutput, history: History) -> History:
+    """The storage of an output in its own stack, where all steps are saved, instead of a ring."""
+    return history._replace(kind="stack", steps=n_steps) if history.kind == "ring" and output.saved.all else history
 
 
 def _differentiable(node: Apply, reached: Collection[Variable]) -> Iterator[set[Variable]]:

@@ -265,7 +265,7 @@ class TestAsText:
         far = loopjax.scan(
             lambda old, new: old + at.sin(new), outputs_info={"initial": self.F, "taps": [-6, -1]}, n_steps=40
         )[0]
-        assert self.plan(far) == "scan, storage=ring of 6"
+        assert self.plan(far) == "scan, storage=stack of 6"
         assert self.plan(far, cpu_window=6) == "scan, unroll=4, storage=window of 6"
         assert self.plan(far, self.F) == "scan, storage=blocks of 6, derivative=reverse, block=6"
         without = Target(without=frozenset(["far_taps"]))

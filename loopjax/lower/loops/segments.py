@@ -52,7 +52,10 @@ class Segment(NamedTuple):
 def segments(op: Scan, frozen: int) -> list[Segment]:
     """The segments of a loop of known length, ``frozen`` steps being apart from the others."""
     assert op.n_steps is not None
-    pieces = [(position, piece) for position, output in enumerate(op.outputs) for piece in _pieces(output.saved, op)]
+    storage = [] if op.plan is None else op.plan.storage
+    in_carry = {position for position, history in enumerate(storage) if history.kind == "stack"}
+    stacked = [(position, output) for position, output in enumerate(op.outputs) if position not in in_carry]
+    pieces = [(position, piece) for position, output in stacked for piece in _pieces(output.saved, op)]
     ends = sorted({0, frozen, op.n_steps, *(end for _, piece in pieces for end in (piece.start, piece.stop))})
     found: list[Segment] = []
     for start, stop in pairwise(ends):

@@ -76,7 +76,7 @@ class Loop:
         step = op.results([variable.type for variable in op.body.outputs])
         self.types = (*step.recurrences, *step.maps)
         self.calls: Rule | None = None
-        self.stacked = tuple(position for position, output in enumerate(op.outputs) if output.saved.last is None)
+        self.stacked = tuple(position for position in range(len(op.outputs)) if self._is_stacked(position))
 
     def carry(self) -> Carry:
         """The carry before the first step."""
@@ -207,13 +207,13 @@ class Loop:
     def outputs(self, carry: Carry, stacks: Sequence[Any], n_steps: Any, may_be_short: bool = False) -> list[Any]:
         """The scan's outputs after ``n_steps`` steps.
 
-        ``stacks`` are those of the outputs that are stacked; the last rows of the others are in the carry, filled up
+        ``stacks`` are those of the outputs that are stacked; the rows of the others are in the carry, filled up
         where the loop ``may_be_short`` of them.
         """
         stacked = iter(stacks)
         found = [
             next(stacked)
-            if output.saved.last is None
+            if self._is_stacked(position)
             else self._last(carry, position, output.saved, n_steps, may_be_short)
             for position, output in enumerate(self.op.outputs)
         ]
@@ -224,6 +224,10 @@ class Loop:
         """The results of the accumulators after ``n_steps`` steps."""
         pairs = zip(self.op.accumulators, carry.accumulators, strict=True)
         return [accumulate.finish(spec, value, n_steps) for spec, value in pairs]
+
+    def _is_stacked(self, position: int) -> bool:
+        """True for an output whose rows the loop stacks; those of others are in the carry."""
+        return self.op.outputs[position].saved.last is None and self.plan.storage[position].kind != "stack"
 
     def _last(self, carry: Carry, position: int, saved: SavedSteps, n_steps: Any, may_be_short: bool) -> Any:
         type = self.types[position]
