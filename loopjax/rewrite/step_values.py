@@ -90,7 +90,8 @@ class FoldStepValues(Pass):
         if 0 < n_steps <= self.most_steps and not op.go_backwards:
             steps = {inside: value for inside, value in known.items() if inside.ndim == 0}
             for slot, x in zip(loop.sequences, outer.sequences, strict=True):
-                if (rows := _value(values, x)) is not None and rows.ndim == 1:
+                # Of floats, 0 and -0 are equal and differ.
+                if (rows := _value(values, x)) is not None and rows.ndim == 1 and rows.dtype.kind in "biu":
                     firsts = [tap - slot.spec.low for tap in slot.spec.taps]
                     steps.update(
                         (row, rows[first : first + n_steps]) for row, first in zip(slot.rows, firsts, strict=True)

@@ -41,6 +41,11 @@ def test_not_in_loops_of_other_lengths():
     assert not rewrites(FoldStepValues(), [], [backwards])
 
 
+def test_zeros_of_both_signs_are_no_constant():
+    inverse, _ = loopjax.map(lambda x: 1 / x, np.array([0.0, -0.0]))
+    np.testing.assert_array_equal(loopjax.function([], inverse)(), [np.inf, -np.inf])
+
+
 @pytest.mark.parametrize("rows", [1, 3, 4])
 def test_blocks_are_a_sequence(rows):
     def loss(k, d, x):
