@@ -44,7 +44,7 @@ def positive_solution(a: Any, b: Any) -> Any:
 def triangular_solution(a: Any, b: Any, lower: bool, unit_diagonal: bool) -> Any:
     """Solve triangular systems; the other triangle is not read."""
     if a.shape[-1] == 1:
-        return b if unit_diagonal else b / a
+        return b / (jnp.ones_like(a) if unit_diagonal else a)
     triangle = jnp.tril(a) if lower else jnp.triu(a)
     if unit_diagonal:
         triangle = jnp.where(np.eye(a.shape[-1], dtype=bool), 1, triangle)

@@ -179,6 +179,14 @@ def test_the_gradient_of_a_determinant_at_a_singular_matrix_is_its_cofactors():
     np.testing.assert_array_equal(slopes, [[4, 4, -4], [-2, -2, 2], [0, 0, 0]])
 
 
+@pytest.mark.parametrize("unit", [False, True])
+def test_right_hand_sides_of_one_row_are_stretched_to_the_batch(unit):
+    a, b = at.dtensor3("a"), at.dmatrix("b")
+    solved = loopjax.function([a, b], at.linalg.solve_triangular(a, b, unit_diagonal=unit))
+    expected = np.full((3, 1, 2), 5.0 if unit else 2.5)
+    np.testing.assert_allclose(solved(np.full((3, 1, 1), 2.0), np.full((1, 2), 5.0)), expected)
+
+
 def test_a_triangle_that_is_not_read_may_be_nan():
     a = np.array([[2.0, np.nan, np.nan], [1.0, 4.0, np.nan], [3.0, 5.0, 20.0]])
     x, b = at.dmatrix(), np.array([2.0, 5.0, 16.0])
