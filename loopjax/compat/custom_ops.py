@@ -127,20 +127,27 @@ class ScalarOp(Op):
     Parameters
     ----------
     output_types_preference
-        Accepted for old programs: the result has the common dtype of the inputs.
+        A function of the types of the inputs that returns the list of the type of the result; without it, the result
+        has the common dtype of the inputs.
     name
         The name of the op.
     """
 
+    output_types_preference: Any = None
+
     def __init__(self, output_types_preference: Any = None, name: str | None = None) -> None:
         self.name = name
+        if output_types_preference is not None:
+            self.output_types_preference = output_types_preference
 
     def make_node(self, *inputs: Any) -> Apply:
         """Return a node on the inputs, brought to one shape and dtype."""
         values = [as_variable(value) for value in inputs]
         dtype = common_dtype([value.type for value in values])
         given = [value.astype(dtype) for value in (broadcast_arrays(*values) if len(values) > 1 else values)]
-        return Apply(self, given, [given[0].type()])
+        prefers = self.output_types_preference
+        to = dtype if prefers is None else prefers(*(value.type for value in given))[0].dtype
+        return Apply(self, given, [TensorType(to, given[0].type.shape)()])
 
     def infer_shape(self, fgraph: Any, node: Any, shapes: Any) -> Any:
         """Return the shape of the first input."""
@@ -153,6 +160,18 @@ class ScalarOp(Op):
     def perform(self, node: Any, inputs: Any, output_storage: Any, params: Any = None) -> None:
         """Apply ``impl`` to each element."""
         output_storage[0][0] = np.vectorize(self.impl, otypes=[node.outputs[0].dtype])(*inputs)
+
+
+def upgrade_to_float(*types: Any) -> list[TensorType]:
+    """Return the type of the result of an op that makes floats of integers."""
+    dtype = common_dtype(list(types))
+    small = np.dtype(dtype).itemsize <= 2
+    return [TensorType(dtype if _is_float(dtype) else "float32" if small else "float64")]
+
+
+def same_out(*types: Any) -> list[TensorType]:
+    """Return the type of the result of an op that keeps the common dtype."""
+    return [TensorType(common_dtype(list(types)))]
 
 
 class ElemwiseOp:
@@ -219,7 +238,7 @@ def differentiable(
     run = jax.custom_vjp(forward)
 
     def keep(*arrays: Any) -> Any:
-        results = forward(*arrays)
+        results = run(*arrays)  # a derivative of this derivative finds the same rule
         return results, (arrays, results)
 
     def pull(residuals: Any, cotangents: Any) -> Any:

@@ -457,6 +457,9 @@ def _bitwidth() -> int:
     return 64
 
 
+_SAME_OUT = ("same_out", "same_out_nocomplex", "same_out_nobool", "same_out_min8", "upcast_out", "upcast_out_nobool")
+
+
 def _scalars(library: Library, ops: Names) -> Names:
     """Return the names of ``scalar``: types without axes, ``upcast``, and the elementwise functions of ``tensor``."""
     dtypes = (*_DISCRETE, "float16", "float32", "float64", "complex64", "complex128", "bool")
@@ -467,6 +470,8 @@ def _scalars(library: Library, ops: Names) -> Names:
         "Scalar": library.type,
         "ScalarType": library.type,
         **dict.fromkeys(("ScalarOp", "UnaryScalarOp", "BinaryScalarOp"), custom_ops.ScalarOp),
+        **dict.fromkeys(("upgrade_to_float", "upgrade_to_float_no_complex"), custom_ops.upgrade_to_float),
+        **dict.fromkeys(_SAME_OUT, custom_ops.same_out),
         "Composite": stubs.Unavailable,
         "float_types": ("float16", "float32", "float64"),
         "as_scalar": tensors.as_tensor_variable,

@@ -112,6 +112,36 @@ def test_elementwise_ops_of_python_numbers_have_their_own_gradient():
         np.testing.assert_allclose(value, expected)
 
 
+def test_elementwise_ops_of_integers_have_the_type_that_they_prefer():
+    class Half(aesara.scalar.UnaryScalarOp):
+        def impl(self, x):
+            return x / 2
+
+    class HalfOfFloats(Half):
+        output_types_preference = staticmethod(aesara.scalar.upgrade_to_float)
+
+    x = at.ivector("x")
+    halves = [Half(aesara.scalar.upgrade_to_float)(x), HalfOfFloats()(x), Half(aesara.scalar.same_out)(x)]
+    given = np.array([1, 2, 3], "int32")
+    for found, expected in zip(aesara.function([x], halves)(given), (given / 2, given / 2, given // 2), strict=True):
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == expected.dtype
+
+
+def test_second_derivatives_of_ops_on_the_host():
+    class Square(aesara.scalar.UnaryScalarOp):
+        def impl(self, x):
+            return x * x
+
+        def grad(self, inputs, output_gradients):
+            return [output_gradients[0] * 2 * inputs[0]]
+
+    x = at.dvector("x")
+    slope = aesara.grad((Square()(x) ** 2).sum(), x)
+    f = aesara.function([x], [slope, aesara.grad(slope.sum(), x)])
+    np.testing.assert_allclose(f(np.array([1.0, 2.0])), [[4, 32], [12, 48]])
+
+
 def test_a_subclass_of_elemwise_has_its_own_gradient():
     class StraightThrough(at.Elemwise):
         def grad(self, inputs, output_gradients):
