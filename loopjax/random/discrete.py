@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from loopjax.ir.op import Reparametrization
 from loopjax.random.continuous import UNIFORM
@@ -16,7 +17,8 @@ Sizes = tuple[int, ...]
 
 
 def _below(do: Any, draws: Any, p: Any) -> Any:
-    return draws < p
+    inside = p >= 0  # NaN otherwise
+    return do("switch", inside, (draws < p).astype("int8"), np.asarray(-1, "int8"))
 
 
 def _binomial(key: Any, n: Any, p: Any, shape: Sizes, dtype: str) -> Any:

@@ -117,7 +117,7 @@ def distribution(
             return drawn
         named = dict(zip(parameters, values, strict=True))
         tests = [domain.holds(named[parameter]) for parameter, domain in (domains or {}).items()]
-        outside = np.asarray(-1 if discrete else np.nan, dtype)
+        outside = np.asarray(-1 if discrete else np.nan).astype(dtype)
         return jnp.where(reduce(and_, tests), drawn, outside) if tests else drawn
 
     def broadcasts(key: TensorType, *types: TensorType, lengths: Shape | None, dtype: str) -> list[list[Shape]]:

@@ -416,3 +416,15 @@ def test_a_draw_outside_of_its_domain_at_one_step(lengths):
     np.testing.assert_array_equal(np.isnan(other), [False, True, False])
     np.testing.assert_array_equal(other[::2], found[::2])
     np.testing.assert_allclose(other_slope[::2], slope[::2])
+
+
+@pytest.mark.parametrize(("dtype", "outside"), [("int8", -1), ("uint8", 255)])
+@pytest.mark.parametrize(
+    ("name", "before"), [("bernoulli", ()), ("binomial", (3,)), ("binomial", (1,)), ("poisson", ())]
+)
+def test_whole_numbers_outside_of_a_domain_are_minus_one_in_their_dtype(name, before, dtype, outside):
+    p = at.dscalar("p")
+    drawn = getattr(RandomStream(1), name)(*before, p, size=(3,), dtype=dtype)
+    f = loopjax.function([p], drawn)
+    np.testing.assert_array_equal(f(-0.5), np.full(3, outside, dtype))
+    assert f(0.5).max() < 100
