@@ -28,11 +28,13 @@ def test_before_and_after() -> None:
         input loc : float64()
         input scale : float64()
         %0 = draw_standard_normal[dtype=float32, lengths=(3,)](stream 1 key 0) : float32(3,)
-        %1 = cast[dtype=float32](scale) : float32()
-        %2 = mul(%0, %1) : float32(3,)
-        %3 = cast[dtype=float32](loc) : float32()
-        %4 = add(%2, %3) : float32(3,)
-        return %4""")
+        %1 = ge(scale, 0.) : bool()
+        %2 = switch(%1, scale, nan) : float64()
+        %3 = cast[dtype=float32](%2) : float32()
+        %4 = mul(%0, %3) : float32(3,)
+        %5 = cast[dtype=float32](loc) : float32()
+        %6 = add(%4, %5) : float32(3,)
+        return %6""")
 
 
 @pytest.mark.parametrize("case", ["no parameter is bound", "another key", "not wanted"])
