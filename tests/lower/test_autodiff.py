@@ -2,6 +2,8 @@
 
 import re
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -336,3 +338,27 @@ def test_a_cost_beside_another_whose_derivative_is_infinite():
     gradients = [loopjax.grad(cost, x) for cost in (root, square, looped)]
     found = loopjax.function([x], [*gradients, loopjax.jacobian(square, x)])(np.array([0.0, 2.0]))
     np.testing.assert_array_equal(found, [[np.inf, 0.5], [0, 16], [np.inf, 0.5], [0, 16]])
+
+
+def test_a_truncated_gradient_in_jax_of_a_loop_that_stops():
+    """The first pass, which finds the last steps, stops where the loop does, also with several steps an iteration."""
+    x, w = at.dvector("x"), at.dscalar("w")
+
+    def step(u, h, w):
+        return h * w + u, loopjax.until(h * w + u > 3)
+
+    h, _ = loopjax.scan(step, sequences=x, outputs_info=np.float64(0), non_sequences=w, truncate_gradient=2, unroll=4)
+    f = loopjax.to_jax([x, w], (at.cumsum(h) * at.sqrt(h)).sum())
+    values, before, count = np.full(12, 0.5), 0.0, 0
+    while before * 1.1 + 0.5 <= 3:
+        before, count = before * 1.1 + 0.5, count + 1
+    earlier = [0.5 * sum(1.1**k for k in range(t + 1)) for t in range(count - 1)]
+
+    def expected(w):
+        h = [*earlier, earlier[-1] * w + 0.5]
+        h = jnp.stack([*map(jnp.asarray, h), h[-1] * w + 0.5])
+        return (jnp.cumsum(h) * jnp.sqrt(h)).sum()
+
+    with jax.enable_x64(True):
+        found, wanted = jax.value_and_grad(f, 1)(values, 1.1), jax.value_and_grad(expected)(1.1)
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)

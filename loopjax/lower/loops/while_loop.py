@@ -88,7 +88,7 @@ def _steps(loop: Loop, step: Step, state: State, limit: Any) -> State:
 
     if loop.plan.lockstep:
         return _in_lockstep(written, state, limit)
-    if count > 1:
+    if count > 1 and not loop.op.until:
         state = _unrolled(written, state, limit, count)
     return lax.while_loop(_condition(loop, limit), written, state)
 
