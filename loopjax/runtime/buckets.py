@@ -155,23 +155,24 @@ class ShapeBuckets:
 
         Returns the bucket that ran and its outputs.
         """
+        self._pad_stages(self.latest)
         for bucket in reversed(self._all):
             values = bucket.values(arrays)
             bound = bucket.stages[0].cached(values)
             if bound is not None:
-                return self._run(bucket, values, bound)
+                return bucket, bucket.run(values, bound)
         if self._note(arrays):
             return self.run(arrays)
-        return self._run(self.latest, self.latest.values(arrays))
+        return self.latest, self.latest.run(self.latest.values(arrays))
 
-    def _run(self, bucket: Bucket, values: dict[Variable, Any], bound: Bound | None = None) -> tuple[Bucket, list[Any]]:
-        outputs = bucket.run(values, bound)
-        follows = self._policy != "exact" and not bucket.padding.device
-        if follows and any(len(stage.programs) > DISTINCT for stage in bucket.stages[1:]):
+    def _pad_stages(self, bucket: Bucket) -> None:
+        """Gives capacity to lengths that a run decides, where they have had more than ``DISTINCT`` values."""
+        if self._policy == "exact" or bucket.padding.device:
+            return
+        if any(len(stage.programs) > DISTINCT for stage in bucket.stages[1:]):
             with self._lock:
                 if bucket is self.latest:
                     self._all = [Bucket(self._program, replace(bucket.padding, device=True))]
-        return bucket, outputs
 
     def _made(self, values: Sequence[Variable], axes: Sequence[InputAxis], device: bool) -> Bucket:
         """A bucket with capacity for these lengths, but for those that an op needs exactly."""

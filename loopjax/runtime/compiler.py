@@ -77,7 +77,9 @@ def build(
     if check is not None:
         check(padded)
     stages = split(padded.graph)
-    overwrites = program.options.inplace and len(stages) == 1 and not padded.axes
+    # A check that fails after the run leaves the state as it was.
+    keeps = len(stages) > 1 or padded.axes or padded.assertions or program.options.check_index
+    overwrites = program.options.inplace and not keeps
     donated = frozenset(program.state.overwritable(graph.outputs) if overwrites else ())
     return padded, tuple(CompiledStage(stage, program.options, donated, derivative) for stage in stages), donated
 

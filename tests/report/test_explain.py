@@ -233,3 +233,15 @@ def test_a_stream_that_no_update_advances_is_reported():
     moving()
     assert "never advanced: every call draws the same numbers" in str(loopjax.explain(still))
     assert "never advanced" not in str(loopjax.explain(moving))
+
+
+def test_the_plan_of_the_last_call_is_there_after_every_call():
+    x, w = at.dvector("x"), at.dscalar("w")
+    h, _ = loopjax.scan(
+        lambda u, h, w: (at.tanh(h * w + u), loopjax.until(h > 0.9)), x, np.float64(0.1), non_sequences=w
+    )
+    cost = (at.cumsum(h) ** 2).sum()
+    f = loopjax.function([x, w], loopjax.grad(cost, w))
+    for n in (3, 4, 7, 9, 5):
+        f(np.full(n, 0.1), 0.8)
+        assert loopjax.explain(f).loops[0].plan is not None

@@ -383,3 +383,14 @@ def test_an_input_may_be_called_self():
     x = at.dscalar("self")
     f = loopjax.function([x], x * 2)
     assert [float(f(self=value)) for value in (1.0, 2.0, 3.0)] == [2, 4, 6]
+
+
+def test_a_check_that_fails_after_an_in_place_call_keeps_state():
+    x, total = at.dvector("x"), loopjax.shared(np.zeros(2))
+    h, _ = loopjax.scan(lambda u, h: (h + u, loopjax.until(h > 1)), x, np.float64(0.0))
+    f = loopjax.function([x], h[2], updates={total: total + 1}, accept_inplace=True)
+    for _ in range(2):
+        assert f([0.3] * 5) == pytest.approx(0.9)
+        with pytest.raises(IndexError):
+            f([2.0] * 5)
+    np.testing.assert_array_equal(total.get_value(), [2, 2])
