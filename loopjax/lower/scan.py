@@ -23,6 +23,8 @@ from loopjax.lower.loops.combinators import entry, joined
 from loopjax.lower.loops.flat_products import flat_products
 from loopjax.lower.loops.step import Carry, Loop, Slices
 
+FORWARD = ". Forward mode (jax.jvp, jax.jacfwd) needs no bound"
+
 
 @rule(Scan)
 def _scan(node: Apply, op: Scan, args: Sequence[Any]) -> Sequence[Any]:
@@ -33,12 +35,15 @@ def _scan(node: Apply, op: Scan, args: Sequence[Any]) -> Sequence[Any]:
         outputs = KINDS[op.plan.kind](Loop(op, args))
     if op.plan.kind != "while":
         return outputs
-    message = (
-        f"{op.subject}{where(node.sources)}: JAX takes a derivative in reverse mode, which stores all steps, and how "
-        f"many there are depends on a value that JAX traces; expected a bound: write n_steps=100, or another number, "
-        f"and stop by until(step + 1 >= n); or pass the lengths as numbers, for example through static_argnums of "
-        f"jax.jit. Forward mode (jax.jvp, jax.jacfwd) needs no bound"
-    )
+    message = f"{op.subject}{where(node.sources)}: JAX takes a derivative in reverse mode, "
+    if not op.dynamic:
+        message += f"for which it was not made; write to_jax(..., derivatives='reverse') or 'any'{FORWARD}"
+    else:
+        message += (
+            f"which stores all steps, and how many there are depends on a value that JAX traces; expected a "
+            f"bound: write n_steps=100, or another number, and stop by until(step + 1 >= n); or pass the lengths as "
+            f"numbers, for example through static_argnums of jax.jit{FORWARD}"
+        )
     return [forward_only(output, message) for output in outputs]
 
 

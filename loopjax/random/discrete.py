@@ -187,7 +187,13 @@ distribution(
 distribution(
     "zipf", _zipf, "a", discrete=True, loops=True, domains={"a": Domain("greater than 1", lambda values: values > 1)}
 )
-distribution("logseries", _logseries, "p", discrete=True, domains={"p": PROBABILITY})
+distribution(
+    "logseries",
+    _logseries,
+    "p",
+    discrete=True,
+    domains={"p": Domain("at least 0 and less than 1", lambda values: (values >= 0) & (values < 1))},
+)
 distribution(
     "hypergeometric",
     hypergeometric,

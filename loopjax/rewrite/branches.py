@@ -47,10 +47,10 @@ def _is_worth_it(node: Apply, in_reverse: bool) -> bool:
     return not isinstance(node.op, TableOp) or node.op.has("cubic") or not (in_reverse or node.op.has("memory_bound"))
 
 
-def _conditional(graph: Graph, group: Switches, inside: Collection[Apply], remat: bool) -> Apply:
-    """Return the conditional that computes what the switches of a group choose, with the nodes ``inside``."""
+def _conditional(graph: Graph, group: Switches, nodes: Collection[Apply], remat: bool) -> Apply:
+    """Return the conditional that computes what the switches of a group choose, with these nodes inside."""
     then, otherwise = ([_as_result(node, position) for node in group] for position in (1, 2))
-    outside = [output for node in graph.applies if node not in inside for output in node.outputs]
+    outside = [output for node in graph.applies if node not in nodes for output in node.outputs]
     leaves = ancestors([*then, *otherwise], [*graph.inputs, *outside])
     given = [x for x in leaves if not isinstance(x, Constant)]
     sources = tuple(dict.fromkeys(line for node in group for line in node.sources))

@@ -34,8 +34,9 @@ class SelectTop(Pass):
         *others, rows = (pattern.rows(axis, lengths, size) for axis, size in enumerate(sizes))
         if not rows or len(rows) > sizes[-1] // 2 or others != [range(size) for size in sizes[:-1]]:
             return None
-        end = {0: len(rows), sizes[-1] - len(rows): -len(rows)}.get(rows[0])
-        if rows.step != 1 or end is None:
+        is_first, is_last = rows[0] == 0, rows[-1] == sizes[-1] - 1
+        if rows.step != 1 or not (is_first or is_last):
             return None
+        end = len(rows) if is_first else -len(rows)
         op = table_op(sort.op.name, axis=last, end=end)
         return Apply(op, [x], node.sources).outputs

@@ -23,7 +23,8 @@ REDUCE = "all any argmax argmin logsumexp max mean min prod sum var"
 
 MOVES = """
     advance alloc arange broadcast_to cumprod cumsum diag diagonal dim dimshuffle eye inc join linspace log_softmax
-    outer parts put_window repeat reshape roll set shape softmax specify_shape tile transpose tril triu window
+    fill_rows mask_rows outer parts put_window repeat reshape resize roll set shape softmax specify_shape tile transpose
+    tril triu window
 """
 
 VIEW = "alloc broadcast_to dimshuffle reshape transpose identity stored in_bounds specify_shape"
