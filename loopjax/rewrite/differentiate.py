@@ -37,7 +37,7 @@ from loopjax.ir.autodiff import (
     Tangent,
     derivatives,
 )
-from loopjax.ir.cond import branches, lazy_switches
+from loopjax.ir.cond import LAZY_SWITCH, branches, lazy_switches
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node, dependents, toposort
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import ops
@@ -193,7 +193,7 @@ def _cut(graph: Graph, group: Sequence[Apply], publish: bool = True) -> _Cut:
 def _with_branches(graph: Graph, path: Sequence[Apply]) -> list[Apply]:
     """Return a path with all that only branches of its lazy switches need, derivatives or not."""
     on_path = set(path)
-    for group in lazy_switches(graph):
+    for group in lazy_switches(graph) if LAZY_SWITCH in [node.op for node in path] else ():
         if not on_path.isdisjoint(group):
             on_path.update(*branches(graph, group))
     return sorted(on_path, key=graph.positions.__getitem__) if len(on_path) > len(path) else list(path)
