@@ -134,10 +134,9 @@ RULES = {
         %5 = sub(rows of x, 1) : int64()
         %6 = maximum(%5, 0) : int64()
         %7 = fill_rows[axis=0, value=row 0](%4, %6) : float64(?,)
-        %8 = index[lengths=(), pattern=(('slice', None, None, None),)](%7) : float64(?,)
-        %9 = mul(%8, 2.) : float64(?,)
-        %10 = cut[axes=(0,)](%9, %6) : float64(?,)
-        return %10
+        %8 = mul(%7, 2.) : float64(?,)
+        %9 = cut[axes=(0,)](%8, %6) : float64(?,)
+        return %9
         """,
     ),
     "a slice by a value has a capacity": (
@@ -153,11 +152,9 @@ RULES = {
         %6 = capacity[fine=False](%5) : int64()
         %7 = minimum(%0, %6) : int64()
         %8 = resize[axis=0, lengths=(None,)](x, %7) : float64(?,)
-        %9 = fill_rows[axis=0, value=row 0](%8, %5) : float64(?,)
-        %10 = index[lengths=(), pattern=(('slice', None, None, None),)](%9) : float64(?,)
-        %11 = mask_rows[axis=0, value=zero](%10, %5) : float64(?,)
-        %12 = sum[axis=(0,), dtype=float64, keepdims=False](%11) : float64()
-        return %12
+        %9 = mask_rows[axis=0, value=zero](%8, %5) : float64(?,)
+        %10 = sum[axis=(0,), dtype=float64, keepdims=False](%9) : float64()
+        return %10
         """,
     ),
     "a position is counted from the front": (
@@ -188,12 +185,11 @@ RULES = {
         %5 = second(%1, %4) : bool(?,)
         %6 = true_places(%5) : int64(?,)
         %7 = sum[axis=(0,), dtype=int64, keepdims=False](%5) : int64()
-        %8 = fill_rows[axis=0, value=row 0](%6, %7) : int64(?,)
-        %9 = mask_rows[axis=0, value=greatest](%8, %7) : int64(?,)
-        %10 = set[lengths=(), pattern=(('at',),)](x, 5., %9) : float64(?,)
-        %11 = sum[axis=(0,), dtype=float64, keepdims=False](%10) : float64()
-        %12 = eq(%3, rows of y) : bool()
-        return %11, %12
+        %8 = mask_rows[axis=0, value=greatest](%6, %7) : int64(?,)
+        %9 = set[lengths=(), pattern=(('at',),)](x, 5., %8) : float64(?,)
+        %10 = sum[axis=(0,), dtype=float64, keepdims=False](%9) : float64()
+        %11 = eq(%3, rows of y) : bool()
+        return %10, %11
         """,
     ),
     "joined operands are gathered": (
@@ -314,22 +310,21 @@ RULES = {
         %6 = minimum(%3, %5) : int64(?,)
         %7 = maximum(%6, 0) : int64(?,)
         %8 = index[lengths=(), pattern=(('at',),)](x, %7) : float64(?,)
-        %9 = fill_rows[axis=0, value=row 0](%8, rows of x) : float64(?,)
-        %10 = scan 'sum'[steps=value, sequence[0], recurrence[-1] keeps all](rows of x, %0, %9, 0.) : float64(?,)
-            input 10.x[t] : float64()
-            input 10.in1 : float64()
-            %10.0 = add(10.x[t], 10.in1) : float64()
-            return %10.0
-        %11 = fill_rows[axis=0, value=row 0](%10, rows of x) : float64(?,)
-        %12 = lt(-1, 0) : bool()
-        %13 = add(-1, rows of x) : int64()
-        %14 = switch(%12, %13, -1) : int64()
-        %15 = lt(%14, rows of x) : bool()
-        %16 = ge(%14, 0) : bool()
-        %17 = and_(%15, %16) : bool()
-        %18 = switch(%17, %14, %0) : int64()
-        %19 = index[lengths=(), pattern=(('at',),)](%11, %18) : float64()
-        return %19
+        %9 = scan 'sum'[steps=value, sequence[0], recurrence[-1] keeps all](rows of x, %0, %8, 0.) : float64(?,)
+            input 9.x[t] : float64()
+            input 9.in1 : float64()
+            %9.0 = add(9.x[t], 9.in1) : float64()
+            return %9.0
+        %10 = fill_rows[axis=0, value=row 0](%9, rows of x) : float64(?,)
+        %11 = lt(-1, 0) : bool()
+        %12 = add(-1, rows of x) : int64()
+        %13 = switch(%11, %12, -1) : int64()
+        %14 = lt(%13, rows of x) : bool()
+        %15 = ge(%13, 0) : bool()
+        %16 = and_(%14, %15) : bool()
+        %17 = switch(%16, %13, %0) : int64()
+        %18 = index[lengths=(), pattern=(('at',),)](%10, %17) : float64()
+        return %18
         """,
     ),
     "the steps of an until loop are a length": (
@@ -345,10 +340,9 @@ RULES = {
             %1.0 = mul(1.in0, 2.) : float64()
             %1.1 = gt(1.in0, 1.in1) : bool()
             return %1.0, %1.1
-        %2 = fill_rows[axis=0, value=row 0](%1:0, %1:1) : float64(?,)
-        %3 = mask_rows[axis=0, value=zero](%2, %1:1) : float64(?,)
-        %4 = sum[axis=(0,), dtype=float64, keepdims=False](%3) : float64()
-        return %4
+        %2 = mask_rows[axis=0, value=zero](%1:0, %1:1) : float64(?,)
+        %3 = sum[axis=(0,), dtype=float64, keepdims=False](%2) : float64()
+        return %3
         """,
     ),
     "a cotangent gets the axes of its cost": (
@@ -394,7 +388,7 @@ def test_what_a_run_decides_in_a_body_is_padded_without_being_asked():
 
     out, _ = loopjax.scan(row, X, name="outer")
     (loop,) = [node.op for node in pad(Graph([X], [out]), Padding()).graph.applies if node.op.name == "scan"]
-    assert [node.op.name for node in loop.body.applies] == ["scan", "fill_rows", "mask_rows", "sum"]
+    assert [node.op.name for node in loop.body.applies] == ["scan", "mask_rows", "sum"]
 
 
 def test_a_differentiated_loop_is_the_loop_of_its_steps():
