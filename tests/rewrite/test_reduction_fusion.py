@@ -289,7 +289,9 @@ def test_a_step_of_a_loop_of_conditions_is_read_from_the_carry() -> None:
     out, _ = loopjax.scan(lambda: (x >= 1.5, loopjax.until(x >= 1.5)), n_steps=2)
     f = loopjax.function([x], [out[0], out[1]])
     assert [bool(value) for value in f(0.0)] == [False, False]
-    assert bool(f(2.0)[0])
+    assert loopjax.function([x], out[0])(2.0)
+    with pytest.raises(IndexError, match="ran fewer steps; what is read needs 2"):
+        f(2.0)
 
 
 def test_before_and_after() -> None:
