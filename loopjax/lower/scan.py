@@ -23,8 +23,6 @@ from loopjax.lower.loops.combinators import entry, joined
 from loopjax.lower.loops.flat_products import flat_products
 from loopjax.lower.loops.step import Carry, Loop, Slices
 
-FORWARD = ". Forward mode (jax.jvp, jax.jacfwd) needs no bound"
-
 
 @rule(Scan)
 def _scan(node: Apply, op: Scan, args: Sequence[Any]) -> Sequence[Any]:
@@ -35,16 +33,24 @@ def _scan(node: Apply, op: Scan, args: Sequence[Any]) -> Sequence[Any]:
         outputs = KINDS[op.plan.kind](Loop(op, args))
     if op.plan.kind != "while":
         return outputs
-    message = f"{op.subject}{where(node.sources)}: JAX takes a derivative in reverse mode, "
-    if not op.dynamic:
-        message += f"for which it was not made; write to_jax(..., derivatives='reverse') or 'any'{FORWARD}"
-    else:
-        message += (
-            f"which stores all steps, and how many there are depends on a value that JAX traces; expected a "
-            f"bound: write n_steps=100, or another number, and stop by until(step + 1 >= n); or pass the lengths as "
-            f"numbers, for example through static_argnums of jax.jit{FORWARD}"
-        )
+    message = _no_reverse_mode(node, op)
     return [forward_only(output, message) for output in outputs]
+
+
+def _no_reverse_mode(node: Apply, op: Scan) -> str:
+    """The error where JAX takes a derivative in reverse mode of a loop that stores nothing for it."""
+    if op.dynamic:
+        why = (
+            "which stores all steps, and how many there are depends on a value that JAX traces; expected a bound: "
+            "write n_steps=100, or another number, and stop by until(step + 1 >= n); or pass the lengths as numbers, "
+            "for example through static_argnums of jax.jit"
+        )
+    else:
+        why = "for which it was not made; write to_jax(..., derivatives='reverse') or 'any'"
+    return (
+        f"{op.subject}{where(node.sources)}: JAX takes a derivative in reverse mode, {why}. Forward mode (jax.jvp, "
+        "jax.jacfwd) needs no bound"
+    )
 
 
 def _empty(loop: Loop) -> list[Any]:

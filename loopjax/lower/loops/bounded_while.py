@@ -28,9 +28,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from loopjax.lower.index_checks import holds_checks
-from loopjax.lower.loops.combinators import Rows, Step, looped, rematerialised, select, skipping
+from loopjax.lower.loops.combinators import Rows, Step, looped, rematerialised, skipping
 from loopjax.lower.loops.step import Loop, Slices
-from loopjax.lower.loops.while_loop import State, advance, goes_on, start
+from loopjax.lower.loops.while_loop import State, before_last, goes_on, start
 from loopjax.lower.partition import is_float, merge, partition
 
 Groups = tuple[Rows, ...]
@@ -44,26 +44,13 @@ def run(loop: Loop) -> list[Any]:
     """
     n_steps, last = loop.op.n_steps, loop.op.truncate_gradient
     assert n_steps is not None
-    state = start(loop)
-    if 0 < last < n_steps:
-        state = _start_of_last(loop.frozen(), state, last)
+    state = before_last(loop, last) if 0 < last < n_steps else start(loop)
     leaves = min(n_steps, last) if last > 0 else n_steps
     tree = _Tree(loop)
     groups = [() if fixed else rows for rows, fixed in zip(loop.slices(n_steps).rows, tree.fixed, strict=True)]
     rows = jax.tree.map(lambda x: _as_leaves(x, state.t, leaves, loop.plan.levels), tuple(groups))
     after, _ = tree.node(0)(state, rows)
     return loop.outputs(after.carry, (), after.t, may_be_short=True)
-
-
-def _start_of_last(loop: Loop, state: State, count: int) -> State:
-    """The state before the last ``count`` steps, by a run to the end and a second one to there.
-
-    No gradient flows to what is before it, unless it is the first step.
-    """
-    held = lax.stop_gradient(state)
-    first = advance(loop, held, loop.limit()).t - count
-    there = lax.stop_gradient(advance(loop, held, first))
-    return select(first > 0, there, state)
 
 
 class _Tree:

@@ -1,4 +1,4 @@
-"""Products with a matrix that is the same at every step, in a loop that runs all of its steps at once.
+"""Batch collapsing: one product for all steps and rows, of a matrix that is the same at every step of a ``vmap`` loop.
 
 Batched, ``(rows, k) @ (k, m)`` is a product of an array with three axes. For the gradient of the matrix XLA on CPU then
 sums over two axes, and copies the transposed array first. Here steps and rows are one axis, ``(steps * rows, k)``: the

@@ -84,10 +84,9 @@ def push(history: History, past: Any, value: Any, t: Any) -> Any:
     if history.kind == "blocks":
         return Blocks((*past.near[1:], value) if history.near else (), None)
     if history.kind == "stack":
-        rows, now = lax.dynamic_update_index_in_dim(past.rows, value, t + np.int32(history.size), 0), t + np.int32(1)
-        return Stack(
-            rows, tuple(_run(rows, now + np.int32(history.size + run.start), run, value) for run in history.runs)
-        )
+        at = t + np.int32(history.size)
+        rows = lax.dynamic_update_index_in_dim(past.rows, value, at, 0)
+        return Stack(rows, tuple(_run(rows, at + np.int32(1 + run.start), run, value) for run in history.runs))
     rows = lax.dynamic_update_index_in_dim(past.rows, value, _slot(history, t, 0), 0)
     ahead = tuple(
         value if tap == -1 else lax.dynamic_index_in_dim(rows, _slot(history, t + 1, tap), keepdims=False)

@@ -103,12 +103,8 @@ def run(loop: Loop) -> list[Any]:
 
 def _first_kept(loop: Loop) -> Any:
     """The first step of a loop of varying length that a gradient reaches."""
-    last, frozen = loop.op.truncate_gradient, loop.frozen()
-    if last <= 0:
-        return jnp.zeros((), "int32")
-    return (
-        while_loop.advance(frozen, while_loop.start(frozen), loop.limit()).t if loop.op.until else loop.limit()
-    ) - last
+    last = loop.op.truncate_gradient
+    return while_loop.first_of_last(loop.frozen(), last) if last > 0 else jnp.zeros((), "int32")
 
 
 def _steps(loop: Loop, segment: Segment) -> Step:

@@ -1,4 +1,4 @@
-"""Loops whose length only the run knows, under a derivative: no step runs that the length does not ask for."""
+"""``stored_while``: a loop of dynamic trip count under a derivative, which runs no step past its length."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from loopjax.lower.loops.checkpointed import storing
-from loopjax.lower.loops.combinators import Rows, select
+from loopjax.lower.loops.combinators import Rows
 from loopjax.lower.loops.dynamic_scan import Repeated, dynamic_scan, while_scan
 from loopjax.lower.loops.progress import Bar
 from loopjax.lower.loops.step import Carry, Loop, Slices
-from loopjax.lower.loops.while_loop import advance, start
+from loopjax.lower.loops.while_loop import before_last
 
 State = tuple[Any, Carry]
 """True once ``until`` holds, and the carry."""
@@ -23,24 +23,18 @@ def run(loop: Loop) -> list[Any]:
     """Run the steps that there are. Gradients flow through the last ``truncate_gradient`` of them, if that is asked."""
     n_steps, last = loop.op.n_steps, loop.op.truncate_gradient
     assert n_steps is not None
-    slices, limit, first = loop.slices(n_steps), loop.limit(), jnp.zeros((), "int32")
-    state: State = (jnp.zeros((), "bool"), loop.carry())
+    slices, first, carry = loop.slices(n_steps), jnp.zeros((), "int32"), loop.carry()
     before: Rows = ()
     if 0 < last < n_steps:
-        frozen = loop.frozen()
-        if loop.op.until:
-            limit = advance(frozen, start(frozen), limit).t
-        first = jnp.maximum(limit - last, 0)
-        there = advance(frozen, start(frozen), first)
-        state, before = select(first > 0, (there.stopped, there.carry), state), lax.stop_gradient(there.buffers)
+        first, _, carry, before = before_last(loop, last)
         slices = jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, first, last), slices)
     # The rule of `dynamic_scan` has no forward mode.
     scan = dynamic_scan if loop.plan.derivative == "reverse" else while_scan
     stops = (lambda state: state[0]) if loop.op.until else None
     constants = loop.parts._replace(sequences=(), initials=(), states=())
-    (_, carry), stacks, ran = scan(
-        Repeated(_step(loop), stops, unroll=loop.plan.unroll), constants, state, slices, limit - first
-    )
+    state: State = (jnp.zeros((), "bool"), carry)
+    repeated = Repeated(_step(loop), stops, unroll=loop.plan.unroll)
+    (_, carry), stacks, ran = scan(repeated, constants, state, slices, loop.limit() - first)
     if before:
         stacks = [lax.dynamic_update_slice_in_dim(old, new, first, 0) for old, new in zip(before, stacks, strict=True)]
     return loop.outputs(carry, stacks, first + ran, may_be_short=True)

@@ -102,6 +102,19 @@ def _write(state: State, t: Any, blocks: Sequence[Any]) -> State:
     return state._replace(buffers=buffers)
 
 
+def first_of_last(loop: Loop, count: int) -> Any:
+    """The number of the first of the last ``count`` steps, or 0; where ``until`` decides, by a run to the end."""
+    ran = advance(loop, start(loop), loop.limit()).t if loop.op.until else loop.limit()
+    return jnp.maximum(ran - count, 0)
+
+
+def before_last(loop: Loop, count: int) -> State:
+    """The state before the last ``count`` steps, to which gradients flow where it is the first one."""
+    held = loop.frozen()
+    there = lax.stop_gradient(advance(held, start(held), first_of_last(held, count)))
+    return there._replace(carry=select(there.t > 0, there.carry, loop.carry()))
+
+
 def _condition(loop: Loop, limit: Any) -> Callable[[State], Any]:
     return partial(goes_on, limit) if loop.op.until else lambda now: now.t < limit
 
