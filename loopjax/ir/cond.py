@@ -58,15 +58,19 @@ def branches(graph: Graph, group: Switches) -> tuple[set[Apply], set[Apply]]:
 def _owned(graph: Graph, group: Switches, position: int) -> set[Apply]:
     """Return the nodes whose every reader is such a node too, or reads them as this operand of the switches."""
     found: set[Apply] = set()
-    chosen, kept = {(switch, position) for switch in group}, set(graph.outputs)
+    operands, kept = {(switch, position) for switch in group}, set(graph.outputs)
+    candidates = {switch.inputs[position].owner for switch in group}
     for node in reversed(graph.applies if group else ()):
+        if node not in candidates:
+            continue
         # A residual has to stay in the graph of its pullback.
-        computed = [node, *(x.owner for x in node.inputs if x.dtype == RESIDUAL and x.owner is not None)]
-        values = {output for one in computed for output in one.outputs}
+        together = [node, *(x.owner for x in node.inputs if x.dtype == RESIDUAL and x.owner is not None)]
+        values = {output for one in together for output in one.outputs}
         readers = {reader for x in values for reader in graph.readers.get(x, ())} - found - {node}
         reads = {(reader, place) for reader in readers for place, x in enumerate(reader.inputs) if x in values}
-        if reads <= chosen and kept.isdisjoint(values) and not isinstance(node.op, Derivative):
+        if reads <= operands and kept.isdisjoint(values) and not isinstance(node.op, Derivative):
             found.add(node)
+            candidates.update(x.owner for x in node.inputs)
     return found
 
 

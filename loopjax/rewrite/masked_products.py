@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loopjax.ir.cond import IfElse
-from loopjax.ir.graph import Apply, Graph, Variable, copy_node
+from loopjax.ir.cond import IfElse, branch_of
+from loopjax.ir.graph import Apply, Variable, copy_node
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Scan
 from loopjax.rewrite.driver import Context, Pass, Replacement
@@ -60,9 +60,5 @@ class SpeculateOnProducts(Pass):
         unmasked, length = masks[large][0].inputs
         product = copy_node(node, [unmasked if position == large else inputs[position] for position in range(2)])
         given = [*product.outputs, *product.inputs, length]
-        then, otherwise = ([Variable(one.type) for one in given] for _ in range(2))
-        operands = otherwise[1:3]
-        operands[large] = copy_node(masks[large][0], [operands[large], otherwise[3]]).outputs[0]
-        exact = copy_node(node, operands).outputs
-        branches = IfElse(Graph(then, then[:1]), Graph(otherwise, exact))
-        return Apply(branches, [ops.all(ops.isfinite(given[0])), *given], node.sources).outputs
+        chosen = IfElse(branch_of(given, product.outputs), branch_of(given, copy_node(node, inputs).outputs))
+        return Apply(chosen, [ops.all(ops.isfinite(given[0])), *given], node.sources).outputs
