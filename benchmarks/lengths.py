@@ -1,8 +1,8 @@
 """Programs called with 30 lengths each: ``python -m benchmarks.lengths``.
 
-For each program of ``programs/of_lengths.py``: the XLA programs that 30 calls of different lengths compile, by JAX's
-own events, the time of these calls together, the time of a call once they are compiled, and, at the greatest length,
-the time of a call beside that of a program compiled for exactly this length.
+For each program of ``programs/varying_lengths.py``: the XLA programs that 30 calls of different lengths compile, by
+JAX's own events, the time of these calls together, the time of a call once they are compiled, and, at the greatest
+length, the time of a call beside that of a program compiled for exactly this length.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.compilations import counted
 from benchmarks.measure import BRIEF, repeating, timings
 from benchmarks.program import symbolic, waited
-from benchmarks.programs.of_lengths import PROGRAMS, Given
+from benchmarks.programs.varying_lengths import PROGRAMS, Given
 from benchmarks.results import default_path, load, save
 from benchmarks.table import aligned
 

@@ -188,7 +188,7 @@ class ElemwiseOp:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         values = [as_variable(value) for value in inputs]
-        gradient = _symbolic_gradient(self, None)
+        gradient = _symbolic_gradient(self)
         if gradient is None:
             return self.scalar_op(*values)
         given = list(broadcast_arrays(*values)) if len(values) > 1 else values
@@ -223,7 +223,7 @@ def _recorded(op: Op, made: Apply) -> Sequence[Variable]:
     """Record the node of a custom op and return its outputs."""
     types = [variable.type for variable in made.outputs]
     forward = (lambda *arrays: arrays) if isinstance(op, ViewOp) else _on_host(op, made, types)
-    return differentiable(repr(op), made.inputs, forward, _symbolic_gradient(op, made))
+    return differentiable(repr(op), made.inputs, forward, _symbolic_gradient(op))
 
 
 Gradient = Callable[[list[Variable], list[Variable], list[Any]], Sequence[Any]]
@@ -319,7 +319,7 @@ def _inferred(op: Any, made: Apply, given: Sequence[tuple[int, ...]]) -> list[tu
         return [tuple(int(np.asarray(core.evaluate(as_variable(size)))) for size in shape) for shape in found]
 
 
-def _symbolic_gradient(op: Any, made: Apply | None) -> Gradient | None:
+def _symbolic_gradient(op: Any) -> Gradient | None:
     """Return the gradient that an op writes by ``L_op``, ``pullback`` or ``grad``."""
     for name in ("L_op", "pullback"):
         if hasattr(op, name):

@@ -83,9 +83,9 @@ def distribution(
     apart from its transform. ``events`` are the numbers of axes of each parameter for one draw, 0 unless given.
     ``loops``: whether JAX draws in a loop, as it does by rejection.
     """
-    axes = events or (0,) * len(parameters)
+    axes, domains = events or (0,) * len(parameters), domains or {}
     if isinstance(sample, Reparametrization):
-        sample = _within(sample, [(domains or {}).get(parameter) for parameter in parameters])
+        sample = _within(sample, [domains.get(parameter) for parameter in parameters])
 
     def batches(shapes: Iterable[Shape]) -> list[Shape]:
         return [shape[: len(shape) - n] for shape, n in zip(shapes, axes, strict=True)]
@@ -116,7 +116,7 @@ def distribution(
         if events:
             return drawn
         named = dict(zip(parameters, values, strict=True))
-        tests = [domain.holds(named[parameter]) for parameter, domain in (domains or {}).items()]
+        tests = [domain.holds(named[parameter]) for parameter, domain in domains.items()]
         outside = np.asarray(-1 if discrete else np.nan).astype(dtype)
         return jnp.where(reduce(and_, tests), drawn, outside) if tests else drawn
 
@@ -128,7 +128,7 @@ def distribution(
     traits: list[Trait] = [draws, "inner_loop"] if loops else [draws]
     register(f"draw_{name}", run, infer, *traits, broadcasts=broadcasts, reparametrization=reparametrization)
     for label in (name, *aliases):
-        DISTRIBUTIONS[label] = Distribution(name, parameters, integers, discrete, domains or {}, relation)
+        DISTRIBUTIONS[label] = Distribution(name, parameters, integers, discrete, domains, relation)
 
 
 def standard(name: str, sample: Callable[..., Any]) -> str:

@@ -7,8 +7,9 @@ no graph; it chooses, in this order, by what the loop is and not by how it is wr
 | the loop has | kind |
 |---|---|
 | linear recurrences, found profitable (``linear_recurrence.py``) | ``associative`` |
-| ``until``, or a length that is a run-time value | ``while``; under reverse mode ``stored_while``, or ``bounded_while``
-  where few steps are read; under both modes ``scan``, masked |
+| ``until``, or a length that is a run-time value | ``while`` |
+| the same under reverse mode; where the last rows alone are read | ``stored_while``; ``bounded_while`` |
+| the same under both modes | ``scan``, masked |
 | no steps; one step | ``empty``; ``inline`` |
 | no step that needs another | ``vmap``; ``batched`` where that takes too much memory |
 | draws for a block of steps, or steps left over by ``unroll`` on a CPU | ``counted`` |

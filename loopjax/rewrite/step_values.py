@@ -125,25 +125,23 @@ def _leaves_all(node: Apply, inputs: tuple[Variable, ...]) -> bool:
 
 def _fold(loop: ScanBuilder, n_steps: int, steps: dict[Variable, Any]) -> None:
     """Replace variables of a body that are known for all steps: a value for each, or one for all."""
-    body, replaced, blocks = loop.body, {}, {one.inner: one.outer for one in loop.non_sequences}
+    body, arrays = loop.body, {one.inner: one.outer for one in loop.non_sequences}
+    replaced: dict[Variable, Variable] = {}
+    for node in body.applies:
+        _note_steps(node, steps)
+        block = _block(node, steps, arrays)
+        if block is not None:
+            replaced[node.outputs[0]] = _row(loop, block, n_steps)
     first: dict[tuple[str, bytes], Variable] = {}
-    for node in [None, *body.applies]:
-        if node is None:
-            found = [variable for variable in body.inputs if variable in steps]
-        else:
-            _note_steps(node, steps)
-            found = [variable for variable in node.outputs if variable in steps]
-            block = _block(node, steps, blocks)
-            if block is not None:
-                replaced[node.outputs[0]] = _row(loop, block, n_steps)
-        for variable in found:
-            each = np.broadcast_to(steps[variable], n_steps)
-            if (each == each[0]).all():
-                replaced[variable] = Constant(np.asarray(each[0]), weak=variable.type.weak)
-            else:
-                same = first.setdefault((str(variable.type), each.tobytes()), variable)
-                if same is not variable:
-                    replaced[variable] = same
+    for variable in (*body.inputs, *(output for node in body.applies for output in node.outputs)):
+        if variable not in steps:
+            continue
+        each = np.broadcast_to(steps[variable], n_steps)
+        same = first.setdefault((str(variable.type), each.tobytes()), variable)
+        if (each == each[0]).all():
+            replaced[variable] = Constant(np.asarray(each[0]), weak=variable.type.weak)
+        elif same is not variable:
+            replaced[variable] = same
     loop.set_results(replace_all(body, replaced).outputs)
 
 

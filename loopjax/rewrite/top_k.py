@@ -1,4 +1,4 @@
-"""Sorts whose first or last elements only are read, by ``top_k``.
+"""Top-k selection: of a sort whose first or last elements only are read, by ``lax.top_k``.
 
 A beam search keeps the best of its candidates::
 

@@ -218,14 +218,13 @@ class Dispatch:
         sources = [given[one] if one in given else positions[one] for one in outputs]
         if assertions:
             execute = _asserting(execute, [(given[one.holds].position, one) for one in assertions])
-        messages = {one.message for one in assertions}
 
         def failed(values: Sequence[Any], error: Exception) -> Any:
             """The general path reports an error better, or copes with it; unless state is gone."""
             state = self._program.state
             if self._program.options.inplace and state.lose_overwritten():
                 raise error
-            lost = str(error) in messages or any(value is None for value in values)
+            lost = isinstance(error, _AssertionFailed) or any(value is None for value in values)
             if lost or jax.config.jax_disable_jit or [value.dtype for value in values] != dtypes:  # type: ignore[attr-defined]
                 return MISS
             # An executable that refuses what it was compiled for (for its sharding, say) is not asked again.
@@ -244,10 +243,14 @@ def _asserting(execute: Callable[..., Any], assertions: Sequence[tuple[int, Runt
         found = execute(*arrays)
         for position, assertion in assertions:
             if not found[position]:
-                raise assertion.failure
+                raise _AssertionFailed(assertion.message)
         return found
 
     return run
+
+
+class _AssertionFailed(Exception):
+    """A false runtime assertion, which the general path finds again and reports."""
 
 
 def _runner(

@@ -1,7 +1,7 @@
 """The measurement of programs that are called with many lengths."""
 
 from benchmarks.lengths import Called, called, report
-from benchmarks.programs.of_lengths import PROGRAMS, k_means
+from benchmarks.programs.varying_lengths import PROGRAMS, k_means
 
 
 def test_a_program_is_called_with_each_length():

@@ -5,7 +5,7 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
-from benchmarks.programs.of_lengths import attention, minibatches, moving_quantile, noise, ragged_network
+from benchmarks.programs.varying_lengths import attention, minibatches, moving_quantile, noise, ragged_network
 from tests.compilations import Counting
 
 LENGTHS = (5, 6, 7, 9, 12, 16, 8)

@@ -500,7 +500,7 @@ class PaddingScope(BoundedLengths):
 
 
 def unfilled(variable: Variable, along: Axes) -> Variable:
-    """Return a variable as it was before it was filled along axes that are cut off."""
+    """Return a variable as it was before it was filled along these axes."""
     node = variable.owner
     while node is not None and node.op.named("fill_rows"):
         filled = along.get(node.op.arguments["axis"])
