@@ -20,6 +20,7 @@ from loopjax.rewrite.driver import Rewrite
 from loopjax.rewrite.dynamic_trip_count import DynamicTripCount
 from loopjax.rewrite.expand_products import ExpandProducts
 from loopjax.rewrite.fuse_products import FuseProducts
+from loopjax.rewrite.halo import PadStencils
 from loopjax.rewrite.induction_variables import ComputeInductionVariables, ComputeSizedInductionVariables
 from loopjax.rewrite.licm import HoistInvariants
 from loopjax.rewrite.linear_recurrence import FindLinearRecurrences
@@ -35,6 +36,7 @@ from loopjax.rewrite.saved_steps import SaveReadSteps
 from loopjax.rewrite.saved_windows import SaveReadWindows
 from loopjax.rewrite.scan_cse import EliminateCommonLoopParts
 from loopjax.rewrite.searchsorted import ExpandSearches
+from loopjax.rewrite.short_axes import SplitShortAxes
 from loopjax.rewrite.slice_sinking import SinkSlices
 from loopjax.rewrite.stabilize import Stabilize
 from loopjax.rewrite.step_values import FoldStepValues
@@ -115,6 +117,8 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         Tile(target),
         ExpandSearches(target),
         SelectTop(target),
+        SplitShortAxes(target),
+        PadStencils(target),
         FindLinearRecurrences(target),
         SampleInBlocks(target),
         SpeculateOnProducts(target),

@@ -432,6 +432,8 @@ def _floor_div(x: Any, y: Any) -> Any:
 
 def _power_run(x: Any, y: Any) -> Any:
     """`jax.numpy.power`, but a negative power of an integer is truncated to an integer instead of wrapping around."""
+    if lax_kernels.is_half_integer(y) and _kind(str(x.dtype)) == "f":
+        return lax_kernels.half_integer_power(x, float(y))
     if _kind(str(y.dtype)) != "i":
         return jnp.power(x, y)
     inverse = jnp.where((x == 1) | (x == -1), jnp.where(y % 2 == 0, 1, x), 0).astype(x.dtype)

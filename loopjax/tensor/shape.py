@@ -9,7 +9,8 @@ was known to be 1 when the graph was built: ``specify_shape`` promises it. So ``
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -1037,6 +1038,26 @@ def _roll_type(type: TensorType, *shift: TensorType, axis: int) -> TensorType:
 
 
 register("roll", lambda x, shift, axis: jnp.roll(x, shift, axis), _roll_type, "memory_bound")
+
+
+Rows = tuple[int, ...]
+"""Numbers of rows, one for each axis."""
+
+
+def _halo_type(type: TensorType, before: Rows, after: Rows) -> TensorType:
+    return TensorType(type.dtype, tuple(map(operator.add, type.sizes, map(operator.add, before, after))))
+
+
+def _halo(x: Any, before: Rows, after: Rows) -> Any:
+    """Pad with the rows of the other end, into an array that is not fused with its readers."""
+    for axis, (first, last) in enumerate(zip(before, after, strict=True)):
+        ends = lax.slice_in_dim(x, x.shape[axis] - first, None, axis=axis), lax.slice_in_dim(x, 0, last, axis=axis)
+        x = lax.concatenate([ends[0], x, ends[1]], axis)
+    barrier: Callable[..., Any] = lax.optimization_barrier
+    return barrier(x)
+
+
+register("halo", _halo, _halo_type, "memory_bound")
 
 
 @reported

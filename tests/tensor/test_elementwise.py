@@ -346,6 +346,20 @@ def test_integers_divided_by_zero(dtype):
     assert loopjax.function([], stack)().tolist() == [0, 7, 10]
 
 
+@pytest.mark.parametrize("exponent", [0.5, 1.5, 4.5, -0.5, -1.5, -2.5])
+def test_powers_by_a_square_root_are_those_of_jax(exponent):
+    x = at.dvector()
+    values = np.array([0.0, -0.0, 1, 2.5, -1, np.inf, -np.inf, np.nan, 1e-60, 1e60])
+    power = x**exponent
+    slope = loopjax.grad(power.sum(), x)
+    found = loopjax.function([x], [power, slope, loopjax.grad(slope[3], x)[3]])(values)
+    slopes = jax.vmap(jax.grad(lambda x: jnp.power(x, exponent)))
+    with jax.enable_x64(True):
+        wanted = [jnp.power(values, exponent), slopes(values), jax.grad(lambda x: slopes(x)[3])(values)[3]]
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-15)
+
+
 def test_high_derivatives_of_a_whole_power_are_exact_at_zero():
     for exponent in (2, 2.0):
         x = at.dscalar()

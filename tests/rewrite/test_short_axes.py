@@ -1,0 +1,69 @@
+"""Reductions of arrays with a short last axis."""
+
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.rewrite.short_axes import SplitShortAxes
+from loopjax.rewrite.target import Target
+from tests.rewrite.sized import after, text
+
+RNG = np.random.default_rng(3)
+X = at.tensor("float64", shape=(50, 40, 3), name="x")
+
+
+@pytest.mark.parametrize("reduced", [at.sum, at.prod, at.max, at.min])
+@pytest.mark.parametrize("axis", [2, 1, (0, 1), (1, 2)])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_results_are_those_of_the_whole_array(reduced, axis, keepdims):
+    found = reduced(at.sin(X), axis=axis, keepdims=keepdims)
+    value = RNG.normal(size=(50, 40, 3))
+    wanted = getattr(np, reduced.__name__)(np.sin(value), axis=axis, keepdims=keepdims)
+    split = after([SplitShortAxes()], [X], [found])
+    assert text(split) != text(after([], [X], [found]))
+    np.testing.assert_allclose(loopjax.function([X], found)(value), wanted, rtol=1e-13, atol=1e-12)
+
+
+def test_sums_of_integers_have_the_dtype_of_the_whole():
+    x = at.imatrix()
+    value = np.full((3_000, 2), 2**30, "int32")
+    total = loopjax.function([x], x.sum(axis=1))(value)
+    assert total.dtype == "int64"
+    assert (total == 2**31).all()
+
+
+def test_gradient_of_pairwise_distances_in_a_loop():
+    x = at.dmatrix()
+
+    def pull(x):
+        apart = x.dimshuffle("x", 0, 1) - x.dimshuffle(0, "x", 1)
+        return x + 0.01 * (apart / ((apart**2).sum(axis=2) + 0.1).dimshuffle(0, 1, "x")).sum(axis=1)
+
+    path, _ = loopjax.scan(pull, outputs_info=x, n_steps=4)
+    cost = (path[-1] ** 2).sum()
+    value = RNG.normal(size=(50, 2))
+    outputs = [cost, loopjax.grad(cost, x)]
+    found = loopjax.function([x], outputs)(value)
+    wanted = loopjax.function([x], outputs, mode=loopjax.Mode().excluding("short_axes"))(value)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        X[:20].sum(axis=2),
+        X.sum(),
+        at.concatenate([X, X], axis=2).sum(axis=2),
+        at.cast(X, "complex128").sum(axis=2),
+        X.mean(axis=2),
+    ],
+)
+def test_small_arrays_long_axes_and_other_reductions_stay(kept):
+    assert text(after([SplitShortAxes()], [X], [kept])) == text(after([], [X], [kept]))
+
+
+def test_other_backends_keep_reductions():
+    total = X.sum(axis=2)
+    assert text(after([SplitShortAxes(Target("gpu"))], [X], [total])) == text(after([], [X], [total]))
