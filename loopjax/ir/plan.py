@@ -12,9 +12,7 @@ from typing import Literal, NamedTuple
 
 from loopjax.ir.schedule import Nest
 
-Kind = Literal[
-    "empty", "inline", "vmap", "batched", "associative", "scan", "counted", "while", "stored_while", "bounded_while"
-]
+Kind = Literal["empty", "inline", "vmap", "batched", "associative", "scan", "counted", "while", "stored_while"]
 
 
 class History(NamedTuple):
@@ -61,7 +59,7 @@ class LoopPlan:
         ``associative``: recurrences by ``lax.associative_scan`` over the coefficients in ``Scan.linear``, the rest of
         all steps at once. ``scan``: ``lax.scan``. ``counted``: a ``while_loop`` of known length that writes to buffers.
         ``while``: a ``while_loop``. ``stored_while``: one that stores residuals, and one over these as its gradient
-        (``lower/loops/dynamic_scan.py``). ``bounded_while``: a tree of nested scans (``lower/loops/bounded_while.py``).
+        (``lower/loops/dynamic_scan.py``).
     unroll
         Steps per iteration.
     rows
@@ -81,10 +79,6 @@ class LoopPlan:
         The derivative that encloses the loop: ``none``, ``forward``, ``reverse`` (of any order) or ``any``.
     report
         Steps between two updates of a progress bar; 0 for none.
-    levels
-        Children of each node of a ``bounded_while``, from the root down.
-    fixed
-        For each input of a ``bounded_while``, true where no derivative flows to it.
     block
         Steps between two renewals of ``blocks``; 0 for none.
     sampled
@@ -106,8 +100,6 @@ class LoopPlan:
     derivative: Literal["none", "forward", "reverse", "any"] = "none"
     batch: int = 0
     report: int = 0
-    levels: tuple[int, ...] = ()
-    fixed: tuple[bool, ...] = ()
     block: int = 0
     sampled: int = 0
     flops: int = field(default=0, compare=False)

@@ -11,9 +11,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from loopjax.ir.autodiff import Differentiated, Linearize, Pullback, PullbackRows, Pushforward
-from loopjax.ir.graph import Apply, Constant, Graph, Variable
+from loopjax.ir.graph import Apply, Constant, Variable
 from loopjax.ir.op import TableOp
-from loopjax.ir.scan import Scan
 from loopjax.lower.index_checks import checked_vjp, holds_checks
 from loopjax.lower.interpreter import as_array, evaluate, rule
 from loopjax.lower.outline import Repeats
@@ -27,8 +26,7 @@ def _linearize(node: Apply, op: Linearize, args: Sequence[Any]) -> Sequence[Any]
     if op.n_costs > 1 and not holds_checks(op.region):
         costs, linear, published = jax.linearize(region, *wrt, has_aux=True)
         return [*costs, *published, _Transposes(linear, wrt)]
-    if not holds_checks(op.region) or _holds_bounded_while(op.region):
-        # checkify refuses a cond within jax.checkpoint, as a bounded while loop has; jax.vjp drops no checks there.
+    if not holds_checks(op.region):
         costs, pullback, published = jax.vjp(region, *wrt, has_aux=True)
     else:
         costs, pullback, published = checked_vjp(region, *wrt)
@@ -60,12 +58,6 @@ def _pushforward(node: Apply, op: Pushforward, args: Sequence[Any]) -> Sequence[
     region, wrt = _region(op, args[:count])
     costs, moved, published = jax.jvp(region, wrt, [jnp.asarray(tangent) for tangent in args[count:]], has_aux=True)
     return [*costs, *published, *moved]
-
-
-def _holds_bounded_while(graph: Graph) -> bool:
-    return graph.holds(
-        lambda node: isinstance(node.op, Scan) and node.op.plan is not None and node.op.plan.kind == "bounded_while"
-    )
 
 
 def _region(op: Differentiated, args: Sequence[Any]) -> tuple[Region, list[Any]]:

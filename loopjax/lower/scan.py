@@ -18,7 +18,7 @@ from loopjax.ir.graph import Apply
 from loopjax.ir.scan import SavedSteps, Scan
 from loopjax.lower.forward_only import forward_only
 from loopjax.lower.interpreter import rule
-from loopjax.lower.loops import associative, bounded_while, segments, stored_while, while_loop
+from loopjax.lower.loops import associative, segments, stored_while, while_loop
 from loopjax.lower.loops.combinators import entry, joined
 from loopjax.lower.loops.flat_products import flat_products
 from loopjax.lower.loops.step import Carry, Loop, Slices
@@ -125,6 +125,5 @@ KINDS: dict[str, Callable[[Loop], list[Any]]] = {
     "counted": while_loop.run,
     "while": while_loop.run,
     "stored_while": stored_while.run,
-    "bounded_while": bounded_while.run,
 }
 """The way to run each kind of plan."""

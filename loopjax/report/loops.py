@@ -71,7 +71,6 @@ class LoopReport(NamedTuple):
         if nest := plan.checkpoint:
             text = f"at most {nest.states} states of {in_bytes(plan.state_bytes)} at one time"
             found.append(text + ("" if nest.flat else f", as loops of {nest}, {nest.recomputed} steps computed again"))
-        found += [f"a tree of {' x '.join(str(n) for n in plan.levels)}"] if plan.levels else []
         found += [f"far taps read in blocks of {plan.block} steps"] if plan.block else []
         found += [f"no gradient through the first {plan.frozen} steps"] if plan.frozen else []
         found += ["differentiated"] if self.differentiated else []

@@ -81,6 +81,6 @@ def test_no_plan_holds_a_graph():
     x, last = powers(5)
     graph = rewrite(with_lengths(rewrite(Graph([x], [last]), symbolic())), sized(Target("cpu")))
     (node,) = [node for node in graph.applies if node.op.regions]
-    broken = Apply(replace(node.op, plan=replace(node.op.plan, levels=(1, graph))), node.inputs, ())
-    with pytest.raises(InvalidGraph, match="holds a graph in 'levels' after plan"):
+    broken = Apply(replace(node.op, plan=replace(node.op.plan, storage=(1, graph))), node.inputs, ())
+    with pytest.raises(InvalidGraph, match="holds a graph in 'storage' after plan"):
         verify(Graph(graph.inputs, broken.outputs), "plan", "planned")

@@ -251,15 +251,16 @@ class TestAsText:
         out = self.loop(checkpoint="sqrt", truncate_gradient=25)
         assert self.plan(out, self.H) == f"scan, storage=window of 1, {nest}, derivative=reverse"
 
-    def test_the_tree_of_a_bounded_while_loop(self):
+    def test_the_nest_of_a_loop_that_until_ends(self):
         def step(h):
             return h * 2, loopjax.until(h.sum() > 9)
 
         out = loopjax.scan(step, outputs_info=self.H, n_steps=500)[0][-1]
-        bounded = "bounded_while, storage=window of 1, derivative=reverse, levels={}, fixed=False"
         assert self.plan(out) == "while, storage=window of 1"
-        assert self.plan(out, self.H) == bounded.format("8 x 8 x 8")
-        assert self.plan(out, self.H, children=4) == bounded.format("2 x 4 x 4 x 4 x 4")
+        assert self.plan(out, self.H) == "stored_while, storage=window of 1, derivative=reverse"
+        nest = "scan, storage=window of 1, checkpoint=2 x 14 x 11 + 11 x 16 + 16, state_bytes=24, derivative=reverse"
+        assert self.plan(out, self.H, stored_bytes=24 * 500) == "stored_while, storage=window of 1, derivative=reverse"
+        assert self.plan(out, self.H, stored_bytes=24 * 499) == nest
 
     def test_far_taps(self):
         far = loopjax.scan(

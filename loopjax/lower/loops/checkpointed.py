@@ -18,8 +18,19 @@ from jax.ad_checkpoint import checkpoint_name
 from loopjax.ir.graph import Apply
 from loopjax.ir.op import TableOp
 from loopjax.ir.schedule import Box, Nest
+from loopjax.lower.index_checks import holds_checks
 from loopjax.lower.interpreter import rule
-from loopjax.lower.loops.combinators import Rows, Step, chunked, followed_by, in_turn, looped, rematerialised, reporting
+from loopjax.lower.loops.combinators import (
+    Rows,
+    Step,
+    chunked,
+    followed_by,
+    in_turn,
+    looped,
+    rematerialised,
+    reporting,
+    skipping,
+)
 from loopjax.lower.loops.progress import Bar
 from loopjax.lower.loops.step import Loop
 
@@ -60,11 +71,12 @@ def nested(loop: Loop, nest: Nest) -> Step:
 
 def _box(loop: Loop, box: Box, nest: Nest, bar: Bar | None) -> Step:
     step = storing(loop.scan_step, nest)
+    skips = loop.mask is not None and not holds_checks(loop.op.body)
     *outer, steps = box.sizes
     innermost = followed_by(looped(step), step) if box.apart and outer else looped(step, loop.plan.unroll)
     run = _saving(loop, innermost, steps)
     for position in reversed(range(len(outer))):
-        again = rematerialised(run)
+        again = rematerialised(skipping(run, loop.is_active) if skips else run)
         run = chunked(again if position else reporting(again, bar), steps)
         steps *= outer[position]
         run = _saving(loop, run, steps)

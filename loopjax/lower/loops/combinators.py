@@ -12,7 +12,7 @@ run of a fixed number of steps, compiled once as the body of an outer loop.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -23,11 +23,34 @@ from loopjax.lower.loops.progress import Bar, first_element
 
 Rows = tuple[Any, ...]
 Step = Callable[[Any, Any], tuple[Any, Rows]]
+State = TypeVar("State", bound=tuple[Any, ...])
 
 
-def looped(step: Step, unroll: int = 1, length: int | None = None) -> Step:
+def looped(step: Step, unroll: int = 1) -> Step:
     """Repeat a step by ``lax.scan``, ``unroll`` times in an iteration."""
-    return lambda carry, inputs: lax.scan(step, carry, inputs, length=length, unroll=unroll)
+    return lambda carry, inputs: lax.scan(step, carry, inputs, unroll=unroll)
+
+
+def looped_until(
+    step: Callable[[State], State], state: State, limit: Any, unroll: int, stops: Callable[[State], Any] | None
+) -> State:
+    """Repeat a step by ``lax.while_loop`` until ``limit`` steps are done, which the state counts first, or it stops.
+
+    Several steps are an iteration where only the limit decides.
+    """
+    if stops is not None:
+        return lax.while_loop(lambda now: (now[0] < limit) & ~stops(now), step, state)
+    if unroll > 1:
+
+        def steps(now: State) -> State:
+            for _ in range(unroll):
+                now = step(now)
+            return now
+
+        # Less than, and of nothing negative: where it knows the limit, XLA runs `t <= -1` once (jaxlib 0.10.2, CPU).
+        whole = jnp.maximum(limit - unroll + 1, 0)
+        state = lax.while_loop(lambda now: now[0] < whole, steps, state)
+    return lax.while_loop(lambda now: now[0] < limit, step, state)
 
 
 def unrolled(*steps: Step) -> Step:
@@ -125,8 +148,13 @@ def predicated(step: Step, is_active: Callable[[Any], Any]) -> Step:
 
 
 def skipping(step: Step, is_active: Callable[[Any], Any]) -> Step:
-    """Run a step without rows where ``is_active`` holds of the carry, by ``lax.cond``."""
-    return lambda carry, inputs: lax.cond(is_active(carry), step, lambda carry, inputs: (carry, ()), carry, inputs)
+    """Run a step where ``is_active`` holds of the carry, by ``lax.cond``; elsewhere its rows are zeros."""
+
+    def skipped(carry: Any, inputs: Any) -> tuple[Any, Rows]:
+        rows = jax.eval_shape(step, carry, inputs)[1]
+        return carry, tuple(jnp.zeros(row.shape, row.dtype) for row in rows)
+
+    return lambda carry, inputs: lax.cond(is_active(carry), step, skipped, carry, inputs)
 
 
 def select(condition: Any, values: Any, others: Any) -> Any:

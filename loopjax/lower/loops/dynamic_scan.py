@@ -25,6 +25,7 @@ from jax.extend.core import Literal, jaxpr_as_fun
 from jax.tree_util import Partial
 
 from loopjax.ir.fill import unwritten
+from loopjax.lower.loops.combinators import looped_until
 from loopjax.lower.partition import Arrays, is_float, merge, partition
 
 
@@ -90,18 +91,9 @@ def while_scan(loop: Repeated, constants: Any, carry: Any, inputs: Any, limit: A
         put = partial(lax.dynamic_update_index_in_dim, index=at, axis=0, allow_negative_indices=False)
         return t + 1, carry, jax.tree.map(put, stacks, rows)
 
-    def steps(state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
-        for _ in range(loop.unroll):
-            state = step(state)
-        return state
-
-    stops = loop.stops or (lambda carry: False)
-    state = (jnp.zeros((), "int32"), carry, stacks)
-    if loop.unroll > 1 and loop.stops is None:
-        # Less than, and of nothing negative: where it knows the limit, XLA runs `t <= -1` once (jaxlib 0.10.2, CPU).
-        whole = jnp.maximum(limit - loop.unroll + 1, 0)
-        state = lax.while_loop(lambda now: now[0] < whole, steps, state)
-    t, carry, stacks = lax.while_loop(lambda now: (now[0] < limit) & ~jnp.asarray(stops(now[1])), step, state)
+    stops = loop.stops
+    ends = None if stops is None else lambda state: stops(state[1])
+    t, carry, stacks = looped_until(step, (jnp.zeros((), "int32"), carry, stacks), limit, loop.unroll, ends)
     return Ran(carry, stacks, t)
 
 

@@ -145,7 +145,7 @@ class Loop:
         )
         read = (slices.rows, pasts, carry.states)
         if self.mask is not None:
-            active = (t < self.limit()) & ~carry.ran[0]
+            active = self.is_active(carry)
             read = select(active, read, self.mask[:3])
         given = BodyInputs(*read, self.keys(t), self.parts.non_sequences, slices.samples)
         returned = evaluate(self.op.body, given.flat(), self.calls)
@@ -166,6 +166,11 @@ class Loop:
             return found, result
         found = found._replace(ran=(result.until[0] if self.op.until else carry.ran[0], carry.ran[1] + 1))
         return select(active, found, carry), result
+
+    def is_active(self, carry: Carry) -> Any:
+        """True where the next step of a masked loop is not past its length."""
+        stopped, done = carry.ran
+        return (done < self.limit()) & ~stopped
 
     def masked(self, first: Any) -> Loop:
         """The same loop, to run as many steps as there can be; gradients flow from step ``first`` on."""

@@ -7,7 +7,6 @@ iterations of several steps leave a few over, or draws are made for a block of s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from loopjax.ir.fill import unwritten
-from loopjax.lower.loops.combinators import Rows, Step, predicated, select, unrolled
+from loopjax.lower.loops.combinators import Rows, Step, looped_until, predicated, select, unrolled
 from loopjax.lower.loops.progress import Bar
 from loopjax.lower.loops.step import Carry, Loop, Slices
 
@@ -73,14 +72,13 @@ def advance(loop: Loop, state: State, limit: Any) -> State:
 
         return _steps(loop, sampled, first, jnp.minimum(first.t + loop.plan.sampled, limit))
 
-    return lax.while_loop(_condition(loop, limit), sampling, state)
+    return looped_until(sampling, state, limit, 1, _end(loop))
 
 
 def _steps(loop: Loop, step: Step, state: State, limit: Any) -> State:
     """Run steps one after the other, several in an iteration where the plan says so."""
-    count = loop.plan.unroll
     if loop.plan.rows != "apart":
-        return _grouped(step, state, limit, count)
+        return _grouped(step, state, limit, loop.plan.unroll)
 
     def written(now: State) -> State:
         after, rows = step(now, ())
@@ -88,9 +86,7 @@ def _steps(loop: Loop, step: Step, state: State, limit: Any) -> State:
 
     if loop.plan.lockstep:
         return _in_lockstep(written, state, limit)
-    if count > 1 and not loop.op.until:
-        state = _unrolled(written, state, limit, count)
-    return lax.while_loop(_condition(loop, limit), written, state)
+    return looped_until(written, state, limit, loop.plan.unroll, _end(loop))
 
 
 def _write(state: State, t: Any, blocks: Sequence[Any]) -> State:
@@ -115,26 +111,9 @@ def before_last(loop: Loop, count: int) -> State:
     return there._replace(carry=select(there.t > 0, there.carry, loop.carry()))
 
 
-def _condition(loop: Loop, limit: Any) -> Callable[[State], Any]:
-    return partial(goes_on, limit) if loop.op.until else lambda now: now.t < limit
-
-
-def goes_on(limit: Any, state: State) -> Any:
-    """True where the next step runs."""
-    return (state.t < limit) & ~state.stopped
-
-
-def _unrolled(step: Callable[[State], State], state: State, limit: Any, count: int) -> State:
-    """Run all but the last few steps, ``count`` in an iteration."""
-
-    def steps(now: State) -> State:
-        for _ in range(count):
-            now = step(now)
-        return now
-
-    # Less than, and of nothing negative: where it knows the limit, XLA runs `t <= -1` once (jaxlib 0.10.2, CPU).
-    last = jnp.maximum(limit - count + 1, 0)
-    return lax.while_loop(lambda now: now.t < last, steps, state)
+def _end(loop: Loop) -> Callable[[State], Any] | None:
+    """The condition by which a loop stops before its last step, where it has one."""
+    return (lambda state: state.stopped) if loop.op.until else None
 
 
 def _in_lockstep(step: Callable[[State], State], state: State, limit: Any) -> State:
@@ -154,7 +133,10 @@ def _grouped(step: Step, state: State, limit: Any, count: int) -> State:
 
     The condition, which the host has to wait for on a GPU, is evaluated once for all of them.
     """
-    active = partial(goes_on, limit)
+
+    def active(now: State) -> Any:
+        return (now.t < limit) & ~now.stopped
+
     steps = unrolled(step, *[predicated(step, active)] * (count - 1))
 
     def group(first: State) -> State:
