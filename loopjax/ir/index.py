@@ -63,9 +63,6 @@ class IndexPattern:
 
     entries: tuple[Entry, ...]
 
-    def __repr__(self) -> str:
-        return repr(tuple(_printed(entry) for entry in self.entries))
-
     @classmethod
     def parse(cls, key: Iterable[Entry | slice], ndim: int = 0) -> tuple[IndexPattern, tuple[Any, ...]]:
         """Parse a key into its pattern and slice bounds; axes up to ``ndim`` without an entry are read whole."""
@@ -145,14 +142,6 @@ class IndexPattern:
 
 def _picks(entry: Entry) -> bool:
     return isinstance(entry, (int, Array))
-
-
-def _printed(entry: Entry) -> tuple[Any, ...]:
-    if isinstance(entry, Slice):
-        return ("slice", entry.start, entry.stop, entry.step)
-    if isinstance(entry, Array):
-        return ("at", *(one for one in (entry.least, entry.greatest, entry.mask_size) if one is not None))
-    return ("new",) if entry is None else ("int", entry)
 
 
 def index_op(key: Iterable[Entry | slice], ndim: int = 0) -> TableOp:

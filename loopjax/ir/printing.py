@@ -7,7 +7,7 @@ exponential in the depth of a graph that reads values several times.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TextIO, runtime_checkable
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from loopjax.errors import here, reported
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, ancestors
+from loopjax.ir.index import IndexPattern
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 
@@ -63,8 +64,8 @@ def _lines(graph: Graph, indent: str, prefix: str, sources: bool) -> Iterator[st
             names[output] = label if len(node.outputs) == 1 else f"{label}:{output.index}"
         types = ", ".join(str(output.type) for output in node.outputs)
         lines = f"  # {', '.join(map(str, node.sources))}" if sources and node.sources else ""
-        arguments = ", ".join(_name(names, variable) for variable in node.inputs)
-        yield f"{indent}{label} = {_op_text(node.op)}({arguments}) : {types}{lines}"
+        arguments = [_name(names, variable) for variable in node.inputs]
+        yield f"{indent}{label} = {_op_text(node.op, arguments)}({', '.join(arguments)}) : {types}{lines}"
         for region in node.op.regions:
             yield from _lines(region, indent + "    ", f"{prefix}{number}.", sources)
     yield f"{indent}return {', '.join(_name(names, variable) for variable in graph.outputs)}"
@@ -77,14 +78,16 @@ def _name(names: Mapping[Variable, str], variable: Variable) -> str:
     return names.get(variable, f"?{variable.name}")
 
 
-def _op_text(op: Op) -> str:
-    """Return an op with its parameters."""
+def _op_text(op: Op, arguments: Sequence[str]) -> str:
+    """Return an op with its parameters, an index as ``index[1:, i]``."""
     if isinstance(op, Scan):
         return _scan_text(op)
     if isinstance(op, Differentiated):
         return f"{op.name}[wrt={op.n_wrt + op.n_deltas}, costs={op.n_costs}]"
     if not isinstance(op, TableOp) or not op.params:
         return op.name
+    if op.has("gather", "scatter"):
+        return f"{op.name}[{_index_text(op, arguments)}]"
     return f"{op.name}[{', '.join(f'{key}={value}' for key, value in op.params)}]"
 
 
@@ -151,11 +154,18 @@ def _expression(node: Apply, output: Variable, inputs: list[str]) -> str:
     if node.op.named("integer_pow"):
         return f"({inputs[0]} ** {node.op.arguments['exponent']})"
     if node.op.named("index"):
-        lengths = ["?" if length is None else length for length in node.op.arguments["lengths"]]
-        return f"{inputs[0]}[{', '.join(map(_entry_text, node.op.arguments['pattern'].key(lengths, inputs[1:])))}]"
+        return f"{inputs[0]}[{_index_text(node.op, inputs)}]"
     label = node.op.label if isinstance(node.op, Scan) else name
     which = f".{output.index}" if len(node.outputs) > 1 else ""
     return f"{label}({', '.join(inputs)}){which}"
+
+
+def _index_text(op: Op, arguments: Sequence[str]) -> str:
+    """Return an index in brackets; a bound that is an input is a question mark."""
+    pattern: IndexPattern = op.arguments["pattern"]
+    lengths = ["?" if length is None else length for length in op.arguments["lengths"]]
+    arrays = arguments[len(arguments) - len(pattern.array_axes) :]
+    return ", ".join(map(_entry_text, pattern.key(lengths, arrays)))
 
 
 def _entry_text(entry: Any) -> str:

@@ -1,7 +1,9 @@
-"""Dead-store elimination of scan outputs: for ``out[-1]`` or ``out[-k:]`` the last rows stay in the carry.
+"""Saved steps: a loop of which only ``out[-1]`` or ``out[-k:]`` is read keeps its last rows and stacks none.
 
-The pass marks the outputs (``SavedSteps``), and ``lower/loops/step.py`` stacks no rows for them. ``demand`` tells which
-rows the readers need. The states that a gradient saves are another matter: see ``remat``.
+A recurrent network that returns ``h[-1]`` would else store ``h`` of every step: XLA stores a stack and then picks. The
+pass only marks the outputs: ``scan[recurrence keeps all]`` becomes ``scan[recurrence keeps last 1]`` (``SavedSteps``),
+and its readers stay. The rows are then in the carry (``lower/loops/history.py``), where a recurrence has them anyway.
+``demand`` tells which rows are read. What a gradient stores of each step is another matter: see ``remat``.
 """
 
 from __future__ import annotations

@@ -101,13 +101,6 @@ def test_patterns_are_values():
     assert IndexPattern((0,)) != IndexPattern((Array(0),))
 
 
-def test_printed_form():
-    pattern, _ = IndexPattern.parse([None, -1, slice(3), Array(), Array(0, 2), Array(0, 1, 4)])
-    assert repr(pattern) == (
-        "(('new',), ('int', -1), ('slice', None, 0, None), ('at',), ('at', 0, 2), ('at', 0, 1, 4))"
-    )
-
-
 def test_static_read_fills_the_axes_left_out():
     assert np.array_equal(static_read(constant(X), slice(None), -1).eval(), X[:, -1])
 

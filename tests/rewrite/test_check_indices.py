@@ -22,11 +22,11 @@ def test_before_and_after():
         input i : int64(3,)
         input j : int64()
         %0 = in_bounds[place= [line], size=5](i) : int64(3,)
-        %1 = index[lengths=(), pattern=(('at',), ('slice', None, None, None))](x, %0) : float64(3, 4)
-        %2 = index[lengths=(), pattern=(('int', 1), ('slice', None, None, None))](x) : float64(4,)
+        %1 = index[%0, :](x, %0) : float64(3, 4)
+        %2 = index[1, :](x) : float64(4,)
         %3 = in_bounds[place= [line], size=4](j) : int64()
-        %4 = set[lengths=(), pattern=(('int', 0), ('at',))](x, 1., %3) : float64(5, 4)
-        %5 = index[lengths=(), pattern=(('at', 0, 2), ('slice', None, None, None))](x, int64[0, 2]) : float64(2, 4)
+        %4 = set[0, %3](x, 1., %3) : float64(5, 4)
+        %5 = index[int64[0, 2], :](x, int64[0, 2]) : float64(2, 4)
         return %1, %2, %4, %5""")
 
 

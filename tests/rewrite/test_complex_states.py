@@ -189,8 +189,8 @@ def test_before_and_after() -> None:
             %0.1 = add(%0.0, 0.p[t-1]) : float64(2,)
             %0.2 = add(%0.0, 0.q[t-1]) : float64(2,)
             return %0.1, %0.2
-        %1 = index[lengths=(), pattern=(('int', -1), ('slice', None, None, None))](%0:0) : float64(2,)
-        %2 = index[lengths=(), pattern=(('int', -1), ('slice', None, None, None))](%0:1) : float64(2,)
+        %1 = index[-1, :](%0:0) : float64(2,)
+        %2 = index[-1, :](%0:1) : float64(2,)
         return %1, %2""")  # noqa: E501 - the line of the loop
     assert text(
         after([PairComplexStates(least_values=2, least_shared=1, least_steps=3)], [p, q], [p_all[-1], q_all[-1]])
@@ -208,9 +208,9 @@ def test_before_and_after() -> None:
             %1.5 = complex(%1.3, %1.4) : complex128(2,)
             return %1.5
         %2 = real(%1) : float64(1, 2)
-        %3 = index[lengths=(), pattern=(('int', -1), ('slice', None, None, None))](%2) : float64(2,)
+        %3 = index[-1, :](%2) : float64(2,)
         %4 = imag(%1) : float64(1, 2)
-        %5 = index[lengths=(), pattern=(('int', -1), ('slice', None, None, None))](%4) : float64(2,)
+        %5 = index[-1, :](%4) : float64(2,)
         return %3, %5""")
 
 

@@ -90,7 +90,7 @@ def test_before_and_after() -> None:
             input 0.h[t-1] : float64()
             %0.0 = mul(0.h[t-1], 0.x[t]) : float64()
             return %0.0
-        %1 = index[lengths=(), pattern=(('int', 1),)](%0) : float64()
+        %1 = index[1](%0) : float64()
         return %1""")
     assert text(after([EliminateDeadIterations()], [x, h], [out[1]])) == lines("""
         input x : float64(4,)
@@ -100,7 +100,7 @@ def test_before_and_after() -> None:
             input 0.h[t-1] : float64()
             %0.0 = mul(0.h[t-1], 0.x[t]) : float64()
             return %0.0
-        %1 = index[lengths=(), pattern=(('int', -1),)](%0) : float64()
+        %1 = index[-1](%0) : float64()
         return %1""")
 
 

@@ -69,7 +69,7 @@ def test_before_and_after() -> None:
             input 0.h[t-1] : float64()
             %0.0 = mul(0.h[t-1], 2.) : float64()
             return %0.0
-        %1 = index[lengths=(), pattern=(('int', -1),)](%0) : float64()
+        %1 = index[-1](%0) : float64()
         return %1""")
     assert symbolically([SaveReadSteps(), DynamicTripCount()], [h, k], [out[-1]]) == lines("""
         input h : float64()
@@ -78,7 +78,7 @@ def test_before_and_after() -> None:
             input 0.h[t-1] : float64()
             %0.0 = mul(0.h[t-1], 2.) : float64()
             return %0.0
-        %1 = index[lengths=(), pattern=(('int', -1),)](%0) : float64()
+        %1 = index[-1](%0) : float64()
         return %1""")
 
 

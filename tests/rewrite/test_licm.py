@@ -40,7 +40,7 @@ def test_moves_out_of_all_loops():
                 %1.0.0 = mul(1.0.in0, 1.0.in2) : float64()
                 %1.0.1 = add(%1.0.0, 1.0.x[t]) : float64()
                 return %1.0.1
-            %1.1 = index[lengths=(), pattern=(('int', -1),)](%1.0) : float64()
+            %1.1 = index[-1](%1.0) : float64()
             return %1.1
         return %1""")
 

@@ -51,7 +51,7 @@ def test_before_and_after():
 
 def test_backwards_the_stack_is_turned_to_the_order_of_sequences():
     graph = after([DistributePrologue()], [X, W, U], [network(go_backwards=True)])
-    assert "index[lengths=(-1,), pattern=(('slice', None, None, 0), ('slice', None, None, None))](%0)" in text(graph)
+    assert "index[::-1, :](%0)" in text(graph)
     f, g = (loopjax.function([X, W, U], network(go_backwards=True), mode=mode) for mode in (None, "FAST_COMPILE"))
     values = [np.arange(18.0).reshape(6, 3) / 18, np.ones((3, 2)) / 3, np.eye(2)]
     np.testing.assert_allclose(f(*values), g(*values), rtol=1e-12)

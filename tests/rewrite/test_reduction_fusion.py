@@ -308,7 +308,7 @@ def test_before_and_after() -> None:
             return %0.0
         %1 = mean[axis=(0,), dtype=float64, keepdims=False](%0) : float64()
         %2 = dot(w, %0) : float64()
-        %3 = index[lengths=(), pattern=(('int', -1),)](%0) : float64()
+        %3 = index[-1](%0) : float64()
         return %1, %2, %3""")
     assert text(after([FuseSizedReductions()], [x, h, w], [out.mean(), at.dot(w, out), out[-1]])) == lines("""
         input x : float64(4,)
@@ -322,7 +322,7 @@ def test_before_and_after() -> None:
             %0.1 = mul(0.in1, %0.0) : float64()
             return %0.0, %0.1
         %1 = true_div(%0:2, 4.) : float64()
-        %2 = index[lengths=(), pattern=(('int', -1),)](%0:0) : float64()
+        %2 = index[-1](%0:0) : float64()
         return %1, %0:3, %2""")  # noqa: E501 - the line of the loop
 
 

@@ -124,8 +124,8 @@ def test_before_and_after() -> None:
             input 0.h[t-1] : float64()
             %0.0 = mul(0.h[t-1], 0.x[t]) : float64()
             return %0.0
-        %1 = index[lengths=(5, 2, -1), pattern=(('slice', 0, 1, 2),)](%0) : float64(3,)
-        %2 = index[lengths=(), pattern=(('int', -1),)](%0) : float64()
+        %1 = index[5:2:-1](%0) : float64(3,)
+        %2 = index[-1](%0) : float64()
         return %1, %2""")
     assert text(after([SaveReadWindows(least_bytes=0)], [x, h], [out[5:2:-1], out[-1]])) == lines("""
         input x : float64(8,)
@@ -135,8 +135,8 @@ def test_before_and_after() -> None:
             input 0.h[t-1] : float64()
             %0.0 = mul(0.h[t-1], 0.x[t]) : float64()
             return %0.0
-        %1 = index[lengths=(2, -1), pattern=(('slice', 0, None, 1),)](%0) : float64(3,)
-        %2 = index[lengths=(), pattern=(('int', -1),)](%0) : float64()
+        %1 = index[2::-1](%0) : float64(3,)
+        %2 = index[-1](%0) : float64()
         return %1, %2""")
 
 

@@ -207,19 +207,19 @@ def test_before_and_after() -> None:
             %0.0 = mul(0.h[t-1], 0.a) : float64(3,)
             %0.1 = add(%0.0, 0.c) : float64(3,)
             return %0.1
-        %1 = index[lengths=(), pattern=(('int', -1), ('slice', None, None, None))](%0) : float64(3,)
+        %1 = index[-1, :](%0) : float64(3,)
         return %1""")
     assert text(after([Tile(least_bytes=0, tile_bytes=16, least_steps=3)], [h, a, c], [out[-1]])) == lines("""
         input h : float64(3,)
         input a : float64(3,)
         input c : float64()
         %0 = reshape[lengths=(-1,)](h) : float64(3,)
-        %1 = index[lengths=(1,), pattern=(('slice', None, 0, None),)](%0) : float64(1,)
+        %1 = index[:1](%0) : float64(1,)
         %2 = disconnected_grad(%1) : float64(1,)
         %3 = join[axis=0](%0, %2) : float64(4,)
         %4 = reshape[lengths=(2, 2)](%3) : float64(2, 2)
         %5 = reshape[lengths=(-1,)](a) : float64(3,)
-        %6 = index[lengths=(1,), pattern=(('slice', None, 0, None),)](%5) : float64(1,)
+        %6 = index[:1](%5) : float64(1,)
         %7 = disconnected_grad(%6) : float64(1,)
         %8 = join[axis=0](%5, %7) : float64(4,)
         %9 = reshape[lengths=(2, 2)](%8) : float64(2, 2)
@@ -237,9 +237,9 @@ def test_before_and_after() -> None:
             return %10.0
         %11 = transpose[axes=(1, 0, 2)](%10) : float64(1, 2, 2)
         %12 = reshape[lengths=(1, 4)](%11) : float64(1, 4)
-        %13 = index[lengths=(3,), pattern=(('slice', None, None, None), ('slice', None, 0, None))](%12) : float64(1, 3)
+        %13 = index[:, :3](%12) : float64(1, 3)
         %14 = reshape[lengths=(1, 3)](%13) : float64(1, 3)
-        %15 = index[lengths=(), pattern=(('int', -1), ('slice', None, None, None))](%14) : float64(3,)
+        %15 = index[-1, :](%14) : float64(3,)
         return %15""")
 
 

@@ -126,7 +126,7 @@ RULES = {
         lambda: X[1:] * 2,
         ROWS_OF_X,
         """
-        %0 = index[lengths=(1,), pattern=(('slice', 0, None, None),)](x) : float64(?,)
+        %0 = index[1:](x) : float64(?,)
         %1 = dim[axis=0](x) : int64()
         %2 = sub(%1, 1) : int64()
         %3 = maximum(%2, 0) : int64()
@@ -169,7 +169,7 @@ RULES = {
         %5 = and_(%3, %4) : bool()
         %6 = dim[axis=0](x) : int64()
         %7 = switch(%5, %2, %6) : int64()
-        %8 = index[lengths=(), pattern=(('at',),)](x, %7) : float64()
+        %8 = index[%7](x, %7) : float64()
         return %8
         """,
     ),
@@ -186,7 +186,7 @@ RULES = {
         %6 = true_places(%5) : int64(?,)
         %7 = sum[axis=(0,), dtype=int64, keepdims=False](%5) : int64()
         %8 = mask_rows[axis=0, value=greatest](%6, %7) : int64(?,)
-        %9 = set[lengths=(), pattern=(('at',),)](x, 5., %8) : float64(?,)
+        %9 = set[%8](x, 5., %8) : float64(?,)
         %10 = sum[axis=(0,), dtype=float64, keepdims=False](%9) : float64()
         %11 = eq(%3, rows of y) : bool()
         return %10, %11
@@ -216,7 +216,7 @@ RULES = {
         %17 = maximum(%16, 0) : int64()
         %18 = minimum(%15, %17) : int64(?,)
         %19 = maximum(%18, 0) : int64(?,)
-        %20 = index[lengths=(), pattern=(('at',),)](%0, %19) : float64(?,)
+        %20 = index[%19](%0, %19) : float64(?,)
         %21 = add(%5, rows of x) : int64()
         %22 = cut[axes=(0,)](%20, %21) : float64(?,)
         return %22
@@ -309,7 +309,7 @@ RULES = {
         %5 = maximum(%4, 0) : int64()
         %6 = minimum(%3, %5) : int64(?,)
         %7 = maximum(%6, 0) : int64(?,)
-        %8 = index[lengths=(), pattern=(('at',),)](x, %7) : float64(?,)
+        %8 = index[%7](x, %7) : float64(?,)
         %9 = scan 'sum'[steps=value, sequence[0], recurrence[-1] keeps all](rows of x, %0, %8, 0.) : float64(?,)
             input 9.x[t] : float64()
             input 9.in1 : float64()
@@ -323,7 +323,7 @@ RULES = {
         %15 = ge(%13, 0) : bool()
         %16 = and_(%14, %15) : bool()
         %17 = switch(%16, %13, %0) : int64()
-        %18 = index[lengths=(), pattern=(('at',),)](%10, %17) : float64()
+        %18 = index[%17](%10, %17) : float64()
         return %18
         """,
     ),
