@@ -1,4 +1,4 @@
-"""Saved steps: a loop of which only ``out[-1]`` or ``out[-k:]`` is read keeps its last rows and stacks none.
+"""Saved steps: where only ``out[-1]`` or ``out[-k:]`` of a loop is read, it keeps its last rows and stacks none.
 
 A recurrent network that returns ``h[-1]`` would else store ``h`` of every step: XLA stores a stack and then picks. The
 pass only marks the outputs: ``scan[recurrence keeps all]`` becomes ``scan[recurrence keeps last 1]`` (``SavedSteps``),
