@@ -116,24 +116,29 @@ def report(found: Sequence[Growth], layout: Layout) -> str:
     return layout(("workload: ms of a call + before it", *(f"{n:,} steps" for n in sizes)), list(map(row, found)))
 
 
-def plot(found: Sequence[Growth], path: Path) -> None:
-    """Plot a panel per workload: time of a call over steps, and of tracing and compiling dashed. Needs matplotlib."""
+def panels(count: int) -> Any:
+    """A figure with a panel for each of ``count`` subjects. Needs matplotlib."""
     try:
         matplotlib = import_module("matplotlib.figure")
     except ImportError as error:
         raise ImportError("plots need matplotlib: pip install 'loopjax[bench]'") from error
-    columns = min(4, len(found))
-    rows = math.ceil(len(found) / columns)
+    columns = min(4, count)
+    rows = math.ceil(count / columns)
     figure = matplotlib.Figure(figsize=(4 * columns, 3 * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).flat
-    for one, panel in zip(found, panels, strict=False):
+    for panel in figure.subplots(rows, columns, squeeze=False).flat[count:]:
+        panel.remove()
+    return figure
+
+
+def plot(found: Sequence[Growth], path: Path) -> None:
+    """Plot a panel per workload: time of a call over steps, and of tracing and compiling dashed. Needs matplotlib."""
+    figure = panels(len(found))
+    for one, panel in zip(found, figure.axes, strict=True):
         for number, (name, points) in enumerate(one.points.items()):
             steps = [point.steps for point in points]
             panel.loglog(steps, [point.milliseconds for point in points], f"C{number}o-", label=name)
             panel.loglog(steps, [point.build_milliseconds for point in points], f"C{number}--")
         panel.set(title=one.name, xlabel="steps", ylabel="ms")
-    for panel in list(figure.axes)[len(found) :]:
-        panel.remove()
     figure.axes[0].legend()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
