@@ -53,6 +53,7 @@ def main() -> None:
         "a counter": (counter, jit_counter),
         "state and keywords": (lambda: summing(x=one, y=two), jit_summing),
     }
+    calls.update((f"{count} states", _of_states(count)) for count in (1, 5, 20))
     general: dict[str, tuple[Call, Call]] = {
         "by position": (lambda: plus.call_general((one,), {}), lambda: plus(one)),
         "a counter": (lambda: counter.call_general((), {}), counter),
@@ -65,6 +66,25 @@ def main() -> None:
         print(title)
         for name, seconds in zip(pairs, _least(pairs.values()), strict=True):
             print(f"  {name:20} {1e6 * seconds[0]:6.2f} {1e6 * seconds[1]:6.2f}   {seconds[0] / seconds[1]:.2f}")
+
+
+def _of_states(count: int) -> tuple[Call, Call]:
+    """Calls that update ``count`` shared variables, and the same by ``jax.jit`` with the state in a list.
+
+    Both wait for their result: what several results cost that are not ready depends on the threads of the machine.
+    """
+    x, one = at.fscalar("x"), jax.device_put(np.float32(1))
+    held = [loopjax.shared(np.float32(0)) for _ in range(count)]
+    function = loopjax.function([x], 2 * x, updates={state: state + x for state in held})
+    jitted = jax.jit(lambda states, x: (2 * x, [state + x for state in states]))
+    states = [jax.device_put(np.float32(0)) for _ in range(count)]
+
+    def by_jit() -> Any:
+        nonlocal states
+        result, states = jitted(states, one)
+        return result.block_until_ready()
+
+    return lambda: function(one).block_until_ready(), by_jit
 
 
 def _least(pairs: Any, rounds: int = 60, calls: int = 400) -> Sequence[list[float]]:
