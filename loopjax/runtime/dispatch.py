@@ -295,7 +295,10 @@ def _runner(
         return run
     variables, lock, several = state.variables, state.locks[0], len(state.locks) > 1
     only: Any = variables[0] if len(variables) == 1 else None
-    commit = state.committer(program.graph.outputs, places, wait=not inplace)
+    # The executable's own results are ready, or fail, together.
+    own = [place for place in places[:count] if place >= passed and not cut]
+    awaited = [place for place in places[:count] if place not in own[1:]]
+    commit = state.committer(program.graph.outputs, places, () if inplace else awaited)
     top_trace, outermost = _top_trace() if count else (None, None)
 
     def run_with_state(arrays: Sequence[Any]) -> Any:

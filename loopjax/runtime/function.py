@@ -183,7 +183,8 @@ class Function:
         self._convert = converter(program.options.results, outputs[len(state.updated) :])
         self._about = about(program.options.name)
         self._buckets = ShapeBuckets(program, program.options.lengths)
-        self._commit = state.committer(outputs, range(len(state.updated)), wait=not program.options.inplace)
+        updates = range(len(state.updated))
+        self._commit = state.committer(outputs, updates, () if program.options.inplace else updates)
         self._signature = Signature(program.inputs, program.options.allow_downcast, program.options.name)
         self._follow(self.bucket)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
 from operator import methodcaller
 from typing import Any, TypeVar
 
@@ -21,6 +20,7 @@ Commit = Callable[[Sequence[Any]], None]
 
 _acquire: Callable[[Any], bool] = methodcaller("acquire")
 _release: Callable[[Any], None] = methodcaller("release")
+_consume = deque[None](maxlen=0).extend  # of which nothing is kept
 _assign = vars(SharedVariable)["_value"].__set__
 peek = vars(SharedVariable)["_value"].__get__
 """The array of a variable, or ``None`` where it was lost."""
@@ -56,12 +56,12 @@ class State:
         if not self.locks:
             return run(*args)
         held: list[Any] = []
-        release = partial(deque[None](maxlen=0).extend, map(_release, held))
+        releases = map(_release, held)
         try:
             held.extend(filter(_acquire, self.locks))
             return run(*args)
         finally:
-            release()
+            _consume(releases)
 
     def read(self, overwritten: Collection[SharedVariable] = ()) -> list[Any]:
         """Present values of the variables; a donated array that may be aliased is copied."""
@@ -77,11 +77,11 @@ class State:
         new = zip(self.updated, outputs, strict=False)
         return [variable for variable, output in new if output.owner is not None and times[output] == 1]
 
-    def committer(self, outputs: Sequence[Variable], places: Sequence[int], wait: bool) -> Commit | None:
+    def committer(self, outputs: Sequence[Variable], places: Sequence[int], awaited: Sequence[int]) -> Commit | None:
         """A function that commits a call's results: it gives the updated variables the values at the first ``places``.
 
-        Waits for the arrays first, so that a failed computation changes nothing, unless ``wait`` is false. ``outputs``
-        of the program say whose arrays nobody else holds then. ``None`` where a call has nothing to note.
+        Waits for the arrays at ``awaited`` first, so that a failed computation changes nothing. ``outputs`` of the
+        program say whose arrays nobody else holds then. ``None`` where a call has nothing to note.
         """
         updated, owners = self.updated, self.owners(outputs)
         lent = [output for output in outputs if isinstance(output, SharedVariable) and output not in owners]
@@ -92,7 +92,7 @@ class State:
 
             def commit_one(found: Sequence[Any]) -> None:
                 value = found[place]
-                if wait:
+                if awaited:
                     value.block_until_ready()
                 variable.own = False
                 variable._value = value
@@ -100,10 +100,12 @@ class State:
 
             return commit_one
 
+        updates = places[: len(updated)]
+
         def commit(found: Sequence[Any]) -> None:
-            values = [found[place] for place in places[: len(updated)]]
-            for value in values if wait else ():
-                value.block_until_ready()
+            for place in awaited:
+                found[place].block_until_ready()
+            values = [found[place] for place in updates]
             for variable in updated:
                 variable.own = False
             [*map(_assign, updated, values)]  # one run of C: no interrupt can come between two assignments
