@@ -14,7 +14,6 @@ have no bounds; an expression of more than ``MOST_TERMS`` terms is an atom.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial, reduce
@@ -421,42 +420,3 @@ def emitted(
         else:
             total = calc("add" if number > 0 else "sub", total, term)
     return 0 if total is None else total
-
-
-_INTEGERS: dict[str, Callable[[int, int], int]] = {
-    "add": operator.add,
-    "sub": operator.sub,
-    "mul": operator.mul,
-    "floor_div": operator.floordiv,
-    "minimum": min,
-    "maximum": max,
-}
-
-
-def evaluate(dim: Dim, values: Mapping[Variable | Element, int]) -> int:
-    """Return the value of a dim by those of its variables."""
-    result: int = emitted(
-        dim,
-        lambda name, one, other: _INTEGERS[name](one, other),
-        lambda sign, negative, other: negative if sign < 0 else other,
-        values.__getitem__,
-    )
-    return result
-
-
-def rises_with(dim: Dim) -> Variable | None:
-    """Return the variable that a non-decreasing dim of one variable depends on."""
-    found: set[Variable | None] = set()
-    for product, number in dim.terms.items():
-        if not product:
-            continue
-        (atom, *rest) = product
-        if rest or number < 0 or isinstance(atom, (Element, Choice)):
-            return None
-        if isinstance(atom, Variable):
-            found.add(atom)
-        elif isinstance(atom, Quotient):
-            found.add(rises_with(atom.dividend))
-        else:
-            found.update(rises_with(one) for one in atom.operands if one.number is None)
-    return found.pop() if len(found) == 1 else None

@@ -117,7 +117,7 @@ class CompiledStage:
     def cached(self, values: Mapping[Variable, Any]) -> Bound | None:
         """The program that is in the cache for these inputs, if there is one; raises for trip counts that do not
         fit."""
-        arrays = self._arrays(values)
+        arrays = self.arrays(values)
         program = self._cached(specialization_key(self.stage, arrays))
         return None if program is None else Bound(program, arrays)
 
@@ -136,12 +136,12 @@ class CompiledStage:
 
     def run(self, values: Mapping[Variable, Any], bound: Bound | None = None) -> list[tuple[Variable, Any]]:
         """The outputs of the stage for these inputs, or for ``bound``, what ``cached`` returned for them."""
-        arrays = self._arrays(values) if bound is None else bound.arrays
+        arrays = self.arrays(values) if bound is None else bound.arrays
         program = self.find(arrays) if bound is None else bound.program
         outputs = program.call(*arrays)
         return [(variable, select(outputs, pick)) for variable, pick in self.stage.results]
 
-    def _arrays(self, values: Mapping[Variable, Any]) -> list[Any]:
+    def arrays(self, values: Mapping[Variable, Any]) -> list[Any]:
         """The arrays of the stage's inputs, after checks of trip counts among them."""
         arrays = [values[variable] for variable in self.stage.graph.inputs]
         if self.stage.checks.each:

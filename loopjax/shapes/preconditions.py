@@ -18,9 +18,6 @@ from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.lengths import host_values, leaves_of
 from loopjax.ir.scan import MOST_STEPS, Scan
 
-UNBOUNDED = 2**62
-"""Greater than any length."""
-
 LENGTH, OTHER = "<length>", "<other>"
 """Placeholders in messages for two lengths that are compared."""
 
@@ -54,10 +51,6 @@ class Precondition(NamedTuple):
     error: str
     message: str
     where: str
-
-    def bounds(self, other: int) -> tuple[int, int]:
-        """Return the least and the greatest ``length`` that this admits."""
-        return (-UNBOUNDED if self.relation == "<=" else other, UNBOUNDED if self.relation == ">=" else other)
 
     def verify(self, length: int, other: int) -> None:
         """Raise ``IndexError`` or ``ValueError`` where it does not hold."""

@@ -21,7 +21,7 @@ def kinds(f):
 
 def runs(f):
     """The programs that the fast path runs."""
-    return f._dispatch.runs
+    return f._dispatch.executables
 
 
 @pytest.fixture
