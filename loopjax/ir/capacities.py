@@ -10,9 +10,10 @@ from typing import Any
 
 from loopjax.ir.scan import MOST_STEPS
 
-FINE = (0, *(2**k for k in range(3, 31)), MOST_STEPS)
+FINE = (0, *(2**k for k in range(3, 8)), *(step * 2**k for k in range(7, 30) for step in (2, 3)), MOST_STEPS)
 """Capacities in programs with gradients, whose loops store as many steps as the capacity, or with decompositions, whose
-work grows with its third power. The least is 8: smaller ones would compile more programs and gain nothing."""
+work grows with its third power: powers of 2, and from 256 on numbers half way between two. The least is 8: smaller ones
+would compile more programs and gain nothing."""
 
 COARSE = (0, 16, 32, 64, *(4**k for k in range(4, 16)), MOST_STEPS)
 """Capacities elsewhere, where spare capacity costs only memory."""

@@ -16,7 +16,17 @@ N, X, V = at.lscalar("n"), at.dvector("x"), at.lvector("v")
 
 @pytest.mark.parametrize(
     ("length", "fine", "coarse"),
-    [(0, 0, 0), (1, 8, 16), (8, 8, 16), (9, 16, 16), (17, 32, 32), (65, 128, 256), (256, 256, 256), (257, 512, 1024)],
+    [
+        (0, 0, 0),
+        (1, 8, 16),
+        (8, 8, 16),
+        (9, 16, 16),
+        (17, 32, 32),
+        (65, 128, 256),
+        (256, 256, 256),
+        (257, 384, 1024),
+        (385, 512, 1024),
+    ],
 )
 def test_a_capacity_is_the_next_of_the_list(length, fine, coarse):
     assert (capacity(length, True, np), capacity(length, False, np)) == (fine, coarse)
