@@ -14,7 +14,7 @@ from typing import Any
 from loopjax.ir.graph import Apply
 from loopjax.ir.scan import Scan
 from loopjax.rewrite.cost_model import bytes_of
-from loopjax.rewrite.driver import Pass
+from loopjax.rewrite.driver import Context, Pass
 from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot
 
 LEAST_STEPS = 4
@@ -28,6 +28,14 @@ a Gibbs sampler's step, several at once take 0.9 of the time, and 200 ms more to
 def is_distributable(op: Scan, least_steps: int = LEAST_STEPS) -> bool:
     """True where ops of a loop may run in a loop of their own, of the same known number of steps."""
     return not (op.until or op.dynamic) and has_apart(op, least_steps)
+
+
+def has_padded_rows(op: Scan, context: Context) -> bool:
+    """True for a loop of dynamic trip count whose sequences hold valid rows up to its capacity, at most twice as many
+    as steps: those under a derivative, outside of other loops (``ir/capacities.py``)."""
+    return (
+        op.dynamic and context.differentiated and not (context.in_loop or op.until or op.go_backwards or op.counts_down)
+    )
 
 
 def has_apart(op: Scan, least_steps: int = LEAST_STEPS) -> bool:
@@ -77,7 +85,8 @@ def map_loop(
 ) -> ScanBuilder:
     """A loop without recurrence that computes values of the body of ``loop`` of these sequences, of its keys and of its
     non-sequences; ``options`` are fields of its ``Scan``."""
-    op = replace(loop.op, truncate_gradient=-1, unroll=None, progress="", notes=(), **options)
+    op = replace(loop.op, truncate_gradient=-1, unroll=None, progress="", notes=(), dynamic=False, bounded=False)
+    op = replace(op, **options)
     keys, captures = list(loop.keys), list(loop.non_sequences)
     made = ScanBuilder(op, loop.sources, [], list(sequences), [], list(outputs), [], keys, captures, [])
     made.drop_unread()

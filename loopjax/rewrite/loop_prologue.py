@@ -31,7 +31,7 @@ from loopjax.ir.op import TableOp
 from loopjax.ir.scan import MapOutput, Scan, SequenceInput
 from loopjax.rewrite.cost_model import bytes_of, is_expensive
 from loopjax.rewrite.driver import Context, Replacement
-from loopjax.rewrite.loop_distribution import LoopDistribution, is_distributable, map_loop
+from loopjax.rewrite.loop_distribution import LoopDistribution, has_apart, has_padded_rows, is_distributable, map_loop
 from loopjax.rewrite.reassociate import early_terms_first
 from loopjax.rewrite.reparametrize import standard_draws
 from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, scan_builder
@@ -41,7 +41,8 @@ class DistributePrologue(LoopDistribution):
     """Loop fission: hoists expensive ops without loop-carried dependence, such as ``x_t @ W``, as one batched op."""
 
     def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
-        if not is_distributable(op, self.least_steps):
+        is_padded = has_padded_rows(op, context) and has_apart(op, self.least_steps)
+        if not (is_padded or is_distributable(op, self.least_steps)):
             return None
         loop = scan_builder(node, inputs)
         self._reparametrize(loop)

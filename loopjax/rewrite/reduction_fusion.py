@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -40,7 +41,7 @@ class Reduction(NamedTuple):
     """A reader of a stack and the accumulator that replaces it.
 
     A product with a vector reduces the stack times ``weights``, a number for each step. It may read the stack
-    ``through`` a transposition.
+    ``through`` a transposition, and a reduction through a mask of the steps that ran.
     """
 
     reader: Apply
@@ -79,7 +80,7 @@ def _of_dynamic(node: Apply, op: Scan, graph: Graph, context: Context) -> list[R
 
 @dataclass(frozen=True)
 class FuseSizedReductions(Pass):
-    """Reduction fusion for loops of known length, where it saves memory and time.
+    """Reduction fusion for loops of known length or capacity, where it saves memory and time.
 
     A loop whose steps need no other stays a ``vmap``, whose reduction XLA fuses with it, except for a few steps of
     scalars on a CPU.
@@ -115,11 +116,14 @@ class FuseSizedReductions(Pass):
 
     def _is_candidate(self, op: Scan, context: Context) -> bool:
         """Return whether a loop has steps in order, or is short."""
-        if op.until or op.dynamic or (op.n_steps or 0) < 2:
+        # Elsewhere a loop may run all steps at once by an associative scan, which reduces no part of them.
+        is_fused = not op.dynamic or context.differentiated or self.target.on_cpu
+        if op.until or not is_fused or (op.n_steps or 0) < 2:
             return False
         scalars = all(variable.ndim == 0 for variable in (*op.body.inputs, *op.body.outputs))
         is_short = scalars and is_small_body(op) and (op.n_steps or 0) <= self.most_scalar_steps
-        return bool(op.recurrences) or (is_short and self.target.on_cpu and not context.differentiated)
+        in_order = is_short and not op.dynamic and self.target.on_cpu and not context.differentiated
+        return bool(op.recurrences) or in_order
 
     def _reductions(self, node: Apply, op: Scan, graph: Graph, context: Context) -> list[Reduction]:
         """Return the readers of a loop's outputs to fuse."""
@@ -127,7 +131,8 @@ class FuseSizedReductions(Pass):
         after: set[Variable] | None = None
         for position, stack in whole_stacks(node, op, graph):
             readers = graph.readers.get(stack, [])
-            reductions = [one for reader in readers for one in _reductions_by(reader, stack, position, graph)]
+            found_by = partial(_masked_reductions_by, node) if op.dynamic else _reductions_by
+            reductions = [one for reader in readers for one in found_by(reader, stack, position, graph)]
             if any(one.weights is not None for one in reductions):
                 after = dependents(graph.applies, node.outputs) if after is None else after
                 # Weights become a sequence: a truncated loop would pass no gradient to those of early steps.
@@ -200,6 +205,18 @@ def _reductions_by(reader: Apply, stack: Variable, position: int, graph: Graph) 
     if flipped in graph.outputs or None in products:
         return []
     return [product._replace(through=reader) for product in products if product is not None]
+
+
+def _masked_reductions_by(loop: Apply, reader: Apply, stack: Variable, position: int, graph: Graph) -> list[Reduction]:
+    """Return the reductions over the steps of a dynamic ``loop`` that ran, where a reader is the mask of the others."""
+    if not reader.op.named("mask_rows") or reader.op.arguments["axis"] or reader.inputs[1] is not loop.inputs[0]:
+        return []
+    masked, identity = reader.outputs[0], reader.op.arguments["value"]
+    accumulators = {each: accumulator_of(each, masked, position) for each in graph.readers.get(masked, [])}
+    monoids = [None if one is None else one.monoid for one in accumulators.values()]
+    if masked in graph.outputs or any(monoid is None or monoid.identity != identity for monoid in monoids):
+        return []
+    return [Reduction(each, one, through=reader) for each, one in accumulators.items() if one is not None]
 
 
 def _is_transposition(node: Apply) -> bool:

@@ -140,3 +140,18 @@ def test_a_checked_index_stays_in_its_step():
     f = loopjax.function([i, U], h, check="index")
     with pytest.raises(IndexError):
         f(np.array([0, 1, 0, 1, 0, 5]), np.eye(2))
+
+
+@pytest.mark.parametrize(("differentiated", "kinds"), [(True, ["vmap", "stored_while"]), (False, ["while"])])
+def test_a_padded_loop_under_a_derivative(differentiated, kinds):
+    """Rows past the length are copies of the first one there, and at most as many as steps; elsewhere they are more."""
+    x, w, u = at.dmatrix("x"), at.dmatrix("w"), at.dmatrix("u")
+    h, _ = loopjax.scan(lambda x, h: at.tanh(h @ u + at.log(x) @ w), sequences=x, outputs_info=START)
+    cost = (h**2).mean()
+    outputs = [cost, *(loopjax.grad(cost, [x, w, u]) if differentiated else ())]
+    f, g = (loopjax.function([x, w, u], outputs, lengths=lengths) for lengths in ("padded", "exact"))
+    for n in (5, 12, 9, 16, 1):
+        arguments = np.random.default_rng(n).uniform(1, 2, size=(n, 3)), np.ones((3, 2)) / 3, np.eye(2) / 2
+        for one, other in zip(f(*arguments), g(*arguments), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+    assert [loop.plan.kind for loop in loopjax.explain(f).loops] == kinds

@@ -426,3 +426,30 @@ def test_which_loops_of_a_body() -> None:
     passes = [FormDifferentiatedRegions(), FuseReductions()]
     assert "sum of 0" in symbolically(passes, [ks, x], [out[-1]])
     assert "sum of 0" in symbolically(passes, [ks, x], [loopjax.grad(out[-1], x)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "differentiated", "fused"),
+    [
+        ("sum", False, True),
+        ("mean", True, True),
+        ("all axes", True, True),
+        ("prod", False, True),
+        ("prod", True, False),
+        ("max", False, True),
+        ("dot", False, False),
+    ],
+)
+def test_steps_of_a_padded_loop_that_ran(kind, differentiated, fused) -> None:
+    """A mask with the identity of the reduction says that only those count."""
+    x, w, a = at.dmatrix("x"), at.dvector("w"), at.dscalar("a")
+    out, _ = loopjax.scan(lambda u, h: at.tanh(a * h + u), x, at.zeros(2, dtype="float64"))
+    found = REDUCTIONS[kind][0](out, w)
+    outputs = [found, *(loopjax.grad(found.sum(), [a, x]) if differentiated else ())]
+    options = {"on_unused_input": "ignore"}
+    f, g = (loopjax.function([x, w, a], outputs, lengths=lengths, **options) for lengths in ("padded", "exact"))
+    for n in (5, 7, 1, 12):
+        arguments = np.random.default_rng(n).normal(size=(n, 2)), np.arange(float(n)), 0.5
+        for one, other in zip(f(*arguments), g(*arguments), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+    assert ("in the carry, not from a stack" in str(loopjax.explain(f))) is fused
