@@ -156,15 +156,15 @@ def _report(node: Apply, op: Scan, depth: int, differentiated: bool, names: Name
 
 def _step(op: Scan) -> StepReport:
     """The estimated cost of a step."""
-    from loopjax.rewrite.cost_model import size_bytes, step_cost
-    from loopjax.rewrite.plan import carried_bytes
+    from loopjax.rewrite.cost_model import step_cost
+    from loopjax.rewrite.plan import carried_bytes, step_bytes
 
     plan = op.plan
     assert plan is not None
     once, carried = step_cost(op), carried_bytes(op, plan.storage)
     stored = None
     if plan.derivative in ("reverse", "any") and plan.checkpoint is None and plan.kind in ("scan", "vmap", "batched"):
-        stored = carried + size_bytes(output.type for node in op.body.applies for output in node.outputs)
+        stored = step_bytes(op, carried)
     return StepReport(once.flops, once.bytes, carried, stored)
 
 

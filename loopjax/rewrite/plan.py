@@ -60,8 +60,10 @@ class PlanLoops(Pass):
         64 rows 1.6, 3.9 and 1.1; for 20 loops of 1 to 20 steps 0.7 to 1.4. Known limit: one loop much longer than all
         others costs as much as if all had its length.
     remat_bytes
-        State from which recomputing is profitable: below, a whole loop runs in cache. Measured for 1 to 20,000 float64
-        values on two cores: tanh of 16 values 1.1 times as long, of 64 and of one even, 1,000 0.8, 20,000 0.65.
+        Values of a step (on a GPU: its state) from which recomputing is profitable: below, a whole loop runs in cache.
+        Measured for 1 to 20,000 float64 values on two cores: tanh of 16 values 1.1 times as long, of 64 and of one
+        even, 1,000 0.8, 20,000 0.65; for 3,000 steps of networks and filters of 200 bytes 1.1 to 1.4, of 700 to 8,000
+        0.4 to 0.9.
     stored_bytes
         States of all the steps that a loop with ``until`` may run, up to which it stores them for a gradient of its
         last rows. Above, and under both modes, it is a nest of masked loops that stores few. Measured on one core for
@@ -159,7 +161,8 @@ class PlanLoops(Pass):
         cheap = is_cheap(op.body)
         if op.checkpoint is None:
             is_free = plan.derivative == "none"
-            if is_free or "remat" not in self.target or not cheap or state < self.remat_bytes:
+            stored = step_bytes(op, state) if self.target.on_cpu else state
+            if is_free or "remat" not in self.target or not cheap or stored < self.remat_bytes:
                 return plan
             keep: Policy | Literal["products"] = "products"
             if self.target.on_cpu:
@@ -377,6 +380,11 @@ def carried_bytes(op: Scan, storage: tuple[History, ...]) -> int:
     pasts = [type for type, history in zip(values, storage, strict=True) for _ in range(_carried_rows(history))]
     kept = [one for one in op.accumulators if one.monoid is None or one.monoid.keeps_steps]
     return size_bytes([*pasts, *step.states, *(values[one.output].with_dtype(one.dtype) for one in kept)])
+
+
+def step_bytes(op: Scan, carried: int) -> int:
+    """Bytes of what a step may store for its gradient: what it hands to the next, and all that it computes."""
+    return carried + size_bytes(output.type for node in op.body.applies for output in node.outputs)
 
 
 def _carried_rows(history: History) -> int:

@@ -244,9 +244,10 @@ class TestAsText:
         assert self.plan(doubled, target=Target(without=frozenset(["vmap"]))) == "scan, storage=window of 0"
 
     def test_what_is_stored_for_the_gradient(self):
+        """A state of 24 bytes, and two values that each step computes."""
         recomputed = "scan, storage=window of 1, checkpoint=40, state_bytes=24, derivative=reverse"
-        assert self.plan(self.loop(), self.H, remat_bytes=24) == recomputed
-        assert self.plan(self.loop(), self.H, remat_bytes=25) == "scan, storage=window of 1, derivative=reverse"
+        assert self.plan(self.loop(), self.H, remat_bytes=72) == recomputed
+        assert self.plan(self.loop(), self.H, remat_bytes=73) == "scan, storage=window of 1, derivative=reverse"
         nest = "checkpoint=3 x 6 + 7, state_bytes=24, frozen=15"
         out = self.loop(checkpoint="sqrt", truncate_gradient=25)
         assert self.plan(out, self.H) == f"scan, storage=window of 1, {nest}, derivative=reverse"
