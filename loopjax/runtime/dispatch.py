@@ -128,8 +128,8 @@ class Dispatch:
     def _connect(self) -> None:
         """Rebuilds the table from argument types to the closure that runs.
 
-        A single program that pads nothing, and of which the host reads no value, needs no lookup: the executable itself
-        refuses other shapes and dtypes.
+        A single program that pads nothing, and whose inputs the host does not read, needs no lookup: the executable
+        itself refuses other shapes and dtypes.
         """
         single = len(self._runs) == 1 and not (self._hosted or self.bucket.padded.axes)
         run = next(iter(self._runs.values())) if single else self._choose
