@@ -20,7 +20,7 @@ Commit = Callable[[Sequence[Any]], None]
 
 _acquire: Callable[[Any], bool] = methodcaller("acquire")
 _release: Callable[[Any], None] = methodcaller("release")
-_consume = deque[None](maxlen=0).extend  # of which nothing is kept
+_consume = deque[None](maxlen=0).extend  # runs an iterator and keeps nothing
 _assign = vars(SharedVariable)["_value"].__set__
 peek = vars(SharedVariable)["_value"].__get__
 """The array of a variable, or ``None`` where it was lost."""
