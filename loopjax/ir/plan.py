@@ -21,10 +21,11 @@ class History(NamedTuple):
     A ``window`` is one carry for each value. A ``ring`` is a circular buffer. A ``stack`` holds the first ``size`` rows
     and those of all ``steps``, which are the output, and past values are read from it. ``blocks`` holds the last
     ``near`` values as a window and all of them as rows, which a block of steps reads as a sequence and which are
-    renewed after it: a block is so short that no far tap reads a value of the block itself.
+    renewed after it: a block is so short that no far tap reads a value of the block itself. ``shifted`` is for a state
+    that is a window itself, an array which each step shifts by a row: its rows are in a stack of all ``steps``.
     """
 
-    kind: Literal["window", "ring", "stack", "blocks"]
+    kind: Literal["window", "ring", "stack", "blocks", "shifted"]
     size: int
     taps: tuple[int, ...]
     near: int = 0

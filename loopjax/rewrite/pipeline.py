@@ -31,6 +31,7 @@ from loopjax.rewrite.loop_prologue import DistributePrologue
 from loopjax.rewrite.masked_products import SpeculateOnProducts
 from loopjax.rewrite.plan import PlanLoops
 from loopjax.rewrite.producer_fusion import FuseProducers
+from loopjax.rewrite.producer_sinking import SinkProducers
 from loopjax.rewrite.reduction_fusion import FuseReductions, FuseSizedReductions
 from loopjax.rewrite.saved_steps import SaveReadSteps
 from loopjax.rewrite.saved_windows import SaveReadWindows
@@ -41,6 +42,7 @@ from loopjax.rewrite.slice_sinking import SinkSlices
 from loopjax.rewrite.stabilize import Stabilize
 from loopjax.rewrite.step_values import FoldStepValues
 from loopjax.rewrite.stored_products import MarkStoredProducts
+from loopjax.rewrite.tap_windows import CarryWindows
 from loopjax.rewrite.target import Derivative, Target
 from loopjax.rewrite.tiling import Tile
 from loopjax.rewrite.top_k import SelectTop
@@ -104,6 +106,9 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         FuseSizedReductions(target),
         ComputeSizedInductionVariables(target),
         SaveReadSteps(target),
+        CarryWindows(target),
+        # Before values move out of the loops that it compares.
+        SinkProducers(target),
         DistributePrologue(target),
         DistributeEpilogue(target),
         # After loop distribution: a fused product would be sliced again at every step.

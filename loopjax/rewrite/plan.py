@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import compress
 from typing import Literal
 
@@ -34,10 +33,11 @@ from loopjax.ir.plan import History, LoopPlan
 from loopjax.ir.scan import MapOutput, Recurrence, Scan
 from loopjax.ir.schedule import NAMED, Body, Box, Nest, Policy
 from loopjax.ir.weight_gradients import BatchedWeightGradients
-from loopjax.rewrite.cost_model import is_pointwise, size_bytes, step_cost
+from loopjax.rewrite.cost_model import CACHED_BYTES, is_pointwise, size_bytes, step_cost
 from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.gpu_unroll import CARRIED, steps_per_launch
 from loopjax.rewrite.remat import SaveExpensive, is_cheap, recomputations
+from loopjax.rewrite.tap_windows import shifted_row
 from loopjax.rewrite.trip_counts import holds_varying_loop, is_forward_only, is_varying, may_speculate
 from loopjax.rewrite.unroll import steps_per_iteration, within_fused_loop
 
@@ -146,7 +146,7 @@ class PlanLoops(Pass):
             # `lax.scan` runs what `unroll` leaves over as a second loop, and copies both stacks into one.
             return replace(plan, kind="counted")
         if on_cpu and is_free:
-            plan = replace(plan, storage=tuple(map(partial(_in_stack, n_steps), op.outputs, plan.storage)))
+            plan = replace(plan, storage=tuple(_in_stack(op, n_steps, *pair) for pair in enumerate(plan.storage)))
         frozen = max(n_steps - op.truncate_gradient, 0) if op.truncate_gradient > 0 and not is_free else 0
         plan = replace(plan, frozen=frozen)
         prefers_blocks = plan.derivative in ("reverse", "any") or not on_cpu
@@ -298,9 +298,14 @@ class PlanLoops(Pass):
         return replace(plan, rows="finished" if finished else "grouped")
 
 
-def _in_stack(n_steps: int, output: Recurrence | MapOutput, history: History) -> History:
-    """The storage of an output in its own stack, where all steps are saved, instead of a ring."""
-    return history._replace(kind="stack", steps=n_steps) if history.kind == "ring" and output.saved.all else history
+def _in_stack(op: Scan, n_steps: int, position: int, history: History) -> History:
+    """The storage of an output in its own stack, where all steps are saved, instead of a ring; that of a window in a
+    stack of its rows."""
+    row = shifted_row(op, position)
+    if row is not None and size_bytes([row.type]) * n_steps <= CACHED_BYTES:
+        return history._replace(kind="shifted", steps=n_steps)
+    is_ring = history.kind == "ring" and op.outputs[position].saved.all
+    return history._replace(kind="stack", steps=n_steps) if is_ring else history
 
 
 def _differentiable(node: Apply, reached: Collection[Variable]) -> Iterator[set[Variable]]:

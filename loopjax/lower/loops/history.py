@@ -61,6 +61,8 @@ def start(history: History, rows: Any) -> Any:
     if history.kind == "stack":
         ahead = tuple(rows[history.size + run.start : history.size + run.stop] for run in history.runs)
         return Stack(jnp.concatenate([rows, unwritten((history.steps, *rows.shape[1:]), rows.dtype)]), ahead)
+    if history.kind == "shifted":
+        return Stack(jnp.concatenate([rows[0], unwritten((history.steps, *rows.shape[2:]), rows.dtype)]), (rows[0],))
     return RingBuffer(rows, tuple(rows[history.size + tap] for tap in history.taps))
 
 
@@ -72,7 +74,7 @@ def read(history: History, past: Any, tap: int) -> Any:
         return past.near[history.near + tap] if -tap <= history.near else past.ahead[history.far.index(tap)]
     if history.kind == "stack":
         return next(rows[tap - run.start] for run, rows in zip(history.runs, past.ahead, strict=True) if tap in run)
-    return past.ahead[history.taps.index(tap)]
+    return past.ahead[0 if history.kind == "shifted" else history.taps.index(tap)]
 
 
 def push(history: History, past: Any, value: Any, t: Any) -> Any:
@@ -87,6 +89,9 @@ def push(history: History, past: Any, value: Any, t: Any) -> Any:
         at = t + np.int32(history.size)
         rows = lax.dynamic_update_index_in_dim(past.rows, value, at, 0)
         return Stack(rows, tuple(_run(rows, at + np.int32(1 + run.start), run, value) for run in history.runs))
+    if history.kind == "shifted":
+        rows = lax.dynamic_update_index_in_dim(past.rows, value[-1], t + np.int32(len(value)), 0)
+        return Stack(rows, (lax.dynamic_slice_in_dim(rows, t + np.int32(1), len(value)),))
     rows = lax.dynamic_update_index_in_dim(past.rows, value, _slot(history, t, 0), 0)
     ahead = tuple(
         value if tap == -1 else lax.dynamic_index_in_dim(rows, _slot(history, t + 1, tap), keepdims=False)

@@ -1,0 +1,160 @@
+"""Windows of taps that a step joins: carried as one array, or read from a stack of all steps."""
+
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.rewrite.tap_windows import CarryWindows
+from loopjax.rewrite.target import Target
+from tests.rewrite.compared import both
+from tests.rewrite.sized import float64, rewrites, scans
+
+T, ORDER = 23, 11
+RNG = np.random.default_rng(3)
+
+
+def newest_first(w, past):
+    return at.dot(w, at.stack(past))
+
+
+def oldest_first(w, past):
+    return at.dot(w, at.stack(past[::-1]))
+
+
+def last_axis(w, past):
+    return at.dot(at.stack(past, axis=-1), w)
+
+
+def beside_others(w, past):
+    """A constant and another order within the join, and taps that are read by themselves."""
+    joined = at.stack([at.ones_like(past[0]), *past[1:], past[0]])
+    return 0.1 * at.dot(at.concatenate([w, w[:1]]), joined) + 0.2 * past[2] - 0.1 * at.tanh(past[-1])
+
+
+def twice(w, past):
+    return 0.5 * at.dot(w, at.stack(past)) + 0.3 * at.dot(w[:5], at.stack(past[:5]))
+
+
+def in_numpy(read):
+    return {
+        newest_first: lambda w, past: np.dot(w, np.stack(past)),
+        oldest_first: lambda w, past: np.dot(w, np.stack(past[::-1])),
+        last_axis: lambda w, past: np.stack(past, axis=-1) @ w,
+        beside_others: lambda w, past: (
+            0.1 * np.dot([*w, w[0]], np.stack([np.ones_like(past[0]), *past[1:], past[0]]))
+            + 0.2 * past[2]
+            - 0.1 * np.tanh(past[-1])
+        ),
+        twice: lambda w, past: 0.5 * np.dot(w, np.stack(past)) + 0.3 * np.dot(w[:5], np.stack(past[:5])),
+    }[read]
+
+
+def autoregression(read, ndim=0, taps=range(-1, -ORDER - 1, -1), **options):
+    e, start = (at.tensor("float64", shape=(None,) * (ndim + 1), name=name) for name in ("e", "start"))
+    w = at.dvector("w")
+    outputs_info = {"initial": start, "taps": list(taps)}
+    x, _ = loopjax.scan(lambda e, *past: read(w, past) + e, sequences=e, outputs_info=outputs_info, **options)
+    return [e, start, w], x
+
+
+def values(ndim=0, order=ORDER):
+    return [RNG.normal(size=(n, *[3] * ndim)) for n in (T, order)] + [RNG.normal(size=ORDER) / ORDER]
+
+
+def windows(loops):
+    """True where one state is a window, which has the tap -1."""
+    return [spec.taps for spec in loops[0].recurrences] == [(-1,)]
+
+
+@pytest.mark.parametrize("ndim", [0, 1])
+@pytest.mark.parametrize("read", [newest_first, oldest_first, last_axis, beside_others, twice])
+def test_values_and_gradients(read, ndim):
+    inputs, x = autoregression(read, ndim)
+    e, start, w = arrays = values(ndim)
+    past = list(start)
+    for now in e:
+        past.append(in_numpy(read)(w, past[: -ORDER - 1 : -1]) + now)
+    (found,), loops = both(inputs, [x], arrays, without=["tap_windows"])
+    np.testing.assert_allclose(found, past[ORDER:], rtol=1e-11)
+    assert windows(loops)
+    assert loops[0].plan.storage[0].kind == "shifted"
+    _, loops = both(inputs, loopjax.grad((x**2).sum(), inputs), arrays, rtol=1e-9, without=["tap_windows"])
+    assert windows(loops)
+
+
+@pytest.mark.parametrize("rows", [np.s_[-1:], np.s_[-2:], np.s_[3:9], np.s_[::4], np.s_[-ORDER - 1 :]])
+def test_some_steps_are_read(rows):
+    inputs, x = autoregression(newest_first)
+    _, loops = both(inputs, [x[rows]], values(), without=["tap_windows"])
+    assert windows(loops)
+
+
+@pytest.mark.parametrize(
+    "taps", [[*range(-1, -7, -1), *range(-8, -13, -1)], [*range(-1, -23, -2)], [*range(-11, -1), -15]]
+)
+def test_gaps_backwards_and_a_long_initial_value(taps):
+    inputs, x = autoregression(newest_first, taps=taps, go_backwards=True)
+    outputs = [x, *loopjax.grad((x**2).sum(), inputs)]
+    _, loops = both(inputs, outputs, values(order=22), rtol=1e-9, without=["tap_windows"])
+    assert windows(loops)
+
+
+def test_vectors_end_to_end():
+    e, start, w = at.dmatrix("e"), at.dmatrix("start"), at.dmatrix("w")
+    taps = {"initial": start, "taps": [-5, -4, -3, -2, -1]}
+    x, _ = loopjax.scan(lambda e, *past: at.tanh(w @ at.concatenate(past)) + e, sequences=e, outputs_info=taps)
+    arrays = [RNG.normal(size=(T, 2)), RNG.normal(size=(5, 2)), RNG.normal(size=(2, 10)) / 3]
+    _, loops = both([e, start, w], loopjax.grad(x.sum(), [e, start, w]), arrays, rtol=1e-9, without=["tap_windows"])
+    assert windows(loops)
+
+
+def test_until_and_two_states():
+    e, start, w = at.dvector("e"), at.dvector("start"), at.dvector("w")
+
+    def step(e, *past):
+        one, two = past[:ORDER], past[ORDER:]
+        x, y = at.dot(w, at.stack(one)) + e, 0.5 * at.dot(w, at.stack([*one[:3], *two[3:]])) - at.stack(two).sum() / 9
+        return [x, y], loopjax.until(x > 2.5)
+
+    taps = {"initial": start, "taps": list(range(-1, -ORDER - 1, -1))}
+    (x, y), _ = loopjax.scan(step, sequences=e, outputs_info=[taps, taps])
+    cost = x.sum() + y[-1]
+    both([e, start, w], [x, y], values(), rtol=1e-9, without=["tap_windows"])
+    both([e, start, w], loopjax.grad(cost, [e, start, w]), values(), rtol=1e-9, without=["tap_windows"])
+
+
+def sized(inputs, x):
+    """The program for inputs of known sizes."""
+    known = [float64(v.name, *n) for v, n in zip(inputs, [(T,), (ORDER,), (ORDER,)], strict=True)]
+    return known, [loopjax.clone_replace(x, dict(zip(inputs, known, strict=True)))]
+
+
+@pytest.mark.parametrize(
+    ("read", "taps"),
+    [
+        (lambda w, past: sum(w[k] * one for k, one in enumerate(past)), range(-1, -ORDER - 1, -1)),
+        (newest_first, range(-1, -10, -1)),
+        (newest_first, [*range(-1, -11, -1), -23]),
+        (lambda w, past: at.dot(w, at.stack([past[k % 11] for k in range(0, 55, 5)])), range(-1, -ORDER - 1, -1)),
+    ],
+)
+def test_few_taps_far_taps_and_taps_that_are_not_joined_in_order_stay(read, taps):
+    inputs, x = autoregression(read, taps=taps)
+    known = [float64(v.name, n) for v, n in zip(inputs, [T, 23, len(taps)], strict=True)]
+    outputs = [loopjax.clone_replace(x, dict(zip(inputs, known, strict=True)))]
+    assert not rewrites(CarryWindows(), known, outputs)
+
+
+def test_on_a_gpu_taps_stay():
+    inputs, x = autoregression(newest_first)
+    assert rewrites(CarryWindows(), *sized(inputs, x))
+    assert not rewrites(CarryWindows(Target("gpu")), *sized(inputs, x))
+
+
+def test_a_stack_too_large_for_the_cache_is_not_made_twice():
+    inputs, x = autoregression(newest_first, ndim=1)
+    f = loopjax.function(inputs, x)
+    f(np.zeros((1000, 1100)), np.zeros((ORDER, 1100)), np.zeros(ORDER))
+    (loop,) = scans(f.stages[-1].programs[-1].graph)
+    assert loop.plan.storage[0].kind == "window"
