@@ -39,10 +39,13 @@ from loopjax.ir.autodiff import (
 )
 from loopjax.ir.cond import LAZY_SWITCH, branches, lazy_switches
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node, dependents, toposort
-from loopjax.ir.op import register, table_op
+from loopjax.ir.index import Array
+from loopjax.ir.op import TableOp, register, table_op
 from loopjax.ir.public_ops import ops
+from loopjax.ir.scan import Scan
 from loopjax.ir.types import RESIDUAL
 from loopjax.rewrite.driver import Context, Pass, Replacement, replace_all
+from loopjax.rewrite.reduction_fusion import reduces_steps
 
 register("perturb", lambda x, index: x, lambda type, index: type, "pointwise", "finite_derivative")
 register("no_change", jnp.zeros_like, lambda type: type, "pointwise")
@@ -177,7 +180,7 @@ class _Cut(NamedTuple):
 
 
 def _cut(graph: Graph, group: Sequence[Apply], publish: bool = True) -> _Cut:
-    path = _with_branches(graph, _path(group))
+    path = _with_reads(graph, _with_branches(graph, _path(group)))
     inside = {output for node in path for output in node.outputs}
     wrt = list(dict.fromkeys(variable for node in group for variable in _parts(node).wrt))
     costs = tuple(dict.fromkeys(_costs(group)))
@@ -197,6 +200,29 @@ def _with_branches(graph: Graph, path: Sequence[Apply]) -> list[Apply]:
         if not on_path.isdisjoint(group):
             on_path.update(*branches(graph, group))
     return sorted(on_path, key=graph.positions.__getitem__) if len(on_path) > len(path) else list(path)
+
+
+def _with_reads(graph: Graph, path: Sequence[Apply]) -> list[Apply]:
+    """Return a path with the slices and reductions over steps of its loops' stacks, where they alone are read outside.
+
+    The region then publishes these in place of a stack, and the loop can see that nothing needs its other steps.
+    """
+    on_path = set(path)
+    for node in path:
+        for stack in node.outputs[: len(node.op.outputs)] if isinstance(node.op, Scan) else ():
+            outside = set(graph.readers.get(stack, ())) - on_path
+            if stack not in graph.outputs and all(map(_may_move_in, outside)):
+                on_path |= outside
+    return sorted(on_path, key=graph.positions.__getitem__)
+
+
+def _may_move_in(reader: Apply) -> bool:
+    """Return whether a node slices, or reduces over steps, its only input."""
+    if not isinstance(reader.op, TableOp) or len(reader.inputs) != 1:
+        return False
+    if reader.op.name == "index":
+        return not isinstance(reader.op.arguments["pattern"].axis_entries[0], Array)
+    return reduces_steps(reader)
 
 
 def _linearized(graph: Graph, group: Sequence[Apply]) -> dict[Variable, Variable]:

@@ -38,7 +38,6 @@ from loopjax.rewrite.saved_windows import SaveReadWindows
 from loopjax.rewrite.scan_cse import EliminateCommonLoopParts
 from loopjax.rewrite.searchsorted import ExpandSearches
 from loopjax.rewrite.short_axes import SplitShortAxes
-from loopjax.rewrite.slice_sinking import SinkSlices
 from loopjax.rewrite.stabilize import Stabilize
 from loopjax.rewrite.step_values import FoldStepValues
 from loopjax.rewrite.stored_products import MarkStoredProducts
@@ -60,7 +59,6 @@ def symbolic(without: Collection[str] = ()) -> tuple[Rewrite, ...]:
         FormDifferentiatedRegions(),
         DoubleWhere(),
         EliminateCommonSubexpressions(),
-        SinkSlices(),
         ComputeInductionVariables(),
         FuseProducers(),
     )

@@ -23,7 +23,6 @@ REWRITES = {
     "saved_steps": "only the last steps are stacked, where only those are read",
     "saved_windows": "only the steps that slices and strides read are stacked",
     "step_values": "integers that are known for all steps are folded, and slices next to one another are a sequence",
-    "slice_sinking": "reads of a stack that a differentiated region publishes move into the region",
     "induction_variables": "a range that a loop reads becomes a counter in its carry",
     "scan_cse": "equal sequences, states and outputs of a loop become one",
     "licm": "loop-invariant code motion",

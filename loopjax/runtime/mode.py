@@ -21,7 +21,8 @@ RENAMED = {
     "fewer": ("dead_iterations",),
     "keep": ("saved_steps",),
     "windows": ("saved_windows",),
-    "inside": ("slice_sinking",),
+    "inside": (),
+    "slice_sinking": (),
     "ranges": ("induction_variables",),
     "constants": (),
     "constant_folding": (),
@@ -41,7 +42,7 @@ RENAMED = {
     "recompute": ("remat",),
     "blocks": ("far_taps",),
 }
-"""Deprecated names of rewrites, each with the present ones: none for a rewrite that was removed."""
+"""Deprecated names of rewrites, each with the present ones: none for one that was removed or is always made."""
 
 INSTEAD = {
     "DebugMode": "set loopjax.config.verify = True, which checks every graph after every rewrite, and compare the "
@@ -136,7 +137,7 @@ def _present_names(names: Iterable[str], stacklevel: int = 3) -> Iterator[str]:
         if present is None:
             yield name
             continue
-        instead = f"is now {' and '.join(map(repr, present))}" if present else "is gone: XLA folds constants"
+        instead = f"is now {' and '.join(map(repr, present))}" if present else "is no choice any more"
         warnings.warn(f"the rewrite {name!r} {instead}", DeprecationWarning, stacklevel=stacklevel)
         yield from present
 

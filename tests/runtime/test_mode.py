@@ -52,8 +52,8 @@ def test_what_is_not_a_mode():
     [
         ("hoist", {"loop_prologue", "block_sampling"}, "is now 'loop_prologue' and 'block_sampling'"),
         ("prune", {"scan_cse", "licm", "dce"}, "is now 'scan_cse' and 'licm' and 'dce'"),
-        ("constants", set(), "is gone: XLA folds constants"),
-        ("constant_folding", set(), "is gone: XLA folds constants"),
+        ("constants", set(), "is no choice any more"),
+        ("constant_folding", set(), "is no choice any more"),
     ],
 )
 def test_old_names_of_rewrites(old, present, says):

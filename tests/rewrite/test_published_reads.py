@@ -1,4 +1,4 @@
-"""Slice sinking: reads of a stack that a differentiated region publishes move into the region."""
+"""Reads of a stack that a differentiated region would publish, which the region publishes in its place."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,7 @@ from loopjax.ir.graph import Graph
 from loopjax.ir.printing import graph_text
 from loopjax.rewrite.differentiate import FormDifferentiatedRegions
 from loopjax.rewrite.driver import rewrite
-from loopjax.rewrite.slice_sinking import SinkSlices
-from tests.rewrite.decaying import temporaries
+from tests.rewrite.decaying import NONE, temporaries
 
 
 class TestInside:
@@ -18,9 +17,7 @@ class TestInside:
         h = at.dscalar("h")
         out, _ = loopjax.scan(lambda h: at.tanh(h), outputs_info=h, n_steps=20)
         cost = (out**2).sum()
-        rewritten = rewrite(
-            Graph([h], [out[-1], out.sum(), loopjax.grad(cost, h)]), (FormDifferentiatedRegions(), SinkSlices())
-        )
+        rewritten = rewrite(Graph([h], [out[-1], out.sum(), loopjax.grad(cost, h)]), (FormDifferentiatedRegions(),))
         text = graph_text(rewritten)
         region = text[text.index("linearize") : text.index("pullback")]
         assert "index[" in region
@@ -28,7 +25,7 @@ class TestInside:
 
     def test_the_stack_is_not_kept_for_it(self):
         found = []
-        for mode in (None, loopjax.Mode().excluding("slice_sinking")):
+        for mode in (None, NONE):
             h = at.dvector("h")
             (states, costs), _ = loopjax.scan(
                 lambda h: (at.tanh(h) + 0.1 * h, (h * h).sum()), outputs_info=[h, None], n_steps=100
@@ -63,7 +60,7 @@ def test_which_reads(read, sinks) -> None:
     out, _ = loopjax.scan(lambda h: at.tanh(h), outputs_info=h, n_steps=4)
     reads = read(out)
     graph = Graph([h, INDEX], [*reads, loopjax.grad((out**2).sum(), h)])
-    (node,) = [n for n in rewrite(graph, [FormDifferentiatedRegions(), SinkSlices()]).applies if n.op.regions]
+    (node,) = [n for n in rewrite(graph, [FormDifferentiatedRegions()]).applies if n.op.regions]
     published = [variable.owner.op.name for variable in node.op.regions[0].outputs[1:]]
     assert published == ([one.owner.op.name for one in reads] if sinks else ["scan"])
 
@@ -73,7 +70,7 @@ def test_which_arrays() -> None:
     x = at.dvector("x")
     y = at.exp(x)
     graph = Graph([x], [y[0], loopjax.grad((y**2).sum(), x)])
-    (node,) = [n for n in rewrite(graph, [FormDifferentiatedRegions(), SinkSlices()]).applies if n.op.regions]
+    (node,) = [n for n in rewrite(graph, [FormDifferentiatedRegions()]).applies if n.op.regions]
     assert [variable.owner.op.name for variable in node.op.regions[0].outputs[1:]] == ["exp"]
 
 
@@ -81,7 +78,7 @@ def test_which_of_nested_gradients() -> None:
     h = at.dscalar("h")
     out, _ = loopjax.scan(lambda h: at.tanh(h), outputs_info=h, n_steps=4)
     second = loopjax.grad(loopjax.grad((out**2).sum(), h), h)
-    found = graph_text(rewrite(Graph([h], [out[-1], second]), [FormDifferentiatedRegions(), SinkSlices()]))
+    found = graph_text(rewrite(Graph([h], [out[-1], second]), [FormDifferentiatedRegions()]))
     outer, inner = found.index("linearize["), found.rindex("linearize[")
     assert outer < inner < found.index("index[")
 
@@ -92,5 +89,5 @@ def test_which_outputs_of_a_loop() -> None:
     _, updates = loopjax.scan(lambda h: (h * 2, {total: total + h}), outputs_info=h, n_steps=4)
     final = updates[total]
     graph = Graph([h, total], [final[0], loopjax.grad((final**2).sum(), h)])
-    (node,) = [n for n in rewrite(graph, [FormDifferentiatedRegions(), SinkSlices()]).applies if n.op.regions]
+    (node,) = [n for n in rewrite(graph, [FormDifferentiatedRegions()]).applies if n.op.regions]
     assert [variable.owner.op.name for variable in node.op.regions[0].outputs[1:]] == ["scan"]
