@@ -30,6 +30,7 @@ from loopjax.rewrite.loop_fusion import FuseLoops
 from loopjax.rewrite.loop_prologue import DistributePrologue
 from loopjax.rewrite.masked_products import SpeculateOnProducts
 from loopjax.rewrite.plan import PlanLoops
+from loopjax.rewrite.predictive_commoning import CarryCommonValues
 from loopjax.rewrite.producer_fusion import FuseProducers
 from loopjax.rewrite.producer_sinking import SinkProducers
 from loopjax.rewrite.reduction_fusion import FuseReductions, FuseSizedReductions
@@ -109,6 +110,7 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         SinkProducers(target),
         DistributePrologue(target),
         DistributeEpilogue(target),
+        CarryCommonValues(target),
         # After loop distribution: a fused product would be sliced again at every step.
         FuseProducts(target),
         ExpandProducts(target),

@@ -35,6 +35,7 @@ REWRITES = {
     "tap_windows": "adjacent taps that a step joins are one array in the carry",
     "producer_sinking": "an output that a later loop reads one place of at a step is computed there",
     "loop_prologue": "loop distribution: work on sequences and random keys becomes one batched op before the loop",
+    "predictive_commoning": "what a step computes last and the next one first is carried",
     "block_sampling": "random draws of several steps are made at once",
     "loop_epilogue": "loop distribution: work that no later step reads becomes one batched op after the loop",
     "expand_products": "products of tiny matrices become sums of elementwise products",
