@@ -204,6 +204,9 @@ class PlanLoops(Pass):
         nested = plan.checkpoint is not None and not plan.checkpoint.flat
         # The rule of a `stored_while` has no forward mode, and `checkify` finds no checks in it.
         is_masked = nested or plan.derivative == "any" or self.target.check_index
+        plain = op.checkpoint is None and not (op.until or op.progress or op.truncate_gradient >= 0)
+        if plain and not is_masked and "far_taps" in self.target and all(not one.saved.last for one in op.outputs):
+            plan = self._in_blocks(op, n_steps, plan)
         return replace(plan, kind="scan" if is_masked else "stored_while")
 
     @property

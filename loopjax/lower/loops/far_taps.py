@@ -2,16 +2,22 @@
 
 Two nested loops: in a block of steps, as many as the nearest far tap reaches back, far taps read only values from
 before the block. These are sequences of the inner loop; the outer one carries them and renews them after each block.
+
+Of a loop whose length is a value, the outer loop is a ``dynamic_scan`` of whole blocks. The steps left over are one
+more block, in which those past the length are masked.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+from jax import lax
 
 from loopjax.lower.loops.checkpointed import storing
-from loopjax.lower.loops.combinators import Rows, Step, looped
+from loopjax.lower.loops.combinators import Rows, Step, entries, looped
+from loopjax.lower.loops.dynamic_scan import Repeated, dynamic_scan
 from loopjax.lower.loops.step import Carry, Loop, Slices
 
 
@@ -24,6 +30,7 @@ def block(loop: Loop) -> Step:
         slices, far = inputs
         pasts = [before.pasts[position]._replace(ahead=values) for position, values in zip(blocked, far, strict=True)]
         after, result = loop.step(_with(before, blocked, pasts), slices)
+        after = _with(after, blocked, [after.pasts[position]._replace(ahead=()) for position in blocked])
         return after, (loop.kept(result), tuple(result.recurrences[position] for position in blocked))
 
     def run(carry: Carry, slices: Slices) -> tuple[Carry, Rows]:
@@ -41,6 +48,33 @@ def block(loop: Loop) -> Step:
         return _with(after, blocked, pasts), stacks
 
     return run
+
+
+def run(loop: Loop) -> list[Any]:
+    """Run as many steps as there are of a loop that stores them for reverse mode."""
+    size, n_steps, limit = loop.plan.block, loop.op.n_steps, loop.limit()
+    assert n_steps is not None
+    count, whole = n_steps // size, limit // size
+    rows = (count + 1) * size
+
+    def grouped(x: Any) -> Any:
+        return jnp.pad(x, [(0, rows - n_steps), *[(0, 0)] * (x.ndim - 1)]).reshape(count + 1, size, *x.shape[1:])
+
+    slices = jax.tree.map(grouped, loop.slices(n_steps))
+    slices = slices._replace(t=jnp.arange(rows, dtype="int32").reshape(count + 1, size))
+    constants = loop.parts._replace(sequences=(), initials=(), states=())
+    repeated = Repeated(lambda parts, carry, slices: block(loop.with_parts(parts))(carry, slices))
+    carry, stacks, _ = dynamic_scan(repeated, constants, loop.carry(), entries(slices, 0, count), whole)
+    ran = jnp.zeros((), "bool"), whole * size
+    last = jax.tree.map(lambda x: lax.dynamic_index_in_dim(x, whole, keepdims=False), slices)
+    carry, rest = block(loop.masked(jnp.zeros((), "int32")))(carry._replace(ran=ran), last)
+
+    def joined(stack: Any, row: Any) -> Any:
+        longer = jnp.pad(stack, [(0, 1), *[(0, 0)] * (stack.ndim - 1)])
+        put = lax.dynamic_update_index_in_dim(longer, row, whole, 0)
+        return put.reshape(rows, *row.shape[1:])[:n_steps]
+
+    return loop.outputs(carry, list(map(joined, stacks, rest)), limit, may_be_short=True)
 
 
 def _with(carry: Carry, positions: list[int], pasts: list[Any]) -> Carry:

@@ -84,7 +84,7 @@ def push(history: History, past: Any, value: Any, t: Any) -> Any:
     if history.kind == "window":
         return (*past[1:], value)
     if history.kind == "blocks":
-        return Blocks((*past.near[1:], value) if history.near else (), None)
+        return past._replace(near=(*past.near[1:], value) if history.near else ())
     if history.kind == "stack":
         at = t + np.int32(history.size)
         rows = lax.dynamic_update_index_in_dim(past.rows, value, at, 0)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from loopjax.lower.loops import far_taps
 from loopjax.lower.loops.checkpointed import storing
 from loopjax.lower.loops.combinators import Rows
 from loopjax.lower.loops.dynamic_scan import Repeated, dynamic_scan, while_scan
@@ -23,6 +24,8 @@ def run(loop: Loop) -> list[Any]:
     """Run the steps that there are. Gradients flow through the last ``truncate_gradient`` of them, if that is asked."""
     n_steps, last = loop.op.n_steps, loop.op.truncate_gradient
     assert n_steps is not None
+    if loop.plan.block:
+        return far_taps.run(loop)
     slices, first, carry = loop.slices(n_steps), jnp.zeros((), "int32"), loop.carry()
     before: Rows = ()
     if 0 < last < n_steps:
