@@ -688,3 +688,15 @@ class TestHelp:
         if "OverflowError" in raises:
             with pytest.raises(OverflowError, match="does not fit"):
                 op(*[at.tensor("int8", ())] * (takes - 1), 1000)
+
+
+def test_derivatives_of_softplus():
+    """The slope is a logistic function, as far as floats reach; of any order."""
+    x = at.dvector("x")
+    slope = loopjax.grad(at.softplus(x).sum(), x)
+    points = np.array([-1000.0, -40.0, -1.0, 0.0, 3.0, 1000.0, np.nan, np.inf, -np.inf])
+    first, second = loopjax.function([x], [slope, loopjax.grad(slope.sum(), x)])(points)
+    with np.errstate(over="ignore"):
+        expected = 1 / (1 + np.exp(-points))
+    np.testing.assert_allclose(first, expected, rtol=1e-14)
+    np.testing.assert_allclose(second, expected * (1 - expected), rtol=1e-13)
