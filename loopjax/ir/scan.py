@@ -405,6 +405,13 @@ class Scan(Op):
                 )
 
 
+def wrong_count(name: str, count: int) -> str | None:
+    """Return the error of a number of steps that no loop has, ``None`` for others."""
+    if count < 0:
+        return f"{name} is negative: {count}; expected 0 or more"
+    return f"{name} is {count}; expected at most {MOST_STEPS}" if count > MOST_STEPS else None
+
+
 def _split(values: Sequence[T], *counts: int) -> list[tuple[T, ...]]:
     """Return consecutive groups of as many values as ``counts`` says, and the group of all that are left."""
     rest = iter(values)

@@ -16,7 +16,7 @@ import numpy as np
 from loopjax.errors import where
 from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.lengths import host_values, leaves_of
-from loopjax.ir.scan import MOST_STEPS, Scan
+from loopjax.ir.scan import Scan, wrong_count
 
 LENGTH, OTHER = "<length>", "<other>"
 """Placeholders in messages for two lengths that are compared."""
@@ -84,10 +84,8 @@ class TripCountCheck(NamedTuple):
 
     def verify(self, name: str, count: int, lengths: Sequence[Any | None] = ()) -> None:
         """Raise ``ValueError`` or ``IndexError`` for a trip count called ``name``; unknown ``lengths`` are ``None``."""
-        if count < 0:
-            raise ValueError(f"scan {self.scan!r}: {name} is negative: {count}; expected 0 or more{self.where}")
-        if count > MOST_STEPS:
-            raise ValueError(f"scan {self.scan!r}: {name} is {count}; expected at most {MOST_STEPS}{self.where}")
+        if wrong := wrong_count(name, count):
+            raise ValueError(f"scan {self.scan!r}: {wrong}{self.where}")
         if count < self.least:
             raise IndexError(f"scan {self.scan!r} ran {count} steps; what is read needs {self.least}{self.where}")
         for (sequence, _, span), rows in zip(self.sequences, lengths, strict=False):

@@ -17,7 +17,7 @@ import numpy as np
 from loopjax.errors import here, source_of, where
 from loopjax.ir.graph import Constant, Variable, recorded
 from loopjax.ir.public_ops import ops
-from loopjax.ir.scan import MOST_STEPS, SequenceInput
+from loopjax.ir.scan import SequenceInput, wrong_count
 from loopjax.ir.types import TensorType
 from loopjax.trace.convert import as_variable, strong
 
@@ -144,8 +144,8 @@ def read_n_steps(n_steps: Any) -> Variable | int | None:
     number = np.asarray("" if isinstance(n_steps, (list, tuple)) else n_steps)
     if number.dtype.kind not in "iu" or number.ndim != 0:
         raise TypeError(f"n_steps is an integer scalar, got {n_steps!r:.80}; write n_steps=10")
-    if not 0 <= number <= MOST_STEPS:
-        raise ValueError(f"n_steps is {n_steps}; expected 0 to {MOST_STEPS}, as steps are counted in 32 bits")
+    if wrong := wrong_count("n_steps", int(number)):
+        raise ValueError(wrong)
     return int(number)
 
 

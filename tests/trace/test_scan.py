@@ -324,7 +324,7 @@ class TestRefusals:
             loopjax.scan(lambda: 1.0, n_steps=at.dscalar("k"))
 
     def test_negative_steps(self):
-        with pytest.raises(ValueError, match="n_steps is -2; expected 0 to"):
+        with pytest.raises(ValueError, match="n_steps is negative: -2; expected 0 or more"):
             loopjax.scan(lambda: 1.0, n_steps=-2)
         k = at.iscalar("k")
         ones, _ = loopjax.scan(lambda: at.constant(1.0), n_steps=k)
