@@ -177,7 +177,8 @@ class Dispatch:
         if not self.bucket.padded.axes:
             return taken
         # A scalar on the device costs 2 us less a call than one of NumPy.
-        fit = with_x64(self.bucket.fitting)([array.shape for array in values], jnp.asarray)
+        shapes = [array.shape for array in values]
+        fit = with_x64(self.bucket.fitting)(shapes, lambda length: jax.device_put(np.asarray(length)))
         return fit if taken is None else lambda values: taken(fit(values))
 
     def _maker(self, layout: Layout | None, given: Sequence[Any], values: Sequence[Any]) -> Callable[[Run], Run]:
