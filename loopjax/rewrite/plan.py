@@ -20,6 +20,7 @@ no graph; it chooses, in this order, by what the loop is and not by how it is wr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from itertools import compress
@@ -31,7 +32,7 @@ from loopjax.ir.cond import IfElse
 from loopjax.ir.graph import Apply, Graph, Variable, copy_node, dependents
 from loopjax.ir.plan import History, LoopPlan
 from loopjax.ir.scan import MapOutput, Recurrence, Scan
-from loopjax.ir.schedule import NAMED, Body, Box, Nest, Policy
+from loopjax.ir.schedule import Body, Box, Nest, Policy
 from loopjax.ir.weight_gradients import BatchedWeightGradients
 from loopjax.rewrite.cost_model import CACHED_BYTES, is_pointwise, size_bytes, step_cost
 from loopjax.rewrite.driver import Context, Pass, Replacement
@@ -69,6 +70,8 @@ class PlanLoops(Pass):
         last rows. Above, and under both modes, it is a nest of masked loops that stores few. Measured on one core for
         50 of 500 and of 10,000 steps, ms stored and nested: a vector times a 64 by 64 matrix 0.15 and 0.91, 0.47 and
         0.90; a scalar, of 500 and of 100,000 steps, 0.02 and 0.06, 0.08 and 0.10.
+    children
+        Iterations of each loop of that nest, at most: more are skipped later, fewer make more loops to compile.
     reports
         Updates of a progress bar in a whole loop; where its length is unknown, its square root from one to the next.
     unrolls
@@ -83,6 +86,7 @@ class PlanLoops(Pass):
     lockstep_flops: int = 2**12
     remat_bytes: int = 512
     stored_bytes: int = 2**22
+    children: int = 16
     reports: int = 100
     unrolls: tuple[int, ...] = (1, 2, 4, 8, 16)
 
@@ -195,12 +199,12 @@ class PlanLoops(Pass):
 
     def _stored_while(self, op: Scan, node: Apply, n_steps: int, plan: LoopPlan, context: Context) -> LoopPlan:
         """Plans a loop that stores its steps for a gradient: masked, where not only reverse mode is taken of it."""
-        if op.until and op.checkpoint is None and all(output.saved.last is not None for output in op.outputs):
-            states = n_steps * carried_bytes(op, plan.storage)
-            if plan.derivative == "any" or self.target.check_index or states > self.stored_bytes:
-                op = replace(op, checkpoint=NAMED["log"]())
         plan = self._iterations(op, n_steps, plan, context) if op.truncate_gradient else plan
         plan = self._stored(op, node, n_steps, plan) if op.truncate_gradient else plan
+        if op.until and op.checkpoint is None and all(output.saved.last is not None for output in op.outputs):
+            state = carried_bytes(op, plan.storage)
+            if plan.derivative == "any" or self.target.check_index or n_steps * state > self.stored_bytes:
+                plan = replace(plan, checkpoint=Nest((Box(self._levels(n_steps)),)), state_bytes=state)
         nested = plan.checkpoint is not None and not plan.checkpoint.flat
         # The rule of a `stored_while` has no forward mode, and `checkify` finds no checks in it.
         is_masked = nested or plan.derivative == "any" or self.target.check_index
@@ -208,6 +212,12 @@ class PlanLoops(Pass):
         if plain and not is_masked and "far_taps" in self.target and all(not one.saved.last for one in op.outputs):
             plan = self._in_blocks(op, n_steps, plan)
         return replace(plan, kind="scan" if is_masked else "stored_while")
+
+    def _levels(self, n_steps: int) -> tuple[int, ...]:
+        """The sizes of nested loops of at least ``n_steps`` steps: the rest of a masked loop does nothing."""
+        depth = max(math.ceil(math.log(n_steps, self.children)), 1)
+        width = math.ceil(n_steps ** (1 / depth))
+        return (-(-n_steps // width ** (depth - 1)), *[width] * (depth - 1))
 
     @property
     def _window(self) -> int:

@@ -259,7 +259,7 @@ class TestAsText:
         out = loopjax.scan(step, outputs_info=self.H, n_steps=500)[0][-1]
         assert self.plan(out) == "while, storage=window of 1"
         assert self.plan(out, self.H) == "stored_while, storage=window of 1, derivative=reverse"
-        nest = "scan, storage=window of 1, checkpoint=2 x 14 x 11 + 11 x 16 + 16, state_bytes=24, derivative=reverse"
+        nest = "scan, storage=window of 1, checkpoint=8 x 8 x 8, state_bytes=24, derivative=reverse"
         assert self.plan(out, self.H, stored_bytes=24 * 500) == "stored_while, storage=window of 1, derivative=reverse"
         assert self.plan(out, self.H, stored_bytes=24 * 499) == nest
 

@@ -59,14 +59,23 @@ def storing(step: Step, nest: Nest | None) -> Step:
 def nested(loop: Loop, nest: Nest) -> Step:
     """The loops of a nest, box after box.
 
-    Progress is reported after each iteration of an outermost loop that has loops within, and after each box.
+    Progress is reported after each iteration of an outermost loop that has loops within, and after each box. A nest of
+    a masked loop may have more steps than there are inputs: nothing reads those of the rest.
     """
     bar = None
     if loop.plan.report:
         first = nest.boxes[0]
         inner = first.n_steps // first.sizes[0] if len(first.sizes) > 1 else first.n_steps
         bar = Bar(loop.op.progress, inner, nest.n_steps)
-    return in_turn(*((reporting(_box(loop, box, nest, bar), bar), box.n_steps) for box in nest.boxes))
+    run = in_turn(*((reporting(_box(loop, box, nest, bar), bar), box.n_steps) for box in nest.boxes))
+
+    def filled(carry: Any, slices: Any) -> tuple[Any, Rows]:
+        count = len(slices.t)
+        at = jnp.minimum(jnp.arange(nest.n_steps), count - 1)
+        carry, stacks = run(carry, slices if count == nest.n_steps else jax.tree.map(lambda x: x[at], slices))
+        return carry, tuple(stack[:count] for stack in stacks)
+
+    return filled
 
 
 def _box(loop: Loop, box: Box, nest: Nest, bar: Bar | None) -> Step:

@@ -121,7 +121,7 @@ def _steps(loop: Loop, segment: Segment) -> Step:
         return unrolled(step)
     if nest is not None and not (nest.flat and plan.report):
         # A nest of one level fits any length.
-        return nested(loop, nest if nest.n_steps == count else replace(nest, boxes=(Box((count,)),)))
+        return nested(loop, replace(nest, boxes=(Box((count,)),)) if nest.flat else nest)
     if plan.report:
         bar = Bar(loop.op.progress, min(plan.report, count), count)
         return chunked(reporting(looped(step, plan.unroll), bar), plan.report)
