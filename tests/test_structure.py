@@ -23,6 +23,7 @@ FOLDERS = [
     ("random", "rewrite"),
     ("runtime",),
     ("interop", "report", "testing"),
+    ("calibrate",),
     ("compat",),
 ]
 """The folders from the ground up: each imports from itself and from floors below."""

@@ -5,15 +5,19 @@ nothing of caches, so each threshold was measured on bodies of the kind that it 
 currencies: flops and bytes of a body whose elementwise ops are fused (``cost``, as XLA would compile it), bytes of all
 values of a body (``step_bytes``, what a loop must hold that XLA on CPU compiles into one function), the work per
 element of an elementwise kernel (``Kernel``, by which XLA on CPU decides on threads), and the time that a primitive of
-JAX takes on a CPU, or that its result takes to be stored (``recomputing_time``, ``storing_time``). For the body
+JAX takes on a CPU, or that its result takes to be stored (``recomputing_time``, ``storing_time``), from constants that
+``python -m loopjax.calibrate`` measures. For the body
 ``tanh(h @ w + x)`` with ``h`` of 4 float64 values, ``cost`` is 40 flops (32 for the product) and 288 bytes.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
@@ -151,37 +155,71 @@ def kernel(nodes: Iterable[Apply], touched: int, written: int) -> Kernel:
     return Kernel(len(operations), sum(node.op.has("cheap") for node in operations), touched, written)
 
 
-PRIMITIVE_NS: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("exp", "exp2"), (0.4, 1.4)),
-    "tanh": (0.4, 1.2),
-    "logistic": (0.5, 1.8),
-    **dict.fromkeys(("sqrt", "rsqrt"), (0.3, 0.6)),
-    "div": (0.15, 0.4),
-    "log": (0.6, 3.3),
-    "log1p": (1.1, 4.2),
-    "expm1": (1.0, 2.8),
-    "erf": (0.4, 3.6),
-    **dict.fromkeys(("sin", "cos"), (1.6, 8.3)),
-    **dict.fromkeys(("tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh"), (6, 8.3)),
-    **dict.fromkeys(("pow", "cbrt"), (4.6, 11)),
-    **dict.fromkeys(("erfc", "erf_inv"), (3, 6)),
-    **dict.fromkeys(("lgamma", "digamma"), (7, 25)),
-}
-"""Nanoseconds for an element of a float32 and of a float64 array, of 1,000 in one thread of an AMD EPYC with AVX2, jax
-0.10.2; an addition takes 0.1."""
+class Measurement(NamedTuple):
+    """A measured constant in nanoseconds, and the root mean square of the relative deviations of its measurements."""
 
-STORING_NS, CACHED_BYTES, UNCACHED_NS = 0.12, 2**23, 0.46
-"""Nanoseconds to store a byte and to read it back: of a stack that stays in the cache, the bytes up to which one does,
-and of a larger one, for which the operating system must find memory too."""
+    value: float
+    residual: float
+
+
+@dataclass(frozen=True)
+class Constants:
+    """The table of measured constants of a backend: a primitive and a dtype, for an element beyond an addition;
+    ``storing`` and ``storing uncached``, for a byte that is stored and read back."""
+
+    machine: str
+    jax: str
+    date: str
+    values: dict[str, Measurement]
+
+    def to_json(self) -> str:
+        """JSON text with a line for each constant."""
+        head = {"machine": self.machine, "jax": self.jax, "date": self.date, "values": "nanoseconds, residual"}
+        lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in {**head, **self.values}.items()]
+        return "{\n  " + ",\n  ".join(lines) + "\n}\n"
+
+
+def table_path(backend: str) -> Path:
+    """The file that holds the constants of a backend."""
+    return Path(__file__).parent / "calibration" / f"{backend}.json"
+
+
+@cache
+def read_constants(backend: str = "cpu") -> Constants:
+    """Read the constants of a backend: ``python -m loopjax.calibrate --write`` has measured them."""
+    found = json.loads(table_path(backend).read_text())
+    values = {name: Measurement(*value) for name, value in found.items() if isinstance(value, list)}
+    return Constants(found["machine"], found["jax"], found["date"], values)
+
+
+CACHED_BYTES = 2**23
+"""Bytes up to which a stack stays in the cache; for a larger one, the operating system must find memory too."""
+
+CHEAP_NS = 0.005
+"""Nanoseconds for a byte of the result of an addition in a fused kernel."""
 
 
 def recomputing_time(primitive: str, operand: Any) -> float:
     """Nanoseconds that a primitive takes on an array of the type of ``operand``; 0 where it costs next to nothing."""
-    single, double = PRIMITIVE_NS.get(primitive, (0, 0))
-    return 0 if not single else math.prod(operand.shape) * (double if operand.dtype.itemsize > 4 else single)
+    found = read_constants().values.get(f"{primitive} {'float64' if operand.dtype.itemsize > 4 else 'float32'}")
+    return math.prod(operand.shape) * found.value if found else 0
+
+
+def computing_time(equation: Any) -> float:
+    """Nanoseconds that an equation of a jaxpr takes."""
+    inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
+    if hasattr(inner, "eqns"):
+        return sum(map(computing_time, inner.eqns))
+    name, result = equation.primitive.name, equation.outvars[0].aval
+    if name in ("broadcast_in_dim", "reshape", "squeeze", "convert_element_type"):
+        return 0
+    return CHEAP_NS * math.prod(result.shape) * result.dtype.itemsize + recomputing_time(name, result)
 
 
 def storing_time(operand: Any, n_steps: int) -> float:
-    """Nanoseconds to store an array of the type of ``operand`` at a step, and to read it back later."""
-    size = math.prod(operand.shape) * operand.dtype.itemsize
-    return size * (STORING_NS if size * n_steps <= CACHED_BYTES else UNCACHED_NS)
+    """Nanoseconds to store an array of the type of ``operand`` at a step, and to read it back later.
+
+    A mask takes as long as an array of float32: it is converted both times.
+    """
+    size = math.prod(operand.shape) * max(operand.dtype.itemsize, 4)
+    return size * read_constants().values["storing" if size * n_steps <= CACHED_BYTES else "storing uncached"].value

@@ -104,10 +104,11 @@ class PlanLoops(Pass):
             if not node.op.regions:
                 return None
             inside = context.inside(node.op)
-            regions = zip(node.op.regions, _differentiable(node, reached), strict=True)
+            active = list(_differentiable(node, reached))
+            regions = zip(node.op.regions, active, strict=True)
             op = node.op.with_regions([self._planned(region, inside, wrt) for region, wrt in regions])
             if isinstance(op, Scan):
-                plan = self._plan(op, node, context)
+                plan = self._rematerialized(op, self._plan(op, node, context), active[0])
                 if plan.kind == "vmap":
                     op = replace(op, body=_batched(op.body, self.target.on_cpu))
                 op = replace(op, plan=plan)
@@ -160,26 +161,34 @@ class PlanLoops(Pass):
         return plan if plan.block or plan.report or plan.checkpoint else self._with_rows(op, plan)
 
     def _stored(self, op: Scan, node: Apply, n_steps: int, plan: LoopPlan) -> LoopPlan:
-        """The plan with what is stored for the gradient of the last ``n_steps`` steps: as asked, or by the body."""
-        state = carried_bytes(op, plan.storage)
-        cheap = is_cheap(op.body)
+        """The plan with what the user asks to be stored for the gradient of the last ``n_steps`` steps."""
         if op.checkpoint is None:
-            is_free = plan.derivative == "none"
-            stored = step_bytes(op, state) if self.target.on_cpu else state
-            if is_free or "remat" not in self.target or not cheap or stored < self.remat_bytes:
-                return plan
-            keep: Policy | Literal["products"] = "products"
-            if self.target.on_cpu:
-                keep = SaveExpensive(n_steps, recomputations(op))
-            reason = f"{plan.reason}; values that are cheaper to compute again than to store are not stored"
-            return replace(plan, checkpoint=Nest((Box((n_steps,)),), keep), state_bytes=state, reason=reason)
+            return plan
+        state = carried_bytes(op, plan.storage)
         try:
             nest = op.checkpoint.nest(n_steps, Body(state))
         except ValueError as error:
             raise ValueError(f"scan {op.label!r}: {error}{where(node.sources)}") from error
-        if nest.keep == "products" and not cheap:
+        if nest.keep == "products" and not is_cheap(op.body):
             nest = replace(nest, keep="nothing")
         return replace(plan, checkpoint=nest, state_bytes=state, reason=f"{plan.reason}; checkpoint={op.checkpoint}")
+
+    def _rematerialized(self, op: Scan, plan: LoopPlan, wrt: Collection[Variable]) -> LoopPlan:
+        """The plan with cheap values recomputed for the gradient by the body's inputs ``wrt``, where that pays."""
+        state, steps = carried_bytes(op, plan.storage), (op.n_steps or 0) - plan.frozen
+        is_stored = plan.kind in ("scan", "stored_while") and plan.derivative != "none" and op.truncate_gradient != 0
+        is_asked = op.checkpoint is not None or "remat" not in self.target
+        stored = step_bytes(op, state) if self.target.on_cpu else state
+        if not is_stored or is_asked or stored < self.remat_bytes or not is_cheap(op.body):
+            return plan
+        keep: Policy | Literal["products"] = "products"
+        if self.target.on_cpu:
+            keep = SaveExpensive(steps, recomputations(op))
+            if not keep.is_profitable(op, wrt):
+                return plan
+        reason = f"{plan.reason}; values that are cheaper to compute again than to store are not stored"
+        nest = Nest((Box((steps,)),), keep)
+        return replace(plan, checkpoint=nest, state_bytes=state, rows="apart", reason=reason)
 
     def _varying(self, op: Scan, node: Apply, plan: LoopPlan, context: Context) -> LoopPlan:
         """Plans a loop of dynamic trip count: ``while_loop``, or one that stores its steps under reverse mode."""

@@ -4,7 +4,9 @@ A cheap value costs less to recompute than to store and read back: a step's grad
 loop has meanwhile filled many times over. A product is expensive, and all that the gradient needs of it is the sum that
 it goes into, for the gradient of a sum needs none of its terms. So the sums of products are stored
 (``stored_products.py``). Of the rest, ``SaveExpensive`` compares the price of each primitive with that of its storage
-(``cost_model.py``): ``log`` and ``sin`` are stored, sums and ``tanh`` recomputed. An op that is neither a product nor
+(``cost_model.py``): ``log`` and ``sin`` are stored, sums and divisions recomputed. All of that is done only where it
+takes less time than to store the residuals of the step, as JAX does by itself: those of a sum are nothing, and of a
+maximum a mask, which is less than the state from which they would be recomputed. An op that is neither a product nor
 memory-bound, such as an inner loop, a sort or a draw, is expensive, but storing its result saves nothing: its own
 gradient needs what it computes within.
 
@@ -15,16 +17,20 @@ up to 1.6, and 7 for a forward algorithm in log space.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import jax
 
-from loopjax.ir.graph import Apply, Graph, dependents
+from loopjax.ir.graph import Apply, Graph, Variable, dependents
 from loopjax.ir.op import register, same_type
 from loopjax.ir.scan import Scan
 from loopjax.ir.schedule import Policy, PolicySchedule
-from loopjax.rewrite.cost_model import recomputing_time, storing_time
+from loopjax.ir.types import is_inexact
+from loopjax.lower.interpreter import evaluate
+from loopjax.rewrite.cost_model import computing_time, recomputing_time, storing_time
 
 STATES_ALONE = PolicySchedule(jax.checkpoint_policies.nothing_saveable)
 """Stores the state before each step, and recomputes all else."""
@@ -47,11 +53,14 @@ class SaveExpensive:
         Times that a recomputed value is computed, as XLA fuses it into each of its readers.
     margin
         Ratio of the two times from which a value is saved.
+    least_ratio
+        Ratio of the time without to that with the policy from which it is profitable.
     """
 
     n_steps: int
     repeats: int = 1
     margin: float = 1.5
+    least_ratio: float = 1.1
 
     def __call__(self, primitive: Any, *operands: Any, **params: Any) -> bool:
         if primitive.name.startswith("reduce_"):
@@ -59,6 +68,55 @@ class SaveExpensive:
         operand = operands[0] if operands else None
         recomputing = self.repeats * recomputing_time(primitive.name, operand)
         return recomputing > 0 and recomputing > self.margin * storing_time(operand, self.n_steps)
+
+    def is_profitable(self, op: Scan, wrt: Collection[Variable]) -> bool:
+        """True where a step's gradient by these inputs of the body takes less time with this policy than without.
+
+        Without it, JAX stores the residuals of the step. With it, the values that are saved and the inputs of the step
+        from which the residuals are recomputed. Residuals may be smaller than these inputs, or fewer: a maximum leaves
+        a mask, a sum nothing.
+        """
+        step = _linearized(op.body, wrt)
+        made = {variable: equation for equation in step.eqns for variable in equation.outvars}
+        # Those that are the same at every step are not stored for each.
+        fixed = {step.invars[op.body.inputs.index(x)] for x in op.body_inputs(op.body.inputs).non_sequences}
+        residuals = {x for x in step.outvars if not hasattr(x, "val")} - fixed
+        pending, saved, recomputed = list(residuals), set(), dict[int, Any]()
+        while pending:
+            variable = pending.pop()
+            equation = made.get(variable)
+            if equation is None or self._saves(equation):
+                saved.add(variable)
+            elif id(equation) not in recomputed:
+                recomputed[id(equation)] = equation
+                pending += [x for x in equation.invars if not hasattr(x, "val") and x not in fixed]
+        recomputing = self.repeats * sum(map(computing_time, recomputed.values()))
+        return self._storing(residuals) > self.least_ratio * (self._storing(saved) + recomputing)
+
+    def _saves(self, equation: Any) -> bool:
+        operands = (x.aval for x in equation.invars)
+        return equation.primitive.name == "dot_general" or self(equation.primitive, *operands, **equation.params)
+
+    def _storing(self, variables: Collection[Any]) -> float:
+        return sum(storing_time(variable.aval, self.n_steps) for variable in variables)
+
+
+def _linearized(body: Graph, wrt: Collection[Variable]) -> Any:
+    """The jaxpr of a step that returns the residuals of its gradient by some of its inputs."""
+    active = [variable in wrt and is_inexact(variable.type.dtype) for variable in body.inputs]
+
+    def residuals(*values: Any) -> list[Any]:
+        def step(given: list[Any]) -> list[Any]:
+            remaining = iter(given)
+            return evaluate(
+                body, [next(remaining) if is_active else x for is_active, x in zip(active, values, strict=True)]
+            )
+
+        return jax.tree.leaves(jax.vjp(step, list(compress(values, active)))[1])
+
+    with jax.enable_x64(True):
+        struct: Any = jax.ShapeDtypeStruct
+        return jax.make_jaxpr(residuals)(*(struct(x.type.sizes, x.type.dtype) for x in body.inputs)).jaxpr
 
 
 def stores_products(keep: str | Policy) -> bool:

@@ -12,7 +12,7 @@ from loopjax.rewrite.weight_gradients import BatchWeightGradients
 from tests.rewrite.sized import after, float64, lines, rewrites, sized_graph, text
 
 RNG = np.random.default_rng(5)
-STEPS, UNITS = 9, 4
+STEPS, UNITS = 64, 16
 
 
 def array(*shape):
@@ -95,7 +95,7 @@ def test_before_and_after() -> None:
             return %0.2
         %1 = pullback(%0:1, 1.) : float64(2, 2)
         return %1""")
-    assert text(after([BatchWeightGradients()], [h, W], [loopjax.grad(out[-1].sum(), W)])) == lines("""
+    assert text(after([BatchWeightGradients(least_values=0)], [h, W], [loopjax.grad(out[-1].sum(), W)])) == lines("""
         input h : float64(2,)
         input W : float64(2, 2)
         %0 = linearize[wrt=1, costs=1](W, h) : float64(), residual()
@@ -128,30 +128,30 @@ def test_vectors_that_a_matrix_multiplies(side, rows) -> None:
     h, W = float64("h", *((rows, 2) if right else (2, rows))), float64("W", *((2, 4) if right else (4, 2)))
     out, _ = loopjax.scan(lambda h: at.tanh((h @ W)[:, 1:3] if right else (W @ h)[1:3]), outputs_info=h, n_steps=4)
     program = [h, W], [loopjax.grad(out[-1].sum(), W)]
-    assert rewrites(BatchWeightGradients(most_rows=rows), *program)
-    assert not rewrites(BatchWeightGradients(most_rows=rows - 1), *program)
+    assert rewrites(BatchWeightGradients(least_values=0, most_rows=rows), *program)
+    assert not rewrites(BatchWeightGradients(least_values=0, most_rows=rows - 1), *program)
     assert rewrites(BatchWeightGradients(Target("gpu"), most_rows=rows - 1), *program)
 
 
 def test_not_outside_of_reverse_mode() -> None:
     h, W = float64("h", 2), float64("W", 2, 2)
     out, _ = loopjax.scan(lambda h: at.tanh(h @ W), outputs_info=h, n_steps=4)
-    assert not rewrites(BatchWeightGradients(), [h, W], [out])
-    assert rewrites(BatchWeightGradients(Target(derivative="reverse")), [h, W], [out])
-    assert not rewrites(BatchWeightGradients(Target(derivative="any")), [h, W], [out])
+    assert not rewrites(BatchWeightGradients(least_values=0), [h, W], [out])
+    assert rewrites(BatchWeightGradients(Target(derivative="reverse"), least_values=0), [h, W], [out])
+    assert not rewrites(BatchWeightGradients(Target(derivative="any"), least_values=0), [h, W], [out])
 
 
 @pytest.mark.parametrize(("n_steps", "batches"), [(4, True), (3, False)])
 def test_least_steps(n_steps, batches) -> None:
     h, W = float64("h", 2), float64("W", 2, 2)
     out, _ = loopjax.scan(lambda h: at.tanh(h @ W), outputs_info=h, n_steps=n_steps)
-    assert rewrites(BatchWeightGradients(), [h, W], [loopjax.grad(out[-1].sum(), W)]) is batches
+    assert rewrites(BatchWeightGradients(least_values=0), [h, W], [loopjax.grad(out[-1].sum(), W)]) is batches
 
 
 def test_stacks_of_a_loop_that_goes_backwards_are_reversed() -> None:
     x, h, W = float64("x", 4, 2), float64("h", 2), float64("W", 2, 2)
     out, _ = loopjax.scan(lambda x, h: at.tanh(h @ W + x), sequences=x, outputs_info=h, go_backwards=True)
-    graph = after([BatchWeightGradients()], [x, h, W], [loopjax.grad(out[-1].sum(), W)])
+    graph = after([BatchWeightGradients(least_values=0)], [x, h, W], [loopjax.grad(out[-1].sum(), W)])
     assert "index[::-1, :]" in text(graph)
 
 
@@ -159,4 +159,11 @@ def test_stacks_of_a_loop_that_goes_backwards_are_reversed() -> None:
 def test_vectors_up_to_which_a_step_costs_more(rows, batches) -> None:
     h, W = float64("h", rows, 2), float64("W", 2, 2)
     out, _ = loopjax.scan(lambda h: at.tanh(h @ W), outputs_info=h, n_steps=4)
+    assert rewrites(BatchWeightGradients(least_values=0), [h, W], [loopjax.grad(out[-1].sum(), W)]) is batches
+
+
+@pytest.mark.parametrize(("n_steps", "batches"), [(64, True), (63, False)])
+def test_values_from_which_the_product_pays(n_steps, batches) -> None:
+    h, W = float64("h", 16), float64("W", 16, 16)
+    out, _ = loopjax.scan(lambda h: at.tanh(h @ W), outputs_info=h, n_steps=n_steps)
     assert rewrites(BatchWeightGradients(), [h, W], [loopjax.grad(out[-1].sum(), W)]) is batches
