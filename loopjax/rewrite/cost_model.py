@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -195,6 +195,9 @@ def read_constants(backend: str = "cpu") -> Constants:
 CACHED_BYTES = 2**23
 """Bytes up to which a stack stays in the cache; for a larger one, the operating system must find memory too."""
 
+STACK_NS = 20
+"""Nanoseconds for a stack at each step, whatever its size: a kernel that writes a row, and one that reads it."""
+
 CHEAP_NS = 0.005
 """Nanoseconds for a byte of the result of an addition in a fused kernel."""
 
@@ -216,10 +219,12 @@ def computing_time(equation: Any) -> float:
     return CHEAP_NS * math.prod(result.shape) * result.dtype.itemsize + recomputing_time(name, result)
 
 
-def storing_time(operand: Any, n_steps: int) -> float:
-    """Nanoseconds to store an array of the type of ``operand`` at a step, and to read it back later.
+def storing_time(operands: Collection[Any], n_steps: int) -> float:
+    """Nanoseconds to store arrays of these types at a step, and to read them back later.
 
-    A mask takes as long as an array of float32: it is converted both times.
+    A mask takes as long as an array of float32: it is converted both times. What all of them store has to stay in the
+    cache.
     """
-    size = math.prod(operand.shape) * max(operand.dtype.itemsize, 4)
-    return size * read_constants().values["storing" if size * n_steps <= CACHED_BYTES else "storing uncached"].value
+    size = sum(math.prod(one.shape) * max(one.dtype.itemsize, 4) for one in operands)
+    price = read_constants().values["storing" if size * n_steps <= CACHED_BYTES else "storing uncached"].value
+    return size * price + STACK_NS * len(operands)

@@ -38,6 +38,7 @@ from loopjax.rewrite.cost_model import CACHED_BYTES, is_pointwise, size_bytes, s
 from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.gpu_unroll import CARRIED, steps_per_launch
 from loopjax.rewrite.remat import SaveExpensive, is_cheap, recomputations
+from loopjax.rewrite.stored_products import with_stored_products
 from loopjax.rewrite.tap_windows import shifted_row
 from loopjax.rewrite.trip_counts import holds_varying_loop, is_forward_only, is_varying, may_speculate
 from loopjax.rewrite.unroll import steps_per_iteration, within_fused_loop
@@ -184,7 +185,7 @@ class PlanLoops(Pass):
         keep: Policy | Literal["products"] = "products"
         if self.target.on_cpu:
             keep = SaveExpensive(steps, recomputations(op))
-            if not keep.is_profitable(op, wrt):
+            if not keep.is_profitable(replace(op, body=with_stored_products(op.body)), wrt):
                 return plan
         reason = f"{plan.reason}; values that are cheaper to compute again than to store are not stored"
         nest = Nest((Box((steps,)),), keep)

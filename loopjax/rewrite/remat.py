@@ -30,7 +30,7 @@ from loopjax.ir.scan import Scan
 from loopjax.ir.schedule import Policy, PolicySchedule
 from loopjax.ir.types import is_inexact
 from loopjax.lower.interpreter import evaluate
-from loopjax.rewrite.cost_model import computing_time, recomputing_time, storing_time
+from loopjax.rewrite.cost_model import STACK_NS, computing_time, recomputing_time, storing_time
 
 STATES_ALONE = PolicySchedule(jax.checkpoint_policies.nothing_saveable)
 """Stores the state before each step, and recomputes all else."""
@@ -53,28 +53,25 @@ class SaveExpensive:
         Times that a recomputed value is computed, as XLA fuses it into each of its readers.
     margin
         Ratio of the two times from which a value is saved.
-    least_ratio
-        Ratio of the time without to that with the policy from which it is profitable.
     """
 
     n_steps: int
     repeats: int = 1
-    margin: float = 1.5
-    least_ratio: float = 1.1
+    margin: float = 2.0
 
     def __call__(self, primitive: Any, *operands: Any, **params: Any) -> bool:
         if primitive.name.startswith("reduce_"):
             return True
         operand = operands[0] if operands else None
         recomputing = self.repeats * recomputing_time(primitive.name, operand)
-        return recomputing > 0 and recomputing > self.margin * storing_time(operand, self.n_steps)
+        return recomputing > 0 and recomputing > self.margin * (storing_time([operand], self.n_steps) - STACK_NS)
 
     def is_profitable(self, op: Scan, wrt: Collection[Variable]) -> bool:
         """True where a step's gradient by these inputs of the body takes less time with this policy than without.
 
         Without it, JAX stores the residuals of the step. With it, the values that are saved and the inputs of the step
         from which the residuals are recomputed. Residuals may be smaller than these inputs, or fewer: a maximum leaves
-        a mask, a sum nothing.
+        a mask, a sum nothing. The body has its products marked (``stored_products.py``).
         """
         step = _linearized(op.body, wrt)
         made = {variable: equation for equation in step.eqns for variable in equation.outvars}
@@ -91,14 +88,14 @@ class SaveExpensive:
                 recomputed[id(equation)] = equation
                 pending += [x for x in equation.invars if not hasattr(x, "val") and x not in fixed]
         recomputing = self.repeats * sum(map(computing_time, recomputed.values()))
-        return self._storing(residuals) > self.least_ratio * (self._storing(saved) + recomputing)
+        return self._storing(residuals) > self._storing(saved) + recomputing
 
     def _saves(self, equation: Any) -> bool:
         operands = (x.aval for x in equation.invars)
-        return equation.primitive.name == "dot_general" or self(equation.primitive, *operands, **equation.params)
+        return equation.primitive.name == "name" or self(equation.primitive, *operands, **equation.params)
 
     def _storing(self, variables: Collection[Any]) -> float:
-        return sum(storing_time(variable.aval, self.n_steps) for variable in variables)
+        return storing_time([variable.aval for variable in variables], self.n_steps)
 
 
 def _linearized(body: Graph, wrt: Collection[Variable]) -> Any:

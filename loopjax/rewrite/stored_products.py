@@ -22,10 +22,11 @@ class MarkStoredProducts(Pass):
         if nest is None or not stores_products(nest.keep):
             return None
         _, *regions = op.regions
-        return copy_node(node, inputs, op.with_regions([_with_stored_products(op.body), *regions])).outputs
+        return copy_node(node, inputs, op.with_regions([with_stored_products(op.body), *regions])).outputs
 
 
-def _with_stored_products(body: Graph) -> Graph:
+def with_stored_products(body: Graph) -> Graph:
+    """The body with its products marked."""
     marked = {_sum_of(node.outputs[0], body) for node in body.applies if node.op.has("contraction")}
     marked = {variable for variable in marked if variable in body.readers}
 
