@@ -57,7 +57,7 @@ class SaveExpensive:
 
     n_steps: int
     repeats: int = 1
-    margin: float = 2.0
+    margin: float = 1.6
 
     def __call__(self, primitive: Any, *operands: Any, **params: Any) -> bool:
         if primitive.name.startswith("reduce_"):
