@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from loopjax.ir.fill import unwritten
+from loopjax.lower.any_of_batch import any_of_batch
 from loopjax.lower.loops.progress import Bar, first_element
 
 Rows = tuple[Any, ...]
@@ -148,13 +149,16 @@ def predicated(step: Step, is_active: Callable[[Any], Any]) -> Step:
 
 
 def skipping(step: Step, is_active: Callable[[Any], Any]) -> Step:
-    """Run a step where ``is_active`` holds of the carry, by ``lax.cond``; elsewhere its rows are zeros."""
+    """Run a step where ``is_active`` holds of the carry, by ``lax.cond``; elsewhere its rows are zeros.
+
+    Of a batch (``jax.vmap``) all are run where any is active, so that the step must leave the others as they are.
+    """
 
     def skipped(carry: Any, inputs: Any) -> tuple[Any, Rows]:
         rows = jax.eval_shape(step, carry, inputs)[1]
         return carry, tuple(jnp.zeros(row.shape, row.dtype) for row in rows)
 
-    return lambda carry, inputs: lax.cond(is_active(carry), step, skipped, carry, inputs)
+    return lambda carry, inputs: lax.cond(any_of_batch(is_active(carry)), step, skipped, carry, inputs)
 
 
 def select(condition: Any, values: Any, others: Any) -> Any:
