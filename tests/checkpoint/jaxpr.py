@@ -66,6 +66,7 @@ PRIMITIVES = {
     "add_any": lambda x, y, **_: x + y,
     "mul": lambda x, y, **_: x * y,
     "sub": lambda x, y, **_: x - y,
+    "min": lambda x, y, **_: np.minimum(x, y),
     "one_minus_square": lambda x, **_: 1 - x**2,
     "tanh": lambda x, **_: np.tanh(x),
     "integer_pow": lambda x, y: x**y,
