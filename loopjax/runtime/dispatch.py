@@ -17,6 +17,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 import jax
@@ -137,7 +138,7 @@ class Dispatch:
 
     def _run_key(self, values: Sequence[Any]) -> Any:
         """Cache key of a run: JAX's settings, the shapes of all values, and the values that the host reads."""
-        read = [np.asarray(values[position]).tobytes() for position in self._hosted]
+        read = [_digest(np.asarray(values[position]).tobytes()) for position in self._hosted]
         return self.settings(), tuple([array.shape for array in values]), *read
 
     def _choose(self, arrays: Sequence[Any], switched: bool = False) -> Any:
@@ -308,7 +309,7 @@ def _runner(
     variables, donated = state.variables, tuple(bucket.donated)
     only: Any = variables[0] if len(variables) == 1 else None
     # The executable's own results are ready, or fail, together.
-    own = [place for place in places[:count] if place >= passed and not cut]
+    own = list(dict.fromkeys(place for place in places[:count] if place >= passed and not cut))
     awaited = [place for place in places[:count] if place not in own[1:]]
     commit = state.committer(program.graph.outputs, places, () if inplace else awaited)
     top_trace, outermost = _top_trace() if count else (None, None)
@@ -446,6 +447,11 @@ def _number(kind: type, dtype: Any) -> Conversion:
         greatest = 2 ** (_finfo(dtype).nmant + 1)  # up to here the dtype holds all integers
         least = -greatest
     return lambda x: scalar(x) if least <= x <= greatest else MISS
+
+
+def _digest(data: bytes) -> bytes:
+    """Bytes as a part of a cache key, which holds no copy of a long vector."""
+    return data if len(data) <= 64 else sha256(data).digest()
 
 
 REMEMBERED = 4096

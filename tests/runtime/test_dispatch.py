@@ -428,3 +428,15 @@ class TestStateOnTheShortWay:
         a.set_value(np.ones(3))
         f(), f()
         np.testing.assert_array_equal(a.get_value(), np.full(3, 3.0))
+
+
+def test_keys_hold_no_copies_of_long_vectors_that_the_host_reads():
+    counts = at.lvector("counts")
+    f = loopjax.function([counts], loopjax.map(lambda count: at.arange(count).sum(), counts)[0])
+    for last in (3, 4, 3, 2):
+        found = f(np.array([5] * 100 + [last]))
+        assert int(found[0]) == 10
+        assert int(found[-1]) == last * (last - 1) // 2
+    keys = f._dispatch._runs
+    assert len(keys) == 3
+    assert max(len(part) for key in keys for part in key if isinstance(part, bytes)) <= 64

@@ -217,6 +217,19 @@ class TestUpdates:
         monkeypatch.undo()
         np.testing.assert_array_equal(result, [2])
 
+    def test_a_call_with_updates_waits_for_a_result_of_its_executable(self, monkeypatch):
+        x = at.fvector("x")
+        a, b = loopjax.shared(np.zeros(1, "float32")), loopjax.shared(np.zeros(1, "float32"))
+        array_type, waits = type(a.value), []
+        for updates in ({a: x}, {a: x * 2}, {a: x * 2, b: x * 3}, {a: x * 2, b: x * 2}, {a: b, b: x * 2}):
+            f = loopjax.function([x], [], updates=updates)
+            f(np.ones(1, "float32"))
+            waits.clear()
+            with monkeypatch.context() as patch:
+                patch.setattr(array_type, "block_until_ready", lambda array: waits.append(array))
+                f(np.ones(1, "float32"))
+            assert waits
+
     def test_get_shared_and_repr(self):
         a, x = loopjax.shared(1, name="a"), at.lscalar("x")
         f = loopjax.function([x], a + x, name="plus")
