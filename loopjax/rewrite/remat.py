@@ -62,9 +62,10 @@ class SaveExpensive:
     def __call__(self, primitive: Any, *operands: Any, **params: Any) -> bool:
         if primitive.name.startswith("reduce_"):
             return True
-        operand = operands[0] if operands else None
-        recomputing = self.repeats * recomputing_time(primitive.name, operand)
-        return recomputing > 0 and recomputing > self.margin * (storing_time([operand], self.n_steps) - STACK_NS)
+        if not operands:
+            return False
+        recomputing = self.repeats * recomputing_time(primitive.name, operands[0])
+        return recomputing > 0 and recomputing > self.margin * (storing_time(operands[:1], self.n_steps) - STACK_NS)
 
     def is_profitable(self, op: Scan, wrt: Collection[Variable]) -> bool:
         """True where a step's gradient by these inputs of the body takes less time with this policy than without.
