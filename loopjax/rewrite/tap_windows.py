@@ -97,8 +97,8 @@ def _runs(join: Apply, rows: Mapping[Variable | None, int]) -> list[Variable | r
         row, before = rows.get(_row(part, axis)), found[-1] if found else None
         if row is None:
             found.append(part)
-        elif isinstance(before, range) and row - before[-1] in (before.step, (row - before[-1]) * (len(before) == 1)):
-            found[-1] = range(before.start, 2 * row - before[-1], row - before[-1])
+        elif isinstance(before, range) and (step := row - before[-1]) and (len(before) == 1 or step == before.step):
+            found[-1] = range(before.start, row + step, step)
         else:
             found.append(range(row, row + 1))
     return found

@@ -36,6 +36,11 @@ def twice(w, past):
     return 0.5 * at.dot(w, at.stack(past)) + 0.3 * at.dot(w[:5], at.stack(past[:5]))
 
 
+def with_a_repeat(w, past):
+    """A tap that is joined twice, beside itself."""
+    return at.dot(w, at.stack([*past[:-1], past[-2]]))
+
+
 def in_numpy(read):
     return {
         newest_first: lambda w, past: np.dot(w, np.stack(past)),
@@ -46,6 +51,7 @@ def in_numpy(read):
             + 0.2 * past[2]
             - 0.1 * np.tanh(past[-1])
         ),
+        with_a_repeat: lambda w, past: np.dot(w, np.stack([*past[:-1], past[-2]])),
         twice: lambda w, past: 0.5 * np.dot(w, np.stack(past)) + 0.3 * np.dot(w[:5], np.stack(past[:5])),
     }[read]
 
@@ -68,7 +74,7 @@ def windows(loops):
 
 
 @pytest.mark.parametrize("ndim", [0, 1])
-@pytest.mark.parametrize("read", [newest_first, oldest_first, last_axis, beside_others, twice])
+@pytest.mark.parametrize("read", [newest_first, oldest_first, last_axis, beside_others, with_a_repeat, twice])
 def test_values_and_gradients(read, ndim):
     inputs, x = autoregression(read, ndim)
     e, start, w = arrays = values(ndim)
