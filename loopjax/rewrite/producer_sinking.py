@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -168,16 +169,15 @@ class _Sunk:
         if any(place.type.shape != places[0].type.shape for place in places):
             return None
         count = places[0].ndim
-        picks = dict(zip(pattern.array_axes, places, strict=True))
+        sizes = [self._value.type.sizes[axis] for axis in pattern.array_axes]
+        inside = [(place >= -size) & (place < size) for place, size in zip(places, sizes, strict=True)]
+        valid = reduce(ops.and_, inside)
+        # Out of bounds the first place is computed: the derivative of what such a read gives is NaN, also times 0.
+        picks = {axis: ops.switch(valid, x, 0) for axis, x in zip(pattern.array_axes, places, strict=True)}
         found = self._pushed(self._value, picks, count)
         if found is None:
             return None
-        # A read out of bounds gives a value that says so, whatever would be computed there.
-        sizes = [self._value.type.sizes[axis] for axis in picks]
-        inside = [(place >= -size) & (place < size) for place, size in zip(places, sizes, strict=True)]
-        valid = inside[0]
-        for one in inside[1:]:
-            valid = valid & one
+        # A read out of bounds gives a value that says so.
         valid = ops.dimshuffle(valid, *range(count), *["x"] * (found.ndim - count))
         found = ops.switch(valid, found, constant(np.asarray(fill_value(found.dtype), found.dtype)))
         if count and pattern.array_position:

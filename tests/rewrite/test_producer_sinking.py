@@ -132,6 +132,20 @@ def test_gradient_of_a_soft_choice():
     assert sunk(loops)
 
 
+def test_gradient_where_a_read_out_of_bounds_is_masked():
+    places = at.lvector("places")
+
+    def forward(b, h):
+        return [0.5 * h + b, at.tanh(h.dimshuffle(0, "x") * A).sum(axis=0)]
+
+    (_, mixed), _ = loopjax.scan(forward, sequences=B, outputs_info=[START, None])
+    found, _ = loopjax.scan(lambda m, i: at.switch((i >= 0) & (i < K), m[i], 0.0), sequences=[mixed, places])
+    gradients = loopjax.grad(found.sum(), [B, START, A])
+    found, loops = both([B, START, A, places], gradients, [*VALUES, np.arange(10, 22)], rtol=1e-10, without=WITHOUT)
+    assert sunk(loops)
+    assert all(np.isfinite(one).all() for one in found)
+
+
 def test_two_outputs_of_a_loop():
     def forward(b, score):
         reached = score.dimshuffle(0, "x") + A
