@@ -63,7 +63,9 @@ class SplitShortAxes(Pass):
         is_number = x.dtype in ("float32", "float64", "int32", "int64")
         if x.ndim < 2 or not is_number or not 1 < x.type.sizes[short] <= self.longest or len(axes) == x.ndim:
             return None
-        if math.prod(x.type.sizes) < self.least_elements:
+        # Equal elements share the derivative of one reduction evenly, but not that of several.
+        ties_differ = short in axes and node.op.named("max", "min") and (others or x.type.sizes[short] > 2)
+        if math.prod(x.type.sizes) < self.least_elements or (ties_differ and context.differentiated):
             return None
         arguments = {**node.op.arguments, "axis": others, "keepdims": False}
         slices = [x[..., row] for row in range(x.type.sizes[short])]

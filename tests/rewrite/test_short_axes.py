@@ -50,6 +50,15 @@ def test_gradient_of_pairwise_distances_in_a_loop():
         np.testing.assert_allclose(one, other, rtol=1e-11)
 
 
+@pytest.mark.parametrize("axis", [2, (0, 2)])
+def test_gradient_of_equal_extremes_is_shared_evenly(axis):
+    x = at.dtensor3("x")
+    value = RNG.integers(0, 3, size=(50, 40, 3)).astype("float64")
+    found = loopjax.function([x], loopjax.grad(x.max(axis=axis).sum(), x))(value)
+    is_max = value == value.max(axis=axis, keepdims=True)
+    np.testing.assert_allclose(found, is_max / is_max.sum(axis=axis, keepdims=True), rtol=1e-15)
+
+
 @pytest.mark.parametrize(
     "kept",
     [
