@@ -21,7 +21,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node, dependents, toposort
+from loopjax.ir.graph import Apply, Constant, Graph, Variable, dependents
 from loopjax.ir.index import static_read
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Recurrence, SavedSteps, Scan
@@ -135,11 +135,9 @@ class _Numbered:
 
 def _first_values(loop: ScanBuilder, values: Sequence[Variable]) -> list[Variable]:
     """Compute values of the states before the loop, in front of it."""
-    outers = {one.inner: one.outer for one in loop.non_sequences}
-    for state in loop.recurrences:
-        if state.spec.taps == (-1,):
-            outers[state.pasts[0]] = static_read(state.initial, 0) if state.spec.windowed else state.initial
-    for node in toposort(values, stop=outers):
-        copy = copy_node(node, [outers.get(variable, variable) for variable in node.inputs])
-        outers.update(zip(node.outputs, copy.outputs, strict=True))
-    return [outers[value] for value in values]
+    firsts = {
+        state.pasts[0]: static_read(state.initial, 0) if state.spec.windowed else state.initial
+        for state in loop.recurrences
+        if state.spec.taps == (-1,)
+    }
+    return loop.outside(values, firsts)

@@ -137,9 +137,9 @@ class ScanBuilder:
         if self.until is not None:
             self.until = next(results)
 
-    def outside(self, values: Sequence[Variable]) -> list[Variable]:
-        """Compute in front of the loop what the body computes of non-sequences only."""
-        outers = {one.inner: one.outer for one in self.non_sequences}
+    def outside(self, values: Sequence[Variable], states: Mapping[Variable, Variable] | None = None) -> list[Variable]:
+        """Compute in front of the loop what the body computes of non-sequences only, and of ``states`` as mapped."""
+        outers = {**{one.inner: one.outer for one in self.non_sequences}, **(states or {})}
         for node in toposort(values, stop=outers):
             copy = copy_node(node, [outers.get(variable, variable) for variable in node.inputs])
             outers.update(zip(node.outputs, copy.outputs, strict=True))
