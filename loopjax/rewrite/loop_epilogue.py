@@ -8,7 +8,8 @@ An output such as ``h_t @ W_out`` is computed of the stacks of what it is made o
     y = scan(lambda h_t: h_t @ W_out, h)                  # no recurrence: one product of all of h with W_out
 
 Where only its last rows are read, it is computed for those. Only where something expensive is in it: elementwise work
-costs less in the loop, where what it reads need not be stored. Not where the gradient is truncated: the early steps of
+costs less in the loop, where what it reads need not be stored, and on a CPU so do products with a matrix that differs
+from step to step. Not where the gradient is truncated: the early steps of
 such a loop have no gradient, and a loop after it would not know them.
 """
 
@@ -59,9 +60,25 @@ class DistributeEpilogue(LoopDistribution):
                 continue
             if any(variable in fixed for node in late for variable in (*node.inputs, *node.outputs)):
                 continue
+            if self.target.on_cpu and _stores_matrices(loop, output, late):
+                continue
             if any(is_expensive(node) and self.is_profitable(node, steps) for node in late):
                 found.append(output)
         return found
+
+
+def _stores_matrices(loop: ScanBuilder, output: MapSlot, late: Sequence[Apply]) -> bool:
+    """Return whether matrices of all steps would be stored for products of an epilogue alone.
+
+    A product with another matrix at each step takes as long for all steps at once as in the loop, where the matrix is
+    in the cache: attention over a memory that steps write to takes three times as long with the memories stored.
+    """
+    made = {variable for node in late for variable in node.outputs}
+    stored = {one.value for one in loop.outputs if one.spec.saved == output.spec.saved}
+    same = {capture.inner for capture in loop.non_sequences}
+    products = [node.inputs for node in late if node.op.has("contraction")]
+    between = [x for x in products if not any(one in same or isinstance(one, Constant) for one in x)]
+    return any(one.ndim > 1 and one not in made and one not in stored for x in between for one in x)
 
 
 def _loop_after(loop: ScanBuilder, moved: Sequence[MapSlot]) -> ScanBuilder:

@@ -101,3 +101,17 @@ def test_elementwise_outputs_draws_and_what_a_state_needs_stay():
     )
     loop = scans(after([DistributeEpilogue()], [X, U, *updates], h))
     assert [bool(op.recurrences) for op in loop] == [True]
+
+
+def test_matrices_that_differ_from_step_to_step_are_not_stored_for_a_product():
+    def step(t, memory):
+        return [at.set_subtensor(memory[t], X[t]), memory @ X[t]]
+
+    def outputs():
+        return loopjax.scan(step, sequences=at.arange(6), outputs_info=[at.zeros((6, 2), dtype="float64"), None])[0]
+
+    memory, read = outputs()
+    assert loops(DistributeEpilogue(), [memory[-1], read]) == WHOLE
+    assert loops(DistributeEpilogue(Target("gpu")), [memory[-1], read]) == AFTER
+    batch, _ = loopjax.scan(lambda h: [at.tanh(h), h @ U], outputs_info=[X, None], n_steps=6)
+    assert loops(DistributeEpilogue(), [batch[0][-1], batch[1]]) == AFTER
