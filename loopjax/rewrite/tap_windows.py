@@ -1,4 +1,4 @@
-"""Tap windows: adjacent taps of a state that a step joins are one array in the carry, the window of its last values.
+"""Tap windows: adjacent taps that a step joins are one array: of a state in the carry, of a sequence a slice.
 
 An autoregression on its last 20 values reads 20 taps and joins them again::
 
@@ -22,18 +22,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
-from loopjax.ir.graph import Apply, Variable
+import numpy as np
+
+from loopjax.ir.graph import Apply, Constant, Variable
 from loopjax.ir.index import index_op, static_read
 from loopjax.ir.op import table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Recurrence, SavedSteps, Scan
 from loopjax.rewrite.driver import Context, Pass, Replacement
-from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, scan_builder
+from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, SequenceSlot, scan_builder
 
 
 @dataclass(frozen=True)
 class CarryWindows(Pass):
-    """Carries the window of a state whose taps a step joins.
+    """Carries the window of a state whose taps a step joins, and slices a sequence.
 
     Attributes
     ----------
@@ -49,26 +51,72 @@ class CarryWindows(Pass):
 
     def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         least = self.least_stored if context.reversed else self.least_taps
-        dense = [len(s.taps) >= least and s.depth <= self.most_untapped * len(s.taps) for s in op.recurrences]
-        if not self.target.on_cpu or not any(dense):
+        states = [self._is_dense(one.taps, one.depth, least) for one in op.recurrences]
+        slides = not (context.differentiated or op.dynamic or op.n_steps is None or op.go_backwards or op.counts_down)
+        sequences = [slides and self._is_dense(one.taps, np.ptp(one.taps) + 1, least) for one in op.sequences]
+        if not self.target.on_cpu or not any((*states, *sequences)):
             return None
         loop = scan_builder(node, inputs)
-        states = [state for state in compress(loop.recurrences, dense) if not state.value.type.weak]
-        carried = [_carry_window(loop, state, least) for state in states]
-        return loop.outputs_for(node) if any(carried) else None
+        dense = [state for state in compress(loop.recurrences, states) if not state.value.type.weak]
+        windows = [_slide_window(loop, sequence, least) for sequence in compress(loop.sequences, sequences)]
+        windows += [_carry_window(loop, state, least) for state in dense]
+        return loop.outputs_for(node) if any(windows) else None
+
+    def _is_dense(self, taps: Sequence[int], depth: int, least: int) -> bool:
+        return len(taps) >= least and depth <= self.most_untapped * len(taps)
 
 
 def _carry_window(loop: ScanBuilder, state: RecurrenceSlot, least: int) -> bool:
     """Replace a state by its window, where a step joins enough of its taps; return whether."""
     depth, name = state.spec.depth, state.spec.name
-    window = Variable(state.pasts[0].type.stacked(depth), name=name)
-    rows: dict[Variable | None, int] = {
-        past: depth + tap for past, tap in zip(state.pasts, state.spec.taps, strict=True)
-    }
-    runs = {join: _runs(join, rows) for join in loop.body.applies if join.op.named("join")}
-    runs = {join: parts for join, parts in runs.items() if _together(parts) >= least}
+    rows = {past: depth + tap for past, tap in zip(state.pasts, state.spec.taps, strict=True)}
+    runs = _joined_runs(loop, rows, least)
     if not runs:
         return False
+    window = Variable(state.pasts[0].type.stacked(depth), name=name)
+    loop.make_output(state, state.value)
+    row = ops.dimshuffle(state.value, "x", *range(state.value.ndim))
+    after = _joined([static_read(window, slice(1, None)), row], 0)
+    first = state.initial if state.initial.type.sizes[0] == depth else static_read(state.initial, slice(0, depth))
+    spec = Recurrence((-1,), SavedSteps(last=0), name, windowed=False)
+    loop.recurrences.append(RecurrenceSlot(spec, first, [window], after))
+    _read_rows(loop, window, rows, runs)
+    loop.notes.append(f"tap_windows: the last {depth} values of {name or 'a state'} are one array")
+    return True
+
+
+def _slide_window(loop: ScanBuilder, sequence: SequenceSlot, least: int) -> bool:
+    """Replace a sequence by slices of the array, where a step joins enough of its taps; return whether.
+
+    Not under a derivative: that of a slice has the size of the array at every step.
+    """
+    taps, name = sequence.spec.taps, sequence.spec.name
+    rows = {row: tap - min(taps) for row, tap in zip(sequence.rows, taps, strict=True)}
+    runs = _joined_runs(loop, rows, least)
+    if not runs:
+        return False
+    depth = max(rows.values()) + 1
+    start = loop.row_of(Constant(np.arange(loop.op.n_steps or 0)), "first")
+    op = table_op("window", axes=(0,), lengths=(depth,), inner=True)
+    window = Apply(op, [loop.capture(sequence.outer), start], ()).outputs[0]
+    _read_rows(loop, window, rows, runs)
+    loop.drop_unread()
+    loop.notes.append(f"tap_windows: a step reads {depth} rows of {name or 'a sequence'} at once")
+    return True
+
+
+Runs = Mapping[Apply, Sequence[Variable | range]]
+"""The inputs of each join, where they are taps as ranges of the rows of a window."""
+
+
+def _joined_runs(loop: ScanBuilder, rows: Mapping[Variable, int], least: int) -> Runs:
+    """Return the joins of a step that have enough taps beside one another."""
+    runs = {join: _runs(join, rows) for join in loop.body.applies if join.op.named("join")}
+    return {join: parts for join, parts in runs.items() if _together(parts) >= least}
+
+
+def _read_rows(loop: ScanBuilder, window: Variable, rows: Mapping[Variable, int], runs: Runs) -> None:
+    """Read the taps of a step from a window."""
 
     def read_together(node: Apply, inputs: tuple[Variable, ...]) -> Replacement:
         if node not in runs:
@@ -77,24 +125,17 @@ def _carry_window(loop: ScanBuilder, state: RecurrenceSlot, least: int) -> bool:
         parts = [_read(window, part, node) if isinstance(part, range) else new[part] for part in runs[node]]
         return [_joined(parts, node.op.arguments["axis"])]
 
-    loop.make_output(state, state.value)
-    row = ops.dimshuffle(state.value, "x", *range(state.value.ndim))
-    after = _joined([static_read(window, slice(1, None)), row], 0)
-    first = state.initial if state.initial.type.sizes[0] == depth else static_read(state.initial, slice(0, depth))
-    spec = Recurrence((-1,), SavedSteps(last=0), name, windowed=False)
-    loop.recurrences.append(RecurrenceSlot(spec, first, [window], after))
     loop.transform(read_together)
-    loop.substitute({past: static_read(window, rows[past]) for past in state.pasts})
-    loop.notes.append(f"tap_windows: the last {depth} values of {name or 'a state'} are one array")
-    return True
+    loop.substitute({tap: static_read(window, row) for tap, row in rows.items()})
 
 
-def _runs(join: Apply, rows: Mapping[Variable | None, int]) -> list[Variable | range]:
+def _runs(join: Apply, rows: Mapping[Variable, int]) -> list[Variable | range]:
     """Return the inputs of a join, evenly spaced rows of the window as ranges of their numbers."""
     axis = join.op.arguments["axis"]
     found: list[Variable | range] = []
     for part in join.inputs:
-        row, before = rows.get(_row(part, axis)), found[-1] if found else None
+        tap, before = _row(part, axis), found[-1] if found else None
+        row = rows.get(tap) if tap is not None else None
         if row is None:
             found.append(part)
         elif isinstance(before, range) and (step := row - before[-1]) and (len(before) == 1 or step == before.step):

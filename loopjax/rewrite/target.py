@@ -32,7 +32,7 @@ REWRITES = {
     "masked_products": "the larger operand of a product of padded operands is not masked where the result is finite",
     "logsumexp": "logsumexp over a matrix that is the same at every step becomes a matrix product",
     "fuse_products": "horizontal GEMM fusion: products of a body that share an operand become one",
-    "tap_windows": "adjacent taps that a step joins are one array in the carry",
+    "tap_windows": "adjacent taps that a step joins are one array",
     "producer_sinking": "an output that a later loop reads one place of at a step is computed there",
     "loop_prologue": "loop distribution: work on sequences and random keys becomes one batched op before the loop",
     "predictive_commoning": "what a step computes last and the next one first is carried",

@@ -164,3 +164,43 @@ def test_a_stack_too_large_for_the_cache_is_not_made_twice():
     f(np.zeros((1000, 1100)), np.zeros((ORDER, 1100)), np.zeros(ORDER))
     (loop,) = scans(f.stages[-1].programs[-1].graph)
     assert loop.plan.storage[0].kind == "window"
+
+
+def moving_sum(taps, ndim=0, newest_first=False, **options):
+    """A smoothed filter on taps of a sequence."""
+    x, w = at.tensor("float64", (None,) * (ndim + 1), name="x"), at.dvector("w")
+
+    def step(*values):
+        *past, state, w = values
+        joined = at.stack(past[::-1] if newest_first else past)
+        return 0.5 * state + at.tensordot(w[: len(past)], joined, axes=[[0], [0]]) + 0.1 * past[3]
+
+    start = at.zeros_like(x[0])
+    y, _ = loopjax.scan(step, {"input": x, "taps": list(taps)}, outputs_info=start, non_sequences=w, **options)
+    return [x, w], y
+
+
+@pytest.mark.parametrize("options", [{}, {"ndim": 1}, {"ndim": 2, "newest_first": True}, {"go_backwards": True}])
+@pytest.mark.parametrize("taps", [range(-12, 1), [*range(-12, -2), 0, 1]])
+def test_taps_of_a_sequence(taps, options):
+    inputs, y = moving_sum(taps, **options)
+    values = [RNG.normal(size=(40, 3, 2)[: options.get("ndim", 0) + 1]), 0.1 * RNG.normal(size=13)]
+    for outputs in ([y], loopjax.grad((y**2).sum(), inputs)):
+        found = loopjax.function(inputs, outputs)(*values)
+        wanted = loopjax.function(inputs, outputs, mode=loopjax.Mode().excluding("tap_windows"))(*values)
+        for one, other in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-12)
+
+
+def test_a_sequence_is_sliced_without_a_derivative_only():
+    x, w = at.tensor("float64", (40,), name="x"), at.tensor("float64", (13,), name="w")
+
+    def outputs(**options):
+        (old_x, old_w), y = moving_sum(range(-12, 1), **options)
+        return loopjax.clone_replace(y, {old_x: x, old_w: w})
+
+    y = outputs()
+    assert rewrites(CarryWindows(), [x, w], [y])
+    assert not rewrites(CarryWindows(), [x, w], [loopjax.grad(y.sum(), w)])
+    assert not rewrites(CarryWindows(Target("gpu")), [x, w], [y])
+    assert not rewrites(CarryWindows(), [x, w], [outputs(go_backwards=True)])
