@@ -161,7 +161,7 @@ def test_a_step_is_computed_again_unless_it_is_small_or_expensive():
     assert states <= 804  # of each step the state and a cosine
     assert loop.plan.checkpoint.flat
     assert "cheaper to compute again" in loop.plan.reason
-    assert large(None, size=63)[1].plan.checkpoint is None
+    assert large(None, size=8)[1].plan.checkpoint is None
     with configured(PlanLoops(remat_bytes=10**9)):
         states, _ = large(None)
     # Each step stores four values and more; JAX 0.11 three, of 400 steps.
@@ -172,7 +172,8 @@ def test_products_are_stored_and_not_computed_again():
     x, h, W = at.dtensor3("x"), at.dmatrix("h"), at.dmatrix("W")
 
     def step(x, h, W):
-        return at.tanh(at.dot(x, W) + at.dot(h, W) + 1.0)
+        z = at.dot(x, W) + at.dot(h, W) + 1.0
+        return z / (1 + abs(z))
 
     out, _ = loopjax.scan(step, sequences=x, outputs_info=h, non_sequences=W)
     wrt = [x, h, W]
