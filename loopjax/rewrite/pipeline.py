@@ -29,6 +29,7 @@ from loopjax.rewrite.loop_epilogue import DistributeEpilogue
 from loopjax.rewrite.loop_fusion import FuseLoops
 from loopjax.rewrite.loop_prologue import DistributePrologue
 from loopjax.rewrite.masked_products import SpeculateOnProducts
+from loopjax.rewrite.pack_states import PackStates
 from loopjax.rewrite.plan import PlanLoops
 from loopjax.rewrite.predictive_commoning import CarryCommonValues
 from loopjax.rewrite.producer_fusion import FuseProducers
@@ -125,6 +126,7 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         SplitShortAxes(target),
         PadStencils(target),
         FindLinearRecurrences(target),
+        PackStates(target),
         SampleInBlocks(target),
         SpeculateOnProducts(target),
         PlanLoops(target),

@@ -29,6 +29,7 @@ REWRITES = {
     "dce": "dead code elimination, in loops and differentiated regions too",
     "loop_fusion": "independent loops of equal length become one",
     "vectorize_states": "many small states that are computed alike become one array",
+    "pack_states": "many scalar states become one vector in the carry",
     "masked_products": "the larger operand of a product of padded operands is not masked where the result is finite",
     "logsumexp": "logsumexp over a matrix that is the same at every step becomes a matrix product",
     "fuse_products": "horizontal GEMM fusion: products of a body that share an operand become one",
