@@ -12,7 +12,7 @@ mode: a loop that both modes may enclose is masked instead (``Loop.step``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from itertools import chain, compress
 from typing import Any, NamedTuple
@@ -24,7 +24,6 @@ from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import Literal, jaxpr_as_fun
 from jax.tree_util import Partial
 
-from loopjax.ir.fill import unwritten
 from loopjax.lower.loops.combinators import looped_until
 from loopjax.lower.partition import Arrays, is_float, merge, partition
 
@@ -34,14 +33,13 @@ class Repeated(NamedTuple):
 
     ``step`` takes constants, a carry and a row of the inputs to the next carry and rows; it closes over no array.
     ``stops`` tells of a carry that no step follows it. A loop that runs ``backwards`` begins with the last row.
-    ``unroll`` is the number of steps in an iteration, ``empty`` makes the stacks.
+    ``unroll`` is the number of steps in an iteration.
     """
 
     step: Callable[[Any, Any, Any], tuple[Any, Any]]
     stops: Callable[[Any], Any] | None = None
     backwards: bool = False
     unroll: int = 1
-    empty: Callable[[Sequence[int], str], Any] = unwritten
 
 
 class Ran(NamedTuple):
@@ -82,7 +80,8 @@ def while_scan(loop: Repeated, constants: Any, carry: Any, inputs: Any, limit: A
     limit = jnp.asarray(limit, "int32")
     size = len(jax.tree.leaves(inputs)[0])
     _, rows = jax.eval_shape(loop.step, constants, carry, _row(inputs, 0))
-    stacks = jax.tree.map(lambda row: loop.empty((size, *row.shape), row.dtype), rows)
+    # Zeros, since readers of rows past the last step have a derivative of 0 times these.
+    stacks = jax.tree.map(lambda row: jnp.zeros((size, *row.shape), row.dtype), rows)
 
     def step(state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
         t, carry, stacks = state
@@ -188,7 +187,7 @@ class _Reverse:
             return (back[: len(into)], added), back[len(into) :]
 
         times = jnp.arange(self.size, dtype="int32")
-        loop = Repeated(step, None, not self.loop.backwards, self.loop.unroll, jnp.zeros)
+        loop = Repeated(step, None, not self.loop.backwards, self.loop.unroll)
         ran = dynamic_scan(loop, constant, (into, totals), (times, rows, kept, flows), n_steps)
         found = iter([*ran.carry[1], *ran.carry[0], *ran.stacks])
         return [next(found) if is_chosen else None for is_chosen in self.mask]
