@@ -72,9 +72,7 @@ class PadStencils(Pass):
 
     def _is_profitable(self, sizes: tuple[int, ...], shifts: list[Shifts]) -> bool:
         elements = math.prod(sizes)
-        padded = math.prod(
-            size + sum(rows) for size, rows in zip(sizes, zip(*_padding(shifts), strict=True), strict=True)
-        )
+        padded = math.prod(map(sum, zip(sizes, *_padding(shifts), strict=True)))
         least = self.least_elements if len(sizes) == 1 else self.least_plane
         return elements >= least and padded <= (1 + self.most_padding) * elements
 

@@ -75,7 +75,7 @@ def _pack(loop: ScanBuilder, group: Sequence[RecurrenceSlot]) -> Variable:
     """Replace states by one vector of them, and return its last value; those that save more become outputs."""
     packed = Variable(TensorType(group[0].value.dtype, (len(group),)), name="states")
     last = Variable(packed.type.stacked(1))
-    firsts = [ops.index(state.initial, -1) if state.spec.windowed else state.initial for state in group]
+    firsts = [state.before_first() for state in group]
     spec = Recurrence((-1,), SavedSteps(last=1), "states", windowed=False)
     slot = RecurrenceSlot(spec, ops.stack(*firsts), [packed], ops.stack(*(state.value for state in group)), last)
     for state in group:

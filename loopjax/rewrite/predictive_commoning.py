@@ -22,7 +22,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, dependents
-from loopjax.ir.index import static_read
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Recurrence, SavedSteps, Scan
 from loopjax.ir.types import KEY, RESIDUAL
@@ -135,9 +134,5 @@ class _Numbered:
 
 def _first_values(loop: ScanBuilder, values: Sequence[Variable]) -> list[Variable]:
     """Compute values of the states before the loop, in front of it."""
-    firsts = {
-        state.pasts[0]: static_read(state.initial, 0) if state.spec.windowed else state.initial
-        for state in loop.recurrences
-        if state.spec.taps == (-1,)
-    }
+    firsts = {state.pasts[0]: state.before_first() for state in loop.recurrences if state.spec.taps == (-1,)}
     return loop.outside(values, firsts)

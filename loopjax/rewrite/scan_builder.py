@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 
 from loopjax.errors import Source
 from loopjax.ir.graph import Apply, Graph, Op, Variable, copy_node, toposort
+from loopjax.ir.index import static_read
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Accumulator, BodyInputs, MapOutput, Recurrence, Scan, SequenceInput
 
@@ -44,6 +45,10 @@ class RecurrenceSlot:
     pasts: list[Variable]
     value: Variable
     stack: Variable | None = None
+
+    def before_first(self, sources: tuple[Source, ...] = ()) -> Variable:
+        """The past value of the first step, of a state with the tap -1 only."""
+        return static_read(self.initial, 0, sources=sources) if self.spec.windowed else self.initial
 
 
 @dataclass(eq=False)

@@ -185,7 +185,7 @@ def _outputs_from_outside(loop: ScanBuilder) -> dict[Variable, Variable]:
     accumulated = loop.accumulated
     for state in list(loop.recurrences):
         if _is_constant(state, loop) and state not in accumulated and state.stack is not None:
-            initial = static_read(state.initial, 0, sources=loop.sources) if state.spec.windowed else state.initial
+            initial = state.before_first(loop.sources)
             loop.recurrences.remove(state)
             loop.non_sequences.append(Capture(initial, state.pasts[0]))
             found[state.stack] = _repeated(initial, state.stack, loop)

@@ -141,7 +141,7 @@ class VectorizeStates(Pass):
         if (lift.sequences or is_stacked) and first.value.type.bytes > self.most_bytes:
             return None
         sources = first.value.owner.sources if first.value.owner is not None else ()
-        initials = [static_read(one.initial, 0, sources=sources) if one.spec.windowed else one.initial for one in group]
+        initials = [state.before_first(sources) for state in group]
         # All steps where all states save all, else the most last rows of any.
         saves_all = all(state.spec.saved.all for state in group)
         saved = SAVE_ALL if saves_all else SavedSteps(last=max(state.spec.saved.last or 0 for state in group))

@@ -71,8 +71,10 @@ def nested(loop: Loop, nest: Nest) -> Step:
 
     def filled(carry: Any, slices: Any) -> tuple[Any, Rows]:
         count = len(slices.t)
+        if count == nest.n_steps:
+            return run(carry, slices)
         at = jnp.minimum(jnp.arange(nest.n_steps), count - 1)
-        carry, stacks = run(carry, slices if count == nest.n_steps else jax.tree.map(lambda x: x[at], slices))
+        carry, stacks = run(carry, jax.tree.map(lambda x: x[at], slices))
         return carry, tuple(stack[:count] for stack in stacks)
 
     return filled
