@@ -5,6 +5,7 @@ from loopjax.checkpoint.scan_checkpoints import scan_checkpoints
 from loopjax.compat.aliases import compile, gradient, printing, sandbox, scan_module, updates
 from loopjax.config import VERSION, config
 from loopjax.errors import missing_name as _missing_name
+from loopjax.interop.load import load
 from loopjax.interop.to_jax import to_jax
 from loopjax.interop.wrap_jax import wrap_jax
 from loopjax.ir.printing import dprint, pp
@@ -45,6 +46,7 @@ __all__ = [
     "gradient",
     "hessian",
     "jacobian",
+    "load",
     "map",
     "pp",
     "printing",

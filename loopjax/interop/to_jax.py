@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -113,7 +112,7 @@ class JaxFunction:
         from loopjax.runtime.inline import Inlined  # a part of the package's import time, and not always needed
 
         self._inlined = Inlined(program, derivatives, keep_x64)
-        self.variables = _named(list(dict.fromkeys([*program.state.variables, *program.state.updated])))
+        self.variables = program.state.named()
         self.__name__ = self.__qualname__ = program.options.name
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -189,16 +188,3 @@ class JaxFunction:
                 f"expected {variable.type}"
             )
         return array
-
-
-def _named(variables: Sequence[SharedVariable]) -> dict[str, SharedVariable]:
-    """Shared variables by names that differ."""
-    often = Counter(variable.name for variable in variables)
-    named: dict[str, SharedVariable] = {}
-    for number, variable in enumerate(variables):
-        unique = variable.name and often[variable.name] == 1
-        key = variable.name if variable.name and unique else f"{variable.name or 'shared'} {number}"
-        while key in named:
-            key += "'"
-        named[key] = variable
-    return named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +15,7 @@ from loopjax.errors import UnsupportedError, about, here, read_pairs, reported
 from loopjax.ir.graph import Graph, Variable
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import TensorType
+from loopjax.runtime import state_file
 from loopjax.runtime.mode import read_mode
 from loopjax.runtime.program import Options, Program, Unused, collect
 from loopjax.runtime.results import converter
@@ -291,6 +293,133 @@ class Function:
             if stage is not self.stages[-1]:
                 values.update(stage.run(values))
         return lowered
+
+    @reported
+    def save_state(self, path: str | os.PathLike[str]) -> None:
+        """Writes the values of the shared variables, random keys among them, to a file.
+
+        The file takes the place of an older one at once when it is whole: whenever the process is killed, one of the
+        two is there. It is an ``npz`` of NumPy, with the array of ``name`` as ``state/name``; nothing is pickled.
+
+        Parameters
+        ----------
+        path
+            The file; its folder must exist.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written; the old one stays.
+        StateLost
+            A variable has no value, after a failed call with ``accept_inplace``.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> import loopjax
+        >>> count = loopjax.shared(3, name="count")
+        >>> step = loopjax.function([], count, updates={count: count + 1})
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "counter.npz"
+        >>> step.save_state(path)
+        >>> int(step()), int(step())
+        (3, 4)
+        >>> step.load_state(path)
+        >>> int(step())
+        3
+        """
+        state_file.save(path, self.program.state.snapshot())
+
+    @reported
+    def load_state(self, path: str | os.PathLike[str]) -> None:
+        """Sets the shared variables to the values in a file of ``save_state``: all of them, or none where it raises.
+
+        A variable finds its value by its name, so that another function, in another process, may read the file; those
+        without a name are numbered in the order in which the function reads them. Values that the function has no
+        variable for are ignored, so that a function that predicts may load what one that trains has saved. An array
+        goes to the devices on which its variable is, sharded as that is.
+
+        Parameters
+        ----------
+        path
+            A file that ``save_state`` or ``export`` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no file.
+        ValueError
+            It is no such file, is damaged, or lacks a variable.
+        TypeError
+            A value has another dtype or number of dimensions than its variable.
+
+        Examples
+        --------
+        See ``save_state``.
+        """
+        state = self.program.state
+        found = state_file.state_of(state_file.load(path)[0])
+        variables = state.named()
+        missing = [name for name in variables if name not in found]
+        if missing:
+            raise ValueError(
+                f"{self.name}.load_state: {os.fspath(path)!r} has no value of {missing}; expected one for each shared "
+                f"variable, and it has {list(found)}; name the variables as those of the function that saved it"
+            )
+        with about(f"{self.name}.load_state: {os.fspath(path)!r}"):
+            state.set({variable: found[name] for name, variable in variables.items()})
+
+    @reported
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        args: Sequence[Any] | Mapping[str, Any] = (),
+        *,
+        platforms: Sequence[str] | None = None,
+        derivatives: Literal["none", "reverse"] = "none",
+    ) -> None:
+        """Writes the program for some shapes to a file, with the values of its shared variables: see ``load``.
+
+        It is compiled ahead of time as far as StableHLO (``jax.export``), so that a process that has neither the source
+        of the program nor Python functions that it was made of can run it. Rewrites are those for the first of the
+        platforms. The file is written as that of ``save_state``, and ``load_state`` reads its state.
+
+        Parameters
+        ----------
+        path
+            The file; its folder must exist.
+        args
+            Arguments by position, or a dict of them by name; only their shapes matter, and a
+            ``jax.ShapeDtypeStruct`` serves too.
+        platforms
+            ``"cpu"``, ``"cuda"``, ``"rocm"`` or ``"tpu"``; that of the present device by default.
+        derivatives
+            ``"reverse"`` keeps what one reverse pass through the loaded program needs.
+
+        Raises
+        ------
+        UnsupportedError
+            The program runs in several stages, the value of an argument decides a length, or a size is symbolic.
+        ImportError
+            ``flatbuffers`` is missing: it is in the extra ``loopjax[export]``.
+        OSError
+            The file cannot be written; the old one stays.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> import loopjax
+        >>> import loopjax.tensor as at
+        >>> x, total = at.dvector("x"), loopjax.shared(0.0, name="total", dtype="float64")
+        >>> f = loopjax.function([x], total, updates={total: total + x.sum()})
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "sums.npz"
+        >>> f.export(path, [[1.0, 2.0]])
+        >>> g = loopjax.load(path)
+        >>> float(g([1.0, 2.0])), float(g(x=[4.0, 5.0])), float(f([1.0, 1.0]))
+        (0.0, 3.0, 0.0)
+        """
+        from loopjax.runtime.export import export  # jax.export is a twentieth of the package's import time
+
+        export(self.program, self._signature, path, args, platforms, derivatives)
 
     def get_shared(self) -> list[SharedVariable]:
         """The shared variables that the function reads or updates."""

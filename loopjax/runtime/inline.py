@@ -76,7 +76,11 @@ class Inlined:
         readers = [node for node in applies if variable in leaves_of(shape_operands(node), inputs).values]
         lines = dict.fromkeys(source for node in readers for source in node.sources)
         label = repr(variable.name) if variable.name else repr(variable)
-        what, instead = "input", "pass a number, for example through static_argnums of jax.jit or functools.partial"
+        what = "input"
+        instead = (
+            "pass a number, for example through static_argnums of jax.jit or functools.partial, or fix it with "
+            "givens={variable: 5}"
+        )
         if isinstance(variable, SharedVariable):
             what, instead = "shared variable", "fix it, for example with givens={variable: 5}"
         return UnsupportedError(
@@ -102,7 +106,7 @@ class _Form(NamedTuple):
         stage = self.executable.stage
         # The cache of programs must not hold tracers.
         given = tuple(
-            np.asarray(values[variable]) if position in stage.length_inputs else _shape_of(values[variable])
+            np.asarray(values[variable]) if position in stage.length_inputs else shape_of(values[variable])
             for position, variable in enumerate(stage.graph.inputs)
         )
         return _Sized(self.executable, specialization_key(stage, given), self.graph, given)
@@ -190,7 +194,7 @@ def _form(program: Program, derivative: Derivative, fixed_lengths: bool = False)
     return _Form(padded.graph, stage)
 
 
-def _shape_of(array: Any) -> Any:
+def shape_of(array: Any) -> Any:
     return jax.ShapeDtypeStruct(array.shape, array.dtype)  # type: ignore[no-untyped-call]
 
 

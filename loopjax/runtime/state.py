@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from loopjax.errors import UnsupportedError
 from loopjax.ir.graph import Variable
+from loopjax.runtime.state_file import STATE
 from loopjax.trace.shared import SharedVariable
 
 T = TypeVar("T")
@@ -46,6 +47,28 @@ class State:
             [swaps.get(variable, variable) for variable in self.variables],
             [swaps.get(variable, variable) for variable in self.updated[:updates]],
         )
+
+    def named(self) -> dict[str, SharedVariable]:
+        """The variables by names that differ: their own, numbered where two share it, or ``shared`` and a number."""
+        variables = list(dict.fromkeys([*self.variables, *self.updated]))
+        often = Counter(variable.name for variable in variables)
+        named: dict[str, SharedVariable] = {}
+        for number, variable in enumerate(variables):
+            unique = variable.name and often[variable.name] == 1
+            key = variable.name if variable.name and unique else f"{variable.name or 'shared'} {number}"
+            while key in named:
+                key += "'"
+            named[key] = variable
+        return named
+
+    def snapshot(self) -> dict[str, Any]:
+        """Copies of all values at one moment, by the names that a file has them under."""
+        return self.locked(lambda: {STATE + name: variable.get_value() for name, variable in self.named().items()})
+
+    def set(self, values: Mapping[SharedVariable, Any]) -> None:
+        """Sets variables to values of their types, all or none, where their present arrays are placed."""
+        made = [variable.placed(value) for variable, value in values.items()]
+        self.locked(lambda: [*map(_assign, values, made)])
 
     def locked(self, run: Callable[..., T], *args: Any) -> T:
         """Calls a function while it holds every variable's lock, taken in one order for all functions.

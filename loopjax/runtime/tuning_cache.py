@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import jax
 
 from loopjax.config import VERSION, config
 from loopjax.ir.digest import NoDigestError, digest
+from loopjax.runtime.atomic_file import replacing
 
 
 def place(*program: Any) -> Path | None:
@@ -40,10 +40,8 @@ def write(place: Path | None, found: Mapping[str, Any]) -> bool:
         return False
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent) as folder:  # gone with what is in it where a write fails
-            made = Path(folder) / place.name
-            made.write_text(json.dumps(found, indent=1))  # readable for whom the umask says
-            os.replace(made, place)
+        with replacing(place) as file:
+            file.write(json.dumps(found, indent=1).encode())
     except OSError:
         return False
     return True

@@ -67,9 +67,11 @@ class SharedVariable(Variable):
     def get_value(self, borrow: bool = False) -> Any:
         """Return a copy of the value as a NumPy array; with ``borrow=True`` the ``jax.Array`` itself."""
         with self.lock:
-            self.own = self.own and not borrow
             # Copied under the lock: a call with accept_inplace deletes the array.
-            return self.value if borrow or self.dtype == KEY else np.array(self.value)
+            if not borrow and self.dtype != KEY:
+                return np.array(self.value)
+            self.own = False
+            return self.value
 
     @reported
     def set_value(self, value: Any, borrow: bool = False) -> None:
@@ -78,6 +80,14 @@ class SharedVariable(Variable):
         with self.lock:
             self._value = made
             self.own = False
+
+    def placed(self, value: Any) -> jax.Array:
+        """Return an array of a value that the variable may have, on the devices of the present one."""
+        made, present = self._checked(value), self._value
+        if present is None or not present.committed:
+            return made
+        with jax.enable_x64(True):
+            return jax.device_put(made, present.sharding)
 
     def _checked(self, value: Any) -> jax.Array:
         if isinstance(value, Variable):

@@ -17,6 +17,7 @@ PAGES = {
     "names.md": 0,
     "numbers.md": 6,
     "rewrites.md": 4,
+    "saving.md": 2,
 }
 """Number of prints with a comment that says the output, by page."""
 

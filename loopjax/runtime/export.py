@@ -1,0 +1,90 @@
+"""Export of a program: StableHLO by ``jax.export``, with names, defaults and state, in one file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.util import find_spec
+from itertools import count
+from typing import Any
+
+import jax
+import numpy as np
+from jax import export as jax_export
+
+from loopjax.errors import UnsupportedError, about, check_choice, here, where
+from loopjax.rewrite.target import Derivative
+from loopjax.runtime import state_file
+from loopjax.runtime.inline import Inlined, shape_of
+from loopjax.runtime.program import Program
+from loopjax.runtime.signature import In, Signature, resolved
+
+FORMAT = 1
+"""Version of the entries of a file."""
+
+PROGRAM, DEFAULT = "program", "default/"
+"""Entry of the serialized program, and beginning of those of defaults."""
+
+
+def export(
+    program: Program,
+    signature: Signature,
+    path: str | os.PathLike[str],
+    args: Sequence[Any] | Mapping[str, Any],
+    platforms: Sequence[str] | None,
+    derivatives: Derivative,
+) -> None:
+    """Writes a program for the shapes of some arguments: see ``Function.export``."""
+    check_choice("derivatives", derivatives, ("none", "reverse"))
+    if find_spec("flatbuffers") is None:
+        raise ImportError(f"export needs flatbuffers; install it with pip install 'loopjax[export]'{here()}")
+    state, names = program.state.snapshot(), {variable: name for name, variable in program.state.named().items()}
+    with about(program.options.name):
+        given = signature.placed((), args) if isinstance(args, Mapping) else signature.placed(args, {})
+        structs = [*map(_struct, program.inputs, resolved(given), count()), *map(shape_of, program.state.read())]
+        defaults = {
+            f"{DEFAULT}{place}": one.convert(resolved([one.value])[0], None, place)
+            for place, one in enumerate(program.inputs)
+            if one.value is not None
+        }
+    with jax.enable_x64(True):
+        inlined = Inlined(program, derivatives)
+
+        def run(*arrays: Any) -> list[Any]:
+            return inlined(arrays)
+
+        run.__name__ = program.options.name
+        exported = jax_export.export(jax.jit(run), platforms=platforms)(*structs)
+    serialized = exported.serialize(vjp_order=int(derivatives == "reverse"))
+    state_file.save(
+        path,
+        {**state, **defaults, PROGRAM: np.frombuffer(serialized, np.uint8)},
+        format=FORMAT,
+        name=program.options.name,
+        results=program.options.results,
+        allow_input_downcast=program.options.allow_downcast,
+        inputs=[
+            {"name": one.name, "allow_downcast": one.allow_downcast, "strict": one.strict} for one in program.inputs
+        ],
+        outputs=asdict(program.form),
+        reads=[names[variable] for variable in program.state.variables],
+        updates=[names[variable] for variable in program.state.updated],
+    )
+
+
+def _struct(one: In, value: Any, place: int) -> Any:
+    """Shape and dtype of an argument, which may be given as such."""
+    if not isinstance(value, jax.ShapeDtypeStruct):
+        return shape_of(one.convert(value, None, place))
+    if str(value.dtype) != one.variable.dtype or len(value.shape) != one.variable.ndim:
+        raise TypeError(
+            f"input {one.name!r}{where(one.variable.sources)}: expected {one.variable.type}, got {value}; give a "
+            f"ShapeDtypeStruct of that dtype and number of dimensions"
+        )
+    if not all(isinstance(size, int) for size in value.shape):
+        raise UnsupportedError(
+            f"input {one.name!r}{where(one.variable.sources)}: its shape {value.shape} has a symbolic size; expected "
+            f"numbers, since loops are rewritten for their sizes; export one file for each size that is served"
+        )
+    return value

@@ -1,0 +1,132 @@
+"""``Function.export`` and ``load``: the program in another process, without its source."""
+
+import pickle
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(5, 3)).astype("float32")
+W = RNG.normal(size=(3, 3)).astype("float32")
+
+
+def recurrent():
+    """A recurrent network with a default, two outputs and a counter."""
+    x, scale = at.fmatrix("x"), at.fscalar("scale")
+    weights, calls = loopjax.shared(W, name="W"), loopjax.shared(0, name="calls")
+    h, _ = loopjax.scan(lambda x_t, h: at.tanh(x_t + h @ weights), x, at.zeros(3, dtype="float32"))
+    inputs = [x, loopjax.In(scale, value=np.float32(2.0))]
+    return loopjax.function(inputs, {"all": h, "last": h[-1] * scale}, updates={calls: calls + 1}, name="rnn")
+
+
+def test_a_loaded_function_is_called_as_the_exported_one(tmp_path):
+    exported, path = recurrent(), tmp_path / "rnn.npz"
+    exported(X)
+    exported.export(path, [X])
+    loaded = loopjax.load(path)
+    for args, named in [((X,), {}), ((), {"x": X, "scale": np.float32(3.0)})]:
+        expected, found = exported(*args, **named), loaded(*args, **named)
+        assert list(found) == list(expected)
+        for name, array in expected.items():
+            np.testing.assert_allclose(found[name], array, rtol=2e-7)
+    assert repr(loaded) == repr(exported)
+    assert [int(variable.get_value()) for variable in loaded.get_shared() if variable.name == "calls"] == [3]
+
+
+def test_a_process_without_the_source_runs_it(tmp_path):
+    exported, path = recurrent(), tmp_path / "rnn.npz"
+    exported.export(path, {"x": X})
+    np.save(tmp_path / "x.npy", X)
+    code = (
+        "import sys, numpy as np, loopjax; f = loopjax.load(sys.argv[1]); x = np.load(sys.argv[2]);"
+        "print(f(x)['last'].tolist())"
+    )
+    command = [sys.executable, "-c", code, str(path), str(tmp_path / "x.npy")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert str(np.asarray(exported(X)["last"]).tolist()) in done.stdout
+
+
+@pytest.mark.parametrize("kind", ["float64", "int8", "bfloat16", "until", "nested"])
+def test_programs(tmp_path, kind):
+    x = at.matrix("x", dtype=kind if kind in ("int8", "bfloat16") else "float64")
+    value = jax.numpy.asarray(X * 10, x.dtype) if x.dtype != "float64" else X.astype("float64")
+    if kind == "until":
+        out, _ = loopjax.scan(
+            lambda total, x: (total + x.sum(), loopjax.until(total > 3)),
+            outputs_info=at.constant(0.0, dtype="float64"),
+            non_sequences=x**2,
+            n_steps=100,
+        )
+        out = out[-1]
+    elif kind == "nested":
+        out, _ = loopjax.scan(
+            lambda row: loopjax.scan(lambda v, a: 0.5 * a + v, row, at.zeros((), dtype="float64"))[0], x
+        )
+    else:
+        out, _ = loopjax.scan(lambda row, a: row + a, x, at.zeros(3, dtype=x.dtype))
+    function = loopjax.function([x], out)
+    function.export(tmp_path / "f.npz", [value])
+    found = loopjax.load(tmp_path / "f.npz")(value)
+    assert found.dtype == out.dtype
+    np.testing.assert_allclose(np.asarray(found, "float64"), np.asarray(function(value), "float64"), rtol=1e-14)
+
+
+def test_one_file_for_several_platforms(tmp_path):
+    recurrent().export(tmp_path / "rnn.npz", [X], platforms=["cpu", "cuda"])
+    assert loopjax.load(tmp_path / "rnn.npz")(X)["last"].shape == (3,)
+    recurrent().export(tmp_path / "rnn.npz", [X], platforms=["cuda"])
+    with pytest.raises(ValueError, match=r"rnn.* was exported for platforms .*cuda"):
+        loopjax.load(tmp_path / "rnn.npz")(X)
+
+
+def test_a_loaded_function_is_an_op_and_pickles(tmp_path):
+    x = at.dvector("x")
+    loopjax.function([x], (x**3).sum(), name="cubes").export(tmp_path / "f.npz", [np.ones(2)], derivatives="reverse")
+    loaded = pickle.loads(pickle.dumps(loopjax.load(tmp_path / "f.npz")))
+    slope = jax.grad(lambda v: loaded(v))(np.array([1.0, 2.0], "float32"))
+    np.testing.assert_allclose(slope, [3.0, 12.0], rtol=1e-6)
+
+
+def test_state_files_fit_both(tmp_path):
+    exported = recurrent()
+    exported(X)
+    exported.export(tmp_path / "rnn.npz", [X])
+    loaded = loopjax.load(tmp_path / "rnn.npz")
+    loaded(X)
+    loaded.save_state(tmp_path / "state.npz")
+    exported.load_state(tmp_path / "state.npz")
+    assert [int(one.get_value()) for one in exported.get_shared() if one.name == "calls"] == [2]
+    exported.load_state(tmp_path / "rnn.npz")
+    assert [int(one.get_value()) for one in exported.get_shared() if one.name == "calls"] == [1]
+
+
+def test_a_call_with_other_shapes(tmp_path):
+    recurrent().export(tmp_path / "rnn.npz", [X])
+    with pytest.raises(ValueError, match=r"rnn: input 'x': expected shape float32\(5, 3\), got float32\(4, 3\)"):
+        loopjax.load(tmp_path / "rnn.npz")(X[:4])
+
+
+def test_programs_that_cannot_be_exported(tmp_path):
+    n, v = at.lscalar("n"), at.fvector("v")
+    steps = loopjax.function([n], at.arange(n))
+    with pytest.raises(loopjax.errors.UnsupportedError, match=r"input 'n'.* decides .*givens={variable: 5}"):
+        steps.export(tmp_path / "f.npz", [3])
+    size = jax.export.symbolic_shape("size")
+    with pytest.raises(loopjax.errors.UnsupportedError, match=r"input 'v'.* has a symbolic size"):
+        loopjax.function([v], v + 1).export(tmp_path / "f.npz", [jax.ShapeDtypeStruct(size, "float32")])
+    with pytest.raises(TypeError, match=r"input 'v'.*: expected float32\(\?,\), got ShapeDtypeStruct"):
+        loopjax.function([v], v + 1).export(tmp_path / "f.npz", [jax.ShapeDtypeStruct((3, 3), "float32")])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_no_program(tmp_path):
+    recurrent().save_state(tmp_path / "state.npz")
+    with pytest.raises(ValueError, match=r"state.npz' has format None of an exported program; expected 1"):
+        loopjax.load(tmp_path / "state.npz")
