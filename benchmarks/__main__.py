@@ -19,7 +19,11 @@ from benchmarks.run import run
 from benchmarks.table import Layout, aligned, markdown
 from benchmarks.workload import Scale, Workload
 from benchmarks.workloads import WORKLOADS
-from benchmarks.workloads.applications import HALVES
+from benchmarks.workloads.applications import APPLICATIONS
+from benchmarks.workloads.held_out import HELD_OUT
+
+SETS = {"tuning": APPLICATIONS, "held-out": HELD_OUT}
+"""Applications: those that may guide a change, and those that nobody looks at before a final measurement."""
 
 
 class Measurement(NamedTuple):
@@ -55,18 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 if every contender ran and agreed, else 1."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    workloads = HALVES[options.half] if options.half else WORKLOADS
+    workloads = SETS[options.set] if options.set else WORKLOADS
     unknown = sorted(set(options.names) - {workload.name for workload in workloads})
     if unknown:
-        parser.error(f"there is no workload {', '.join(unknown)}; --list prints them, with --half those of the half")
+        parser.error(f"there is no workload {', '.join(unknown)}; --list prints them, with --set those of the set")
     if options.list:
         width = max(len(workload.name) for workload in workloads)
         for workload in workloads:
             print(f"{workload.name:<{width}}  {workload.what}{' (--large)' if workload.large else ''}")
         return 0
     kind: Measurement = options.kind
-    half = f"-{options.half}" if options.half else ""
-    path = options.json or default_path(f"{half}{kind.suffix}", options.quick)
+    chosen_set = f"-{options.set}" if options.set else ""
+    path = options.json or default_path(f"{chosen_set}{kind.suffix}", options.quick)
     if options.read:
         found = load(path, kind.read)
     else:
@@ -103,7 +107,7 @@ def _print(kind: Measurement, found: Sequence[Any], path: Path, options: argpars
     if kind is CONTENDERS and not options.quick:
         every = load(path, kind.read) if path.exists() else found
         grown = load(path.with_name(path.name.replace(".json", f"{GROWTH.suffix}.json")), GROWTH.read)
-        sections.append(figures.report_half(every, layout) if options.half else figures.report(every, grown, layout))
+        sections.append(figures.report_set(every, layout) if options.set else figures.report(every, grown, layout))
     text = "\n\n".join(sections)
     if options.markdown:
         options.markdown.write_text(f"{text}\n")
@@ -135,9 +139,7 @@ def _parser() -> argparse.ArgumentParser:
         "--brief", action="store_true", help="some seconds for each workload, for a machine that is there for minutes"
     )
     parser.add_argument("--large", action="store_true", help="the large workloads too")
-    parser.add_argument(
-        "--half", choices=HALVES, help="the applications of this half instead; those held out are for the final run"
-    )
+    parser.add_argument("--set", choices=SETS, help="these applications instead; those held out are for the final run")
     parser.add_argument("--list", action="store_true", help="print the workloads and stop")
     parser.add_argument(
         "--others",

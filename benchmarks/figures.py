@@ -69,7 +69,7 @@ def report(records: Sequence[Record], growths: Sequence[Growth], layout: Layout)
     return _table(judged(records, growths), layout)
 
 
-def report_half(records: Sequence[Record], layout: Layout) -> str:
+def report_set(records: Sequence[Record], layout: Layout) -> str:
     """Table with one row per figure of the applications."""
     named = {record.name: record for record in records}
     return _table([_reached(figure, figure.values(named)) for figure in APPLICATIONS], layout)
@@ -196,7 +196,7 @@ APPLICATIONS = (
     Figure("first result over plain JAX", 1.5, _first("plain")),
     Figure("time over PyTensor, geometric mean", 1 / 3, _time("pytensor"), mean=True),
 )
-"""Figures of a half of the applications."""
+"""Figures of a set of the applications."""
 
 
 def _grown(value: Callable[[Sequence[Point]], float | None], only: Callable[[str], bool] = lambda name: True) -> Values:

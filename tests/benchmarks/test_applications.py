@@ -1,4 +1,4 @@
-"""Applications: LoopJAX and plain JAX agree, and the halves are as they were written down."""
+"""Applications and held-out workloads: LoopJAX and plain JAX agree, and the sets share nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks.workload import Scale
-from benchmarks.workloads.applications import APPLICATIONS, HALVES, KNOWN
+from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads.applications import APPLICATIONS
+from benchmarks.workloads.held_out import HELD_OUT
 
 
 @pytest.fixture
@@ -19,30 +21,26 @@ def fast_compilation():
 
 
 @pytest.mark.usefixtures("fast_compilation")
-@pytest.mark.parametrize("workload", APPLICATIONS, ids=lambda workload: workload.name)
+@pytest.mark.parametrize("workload", [*APPLICATIONS, *HELD_OUT], ids=lambda workload: workload.name)
 def test_gives_the_value_of_plain_jax(workload):
     contenders = workload.make(Scale(quick=True))
     workload.compare(contenders.loopjax().call(), contenders.plain().call())
 
 
-def test_halves_share_no_workload_and_stay_as_they_were():
-    tuning, held_out = ({workload.name for workload in half} for half in HALVES.values())
-    assert len(tuning) == len(APPLICATIONS) // 2
-    assert len(held_out) == len(APPLICATIONS) - len(tuning) == 30
-    assert not tuning & held_out
-    assert tuning > KNOWN
-    assert {"adam", "queue", "wave"} < tuning
-    assert {"heat", "levinson", "mala"} < held_out
+def test_no_two_workloads_share_a_name():
+    names = [workload.name for workload in (*WORKLOADS, *APPLICATIONS, *HELD_OUT)]
+    assert len(set(names)) == len(names)
+    assert (len(APPLICATIONS), len(HELD_OUT)) == (59, 25)
 
 
-def test_list_names_the_workloads_of_a_half(capsys):
-    assert command.main(["--half", "held-out", "--list"]) == 0
+def test_list_names_the_workloads_of_a_set(capsys):
+    assert command.main(["--set", "held-out", "--list"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
-        workload.name for workload in HALVES["held-out"]
+        workload.name for workload in HELD_OUT
     ]
 
 
-def test_a_workload_of_the_other_half_is_refused(capsys):
+def test_a_workload_of_the_other_set_is_refused(capsys):
     with pytest.raises(SystemExit):
-        command.main(["--half", "tuning", "heat"])
-    assert "no workload heat" in capsys.readouterr().err
+        command.main(["--set", "tuning", "slam"])
+    assert "no workload slam" in capsys.readouterr().err
