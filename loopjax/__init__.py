@@ -6,6 +6,7 @@ from loopjax.compat.aliases import compile, gradient, printing, sandbox, scan_mo
 from loopjax.config import VERSION, config
 from loopjax.errors import missing_name as _missing_name
 from loopjax.interop.load import load
+from loopjax.interop.stepper import stepper
 from loopjax.interop.to_jax import to_jax
 from loopjax.interop.wrap_jax import wrap_jax
 from loopjax.ir.printing import dprint, pp
@@ -57,6 +58,7 @@ __all__ = [
     "scan_checkpoints",
     "scan_module",
     "shared",
+    "stepper",
     "tensor",
     "to_jax",
     "until",

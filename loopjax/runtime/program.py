@@ -84,7 +84,8 @@ class OutputStructure:
         return self.packer(range(len(arrays)))(arrays)
 
 
-def _read_outputs(outputs: Any) -> tuple[OutputStructure, list[Variable]]:
+def read_outputs(outputs: Any) -> tuple[OutputStructure, list[Variable]]:
+    """Reads outputs into a structure and variables."""
     form, values = OutputStructure("single"), [outputs]
     if outputs is None:
         form, values = OutputStructure("none"), []
@@ -153,7 +154,7 @@ def collect(
             f"no_default_updates: expected True, False or a list of shared variables, got {no_default_updates}"
             f"; write [w] of such as are made by loopjax.shared"
         )
-    form, targets = _read_outputs(outputs)
+    form, targets = read_outputs(outputs)
     replaced = read_replacements(givens, "givens", rebuild_strict)
     entries = [one.variable for one in declared]
     inner = [variable for variable in entries if variable.owner is not None]

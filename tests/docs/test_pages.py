@@ -11,7 +11,7 @@ PAGES = {
     "compat.md": 2,
     "explain.md": 5,
     "gpu.md": 0,
-    "inside-jax.md": 11,
+    "inside-jax.md": 12,
     "internals.md": 3,
     "lengths.md": 5,
     "names.md": 0,
