@@ -23,7 +23,7 @@ class StepState(NamedTuple):
     """State between two steps, a pytree.
 
     ``rows``: the last rows of sequences with past taps; ``pasts``: the last values of each recurrence, the oldest
-    first; ``shared``: state that the loop updates; ``keys``: random keys, with which and ``step`` a step draws;
+    first; ``shared``: state that the loop updates; ``keys``: random keys, combined with the number ``step`` of a step;
     ``fixed``: what is the same at each step; ``stopped``: the condition of ``until`` has held.
     """
 
@@ -110,7 +110,7 @@ def stepper(
     node, op = _loop(wanted)
     options = Options(name or op.label, mode=read_mode(mode))
     with about(options.name):
-        loop = _Loop(node, op, list(_listed(sequences)), wanted, form, list(parameters), options)
+        loop = _Loop(node, op, sequences, wanted, form, list(parameters), options)
     return Stepper(loop.init, loop.step)
 
 
@@ -142,7 +142,7 @@ class _Loop:
         self,
         node: Apply,
         op: Scan,
-        sequences: Sequence[Variable],
+        given: Variable | Sequence[Variable],
         outputs: Sequence[Variable],
         form: OutputStructure,
         parameters: Sequence[Variable],
@@ -152,6 +152,8 @@ class _Loop:
         from loopjax.runtime.inline import Inlined
 
         self.op = op
+        self.single = isinstance(given, Variable)
+        sequences = self._listed(given)
         parts = op.inputs(node.inputs)
         if len(set(sequences)) < len(sequences) or set(sequences) != set(parts.sequences):
             raise UnsupportedError(
@@ -176,7 +178,7 @@ class _Loop:
     def init(self, *parameters: Any, rows: Any = None) -> StepState:
         """The state before the first step."""
         op = self.op
-        given = _listed(rows)
+        given = self._listed(rows)
         needed = self.reads_rows or any(sequence.low for sequence in op.sequences)
         if len(given) != len(self.order) and (needed or rows is not None):
             why = "shapes of initial values depend on them" if self.reads_rows else "past taps read them"
@@ -195,7 +197,7 @@ class _Loop:
 
     def step(self, state: StepState, row: Any = None) -> tuple[StepState, Any]:
         """One step."""
-        rows = self.signature.checked(self.signature.placed(_listed(row), {}))
+        rows = self.signature.checked(self.signature.placed(self._listed(row), {}))
         windows = [_slid(before, rows[place]) for place, before in zip(self.order, state.rows, strict=True)]
         inputs = BodyInputs(
             tuple(_taps(window, spec.taps, -1) for spec, window in zip(self.op.sequences, windows, strict=True)),
@@ -216,6 +218,10 @@ class _Loop:
         )
         outputs = found.flat()
         return after, self.form([outputs[place] for place in self.results])
+
+    def _listed(self, given: Any) -> list[Any]:
+        """One value for each sequence."""
+        return [] if given is None else [given] if self.single else list(given)
 
     def _rows_before(self, place: int, spec: SequenceInput, rows: Sequence[Any]) -> Any:
         """The rows of a sequence that the first steps read at past taps."""
@@ -238,20 +244,13 @@ def _slid(rows: Any, new: Any) -> Any:
 
 
 def _taps(rows: Any, taps: Sequence[int], now: int) -> tuple[Any, ...]:
-    """The rows at some taps, of which tap 0 is at ``now`` from the end."""
+    """The rows at some taps; tap 0 is at ``now`` from the end."""
     return tuple(rows[tap + now] for tap in taps)
 
 
 def _past(spec: Recurrence, initial: Any) -> Any:
     """The rows of an initial value that the first steps read."""
     return initial[: spec.depth] if spec.windowed else initial[None]
-
-
-def _listed(given: Any) -> Sequence[Any]:
-    """One value for each sequence: a single one stands for itself."""
-    if given is None:
-        return ()
-    return given if isinstance(given, (list, tuple)) else (given,)
 
 
 def _reads_rows(outputs: Sequence[Variable], sequences: Sequence[Variable]) -> bool:
