@@ -14,6 +14,7 @@ from typing import Any
 
 from loopjax import random, tensor
 from loopjax.checkpoint.scan_checkpoints import scan_checkpoints
+from loopjax.compat.print_op import Print
 from loopjax.errors import DisconnectedInputError, GradientError
 from loopjax.ir.printing import dprint, pp
 from loopjax.ir.types import TensorType
@@ -86,7 +87,8 @@ _GRADIENT = _by_name(grad, jacobian, hessian, Lop, Rop, verify_grad, GradientErr
 _BARRIERS = ("consider_constant", "disconnected_grad", "grad_clip", "grad_scale", "zero_grad")
 gradient = _module("loopjax.gradient", {**_GRADIENT, **{name: getattr(tensor, name) for name in _BARRIERS}})
 setattr(tensor, "verify_grad", verify_grad)  # noqa: B010 - it runs functions, which tensor/ may not import
-printing = _module("loopjax.printing", {"dprint": dprint, "debugprint": dprint, "pp": pp, "pprint": pp})
+_PRINTING = {"Print": Print, "dprint": dprint, "debugprint": dprint, "pp": pp, "pprint": pp}
+printing = _module("loopjax.printing", _PRINTING)
 compile = _module("loopjax.compile", _by_name(function, Function, In, Out, SharedVariable, shared))
 _MODES: dict[str, Any] = {
     "Mode": Mode,

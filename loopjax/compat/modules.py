@@ -46,6 +46,7 @@ from loopjax.compat import (
     variables,
 )
 from loopjax.compat.library import LIBRARIES, Library
+from loopjax.compat.print_op import Print
 from loopjax.compat.types import constructors, tensor_of
 from loopjax.interop.wrap_jax import wrap_jax
 from loopjax.ir.graph import Constant, Variable
@@ -145,7 +146,7 @@ _RECORDING = (
     custom_ops.ScalarOp,
     custom_ops.ViewOp,
     custom_ops.OpFromGraph,
-    printing.Print,
+    Print,
     tensors.Assert,
     tensors.CheckAndRaise,
     tensors.Rebroadcast,
@@ -196,7 +197,7 @@ def _paths(library: Library) -> dict[str, Names]:
     loops = {name: vars(scans)[name] for name in ("scan", "map", "reduce", "foldl", "foldr")}
     loops.update(until=until, scan_checkpoints=scan_checkpoints)
     compiled = _compiled(classes)
-    shown = {**_functions(printing), "Print": printing.Print, "pprint": printing.pprint, "dprint": printing.debugprint}
+    shown = {**_functions(printing), "Print": Print, "pprint": printing.pprint, "dprint": printing.debugprint}
     checks = {name: vars(tensors)[name] for name in ("Assert", "CheckAndRaise")}
     checks["assert_op"] = checks["assert_"] = _recording(library, tensors.Assert)()
     numbers = _scalars(library, ops)

@@ -400,7 +400,7 @@ def _converting(run: Run, convert: Convert | None) -> Run:
 
 def _only_stage(program: Program, bucket: Bucket) -> CompiledStage | None:
     """The stage of a bucket that runs one stage on the arguments and returns its results; ``None`` for others."""
-    if len(bucket.stages) > 1 or program.options.check_index:
+    if len(bucket.stages) > 1 or program.options.check_index or program.options.check_nan:
         return None
     (stage,) = bucket.stages
     computed = all(isinstance(v, SharedVariable) or v.owner is not None for v in bucket.graph.outputs)

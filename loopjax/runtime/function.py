@@ -18,7 +18,7 @@ from loopjax.ir.types import TensorType
 from loopjax.runtime import state_file
 from loopjax.runtime.mode import read_mode
 from loopjax.runtime.program import Options, Program, Unused, collect
-from loopjax.runtime.results import converter
+from loopjax.runtime.results import converter, has_nan
 from loopjax.runtime.signature import MISS, In, Signature, resolved
 from loopjax.runtime.x64 import ScopedX64, holds_tracers
 from loopjax.trace.shared import SharedVariable
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from loopjax.runtime.buckets import Bucket
     from loopjax.runtime.compiler import CompiledStage
     from loopjax.runtime.inline import Inlined
+    from loopjax.runtime.replay import StepValues
     from loopjax.shapes.padding.spec import ExactLengthOp
 
 
@@ -46,7 +47,7 @@ def function(
     profile: Any = None,
     on_unused_input: Unused = "raise",
     *,
-    check: Literal["index"] | None = None,
+    check: Literal["index", "nan"] | None = None,
     lengths: Literal["exact", "padded", "auto"] | None = None,
     results: Literal["auto", "jax", "numpy"] | None = None,
 ) -> Function:
@@ -84,7 +85,10 @@ def function(
         ``"raise"``, ``"warn"`` or ``"ignore"``.
     check
         ``"index"`` raises ``IndexError`` after a call in which an index was out of bounds that only the device knows.
-        Without it such reads give NaN (integers: the least of their dtype) and such writes are dropped.
+        Without it such reads give NaN (integers: the least of their dtype) and such writes are dropped. ``"nan"``
+        raises ``FloatingPointError`` after a call that has NaN among its results or new state, with the op that it
+        comes from, its operands, the loops around it and their steps; no state changes. The call is replayed op by op
+        for that, and so is one that JAX's ``jax_debug_nans`` stops.
     lengths
         Compilation for lengths that differ from call to call: ``n_steps``, the size of ``arange(n)`` or ``x[:n]``, the
         steps after which ``until`` stopped, the sizes of arguments. ``"exact"`` compiles for each. ``"padded"`` gives
@@ -132,7 +136,10 @@ def function(
         arrays = results or config.results
         if arrays not in RESULTS:
             raise ValueError(f"results is one of {RESULTS}, not {results!r}")
-        options = Options(label, allow_input_downcast, bool(accept_inplace), check == "index", policy, arrays, chosen)
+        in_place = bool(accept_inplace) and check != "nan"  # the values before a call that fails are read again
+        options = Options(
+            label, allow_input_downcast, in_place, check == "index", check == "nan", policy, arrays, chosen
+        )
         program = collect(
             inputs, outputs, updates, givens, options, no_default_updates, rebuild_strict, on_unused_input
         )
@@ -219,7 +226,10 @@ class Function:
         dispatch = self._dispatch
         given = (*args, *kwargs.values()) if kwargs else args
         run = dispatch.kinds.get((dispatch.settings(), *kwargs, *map(type, given)))
-        result = MISS if run is None else run(given)
+        try:
+            result = MISS if run is None else run(given)
+        except FloatingPointError:  # of jax_debug_nans: the general path says where the NaN comes from
+            result = MISS
         return self.call_general(args, kwargs) if result is MISS else result
 
     def call_general(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -253,12 +263,16 @@ class Function:
             with self._about:
                 arrays = self._signature.converted(resolved(given))
             values = [*self._copied(arrays), *state.read(self._buckets.donated)]
-            result = self._dispatch.run(values[: len(arrays)])
-            if result is not MISS:
-                self._dispatch.note(args, kwargs, arrays, values)
-                return result
             try:
+                result = self._dispatch.run(values[: len(arrays)])
+                if result is not MISS:
+                    self._dispatch.note(args, kwargs, arrays, values)
+                    return result
                 bucket, outputs = self._buckets.run(values)
+                if self.program.options.check_nan and any(map(has_nan, outputs)):
+                    raise FloatingPointError
+            except FloatingPointError as error:
+                raise self._nan(values, error) from None
             except jax.errors.JaxRuntimeError as error:
                 if "RESOURCE_EXHAUSTED" not in str(error):
                     raise
@@ -272,6 +286,62 @@ class Function:
             if self._dispatch.bucket is bucket:
                 self._dispatch.note(args, kwargs, arrays, values)
         return self._committed(outputs)
+
+    def _nan(self, values: Sequence[Any], error: FloatingPointError) -> FloatingPointError:
+        """The error of a call with NaN among its results, or of one that ``jax_debug_nans`` stopped."""
+        from loopjax.runtime.replay import Replay
+
+        with jax.debug_nans(False):
+            found = Replay().origin(self.graph, values)
+        return error if found is None else FloatingPointError(f"{self.name}: {found}{here()}")
+
+    @reported
+    def replay(
+        self, args: Sequence[Any] | Mapping[str, Any] = (), *, step: int | Sequence[int], loop: str | None = None
+    ) -> StepValues:
+        """One step of a loop, op by op on its real values: for a debugger, or to print.
+
+        The call runs without rewrites and changes no state.
+
+        Parameters
+        ----------
+        args
+            Arguments of the call by position, or a dict of them by name.
+        step
+            The number of the step, from 0; of a loop inside of another one, those of both, the outer first.
+        loop
+            The loop's name, where there are several.
+
+        Returns
+        -------
+        StepValues
+            ``inputs``: pairs of the variable of ``fn`` and its array; ``ops``: pairs of a node, which has ``op`` and
+            ``sources``, and its results. It prints as a table.
+
+        Raises
+        ------
+        ValueError
+            There is no such loop, or no such step.
+
+        Examples
+        --------
+        >>> import loopjax
+        >>> import loopjax.tensor as at
+        >>> x = at.dvector("x")
+        >>> total, _ = loopjax.scan(lambda x_t, s: s + x_t**2, x, at.constant(0.0, dtype="float64"))
+        >>> f = loopjax.function([x], total)
+        >>> found = f.replay([[1.0, 2.0, 3.0]], step=2)
+        >>> [float(array) for variable, array in found.inputs]
+        [3.0, 5.0]
+        """
+        from loopjax.runtime.replay import Replay
+
+        steps = [step] if isinstance(step, int) else list(step)
+        with jax.enable_x64(True), about(self.name):
+            given = self._signature.placed((), args) if isinstance(args, Mapping) else self._signature.placed(args, {})
+            arrays = self._signature.converted(resolved(given))
+            values = self.program.state.locked(lambda: [*arrays, *self.program.state.read()])
+            return Replay().step(self.graph, values, steps, loop)
 
     def lower(self, /, *args: Any, **kwargs: Any) -> Any:
         """JAX's ``jax.stages.Lowered`` of the program for these arguments; a tuple where it has several stages.

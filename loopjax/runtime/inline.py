@@ -36,9 +36,9 @@ class Inlined:
 
     def __init__(self, program: Program, derivatives: Derivative = "any", keep_x64: bool = False) -> None:
         options = program.options
-        if options.check_index:
+        if options.check_index or options.check_nan:
             raise UnsupportedError(
-                f"{options.name}: check='index' raises after a call, which JAX's transformations cannot"
+                f"{options.name}: check= of function raises after a call, which JAX's transformations cannot"
             )
         self._program = program
         self._keep_x64 = keep_x64

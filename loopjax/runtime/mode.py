@@ -47,7 +47,7 @@ RENAMED = {
 INSTEAD = {
     "DebugMode": "set loopjax.config.verify = True, which checks every graph after every rewrite, and compare the "
     "results with those of mode='FAST_COMPILE'",
-    "NanGuardMode": "call jax.config.update('jax_debug_nans', True), which raises FloatingPointError where NaN appears",
+    "NanGuardMode": "pass check='nan' to function, which raises FloatingPointError where NaN appears",
     "MonitorMode": "look at values with loopjax.wrap_jax of a function that calls jax.debug.print",
 }
 """Replacements for the modes of old programs that do not exist here."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from loopjax.ir.graph import Variable
@@ -48,3 +49,10 @@ def converter(policy: str, outputs: Sequence[Variable]) -> Convert | None:
         return of_array(results, True)
 
     return convert
+
+
+def has_nan(array: Any) -> bool:
+    """Test if an array of floats has a NaN; false for ``None`` and random keys."""
+    if array is None or not jnp.issubdtype(array.dtype, jnp.inexact):
+        return False
+    return bool(np.isnan(np.asarray(array)).any())

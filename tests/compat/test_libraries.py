@@ -132,7 +132,7 @@ def test_every_mode_is_accepted_and_an_unknown_one_refused():
     x = T.dscalar("x")
     for mode in ("FAST_RUN", "FAST_COMPILE", theano.Mode(), theano.compile.get_default_mode().excluding("licm")):
         assert theano.function([x], x + 1, mode=mode)(1) == 2
-    with pytest.warns(CompatNote, match="jax_debug_nans"):
+    with pytest.warns(CompatNote, match="check='nan'"):
         theano.function([x], x + 1, mode="NanGuardMode")
     with pytest.raises(ValueError, match="did you mean 'FAST_RUN'"):
         theano.function([x], x + 1, mode="FAST_RUNN")

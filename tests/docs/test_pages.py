@@ -9,6 +9,7 @@ import pytest
 
 PAGES = {
     "compat.md": 2,
+    "debugging.md": 0,
     "explain.md": 5,
     "gpu.md": 0,
     "inside-jax.md": 12,

@@ -92,7 +92,7 @@ class TestOldPrograms:
             make()
 
     @pytest.mark.parametrize(
-        ("name", "remedy"), [("DebugMode", "verify"), ("DEBUG_MODE", "verify"), ("NanGuardMode", "jax_debug_nans")]
+        ("name", "remedy"), [("DebugMode", "verify"), ("DEBUG_MODE", "verify"), ("NanGuardMode", "check='nan'")]
     )
     def test_modes_that_are_not_here(self, name, remedy):
         with pytest.raises(loopjax.errors.UnsupportedError, match=remedy):
@@ -102,7 +102,7 @@ class TestOldPrograms:
         from loopjax.compile.debugmode import DebugMode
         from loopjax.compile.nanguardmode import NanGuardMode
 
-        with pytest.raises(loopjax.errors.UnsupportedError, match="there is no NanGuardMode here: call jax"):
+        with pytest.raises(loopjax.errors.UnsupportedError, match="there is no NanGuardMode here: pass check"):
             NanGuardMode(nan_is_error=True, inf_is_error=True)
         with pytest.raises(loopjax.errors.UnsupportedError, match="there is no DebugMode here"):
             DebugMode()
