@@ -10,12 +10,12 @@ import numpy as np
 
 from loopjax.errors import about, check_choice, here, reported, where
 from loopjax.ir.graph import Variable
-from loopjax.ir.types import KEY
+from loopjax.ir.types import KEY, NARROW, x64_is_on
 from loopjax.rewrite.target import Derivative
 from loopjax.runtime.mode import read_mode
 from loopjax.runtime.program import Options, Program, Unused, collect
 from loopjax.runtime.signature import In, Signature
-from loopjax.runtime.x64 import NARROW, is_key, narrowed, x64_is_on
+from loopjax.runtime.x64 import is_key, narrowed
 from loopjax.trace.convert import numeric
 from loopjax.trace.shared import SharedVariable
 from loopjax.trace.substitute import Replacements
@@ -58,8 +58,8 @@ def to_jax(
         The derivatives that JAX will take of the result: ``"any"``; ``"reverse"`` for one reverse pass, ``"forward"``
         or ``"none"``, which allow faster loops that have no other derivatives.
     keep_x64
-        Keeps outputs and state of 64 bits where JAX's x64 is off, instead of casting them to 32 bits. Arithmetic has
-        the dtypes of the program in any case.
+        Keeps outputs and state of 64 bits where JAX's x64 is off, instead of casting them to 32 bits. A program that
+        has 64-bit values computes in 64 bits in any case, as one primitive; one without is plain JAX.
     mode
         As in ``function``; nothing is tuned, since JAX compiles the result as a part of its own.
 
@@ -71,7 +71,8 @@ def to_jax(
     Raises
     ------
     UnsupportedError
-        The program must run in part to know a length; at the call, a length is traced.
+        The program must run in part to know a length; at the call, a length is traced; where JAX's x64 is off and the
+        program has 64-bit values, ``checkify`` or an export for several platforms.
     MissingInputError, UnusedInputError, TypeError, ValueError
         As in ``function``.
 

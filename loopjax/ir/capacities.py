@@ -24,7 +24,7 @@ def capacity(length: Any, fine: bool, xp: Any) -> Any:
 
     ``xp`` is NumPy, or ``jax.numpy``.
     """
-    capacities = xp.asarray(FINE if fine else COARSE, dtype="int64")
+    capacities = xp.asarray(FINE if fine else COARSE, dtype=int)
     return capacities[xp.minimum(xp.searchsorted(capacities, length), len(capacities) - 1)]
 
 

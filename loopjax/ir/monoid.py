@@ -7,8 +7,8 @@ length with the identity. (Blelloch 1990, Prefix sums and their applications, se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -55,8 +55,6 @@ class Monoid:
         sum of ``logsumexp``: ``lower/loops/accumulate.py`` has those.
     reduce
         The reduction of a whole stack along ``axis``; ``None`` where parallel loops have none.
-    carried
-        The dtype of an accumulator in a carry, by the dtype of the result, where they differ.
     needs_elements
         The reduction of nothing is an error.
     keeps_steps
@@ -68,7 +66,6 @@ class Monoid:
     identity: Element
     combine: Callable[[Any, Any], Any] | None = None
     reduce: Callable[..., Any] | None = None
-    carried: Mapping[str, str] = field(default_factory=dict)
     needs_elements: bool = False
     keeps_steps: bool = False
 
@@ -76,8 +73,7 @@ class Monoid:
 MONOIDS: dict[str, Monoid] = {
     monoid.name: monoid
     for monoid in (
-        # XLA sums a stack pairwise; step by step, only a wider carry is as exact.
-        Monoid("sum", "zero", jnp.add, jnp.sum, carried={"float32": "float64", "complex64": "complex128"}),
+        Monoid("sum", "zero", jnp.add, jnp.sum),
         Monoid("prod", "one", jnp.multiply, jnp.prod, keeps_steps=True),
         Monoid("max", "least", jnp.maximum, jnp.max, needs_elements=True, keeps_steps=True),
         Monoid("min", "greatest", jnp.minimum, jnp.min, needs_elements=True, keeps_steps=True),

@@ -28,6 +28,7 @@ Trait = Literal[
     "may_fail",
     "disconnected",
     "reverse_only",
+    "x64",
 ]
 """
 - ``pointwise``: each element of the result is computed from one element of every operand; operands broadcast.
@@ -48,6 +49,7 @@ Trait = Literal[
 - ``may_fail``: raises for some values, so that it must not run where the program would not have run it.
 - ``disconnected``: its result does not depend on its operand as far as derivatives are concerned.
 - ``reverse_only``: has a rule for reverse-mode differentiation only.
+- ``x64``: computes in 64 bits whatever the dtypes of its operands and result are.
 """
 
 IMPLIED: dict[Trait, tuple[Trait, ...]] = {

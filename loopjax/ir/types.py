@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -30,6 +31,20 @@ KEY = "key"
 
 RESIDUAL = "residual"
 """The dtype name of the residuals of ``Linearize`` that ``Pullback`` reads; they stay inside a compiled program."""
+
+
+NARROW = {"float64": "float32", "int64": "int32", "uint64": "uint32", "complex128": "complex64"}
+"""The dtypes that JAX replaces 64-bit ones by, where x64 is off."""
+
+
+def x64_is_on() -> bool:
+    """Test if JAX's x64 flag is on in this thread."""
+    return bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
+
+
+def jax_dtype(dtype: str) -> str:
+    """Return the dtype that JAX has for one under its x64 flag."""
+    return dtype if dtype not in NARROW or x64_is_on() else NARROW[dtype]
 
 
 @dataclass(frozen=True)

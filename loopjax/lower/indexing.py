@@ -41,7 +41,7 @@ class _Window:
         self.shape = [1 if axis is None else len(rows[axis]) for axis in pattern.kept_axes]
 
     def _symbolic(self, index: Any, size: int) -> Any:
-        index = jnp.asarray(index).astype("int64")
+        index = jnp.asarray(index).astype(int)
         index = jnp.where(index < 0, index + size, index)
         inside = (index >= 0) & (index < size)
         self.inside = inside if self.inside is None else self.inside & inside
@@ -63,7 +63,7 @@ class _Window:
         return lax.dynamic_update_slice(x, value.reshape(self.sizes), self._dynamic_starts())
 
     def _dynamic_starts(self) -> list[Any]:
-        return [jnp.asarray(start, dtype="int64") for start in self.starts]
+        return [jnp.asarray(start, dtype=int) for start in self.starts]
 
 
 def _is_basic(node: Apply, first: int) -> bool:

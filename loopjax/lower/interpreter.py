@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from loopjax.errors import located, where
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable
 from loopjax.ir.op import TableOp
-from loopjax.ir.types import KEY, RESIDUAL
+from loopjax.ir.types import KEY, RESIDUAL, jax_dtype
 from loopjax.trace.promotion import operand_dtypes
 
 Rule = Callable[[Apply, Any, Sequence[Any]], Sequence[Any]]
@@ -45,13 +45,17 @@ def evaluate(graph: Graph, inputs: Sequence[Any], calls: Rule | None = None) -> 
     values: dict[Variable, Any] = dict(zip(graph.inputs, inputs, strict=True))
 
     def read(variable: Variable) -> Any:
-        return variable.data if isinstance(variable, Constant) else values[variable]
+        return _data(variable) if isinstance(variable, Constant) else values[variable]
 
     for node in graph.applies:
         found = calls if calls is not None and isinstance(node.op, TableOp) else rule_of(node)
         outputs = found(node, node.op, [read(variable) for variable in node.inputs])
         values.update(zip(node.outputs, outputs, strict=True))
     return [read(variable) for variable in graph.outputs]
+
+
+def _data(constant: Constant) -> Any:
+    return constant.data.astype(jax_dtype("int64"), copy=False) if constant.dtype == "int64" else constant.data
 
 
 def rule_of(node: Apply) -> Rule:
@@ -70,7 +74,14 @@ def _call(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
         if own is None:
             raise NotImplementedError(f"op {op.name!r} has neither a function nor a lowering rule{where(node.sources)}")
         return own(node, op, args)
-    return run_row(node, op, args, partial(row.run, **op.arguments) if op.params else row.run)
+    return run_row(node, op, args, runner(op))
+
+
+def runner(op: TableOp) -> Callable[..., Any]:
+    """Return the function of an op of the table, with its parameters; dtypes are those that JAX has."""
+    assert op.definition.run is not None
+    params = {key: jax_dtype(str(value)) if key == "dtype" else value for key, value in op.params}
+    return partial(op.definition.run, **params) if params else op.definition.run
 
 
 def run_row(node: Apply, op: TableOp, args: Sequence[Any], run: Callable[..., Any]) -> Sequence[Any]:
@@ -85,7 +96,7 @@ def run_row(node: Apply, op: TableOp, args: Sequence[Any], run: Callable[..., An
 
 
 def _cast(value: Any, dtype: str) -> Any:
-    return value if dtype in (KEY, RESIDUAL) or value.dtype == dtype else value.astype(dtype)
+    return value if dtype in (KEY, RESIDUAL) or value.dtype == dtype else value.astype(jax_dtype(dtype))
 
 
 def as_array(value: Any) -> Any:

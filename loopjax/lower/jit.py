@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import jax
 from loopjax.ir.graph import Graph
 from loopjax.lower import autodiff, cond, indexing, jax_call, scan, weight_gradients  # noqa: F401 - register rules
 from loopjax.lower.index_checks import checked
+from loopjax.lower.integer_ranges import fits_32_bits
 from loopjax.lower.interpreter import evaluate
 from loopjax.lower.loops import checkpointed  # noqa: F401 - registers rules
 
@@ -30,3 +32,8 @@ class Compiled:
 
         run.__name__ = run.__qualname__ = name
         self.call: Any = checked(run) if check_index else jax.jit(run, donate_argnums=tuple(self.donated))
+
+    @cached_property
+    def in_32_bits(self) -> bool:
+        """True where the program computes the same in 32 bits, so that it may be traced with JAX's x64 off."""
+        return fits_32_bits(self.graph)

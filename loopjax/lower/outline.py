@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import jax
 
 from loopjax.ir.graph import Apply, Graph, Op
 from loopjax.ir.op import TableOp
-from loopjax.ir.types import TensorType
-from loopjax.lower.interpreter import rule_of, run_row
+from loopjax.ir.types import TensorType, x64_is_on
+from loopjax.lower.interpreter import rule_of, run_row, runner
 
 MANY = 4
 """Occurrences from which an op is traced once. Measured: the time to trace a gradient is then 0.3 to 0.5 of what it was
@@ -34,7 +34,7 @@ class Repeats:
     def __call__(self, node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
         if not _is_plain(op) or _key(node) not in self._often:
             return rule_of(node)(node, op, args)
-        return run_row(node, op, args, _traced_once(op))
+        return run_row(node, op, args, _traced_once(op, x64_is_on()))
 
 
 def _is_plain(op: Op) -> bool:
@@ -48,7 +48,5 @@ def _key(node: Apply) -> tuple[Op, tuple[TensorType, ...]]:
 
 
 @lru_cache(maxsize=4096)
-def _traced_once(op: TableOp) -> Any:
-    run = op.definition.run
-    assert run is not None
-    return jax.jit(partial(run, **op.arguments), inline=True)
+def _traced_once(op: TableOp, x64: bool) -> Any:
+    return jax.jit(runner(op), inline=True)

@@ -59,7 +59,7 @@ def _empty(loop: Loop) -> list[Any]:
         jnp.full((count, *type.sizes), fill_value(type.dtype), type.dtype)
         for count, type in zip(rows, loop.types, strict=True)
     ]
-    length = [jnp.zeros((), "int64")] if loop.op.until else []
+    length = [jnp.zeros((), int)] if loop.op.until else []
     return [*stacks, *loop.parts.states, *loop.accumulated(loop.carry(), 0), *length]
 
 

@@ -10,7 +10,8 @@ What enters and leaves the primitive is 32 bits wide. The residuals of a gradien
 as pairs of 32 bits (``halved``, ``joined``), and are found again by a ``Shortcut``. For example the JVP of a program
 is ``first``, which gives results and residuals, and ``later``, from residuals and tangents to the results' tangents.
 
-Limit: ``jax.extend`` and the rule tables of ``jax.interpreters`` are public, but may change between JAX releases.
+Limits: nothing sees inside: ``checkify`` and the lowering for several platforms, which must, raise. ``jax.extend`` and
+the rule tables of ``jax.interpreters`` are public, but may change between JAX releases.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from jax import lax
 from jax.extend.core import Primitive, jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir
 
+from loopjax.errors import UnsupportedError
 from loopjax.lower.partition import is_float, merge
 
 Run = Callable[..., Sequence[Any]]
@@ -44,7 +46,22 @@ def in_64_bits(run: Run, *arrays: Any) -> list[Any]:
 
     ``run`` takes and returns flat arrays. It is hashable, and equal ones are the same program.
     """
-    return wide.bind(*arrays, run=run)  # type: ignore[no-untyped-call]
+    return wide.bind(*arrays, run=run, call_jaxpr=SEALED)  # type: ignore[no-untyped-call]
+
+
+class _Sealed:
+    """The parameter ``call_jaxpr`` of the primitive, at which ``checkify`` raises: it transforms that parameter of an
+    operation that it has no rule for, and would pass over an operation without."""
+
+    @property
+    def debug_info(self) -> Any:
+        raise UnsupportedError(
+            "jax.experimental.checkify cannot look into a program of to_jax that has values of 64 bits while JAX's x64 "
+            "is off; give its variables 32 bits, or turn jax_enable_x64 on"
+        )
+
+
+SEALED = _Sealed()
 
 
 def halved(array: Any) -> Any:
@@ -177,21 +194,27 @@ def _jitted(run: Run) -> Any:
     return jax.jit(run)
 
 
-def _run(*arrays: Any, run: Run) -> Sequence[Any]:
+def _run(*arrays: Any, run: Run, **_: Any) -> Sequence[Any]:
     with jax.enable_x64(True):
         return _jitted(run)(*arrays)
 
 
-def _infer(*avals: Any, run: Run) -> Sequence[Any]:
+def _infer(*avals: Any, run: Run, **_: Any) -> Sequence[Any]:
     return [jax.core.ShapedArray(one.shape, one.dtype) for one in _results(run, _types(avals))]
 
 
-def _lower(context: Any, *values: Any, run: Run) -> Any:
+def _lower(context: Any, *values: Any, run: Run, **_: Any) -> Any:
+    if len(context.module_context.platforms) > 1:
+        raise UnsupportedError(
+            "jax.export compiles for one platform a program of to_jax that has values of 64 bits while JAX's x64 is "
+            f"off, got {', '.join(context.module_context.platforms)}; export each by itself, give its variables 32 "
+            "bits, or turn jax_enable_x64 on"
+        )
     with jax.enable_x64(True):
         return mlir.lower_fun(run, multiple_results=True)(context, *values)
 
 
-def _batch(arrays: Sequence[Any], dims: Sequence[int | None], *, run: Run) -> tuple[list[Any], list[int]]:
+def _batch(arrays: Sequence[Any], dims: Sequence[int | None], *, run: Run, **_: Any) -> tuple[list[Any], list[int]]:
     axes = tuple(dims)
     batched: Run = Batched(run, axes)
     if isinstance(run, Shortcut):
@@ -200,7 +223,7 @@ def _batch(arrays: Sequence[Any], dims: Sequence[int | None], *, run: Run) -> tu
     return results, [0] * len(results)
 
 
-def _push(primals: Sequence[Any], tangents: Sequence[Any], *, run: Run) -> tuple[list[Any], list[Any]]:
+def _push(primals: Sequence[Any], tangents: Sequence[Any], *, run: Run, **_: Any) -> tuple[list[Any], list[Any]]:
     if isinstance(run, Shortcut):
         primals, tangents, run = primals[run.cached :], tangents[run.cached :], run.exact
     moved = tuple(position for position, tangent in enumerate(tangents) if not isinstance(tangent, ad.Zero))
@@ -215,7 +238,7 @@ def _push(primals: Sequence[Any], tangents: Sequence[Any], *, run: Run) -> tuple
     ]
 
 
-def _transpose(cotangents: Sequence[Any], *arrays: Any, run: Run) -> list[Any]:
+def _transpose(cotangents: Sequence[Any], *arrays: Any, run: Run, **_: Any) -> list[Any]:
     linear = tuple(isinstance(array, ad.UndefinedPrimal) for array in arrays)
     types = _types([array.aval for array in arrays if isinstance(array, ad.UndefinedPrimal)])
     transposed: Run = Transposed(run, linear, types)

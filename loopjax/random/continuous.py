@@ -101,7 +101,7 @@ def _chisquare(key: Any, df: Any, shape: Sizes, dtype: str) -> Any:
 def _noncentral_chisquare(key: Any, df: Any, nonc: Any, shape: Sizes, dtype: str) -> Any:
     """A Poisson mixture of chi-squares: Johnson, Kotz and Balakrishnan (1995), chapter 29."""
     counts, rest = jax.random.split(key)
-    pairs = jax.random.poisson(counts, nonc.astype(dtype) / 2, shape, "int64").astype(dtype)
+    pairs = jax.random.poisson(counts, nonc.astype(dtype) / 2, shape, int).astype(dtype)
     return 2 * jax.random.gamma(rest, df.astype(dtype) / 2 + pairs, shape, dtype)
 
 

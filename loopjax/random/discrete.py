@@ -34,7 +34,7 @@ def _negative_binomial(key: Any, n: Any, p: Any, shape: Sizes, dtype: str) -> An
     """A Poisson variable whose rate is gamma distributed."""
     first, second = jax.random.split(key)
     rate = jax.random.gamma(first, n.astype(p.dtype), shape, p.dtype) * ((1 - p) / p)
-    return jax.random.poisson(second, rate, shape, "int64").astype(dtype)
+    return jax.random.poisson(second, rate, shape, int).astype(dtype)
 
 
 def _integers(key: Any, low: Any, high: Any, shape: Sizes, dtype: str) -> Any:
@@ -42,11 +42,11 @@ def _integers(key: Any, low: Any, high: Any, shape: Sizes, dtype: str) -> Any:
 
 
 def _geometric(key: Any, p: Any, shape: Sizes, dtype: str) -> Any:
-    return jax.random.geometric(key, p, shape, "int64").astype(dtype)
+    return jax.random.geometric(key, p, shape, int).astype(dtype)
 
 
 def _poisson(key: Any, lam: Any, shape: Sizes, dtype: str) -> Any:
-    return jax.random.poisson(key, lam, shape, "int64").astype(dtype)
+    return jax.random.poisson(key, lam, shape, int).astype(dtype)
 
 
 def _categorical(key: Any, p: Any, shape: Sizes, dtype: str) -> Any:
@@ -171,6 +171,7 @@ distribution(
     aliases=("randint",),
     integers=("low", "high"),
     discrete=True,
+    x64=True,
     relation=Domain("low less than high", lambda low, high: low < high),
 )
 distribution("geometric", _geometric, "p", discrete=True, domains={"p": CHANCE})
@@ -185,13 +186,20 @@ distribution(
     relation=Domain("at least one probability above 0", lambda p: p.sum(-1) > 0),
 )
 distribution(
-    "zipf", _zipf, "a", discrete=True, loops=True, domains={"a": Domain("greater than 1", lambda values: values > 1)}
+    "zipf",
+    _zipf,
+    "a",
+    discrete=True,
+    loops=True,
+    x64=True,
+    domains={"a": Domain("greater than 1", lambda values: values > 1)},
 )
 distribution(
     "logseries",
     _logseries,
     "p",
     discrete=True,
+    x64=True,
     domains={"p": Domain("at least 0 and less than 1", lambda values: (values >= 0) & (values < 1))},
 )
 distribution(
@@ -203,6 +211,7 @@ distribution(
     integers=("ngood", "nbad", "nsample"),
     discrete=True,
     loops=True,
+    x64=True,
     domains={"ngood": NONNEGATIVE, "nbad": NONNEGATIVE, "nsample": NONNEGATIVE},
     relation=Domain("nsample at most ngood + nbad", lambda good, bad, sample: sample <= good + bad),
 )

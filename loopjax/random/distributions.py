@@ -73,6 +73,7 @@ def distribution(
     events: tuple[int, ...] = (),
     event_shape: Callable[..., Shape] | None = None,
     loops: bool = False,
+    x64: bool = False,
 ) -> None:
     """Register a distribution and its op ``draw_<name>``; the method of ``RandomStream`` is written by hand.
 
@@ -81,7 +82,8 @@ def distribution(
     that not every number is in, ``relation`` what holds between them; a scalar draw is NaN, or -1 of integers, where
     the run finds a parameter outside of its domain. A ``Reparametrization`` instead lets the base sample be drawn
     apart from its transform. ``events`` are the numbers of axes of each parameter for one draw, 0 unless given.
-    ``loops``: whether JAX draws in a loop, as it does by rejection.
+    ``loops``: whether JAX draws in a loop, as it does by rejection. ``x64``: it draws bits for numbers of 64 bits,
+    whatever the dtypes are.
     """
     axes, domains = events or (0,) * len(parameters), domains or {}
     if isinstance(sample, Reparametrization):
@@ -125,7 +127,11 @@ def distribution(
 
     reparametrization = sample if isinstance(sample, Reparametrization) else None
     draws: Trait = "draw" if events else "prefix_draw"
-    traits: list[Trait] = [draws, "inner_loop"] if loops else [draws]
+    traits: list[Trait] = [draws]
+    if loops:
+        traits.append("inner_loop")
+    if x64:
+        traits.append("x64")
     register(f"draw_{name}", run, infer, *traits, broadcasts=broadcasts, reparametrization=reparametrization)
     for label in (name, *aliases):
         DISTRIBUTIONS[label] = Distribution(name, parameters, integers, discrete, domains, relation)

@@ -79,6 +79,7 @@ distribution(
     "nsample",
     integers=("colors", "nsample"),
     discrete=True,
+    x64=True,
     events=(1, 0),
     event_shape=lambda colors, taken: colors.shape[-1:],
     loops=True,
@@ -120,7 +121,7 @@ def _choice_run(key: Any, a: Any, *p: Any, lengths: Sizes, replace: bool) -> Any
     return jax.random.choice(key, a, lengths, replace, *p)
 
 
-register("draw_choice", _choice_run, _choice_type, "draw")
+register("draw_choice", _choice_run, _choice_type, "draw", "x64")
 
 
 def choice(key: Variable, a: Any, size: Any, replace: bool, p: Any) -> Variable:

@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.ir.jax_call import JaxCall
+from loopjax.ir.types import NARROW
 from loopjax.runtime.buckets import Bucket
 from loopjax.runtime.compiler import KEPT, CompiledStage, select
 from loopjax.runtime.jax_settings import settings_of
@@ -32,7 +33,7 @@ from loopjax.runtime.program import Program
 from loopjax.runtime.results import Convert, is_converted
 from loopjax.runtime.signature import MISS, Signature, taking
 from loopjax.runtime.state import peek
-from loopjax.runtime.x64 import NARROW, with_x64
+from loopjax.runtime.x64 import with_x64
 from loopjax.shapes.preconditions import RuntimeAssertion
 from loopjax.shapes.stages import OutputSlice, specialization_key
 from loopjax.trace.promotion import is_as_wide

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,11 +16,14 @@ from loopjax.errors import UnsupportedError, where
 from loopjax.ir.graph import Constant, Graph, Variable
 from loopjax.ir.lengths import leaves_of
 from loopjax.ir.shape_operands import is_cut, shape_operands
-from loopjax.ir.types import KEY
+from loopjax.ir.types import KEY, NARROW, jax_dtype, x64_is_on
+from loopjax.lower.integer_ranges import COUNTS
+from loopjax.lower.interpreter import evaluate
+from loopjax.lower.jit import Compiled
 from loopjax.rewrite.target import Derivative
 from loopjax.runtime.compiler import CompiledStage, build
 from loopjax.runtime.program import Program
-from loopjax.runtime.x64 import is_key, narrowed, x64_is_on
+from loopjax.runtime.x64 import is_key, narrowed
 from loopjax.shapes.padding.spec import Padded, Padding
 from loopjax.shapes.preconditions import check_trip_counts
 from loopjax.shapes.stages import Stage, specialization_key
@@ -30,8 +34,9 @@ class Inlined:
     """A simplified program that JAX traces in one piece, for the ``derivatives`` that JAX may take of it.
 
     It maps the values of the graph's inputs to those of its outputs. Lengths are concrete values; a traced one may only
-    be the trip count of a loop on which no shape depends. Where JAX's x64 is off, arithmetic has the dtypes of the
-    program, and results are cast to 32 bits unless ``keep_x64``.
+    be the trip count of a loop on which no shape depends. Where JAX's x64 is off, a program that fits into 32 bits runs
+    as it is; any other has its dtypes all the same, as one operation, and its results are cast to 32 bits unless
+    ``keep_x64``.
     """
 
     def __init__(self, program: Program, derivatives: Derivative = "any", keep_x64: bool = False) -> None:
@@ -58,9 +63,38 @@ class Inlined:
         stage = plain.executable.stage
         check_trip_counts(stage.checks, {variable: values[variable] for variable in stage.graph.inputs})
         derived = next((form.sized(values) for form in self._derived if not form.traced(values)), None)
-        if x64_is_on():
-            return list(_Run(plain, derived)(*arrays))
-        return self._in_64_bits(plain, derived, arrays)
+        narrow = arrays if x64_is_on() else self._in_32_bits(arrays)
+        if narrow is not None and (x64_is_on() or plain.fits_32_bits()):
+            found = list(_Run(plain, derived)(*narrow))
+        else:
+            found = self._in_64_bits(plain, derived, arrays)
+        return self._with_keys(arrays, found)
+
+    def _with_keys(self, arrays: Sequence[Any], found: list[Any]) -> list[Any]:
+        """The outputs, with new keys that are folded here: JAX takes those of a ``custom_jvp`` for used ones
+        (``jax.debug_key_reuse``)."""
+        graph = self._program.graph
+        positions = [position for position, variable in enumerate(graph.outputs) if variable.dtype == KEY]
+        keys = Graph(graph.inputs, [graph.outputs[position] for position in positions])
+        if all(node.op.named("advance") for node in keys.applies):
+            for position, key in zip(positions, evaluate(keys, arrays), strict=True):
+                found[position] = key
+        return found
+
+    def _in_32_bits(self, arrays: Sequence[Any]) -> list[Any] | None:
+        """The values in 32 bits; ``None`` where some lose digits, or where results are to have 64 bits."""
+        graph = self._program.graph
+        if self._keep_x64 and any(variable.dtype in NARROW for variable in graph.outputs):
+            return None
+        narrow = []
+        for variable, array in zip(graph.inputs, arrays, strict=True):
+            if variable.dtype == "int64" and not isinstance(array, jax.core.Tracer):
+                wide = np.asarray(array)
+                if wide.size and (wide.min() < COUNTS.least or wide.max() > COUNTS.greatest):
+                    return None
+                array = wide.astype("int32")
+            narrow.append(array)
+        return narrow
 
     def _in_64_bits(self, plain: _Sized, derived: _Sized | None, arrays: Sequence[Any]) -> list[Any]:
         from loopjax.lower import x64_primitive  # what it needs of JAX is a twentieth of the package's import time
@@ -124,11 +158,17 @@ class _Sized:
     def __call__(self, *arrays: Any) -> list[Any]:
         stage = self.executable.stage.graph
         values = dict(zip(self.graph.inputs, arrays, strict=True))
-        with jax.enable_x64(True):
-            compiled = self.executable.find(self.given)
-        results = compiled.call(*(values[variable] for variable in stage.inputs))
+        results = self._compiled().call(*(values[variable] for variable in stage.inputs))
         values.update((variable, results[pick.position]) for variable, pick in self.executable.stage.results)
         return [jnp.asarray(v.data) if isinstance(v, Constant) else values[v] for v in self.graph.outputs]
+
+    def fits_32_bits(self) -> bool:
+        """Test if it computes the same in 32 bits."""
+        return self._compiled().in_32_bits
+
+    def _compiled(self) -> Compiled:
+        with jax.enable_x64(True):
+            return self.executable.find(self.given)
 
 
 @dataclass(frozen=True)
@@ -150,7 +190,7 @@ class _Run:
             pairs = zip(arrays, self.apart, strict=True)
             arrays = tuple(array if dtype is None else joined(array, dtype) for array, dtype in pairs)
         cast = [
-            array if variable.dtype == KEY else jnp.asarray(array).astype(variable.dtype)
+            array if variable.dtype == KEY else jnp.asarray(array).astype(jax_dtype(variable.dtype))
             for variable, array in zip(self.plain.graph.inputs, arrays, strict=True)
         ]
         run = self.plain if self.derived is None else _with_derivatives(self.plain, self.derived)
@@ -167,10 +207,15 @@ def _with_derivatives(plain: _Sized, derived: _Sized) -> Callable[..., list[Any]
 
     def push(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         moved = {i: tangent for i, tangent in enumerate(tangents) if not isinstance(tangent, SymbolicZero)}
+        run: Callable[..., Sequence[Any]] = derived
+        if not x64_is_on() and not derived.fits_32_bits():
+            from loopjax.lower.x64_primitive import in_64_bits
 
-        def of_moved(*values: Any) -> list[Any]:
+            run = partial(in_64_bits, _Run(derived, derived, narrow=True))
+
+        def of_moved(*values: Any) -> Sequence[Any]:
             given = dict(zip(moved, values, strict=True))
-            return derived(*(given.get(position, array) for position, array in enumerate(primals)))
+            return run(*(given.get(position, array) for position, array in enumerate(primals)))
 
         return jax.jvp(of_moved, tuple(primals[i] for i in moved), tuple(moved.values()))
 

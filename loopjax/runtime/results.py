@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.ir.graph import Variable
-from loopjax.ir.types import KEY
-from loopjax.runtime.x64 import NARROW
+from loopjax.ir.types import KEY, NARROW
 
 Convert = Callable[[Any], Any]
 """From results in the structure of a function's outputs to results in the same structure."""

@@ -8,6 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from loopjax.ir.types import NARROW, x64_is_on
+
 
 class ScopedX64:
     """``jax.enable_x64`` that survives an interrupt at any moment.
@@ -62,15 +64,6 @@ def _restore(context: Any, before: bool) -> None:
     except AttributeError:
         # Interrupted on entry, before it noted what there was: enter the old value and stay.
         jax.enable_x64(before).__enter__()
-
-
-def x64_is_on() -> bool:
-    """Test if JAX's x64 flag is on in this thread."""
-    return bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
-
-
-NARROW = {"float64": "float32", "int64": "int32", "uint64": "uint32", "complex128": "complex64"}
-"""The dtypes that JAX replaces 64-bit ones by, where x64 is off."""
 
 
 def narrowed(array: Any) -> Any:

@@ -49,9 +49,9 @@ def _put_type(
 
 def _starts(x: Any, starts: Sequence[Any], axes: tuple[int, ...]) -> list[Any]:
     """Start along every axis of ``x``, 0 where there is no window."""
-    by_axis = [jnp.zeros((), "int64")] * x.ndim
+    by_axis = [jnp.zeros((), int)] * x.ndim
     for axis, start in zip(axes, starts, strict=True):
-        by_axis[axis] = jnp.asarray(start, "int64")
+        by_axis[axis] = jnp.asarray(start, int)
     return by_axis
 
 

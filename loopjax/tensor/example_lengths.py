@@ -32,11 +32,11 @@ def _of_batch_type(type: TensorType, lengths: TensorType, axis: int, what: str) 
     return type
 
 
-register("example_lengths", lambda lengths, *bounds, scan, needs: lengths.astype("int64"), _vector)
+register("example_lengths", lambda lengths, *bounds, scan, needs: lengths.astype(int), _vector)
 register("of_batch", lambda x, lengths, axis, what: x, _of_batch_type)
 register(
     "steps_of_pairs",
-    lambda lengths, most: jnp.asarray(steps_of_pairs(lengths, most, jnp)).astype("int64"),
+    lambda lengths, most: jnp.asarray(steps_of_pairs(lengths, most, jnp)).astype(int),
     lambda *types: TensorType("int64"),
 )
 

@@ -470,7 +470,7 @@ def _nonzero_type(mask: TensorType) -> TensorType:
 register("nonzero", None, _nonzero_type)
 register(
     "true_places",
-    lambda mask: jnp.nonzero(mask, size=mask.shape[0], fill_value=0)[0].astype("int64"),
+    lambda mask: jnp.nonzero(mask, size=mask.shape[0], fill_value=0)[0].astype(int),
     lambda mask: TensorType("int64", mask.shape),
 )
 

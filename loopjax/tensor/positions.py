@@ -133,7 +133,7 @@ def _searchsorted_type(x: TensorType, v: TensorType, side: str, method: str) -> 
 
 def _searchsorted_run(x: Any, v: Any, side: str, method: str) -> Any:
     """Search by the algorithm ``method`` of JAX: binary search unless a rewrite chooses another."""
-    return jnp.searchsorted(x, v, side=side, method=method).astype("int64")
+    return jnp.searchsorted(x, v, side=side, method=method).astype(int)
 
 
 register("searchsorted", _searchsorted_run, _searchsorted_type, operands="common")

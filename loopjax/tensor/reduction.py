@@ -24,7 +24,7 @@ from loopjax.ir.methods import Axis
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.traits import Trait
-from loopjax.ir.types import TensorType, dtype_name
+from loopjax.ir.types import TensorType, dtype_name, jax_dtype
 from loopjax.tensor import lax_kernels
 from loopjax.tensor.axes import normal_axes, normal_axis
 from loopjax.tensor.elementwise import absolute, cast, isclose, sqr, sqrt
@@ -610,7 +610,7 @@ def _register_position(name: str, run: Callable[..., Any]) -> None:
         return _reduced(type, axes, keepdims, "int64")
 
     def lowered(x: Any, axis: int | None, keepdims: bool) -> Any:
-        return run(x, axis=axis, keepdims=keepdims).astype("int64")
+        return run(x, axis=axis, keepdims=keepdims).astype(int)
 
     register(name, lowered, infer, "reduce")
 
@@ -716,7 +716,7 @@ def _register_cumulative(name: str, run: Callable[..., Any]) -> None:
         # `jit(grad(lambda x: (lax.cumsum(jnp.stack([x] * 3), 0)[1] ** 2).sum()))` of an array. Barriers on both sides
         # keep padding of values and of cotangents away; they cost nothing that was measured.
         barrier: Callable[..., Any] = jax.lax.optimization_barrier
-        return barrier(run(barrier(x), axis=axis, dtype=_sum_of(str(x.dtype))))
+        return barrier(run(barrier(x), axis=axis, dtype=jax_dtype(_sum_of(str(x.dtype)))))
 
     register(name, lowered, infer, "memory_bound")
 

@@ -71,16 +71,16 @@ def _dim_type(type: TensorType, axis: int) -> TensorType:
 
 
 def _shape_run(x: Any) -> Any:
-    return jnp.asarray(x.shape, dtype="int64").reshape(x.ndim)
+    return jnp.asarray(x.shape, dtype=int).reshape(x.ndim)
 
 
 register("shape", _shape_run, _shape_type, "memory_bound", "disconnected")
 register(
     "trip_count",
-    lambda n_steps, *rows, scan, needs: n_steps.astype("int64"),
+    lambda n_steps, *rows, scan, needs: n_steps.astype(int),
     lambda *types, scan, needs: TensorType("int64"),
 )
-register("dim", lambda x, axis: jnp.asarray(x.shape[axis], dtype="int64"), _dim_type, "memory_bound", "disconnected")
+register("dim", lambda x, axis: jnp.asarray(x.shape[axis], dtype=int), _dim_type, "memory_bound", "disconnected")
 
 
 @public_op

@@ -55,10 +55,10 @@ def _sort_run(x: Any, axis: int, end: int | None = None) -> Any:
 
 def _argsort_run(x: Any, axis: int, end: int | None = None) -> Any:
     if end is not None:
-        return _positions_at(x, end).astype("int64")
+        return _positions_at(x, end).astype(int)
     short = _is_short(x, axis)
     found = _ranked(x, lax.broadcasted_iota("int32", x.shape, axis), axis) if short else jnp.argsort(x, axis)
-    return found.astype("int64")
+    return found.astype(int)
 
 
 def _is_short(x: Any, axis: int) -> bool:

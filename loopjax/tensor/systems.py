@@ -429,7 +429,7 @@ def _lstsq_type(a: TensorType, b: TensorType, rcond: float | None) -> tuple[Tens
 
 def _lstsq_run(a: Any, b: Any, rcond: float | None) -> Any:
     solution, residuals, rank, values = jnp.linalg.lstsq(a, b, rcond)
-    return solution, residuals, rank.astype("int64"), values
+    return solution, residuals, rank.astype(int), values
 
 
 register("lstsq", _lstsq_run, _lstsq_type, "cubic", operands="float")

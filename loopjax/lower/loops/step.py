@@ -18,6 +18,7 @@ from jax import lax
 from loopjax.ir.fill import fill_value
 from loopjax.ir.plan import LoopPlan
 from loopjax.ir.scan import BodyInputs, Parts, SavedSteps, Scan, StepResult
+from loopjax.ir.types import jax_dtype
 from loopjax.lower.interpreter import Rule, as_array, evaluate
 from loopjax.lower.loops import accumulate
 from loopjax.lower.loops import history as histories
@@ -74,7 +75,8 @@ class Loop:
         self.plan: LoopPlan = op.plan
         self.parts = op.inputs([arg if _is_key(arg) else jnp.asarray(arg) for arg in args])
         step = op.results([variable.type for variable in op.body.outputs])
-        self.types = (*step.recurrences, *step.maps)
+        values = (*step.recurrences, *step.maps)
+        self.types = tuple([type.with_dtype(jax_dtype(type.dtype)) for type in values])
         self.calls: Rule | None = None
         self.stacked = tuple(position for position in range(len(op.outputs)) if self._is_stacked(position))
 
@@ -222,7 +224,7 @@ class Loop:
             else self._last(carry, position, output.saved, n_steps, may_be_short)
             for position, output in enumerate(self.op.outputs)
         ]
-        length = [jnp.asarray(n_steps, dtype="int64")] if self.op.until else []
+        length = [jnp.asarray(n_steps, dtype=int)] if self.op.until else []
         return [*found, *carry.states, *self.accumulated(carry, n_steps), *length]
 
     def accumulated(self, carry: Carry, n_steps: Any) -> list[Any]:
