@@ -18,14 +18,15 @@ Kind = Literal["empty", "inline", "vmap", "batched", "associative", "scan", "cou
 class History(NamedTuple):
     """Storage of the last ``size`` values of an output, which later steps read at ``taps``.
 
-    A ``window`` is one carry for each value. A ``ring`` is a circular buffer. A ``stack`` holds the first ``size`` rows
-    and those of all ``steps``, which are the output, and past values are read from it. ``blocks`` holds the last
-    ``near`` values as a window and all of them as rows, which a block of steps reads as a sequence and which are
-    renewed after it: a block is so short that no far tap reads a value of the block itself. ``shifted`` is for a state
-    that is a window itself, an array which each step shifts by a row: its rows are in a stack of all ``steps``.
+    A ``window`` is one carry for each value, an ``array`` one for all. A ``ring`` is a circular buffer. A ``stack``
+    holds the first ``size`` rows and those of all ``steps``, which are the output, and past values are read from it.
+    ``blocks`` holds the last ``near`` values as a window and all of them as rows, which a block of steps reads as a
+    sequence and which are renewed after it: a block is so short that no far tap reads a value of the block itself.
+    ``shifted`` is for a state that is a window itself, an array which each step shifts by a row: its rows are in a
+    stack of all ``steps``.
     """
 
-    kind: Literal["window", "ring", "stack", "blocks", "shifted"]
+    kind: Literal["window", "array", "ring", "stack", "blocks", "shifted"]
     size: int
     taps: tuple[int, ...]
     near: int = 0

@@ -1,4 +1,4 @@
-"""Packing of scalar states: many of them are one vector in the carry.
+"""Packing of scalars: many states are one vector in the carry, many parameters one vector whose gradient is summed.
 
 A cascade of filters has two scalars for each section::
 
@@ -18,48 +18,60 @@ exceeds that, and each is then copied and computed by a kernel of its own. Measu
 | shift register | 0.9, 0.8 | 0.93, 0.97 | 0.98, 0.9 | 1.0, 0.8 | 1.0, 15 | 10, 6 |
 
 A cascade of four second-order sections, 20,000 steps, takes 0.5 ms instead of 18.
+
+Scalars that are the same at every step are packed under reverse mode: the backward loop sums the gradient of each in a
+kernel of its own, but those of a vector in one. Measured for gradients of 3,000 to 5,000 steps, ms packed and not:
+exponential smoothing with a season 0.13 and 2.3 (multiplicative 0.16 and 2.5), a filter of three second-order sections
+0.46 and 5, a lattice of 8 stages 0.4 and 7.3, a second-order NARX model 0.25 and 4.2, EGARCH 0.32 and 2.5. Of 2 or 3
+scalars, up to 1.1 times as long packed.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from loopjax.ir.graph import Apply, Variable
+from loopjax.ir.graph import Apply, Constant, Variable, copy_node, toposort
 from loopjax.ir.index import static_read
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Recurrence, SavedSteps, Scan
 from loopjax.ir.types import TensorType
 from loopjax.rewrite.driver import Context, Pass, Replacement
-from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, scan_builder
+from loopjax.rewrite.scan_builder import Capture, RecurrenceSlot, ScanBuilder, scan_builder
+
+Slot = TypeVar("Slot", RecurrenceSlot, Capture)
+"""A part of a loop that is packed."""
 
 
 @dataclass(frozen=True)
 class PackStates(Pass):
-    """Packs the scalar states of a loop that have one dtype, on a CPU.
+    """Packs the scalar states of a loop that have one dtype, and its scalar non-sequences, on a CPU.
 
     Attributes
     ----------
     least_states, least_stored
         States from which they are packed, and those under reverse mode, where a gradient carries as many again.
+    least_fixed
+        Non-sequences from which they are, under reverse mode.
     """
 
     least_states: int = 8
     least_stored: int = 6
+    least_fixed: int = 4
 
     def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
-        least = self.least_stored if context.reversed else self.least_states
-        if not self.target.on_cpu or len(op.recurrences) < least:
+        if not self.target.on_cpu or op.is_map or op.linear:
             return None
         loop = scan_builder(node, inputs)
-        by_dtype: dict[str, list[RecurrenceSlot]] = defaultdict(list)
-        for state in loop.recurrences:
-            is_scalar = state.value.ndim == 0 and state.spec.taps == (-1,) and not state.value.type.weak
-            if is_scalar and state.value.dtype in ("float32", "float64"):
-                by_dtype[state.value.dtype].append(state)
-        groups = [group for group in by_dtype.values() if len(group) >= least]
-        if not groups:
+        if context.reversed:
+            for fixed in _by_dtype((one, one.inner) for one in loop.non_sequences):
+                if len(fixed) >= self.least_fixed:
+                    _pack_fixed(loop, fixed)
+        least = self.least_stored if context.reversed else self.least_states
+        plain = [state for state in loop.recurrences if state.spec.taps == (-1,)]
+        groups = [group for group in _by_dtype((one, one.value) for one in plain) if len(group) >= least]
+        if not groups and not loop.notes:
             return None
         packed = [_pack(loop, group) for group in groups]
         found = loop.replacements(loop.build())
@@ -69,6 +81,39 @@ class PackStates(Pass):
                 if state.stack is not None:
                     found.setdefault(state.stack, last[row])
         return [found.get(old, old) for old in node.outputs]
+
+
+def _by_dtype(slots: Iterable[tuple[Slot, Variable]]) -> list[list[Slot]]:
+    """Return the slots of scalars of each dtype."""
+    found: dict[str, list[Slot]] = {"float32": [], "float64": []}
+    for slot, value in slots:
+        if value.ndim == 0 and not value.type.weak and value.dtype in found:
+            found[value.dtype].append(slot)
+    return list(found.values())
+
+
+def _pack_fixed(loop: ScanBuilder, group: Sequence[Capture]) -> None:
+    """Replace scalar non-sequences by one vector; a step computes those that are cheap functions of the others."""
+    outers = [one.outer for one in group]
+    derived = [outer for outer in outers if _is_derived(outer, outers)]
+    packed = [outer for outer in dict.fromkeys(outers) if outer not in derived]
+    vector = loop.capture(ops.stack(*packed))
+    inside = {outer: static_read(vector, row) for row, outer in enumerate(packed)}
+    for node in toposort(derived, stop=packed):
+        copy = copy_node(node, [inside.get(variable, variable) for variable in node.inputs])
+        inside.update(zip(node.outputs, copy.outputs, strict=True))
+    loop.substitute({one.inner: inside[one.outer] for one in group})
+    loop.drop_unread()
+    loop.notes.append(f"pack_states: {len(packed)} scalars that are the same at every step are one vector")
+
+
+def _is_derived(value: Variable, others: Sequence[Variable]) -> bool:
+    """Return whether a value is a cheap function of others."""
+    node = value.owner
+    if node is None or not node.op.has("cheap"):
+        return False
+    read = [variable for variable in node.inputs if not isinstance(variable, Constant)]
+    return bool(read) and all(variable in others for variable in read)
 
 
 def _pack(loop: ScanBuilder, group: Sequence[RecurrenceSlot]) -> Variable:

@@ -7,7 +7,7 @@ import loopjax
 import loopjax.tensor as at
 from loopjax.rewrite.pack_states import PackStates
 from loopjax.rewrite.target import Target
-from tests.rewrite.sized import rewrites, scans, sized_graph
+from tests.rewrite.sized import after, rewrites, scans, sized_graph
 
 RNG = np.random.default_rng(6)
 X = at.tensor("float64", shape=(9,), name="x")
@@ -89,6 +89,34 @@ def test_one_vector_is_carried():
     (loop,) = scans(sized_graph([X, START], [chain()[0][-1]]))
     assert len(loop.recurrences) == 8
     assert rewrites(PackStates(), [X, START], [chain()[0][-1]])
+
+
+def weighted(weights):
+    """Past values with a scalar weight each; one weight is computed from another."""
+
+    def step(x_t, *past):
+        new = x_t + weights[0] * past[0] + (1 - weights[0]) * past[1]
+        return at.tanh(new + sum(w * old for w, old in zip(weights[1:], past[2:], strict=True)))
+
+    taps = list(range(-1, -len(weights) - 2, -1))
+    return loopjax.scan(step, X, {"initial": START[: len(taps)], "taps": taps})[0]
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_scalars_that_are_the_same_at_every_step(count):
+    weights = [at.dscalar(f"w{position}") for position in range(count)]
+    cost = (weighted(weights) ** 2).sum()
+    inputs, outputs = [X, START, *weights], [cost, *loopjax.grad(cost, [X, START, *weights])]
+    values = [0.3 * RNG.normal(size=9), 0.3 * RNG.normal(size=8), *RNG.uniform(0.1, 0.4, count)]
+    packed = loopjax.function(inputs, outputs)
+    apart = loopjax.function(inputs, outputs, mode=loopjax.Mode().excluding("pack_states"))
+    for one, other in zip(packed(*values), apart(*values), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-13)
+    assert not rewrites(PackStates(), inputs, [cost])
+    (loop,) = scans(after([PackStates()], inputs, outputs))
+    (vector,) = loop.body_inputs(loop.body.inputs).non_sequences
+    # One minus the first weight is computed by each step.
+    assert vector.type.sizes == (count,)
 
 
 def test_few_states_and_others_stay():

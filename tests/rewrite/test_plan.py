@@ -194,7 +194,7 @@ def test_far_taps_under_a_derivative_are_in_blocks(taps, n_steps):
     )
     cost = (h**2).sum() + at.sin(m).sum() + h[-1].prod()
     rng = np.random.default_rng(0)
-    values = rng.normal(size=(-min(taps), 3)), rng.normal(size=3), rng.normal(size=(20, 3))
+    values = rng.normal(size=(-min(taps), 4)), rng.normal(size=4), rng.normal(size=(20, 4))
     f = loopjax.function([x, w, s], cost, no_default_updates=True)
     grads = loopjax.function([x, w, s], loopjax.grad(cost, [x, w, s]), no_default_updates=True)
     found = grads(*values)
@@ -273,6 +273,19 @@ class TestAsText:
         )[0]
         assert self.plan(far) == "scan, storage=stack of 6"
         assert self.plan(far, cpu_window=6) == "scan, unroll=4, storage=window of 6"
-        assert self.plan(far, self.F) == "scan, storage=blocks of 6, derivative=reverse, block=6"
+        assert self.plan(far, self.F, array_bytes=100) == "scan, storage=blocks of 6, derivative=reverse, block=6"
         without = Target(without=frozenset(["far_taps"]))
-        assert self.plan(far, self.F, without) == "scan, storage=ring of 6, derivative=reverse"
+        assert self.plan(far, self.F, without, array_bytes=100) == "scan, storage=ring of 6, derivative=reverse"
+
+    def test_past_values_that_are_one_array(self):
+        def loop(taps):
+            start = {"initial": self.F[: -min(taps)], "taps": taps}
+            return loopjax.scan(lambda *past: sum(map(at.sin, past)), outputs_info=start, n_steps=40)[0]
+
+        array = "scan, storage=array of {}, derivative=reverse"
+        assert self.plan(loop([-6, -1]), self.F) == array.format(6)
+        assert self.plan(loop([-1, -2]), self.F) == array.format(2)
+        assert "blocks" in self.plan(loop([-6, -1]), self.F, array_bytes=143)
+        assert self.plan(loop([-6, -4, -1]), self.F, array_bytes=0) == array.format(6)
+        assert "blocks" in self.plan(loop([-6, -4, -1]), self.F, array_bytes=0, dense_bytes=23)
+        assert self.plan(loop([-6, -4, -1])) == "scan, storage=stack of 6"

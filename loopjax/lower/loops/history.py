@@ -1,6 +1,6 @@
 """History buffers: the past values of a loop's outputs, in the carry.
 
-Never by shifting a buffer: its cost grows with the deepest tap, and XLA on CPU can compute wrong values for an update
+A deep buffer is not shifted: its cost grows with the deepest tap, and XLA on CPU can compute wrong values for an update
 whose source is a shifted slice of its target (openxla/xla#49176). Few values are plain carries; many are a ring, or
 where all steps are saved the stack itself, from which adjacent taps are read as one slice: measured for 20 taps of a
 scalar on a CPU, 15 ns a step, where a ring takes 1,750. A step writes its row first and then reads what the next step
@@ -8,7 +8,8 @@ needs, so that no read of the old ring and write of the new one cross: where the
 
 The transpose of a ring cannot be kept from that, and on a GPU a ring takes several kernels a step. So under a
 derivative, and there, the far past is in blocks: for as many steps as the nearest far tap reaches back, all that far
-taps read was there before the first of them, and is a sequence (``far_taps.py``).
+taps read was there before the first of them, and is a sequence (``far_taps.py``). Where these values are few bytes, all
+are one array that each step shifts: XLA on CPU then compiles the loop into one function.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ def start(history: History, rows: Any) -> Any:
     """Return the past before step 0, from ``rows`` of shape ``(size, *state)``, the oldest first."""
     if history.kind == "window":
         return tuple(rows[position] for position in range(history.size))
+    if history.kind == "array":
+        return rows
     if history.kind == "blocks":
         return Blocks(tuple(rows[position] for position in range(history.size - history.near, history.size)), rows)
     if history.kind == "stack":
@@ -68,7 +71,7 @@ def start(history: History, rows: Any) -> Any:
 
 def read(history: History, past: Any, tap: int) -> Any:
     """Return the value ``-tap`` steps before the step that is to run."""
-    if history.kind == "window":
+    if history.kind in ("window", "array"):
         return past[history.size + tap]
     if history.kind == "blocks":
         return past.near[history.near + tap] if -tap <= history.near else past.ahead[history.far.index(tap)]
@@ -83,6 +86,8 @@ def push(history: History, past: Any, value: Any, t: Any) -> Any:
         return past
     if history.kind == "window":
         return (*past[1:], value)
+    if history.kind == "array":
+        return jnp.concatenate([past[1:], value[None]])
     if history.kind == "blocks":
         return past._replace(near=(*past.near[1:], value) if history.near else ())
     if history.kind == "stack":
@@ -109,6 +114,8 @@ def last(history: History, past: Any, count: int, t: Any) -> Any:
     """Return the values of the last ``count`` of ``t`` steps, shape ``(count, *state)``, the oldest first."""
     if history.kind == "window":
         return jnp.stack(past[history.size - count :])
+    if history.kind == "array":
+        return past[history.size - count :]
     if history.kind in ("stack", "blocks"):
         return past.rows[len(past.rows) - count :]
     slots = (t + jnp.arange(history.size - count, history.size, dtype="int32")) % history.size

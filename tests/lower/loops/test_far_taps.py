@@ -7,7 +7,7 @@ import loopjax
 import loopjax.tensor as at
 
 
-@pytest.mark.parametrize("taps", [[-20, -6, -1], [-7]])
+@pytest.mark.parametrize("taps", [[-20, -6, -1], [-10]])
 def test_one_program_for_many_lengths(taps):
     x, a = at.dmatrix("x"), at.dvector("a")
     start = at.constant(np.linspace(-1, 1, -2 * min(taps)).reshape(-1, 2))
@@ -26,4 +26,4 @@ def test_one_program_for_many_lengths(taps):
         for one, other in zip(f(*arguments), g(*arguments), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-13)
     plans = [loop.plan for loop in loopjax.explain(f).loops]
-    assert all((plan.kind, plan.block) == ("stored_while", -taps[-2] if len(taps) > 1 else 7) for plan in plans)
+    assert all((plan.kind, plan.block) == ("stored_while", -taps[-2] if len(taps) > 1 else 10) for plan in plans)

@@ -1,5 +1,7 @@
 """Past values that are read from the stack that they are saved in, against a loop in NumPy."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -51,3 +53,29 @@ def test_only_the_last_step_is_read_from_a_ring():
     f = loopjax.function([x, start], out[-1])
     assert f(np.ones(20), np.zeros(9)) == 3.0
     assert loopjax.explain(f).loops[0].plan.storage[0].kind == "ring"
+
+
+@pytest.mark.parametrize(("taps", "shape"), [([-7], ()), ([-1, -2, -3, -5, -6], ()), ([-1, -2], (3,))])
+def test_gradients_through_an_array_of_past_values(taps, shape):
+    x, start = (at.TensorType("float64", (None, *shape))(name) for name in ("x", "start"))
+
+    def step(x, *past):
+        return x + sum(at.sin(value) * (i + 1) for i, value in enumerate(past)) / 8
+
+    out, _ = loopjax.scan(step, sequences=x, outputs_info={"initial": start, "taps": taps})
+    cost = (out**2).sum() + out[-1].sum()
+    f = loopjax.function([x, start], loopjax.grad(cost, [x, start]))
+    rows, first = RNG.normal(size=(12, *shape)), RNG.normal(size=(-min(taps), *shape))
+
+    def by_hand(rows, first):
+        values = list(first)
+        for row in rows:
+            past = (values[len(values) + tap] for tap in taps)
+            values.append(row + sum(jnp.sin(value) * (i + 1) for i, value in enumerate(past)) / 8)
+        return (jnp.stack(values[len(first) :]) ** 2).sum() + values[-1].sum()
+
+    with jax.enable_x64(True):
+        expected = jax.grad(by_hand, (0, 1))(rows, first)
+    for found, wanted in zip(f(rows, first), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-14)
+    assert loopjax.explain(f).loops[0].plan.storage[0].kind == "array"
