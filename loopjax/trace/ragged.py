@@ -183,14 +183,15 @@ class Ragged(ABC):
         with about(self.asked_options.subject):
             returned = read_returned(result, label)
             self._check(returned)
-            info = self._info or [None] * len(returned.outputs)
-            if len(info) != len(returned.outputs):
+            info = self._info or [None] * len(returned.counts)
+            if len(info) != len(returned.counts):
                 return result  # that is an error of every loop
+            info = returned.info(info)
             before = iter(held)
             states = [None if state is None else next(before) for state in info]
             numbered = enumerate(zip(returned.outputs, states, strict=True))
             outputs = [self._after(now, position, value, state) for position, (value, state) in numbered]
-        return outputs, list(returned.updates.items())
+        return returned.grouped(outputs), list(returned.updates.items())
 
     def _check(self, returned: Returned) -> None:
         """Raise ``UnsupportedError`` for effects that belong to no example."""

@@ -23,6 +23,7 @@ from loopjax.ir.scan import SAVE_ALL, MapOutput, Recurrence, SavedSteps, Scan, S
 from loopjax.ir.types import KEY, TensorType
 from loopjax.trace.packed import ragged_loop
 from loopjax.trace.promotion import settle_weak
+from loopjax.trace.pytrees import Pytrees
 from loopjax.trace.recording import current_body, recording
 from loopjax.trace.region import close_region
 from loopjax.trace.scan_arguments import (
@@ -42,7 +43,7 @@ from loopjax.trace.step_results import Returned, read_returned
 from loopjax.trace.updates import OrderedUpdates
 from loopjax.trace.weak_states import settle_states
 
-Loop = tuple[list[Variable], OrderedUpdates]
+Loop = tuple[list[Any], OrderedUpdates]
 """The outputs of a loop, and the new values of shared variables after it."""
 
 
@@ -63,6 +64,12 @@ def record_loop(
     With ``lengths``, each example of a minibatch has its own number of steps. ``only_last`` returns the last value of
     each output, which must then be a state where there are ``lengths``. ``saved`` says which steps outputs have.
     """
+    pytrees = Pytrees(asked, options.label)
+    outputs, updates = _recorded(pytrees.arguments, options, lengths, only_last, saved)
+    return pytrees.results(outputs), updates
+
+
+def _recorded(asked: LoopArguments, options: Scan, lengths: Any, only_last: bool, saved: SavedSteps) -> Loop:
     if lengths is None:
         outputs, updates = _record(asked, options, saved)
         return [output[-1] for output in outputs] if only_last else outputs, updates
@@ -142,16 +149,16 @@ def _tapped(argument: SequenceArgument | InitialArgument, type: TensorType, labe
 def _matched(
     info: list[InitialArgument | None] | None, returned: Returned, label: str, fn: Callable[..., Any]
 ) -> list[InitialArgument | None]:
-    """Return ``outputs_info`` with an entry for each output of ``fn``."""
-    count = len(returned.outputs)
+    """Return ``outputs_info`` with an entry for each array that ``fn`` returns."""
+    count = len(returned.counts)
     if info is None:
-        return [None] * count
+        return [None] * len(returned.outputs)
     if len(info) != count:
         raise ValueError(
             f"scan {label!r}: fn returns {count} outputs and outputs_info has {len(info)} entries; give one for each, "
             f"None for an output that no later step reads{source_of(fn)}"
         )
-    return info
+    return returned.info(info)
 
 
 def _node(traced: _Trace, n_steps: Variable | int, listed: list[Variable] | None) -> tuple[Variable, ...]:

@@ -69,11 +69,10 @@ def read_sequences(sequences: Any) -> list[SequenceArgument]:
     found: list[SequenceArgument] = []
     if isinstance(sequences, (list, tuple)) and sequences and all(isinstance(v, (int, float)) for v in sequences):
         sequences = [sequences]  # one sequence, given as its numbers
-    for position, entry in enumerate(_entries(sequences)):
-        argument = f"sequences[{position}]"
+    for argument, entry in numbered(sequences, "sequences"):
         taps: Any = [0]
         if isinstance(entry, Mapping):
-            taps = _tap_list(_only(entry, argument, "input", "taps").get("taps"), argument, [0])
+            taps = tap_list(_only(entry, argument, "input", "taps").get("taps"), argument, [0])
             if "input" not in entry:
                 raise ValueError(f"{argument} is a dict without the key 'input'; write {{'input': x, 'taps': [0]}}")
             entry = entry["input"]
@@ -91,7 +90,7 @@ def read_outputs_info(outputs_info: Any) -> list[InitialArgument | None] | None:
     """Return ``outputs_info`` as a list with ``None`` for map outputs; ``None`` where it is not given at all."""
     if outputs_info is None:
         return None
-    return [_output_info(entry, f"outputs_info[{position}]") for position, entry in enumerate(_entries(outputs_info))]
+    return [_output_info(entry, argument) for argument, entry in numbered(outputs_info, "outputs_info")]
 
 
 def _output_info(entry: Any, argument: str) -> InitialArgument | None:
@@ -107,7 +106,7 @@ def _output_info(entry: Any, argument: str) -> InitialArgument | None:
                 f"{{'initial': value, 'taps': {options['taps']!r:.40}}}"
             )
         return None
-    taps = tuple(_tap_list(options.get("taps"), argument, [-1]))
+    taps = tuple(tap_list(options.get("taps"), argument, [-1]))
     if any(tap >= 0 for tap in taps):
         raise ValueError(f"{argument}: taps of a state are negative, steps in the past; got {list(taps)}")
     if len(set(taps)) != len(taps):
@@ -128,7 +127,7 @@ def _initial(value: Any, taps: tuple[int, ...], argument: str) -> InitialArgumen
 
 def read_non_sequences(non_sequences: Any) -> list[Variable]:
     """Return ``non_sequences`` as a list of variables."""
-    return [_array(entry, f"non_sequences[{position}]") for position, entry in enumerate(_entries(non_sequences))]
+    return [_array(entry, argument) for argument, entry in numbered(non_sequences, "non_sequences")]
 
 
 def read_n_steps(n_steps: Any) -> Variable | int | None:
@@ -209,10 +208,23 @@ def default_label(fn: Callable[..., Any], name: str | None) -> str:
     return "scan" if own == "<lambda>" else str(own)
 
 
-def _entries(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+class Leaf(NamedTuple):
+    """An entry that is a leaf of a pytree: ``argument`` says where it is."""
+
+    argument: str
+    value: Any
+
+
+def is_listed(value: Any) -> bool:
+    """Test for a list or a tuple without names, which holds several arguments or results."""
+    return isinstance(value, (list, tuple)) and not hasattr(value, "_fields")
+
+
+def numbered(value: Any, argument: str) -> list[Leaf]:
+    """Return the entries of an argument with their places; a single one stands for itself."""
+    entries = [] if value is None else list(value) if is_listed(value) else [value]
+    places = enumerate(entries)
+    return [entry if isinstance(entry, Leaf) else Leaf(f"{argument}[{place}]", entry) for place, entry in places]
 
 
 def _only(entry: Mapping[str, Any], argument: str, *keys: str) -> Mapping[str, Any]:
@@ -222,7 +234,7 @@ def _only(entry: Mapping[str, Any], argument: str, *keys: str) -> Mapping[str, A
     return entry
 
 
-def _tap_list(taps: Any, argument: str, default: list[int]) -> list[int]:
+def tap_list(taps: Any, argument: str, default: list[int]) -> list[int]:
     if taps is None:
         return default
     found = list(taps) if isinstance(taps, (list, tuple, np.ndarray, range)) else [taps]

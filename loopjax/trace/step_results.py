@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -11,7 +12,10 @@ import numpy as np
 from loopjax.errors import about
 from loopjax.ir.graph import Variable
 from loopjax.trace.convert import as_variable
+from loopjax.trace.scan_arguments import is_listed
 from loopjax.trace.shared import SharedVariable
+
+T = TypeVar("T")
 
 
 class until:  # noqa: N801 - the name that Theano programs use
@@ -49,43 +53,79 @@ class until:  # noqa: N801 - the name that Theano programs use
         self.condition = made
 
 
+class Leaves(list[Any]):
+    """An output of ``fn`` that is a pytree and no state: its leaves."""
+
+
 class Returned(NamedTuple):
-    """The result of ``fn`` by role."""
+    """The result of ``fn`` by role; ``counts`` says how many of the outputs are leaves of one, ``None`` for arrays."""
 
     outputs: list[Variable]
+    counts: list[int | None]
     updates: dict[SharedVariable, Variable]
     condition: Variable | None
 
+    def info(self, info: Sequence[T | None]) -> list[T | None]:
+        """Return ``outputs_info`` with an entry for each leaf."""
+        pairs = zip(info, self.counts, strict=True)
+        return [one for entry, count in pairs for one in ([entry] if count is None else [None] * count)]
 
-def read_returned(result: Any, label: str) -> Returned:
-    """Return outputs, updates and condition from any of the forms that ``fn`` may return."""
-    condition: Variable | None = None
-    if isinstance(result, (list, tuple)) and result and isinstance(result[-1], until):
-        condition = result[-1].condition
+    def grouped(self, leaves: Sequence[Any]) -> list[Any]:
+        """Return other values of the leaves as ``fn`` returned them."""
+        rest = iter(leaves)
+        return [next(rest) if count is None else Leaves(islice(rest, count)) for count in self.counts]
+
+
+class Parts(NamedTuple):
+    """The result of ``fn`` as it gave it: its outputs, the updates and ``until``, ``None`` where there are none."""
+
+    outputs: Any
+    updates: Any
+    until: until | None
+
+
+def split_result(result: Any, label: str) -> Parts:
+    """Return the parts of any of the forms that ``fn`` may return."""
+    condition: until | None = None
+    if is_listed(result) and result and isinstance(result[-1], until):
+        condition = result[-1]
         rest = result[:-1]
         if not rest:
             raise _misreturned(result, label)
         result = rest[0] if len(rest) == 1 else rest
     if _is_updates(result):
-        return Returned([], _updates(result, label), condition)
+        return Parts((), result, condition)
     if isinstance(result, tuple) and len(result) == 2 and _is_updates(result[1], empty=True):
-        return Returned(_outputs(result[0], label), _updates(result[1], label), condition)
-    return Returned(_outputs(result, label), {}, condition)
+        return Parts(result[0], result[1], condition)
+    return Parts(result, None, condition)
 
 
-def _outputs(result: Any, label: str) -> list[Variable]:
-    values: Sequence[Any] = result if isinstance(result, (list, tuple)) else [result]
+def listed(outputs: Any) -> list[Any]:
+    """Return outputs as a list; a single one stands for itself."""
+    return list(outputs) if is_listed(outputs) else [outputs]
+
+
+def read_returned(result: Any, label: str) -> Returned:
+    """Return outputs, updates and condition from any of the forms that ``fn`` may return."""
+    parts = split_result(result, label)
+    values = listed(parts.outputs)
+    leaves = [leaf for value in values for leaf in (value if isinstance(value, Leaves) else [value])]
     kinds = (Variable, bool, int, float, complex, np.generic, np.ndarray, jax.Array)
-    if not all(isinstance(value, kinds) for value in values):
-        raise _misreturned(result, label)
-    return [as_variable(value) for value in values]
+    if not all(isinstance(leaf, kinds) for leaf in leaves):
+        raise _misreturned(parts.outputs, label)
+    return Returned(
+        [as_variable(leaf) for leaf in leaves],
+        [len(value) if isinstance(value, Leaves) else None for value in values],
+        {} if parts.updates is None else _updates(parts.updates, label),
+        None if parts.until is None else parts.until.condition,
+    )
 
 
 def _is_updates(value: Any, empty: bool = False) -> bool:
     """Test for a dict, or a list of pairs from a shared variable; an ``empty`` list counts where asked."""
     if isinstance(value, Mapping):
-        return True
-    if not isinstance(value, (list, tuple)):
+        return all(isinstance(key, SharedVariable) for key in value)
+    if not is_listed(value):
         return False
     pairs = all(isinstance(v, (list, tuple)) and len(v) == 2 and isinstance(v[0], SharedVariable) for v in value)
     return pairs and (bool(value) or (empty and isinstance(value, list)))
