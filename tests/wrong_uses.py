@@ -11,11 +11,13 @@ import contextlib
 import inspect
 import io
 import re
+import tempfile
 import types
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -179,6 +181,10 @@ class Call:
         return list(self.parameters).index(name)
 
 
+doubled = loopjax.scan(lambda v_t: 2 * v_t, v)[0]
+saved = Path(tempfile.mkdtemp()) / "doubled.npz"
+loopjax.function([v], doubled).export(saved, [np.ones(2)])
+
 REQUIRED: dict[str, Any] = {
     "M": square, "a": square, "axis": 0, "axis1": 0, "axis2": 1, "b": square, "broadcastable": (True, False), "c": 1.0,
     "coding_dist": x, "colors": [3, 4], "condition": x > 0, "cost": (v**2).sum(), "cov": np.eye(2), "destination": 1,
@@ -208,8 +214,10 @@ OTHERS: dict[str, dict[str, Any]] = {
     "linalg.cho_solve": {"c_and_lower": (square, True)}, "linalg.matrix_dot": {"args": [square, square]},
     "loopjax.foldl": {"fn": added}, "loopjax.foldr": {"fn": added},
     "loopjax.function": {"inputs": [x], "outputs": x * 2}, "loopjax.reduce": {"fn": added},
+    "loopjax.load": {"path": saved},
     "loopjax.scan": {"sequences": v},
     "loopjax.scan_checkpoints": {"fn": added, "sequences": v, "outputs_info": z},
+    "loopjax.stepper": {"outputs": doubled},
     "loopjax.to_jax": {"inputs": [x], "outputs": x * 2}, "loopjax.until": {"condition": z > 0},
     "loopjax.verify_grad": {"fun": lambda a: a**2, "pt": [np.ones(2)]}, "loopjax.wrap_jax": {"fn": jax.numpy.tanh},
     "nnet.softmax_with_bias": {"b": v}, "rs.beta": {"a": 1.0, "b": 1.0}, "rs.betabinom": {"a": 1.0, "b": 1.0},
@@ -277,6 +285,9 @@ class Accepted:
 
 ACCEPTED = [
     Accepted(r"= None$", {"None"}, "the default"),
+    Accepted(
+        r"loopjax.(function|to_jax|stepper) (inputs|outputs): ", {"a list with None"}, "a pytree, where None is no leaf"
+    ),
     Accepted(
         r" (x|y|a|b|M|more|args|value|fill_value|val|min|max|v|weights|condition|target|output|alpha|tensors): .*Any",
         NUMBERS | ARRAYS | VARIABLES,

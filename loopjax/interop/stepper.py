@@ -17,6 +17,7 @@ from loopjax.runtime.mode import read_mode
 from loopjax.runtime.program import Options, OutputStructure, Program, read_outputs
 from loopjax.runtime.signature import In, Signature
 from loopjax.runtime.state import State
+from loopjax.trace.derivative_arguments import read_variables
 
 
 class StepState(NamedTuple):
@@ -110,7 +111,8 @@ def stepper(
     node, op = _loop(wanted)
     options = Options(name or op.label, mode=read_mode(mode))
     with about(options.name):
-        loop = _Loop(node, op, sequences, wanted, form, list(parameters), options)
+        read_variables(sequences, "sequences")
+        loop = _Loop(node, op, sequences, wanted, form, read_variables(parameters, "parameters"), options)
     return Stepper(loop.init, loop.step)
 
 

@@ -121,6 +121,8 @@ class JaxFunction:
         if self.variables:
             state, args = self._read_state(args), args[1:]
         with about(self.__name__):
+            if program.arguments is not None:
+                args = tuple(program.arguments.leaves(args))
             arrays = self._signature.checked(self._signature.placed(args, kwargs))
         keys = {variable: key for key, variable in self.variables.items()}
         found = self._inlined([*arrays, *(state[keys[variable]] for variable in program.state.variables)])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import count
 from typing import Any
@@ -18,7 +17,7 @@ from loopjax.rewrite.target import Derivative
 from loopjax.runtime import state_file
 from loopjax.runtime.inline import Inlined, shape_of
 from loopjax.runtime.program import Program
-from loopjax.runtime.signature import In, Signature, resolved
+from loopjax.runtime.signature import In, resolved
 
 FORMAT = 1
 """Version of the entries of a file."""
@@ -29,9 +28,8 @@ PROGRAM, DEFAULT = "program", "default/"
 
 def export(
     program: Program,
-    signature: Signature,
     path: str | os.PathLike[str],
-    args: Sequence[Any] | Mapping[str, Any],
+    given: Sequence[Any],
     platforms: Sequence[str] | None,
     derivatives: Derivative,
 ) -> None:
@@ -39,9 +37,13 @@ def export(
     check_choice("derivatives", derivatives, ("none", "reverse"))
     if find_spec("flatbuffers") is None:
         raise ImportError(f"export needs flatbuffers; install it with pip install 'loopjax[export]'{here()}")
+    if program.arguments is not None or program.form.kind == "tree":
+        raise UnsupportedError(
+            f"{program.options.name}: arguments or results are pytrees, and the file of an exported program has arrays "
+            f"only; make a function of the leaves{here()}"
+        )
     state, names = program.state.snapshot(), {variable: name for name, variable in program.state.named().items()}
     with about(program.options.name):
-        given = signature.placed((), args) if isinstance(args, Mapping) else signature.placed(args, {})
         structs = [*map(_struct, program.inputs, resolved(given), count()), *map(shape_of, program.state.read())]
         defaults = {
             f"{DEFAULT}{place}": one.convert(resolved([one.value])[0], None, place)
@@ -67,7 +69,7 @@ def export(
         inputs=[
             {"name": one.name, "allow_downcast": one.allow_downcast, "strict": one.strict} for one in program.inputs
         ],
-        outputs=asdict(program.form),
+        outputs={"kind": program.form.kind, "keys": program.form.keys},
         reads=[names[variable] for variable in program.state.variables],
         updates=[names[variable] for variable in program.state.updated],
     )

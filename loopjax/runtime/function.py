@@ -189,7 +189,8 @@ class Function:
         self.program = program
         state, outputs = program.state, program.graph.outputs
         self._for_jax: Inlined | None = None
-        self._convert = converter(program.options.results, outputs[len(state.updated) :])
+        self._convert = converter(program.options.results, outputs[len(state.updated) :], program.form)
+        self._trees = program.arguments
         self._about = about(program.options.name)
         self._buckets = ShapeBuckets(program, program.options.lengths)
         updates = range(len(state.updated))
@@ -224,6 +225,8 @@ class Function:
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         dispatch = self._dispatch
+        if self._trees is not None:
+            args = tuple(self._trees.leaves(args))
         given = (*args, *kwargs.values()) if kwargs else args
         run = dispatch.kinds.get((dispatch.settings(), *kwargs, *map(type, given)))
         try:
@@ -338,7 +341,7 @@ class Function:
 
         steps = [step] if isinstance(step, int) else list(step)
         with jax.enable_x64(True), about(self.name):
-            given = self._signature.placed((), args) if isinstance(args, Mapping) else self._signature.placed(args, {})
+            given = self._placed((), args) if isinstance(args, Mapping) else self._placed(args, {})
             arrays = self._signature.converted(resolved(given))
             values = self.program.state.locked(lambda: [*arrays, *self.program.state.read()])
             return Replay().step(self.graph, values, steps, loop)
@@ -354,7 +357,7 @@ class Function:
 
     def _lowered(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
         """The lowered program of each stage."""
-        arrays = self._signature.converted(resolved(self._signature.placed(args, kwargs)))
+        arrays = self._signature.converted(resolved(self._placed(args, kwargs)))
         values = self.bucket.values([*arrays, *self.program.state.read()])
         lowered = []
         for stage in self.stages:
@@ -489,7 +492,12 @@ class Function:
         """
         from loopjax.runtime.export import export  # jax.export is a twentieth of the package's import time
 
-        export(self.program, self._signature, path, args, platforms, derivatives)
+        given = self._placed((), args) if isinstance(args, Mapping) else self._placed(args, {})
+        export(self.program, path, given, platforms, derivatives)
+
+    def _placed(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[Any]:
+        """The values of the inputs, from arguments that may be pytrees."""
+        return self._signature.placed(args if self._trees is None else self._trees.leaves(args), kwargs)
 
     def get_shared(self) -> list[SharedVariable]:
         """The shared variables that the function reads or updates."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Literal, get_args
 
+import jax
+
 from loopjax.errors import (
     ArgumentError,
     MissingInputError,
@@ -14,6 +16,7 @@ from loopjax.errors import (
     about,
     check_choice,
     check_flag,
+    here,
     read_pairs,
     warn,
     where,
@@ -25,6 +28,7 @@ from loopjax.runtime.signature import In, Out, taking
 from loopjax.runtime.state import State
 from loopjax.trace.convert import as_variable
 from loopjax.trace.promotion import settle_weak
+from loopjax.trace.pytrees import is_pytree, shown
 from loopjax.trace.shared import SharedVariable
 from loopjax.trace.substitute import (
     Replacements,
@@ -55,27 +59,58 @@ class Options:
 
 @dataclass(frozen=True)
 class Program:
-    """The graph from inputs and shared variables to new state and outputs, in this order."""
+    """The graph from inputs and shared variables to new state and outputs, in this order.
+
+    ``arguments`` is the structure of a call's arguments, where some are pytrees of ``inputs``.
+    """
 
     inputs: tuple[In, ...]
     form: OutputStructure
     graph: Graph
     state: State
     options: Options
+    arguments: ArgumentTrees | None = None
+
+
+class ArgumentTrees:
+    """The structure of positional arguments: for each one that is a pytree its tree, ``None`` for an array."""
+
+    def __init__(self, trees: Sequence[Any], label: str) -> None:
+        self.trees, self.label = tuple(trees), label
+
+    def leaves(self, args: Sequence[Any]) -> list[Any]:
+        """The arrays among arguments, in order."""
+        found = []
+        for place, arg in enumerate(args):
+            tree = self.trees[place] if place < len(self.trees) else None
+            if tree is None:
+                found.append(arg)
+                continue
+            leaves, given = jax.tree.flatten(arg)
+            if given != tree:
+                raise TypeError(
+                    f"{self.label}: argument {place} is {shown(given)}; expected {shown(tree)}, as the variables in "
+                    f"its place, give that{here()}"
+                )
+            found += leaves
+        return found
 
 
 @dataclass(frozen=True)
 class OutputStructure:
-    """Structure of the outputs: none, a single one, a list or a dict."""
+    """Structure of the outputs: none, a single one, a list, a dict, or another pytree."""
 
-    kind: Literal["none", "single", "list", "dict"]
+    kind: Literal["none", "single", "list", "dict", "tree"]
     keys: tuple[str, ...] = ()
+    tree: Any = None
 
     def packer(self, places: Sequence[int]) -> Callable[[Sequence[Any]], Any]:
         """A function that packs the arrays at some positions into the structure."""
         if self.kind == "single":
             return itemgetter(*places)
         take = taking(places)
+        if self.kind == "tree":
+            return lambda arrays: jax.tree.unflatten(self.tree, take(arrays))
         if self.kind == "dict":
             return lambda arrays: dict(zip(self.keys, take(arrays), strict=True))
         return lambda arrays: [*take(arrays)]
@@ -90,6 +125,9 @@ def read_outputs(outputs: Any) -> tuple[OutputStructure, list[Variable]]:
     form, values = OutputStructure("single"), [outputs]
     if outputs is None:
         form, values = OutputStructure("none"), []
+    elif is_pytree(outputs, nested=True):
+        leaves, tree = jax.tree.flatten(outputs)
+        form, values = OutputStructure("tree", tree=tree), leaves
     elif isinstance(outputs, Mapping):
         wrong = [key for key in outputs if not isinstance(key, str)]
         if wrong:
@@ -147,7 +185,7 @@ def collect(
 
     Default updates bring in further shared variables, until there are no new ones.
     """
-    declared = _read_inputs(inputs)
+    declared, arguments = _read_inputs(inputs, options.name)
     if not isinstance(no_default_updates, (list, tuple)):
         check_flag("no_default_updates", no_default_updates)
     elif not all(isinstance(one, SharedVariable) for one in no_default_updates):
@@ -177,10 +215,11 @@ def collect(
     _check_inputs(declared, graph, read, on_unused_input)
     # An inner variable that is an input loses its owner, so that no pass walks past it.
     graph = graph.rebuilt({variable: _bare(variable) for variable in inner})
-    return Program(tuple(declared), form, graph, State(shared, list(new_values)), options)
+    return Program(tuple(declared), form, graph, State(shared, list(new_values)), options, arguments)
 
 
-def _read_inputs(inputs: Any) -> list[In]:
+def _read_inputs(inputs: Any, label: str) -> tuple[list[In], ArgumentTrees | None]:
+    """Reads inputs, and the structure of arguments where some of them are pytrees of variables."""
     if isinstance(inputs, (Variable, In)):
         raise TypeError(f"inputs is a list of variables, got {inputs!r}; write [{inputs!r}]")
     if inputs is not None and not isinstance(inputs, (list, tuple, Iterator)):
@@ -188,7 +227,19 @@ def _read_inputs(inputs: Any) -> list[In]:
             f"inputs is a list of variables, in the order of a call's arguments; got {type(inputs).__name__} "
             f"{inputs!r:.80}; write [x, y]"
         )
-    return [one if isinstance(one, In) else In(one) for one in inputs or ()]
+    found, trees = list[In](), list[Any]()
+    for place, entry in enumerate(inputs or ()):
+        if isinstance(entry, In) or not (is_pytree(entry) or isinstance(entry, (list, tuple))):
+            found.append(entry if isinstance(entry, In) else In(entry))
+            trees.append(None)
+            continue
+        paths, tree = jax.tree_util.tree_flatten_with_path(entry)
+        for path, leaf in paths:
+            where_it_is = f"inputs[{place}]{jax.tree_util.keystr(path)}"
+            with about(where_it_is):
+                found.append(leaf if isinstance(leaf, In) else In(leaf, getattr(leaf, "name", None) or where_it_is))
+        trees.append(tree)
+    return found, ArgumentTrees(trees, label) if any(tree is not None for tree in trees) else None
 
 
 def _bare(variable: Variable) -> Variable:

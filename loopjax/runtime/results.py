@@ -11,6 +11,7 @@ import numpy as np
 
 from loopjax.ir.graph import Variable
 from loopjax.ir.types import KEY, NARROW
+from loopjax.runtime.program import OutputStructure
 
 Convert = Callable[[Any], Any]
 """From results in the structure of a function's outputs to results in the same structure."""
@@ -21,7 +22,7 @@ def is_converted(policy: str, output: Variable) -> bool:
     return policy != "jax" and (output.dtype in NARROW or (policy == "numpy" and output.dtype != KEY))
 
 
-def converter(policy: str, outputs: Sequence[Variable]) -> Convert | None:
+def converter(policy: str, outputs: Sequence[Variable], form: OutputStructure) -> Convert | None:
     """A function that turns results into NumPy arrays where ``policy`` asks for it; ``None`` where it never does.
 
     With ``"auto"`` these are 64-bit results while JAX's x64 flag is off: JAX would cut a ``jax.Array`` of such a dtype
@@ -31,7 +32,7 @@ def converter(policy: str, outputs: Sequence[Variable]) -> Convert | None:
     every, chosen = policy == "numpy", [is_converted(policy, output) for output in outputs]
     if not any(chosen):
         return None
-    flag = jax.enable_x64
+    flag, is_tree = jax.enable_x64, form.kind == "tree"
 
     to_numpy = np.array if every else np.asarray
 
@@ -41,6 +42,8 @@ def converter(policy: str, outputs: Sequence[Variable]) -> Convert | None:
     def convert(results: Any) -> Any:
         if flag.value and not every:
             return results
+        if is_tree:
+            return jax.tree.unflatten(form.tree, map(of_array, jax.tree.leaves(results), chosen))
         if isinstance(results, list):
             return list(map(of_array, results, chosen))
         if isinstance(results, dict):

@@ -32,23 +32,32 @@ def save(path: str | os.PathLike[str], arrays: Mapping[str, Any], **about: Any) 
     header = {"dtypes": {name: _dtype(array) for name, array in arrays.items()}, **about}
     entries: dict[str, Any] = {HEADER: np.frombuffer(json.dumps(header).encode(), np.uint8)}
     entries.update((name, _bits(array)) for name, array in arrays.items())
-    with replacing(Path(path)) as file:
+    with replacing(_place(path)) as file:
         np.savez(file, **entries)
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Reads a file that ``save`` wrote: its arrays by name, and what was said about them."""
+    place = _place(path)
+    if not place.exists():
+        raise FileNotFoundError(
+            f"{os.fspath(path)!r} is not there; expected a file that save_state or export wrote{here()}"
+        )
     try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with place.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             header = json.loads(bytes(file[HEADER]))
             return {name: _array(file[name], dtype) for name, dtype in header.pop("dtypes").items()}, header
-    except FileNotFoundError:
-        raise
     except Exception as error:  # a damaged file fails in many ways: of zip, zlib, numpy and json
         raise ValueError(
             f"{os.fspath(path)!r} is no file of LoopJAX, or is damaged ({type(error).__name__}); expected one that "
             f"save_state or export wrote{here()}"
         ) from error
+
+
+def _place(path: object) -> Path:
+    if isinstance(path, (str, os.PathLike)):
+        return Path(path)
+    raise TypeError(f"path is {path!r:.80}; expected a string or a pathlib.Path, write 'state.npz'{here()}")
 
 
 def state_of(arrays: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TypeVar, get_args
 
+import jax
 import jax.numpy as jnp
 
 from loopjax.errors import DisconnectedInputError, check_choice, warn, where
@@ -13,6 +14,7 @@ from loopjax.ir.graph import Graph, Variable
 from loopjax.ir.public_ops import ops
 from loopjax.trace.convert import as_variable
 from loopjax.trace.promotion import settle_weak
+from loopjax.trace.pytrees import is_pytree
 
 Policy = Literal["raise", "warn", "ignore"]
 """The policy for a variable that the cost does not depend on."""
@@ -20,8 +22,8 @@ Policy = Literal["raise", "warn", "ignore"]
 Absent = Literal["zero", "none", "disconnected"]
 """The result in place of a derivative that does not exist."""
 
-Vars = TypeVar("Vars", Variable, tuple[Variable, ...], list[Variable], Sequence[Variable])
-"""One variable or several; a derivative comes in the same container."""
+Vars = TypeVar("Vars", Variable, tuple[Variable, ...], list[Variable], Sequence[Variable], Any)
+"""One variable or several, or a pytree of them; a derivative comes in the same container."""
 
 
 def pull_back(
@@ -41,7 +43,9 @@ def pull_back(
     """
     check_choice("disconnected_inputs", disconnected_inputs, get_args(Policy))
     check_choice("return_disconnected", return_disconnected, get_args(Absent))
-    costs, wanted = _hold_constant(costs, read_float(wrt, "wrt", asked), consider_constant)
+    is_tree = is_pytree(wrt) or is_pytree(wrt, nested=True)
+    given = read_float(jax.tree.leaves(wrt) if is_tree else wrt, "wrt", asked)
+    costs, wanted = _hold_constant(costs, given, consider_constant)
     connected = upstream(costs)
     for variable in wanted:
         if variable not in connected:
@@ -54,7 +58,8 @@ def pull_back(
     reached = [variable for variable in wanted if variable in connected]
     found = iter(record(costs, reached) if reached else ())
     absent = zero if return_disconnected == "zero" else lambda variable: None
-    return in_container(wrt, [next(found) if variable in connected else absent(variable) for variable in wanted])
+    gradients = [next(found) if variable in connected else absent(variable) for variable in wanted]
+    return jax.tree.unflatten(jax.tree.structure(wrt), gradients) if is_tree else in_container(wrt, gradients)
 
 
 def _hold_constant(

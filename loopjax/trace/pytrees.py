@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from functools import wraps
 from itertools import islice
 from typing import Any, NamedTuple, cast
@@ -101,6 +102,8 @@ class Pytrees:
     def _output(self, value: Any, state: Group | None, number: int) -> Group:
         """The leaves of an output; raises where it is a state and has not the structure of its initial value."""
         found = _group(Leaf(f"output {number}", value), "")
+        if state is None and not found.items:
+            return Group("", [Leaf("", value)], None, 1)
         if state is not None and state.taps and found.tree != state.tree:
             raise TypeError(
                 f"scan {self._label!r}: output {number} of fn is {_structure(found)}; expected the structure of its "
@@ -116,7 +119,7 @@ def _groups(value: Any, argument: str, key: str) -> list[Group]:
 def _group(entry: Leaf, key: str) -> Group:
     """An entry: an array, a pytree, or a dict that has one of them under ``key``, and taps."""
     argument, value = entry
-    is_described = bool(key) and isinstance(value, Mapping) and (not value or key in value or "taps" in value)
+    is_described = bool(key) and isinstance(value, Mapping) and _is_described(value, key)
     inner = value.get(key) if is_described else value
     taps = 1
     if is_described and value.get("taps") is not None:
@@ -132,9 +135,32 @@ def _group(entry: Leaf, key: str) -> Group:
     return Group(argument, leaves, tree, taps)
 
 
-def is_pytree(value: Any) -> bool:
-    """Test for a pytree other than a single leaf, ``None``, or a plain list or tuple."""
-    return not (value is None or is_listed(value) or isinstance(value, Variable) or all_leaves([value]))
+def _is_described(entry: Mapping[str, Any], key: str) -> bool:
+    """Test if a dict says more of an array; also where it has nothing but misspelt keys, which are an error."""
+    known = (key, "taps")
+    return any(one in entry for one in known) or all(get_close_matches(str(one), known, 1, 0.8) for one in entry)
+
+
+def is_pytree(value: Any, nested: bool = False) -> bool:
+    """Test for a pytree other than a single leaf, ``None``, or a plain list or tuple.
+
+    With ``nested``, a plain list, tuple or dict is one where it holds another container of variables.
+    """
+    if value is None or isinstance(value, Variable):
+        return False
+    if is_listed(value) or (nested and type(value) is dict):
+        entries = value.values() if isinstance(value, dict) else value
+        return nested and any(not isinstance(entry, Variable) and _holds_variables(entry) for entry in entries)
+    return not all_leaves([value])
+
+
+def _holds_variables(value: Any) -> bool:
+    return not all_leaves([value]) and any(isinstance(leaf, Variable) for leaf in jax.tree.leaves(value))
+
+
+def shown(tree: Any) -> str:
+    """A tree as text, with a star for each leaf."""
+    return str(tree).removeprefix("PyTreeDef(").removesuffix(")")
 
 
 def _leaves(groups: Sequence[Group]) -> list[Leaf]:
@@ -142,4 +168,4 @@ def _leaves(groups: Sequence[Group]) -> list[Leaf]:
 
 
 def _structure(group: Group) -> str:
-    return "an array" if group.tree is None else str(group.tree).removeprefix("PyTreeDef(").removesuffix(")")
+    return "an array" if group.tree is None else shown(group.tree)

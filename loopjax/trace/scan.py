@@ -54,7 +54,8 @@ def scan(
     sequences : array_like, Variable, dict, or list of them
         Arrays ``(length, ...)`` that are read along their first axis, or dicts ``{"input":, "taps":}``. With taps the
         first step reads ``x[k - min(taps, 0)]`` for tap ``k``, so that every tap is inside. The shortest sequence
-        decides the number of steps.
+        decides the number of steps. An entry, here and in the next two, may be a pytree (a dict with other keys, a
+        named tuple, a registered class), which ``fn`` receives and returns as such.
     outputs_info : array_like, Variable, dict, None, or list of them
         For each output ``None`` (no later step reads it), the value before the first step, shape ``(*state)``, or
         ``{"initial":, "taps":}``: ``initial`` then has the shape ``(rows, *state)`` with at least ``-min(taps)`` rows,

@@ -183,7 +183,7 @@ def shortest(sequences: Sequence[SequenceArgument]) -> Variable | int:
     return reduce(ops.minimum, least)
 
 
-def check_takes(fn: Callable[..., Any], arguments: Sequence[Variable], label: str) -> None:
+def check_takes(fn: Callable[..., Any], arguments: Sequence[Any], label: str) -> None:
     """Raise ``TypeError`` where ``fn`` does not take these arguments; Python's own error would not name the scan."""
     try:
         signature = inspect.signature(fn)
@@ -192,7 +192,7 @@ def check_takes(fn: Callable[..., Any], arguments: Sequence[Variable], label: st
     try:
         signature.bind(*arguments)
     except TypeError as error:
-        received = ", ".join(str(variable.name or variable) for variable in arguments)
+        received = ", ".join(str(getattr(argument, "name", None) or argument) for argument in arguments)
         raise TypeError(
             f"scan {label!r}: fn{signature} does not take the {len(arguments)} arguments that it is called with, "
             f"({received}): {error}. They are the slices of sequences, the past values of states, then "

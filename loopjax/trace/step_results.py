@@ -124,7 +124,7 @@ def read_returned(result: Any, label: str) -> Returned:
 def _is_updates(value: Any, empty: bool = False) -> bool:
     """Test for a dict, or a list of pairs from a shared variable; an ``empty`` list counts where asked."""
     if isinstance(value, Mapping):
-        return all(isinstance(key, SharedVariable) for key in value)
+        return all(isinstance(key, Variable) for key in value)
     if not is_listed(value):
         return False
     pairs = all(isinstance(v, (list, tuple)) and len(v) == 2 and isinstance(v[0], SharedVariable) for v in value)

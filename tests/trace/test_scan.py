@@ -146,7 +146,7 @@ def test_every_form_of_return(result):
 
 @pytest.mark.parametrize(
     "result",
-    [None, {"a": 1}, "text", (1, 2, "x"), (loopjax.until(at.constant(1) > 0), 1), [object()]],
+    [None, {"a": "text"}, "text", (1, 2, "x"), (loopjax.until(at.constant(1) > 0), 1), [object()]],
     ids=["nothing", "dict of others", "text", "a word in a list", "until first", "an object"],
 )
 def test_other_returns_are_refused(result):
