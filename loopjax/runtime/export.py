@@ -58,7 +58,7 @@ def export(
 
         run.__name__ = program.options.name
         exported = jax_export.export(jax.jit(run), platforms=platforms)(*structs)
-    serialized = exported.serialize(vjp_order=int(derivatives == "reverse"))
+        serialized = exported.serialize(vjp_order=int(derivatives == "reverse"))
     state_file.save(
         path,
         {**state, **defaults, PROGRAM: np.frombuffer(serialized, np.uint8)},

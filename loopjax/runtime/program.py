@@ -229,7 +229,7 @@ def _read_inputs(inputs: Any, label: str) -> tuple[list[In], ArgumentTrees | Non
         )
     found, trees = list[In](), list[Any]()
     for place, entry in enumerate(inputs or ()):
-        if isinstance(entry, In) or not (is_pytree(entry) or isinstance(entry, (list, tuple))):
+        if isinstance(entry, In) or not is_pytree(entry):
             found.append(entry if isinstance(entry, In) else In(entry))
             trees.append(None)
             continue

@@ -122,9 +122,12 @@ def read_returned(result: Any, label: str) -> Returned:
 
 
 def _is_updates(value: Any, empty: bool = False) -> bool:
-    """Test for a dict, or a list of pairs from a shared variable; an ``empty`` list counts where asked."""
+    """Test for a dict with other keys than strings, or a list of pairs from a shared variable.
+
+    An ``empty`` list counts where asked.
+    """
     if isinstance(value, Mapping):
-        return all(isinstance(key, Variable) for key in value)
+        return not value or not all(isinstance(key, str) for key in value)
     if not is_listed(value):
         return False
     pairs = all(isinstance(v, (list, tuple)) and len(v) == 2 and isinstance(v[0], SharedVariable) for v in value)
