@@ -231,13 +231,12 @@ def _of_loop(op: Scan, inputs: Ranges) -> Ranges:
         for i, (old, new) in enumerate(zip(assumed, [*step.recurrences, *step.states], strict=True)):
             if old is None or new is None or new.within(old):
                 continue
-            state = [*after.recurrences, *after.states][i]
-            change = _change(before[i], state, values) if counted[i] else None
-            begin = first[i]
+            change = _change(before[i], [*after.recurrences, *after.states][i], values) if counted[i] else None
+            begin, (low, high) = first[i], new
             if change is not None and begin is not None:
-                added = Range(min(change.least, 0) * n_steps, max(change.greatest, 0) * n_steps)
-                new = _added(begin, added)
-            grown[i] = old.joined(new)
+                low = low if low >= old.least else begin.least + min(change.least, 0) * n_steps
+                high = high if high <= old.greatest else begin.greatest + max(change.greatest, 0) * n_steps
+            grown[i] = old.joined(Range(low, high))
         if grown == assumed:
             stacks = [None if x is None else NOTHING.joined(x) for x in (*assumed[: len(op.recurrences)], *step.maps)]
             counts = [Range(0, n_steps)] if op.until else []
@@ -249,6 +248,9 @@ def _of_loop(op: Scan, inputs: Ranges) -> Ranges:
 
 def _change(before: Variable, after: Variable, values: dict[Variable, Range | None]) -> Range | None:
     """Return the range of what a step adds to a state, where it has bounds."""
+    if after.owner is not None and after.owner.op.named("switch"):
+        first, second = (_change(before, one, values) for one in after.owner.inputs[1:])
+        return None if first is None or second is None else first.joined(second)
 
     def bounds(leaf: Variable | Element) -> Bounds:
         found = values.get(leaf) if isinstance(leaf, Variable) else None

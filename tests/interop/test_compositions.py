@@ -8,9 +8,9 @@ import random
 
 import pytest
 
-from tests.interop.compositions import LOOPS, PAIRS, TRIPLES, check, is_defined
+from tests.interop.compositions import LOOPS, PAIRS, TRIPLES, check, is_defined, until
 
-COMPOSITIONS = [*PAIRS, *random.Random(18).sample(TRIPLES, 16)]
+COMPOSITIONS = [*PAIRS, *random.Random(18).sample(TRIPLES, 10)]
 TURNS = itertools.cycle(itertools.product(LOOPS, (True, False)))
 
 
@@ -23,8 +23,6 @@ def test_composition(names, loop, x64):
     check(names, loop, x64)
 
 
-@pytest.mark.parametrize("loop", [loop for loop in LOOPS if loop.__name__ != "plain"])
 @pytest.mark.parametrize("x64", [True, False])
-def test_derivatives_outside_of_a_batch(loop, x64):
-    for names in [("grad", "vmap"), ("jacrev", "vmap", "linearize")]:
-        check(names, loop, x64)
+def test_a_derivative_outside_of_a_batch(x64):
+    check(("grad", "vmap"), until, x64)

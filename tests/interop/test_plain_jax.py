@@ -87,6 +87,11 @@ PROGRAMS = {
     "positions": lambda x: x[at.argmax(x)] * at.sort(x)[0] + x[at.argsort(x)[1:]].sum() + at.cumsum(x > 0.5)[-1],
     "mask": lambda x: (x[x > 0.4] ** 2).sum(),
     "range": lambda x: loopjax.scan(lambda i, h: h + x[i] * i, at.arange(x.shape[0]), start())[0][-1],
+    "count since the last": lambda x: loopjax.scan(
+        lambda a, n, m: [at.switch(a > 0.5, n + 1, 0), at.switch(a > 0.5, m, m - 2)],
+        sequences=x,
+        outputs_info=[at.constant(0), at.constant(0)],
+    )[0][0].astype("float32"),
     "remainder": lambda x: loopjax.scan(
         lambda i, h: [(3 * i + 1) % 7, h * x[0] + i], outputs_info=[at.constant(2), start()], n_steps=5
     )[0][1][-1],
@@ -136,6 +141,10 @@ class TestWhatNeeds64Bits:
             (lambda n: (at.arange(100_000) * 3).sum() % 1000 + 0 * n, 3 * sum(range(100_000)) % 1000),
             (lambda n: loopjax.scan(lambda s: s * 3, outputs_info=n, n_steps=20)[0][-1] % 1000, 100_003 * 3**20 % 1000),
             (lambda n: loopjax.scan(lambda s: s + n, outputs_info=n, n_steps=50_000)[0][-1] % 1000, 50_001 * 3 % 1000),
+            (
+                lambda n: loopjax.scan(lambda s: at.switch(s > 0, s * 9, 0), outputs_info=n, n_steps=9)[0][-1] % 7,
+                100_003 * 9**9 % 7,
+            ),
             (lambda n: loopjax.scan(lambda i: n * i, at.arange(99_999))[0].sum() % 997, 100_003 * 4_999_850_001 % 997),
         ],
     )
@@ -178,8 +187,8 @@ class TestTools:
     @pytest.mark.parametrize("wrap", [lambda f: f, jax.grad])
     def test_export(self, wrap):
         f = wrap(self.program())
-        written = export.export(jax.jit(f), platforms=("cpu", "cuda", "tpu"))(VALUES).serialize()
-        np.testing.assert_allclose(export.deserialize(written).call(VALUES), f(VALUES), rtol=1e-6)
+        exported = export.export(jax.jit(f), platforms=("cpu", "cuda", "tpu"))(VALUES)
+        np.testing.assert_allclose(exported.call(VALUES), f(VALUES), rtol=1e-6)
 
     def test_policies(self):
         f = jax.checkpoint(self.program(), policy=jax.checkpoint_policies.everything_saveable)
