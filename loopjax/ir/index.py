@@ -40,12 +40,23 @@ class Array:
     """Entry that takes the next index input of the node.
 
     A constant input is described by its least and greatest position, checked against the axis once its size is known;
-    one that was a boolean mask also by the mask's size.
+    one that was a boolean mask also by the mask's size. Other inputs are described by bounds of these, as far as
+    ``rewrite/value_ranges.py`` knows them to be within the axis.
     """
 
     least: int | None = None
     greatest: int | None = None
     mask_size: int | None = None
+
+    @property
+    def wraps(self) -> bool:
+        """True where a position may be negative, which counts from the end."""
+        return self.least is None or self.least < 0
+
+    @property
+    def is_within(self) -> bool:
+        """True where all positions are known to be within the axis."""
+        return self.least is not None and self.greatest is not None
 
 
 Entry = int | Slice | Array | None
@@ -114,6 +125,16 @@ class IndexPattern:
         if isinstance(entry, int) and -size <= entry < size:
             return range(entry % size, entry % size + 1)
         return None
+
+    @cached_property
+    def arrays(self) -> tuple[Array, ...]:
+        """Entry of each index input."""
+        return tuple(entry for entry in self.entries if isinstance(entry, Array))
+
+    def with_arrays(self, arrays: Iterable[Array]) -> IndexPattern:
+        """Pattern with other entries of the index inputs."""
+        rest = iter(arrays)
+        return IndexPattern(tuple(next(rest) if isinstance(entry, Array) else entry for entry in self.entries))
 
     @cached_property
     def is_whole(self) -> bool:

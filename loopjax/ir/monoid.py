@@ -51,12 +51,12 @@ class Monoid:
         The element that changes no result. For ``argmax`` and ``argmin``, which fold pairs of a value and its position,
         that of the value.
     combine
-        The combine of two arrays; ``None`` where the accumulator is more than one array, as the running maximum and
-        sum of ``logsumexp``: ``lower/loops/accumulate.py`` has those.
+        The op of the table that combines two arrays; ``None`` where the accumulator is more than one array, as the
+        running maximum and sum of ``logsumexp``: ``lower/loops/accumulate.py`` has those.
     reduce
         The reduction of a whole stack along ``axis``; ``None`` where parallel loops have none.
     needs_elements
-        The reduction of nothing is an error.
+        The reduction of nothing is an error: the result is one of the elements, or its position.
     keeps_steps
         The derivative reads the steps' values, or how many of them are equal to the result. Accumulating such a
         reduction in the carry of a differentiated loop saves nothing.
@@ -64,7 +64,7 @@ class Monoid:
 
     name: MonoidName
     identity: Element
-    combine: Callable[[Any, Any], Any] | None = None
+    combine: str | None = None
     reduce: Callable[..., Any] | None = None
     needs_elements: bool = False
     keeps_steps: bool = False
@@ -73,12 +73,12 @@ class Monoid:
 MONOIDS: dict[str, Monoid] = {
     monoid.name: monoid
     for monoid in (
-        Monoid("sum", "zero", jnp.add, jnp.sum),
-        Monoid("prod", "one", jnp.multiply, jnp.prod, keeps_steps=True),
-        Monoid("max", "least", jnp.maximum, jnp.max, needs_elements=True, keeps_steps=True),
-        Monoid("min", "greatest", jnp.minimum, jnp.min, needs_elements=True, keeps_steps=True),
-        Monoid("any", "zero", jnp.logical_or),
-        Monoid("all", "one", jnp.logical_and),
+        Monoid("sum", "zero", "add", jnp.sum),
+        Monoid("prod", "one", "mul", jnp.prod, keeps_steps=True),
+        Monoid("max", "least", "maximum", jnp.max, needs_elements=True, keeps_steps=True),
+        Monoid("min", "greatest", "minimum", jnp.min, needs_elements=True, keeps_steps=True),
+        Monoid("any", "zero", "logical_or"),
+        Monoid("all", "one", "logical_and"),
         Monoid("logsumexp", "least", keeps_steps=True),
         Monoid("argmax", "least", needs_elements=True),
         Monoid("argmin", "greatest", needs_elements=True),

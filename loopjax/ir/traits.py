@@ -19,6 +19,7 @@ Trait = Literal[
     "cheap",
     "finite_derivative",
     "selection",
+    "rotation",
     "contraction",
     "matmul",
     "cubic",
@@ -39,6 +40,7 @@ Trait = Literal[
 - ``cheap``: pointwise, and one or two machine instructions for an element.
 - ``finite_derivative``: its derivatives are finite for any operand, NaN among them.
 - ``selection``: all elements of its result are elements of its first operand.
+- ``rotation``: moves the rows of its first operand along ``axis`` by its second, those past an end to the other one.
 - ``contraction``: sums products over axes of both operands (XLA's ``dot_general``).
 - ``matmul``: the contraction of NumPy's ``dot`` and ``matmul``: the last axis of the left operand with the last but one
   axis of the right.
@@ -58,6 +60,7 @@ IMPLIED: dict[Trait, tuple[Trait, ...]] = {
     "gather": ("memory_bound", "may_fail", "finite_derivative", "selection"),
     "scatter": ("memory_bound", "may_fail"),
     "view": ("memory_bound", "finite_derivative", "selection"),
+    "rotation": ("memory_bound", "finite_derivative", "selection"),
     "matmul": ("contraction",),
     "prefix_draw": ("draw",),
 }

@@ -7,6 +7,7 @@ Reads out of bounds give the fill value of the dtype; writes out of bounds do no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,21 +16,23 @@ from jax import lax
 
 from loopjax.ir.fill import fill_value
 from loopjax.ir.graph import Apply
-from loopjax.ir.index import IndexPattern
+from loopjax.ir.index import Array, IndexPattern
 from loopjax.ir.op import TableOp
 from loopjax.lower.interpreter import rule
 
 
 class _Window:
-    """A basic index as one rectangle; ``inside`` is true where its symbolic starts are within the array."""
+    """A basic index as one rectangle; ``inside`` is true where its symbolic starts are within the array, ``None`` where
+    all are known to be."""
 
     def __init__(self, op: TableOp, x: Any, positions: Sequence[Any]) -> None:
         pattern: IndexPattern = op.arguments["pattern"]
         self.inside: Any = None
-        rest = iter(positions)
+        rest = iter(zip(positions, pattern.arrays, strict=True))
         static = [pattern.rows(axis, op.arguments["lengths"], size) for axis, size in enumerate(x.shape)]
+        self.is_static = None not in static
         self.starts = [
-            self._symbolic(next(rest), size) if taken is None else min(taken[0], taken[-1]) if taken else 0
+            self._symbolic(*next(rest), size) if taken is None else min(taken[0], taken[-1]) if taken else 0
             for taken, size in zip(static, x.shape, strict=True)
         ]
         # A symbolic position takes one element, from its start on.
@@ -37,22 +40,26 @@ class _Window:
         self.strides = [abs(taken.step) for taken in rows]
         self.sizes = [(len(taken) - 1) * abs(taken.step) + 1 if taken else 0 for taken in rows]
         self.flips = [axis for axis, taken in enumerate(rows) if taken.step < 0]
+        self.is_element = not self.is_static and math.prod(self.sizes) == 1
         self.strided = any(taken.step != 1 for taken in rows)
         self.shape = [1 if axis is None else len(rows[axis]) for axis in pattern.kept_axes]
 
-    def _symbolic(self, index: Any, size: int) -> Any:
+    def _symbolic(self, index: Any, entry: Array, size: int) -> Any:
         index = jnp.asarray(index).astype(int)
-        index = jnp.where(index < 0, index + size, index)
+        if entry.wraps:
+            index = jnp.where(index < 0, index + size, index)
+        if entry.is_within:
+            return index
         inside = (index >= 0) & (index < size)
         self.inside = inside if self.inside is None else self.inside & inside
         return index
 
     def read(self, x: Any) -> Any:
-        if self.inside is None:
+        if self.is_static:
             limits = [start + size for start, size in zip(self.starts, self.sizes, strict=True)]
             part = lax.slice(x, self.starts, limits, self.strides)
         else:
-            part = lax.dynamic_slice(x, self._dynamic_starts(), self.sizes)
+            part = lax.dynamic_slice(x, self._dynamic_starts(), self.sizes, allow_negative_indices=False)
             part = lax.slice(part, [0] * part.ndim, part.shape, self.strides)
         if self.flips:
             part = lax.rev(part, self.flips)
@@ -60,7 +67,8 @@ class _Window:
 
     def write(self, x: Any, value: Any) -> Any:
         """Replace the rectangle in ``x``; unit strides only."""
-        return lax.dynamic_update_slice(x, value.reshape(self.sizes), self._dynamic_starts())
+        starts = self._dynamic_starts()
+        return lax.dynamic_update_slice(x, value.reshape(self.sizes), starts, allow_negative_indices=False)
 
     def _dynamic_starts(self) -> list[Any]:
         return [jnp.asarray(start, dtype=int) for start in self.starts]
@@ -75,6 +83,14 @@ def _numpy_key(op: TableOp, arrays: Sequence[Any]) -> tuple[Any, ...]:
     return op.arguments["pattern"].key(op.arguments["lengths"], map(jnp.asarray, arrays))
 
 
+def _mode(op: TableOp, outside: str) -> dict[str, Any]:
+    """The options of ``jax.numpy`` for positions out of bounds, and for negative ones, as far as there can be any."""
+    pattern: IndexPattern = op.arguments["pattern"]
+    mode = "promise_in_bounds" if all(entry.is_within for entry in pattern.arrays) else outside
+    wraps = any(entry.wraps if isinstance(entry, Array) else isinstance(entry, int) for entry in pattern.entries)
+    return {"mode": mode, "wrap_negative_indices": wraps}
+
+
 @rule("index")
 def _read(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     x, *positions = args
@@ -83,7 +99,7 @@ def _read(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     if not _is_basic(node, 1):
         if 0 in x.shape:  # JAX's gather refuses to read from nothing
             return (jnp.full(node.outputs[0].type.sizes, fill, x.dtype),)
-        return (x.at[_numpy_key(op, positions)].get(mode="fill", fill_value=fill),)
+        return (x.at[_numpy_key(op, positions)].get(fill_value=fill, **_mode(op, "fill")),)
     window = _Window(op, x, positions)
     if 0 in x.shape and window.inside is not None:
         return (jnp.full(window.shape, fill, x.dtype),)
@@ -97,14 +113,12 @@ def _write(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     x, value, *positions = (jnp.asarray(arg) for arg in args)
     adds = op.name == "inc"
     window = _Window(op, x, positions) if _is_basic(node, 2) else None
-    if window is None or window.strided:
+    # XLA makes a scatter at one position a slice too. It is one kernel of an element, where a slice would be fused with
+    # the loop that computes the array, and its derivative reads no old value, as a check of a slice would.
+    if window is None or window.strided or window.inside is not None or window.is_element:
         at = x.at[_numpy_key(op, positions)]
-        return ((at.add if adds else at.set)(value, mode="drop"),)
+        return ((at.add if adds else at.set)(value, **_mode(op, "drop")),)
     if 0 in x.shape or 0 in window.sizes:
         return (x,)
-    old: Any = window.read(x) if adds or window.inside is not None else None
     value = jnp.broadcast_to(value, window.shape)
-    value = old + value if adds else value
-    if window.inside is not None:
-        value = jnp.where(window.inside, value, old)
-    return (window.write(x, value),)
+    return (window.write(x, window.read(x) + value if adds else value),)

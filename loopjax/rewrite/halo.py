@@ -81,7 +81,7 @@ def _rolls(graph: Graph) -> dict[Variable, tuple[Variable, Shifts]]:
     """Return the rolls by constants, each with the array that is rolled and how far; rolls of rolls as one."""
     found: dict[Variable, tuple[Variable, Shifts]] = {}
     for node in graph.applies:
-        if node.op.named("roll") and isinstance(node.inputs[1], Constant):
+        if node.op.has("rotation") and isinstance(node.inputs[1], Constant):
             (roll,), sizes = node.outputs, node.inputs[0].type.sizes
             source, shifts = found.get(node.inputs[0], (node.inputs[0], (0,) * len(sizes)))
             axis = node.op.arguments["axis"]

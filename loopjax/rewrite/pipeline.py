@@ -47,6 +47,7 @@ from loopjax.rewrite.tap_windows import CarryWindows
 from loopjax.rewrite.target import Derivative, Target
 from loopjax.rewrite.tiling import Tile
 from loopjax.rewrite.top_k import SelectTop
+from loopjax.rewrite.value_ranges import BoundIndices
 from loopjax.rewrite.vectorize_states import VectorizeStates
 from loopjax.rewrite.weight_gradients import BatchWeightGradients
 from loopjax.shapes.inspector import InspectLengths
@@ -129,6 +130,7 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         PackStates(target),
         SampleInBlocks(target),
         SpeculateOnProducts(target),
+        BoundIndices(target),
         PlanLoops(target),
         MarkStoredProducts(),
     )

@@ -21,22 +21,14 @@ times as fast, in values and in gradients; from 4,096 elements on, below which X
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 from loopjax.ir.graph import Apply, Variable, apply
+from loopjax.ir.monoid import MONOIDS
 from loopjax.ir.op import table_op
 from loopjax.ir.public_ops import ops
 from loopjax.rewrite.driver import Context, Pass, Replacement
-
-COMBINES: dict[str, Callable[[Any, Any], Variable]] = {
-    "sum": lambda x, y: ops.add(x, y),
-    "prod": lambda x, y: ops.mul(x, y),
-    "max": lambda x, y: ops.maximum(x, y),
-    "min": lambda x, y: ops.minimum(x, y),
-}
 
 
 @dataclass(frozen=True)
@@ -55,7 +47,8 @@ class SplitShortAxes(Pass):
     least_elements: int = 4_096
 
     def rewrite_node(self, node: Apply, inputs: tuple[Variable, ...], context: Context) -> Replacement:
-        if not self.target.on_cpu or not node.op.named(*COMBINES):
+        monoid = MONOIDS.get(node.op.name)
+        if not self.target.on_cpu or monoid is None or monoid.combine is None:
             return None
         (x,), (reduced,) = inputs, node.outputs
         short, axes = x.ndim - 1, node.op.arguments["axis"]
@@ -64,7 +57,7 @@ class SplitShortAxes(Pass):
         if x.ndim < 2 or not is_number or not 1 < x.type.sizes[short] <= self.longest or len(axes) == x.ndim:
             return None
         # Equal elements share the derivative of one reduction evenly, but not that of several.
-        ties_differ = short in axes and node.op.named("max", "min") and (others or x.type.sizes[short] > 2)
+        ties_differ = short in axes and monoid.needs_elements and (others or x.type.sizes[short] > 2)
         if math.prod(x.type.sizes) < self.least_elements or (ties_differ and context.differentiated):
             return None
         arguments = {**node.op.arguments, "axis": others, "keepdims": False}
@@ -73,5 +66,6 @@ class SplitShortAxes(Pass):
             slices = [apply(table_op(node.op.name, **arguments), one)[0] for one in slices]
         else:
             slices = [ops.cast(one, reduced.dtype) for one in slices]
-        found = reduce(COMBINES[node.op.name], slices) if short in axes else ops.stack(*slices, axis=-1)
+        combine = table_op(monoid.combine)
+        found = reduce(lambda x, y: apply(combine, x, y)[0], slices) if short in axes else ops.stack(*slices, axis=-1)
         return [found.reshape(reduced.type.sizes) if node.op.arguments["keepdims"] else found]

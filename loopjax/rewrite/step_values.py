@@ -20,14 +20,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from loopjax.ir.autodiff import Differentiated
-from loopjax.ir.cond import IfElse
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.ir.index import static_read
 from loopjax.ir.lengths import compute, evaluate, is_shape, on_host, shape_value
 from loopjax.ir.op import table_op
 from loopjax.ir.scan import Scan, SequenceInput
-from loopjax.rewrite.driver import Pass, Replacement, replace_all
+from loopjax.rewrite.driver import Pass, Replacement, region_inputs, replace_all
 from loopjax.rewrite.scan_builder import ScanBuilder, SequenceSlot, scan_builder
 
 Values = Mapping[Variable, Any]
@@ -107,10 +105,7 @@ def _value(values: Values, variable: Variable) -> Any | None:
 
 def _entered(node: Apply, region: Graph, values: Values) -> Values:
     """Return the known values of a region's inputs."""
-    if isinstance(node.op, Differentiated):
-        pairs = zip(node.op.primals, node.inputs, strict=False)
-    else:
-        pairs = zip(region.inputs if isinstance(node.op, IfElse) else (), node.inputs[1:], strict=False)
+    pairs = region_inputs(node, region)
     return {inside: value for inside, x in pairs if (value := _value(values, x)) is not None}
 
 

@@ -46,6 +46,7 @@ REWRITES = {
     "top_k": "of a sort only the first or last elements are selected, where no others are read",
     "short_axes": "a reduction of an array with a short last axis becomes one of each slice of that axis",
     "halo": "rolls of one array are read from one padded copy",
+    "value_ranges": "indices that are known to be within bounds are not checked",
     "weight_gradients": "the gradient of a matrix is one product after the backward loop",
     "vmap": "a loop without recurrence runs all steps at once",
     "linear_recurrence": "a linear recurrence runs as a parallel scan, on a GPU",

@@ -1037,7 +1037,7 @@ def _roll_type(type: TensorType, *shift: TensorType, axis: int) -> TensorType:
     return TensorType(type.dtype, type.shape)
 
 
-register("roll", lambda x, shift, axis: jnp.roll(x, shift, axis), _roll_type, "memory_bound")
+register("roll", lambda x, shift, axis: jnp.roll(x, shift, axis), _roll_type, "rotation")
 
 
 Rows = tuple[int, ...]
@@ -1057,7 +1057,7 @@ def _halo(x: Any, before: Rows, after: Rows) -> Any:
     return barrier(x)
 
 
-register("halo", _halo, _halo_type, "memory_bound")
+register("halo", _halo, _halo_type, "memory_bound", "finite_derivative", "selection")
 
 
 @reported

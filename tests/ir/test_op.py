@@ -42,9 +42,10 @@ TABLE = {
         complex real imag
     """,
     "finite_derivative": f"""
-        {VIEW} index add sub neg switch second cast as_float sum mean maximum minimum perturb
+        {VIEW} index roll halo add sub neg switch second cast as_float sum mean maximum minimum perturb
     """,
-    "selection": f"{VIEW} index window fill_rows resize cut",
+    "selection": f"{VIEW} index window fill_rows resize cut roll halo",
+    "rotation": "roll",
     "contraction": "dot matmul tensordot",
     "matmul": "dot matmul",
     "cubic": """

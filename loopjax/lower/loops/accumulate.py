@@ -18,6 +18,7 @@ from jax import lax
 
 from loopjax.ir.fill import fill_value
 from loopjax.ir.monoid import MONOIDS, Element, Monoid, element
+from loopjax.ir.op import computed
 from loopjax.ir.scan import Accumulator
 from loopjax.ir.types import TensorType, jax_dtype
 
@@ -71,7 +72,7 @@ def _of_monoid(monoid: Monoid) -> Rule:
         return jnp.full(shape, element(monoid.identity, spec.dtype), spec.dtype)
 
     def push(spec: Accumulator, value: Any, new: Any, count: Any) -> Any:
-        return combine(value, new.astype(value.dtype))
+        return computed(combine, value, new.astype(value.dtype))
 
     return Rule(start, push, _or_fill) if monoid.needs_elements else Rule(start, push)
 

@@ -1,0 +1,165 @@
+"""Ranges of integers, and reads and writes that need no check."""
+
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.ir.graph import Graph
+from loopjax.rewrite.value_ranges import BoundIndices, Range, RangeAnalysis, full
+from tests.rewrite.sized import after, sized_graph
+
+RNG = np.random.default_rng(12)
+X = at.tensor("float64", shape=(20,), name="x")
+P, Q = at.tensor("int64", shape=(7,), name="i"), at.tensor("int64", shape=(7,), name="j")
+B = at.tensor("bool", shape=(7,), name="b")
+
+
+def entries(graph):
+    """The bounds of the index inputs of all reads and writes, the outer before the inner."""
+    found = []
+    for node in graph.applies:
+        if node.op.has("gather", "scatter"):
+            found += [(one.least, one.greatest) for one in node.op.arguments["pattern"].arrays]
+        for region in node.op.regions:
+            found += entries(region)
+    return found
+
+
+def bounds(inputs, outputs):
+    return entries(after([BoundIndices()], inputs, outputs))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda i, j, b: i + j,
+        lambda i, j, b: i - 3 * j,
+        lambda i, j, b: i * j,
+        lambda i, j, b: -i,
+        lambda i, j, b: at.minimum(i, j + 2),
+        lambda i, j, b: at.maximum(i, -j),
+        lambda i, j, b: at.clip(i, -2, j),
+        lambda i, j, b: at.switch(b, i, j),
+        lambda i, j, b: i // 3,
+        lambda i, j, b: i // -4,
+        lambda i, j, b: i % 5,
+        lambda i, j, b: (i % 8) & (j % 4),
+        lambda i, j, b: at.cast(i < j, "int32") - at.cast(b, "int32"),
+        lambda i, j, b: at.roll(i, 2),
+        lambda i, j, b: at.concatenate([i, j]) * at.argmax(i),
+        lambda i, j, b: at.dot(i.dimshuffle(0, "x"), j.dimshuffle("x", 0)).max(axis=0),
+        lambda i, j, b: b.sum() - 2 * (i < j).sum(),
+        lambda i, j, b: i.sum(),
+        lambda i, j, b: i[at.clip(j, 0, 6)],
+        lambda i, j, b: at.set_subtensor(i[2], j[0]),
+        lambda i, j, b: at.arange(5, -20, -4) + i[0],
+        lambda i, j, b: at.argmin(at.stack([i, j]), axis=0),
+    ],
+)
+def test_values_are_in_their_ranges(made):
+    graph = sized_graph([P, Q, B], [made(P, Q, B)])
+    known = {graph.inputs[0]: Range(-4, 9), graph.inputs[1]: Range(-7, 3)}
+    found = RangeAnalysis(known).run(graph).of(graph.outputs[0])
+    assert full(graph.outputs[0]).holds(found)
+    f = loopjax.function([P, Q, B], made(P, Q, B), on_unused_input="ignore")
+    for _ in range(20):
+        value = f(RNG.integers(-4, 10, 7), RNG.integers(-7, 4, 7), RNG.uniform(size=7) < 0.5)
+        assert found.least <= np.min(value)
+        assert np.max(value) <= found.greatest
+
+
+def test_an_operation_that_can_overflow_has_any_value():
+    k = at.tensor("int8", shape=(7,), name="k")
+    graph = Graph([k], [at.clip(k, 0, 100) + at.clip(k, 0, 100)])
+    assert RangeAnalysis({}).run(graph).of(graph.outputs[0]) == Range(-128, 127)
+
+
+def test_indices_made_of_a_sequence_of_numbers():
+    a, _ = loopjax.scan(
+        lambda k, a: at.set_subtensor(a[k], (a * X[at.clip(k - at.arange(20), 0, 19)]).sum() + X[k] + X[k + 5]),
+        sequences=at.arange(18),
+        outputs_info=at.ones(20, dtype="float64"),
+    )
+    assert bounds([X], [a[-1]]) == [(0, 17), (0, 17), (5, None), (0, 17)]
+    x, wanted = RNG.normal(size=20), np.ones(20)
+    for k in range(15):
+        wanted[k] = (wanted * x[np.clip(k - np.arange(20), 0, 19)]).sum() + x[k] + x[k + 5]
+    wanted[15:18] = np.nan
+    np.testing.assert_allclose(loopjax.function([X], a[-1])(x), wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("start", "step", "n_steps", "found"),
+    [
+        (0, lambda i: i + 1, 20, (0, 19)),
+        (0, lambda i: i + 1, 21, (0, None)),
+        (0, lambda i: at.minimum(i + 1, 12), 1_000, (0, 12)),
+        (7, lambda i: (3 * i + 2) % 11, 1_000, (0, 10)),
+        (19, lambda i: i + at.switch(X[i] > 0, -1, 0), 20, (0, 19)),
+        (3, lambda i: at.switch(X[i] > 0, 5, 2), 1_000, (2, 5)),
+        (1, lambda i: 2 * i, 3, (None, None)),
+        (0, lambda i: i - 1, 21, (-20, 0)),
+    ],
+)
+def test_states_of_a_loop(start, step, n_steps, found):
+    (_, v), _ = loopjax.scan(
+        lambda i, v: [step(i), v + X[i]],
+        outputs_info=[at.constant(start), at.constant(0.0, dtype="float64")],
+        n_steps=n_steps,
+    )
+    assert set(bounds([X], [v[-1]])) == {found}
+
+
+def test_positions_out_of_bounds_and_from_the_end():
+    """What is not known to be within bounds, or not to be negative, is still checked."""
+    k = at.lscalar("k")
+    read, from_end = X[at.minimum(at.arange(4) + k, 30)], X[at.clip(k - at.arange(4), -20, 19)]
+    written = at.set_subtensor(X[at.maximum(k, 0)], 5.0)
+    assert bounds([k, X], [read, from_end, written]) == [(None, None), (-20, 19), (0, None)]
+    f = loopjax.function([k, X], [read, from_end, written])
+    x = RNG.normal(size=20)
+    for value in (-2, 0, 18, 40):
+        places = np.minimum(np.arange(4) + value, 30)
+        inside = (places >= -20) & (places < 20)
+        wanted = x.copy()
+        if value < 20:
+            wanted[max(value, 0)] = 5
+        found = f(value, x)
+        np.testing.assert_array_equal(found[0], np.where(inside, x[np.where(inside, places, 0)], np.nan))
+        np.testing.assert_array_equal(found[1], x[np.clip(value - np.arange(4), -20, 19)])
+        np.testing.assert_array_equal(found[2], wanted)
+
+
+def test_a_stack_of_a_loop_in_another():
+    places, _ = loopjax.scan(lambda x: at.argmax(x), sequences=X.reshape((4, 5)))
+    v, _ = loopjax.scan(lambda i, v: 0.5 * v + X[i], sequences=places, outputs_info=at.constant(0.0, dtype="float64"))
+    assert bounds([X], [v[-1]]) == [(0, 4)]
+
+
+def test_gradients_of_rows_that_are_written():
+    """In a region of a derivative, by an index that the loop computes and by one that may be out of bounds."""
+    k = at.tensor("int64", shape=(6,), name="k")
+
+    def step(t, k, a):
+        a = at.set_subtensor(a[k], 2 * a[t] * X[t] + at.tanh(a[k]))
+        return at.inc_subtensor(a[5 - t], X[k])
+
+    a, _ = loopjax.scan(step, sequences=[at.arange(6), k], outputs_info=X)
+    cost = (a[-1] ** 2).sum()
+    f = loopjax.function([X, k], [cost, loopjax.grad(cost, X)])
+    x, places = RNG.normal(size=20), np.array([3, 0, 30, 3, -1, 5])
+    assert np.isnan(f(x, places)[0])  # which reads out of bounds
+    places[2] = 9
+
+    def run(x):
+        a = x.copy()
+        for t, k in enumerate(places):
+            a[k] = 2 * a[t] * x[t] + np.tanh(a[k])
+            a[5 - t] += x[k]
+        return (a**2).sum()
+
+    value, slope = f(x, places)
+    np.testing.assert_allclose(value, run(x), rtol=1e-12)
+    steps = 1e-6 * np.eye(20)
+    np.testing.assert_allclose(slope, [(run(x + e) - run(x - e)) / 2e-6 for e in steps], rtol=1e-6, atol=1e-6)
