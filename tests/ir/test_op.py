@@ -60,6 +60,9 @@ TABLE = {
     "may_fail": "index set inc in_bounds",
     "disconnected": "disconnected_grad dim shape",
     "reverse_only": "grad_clip",
+    "x64": """
+        draw_choice draw_hypergeometric draw_integers draw_logseries draw_multivariate_hypergeometric draw_zipf
+    """,
 }
 
 
