@@ -15,7 +15,7 @@ from jax import lax
 
 from loopjax.ir.graph import Variable
 from loopjax.ir.public_ops import ops
-from loopjax.tensor.elementwise import pointwise
+from loopjax.tensor.elementwise import LINEAR, pointwise
 from loopjax.trace.convert import as_variable
 
 
@@ -51,8 +51,12 @@ def _tangent_only_tangent(primals: tuple[Any], tangents: tuple[Any]) -> tuple[An
 
 _TWO, _THREE = ("x", "y"), ("x", "low", "high")
 _absolute_even = pointwise("compat_abs", _absolute, "Absolute value", "at.abs(-1) -> 1", module=__name__)
-_maximum_first = pointwise("compat_maximum", _maximum, "Larger of two", "at.abs(-1) -> 1", parameters=_TWO)
-_minimum_first = pointwise("compat_minimum", _minimum, "Smaller of two", "at.abs(-1) -> 1", parameters=_TWO)
+_maximum_first = pointwise(
+    "compat_maximum", _maximum, "Larger of two", "at.abs(-1) -> 1", traits=LINEAR, parameters=_TWO
+)
+_minimum_first = pointwise(
+    "compat_minimum", _minimum, "Smaller of two", "at.abs(-1) -> 1", traits=LINEAR, parameters=_TWO
+)
 _clip_inside = pointwise("compat_clip", _clip, "Limited to a range", "at.abs(-1) -> 1", parameters=_THREE)
 _relu_even = pointwise("compat_relu", _relu, "Rectifier", "at.abs(-1) -> 1", "float", parameters=("x", "alpha"))
 _zero_of = pointwise("compat_tangent_only", _tangent_only, "Zero, with derivative 1", "at.abs(-1) -> 1", "float")

@@ -49,6 +49,7 @@ from loopjax.rewrite.tiling import Tile
 from loopjax.rewrite.top_k import SelectTop
 from loopjax.rewrite.value_ranges import BoundIndices
 from loopjax.rewrite.vectorize_states import VectorizeStates
+from loopjax.rewrite.wavefront import SkewLoops
 from loopjax.rewrite.weight_gradients import BatchWeightGradients
 from loopjax.shapes.inspector import InspectLengths
 
@@ -97,6 +98,8 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         *clean,
         FuseLoops(target),
         *((cse, *clean) if "loop_fusion" in target else ()),
+        # Before anything is moved between the two loops of a nest.
+        SkewLoops(target),
         VectorizeStates(target),
         dce,
         ComputeSizedInductionVariables(target),

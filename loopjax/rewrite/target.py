@@ -28,6 +28,7 @@ REWRITES = {
     "licm": "loop-invariant code motion",
     "dce": "dead code elimination, in loops and differentiated regions too",
     "loop_fusion": "independent loops of equal length become one",
+    "wavefront": "cells of a nest that depend on their left, upper and diagonal neighbours run by anti-diagonals",
     "vectorize_states": "many small states that are computed alike become one array",
     "pack_states": "many scalar states become one vector in the carry",
     "masked_products": "the larger operand of a product of padded operands is not masked where the result is finite",

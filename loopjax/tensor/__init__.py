@@ -14,7 +14,7 @@ from loopjax.ir.graph import Constant as Constant
 from loopjax.ir.graph import Variable as Variable
 from loopjax.ir.types import TensorType as TensorType
 from loopjax.tensor import constructors as constructors
-from loopjax.tensor import example_lengths, numpy_protocol, padding  # they register ops that no user calls
+from loopjax.tensor import example_lengths, numpy_protocol, padding, shear  # they register ops that no user calls
 from loopjax.tensor import linalg as linalg
 from loopjax.tensor import nnet as nnet
 from loopjax.tensor.constructors import *
