@@ -210,8 +210,11 @@ class Function:
 
     @property
     def stages(self) -> tuple[CompiledStage, ...]:
-        """The stages of ``bucket``, each compiled by itself."""
-        return self.bucket.stages
+        """The stages of ``bucket``, each compiled by itself; of a function that ran inside of JAX alone, those."""
+        stages = self.bucket.stages
+        if self._for_jax is None or any(stage.programs for stage in stages):
+            return stages
+        return self._for_jax.stages
 
     @property
     def name(self) -> str:

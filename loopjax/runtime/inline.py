@@ -105,6 +105,12 @@ class Inlined:
         halves = [array if passed else x64_primitive.halved(np.asarray(array)) for array, passed in pairs]
         return x64_primitive.in_64_bits(_Run(plain, derived, apart, narrow=not self._keep_x64), *halves)
 
+    @property
+    def stages(self) -> tuple[CompiledStage, ...]:
+        """The stage that was compiled last, under a derivative or without."""
+        forms = [*self._derived, self._plain]
+        return (next((form for form in forms if form.executable.programs), self._plain).executable,)
+
     def _unknown(self, variable: Variable, stage: Stage) -> UnsupportedError:
         inputs, applies = stage.graph.inputs, stage.graph.applies
         readers = [node for node in applies if variable in leaves_of(shape_operands(node), inputs).values]

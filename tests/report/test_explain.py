@@ -3,6 +3,7 @@
 import html.parser
 import re
 
+import jax
 import numpy as np
 import pytest
 
@@ -245,3 +246,15 @@ def test_the_plan_of_the_last_call_is_there_after_every_call():
     for n in (3, 4, 7, 9, 5):
         f(np.full(n, 0.1), 0.8)
         assert loopjax.explain(f).loops[0].plan is not None
+
+
+@pytest.mark.parametrize("under", [lambda f: f, jax.grad])
+def test_the_plan_of_a_function_that_ran_inside_of_jax_alone(under):
+    x = at.fvector("x")
+    total, _ = loopjax.scan(lambda x_t, s: at.tanh(x_t + s), x, at.zeros((), dtype="float32"))
+    f = loopjax.function([x], total[-1])
+    jax.jit(under(f))(np.ones(4, "float32"))
+    (loop,) = loopjax.explain(f).loops
+    assert loop.n_steps == 4
+    assert loop.plan is not None
+    assert "not lowered" not in str(loopjax.explain(f))
