@@ -35,7 +35,7 @@ TABLE = {
     "gather": "index",
     "scatter": "set inc",
     "view": VIEW,
-    "memory_bound": f"{POINTWISE} {REDUCE} {MOVES} index halo",
+    "memory_bound": f"{POINTWISE} {REDUCE} {MOVES} index halo shear",
     "cheap": """
         add sub mul neg true_div reciprocal sqr abs maximum minimum switch identity cast sign and_ or_ xor invert
         logical_and logical_or logical_not logical_xor eq neq lt le gt ge integer_pow clip_between relu second sqrt
