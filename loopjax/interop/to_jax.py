@@ -38,7 +38,7 @@ def to_jax(
     mode: Any = None,
 ) -> JaxFunction:
     """Makes a pure JAX function of symbolic variables, for ``jax.jit``, ``grad``, ``jvp``, ``vmap``, ``lax.scan``,
-    ``jax.checkpoint`` and ``shard_map`` (with ``check_vma=False``).
+    ``jax.checkpoint`` and ``shard_map``, under ``jax.set_mesh`` too.
 
     ``f(*args)`` returns the outputs in the structure of ``outputs``. Where the program reads or updates shared
     variables (random streams among them), their values are explicit: ``f(state, *args)`` returns ``(outputs,

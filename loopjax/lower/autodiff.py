@@ -11,12 +11,14 @@ import jax.numpy as jnp
 from jax import lax
 
 from loopjax.ir.autodiff import Differentiated, Linearize, Pullback, PullbackRows, Pushforward
-from loopjax.ir.graph import Apply, Constant, Variable
+from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.op import TableOp
 from loopjax.lower.index_checks import checked_vjp, holds_checks
 from loopjax.lower.interpreter import as_array, evaluate, rule
 from loopjax.lower.outline import Repeats
+from loopjax.lower.placement import in_types, placed, placement
 
+Pull = Callable[[Mapping[int, Any]], Sequence[Any]]
 Region = Callable[..., tuple[tuple[Any, ...], tuple[Any, ...]]]
 
 
@@ -25,13 +27,23 @@ def _linearize(node: Apply, op: Linearize, args: Sequence[Any]) -> Sequence[Any]
     region, wrt = _region(op, args)
     if op.n_costs > 1 and not holds_checks(op.region):
         costs, linear, published = jax.linearize(region, *wrt, has_aux=True)
-        return [*costs, *published, _Transposes(linear, wrt)]
+        return [*costs, *published, _met(_Transposes(linear, wrt), costs)]
     if not holds_checks(op.region):
         costs, pullback, published = jax.vjp(region, *wrt, has_aux=True)
     else:
         costs, pullback, published = checked_vjp(region, *wrt)
     zeros = [jnp.zeros_like(cost) for cost in costs]
-    return [*costs, *published, lambda asked: pullback(tuple(asked.get(i, zero) for i, zero in enumerate(zeros)))]
+
+    def pull(asked: Mapping[int, Any]) -> Sequence[Any]:
+        return pullback(tuple(asked.get(i, zero) for i, zero in enumerate(zeros)))
+
+    return [*costs, *published, _met(pull, costs)]
+
+
+def _met(pull: Pull, costs: Sequence[Any]) -> Pull:
+    """A pullback that places its cotangents like their costs."""
+    places = [*map(placement, costs)]
+    return lambda asked: pull({position: placed(one, places[position]) for position, one in asked.items()})
 
 
 class _Transposes:
@@ -56,13 +68,14 @@ class _Transposes:
 def _pushforward(node: Apply, op: Pushforward, args: Sequence[Any]) -> Sequence[Any]:
     count = len(op.primals)
     region, wrt = _region(op, args[:count])
-    costs, moved, published = jax.jvp(region, wrt, [jnp.asarray(tangent) for tangent in args[count:]], has_aux=True)
+    pairs = zip(args[count:], wrt, strict=True)
+    tangents = [placed(jnp.asarray(tangent), placement(value)) for tangent, value in pairs]
+    costs, moved, published = jax.jvp(region, wrt, tangents, has_aux=True)
     return [*costs, *published, *moved]
 
 
 def _region(op: Differentiated, args: Sequence[Any]) -> tuple[Region, list[Any]]:
     """The region as a function of its differentiated inputs, to costs and published values; and their values."""
-    deltas = [jnp.zeros(variable.type.sizes, variable.dtype) for variable in op.differentiated[op.n_wrt :]]
     rest = args[op.n_wrt :]
     calls = Repeats(op.region)
 
@@ -70,7 +83,19 @@ def _region(op: Differentiated, args: Sequence[Any]) -> tuple[Region, list[Any]]
         outputs = [as_array(value) for value in evaluate(op.region, [*differentiated, *rest], calls)]
         return tuple(outputs[: op.n_costs]), tuple(outputs[op.n_costs :])
 
-    return region, [*(jnp.asarray(arg) for arg in args[: op.n_wrt]), *deltas]
+    return region, [*(jnp.asarray(arg) for arg in args[: op.n_wrt]), *_deltas(op, args)]
+
+
+def _deltas(op: Differentiated, args: Sequence[Any]) -> list[Any]:
+    """Zeros for the differentiated intermediate values of a region, placed like these."""
+    deltas = op.differentiated[op.n_wrt :]
+    found = [jnp.zeros(variable.type.sizes, variable.dtype) for variable in deltas]
+    if not deltas or not in_types():
+        return found
+    marked = [next(node.outputs[0] for node in op.region.applies if delta in node.inputs) for delta in deltas]
+    given = [*args[: op.n_wrt], *found, *args[op.n_wrt :]]
+    types = jax.eval_shape(lambda: evaluate(Graph(op.region.inputs, marked), given))
+    return [placed(zero, placement(type)) for zero, type in zip(found, types, strict=True)]
 
 
 @rule(Pullback)

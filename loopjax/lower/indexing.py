@@ -19,6 +19,7 @@ from loopjax.ir.graph import Apply
 from loopjax.ir.index import Array, IndexPattern
 from loopjax.ir.op import TableOp
 from loopjax.lower.interpreter import rule
+from loopjax.lower.placement import aligned, in_types
 
 
 class _Window:
@@ -67,8 +68,9 @@ class _Window:
 
     def write(self, x: Any, value: Any) -> Any:
         """Replace the rectangle in ``x``; unit strides only."""
-        starts = self._dynamic_starts()
-        return lax.dynamic_update_slice(x, value.reshape(self.sizes), starts, allow_negative_indices=False)
+        value = value.reshape(self.sizes)
+        x, value = aligned([x, value]) if in_types() else (x, value)
+        return lax.dynamic_update_slice(x, value, self._dynamic_starts(), allow_negative_indices=False)
 
     def _dynamic_starts(self) -> list[Any]:
         return [jnp.asarray(start, dtype=int) for start in self.starts]

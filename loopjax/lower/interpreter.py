@@ -17,6 +17,7 @@ from loopjax.errors import located, where
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable
 from loopjax.ir.op import TableOp
 from loopjax.ir.types import KEY, RESIDUAL, jax_dtype
+from loopjax.lower.placement import aligned, in_types
 from loopjax.trace.promotion import operand_dtypes
 
 Rule = Callable[[Apply, Any, Sequence[Any]], Sequence[Any]]
@@ -87,7 +88,9 @@ def runner(op: TableOp) -> Callable[..., Any]:
 def run_row(node: Apply, op: TableOp, args: Sequence[Any], run: Callable[..., Any]) -> Sequence[Any]:
     """Run an op of the table by its function ``run``, on arrays cast to the dtypes that it wants."""
     dtypes = operand_dtypes(op.definition.operands, [variable.type for variable in node.inputs])
-    cast = [_cast(value, dtype) for value, dtype in zip(args, dtypes, strict=True)]
+    cast: Sequence[Any] = [_cast(value, dtype) for value, dtype in zip(args, dtypes, strict=True)]
+    if in_types() and (op.has("pointwise") or op.named("join", "put_window")):
+        cast = aligned([as_array(value) for value in cast])
     try:
         result = run(*cast)
     except (TypeError, ValueError, IndexError, NotImplementedError) as error:

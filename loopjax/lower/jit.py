@@ -14,6 +14,7 @@ from loopjax.lower.index_checks import checked
 from loopjax.lower.integer_ranges import fits_32_bits
 from loopjax.lower.interpreter import evaluate
 from loopjax.lower.loops import checkpointed  # noqa: F401 - registers rules
+from loopjax.lower.placement import mesh_of
 
 
 class Compiled:
@@ -28,7 +29,8 @@ class Compiled:
         self.tuning: tuple[str, ...] = ()
 
         def run(*arrays: Any) -> list[Any]:
-            return evaluate(graph, arrays)
+            with mesh_of(arrays):
+                return evaluate(graph, arrays)
 
         run.__name__ = run.__qualname__ = name
         self.call: Any = checked(run) if check_index else jax.jit(run, donate_argnums=tuple(self.donated))

@@ -80,7 +80,7 @@ def _map(loop: Loop) -> list[Any]:
     ran = read[0] if len(set(read)) == 1 else range(min(s[0] for s in read), max(s[-1] for s in read) + 1)
     slices = jax.tree.map(lambda x: _rows(x, ran), loop.slices(n_steps))
 
-    if loop.plan.derivative != "none":
+    if loop.plan.derivative != "none" and loop.places is None:
         loop.calls = flat_products(loop.op)
 
     def step(slices: Slices) -> Any:

@@ -21,6 +21,7 @@ from loopjax.lower.interpreter import as_array, evaluate, rule
 from loopjax.lower.loops.dynamic_scan import Repeated, dynamic_scan
 from loopjax.lower.loops.step import mask_rows
 from loopjax.lower.partition import Arrays, is_float, merge, partition
+from loopjax.lower.placement import in_types
 
 Pull = Callable[[Arrays], tuple[Arrays, Arrays]]
 
@@ -41,9 +42,12 @@ def _batched_weight_gradients(node: Apply, op: BatchedWeightGradients, args: Seq
     def zeros() -> Arrays:
         return tuple(jnp.zeros(type.sizes, type.dtype) for type in types)
 
-    @jax.custom_vjp
     def run(moving: Arrays, held: Arrays, matrices: Arrays) -> Arrays:
         return region(moving, held, matrices, zeros())[0]
+
+    if in_types():
+        # The taps would have to be placed like the products: JAX's own gradients are summed over devices rightly.
+        return run(*partition(given, moves), matrices)
 
     def forward(moving: Arrays, held: Arrays, matrices: Arrays) -> tuple[Arrays, tuple[Pull, Arrays, Any]]:
         limit = held[0] if op.dynamic else None
@@ -58,8 +62,9 @@ def _batched_weight_gradients(node: Apply, op: BatchedWeightGradients, args: Seq
         gradient = _gradient if limit is None else partial(_gradient_of_steps, limit)
         return moved, None, tuple(map(gradient, op.products, operands, flows))
 
-    run.defvjp(forward, backward)
-    return run(*partition(given, moves), matrices)
+    run_with_rule = jax.custom_vjp(run)
+    run_with_rule.defvjp(forward, backward)
+    return run_with_rule(*partition(given, moves), matrices)
 
 
 def _gradient(left: bool, operand: Any, flow: Any) -> Any:
@@ -106,4 +111,5 @@ _tap.defvjp(lambda value, tap: (value, None), lambda stored, cotangent: (cotange
 
 @rule("tapped")
 def _tapped(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
-    return (_tap(as_array(args[0]), as_array(args[1])),)
+    value, tap = map(as_array, args)
+    return (value if in_types() else _tap(value, tap),)

@@ -8,6 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from loopjax.lower.placement import in_types, placed, placement
+
 
 def accepted(key: Any, propose: Callable[[Any], tuple[Any, Any]], shape: tuple[int, ...], dtype: str) -> Any:
     """The first accepted candidate for each element of an array.
@@ -22,5 +24,9 @@ def accepted(key: Any, propose: Callable[[Any], tuple[Any, Any]], shape: tuple[i
         candidates, refused = propose(now)
         return key, jnp.where(open_, candidates, values), open_ & refused
 
-    start = key, jnp.zeros(shape, dtype), jnp.ones(shape, bool)
+    values, open_ = jnp.zeros(shape, dtype), jnp.ones(shape, bool)
+    if in_types():
+        first, second = map(placement, jax.eval_shape(propose, key))
+        values, open_ = placed(values, first.varying_over(second.varying)), placed(open_, second)
+    start = key, values, open_
     return jax.lax.while_loop(lambda state: state[2].any(), again, start)[1]

@@ -168,7 +168,8 @@ class CompiledStage:
         _check_memory(known)
 
         def compiled(target: Target) -> Compiled:
-            planned = rewrite(known, sized(target))
+            with jax.sharding.use_abstract_mesh(NO_MESH):  # passes trace bodies for arrays of no sharding
+                planned = rewrite(known, sized(target))
             if config.verify:
                 verify(planned, after="plan", stage="planned")
             return Compiled(planned, self._options.name, self._donate, self._options.check_index)
@@ -221,6 +222,8 @@ def _threefry() -> Any:
     """The dtype of threefry keys."""
     return jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32")).dtype
 
+
+NO_MESH = jax.sharding.AbstractMesh((), ())
 
 VIEW_BYTES = 2**19
 """Bytes from which on a view of an array costs less than a copy, on a CPU."""

@@ -63,14 +63,17 @@ def broadcast_arrays(*xs: Any) -> list[Any]:
     if len({x.shape for x in xs}) == 1:
         return list(xs)
     shape = jnp.broadcast_shapes(*(x.shape for x in xs))
-    return [broadcast_to(x, shape) for x in xs]
+    sharding = next((jax.typeof(x).sharding for x in xs if x.shape == shape), None)
+    return [broadcast_to(x, shape, sharding) for x in xs]
 
 
-def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
+def broadcast_to(x: Any, shape: tuple[int, ...], sharding: Any = None) -> Any:
     """`jax.numpy.broadcast_to`."""
     if x.shape == shape:
         return jnp.asarray(x)
-    return jnp.broadcast_to(x, shape) if x.ndim else lax.broadcast(x, shape)
+    if sharding is not None and not any(sharding.spec):
+        sharding = None
+    return jnp.broadcast_to(x, shape) if x.ndim else lax.broadcast(x, shape, out_sharding=sharding)
 
 
 def where(condition: Any, x: Any, y: Any, lazy: bool = False) -> Any:

@@ -20,6 +20,7 @@ from loopjax.ir.scan import BodyInputs, LinearRecurrence
 from loopjax.lower.interpreter import as_array, evaluate
 from loopjax.lower.loops import accumulate
 from loopjax.lower.loops.step import Carry, Loop, Slices, mask_rows
+from loopjax.lower.placement import placed, placement
 
 Steps = tuple[Any, ...]
 """The factor and the term of each step, or of several in a row, as far as there are any: ``(n_steps, *state)``."""
@@ -46,7 +47,7 @@ def run(loop: Loop) -> list[Any]:
     ]
     if loop.op.dynamic:
         ran = slices.t < loop.limit()
-        rows = [mask_rows(ran, row, unwritten(row.shape, row.dtype)) for row in rows]
+        rows = [mask_rows(ran, row, placed(unwritten(row.shape, row.dtype), placement(row))) for row in rows]
     return [*rows, *(accumulate.whole(spec, stacks[spec.output]) for spec in loop.op.accumulators)]
 
 

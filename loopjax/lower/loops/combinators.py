@@ -21,6 +21,7 @@ from jax import lax
 from loopjax.ir.fill import unwritten
 from loopjax.lower.any_of_batch import any_of_batch
 from loopjax.lower.loops.progress import Bar, first_element
+from loopjax.lower.placement import placed, placement, zeros
 
 Rows = tuple[Any, ...]
 Step = Callable[[Any, Any], tuple[Any, Rows]]
@@ -142,7 +143,7 @@ def predicated(step: Step, is_active: Callable[[Any], Any]) -> Step:
     def masked(carry: Any, inputs: Any) -> tuple[Any, Rows]:
         after, rows = step(carry, inputs)
         active = is_active(carry)
-        nothing = tuple(unwritten(row.shape, row.dtype) for row in rows)
+        nothing = tuple(placed(unwritten(row.shape, row.dtype), placement(row)) for row in rows)
         return select(active, after, carry), select(active, rows, nothing)
 
     return masked
@@ -156,7 +157,7 @@ def skipping(step: Step, is_active: Callable[[Any], Any]) -> Step:
 
     def skipped(carry: Any, inputs: Any) -> tuple[Any, Rows]:
         rows = jax.eval_shape(step, carry, inputs)[1]
-        return carry, tuple(jnp.zeros(row.shape, row.dtype) for row in rows)
+        return carry, tuple(map(zeros, rows))
 
     return lambda carry, inputs: lax.cond(any_of_batch(is_active(carry)), step, skipped, carry, inputs)
 

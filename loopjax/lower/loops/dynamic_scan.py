@@ -26,6 +26,7 @@ from jax.tree_util import Partial
 
 from loopjax.lower.loops.combinators import looped_until
 from loopjax.lower.partition import Arrays, is_float, merge, partition
+from loopjax.lower.placement import Placement, placed, placement, zeros
 
 
 class Repeated(NamedTuple):
@@ -81,7 +82,7 @@ def while_scan(loop: Repeated, constants: Any, carry: Any, inputs: Any, limit: A
     size = len(jax.tree.leaves(inputs)[0])
     _, rows = jax.eval_shape(loop.step, constants, carry, _row(inputs, 0))
     # Zeros, since readers of rows past the last step have a derivative of 0 times these.
-    stacks = jax.tree.map(lambda row: jnp.zeros((size, *row.shape), row.dtype), rows)
+    stacks = jax.tree.map(lambda row: zeros(row, size), rows)
 
     def step(state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
         t, carry, stacks = state
@@ -92,7 +93,9 @@ def while_scan(loop: Repeated, constants: Any, carry: Any, inputs: Any, limit: A
 
     stops = loop.stops
     ends = None if stops is None else lambda state: stops(state[1])
-    t, carry, stacks = looped_until(step, (jnp.zeros((), "int32"), carry, stacks), limit, loop.unroll, ends)
+    varying = placement(limit).varying if stops is None else placement(jax.eval_shape(stops, carry)).varying
+    first = placed(jnp.zeros((), "int32"), Placement(varying))
+    t, carry, stacks = looped_until(step, (first, carry, stacks), limit, loop.unroll, ends)
     return Ran(carry, stacks, t)
 
 
@@ -167,10 +170,10 @@ class _Reverse:
         constant, rows, kept, n_steps = stored
         carried = len(self.chosen[1])
         leaves = jax.tree.leaves((cotangents.carry, cotangents.stacks), is_leaf=_is_zero)
-        into = [jnp.zeros(x.shape, x.dtype) if _is_zero(x) else x for x in compress(leaves[:carried], self.moves)]
+        into = [zeros(x.aval) if _is_zero(x) else x for x in compress(leaves[:carried], self.moves)]
         stacks = [*compress(leaves[carried:], self.moves[carried:])]
         flows = [x for x in stacks if not _is_zero(x)]
-        totals = [jnp.zeros(x.shape, x.dtype) for x in self.sums]
+        totals = [*map(zeros, self.sums)]
 
         def step(constant: Any, carry: Any, row: Any) -> tuple[Any, Any]:
             (into, totals), (_, rows, kept, flows) = carry, row
@@ -180,7 +183,7 @@ class _Reverse:
                 for fixed, row in zip(self.fixed, self.read, strict=True)
             ]
             given = iter(flows)
-            of_rows = [jnp.zeros(x.shape[1:], x.dtype) if _is_zero(x) else next(given) for x in stacks]
+            of_rows = [zeros(x.aval)[0] if _is_zero(x) else next(given) for x in stacks]
             (found,) = jax.tree.unflatten(self.pull, residuals)((*into, *of_rows))
             back = [*found[len(totals) :]]
             added = [total + one for total, one in zip(totals, found, strict=False)]

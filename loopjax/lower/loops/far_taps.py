@@ -65,7 +65,7 @@ def run(loop: Loop) -> list[Any]:
     constants = loop.parts._replace(sequences=(), initials=(), states=())
     repeated = Repeated(lambda parts, carry, slices: block(loop.with_parts(parts))(carry, slices))
     carry, stacks, _ = dynamic_scan(repeated, constants, loop.carry(), entries(slices, 0, count), whole)
-    ran = jnp.zeros((), "bool"), whole * size
+    ran = loop.placed((jnp.zeros((), "bool"), whole * size))
     last = jax.tree.map(lambda x: lax.dynamic_index_in_dim(x, whole, keepdims=False), slices)
     carry, rest = block(loop.masked(jnp.zeros((), "int32")))(carry._replace(ran=ran), last)
 

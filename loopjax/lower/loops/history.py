@@ -22,6 +22,7 @@ from jax import lax
 
 from loopjax.ir.fill import unwritten
 from loopjax.ir.plan import History
+from loopjax.lower.placement import placed, placement
 
 
 class RingBuffer(NamedTuple):
@@ -63,10 +64,16 @@ def start(history: History, rows: Any) -> Any:
         return Blocks(tuple(rows[position] for position in range(history.size - history.near, history.size)), rows)
     if history.kind == "stack":
         ahead = tuple(rows[history.size + run.start : history.size + run.stop] for run in history.runs)
-        return Stack(jnp.concatenate([rows, unwritten((history.steps, *rows.shape[1:]), rows.dtype)]), ahead)
+        return Stack(_with_room(history, rows), ahead)
     if history.kind == "shifted":
-        return Stack(jnp.concatenate([rows[0], unwritten((history.steps, *rows.shape[2:]), rows.dtype)]), (rows[0],))
+        return Stack(_with_room(history, rows[0]), (rows[0],))
     return RingBuffer(rows, tuple(rows[history.size + tap] for tap in history.taps))
+
+
+def _with_room(history: History, rows: Any) -> Any:
+    """Return the initial rows, followed by those of all steps, which are not written yet."""
+    room = unwritten((history.steps, *rows.shape[1:]), rows.dtype)
+    return jnp.concatenate([rows, placed(room, placement(rows))])
 
 
 def read(history: History, past: Any, tap: int) -> Any:

@@ -23,6 +23,7 @@ from loopjax.lower.interpreter import Rule, as_array, evaluate
 from loopjax.lower.loops import accumulate
 from loopjax.lower.loops import history as histories
 from loopjax.lower.loops.combinators import select
+from loopjax.lower.placement import Placement, in_types, placed, placement
 
 
 class Carry(NamedTuple):
@@ -64,7 +65,8 @@ class Loop:
     given, and their results are dropped. It is the double-where trick (JAX FAQ, "gradients contain NaN where using
     where") for loops: what is dropped is as valid as step 0, so that it cannot put NaN into a gradient.
 
-    ``calls``, where given, runs the plain ops of the body in place of their rules.
+    ``calls``, where given, runs the plain ops of the body in place of their rules. ``places`` are the placements of a
+    step's results, where types have any, and ``ends`` that of the number of steps.
     """
 
     mask: Mask | None = None
@@ -78,20 +80,74 @@ class Loop:
         values = (*step.recurrences, *step.maps)
         self.types = tuple([type.with_dtype(jax_dtype(type.dtype)) for type in values])
         self.calls: Rule | None = None
+        self.places: StepResult | None = None
+        self.ends = Placement()
+        if self.plan.kind != "empty" and in_types():
+            self._settle()
         self.stacked = tuple(position for position in range(len(op.outputs)) if self._is_stacked(position))
+
+    def _settle(self) -> None:
+        """Place initial values, and the results of every step, as the first step places its results: a fixed point.
+
+        Where the number of steps varies over devices, so do all results. Where all results vary, constants are cast
+        before the loop: a gradient is summed over devices once, not at each step.
+        """
+        for _ in range(2 + len(self.types) + len(self.parts.states)):
+            initials, states = self.parts.initials, self.parts.states
+            held = self.with_parts(lax.stop_gradient(self.parts))
+            found = jax.tree.map(placement, jax.eval_shape(held._first_result))
+            ends = frozenset[str]().union(*(placement(count).varying for count in self.parts.n_steps))
+            self.ends = Placement(ends.union(*(place.varying for place in found.until)))
+            places = found._replace(
+                recurrences=tuple(map(self._met, found.recurrences, initials)),
+                maps=tuple(place.varying_over(self.ends.varying) for place in found.maps),
+                states=tuple(map(self._met, found.states, states)),
+            )
+            self.parts = self.parts._replace(
+                initials=tuple(map(placed, initials, places.recurrences)),
+                states=tuple(map(placed, states, places.states)),
+            )
+            if places == self.places:
+                break
+            self.places = places
+        axes = frozenset[str].intersection(*(place.varying for place in places.flat()))
+        constants = tuple(placed(x, placement(x).varying_over(axes)) for x in self.parts.non_sequences)
+        self.parts = self.parts._replace(non_sequences=constants)
+
+    def _met(self, place: Placement, initial: Any) -> Placement:
+        """The placement of a state: that of a step's result, which varies where its initial value does."""
+        return place.varying_over(placement(initial).varying | self.ends.varying)
+
+    def placed(self, values: Any, output: int | None = None) -> Any:
+        """Values made here, placed like the steps of an output, or like the number of steps."""
+        if self.places is None:
+            return values
+        like = self.ends if output is None else self.places.flat()[output]
+        return jax.tree.map(lambda value: placed(value, like), values)
 
     def carry(self) -> Carry:
         """The carry before the first step."""
-        storage, count = self.plan.storage, len(self.op.recurrences)
-        first = [
-            _first_rows(spec.depth, history.size, initial, spec.windowed)
-            for spec, history, initial in zip(self.op.recurrences, storage, self.parts.initials, strict=False)
+        pasts = [
+            histories.start(history, self._first_rows(position, history.size))
+            for position, history in enumerate(self.plan.storage)
         ]
-        for history, type in zip(storage[count:], self.types[count:], strict=True):
-            first.append(jnp.zeros((history.size, *type.sizes), type.dtype))
-        accumulators = tuple(accumulate.start(spec, self.types[spec.output]) for spec in self.op.accumulators)
-        ran = () if self.mask is None else (jnp.zeros((), "bool"), jnp.zeros((), "int32"))
-        return Carry(tuple(map(histories.start, storage, first)), self.parts.states, accumulators, ran)
+        accumulators = []
+        for spec in self.op.accumulators:
+            value, count = accumulate.start(spec, self.types[spec.output])
+            accumulators.append(accumulate.Accumulated(self.placed(value, spec.output), self.placed(count)))
+        ran = () if self.mask is None else self.placed((jnp.zeros((), "bool"), jnp.zeros((), "int32")))
+        return Carry(tuple(pasts), self.parts.states, tuple(accumulators), ran)
+
+    def _first_rows(self, position: int, size: int) -> Any:
+        """The ``size`` rows of an output before step 0; those older than the initial value are never read."""
+        type = self.types[position]
+        if position >= len(self.op.recurrences):
+            return self.placed(jnp.zeros((size, *type.sizes), type.dtype), position)
+        spec, initial = self.op.recurrences[position], self.parts.initials[position]
+        rows = initial[: spec.depth] if spec.windowed else initial[None]
+        if size == spec.depth:
+            return rows
+        return jnp.concatenate([self.placed(jnp.zeros((size - spec.depth, *type.sizes), type.dtype), position), rows])
 
     def limit(self) -> Any:
         """The most steps there can be, as int32."""
@@ -149,9 +205,9 @@ class Loop:
         if self.mask is not None:
             active = self.is_active(carry)
             read = select(active, read, self.mask[:3])
-        given = BodyInputs(*read, self.keys(t), self.parts.non_sequences, slices.samples)
-        returned = evaluate(self.op.body, given.flat(), self.calls)
-        result = self.op.results([_rounded(as_array(value)) for value in returned])
+        result = self._result(BodyInputs(*read, self.keys(t), self.parts.non_sequences, slices.samples))
+        if self.places is not None:
+            result = jax.tree.map(placed, result, self.places)
         if self.mask is not None and self.op.truncate_gradient > 0:
             result = select(t < self.mask.first, lax.stop_gradient(result), result)
         values = (*result.recurrences, *result.maps)
@@ -169,6 +225,28 @@ class Loop:
         found = found._replace(ran=(result.until[0] if self.op.until else carry.ran[0], carry.ran[1] + 1))
         return select(active, found, carry), result
 
+    def _result(self, given: BodyInputs) -> StepResult:
+        """The body's results."""
+        returned = evaluate(self.op.body, given.flat(), self.calls)
+        return self.op.results([_rounded(as_array(value)) for value in returned])
+
+    def _first_result(self) -> StepResult:
+        """The results of step 0, before they are placed."""
+        t = jnp.int32(0)
+        samples = tuple(row[0] for row in self.samples(t)) if self.plan.sampled else ()
+        parts = self.parts
+        given = BodyInputs(
+            self.rows_at(t), self._first_pasts(), parts.states, self.keys(t), parts.non_sequences, samples
+        )
+        return self._result(given)
+
+    def _first_pasts(self) -> tuple[tuple[Any, ...], ...]:
+        """The past values that step 0 reads."""
+        return tuple(
+            tuple(x[spec.depth + tap] if spec.windowed else x for tap in spec.taps)
+            for spec, x in zip(self.op.recurrences, self.parts.initials, strict=True)
+        )
+
     def is_active(self, carry: Carry) -> Any:
         """True where the next step of a masked loop is not past its length."""
         stopped, done = carry.ran
@@ -177,11 +255,7 @@ class Loop:
     def masked(self, first: Any) -> Loop:
         """The same loop, to run as many steps as there can be; gradients flow from step ``first`` on."""
         found = copy(self)
-        pasts = tuple(
-            tuple(x[spec.depth + tap] if spec.windowed else x for tap in spec.taps)
-            for spec, x in zip(self.op.recurrences, self.parts.initials, strict=True)
-        )
-        found.mask = lax.stop_gradient(Mask(self.rows_at(0), pasts, self.parts.states, first))
+        found.mask = lax.stop_gradient(Mask(self.rows_at(0), self._first_pasts(), self.parts.states, first))
         return found
 
     def scan_step(self, carry: Carry, slices: Slices) -> tuple[Carry, tuple[Any, ...]]:
@@ -265,11 +339,3 @@ _BITS = {"float16": (5, 10), "bfloat16": (8, 7)}
 
 def _is_key(value: Any) -> bool:
     return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
-
-
-def _first_rows(depth: int, size: int, initial: Any, windowed: bool) -> Any:
-    """The ``size`` rows before step 0; rows older than the initial value are never read."""
-    rows = initial[:depth] if windowed else initial[None]
-    if size == depth:
-        return rows
-    return jnp.concatenate([jnp.zeros((size - depth, *rows.shape[1:]), rows.dtype), rows])

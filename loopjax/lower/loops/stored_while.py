@@ -26,7 +26,7 @@ def run(loop: Loop) -> list[Any]:
     assert n_steps is not None
     if loop.plan.block:
         return far_taps.run(loop)
-    slices, first, carry = loop.slices(n_steps), jnp.zeros((), "int32"), loop.carry()
+    slices, first, carry = loop.slices(n_steps), loop.placed(jnp.zeros((), "int32")), loop.carry()
     before: Rows = ()
     if 0 < last < n_steps:
         first, _, carry, before = before_last(loop, last)
@@ -35,7 +35,7 @@ def run(loop: Loop) -> list[Any]:
     scan = dynamic_scan if loop.plan.derivative == "reverse" else while_scan
     stops = (lambda state: state[0]) if loop.op.until else None
     constants = loop.parts._replace(sequences=(), initials=(), states=())
-    state: State = (jnp.zeros((), "bool"), carry)
+    state: State = (loop.placed(jnp.zeros((), "bool")), carry)
     repeated = Repeated(_step(loop), stops, unroll=loop.plan.unroll)
     (_, carry), stacks, ran = scan(repeated, constants, state, slices, loop.limit() - first)
     if before:

@@ -43,9 +43,13 @@ def start(loop: Loop) -> State:
     """The state before the first step. Buffers hold whole iterations where these write rows together."""
     n_steps, size = loop.op.n_steps or 0, 1 if loop.plan.rows == "apart" else loop.plan.unroll
     rows = -(-n_steps // size) * size
-    kept = [type for type, output in zip(loop.types, loop.op.outputs, strict=True) if output.saved.last is None]
-    buffers = tuple(unwritten((rows, *type.sizes), type.dtype) for type in kept)
-    return State(jnp.zeros((), "int32"), jnp.zeros((), "bool"), loop.carry(), buffers)
+    buffers = tuple(
+        loop.placed(unwritten((rows, *type.sizes), type.dtype), position)
+        for position, (type, output) in enumerate(zip(loop.types, loop.op.outputs, strict=True))
+        if output.saved.last is None
+    )
+    t, stopped = loop.placed((jnp.zeros((), "int32"), jnp.zeros((), "bool")))
+    return State(t, stopped, loop.carry(), buffers)
 
 
 def advance(loop: Loop, state: State, limit: Any) -> State:
