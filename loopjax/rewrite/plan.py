@@ -12,7 +12,7 @@ no graph; it chooses, in this order, by what the loop is and not by how it is wr
 | the same under both modes, or where few states are to be stored | ``scan``, masked |
 | no steps; one step | ``empty``; ``inline`` |
 | no step that needs another | ``vmap``; ``batched`` where that takes too much memory |
-| draws for a block of steps, or steps left over by ``unroll`` on a CPU | ``counted`` |
+| draws for a block of steps, or several steps an iteration on a CPU | ``counted`` |
 | anything else | ``scan``, with what is stored for the gradient |
 
 ``lower/`` has a way of running each kind; ``explain`` prints the plan with the reason.
@@ -43,7 +43,7 @@ from loopjax.rewrite.remat import SaveExpensive, is_cheap, recomputations
 from loopjax.rewrite.stored_products import with_stored_products
 from loopjax.rewrite.tap_windows import shifted_row
 from loopjax.rewrite.trip_counts import holds_varying_loop, is_forward_only, is_varying, may_speculate
-from loopjax.rewrite.unroll import steps_per_iteration, within_fused_loop
+from loopjax.rewrite.unroll import steps_per_iteration
 
 
 @dataclass(frozen=True)
@@ -161,8 +161,7 @@ class PlanLoops(Pass):
             return _with_samples(op, self._with_rows(op, replace(plan, kind="counted")))
         windows = any(output.saved.steps is not None or output.saved.every > 1 for output in op.outputs)
         on_cpu, is_free = self.target.on_cpu, plan.derivative == "none"
-        if on_cpu and is_free and n_steps % plan.unroll and op.unroll is None and not windows:
-            # `lax.scan` runs what `unroll` leaves over as a second loop, and copies both stacks into one.
+        if on_cpu and is_free and not (windows or op.progress) and _runs_counted(op, n_steps, plan):
             return replace(plan, kind="counted")
         if on_cpu and is_free:
             plan = replace(plan, storage=tuple(_in_stack(op, n_steps, *pair) for pair in enumerate(plan.storage)))
@@ -319,10 +318,9 @@ class PlanLoops(Pass):
         if "unroll" not in self.target or op.progress:
             return replace(plan, reason=reason)
         if on_cpu:
-            by_size = steps_per_iteration(op, plan.storage, n_steps, plan.derivative)
             around = context.enclosing[-1] if context.enclosing else None
-            if isinstance(around, Scan):
-                by_size = within_fused_loop(around, op, n_steps, by_size)
+            around = around if isinstance(around, Scan) else None
+            by_size = steps_per_iteration(op, plan.storage, n_steps, plan.derivative, around)
         else:
             by_size = steps_per_launch(op, n_steps, plan.derivative)
         tried = self.unrolls if on_cpu else (*self.unrolls, CARRIED)
@@ -340,6 +338,18 @@ class PlanLoops(Pass):
             return plan
         finished = plan.kind == "scan" and plan.derivative == "none" and is_pointwise(op.body)
         return replace(plan, rows="finished" if finished else "grouped")
+
+
+def _runs_counted(op: Scan, n_steps: int, plan: LoopPlan) -> bool:
+    """Return whether several steps of an iteration read and write their rows one by one.
+
+    ``lax.scan`` reads them as one block, which XLA on CPU does in a function, so that their kernels are not vectorised;
+    and it runs steps that are left over as a second loop, whose stacks it copies. Scalars it reads well.
+    """
+    if plan.unroll == 1 or any(history.kind != "window" for history in plan.storage):
+        return False
+    is_scalar = all(variable.ndim == 0 for variable in (*op.body.inputs, *op.body.outputs))
+    return n_steps % plan.unroll > 0 or not is_scalar
 
 
 def _in_stack(op: Scan, n_steps: int, position: int, history: History) -> History:

@@ -1,46 +1,28 @@
 """Loop unrolling: steps per iteration of a loop that runs step by step on a CPU; for GPUs see ``gpu_unroll``.
 
 A step of a few cheap ops costs less than an iteration around it, but an iteration of many steps may leave the regime in
-which XLA compiles it well. The factor is read off a table of measurements, by the bytes that a body touches: a scalar
-``h * a + x`` whose steps are stacked touches 32 + 8 bytes of a row and 2 * 8 + 44 of the stack, so that 8 steps fit in
-1,024. Under a derivative, the results of all ops but sums count as stacks too: residuals. Known limit: the table knows
-kinds of bodies, not single ops; ``mode="tune"`` measures a program itself.
+which XLA compiles it well. Without a derivative, the factor is the one for which ``loop_kernels`` predicts the least
+time of a step; several steps are read and written row by row (``lower/loops/while_loop.py``), since ``lax.scan`` reads
+them as one block, which XLA on CPU does in a function whose kernels are not vectorised.
 
-Measured on a two-core CPU, jax 0.10.2, float64, times as fast as one step an iteration:
+Measured for 313 generated loops (``loopjax.calibrate``, seeds from 44000 on) at 1, 2, 4 and 8 steps: the time of the
+factor chosen over that of the best, median 1.00, 95th percentile 1.30, geometric mean 1.06; of one step an iteration
+1.05, 1.96 and 1.18.
 
-| body | 4 | 8 | 16 | 32 |
-|---|---|---|---|---|
-| one value, stacked: multiply and add a row; divide; tanh | 1.3; 2.4; 1.03 | 1.5; 2.8; 1.05 | 0.2; 0.6; 0.3 | |
-| one value, carried: the same | 1.7; 2.8; 1.2 | 1.8; 4.1; 1.25 | 1.9; 4.1; 1.2 | |
-| two values, stacked, rows read: tanh both; tanh and sin (2 steps: 1.0; 1.07) | 1.0; 0.8 | 0.2; 0.2 | | |
-| 10 values, carried: the same | 1.7; 3.1; 0.6 | 2.2; 3.3; 0.5 | 0.8; -; 0.4 | |
-| 64 and 1e5 values, carried, and a row read: multiply and add | 0.5 and 1.5 | 1.6 and 0.15 | 0.6 and 0.1 | |
-| 64, 1,000 and 1e5 values, carried, no row read: multiply | | 4.2, 4.9, 4.8 | 6.0, 5.2, 4.8 | 7.2, -, 5.8 |
-| the same: 3 ops | 2.7, 1.4, 1.6 | 2.6, 1.3, 0.9 | 2.2, 0.7, 1.0 | |
-| the same: 5 ops (2 steps: 1.6, 1.1, 1.3) | 2.0, 1.1, 1.0 | 2.1, 0.5, 1.0 | | |
-| the same: 8 ops (2 steps: 1.4, 1.0, 1.0) | 1.8, 1.0, 0.8 | 1.6, 0.6, 0.8 | | |
-| the same: 12 ops (2 steps: 1.3, 0.9, 0.7) | 1.1, 0.3, 0.9 | 0.8, 0.5, 0.8 | | |
-| the same: exp | | 0.9, 0.7, 1.3 | 0.9, 0.7, 2.7 | |
-| 10, 16 and 64 values, carried, and a row read: tanh | 0.5, 1.7, 0.2 | | | |
-| 16, 64, 256 values, carried, a row read, and summed: multiply and add (2: 0.4, 1.9, 2.5) | 0.5, 1.7, 2.6 | | | |
-| the same, float32 (2: 0.4, 0.9, 0.6) | 0.5, 0.9, 0.5 | | | |
-| 16, 64 and 256 values, carried, a row read, and summed: tanh | 0.7, 1.6, 1.6 | -, 0.6, - | | |
-| 10, 64 and 1,000 values, stacked: multiply and add | 0.5, 0.6, 0.9 | 0.5, 0.6, 0.7 | | |
-| vector of 64 times a matrix, stacked | 0.6 | 0.7 | | |
-| gradient of one value: multiply and add; tanh | 2.0; 1.3 | 2.2; - | | |
-| gradient of a GARCH likelihood, two states by ``log`` and divisions (2 steps: 1.1; 0.13) | 0.26; 0.2 | | | |
-| gradient of 10 values, of a vector times a matrix | 0.5, 0.3 | | | |
-| gradient of two values that depend on one another, by `logaddexp` and a maximum | 0.2 | 0.2 | | |
-| 20,000 values, carried, a row read, and summed: 3 cheap ops (2 steps: 0.5) | 0.3 | 0.3 | | |
-| past values 1 and 4 back, 64 and 1,000 values: multiply and add | 8.0, 2.5 | | | |
-| past values 1 and 4 back, 64 and 256 values times a matrix each | 2.4, 1.1 | | | |
-| the gradient of the first, its matrices deferred, not deferred | 1.3, 0.9 | 1.1, 0.8 | | |
+Under a derivative several steps gain for scalars, whose residuals must fit too, and rarely elsewhere. Measured on a
+two-core CPU, jax 0.10.2, float64, times as fast as one step an iteration:
 
-Three effects show in it. XLA compiles a loop that touches less than a kilobyte an iteration into one function, in which
-a step costs nanoseconds; several steps of scalars still fit, of more values or stacks soon not. Steps of cheap
-elementwise ops become one kernel that reads and writes the carry once; but where it reads rows of sequences or computes
-functions such as ``tanh``, it is no longer vectorised. And a window of past values is moved along by copies, which
-vanish where as many steps as it is deep are written out.
+| body | 4 | 8 |
+|---|---|---|
+| gradient of one value: multiply and add; tanh | 2.0; 1.3 | 2.2; - |
+| gradient of a GARCH likelihood, two states by ``log`` and divisions (2 steps: 1.1; 0.13) | 0.26; 0.2 | |
+| gradient of 10 values, of a vector times a matrix | 0.5, 0.3 | |
+| gradient of two values that depend on one another, by `logaddexp` and a maximum | 0.2 | 0.2 |
+| past values 1 and 4 back, 64 and 1,000 values: multiply and add | 8.0, 2.5 | |
+| past values 1 and 4 back, 64 and 256 values times a matrix each | 2.4, 1.1 | |
+| the gradient of the first, its matrices deferred, not deferred | 1.3, 0.9 | 1.1, 0.8 |
+
+A window of past values is moved along by copies, which vanish where as many steps as it is deep are written out.
 """
 
 from __future__ import annotations
@@ -50,44 +32,116 @@ from collections.abc import Sequence
 
 from loopjax.ir.plan import History
 from loopjax.ir.scan import Scan
-from loopjax.ir.types import TensorType
-from loopjax.rewrite.cost_model import is_small_body, size_bytes, step_cost
+from loopjax.rewrite.cost_model import CACHED_BYTES, bytes_of, is_pointwise, is_small_body, size_bytes, step_cost
+from loopjax.rewrite.loop_kernels import DIVISIONS, FUSED_LOOP_BYTES, HANDOFF_NS, Iteration, iteration
 from loopjax.rewrite.loop_products import loop_products
 from loopjax.rewrite.target import Derivative
 
-FUSED_LOOP_BYTES = 1024
-"""Bytes that an iteration touches, up to which XLA on CPU compiles a loop into one function."""
-
 ROW_BYTES, STACK_BYTES = 32, 44
 """Bytes that XLA counts for the indices of a row that is read, and of a row that is written, besides its own bytes."""
+
+FEW_RESIDUALS, MOST_RESIDUALS, MANY_STEPS = 64, 64, 100
+"""Values of a state, and ops of an iteration, up to which several steps under a derivative gain, and steps from which
+they do."""
 
 STORED_BYTES = 700
 """Bytes of a step of scalars with past values, residuals included, up to which two steps fit in that function. Measured
 for gradients of 10 filters, time of one step an iteration over that of two: 240 to 600 bytes 1.1 to 1.5, 790 0.2. Four
 steps took up to 18 times as long as two."""
 
-FEW_STEPS = 64
-"""Steps of an inner loop up to which the time to begin a second loop, 0.4 us, is more than unrolling gains."""
+FEW_STEPS, SECOND_LOOP_NS = 64, 400.0
+"""Time to begin a second loop, of the steps that are left over, and steps of an inner loop up to which it is more than
+unrolling gains."""
+
+MOST_OPS = {2: 96, 4: 96, 8: 96, 16: 32, 32: 32}
+"""The factors tried, each with the ops of an iteration up to which it is: XLA takes some ms to compile each."""
+
+FEW_VALUES = 4
+"""Values of a state up to which several steps of a loop that is one function gain: its kernels are not vectorised."""
 
 ACCUMULATED = range(64, 1025, 16)
-"""Numbers of values of a state for which several steps pay beside accumulators: those that fill whole registers."""
+"""Numbers of values of an accumulator that XLA adds in parts: those that fill whole registers."""
 
-FEW_VALUES = 256
-"""Values of a state up to which steps that read only the carry are unrolled to more ops."""
+MARGIN, LESS = 1.07, 1.05
+"""Ratio of the times predicted from which several steps are taken, and up to which fewer of them are."""
 
 
-def steps_per_iteration(op: Scan, storage: Sequence[History], n_steps: int | None, derivative: Derivative) -> int:
-    """Return the unroll factor of a sized loop of ``n_steps``, ``None`` where only the run decides."""
-    step = op.results([variable.type for variable in op.body.outputs])
-    types = [*step.recurrences, *step.maps]
-    stacked = [type for type, output in zip(types, op.outputs, strict=True) if output.saved.last is None]
+def steps_per_iteration(
+    op: Scan, storage: Sequence[History], n_steps: int | None, derivative: Derivative, around: Scan | None = None
+) -> int:
+    """Return the unroll factor of a sized loop of ``n_steps``, ``None`` where only the run decides, in the body of the
+    loop ``around``, where there is one."""
     count = 1
     if not any(history.kind in ("ring", "array") for history in storage):
-        if is_small_body(op):
-            count = _for_elementwise(op, types, stacked, derivative)
+        of_scalars = _of_scalars(op, derivative)
+        if of_scalars is not None:
+            count = of_scalars
+        elif derivative != "none":
+            count = _of_states(op, n_steps)
+        elif max((history.size for history in storage), default=0) <= 1:
+            count = _fastest(op, n_steps, around is None)
         if count == 1:
             count = _for_windows(op, storage, derivative)
-    return min(count, n_steps) if n_steps is not None else count
+    count = min(count, n_steps) if n_steps is not None else count
+    return within_fused_loop(around, op, n_steps, count) if around else count
+
+
+def _fastest(op: Scan, n_steps: int | None, is_program: bool) -> int:
+    """The factor that the model finds fastest for a loop of ``n_steps``, which is most of a program or within one."""
+    steps = n_steps or 10**6
+    plain = all(spec.monoid is not None and spec.monoid.reduce is not None for spec in op.accumulators)
+    in_part = any(output.saved.steps is not None or output.saved.every > 1 for output in op.outputs)
+    counts = [count for count, most in MOST_OPS.items() if count * len(op.body.applies) <= most and count <= steps]
+    # Products, reductions, and what puts elements elsewhere lose as often as they gain.
+    if op.samples is not None or in_part or not (is_pointwise(op.body) and plain and counts):
+        return 1
+    if _adds_in_parts(op):
+        return 2
+    if steps * _row_bytes(op) > CACHED_BYTES:
+        return 1
+    once = iteration(op, 1)
+    if once.is_one_function and not _is_smooth(op):
+        return 1
+
+    def total(several: Iteration) -> float:
+        whole, rest = divmod(steps, several.steps)
+        left_over = rest * once.time + SECOND_LOOP_NS if rest else 0.0
+        return whole * several.time + left_over + HANDOFF_NS * (is_program and several.is_handed_over)
+
+    times = {count: total(iteration(op, count)) for count in counts}
+    least = min(times.values())
+    if total(once) < MARGIN * least:
+        return 1
+    return next(count for count, time in times.items() if time <= LESS * least)
+
+
+def _adds_in_parts(op: Scan) -> bool:
+    """Return whether XLA adds float64 arrays in small parts that go through the stack, and waits for each.
+
+    Up to jaxlib 0.10 (openxla/xla#42432), unless more is done to them in one kernel: two steps are 1.2 to 2 times as
+    fast as one.
+    """
+    values = [op.body.outputs[spec.output].type for spec in op.accumulators]
+    return (
+        is_small_body(op)
+        and any(type.dtype == "float64" and math.prod(type.sizes) in ACCUMULATED for type in values)
+        and all(node.op.has("cheap") for node in op.body.applies)
+    )
+
+
+def _row_bytes(op: Scan) -> int:
+    """Bytes that a step reads of sequences and writes to stacks. Where these are more than the cache holds, several
+    steps are no faster: 256 float64 values, a row read, take 3 times as long for two as for one."""
+    step = op.results([variable.type for variable in op.body.outputs])
+    written = zip([*step.recurrences, *step.maps], op.outputs, strict=True)
+    rows = [variable.type for group in op.body_inputs(op.body.inputs).slices for variable in group]
+    return size_bytes([*rows, *(type for type, output in written if output.saved.last is None)])
+
+
+def _is_smooth(op: Scan) -> bool:
+    """Return whether several steps of a loop that is one function cost no more than one: of few values."""
+    outputs = [output for node in op.body.applies for output in node.outputs]
+    return all(math.prod(output.type.sizes) <= FEW_VALUES for output in outputs)
 
 
 def within_fused_loop(around: Scan, op: Scan, n_steps: int | None, count: int) -> int:
@@ -105,53 +159,46 @@ def within_fused_loop(around: Scan, op: Scan, n_steps: int | None, count: int) -
     return 1 if is_split and not is_long else count
 
 
-def _for_elementwise(op: Scan, types: list[TensorType], stacked: list[TensorType], derivative: Derivative) -> int:
-    """The factor of a small elementwise body, by the bytes that an iteration touches."""
+def _of_scalars(op: Scan, derivative: Derivative) -> int | None:
+    """The factor of a small body of scalars, by the bytes that an iteration touches; ``None`` for another.
+
+    Under a derivative the results of all ops but sums count as stacks too: residuals.
+    """
+    step = op.results([variable.type for variable in op.body.outputs])
     rows = [type for group in op.body_inputs([v.type for v in op.body.inputs]).slices for type in group]
+    types = [*step.recurrences, *step.maps]
+    if not is_small_body(op) or any(type.ndim for type in (*types, *rows)):
+        return None
+    stacked = [type for type, output in zip(types, op.outputs, strict=True) if output.saved.last is None]
     if derivative != "none":
-        stacked = [*stacked, *(node.outputs[0].type for node in op.body.applies if not node.op.named("add", "sub"))]
+        stacked += [node.outputs[0].type for node in op.body.applies if not node.op.named("add", "sub")]
     states = 2 * size_bytes(types[: len(op.recurrences)]) if len(op.recurrences) > 1 else 0
     touched = states + size_bytes(rows) + ROW_BYTES * len(rows) + 2 * size_bytes(stacked) + STACK_BYTES * len(stacked)
     fits = FUSED_LOOP_BYTES // max(touched, 1)
-    scalars = all(type.ndim == 0 for type in (*types, *rows))
     if derivative != "none":
-        return _power(min(fits, 4)) if scalars and len(op.recurrences) == 1 else 1
-    cheap = all(node.op.has("cheap") for node in op.body.applies)
-    if scalars:
-        most = 8 if touched else _for_carry(op, 1)
-        return _power(min(fits, most if cheap or len(types) == 1 else 2))
-    if stacked:
-        return 1
-    if op.accumulators:
-        return _for_accumulators(op, types, cheap)
-    if not cheap:
-        return 1
-    if rows:
-        return _power(min(fits, 8)) if fits >= 4 else 1
-    return _for_carry(op, max(math.prod(type.sizes) for type in types))
+        return _power(min(fits, 4)) if len(op.recurrences) == 1 else 1
+    if not touched:
+        return _power(min(max(64 // max(len(op.body.applies), 1), 8), 32))
+    is_cheap = all(node.op.has("cheap") for node in op.body.applies)
+    return _power(min(fits, 8 if is_cheap or len(types) == 1 else 2))
 
 
-def _for_accumulators(op: Scan, types: list[TensorType], cheap: bool) -> int:
-    """The factor of a body beside accumulators.
+def _of_states(op: Scan, n_steps: int | None) -> int:
+    """The factor of a cheap body of several small states under a derivative, whose kernels, with the residuals that
+    they write, are no single function: their launches take most of the time.
 
-    XLA on CPU up to jaxlib 0.10 adds float64 arrays in small parts that go through the stack, and waits for each,
-    unless more is done to them in one kernel (openxla/xla#42432).
+    Measured for 22 generated loops of at least 100 steps: 20 were 1.2 to 3.6 times as fast, 2 half as fast; of bodies
+    with functions or divisions, and of shorter ones, one in three was slower.
     """
-    plain = all(spec.monoid is not None and spec.monoid.reduce is not None for spec in op.accumulators)
-    if not plain or max(math.prod(type.sizes) for type in types) not in ACCUMULATED:
+    values = [output for node in op.body.applies for output in node.outputs]
+    is_cheap = all(node.op.has("cheap") and not node.op.named(*DIVISIONS) for node in op.body.applies)
+    is_small = all(math.prod(value.type.sizes) <= FEW_RESIDUALS for value in values)
+    if op.samples is not None or len(op.recurrences) < 2 or not (is_cheap and is_small) or (n_steps or 0) < MANY_STEPS:
         return 1
-    if not cheap:
-        return 4
-    return 2 if any(type.dtype == "float64" for type in types) else 1
-
-
-def _for_carry(op: Scan, values: int) -> int:
-    """The factor of a body that reads only the carry: as many steps as make a number of ops, smaller for many
-    values."""
-    ops = max(len(op.body.applies), 1)
-    if values == 1 or ops == 1:
-        return _power(min(max(64 // ops, 8), 32))
-    return _power((32 if values <= FEW_VALUES else 16) // ops)
+    residuals = bytes_of(node.outputs[0] for node in op.body.applies if not node.op.named("add", "sub"))
+    if iteration(op, 1).touched + 2 * residuals < FUSED_LOOP_BYTES:
+        return 1
+    return max(count for count in (1, 2, 4) if count == 1 or count * len(values) <= MOST_RESIDUALS)
 
 
 def _for_windows(op: Scan, storage: Sequence[History], derivative: Derivative) -> int:

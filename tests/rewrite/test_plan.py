@@ -230,9 +230,10 @@ class TestAsText:
         return loopjax.scan(step, sequences=self.X, outputs_info=initial, **options)[0]
 
     def test_step_by_step(self):
-        assert self.plan(self.loop()) == "scan, storage=window of 1"
+        assert self.plan(self.loop(), target=Target(without=frozenset(["unroll"]))) == "scan, storage=window of 1"
+        assert self.plan(self.loop(at.add)) == "counted, unroll=4, storage=window of 1"
         assert self.plan(self.loop(progress="p"), reports=4) == "scan, storage=window of 1, report=10"
-        assert self.plan(self.loop(unroll=7)) == "scan, unroll=7, storage=window of 1"
+        assert self.plan(self.loop(unroll=7)) == "counted, unroll=7, storage=window of 1"
         gpu = Target("gpu")
         assert self.plan(self.loop(), target=gpu) == "scan, unroll=10, rows=finished, storage=window of 1"
 
@@ -241,7 +242,7 @@ class TestAsText:
         assert self.plan(doubled) == "vmap, storage=window of 0"
         assert self.plan(doubled, vmap_bytes=24 * 40) == "vmap, storage=window of 0"
         assert self.plan(doubled, vmap_bytes=24 * 7) == "batched, storage=window of 0, batch=7"
-        assert self.plan(doubled, target=Target(without=frozenset(["vmap"]))) == "scan, storage=window of 0"
+        assert self.plan(doubled, target=Target(without=frozenset(["vmap", "unroll"]))) == "scan, storage=window of 0"
 
     def test_what_is_stored_for_the_gradient(self):
         """A state of 24 bytes, and two values that each step computes."""
@@ -272,7 +273,7 @@ class TestAsText:
             lambda old, new: old + at.sin(new), outputs_info={"initial": self.F, "taps": [-6, -1]}, n_steps=40
         )[0]
         assert self.plan(far) == "scan, storage=stack of 6"
-        assert self.plan(far, cpu_window=6) == "scan, unroll=4, storage=window of 6"
+        assert self.plan(far, cpu_window=6) == "counted, unroll=4, storage=window of 6"
         assert self.plan(far, self.F, array_bytes=100) == "scan, storage=blocks of 6, derivative=reverse, block=6"
         without = Target(without=frozenset(["far_taps"]))
         assert self.plan(far, self.F, without, array_bytes=100) == "scan, storage=ring of 6, derivative=reverse"

@@ -70,13 +70,13 @@ class TestLengthsThatAreKnown:
         f(*values())
         text = graph_text(planned(f)).splitlines()
         assert text[2].endswith(
-            "[steps=40, sequence[0], recurrence[-1] keeps last 0, sum of 0, max of 0, plan=scan](x, h) : "
+            "[steps=40, sequence[0], recurrence[-1] keeps last 0, sum of 0, max of 0, plan=counted](x, h) : "
             "float64(0, 3), float64(3,), float64(3,)"
         )
         assert text[-1] == "return %0:1, %0:2"
         g = loopjax.function([x, h], [out.sum(0), out.max(0)], mode=NONE)
         g(*values())
-        assert "keeps all, plan=scan](x, h)" in graph_text(planned(g))
+        assert "keeps all, plan=counted](x, h)" in graph_text(planned(g))
 
     def test_not_where_the_stack_is_read_anyway(self):
         x, h, out = decay()

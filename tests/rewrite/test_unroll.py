@@ -35,8 +35,8 @@ def add(x, h):
 
 class TestElementwise:
     def test_scalars(self):
-        assert chosen((), add) == 8
-        assert chosen((), lambda x, h: at.tanh(h) + x) == 8
+        assert chosen((), add) > 1
+        assert chosen((), lambda x, h: at.tanh(h) + x, read=last) > 1
         assert chosen((), add, gradient=True) == 4
 
     def test_residuals_of_scalars_take_room_in_an_iteration(self):
@@ -49,42 +49,36 @@ class TestElementwise:
     def test_many_ops_gain_nothing(self):
         assert chosen((), lambda x, h: sum((h * k for k in range(1, 20)), x)) == 1
 
-    @pytest.mark.parametrize("count", [10, 1000])
-    def test_values_that_are_stacked_gain_nothing(self, count):
-        assert chosen((count,), add) == 1
+    @pytest.mark.parametrize("count", [512, 100_000])
+    def test_functions_wait_for_one_another(self, count):
+        assert chosen((count,), lambda h: at.tanh(h) + 0.1, read=last, row=False) == 1
 
-    def test_rows_are_read_in_one_function_as_long_as_they_are_small(self):
-        assert chosen((10,), add, read=last) == 8
-        assert chosen((64,), add, read=last) == 1
-        assert chosen((10,), lambda x, h: at.tanh(h) + x, read=last) == 1
-
-    @pytest.mark.parametrize(("count", "six"), [(10, 4), (1000, 2)])
-    def test_the_carry_alone(self, count, six):
-        assert chosen((count,), lambda h: h * 1.01, read=last, row=False) == 32
-        assert chosen((count,), lambda h: at.maximum(h * 1.01 - 0.1 * h * h, 0.0) * 0.9, read=last, row=False) == six
-        assert chosen((count,), lambda h: at.exp(-h), read=last, row=False) == 1
-
-    def test_sums_over_steps(self):
-        def tanh(x, h):
-            return at.tanh(h) + x
-
-        assert chosen((64,), tanh, read=lambda out: out.sum(0)) == 4
-        assert chosen((64,), tanh, read=lambda out: out.max(0)) == 4
-        assert chosen((16,), tanh, read=lambda out: out.sum(0)) == 1
-        assert chosen((64,), tanh, read=lambda out: out.argmax(0)) == 1
-        assert chosen((64,), add, read=lambda out: out.sum(0)) == 2
-        assert chosen((16,), add, read=lambda out: out.sum(0)) == 1
-
-    def test_several_stacks_no_longer_fit(self):
-        x = at.dvector("x")
-        start = at.constant(0.0, dtype="float64")
-        outs, _ = loopjax.scan(
-            lambda x, *h: [v * (k + 2) + x for k, v in enumerate(h)], sequences=x, outputs_info=[start] * 4
+    @pytest.mark.parametrize("read", [last, lambda out: out, lambda out: out.sum(0)])
+    def test_an_iteration_of_several_kernels_costs_more_than_its_ops(self, read):
+        x = at.TensorType("float32", (20,))("x")
+        states, _ = loopjax.scan(
+            lambda a, b, c, x: [0.5 * b + x, 0.3 * c + a, at.maximum(a, c)],
+            outputs_info=[x, x + 1, x + 2],
+            non_sequences=x,
+            n_steps=1024,
         )
-        assert plan_of(loopjax.function([x], outs), np.ones(64)).unroll == 2
+        f = loopjax.function([x], [read(state) for state in states])
+        assert plan_of(f, np.ones(20, "float32")).unroll > 1
 
-    def test_a_short_loop_is_written_out(self):
-        assert chosen((), add, n_steps=5) == 5
+    @pytest.mark.parametrize(("n_steps", "function", "several"), [(1024, at.maximum, 1), (16, at.maximum, 0)])
+    def test_gradients_of_several_small_states(self, n_steps, function, several):
+        x = at.TensorType("float64", (40,))("x")
+        (a, _), _ = loopjax.scan(lambda a, b: [0.5 * b + a, function(a, b)], outputs_info=[x, 2 * x], n_steps=n_steps)
+        f = loopjax.function([x], loopjax.grad(a[-1].sum(), x))
+        assert (plan_of(f, np.ones(40)).unroll > 1) == several
+
+    def test_ops_on_the_carry(self):
+        assert chosen((1000,), lambda h: h * 1.01, read=last, row=False, n_steps=1024) >= 8
+
+    def test_a_short_program_stays_in_its_thread(self):
+        """Twice its ops would be handed to another thread, which takes longer than all of its steps."""
+        assert chosen((300,), lambda h: h * h - 0.1, read=last, row=False, n_steps=16) == 1
+        assert chosen((300,), lambda h: h * h - 0.1, read=last, row=False, n_steps=4096) > 1
 
 
 def test_products_gain_nothing():
@@ -159,8 +153,8 @@ class TestInTheBodyOfAnother:
     def test_a_length_that_the_run_decides(self, count, n_steps, unroll):
         assert self.chosen(count, n_steps) == unroll
 
-    @pytest.mark.parametrize(("n_steps", "unroll"), [(20, 1), (32, 16), (500, 16)])
-    def test_steps_that_are_left_over_are_a_second_loop(self, n_steps, unroll):
+    @pytest.mark.parametrize(("n_steps", "unroll"), [(20, 1), (32, 1)])
+    def test_loops_that_are_one_function_gain_nothing(self, n_steps, unroll):
         assert self.chosen(20, n_steps) == unroll
 
     def chosen(self, count, n_steps):

@@ -61,7 +61,7 @@ def tuning(f):
 
 class TestChoosing:
     def test_the_fastest_is_chosen_and_computes_the_same(self, monkeypatch):
-        clock(monkeypatch, lambda choices: {2: 0.5, 4: 0.4, 16: 0.6}.get(choices.get("unroll 1"), 1.0))
+        clock(monkeypatch, lambda choices: {2: 0.5, 4: 0.4, 8: 0.6}.get(choices.get("unroll 1"), 1.0))
         f = doubling()
         np.testing.assert_array_equal(f([1.0, 3.0]), [2.0**48, 3 * 2.0**48])
         (loop,) = loopjax.explain(f).loops
@@ -73,7 +73,7 @@ class TestChoosing:
             "  without unroll: 1.00 of the time",
             f"  unroll 1 of scan 'doubling': 2 instead of {by_size()}: 0.50 of the time, better",
             "  unroll 1 of scan 'doubling': 4 instead of 2: 0.80 of the time, better",
-            "  unroll 1 of scan 'doubling': 16 instead of 4: 1.50 of the time",
+            "  unroll 1 of scan 'doubling': 8 instead of 4: 1.50 of the time",
         ]
         assert [line for line in tried if line in wanted] == wanted
 

@@ -38,7 +38,8 @@ def looped_until(
 ) -> State:
     """Repeat a step by ``lax.while_loop`` until ``limit`` steps are done, which the state counts first, or it stops.
 
-    Several steps are an iteration where only the limit decides.
+    Several steps are an iteration where only the limit decides. Where it is a number, no step was done before, and none
+    is left over of a multiple.
     """
     if stops is not None:
         return lax.while_loop(lambda now: (now[0] < limit) & ~stops(now), step, state)
@@ -50,8 +51,10 @@ def looped_until(
             return now
 
         # Less than, and of nothing negative: where it knows the limit, XLA runs `t <= -1` once (jaxlib 0.10.2, CPU).
-        whole = jnp.maximum(limit - unroll + 1, 0)
+        whole = limit - limit % unroll if isinstance(limit, int) else jnp.maximum(limit - unroll + 1, 0)
         state = lax.while_loop(lambda now: now[0] < whole, steps, state)
+        if isinstance(limit, int) and whole == limit:
+            return state
     return lax.while_loop(lambda now: now[0] < limit, step, state)
 
 

@@ -33,7 +33,9 @@ class State(NamedTuple):
 
 def run(loop: Loop) -> list[Any]:
     """Lowers a loop to ``lax.while_loop``: until its condition holds, or for its largest number of steps."""
-    state = advance(loop, start(loop), loop.limit())
+    op = loop.op
+    limit = loop.limit() if op.dynamic or op.n_steps is None else op.n_steps
+    state = advance(loop, start(loop), limit)
     may_be_short = loop.op.dynamic or any((output.saved.last or 0) > 1 for output in loop.op.outputs)
     stacks = [lax.slice_in_dim(buffer, 0, loop.op.n_steps) for buffer in state.buffers]
     return loop.outputs(state.carry, stacks, state.t, may_be_short)
