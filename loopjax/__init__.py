@@ -14,6 +14,7 @@ from loopjax.report.explain import explain
 from loopjax.runtime.function import Function, function
 from loopjax.runtime.mode import Mode
 from loopjax.runtime.signature import In, Out
+from loopjax.tensor.conditional import ifelse
 from loopjax.testing.verify_grad import verify_grad
 from loopjax.trace.grad import grad
 from loopjax.trace.jacobian import Lop, Rop, hessian, jacobian
@@ -46,6 +47,7 @@ __all__ = [
     "grad",
     "gradient",
     "hessian",
+    "ifelse",
     "jacobian",
     "load",
     "map",

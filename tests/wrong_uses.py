@@ -214,7 +214,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "linalg.cho_solve": {"c_and_lower": (square, True)}, "linalg.matrix_dot": {"args": [square, square]},
     "loopjax.foldl": {"fn": added}, "loopjax.foldr": {"fn": added},
     "loopjax.function": {"inputs": [x], "outputs": x * 2}, "loopjax.reduce": {"fn": added},
-    "loopjax.load": {"path": saved},
+    "at.ifelse": {"condition": z > 0, "then_branch": x, "else_branch": x}, "loopjax.load": {"path": saved},
     "loopjax.scan": {"sequences": v},
     "loopjax.scan_checkpoints": {"fn": added, "sequences": v, "outputs_info": z},
     "loopjax.stepper": {"outputs": doubled},
@@ -285,6 +285,7 @@ class Accepted:
 
 ACCEPTED = [
     Accepted(r"= None$", {"None"}, "the default"),
+    Accepted(r" (then_branch|else_branch): ", NUMBERS | ARRAYS | VARIABLES, "a value: any number or array"),
     Accepted(
         r"loopjax.(function|to_jax|stepper) (inputs|outputs): ", {"a list with None"}, "a pytree, where None is no leaf"
     ),

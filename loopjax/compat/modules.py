@@ -201,7 +201,7 @@ def _paths(library: Library) -> dict[str, Names]:
     checks = {name: vars(tensors)[name] for name in ("Assert", "CheckAndRaise")}
     checks["assert_op"] = checks["assert_"] = _recording(library, tensors.Assert)()
     numbers = _scalars(library, ops)
-    branch = {"ifelse": tensors.ifelse, "IfElse": stubs.Unavailable}
+    branch = {"ifelse": tensor.ifelse, "IfElse": stubs.Unavailable}
     pools = {**ops, **pooling.pools()}
 
     found: dict[str, Names] = {

@@ -14,8 +14,7 @@ from loopjax.compat.library import current
 from loopjax.compat.rows import result
 from loopjax.errors import here
 from loopjax.interop.wrap_jax import wrap_jax
-from loopjax.ir.cond import LAZY_SWITCH
-from loopjax.ir.graph import Constant, Variable, copy_node, recorded
+from loopjax.ir.graph import Constant, Variable, recorded
 from loopjax.ir.types import dtype_name
 from loopjax.trace.convert import as_variable, constant, strong
 
@@ -33,20 +32,6 @@ def constant_of(x: Any, name: str | None = None, ndim: int | None = None, dtype:
     """Return a constant; a Python number is int64 or floatX unless ``dtype`` says otherwise."""
     data = strong(x, dtype)
     return recorded(Constant)(data.reshape((1,) * max((ndim or 0) - data.ndim, 0) + data.shape), name)
-
-
-def ifelse(condition: Any, then_branch: Any, else_branch: Any = None, name: str | None = None) -> Any:
-    """Return one of two values, or of two lists of values, as a scalar condition decides; only that is computed."""
-    is_true = tensor.cast(condition, "bool")
-    if is_true.ndim:
-        raise TypeError(f"ifelse takes a scalar condition, got {is_true!r}; switch() chooses by element{here()}")
-    several = isinstance(then_branch, (list, tuple))
-    pairs = zip(then_branch, else_branch, strict=True) if several else [(then_branch, else_branch)]
-    switches = [tensor.switch(is_true, one, other).owner for one, other in pairs]
-    chosen = [copy_node(node, node.inputs, LAZY_SWITCH).outputs[0] for node in switches if node is not None]
-    for variable in chosen:
-        variable.name = name
-    return chosen if several else chosen[0]
 
 
 def stack(*tensors: Any, axis: int | None = None) -> Variable:

@@ -17,6 +17,7 @@ from loopjax.tensor import constructors as constructors
 from loopjax.tensor import example_lengths, numpy_protocol, padding, shear  # they register ops that no user calls
 from loopjax.tensor import linalg as linalg
 from loopjax.tensor import nnet as nnet
+from loopjax.tensor.conditional import *
 from loopjax.tensor.constructors import *
 from loopjax.tensor.creation import *
 from loopjax.tensor.elementwise import *
