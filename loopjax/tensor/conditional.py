@@ -1,4 +1,4 @@
-"""``ifelse``: a conditional, of which only the branch that is taken is computed."""
+"""``ifelse``: a conditional, which computes the branch that is taken and no other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["ifelse"]
 
 @public_op
 def ifelse(condition: Any, then_branch: Any, else_branch: Any, name: str | None = None) -> Any:
-    """Record a conditional (``jax.lax.cond``): one of two values, of which only that one is computed.
+    """Record a conditional (``jax.lax.cond``): one of two values; the other one is not computed.
 
     What only one branch needs runs when it is taken, in loops too, and so does its derivative: the other branch has
     gradient 0. In a loop, what does not depend on the step is computed before it, whichever branch a step takes. Cheap
