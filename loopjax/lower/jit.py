@@ -10,8 +10,8 @@ import jax
 
 from loopjax.ir.graph import Graph
 from loopjax.lower import autodiff, cond, indexing, jax_call, scan, weight_gradients  # noqa: F401 - register rules
+from loopjax.lower.fits_32_bits import fits_32_bits
 from loopjax.lower.index_checks import checked
-from loopjax.lower.integer_ranges import fits_32_bits
 from loopjax.lower.interpreter import evaluate
 from loopjax.lower.loops import checkpointed  # noqa: F401 - registers rules
 from loopjax.lower.placement import mesh_of

@@ -17,7 +17,7 @@ from loopjax.ir.graph import Constant, Graph, Variable
 from loopjax.ir.lengths import leaves_of
 from loopjax.ir.shape_operands import is_cut, shape_operands
 from loopjax.ir.types import KEY, NARROW, jax_dtype, x64_is_on
-from loopjax.lower.integer_ranges import COUNTS
+from loopjax.lower.fits_32_bits import COUNTS
 from loopjax.lower.interpreter import evaluate
 from loopjax.lower.jit import Compiled
 from loopjax.rewrite.target import Derivative

@@ -1,18 +1,15 @@
-"""Ranges of integers, and reads and writes that need no check."""
+"""Reads and writes that need no check."""
 
 import numpy as np
 import pytest
 
 import loopjax
 import loopjax.tensor as at
-from loopjax.ir.graph import Graph
-from loopjax.rewrite.value_ranges import BoundIndices, Range, RangeAnalysis, full
-from tests.rewrite.sized import after, sized_graph
+from loopjax.rewrite.value_ranges import BoundIndices
+from tests.rewrite.sized import after
 
 RNG = np.random.default_rng(12)
 X = at.tensor("float64", shape=(20,), name="x")
-P, Q = at.tensor("int64", shape=(7,), name="i"), at.tensor("int64", shape=(7,), name="j")
-B = at.tensor("bool", shape=(7,), name="b")
 
 
 def entries(graph):
@@ -28,51 +25,6 @@ def entries(graph):
 
 def bounds(inputs, outputs):
     return entries(after([BoundIndices()], inputs, outputs))
-
-
-@pytest.mark.parametrize(
-    "made",
-    [
-        lambda i, j, b: i + j,
-        lambda i, j, b: i - 3 * j,
-        lambda i, j, b: i * j,
-        lambda i, j, b: -i,
-        lambda i, j, b: at.minimum(i, j + 2),
-        lambda i, j, b: at.maximum(i, -j),
-        lambda i, j, b: at.clip(i, -2, j),
-        lambda i, j, b: at.switch(b, i, j),
-        lambda i, j, b: i // 3,
-        lambda i, j, b: i // -4,
-        lambda i, j, b: i % 5,
-        lambda i, j, b: (i % 8) & (j % 4),
-        lambda i, j, b: at.cast(i < j, "int32") - at.cast(b, "int32"),
-        lambda i, j, b: at.roll(i, 2),
-        lambda i, j, b: at.concatenate([i, j]) * at.argmax(i),
-        lambda i, j, b: at.dot(i.dimshuffle(0, "x"), j.dimshuffle("x", 0)).max(axis=0),
-        lambda i, j, b: b.sum() - 2 * (i < j).sum(),
-        lambda i, j, b: i.sum(),
-        lambda i, j, b: i[at.clip(j, 0, 6)],
-        lambda i, j, b: at.set_subtensor(i[2], j[0]),
-        lambda i, j, b: at.arange(5, -20, -4) + i[0],
-        lambda i, j, b: at.argmin(at.stack([i, j]), axis=0),
-    ],
-)
-def test_values_are_in_their_ranges(made):
-    graph = sized_graph([P, Q, B], [made(P, Q, B)])
-    known = {graph.inputs[0]: Range(-4, 9), graph.inputs[1]: Range(-7, 3)}
-    found = RangeAnalysis(known).run(graph).of(graph.outputs[0])
-    assert full(graph.outputs[0]).holds(found)
-    f = loopjax.function([P, Q, B], made(P, Q, B), on_unused_input="ignore")
-    for _ in range(20):
-        value = f(RNG.integers(-4, 10, 7), RNG.integers(-7, 4, 7), RNG.uniform(size=7) < 0.5)
-        assert found.least <= np.min(value)
-        assert np.max(value) <= found.greatest
-
-
-def test_an_operation_that_can_overflow_has_any_value():
-    k = at.tensor("int8", shape=(7,), name="k")
-    graph = Graph([k], [at.clip(k, 0, 100) + at.clip(k, 0, 100)])
-    assert RangeAnalysis({}).run(graph).of(graph.outputs[0]) == Range(-128, 127)
 
 
 def test_indices_made_of_a_sequence_of_numbers():
@@ -98,7 +50,8 @@ def test_indices_made_of_a_sequence_of_numbers():
         (7, lambda i: (3 * i + 2) % 11, 1_000, (0, 10)),
         (19, lambda i: i + at.switch(X[i] > 0, -1, 0), 20, (0, 19)),
         (3, lambda i: at.switch(X[i] > 0, 5, 2), 1_000, (2, 5)),
-        (1, lambda i: 2 * i, 3, (None, None)),
+        (1, lambda i: 2 * i, 3, (1, None)),
+        (1, lambda i: -3 * i, 3, (None, None)),
         (0, lambda i: i - 1, 21, (-20, 0)),
     ],
 )

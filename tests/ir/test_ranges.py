@@ -1,0 +1,92 @@
+"""Ranges of integers: values are in them, and they are as narrow as loops by induction allow."""
+
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.ir.graph import Graph
+from loopjax.ir.ranges import Range, RangeAnalysis, full
+from tests.rewrite.sized import sized_graph
+
+RNG = np.random.default_rng(12)
+P, Q = at.tensor("int64", shape=(7,), name="i"), at.tensor("int64", shape=(7,), name="j")
+B = at.tensor("bool", shape=(7,), name="b")
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda i, j, b: i + j,
+        lambda i, j, b: i - 3 * j,
+        lambda i, j, b: i * j,
+        lambda i, j, b: -i,
+        lambda i, j, b: at.minimum(i, j + 2),
+        lambda i, j, b: at.maximum(i, -j),
+        lambda i, j, b: at.clip(i, -2, j),
+        lambda i, j, b: at.switch(b, i, j),
+        lambda i, j, b: i // 3,
+        lambda i, j, b: i // -4,
+        lambda i, j, b: i % 5,
+        lambda i, j, b: (i % 8) & (j % 4),
+        lambda i, j, b: at.cast(i < j, "int32") - at.cast(b, "int32"),
+        lambda i, j, b: at.roll(i, 2),
+        lambda i, j, b: at.concatenate([i, j]) * at.argmax(i),
+        lambda i, j, b: at.dot(i.dimshuffle(0, "x"), j.dimshuffle("x", 0)).max(axis=0),
+        lambda i, j, b: b.sum() - 2 * (i < j).sum(),
+        lambda i, j, b: i.sum(),
+        lambda i, j, b: i[at.clip(j, 0, 6)],
+        lambda i, j, b: at.set_subtensor(i[2], j[0]),
+        lambda i, j, b: at.arange(5, -20, -4) + i[0],
+        lambda i, j, b: at.argmin(at.stack([i, j]), axis=0),
+    ],
+)
+def test_values_are_in_their_ranges(made):
+    graph = sized_graph([P, Q, B], [made(P, Q, B)])
+    known = {graph.inputs[0]: Range(-4, 9), graph.inputs[1]: Range(-7, 3)}
+    found = RangeAnalysis(known).run(graph).of(graph.outputs[0])
+    assert full(graph.outputs[0]).holds(found)
+    f = loopjax.function([P, Q, B], made(P, Q, B), on_unused_input="ignore")
+    for _ in range(20):
+        value = f(RNG.integers(-4, 10, 7), RNG.integers(-7, 4, 7), RNG.uniform(size=7) < 0.5)
+        assert found.least <= np.min(value)
+        assert np.max(value) <= found.greatest
+
+
+def test_an_operation_that_can_overflow_has_any_value():
+    k = at.tensor("int8", shape=(7,), name="k")
+    graph = Graph([k], [at.clip(k, 0, 100) + at.clip(k, 0, 100)])
+    assert RangeAnalysis({}).run(graph).of(graph.outputs[0]) == Range(-128, 127)
+
+
+@pytest.mark.parametrize(
+    ("start", "step", "n_steps", "found"),
+    [
+        (0, lambda i: i + 1, 20, Range(0, 20)),
+        (5, lambda i: i - 2, 10, Range(-15, 3)),
+        (0, lambda i: at.minimum(i + 1, 12), 1_000, Range(0, 12)),
+        (7, lambda i: (3 * i + 2) % 11, 1_000, Range(0, 10)),
+        (1, lambda i: 3 * i, 70, Range(-(2**63), 2**63 - 1)),
+    ],
+)
+def test_stacks_of_loops(start, step, n_steps, found):
+    stack, _ = loopjax.scan(step, outputs_info=at.constant(start), n_steps=n_steps)
+    graph = sized_graph([], [stack])
+    ranges = RangeAnalysis().run(graph).of(graph.outputs[0])
+    values = stack.eval()
+    assert ranges.holds(Range(int(values.min()), int(values.max())))
+    assert ranges == found
+
+
+def test_states_that_widen_one_another():
+    def step(a, b, c):
+        return [at.minimum(b + 1, 100), c * 2, a - b]
+
+    (a, b, c), _ = loopjax.scan(step, outputs_info=[at.constant(k) for k in (0, 1, 2)], n_steps=40)
+    graph = sized_graph([], [a, b, c])
+    analysis = RangeAnalysis().run(graph)
+    for output, values in zip(graph.outputs, loopjax.function([], [a, b, c])(), strict=True):
+        found = analysis.of(output)
+        assert found.least <= values.min()
+        assert values.max() <= found.greatest
+    assert analysis.of(graph.outputs[0]).greatest == 100
