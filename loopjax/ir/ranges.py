@@ -192,7 +192,8 @@ class RangeAnalysis:
             for start, new in zip(parts.states, point.after.states, strict=True)
         ]
         reductions = [_accumulated(spec.kind, stacks[spec.output], point.n_steps) for spec in op.accumulators]
-        return [*stacks, *states, *reductions, *([Range(0, point.n_steps)] if op.until else ())]
+        ran = Range(int(bool(op.n_steps) and not op.dynamic), point.n_steps)  # until is asked after a step
+        return [*stacks, *states, *reductions, *([ran] if op.until else ())]
 
     def _fixed_point(self, op: Scan, parts: Parts) -> FixedPoint:
         """Return ranges of the body's inputs that hold at each step, by induction over the steps."""

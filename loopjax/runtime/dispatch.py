@@ -24,7 +24,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from loopjax.ir.graph import Graph
 from loopjax.ir.jax_call import JaxCall
+from loopjax.ir.ranges import Range, RangeAnalysis
 from loopjax.ir.types import NARROW
 from loopjax.runtime.buckets import Bucket
 from loopjax.runtime.compiler import KEPT, CompiledStage, select
@@ -231,11 +233,12 @@ class Dispatch:
         key = self._key(arrays)
         if key not in self._executables:
             # The bound method, since Python looks up __call__ of an object at each call.
-            execute = self._stage.find(arrays).call.lower(*arrays).compile().__call__
+            compiled = self._stage.find(arrays)
+            execute = compiled.call.lower(*arrays).compile().__call__
             if self.bucket.graph.holds(lambda node: isinstance(node.op, JaxCall)):
                 execute = with_x64(execute)  # a callback's results are cut to 32 bits where the flag is off
             failed = partial(self._failed, key, [value.dtype for value in values])
-            self._executables[key] = _runner(self._program, execute, self.bucket, self._stage, failed)
+            self._executables[key] = _runner(self._program, execute, self.bucket, self._stage, compiled.graph, failed)
         run_key = self._run_key(values)
         if run_key not in self._runs:
             self._added(run_key, values)
@@ -263,6 +266,10 @@ class Dispatch:
         return MISS
 
 
+TRUE = Range(1, 1)
+"""Range of an assertion that shapes and lengths prove."""
+
+
 def _asserting(execute: Callable[..., Any], assertions: Sequence[tuple[int, RuntimeAssertion]]) -> Callable[..., Any]:
     """The executable, raising where one of its results, an assertion by its position, is false."""
 
@@ -285,6 +292,7 @@ def _runner(
     execute: Callable[..., Any],
     bucket: Bucket,
     stage: CompiledStage,
+    graph: Graph,
     failed: Callable[[Sequence[Any], Exception], Any],
 ) -> Bind:
     """Binds closures that read state, run an executable of a stage, commit new state and return results.
@@ -298,7 +306,10 @@ def _runner(
     outputs = bucket.graph.outputs[: len(bucket.graph.outputs) - len(assertions)]
     sources = [given[one] if one in given else positions[one] for one in outputs]
     if assertions:
-        execute = _asserting(execute, [(given[one.holds].position, one) for one in assertions])
+        ranges = RangeAnalysis().run(graph)
+        checked = [(given[one.holds].position, one) for one in assertions]
+        checked = [(place, one) for place, one in checked if ranges.of(graph.outputs[place]) != TRUE]
+        execute = _asserting(execute, checked) if checked else execute
     # Results are found by position among the executable's, after the values if one of these is a result, too.
     passed = inputs if any(isinstance(one, int) for one in sources) else 0
     places = [one if isinstance(one, int) else passed + one.position for one in sources]
