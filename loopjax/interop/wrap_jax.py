@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from loopjax.errors import check_callable, reported
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.jax_call import JaxCall, Static
 from loopjax.trace.convert import as_variable
+from loopjax.trace.shared import shared
 
 
 @reported
@@ -19,7 +21,8 @@ def wrap_jax(fn: Callable[..., Any], *, name: str | None = None) -> Callable[...
     """Return a JAX function as a function of symbolic variables.
 
     The result takes what ``fn`` takes, pytrees too, with variables in the place of arrays, and returns variables in the
-    pytree that ``fn`` returns. NumPy and JAX arrays among the arguments are constants. All other leaves (numbers,
+    pytree that ``fn`` returns. NumPy and JAX arrays among the arguments are constants. Random keys may be arguments and
+    results: inputs of dtype ``"key"``, ``stream.next_key()``, or typed keys of JAX. All other leaves (numbers,
     strings, functions) are passed to ``fn`` as they are and must be hashable.
 
     It works wherever an op does: in loops, on any device, and in those derivatives that JAX can take of ``fn``. Equal
@@ -62,7 +65,7 @@ def wrap_jax(fn: Callable[..., Any], *, name: str | None = None) -> Callable[...
     @reported
     def symbolic(*args: Any, **kwargs: Any) -> Any:
         leaves, tree = jax.tree.flatten((args, kwargs))
-        inputs = [as_variable(leaf) for leaf in leaves if _is_array(leaf)]
+        inputs = [_variable(leaf) for leaf in leaves if _is_array(leaf)]
         statics = tuple(None if _is_array(leaf) else Static(_hashable(leaf, label), repr(leaf)) for leaf in leaves)
         op = JaxCall(fn, tree, statics, label)
         outputs = apply(op, *inputs)
@@ -71,6 +74,12 @@ def wrap_jax(fn: Callable[..., Any], *, name: str | None = None) -> Callable[...
     symbolic.__name__ = symbolic.__qualname__ = label
     symbolic.__doc__ = getattr(fn, "__doc__", None)
     return symbolic
+
+
+def _variable(leaf: Any) -> Variable:
+    """An argument as a variable; a random key, which no constant can hold, as state that nothing updates."""
+    is_constant_key = isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return shared(leaf) if is_constant_key else as_variable(leaf)
 
 
 def _is_array(leaf: Any) -> bool:

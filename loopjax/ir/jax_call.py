@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from loopjax.errors import source_of
 from loopjax.ir.graph import Op
-from loopjax.ir.types import KEY, RESIDUAL, TensorType, dtype_name
+from loopjax.ir.types import KEY, TensorType, dtype_name
 
 PROBE = 8
 """The size tried first in the place of an unknown one."""
@@ -67,8 +68,6 @@ class JaxCall(Op):
 
     def traced(self, *types: TensorType) -> Traced:
         """Return the types of the results and their pytree."""
-        if any(type.dtype in (KEY, RESIDUAL) for type in types):
-            raise TypeError("a random key cannot be handed to a JAX function; draw with it, and hand over the draw")
         kept = _TRACED.setdefault(self, {})
         found = kept.get(types)
         if found is None:
@@ -150,11 +149,15 @@ def _with_some_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
 
 
 def _struct(dtype: str, shape: Sequence[Any]) -> Any:
-    return jax.ShapeDtypeStruct(tuple(shape), np.dtype(dtype))  # type: ignore[no-untyped-call]
+    """A type for JAX; a random key is of the default generator, since types of variables have all generators."""
+    made: Any = jax.eval_shape(jax.random.key, 0).dtype if dtype == KEY else np.dtype(dtype)
+    return jax.ShapeDtypeStruct(tuple(shape), made)  # type: ignore[no-untyped-call]
 
 
 def _result(results: Any) -> Traced:
     leaves, tree = jax.tree.flatten(results)
     shapes = [tuple(size if isinstance(size, int) else None for size in leaf.shape) for leaf in leaves]
-    types = [TensorType(dtype_name(leaf.dtype), shape) for leaf, shape in zip(leaves, shapes, strict=True)]
+    keys = [jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in leaves]
+    dtypes = [KEY if is_key else dtype_name(leaf.dtype) for leaf, is_key in zip(leaves, keys, strict=True)]
+    types = list(map(TensorType, dtypes, shapes))
     return Traced(tuple(types), tree)

@@ -9,13 +9,12 @@ import jax.numpy as jnp
 
 from loopjax.ir.graph import Apply
 from loopjax.ir.jax_call import JaxCall
-from loopjax.ir.types import jax_dtype
+from loopjax.ir.types import KEY, jax_dtype
 from loopjax.lower.interpreter import as_array, rule
 
 
 @rule(JaxCall)
 def _jax_call(node: Apply, op: JaxCall, args: Sequence[Any]) -> Sequence[Any]:
     results = op.run([as_array(arg) for arg in args])
-    return [
-        jnp.asarray(result, jax_dtype(variable.dtype)) for result, variable in zip(results, node.outputs, strict=True)
-    ]
+    pairs = zip(results, node.outputs, strict=True)
+    return [x if variable.dtype == KEY else jnp.asarray(x, jax_dtype(variable.dtype)) for x, variable in pairs]

@@ -105,6 +105,29 @@ class KeySource:
         """
         return self.state_updates
 
+    @reported
+    def next_key(self) -> Variable:
+        """Return a random key of the stream, for a function of ``wrap_jax``.
+
+        It is another one at each call of a function, and at each step of a loop, as the keys of draws are.
+
+        Returns
+        -------
+        Variable
+            A scalar of dtype ``"key"``: a typed key of JAX while the program runs.
+
+        Examples
+        --------
+        >>> import jax
+        >>> import loopjax
+        >>> stream = loopjax.random.RandomStream(1)
+        >>> rademacher = loopjax.wrap_jax(lambda key: jax.random.rademacher(key, (3,)))
+        >>> f = loopjax.function([], rademacher(stream.next_key()))
+        >>> sorted(set(abs(f()).tolist()))
+        [1]
+        """
+        return self._next_key()
+
     def _draw(self, name: str, parameters: Sequence[Any], size: Size, dtype: Any) -> Variable:
         """Record a draw of the distribution ``name`` with a key of its own."""
         return draw(name, self._next_key(), parameters, size, dtype)

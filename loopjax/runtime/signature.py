@@ -12,7 +12,8 @@ import numpy as np
 
 from loopjax.errors import about, check_flag, check_name, here, nearest, where
 from loopjax.ir.graph import Constant, Variable
-from loopjax.ir.types import TensorType
+from loopjax.ir.types import KEY, TensorType
+from loopjax.runtime.x64 import is_key
 from loopjax.trace.convert import numeric
 from loopjax.trace.promotion import accepts_numbers, is_as_wide
 from loopjax.trace.shared import SharedVariable, on_device
@@ -106,14 +107,21 @@ class In:
     def convert(self, value: Any, allow_downcast: bool | None, position: int) -> Any:
         """Converts a value to an array of exactly the input's dtype; errors name the input."""
         array = self.checked(value, allow_downcast, position)
-        return array if array.dtype == self.variable.dtype else array.astype(self.variable.dtype)
+        return array if self.variable.dtype in (array.dtype, KEY) else array.astype(self.variable.dtype)
 
     def checked(self, value: Any, allow_downcast: bool | None, position: int) -> Any:
         """Converts a value to an array that can be cast to the input's dtype, or raises the same errors."""
         type = self.variable.type
         is_array = isinstance(value, (np.ndarray, jax.Array)) and not isinstance(value, np.ma.MaskedArray)
-        if is_array and value.dtype == type.dtype and value.ndim == type.ndim:
+        if type.dtype == KEY:
+            if not (isinstance(value, jax.Array) and is_key(value) and value.ndim == type.ndim):
+                raise TypeError(
+                    f"{self._place(position)}: expected {type}, got {value!r:.80}; pass jax.random.key(seed), of "
+                    f"{type.ndim} dimensions"
+                )
             array: Any = value
+        elif is_array and value.dtype == type.dtype and value.ndim == type.ndim:
+            array = value
         elif self.strict:
             raise TypeError(f"{self._place(position)} is strict: expected an array of type {type}, got {value!r:.80}")
         else:

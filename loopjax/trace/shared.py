@@ -197,7 +197,7 @@ def shared(
     if isinstance(value, jax.core.Tracer):
         raise TypeError("shared() cannot hold a JAX tracer; create it outside jit")
     if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
-        return recorded(SharedVariable)(TensorType(KEY, ()), value, name)
+        return recorded(SharedVariable)(TensorType(KEY, value.shape), value, name)
     array: Any = value if isinstance(value, jax.Array) else strong(value, dtype)
     if dtype is not None and isinstance(array, jax.Array):
         with jax.enable_x64(True):

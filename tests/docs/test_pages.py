@@ -12,7 +12,7 @@ PAGES = {
     "debugging.md": 0,
     "explain.md": 5,
     "gpu.md": 0,
-    "inside-jax.md": 13,
+    "inside-jax.md": 15,
     "internals.md": 3,
     "lengths.md": 5,
     "names.md": 0,

@@ -1,0 +1,77 @@
+"""Random keys as values: into and out of ``wrap_jax``, as inputs, constants, sequences, and in exported programs."""
+
+import jax
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.random import RandomStream
+
+ONES = at.ones(2, dtype="float32")
+
+
+def normal(key, x):
+    return jax.random.normal(key, x.shape, x.dtype) * x
+
+
+sampler = loopjax.wrap_jax(normal)
+split = loopjax.wrap_jax(jax.random.split)
+
+
+def test_an_input():
+    key = at.TensorType("key")("key")
+    f = loopjax.function([key], sampler(key, ONES))
+    for seed in (0, 1, 0):
+        given = jax.random.key(seed)
+        np.testing.assert_array_equal(f(given), normal(given, np.ones(2, "float32")))
+    with pytest.raises(TypeError, match=r"input 'key'.*expected key\(\), got 3; pass jax.random.key\(seed\)"):
+        f(3)
+    with pytest.raises(TypeError, match=r"expected key\(\), got Array\(\(2,\), dtype=key<fry>\)"):
+        f(jax.random.split(jax.random.key(0)))
+    batch = jax.random.split(jax.random.key(0), 3)
+    rows = jax.vmap(loopjax.to_jax([key], sampler(key, ONES)))(batch)
+    np.testing.assert_allclose(rows, [f(one) for one in batch], rtol=1e-6)
+
+
+def test_a_constant():
+    given = jax.random.key(4)
+    np.testing.assert_array_equal(sampler(given, ONES).eval(), normal(given, np.ones(2, "float32")))
+
+
+def test_keys_that_a_function_returns_are_a_sequence_of_a_loop():
+    key = at.TensorType("key")("key")
+    draws, _ = loopjax.scan(lambda one: sampler(one, ONES), split(key, 5))
+    given = jax.random.key(7)
+    expected = [normal(one, np.ones(2, "float32")) for one in jax.random.split(given, 5)]
+    np.testing.assert_allclose(loopjax.function([key], draws)(given), expected, rtol=1e-6)
+
+
+def test_a_stream_gives_a_key_for_each_call_and_each_step():
+    stream = RandomStream(3)
+    f = loopjax.function([], sampler(stream.next_key(), ONES))
+    assert not np.array_equal(f(), f())
+    draws, updates = loopjax.scan(lambda: sampler(stream.next_key(), ONES), n_steps=4)
+    g = loopjax.function([], draws, updates=updates)
+    found = np.concatenate([g(), g()])
+    assert len(np.unique(found)) == found.size
+
+
+def test_the_gradient_of_a_drawn_value():
+    stream, x = RandomStream(3), at.dvector("x")
+    cost = (sampler(stream.next_key(), x) ** 2).sum()
+    f = loopjax.function([x], [cost, loopjax.grad(cost, x)])
+    value, slope = f([1.0, 2.0])
+    np.testing.assert_allclose((slope * [1.0, 2.0]).sum(), 2 * value, rtol=1e-12)
+
+
+def test_an_exported_program_draws_as_before(tmp_path):
+    stream, x = RandomStream(5), at.dvector("x")
+    walk, updates = loopjax.scan(
+        lambda v, place: place + v * stream.normal(dtype="float64"), x, at.zeros((), dtype="float64")
+    )
+    f = loopjax.function([x], walk, updates=updates)
+    f.export(tmp_path / "walk.npz", [np.ones(3)])
+    g = loopjax.load(tmp_path / "walk.npz")
+    for _ in range(3):
+        np.testing.assert_allclose(g(np.ones(3)), f(np.ones(3)), rtol=1e-12)
