@@ -29,6 +29,7 @@ from loopjax.rewrite.loop_epilogue import DistributeEpilogue
 from loopjax.rewrite.loop_fusion import FuseLoops
 from loopjax.rewrite.loop_prologue import DistributePrologue
 from loopjax.rewrite.masked_products import SpeculateOnProducts
+from loopjax.rewrite.pack_joins import PackJoins
 from loopjax.rewrite.pack_states import PackStates
 from loopjax.rewrite.plan import PlanLoops
 from loopjax.rewrite.predictive_commoning import CarryCommonValues
@@ -95,6 +96,8 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         cse,
         # Before work moves between loops: what a branch needs stays in it.
         FormConditionals(target),
+        # Before what is the same at each step leaves the loop, and before taps become windows.
+        PackJoins(target),
         *clean,
         FuseLoops(target),
         *((cse, *clean) if "loop_fusion" in target else ()),
