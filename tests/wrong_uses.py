@@ -386,7 +386,9 @@ class Outcome:
         if self.error is None:
             return None if self.accepted else "silent"
         text = str(self.error)
-        if not isinstance(self.error, (TypeError, ValueError, IndexError, OverflowError, LoopJaxError)):
+        if not isinstance(
+            self.error, (TypeError, ValueError, IndexError, OverflowError, FileNotFoundError, LoopJaxError)
+        ):
             return "internal"
         if FOREIGN.search(text.replace(f"{self.value!r:.80}", "")):
             return "another layer's words"

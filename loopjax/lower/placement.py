@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
@@ -37,7 +38,7 @@ class Placement:
 
 def placement(array: Any) -> Placement:
     """Return the placement of an array, a tracer or a type."""
-    type = jax.typeof(array) if isinstance(array, jax.Array) else array
+    type = jax.typeof(array) if isinstance(array, (jax.Array, np.ndarray, np.generic)) else array
     varying = getattr(type.manual_axis_type, "varying", frozenset[str]())
     if type.sharding is None or all(axis is None for axis in type.sharding.spec):
         return Placement(varying, (None,) * len(type.shape))

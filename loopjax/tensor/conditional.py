@@ -11,6 +11,7 @@ from loopjax.ir.cond import LAZY_SWITCH
 from loopjax.ir.graph import Variable, copy_node
 from loopjax.ir.public_ops import public_op
 from loopjax.tensor.elementwise import cast, switch
+from loopjax.trace.pytrees import is_pytree
 
 __all__ = ["ifelse"]
 
@@ -56,13 +57,16 @@ def ifelse(condition: Any, then_branch: Any, else_branch: Any, name: str | None 
     is_true = cast(condition, "bool")
     if is_true.ndim:
         raise TypeError(f"ifelse takes a scalar condition, got {is_true!r}; switch() chooses by element{here()}")
-    values, tree = jax.tree.flatten(then_branch)
-    others = jax.tree.leaves(else_branch)
-    if tree != jax.tree.structure(else_branch):  # type: ignore[operator]
+    containers = [isinstance(x, (list, tuple)) or is_pytree(x) for x in (then_branch, else_branch)]
+    if not any(containers):
+        return _chosen(is_true, then_branch, else_branch, name)
+    if not all(containers) or jax.tree.structure(then_branch) != jax.tree.structure(else_branch):  # type: ignore[operator]
         raise TypeError(
-            f"ifelse: the branches are {tree} and {jax.tree.structure(else_branch)}; expected one structure, give both "
+            f"ifelse: the branches are {then_branch!r:.80} and {else_branch!r:.80}; expected one structure, give both "
             f"that{here()}"
         )
+    values, tree = jax.tree.flatten(then_branch)
+    others = jax.tree.leaves(else_branch)
     return jax.tree.unflatten(tree, [_chosen(is_true, *pair, name) for pair in zip(values, others, strict=True)])
 
 

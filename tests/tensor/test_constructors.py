@@ -75,7 +75,7 @@ def test_unknown_names():
 
 
 MODULES = ["constructors", "creation", "elementwise", "gradient_flow", "indexing", "positions", "products", "reduction"]
-MODULES += ["shape", "sort", "special"]
+MODULES += ["shape", "sort", "special", "conditional"]
 OTHERS = {"Constant", "TensorType", "Variable", "as_variable", "constant", "grad", "hessian", "jacobian", "Lop", "Rop"}
 NAMESPACES = {"constructors", "linalg", "nnet", "random"}
 
