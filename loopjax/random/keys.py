@@ -116,6 +116,10 @@ class KeySource:
         Variable
             A scalar of dtype ``"key"``: a typed key of JAX while the program runs.
 
+        Raises
+        ------
+        None.
+
         Examples
         --------
         >>> import jax
