@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from loopjax.errors import check_callable, reported
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.jax_call import JaxCall, Static
+from loopjax.runtime.x64 import is_key
 from loopjax.trace.convert import as_variable
 from loopjax.trace.shared import shared
 
@@ -78,8 +78,7 @@ def wrap_jax(fn: Callable[..., Any], *, name: str | None = None) -> Callable[...
 
 def _variable(leaf: Any) -> Variable:
     """An argument as a variable; a random key, which no constant can hold, as state that nothing updates."""
-    is_constant_key = isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-    return shared(leaf) if is_constant_key else as_variable(leaf)
+    return shared(leaf) if isinstance(leaf, jax.Array) and is_key(leaf) else as_variable(leaf)
 
 
 def _is_array(leaf: Any) -> bool:

@@ -20,15 +20,12 @@ import numpy as np
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.op import TableOp, table_op
-from loopjax.ir.public_ops import ops
 from loopjax.ir.types import KEY, RESIDUAL
 from loopjax.rewrite.driver import Context, Pass, replace_all
+from loopjax.rewrite.vectorize_states import Lane, stacked, with_axes
 
 DEEPEST = 32
 """Ops of one expression, one after the other, that are lifted; those before are leaves."""
-
-Lane = tuple[Variable, ...]
-"""Corresponding values of the expressions, one for each."""
 
 
 @dataclass(frozen=True)
@@ -130,20 +127,14 @@ class _Lift:
             axes = tuple(axis + 1 for axis in op.arguments["axis"])
             return Apply(table_op(op.name, **{**op.arguments, "axis": axes}), values, node.sources).outputs[0]
         aligned = [
-            value if value in self.shared else _with_axes(value, node.outputs[0].ndim - x.ndim)
+            value if value in self.shared else with_axes(value, node.outputs[0].ndim - x.ndim)
             for value, x in zip(values, node.inputs, strict=True)
         ]
         return Apply(op, aligned, node.sources).outputs[0]
-
-
-def _with_axes(value: Variable, count: int) -> Variable:
-    """Return a value with ``count`` axes of size 1 after its first."""
-    return ops.dimshuffle(value, 0, *["x"] * count, *range(1, value.ndim)) if count else value
 
 
 def _joined(lane: Lane) -> Variable:
     """Return the values stacked along a new first axis."""
     if all(isinstance(value, Constant) for value in lane):
         return Constant(np.stack([value.data for value in lane if isinstance(value, Constant)]))
-    rows = [ops.dimshuffle(value, "x", *range(value.ndim)) for value in lane]
-    return Apply(table_op("join", axis=0), rows, ()).outputs[0]
+    return stacked(lane, 0)

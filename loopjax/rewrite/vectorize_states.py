@@ -146,7 +146,7 @@ class VectorizeStates(Pass):
         saves_all = all(state.spec.saved.all for state in group)
         saved = SAVE_ALL if saves_all else SavedSteps(last=max(state.spec.saved.last or 0 for state in group))
         spec = Recurrence((-1,), saved, first.spec.name, windowed=False)
-        packed = RecurrenceSlot(spec, _stacked(initials, 0), [past], value)
+        packed = RecurrenceSlot(spec, stacked(initials, 0), [past], value)
         loop.recurrences.append(packed)
         loop.sequences.extend(lift.sequences.values())
         loop.non_sequences.extend(lift.non_sequences)
@@ -213,7 +213,7 @@ class _Lift:
             return None
         # Axes of size 1 after that of the states, so that operands broadcast as they did.
         aligned = [
-            value if value in self._shared else _with_axes(value, ndim - operand[0].ndim)
+            value if value in self._shared else with_axes(value, ndim - operand[0].ndim)
             for value, operand in zip(inputs, operands, strict=True)
         ]
         (made,) = Apply(node.op, aligned, node.sources).outputs
@@ -238,7 +238,7 @@ class _Lift:
             return None
         if all(value in self._fixed or isinstance(value, Constant) for value in lane):
             inner = Variable(first.type.stacked(len(lane)), name=first.name)
-            self.non_sequences.append(Capture(_stacked([self._fixed.get(value, value) for value in lane], 0), inner))
+            self.non_sequences.append(Capture(stacked([self._fixed.get(value, value) for value in lane], 0), inner))
             return inner
         return self._row(lane) if all(value in self._rows for value in lane) else None
 
@@ -269,16 +269,16 @@ class _Lift:
             type = lane[0].type.stacked(len(lane))
             rows = [Variable(type, name=row.name) for row in first.rows]
             spec = SequenceInput(first.spec.taps, first.spec.name)
-            self.sequences[outers] = SequenceSlot(spec, _stacked(outers, 1), rows)
+            self.sequences[outers] = SequenceSlot(spec, stacked(outers, 1), rows)
         return self.sequences[outers].rows[first.spec.taps.index(taps.pop())]
 
 
-def _with_axes(value: Variable, count: int) -> Variable:
+def with_axes(value: Variable, count: int) -> Variable:
     """Return a value with ``count`` axes of size 1 after its first."""
     return ops.dimshuffle(value, 0, *["x"] * count, *range(1, value.ndim)) if count else value
 
 
-def _stacked(values: Sequence[Variable], axis: int) -> Variable:
+def stacked(values: Sequence[Variable], axis: int) -> Variable:
     """Stack values along a new axis; where they are all rows of an array, in order, return the array."""
     picked = [_picked(value, 0) for value in values]
     if axis == 0 and picked[0] is not None:

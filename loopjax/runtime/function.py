@@ -344,7 +344,7 @@ class Function:
 
         steps = [step] if isinstance(step, int) else list(step)
         with jax.enable_x64(True), about(self.name):
-            given = self._placed((), args) if isinstance(args, Mapping) else self._placed(args, {})
+            given = self._listed(args)
             arrays = self._signature.converted(resolved(given))
             values = self.program.state.locked(lambda: [*arrays, *self.program.state.read()])
             return Replay().step(self.graph, values, steps, loop)
@@ -495,12 +495,16 @@ class Function:
         """
         from loopjax.runtime.export import export  # jax.export is a twentieth of the package's import time
 
-        given = self._placed((), args) if isinstance(args, Mapping) else self._placed(args, {})
+        given = self._listed(args)
         export(self.program, path, given, platforms, derivatives)
 
     def _placed(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[Any]:
         """The values of the inputs, from arguments that may be pytrees."""
         return self._signature.placed(args if self._trees is None else self._trees.leaves(args), kwargs)
+
+    def _listed(self, args: Sequence[Any] | Mapping[str, Any]) -> Sequence[Any]:
+        """The values of the inputs, from arguments by position or a dict of them by name."""
+        return self._placed((), args) if isinstance(args, Mapping) else self._placed(args, {})
 
     def get_shared(self) -> list[SharedVariable]:
         """The shared variables that the function reads or updates."""
