@@ -7,48 +7,26 @@ import re
 
 import pytest
 
-PAGES = {
-    "compat.md": 2,
-    "debugging.md": 0,
-    "explain.md": 5,
-    "gpu.md": 0,
-    "inside-jax.md": 15,
-    "internals.md": 3,
-    "lengths.md": 5,
-    "names.md": 0,
-    "numbers.md": 6,
-    "rewrites.md": 4,
-    "saving.md": 2,
-}
-"""Number of prints with a comment that says the output, by page."""
-
 ROOT = pathlib.Path(__file__).parents[2]
-DOCS = ROOT / "docs"
+PAGES = [page for page in sorted((ROOT / "docs").glob("*.md")) if "```python" in page.read_text()]
 
 
-@pytest.mark.parametrize(("page", "prints"), PAGES.items())
-def test_programs_print_what_their_comments_say(page, prints):
-    text = (DOCS / page).read_text()
-    namespace, printed, wanted, comments = {}, io.StringIO(), [], 0
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_programs_print_what_their_comments_say(page):
+    text = page.read_text()
+    namespace, printed, wanted = {}, io.StringIO(), []
     with contextlib.redirect_stdout(printed):
         for kind, block in re.findall(r"^```(python|text)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
             if kind == "text":
                 wanted += block.splitlines()
                 continue
-            exec(compile(block, page, "exec"), namespace)
-            said = re.findall(r"^ *print\(.*\)  # (.*)$", block, flags=re.MULTILINE)
-            wanted += said
-            comments += len(said)
-    assert comments == prints
+            exec(compile(block, page.name, "exec"), namespace)
+            wanted += re.findall(r"^ *print\(.*\)  # (.*)$", block, flags=re.MULTILINE)
     assert printed.getvalue().splitlines() == wanted
 
 
-def test_every_page_is_run():
-    assert {page.name for page in DOCS.glob("*.md")} == set(PAGES)
-
-
 @pytest.mark.parametrize(
-    "page", [*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda p: p.name
+    "page", [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda p: p.name
 )
 def test_files_that_a_page_names_are_there(page):
     named = re.findall(r"`((?:loopjax|tests|docs|examples|benchmarks)/[\w./-]*)`", page.read_text())
