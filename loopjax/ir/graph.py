@@ -29,7 +29,7 @@ import numpy as np
 from loopjax.config import conventions
 from loopjax.errors import Source, check_name, located, user_source, where
 from loopjax.ir.methods import Methods
-from loopjax.ir.public_ops import public_op
+from loopjax.ir.public_ops import ops, public_op
 from loopjax.ir.traits import Trait
 from loopjax.ir.types import TensorType, dtype_name
 
@@ -151,6 +151,9 @@ class Variable(Methods["Variable"]):
     def __repr__(self) -> str:
         label = self.name or (self.owner.op.name if self.owner is not None else "variable")
         return f"<{label}: {self.type}>"
+
+    def _repr_html_(self) -> str:
+        return ops.graph_html(self)
 
 
 V = TypeVar("V", bound=Variable)

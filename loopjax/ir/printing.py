@@ -8,6 +8,7 @@ exponential in the depth of a graph that reads values several times.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
 from typing import Any, Protocol, TextIO, runtime_checkable
 
 import numpy as np
@@ -17,6 +18,7 @@ from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, ancestors
 from loopjax.ir.index import IndexPattern
 from loopjax.ir.op import TableOp
+from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Scan
 
 INFIX = {
@@ -36,6 +38,10 @@ INFIX = {
     "or_": "|",
     "xor": "^",
 }
+
+
+MOST_LINES = 100
+"""Lines of a graph in a notebook at most."""
 
 
 @runtime_checkable
@@ -214,11 +220,25 @@ def dprint(what: Variable | Iterable[Variable] | Graph | HasGraph, file: TextIO 
         )
     if file is not None and not hasattr(file, "write"):
         raise TypeError(f"file is {type(file).__name__} {file!r:.80}; expected a text file, write sys.stdout{here()}")
+    print(graph_text(_graph(what), sources=True), file=file)
+
+
+def _graph(what: Variable | Iterable[Variable] | Graph | HasGraph) -> Graph:
     if isinstance(what, Graph):
-        graph = what
-    elif isinstance(what, HasGraph):
-        graph = what.graph
-    else:
-        outputs = [what] if isinstance(what, Variable) else list(what)
-        graph = Graph([variable for variable in ancestors(outputs) if not isinstance(variable, Constant)], outputs)
-    print(graph_text(graph, sources=True), file=file)
+        return what
+    if isinstance(what, HasGraph):
+        return what.graph
+    outputs = [what] if isinstance(what, Variable) else list(what)
+    return Graph([variable for variable in ancestors(outputs) if not isinstance(variable, Constant)], outputs)
+
+
+def graph_html(what: Variable | HasGraph) -> str:
+    """Return the ``repr`` of a variable or a function as HTML, which opens to the first lines of its graph."""
+    lines = graph_text(_graph(what), sources=True).splitlines()
+    if len(lines) > MOST_LINES + 1:
+        lines[MOST_LINES:] = [f"and {len(lines) - MOST_LINES} more lines, which loopjax.dprint prints"]
+    text = escape("\n".join(lines))
+    return f"<details><summary><code>{escape(repr(what))}</code></summary><pre>{text}</pre></details>"
+
+
+ops.register(graph_html)

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING
 from loopjax.errors import reported, where
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
+from loopjax.ir.printing import INFIX
 from loopjax.ir.scan import Accumulator, Scan
 from loopjax.ir.types import KEY
-from loopjax.report.loops import LoopReport, Part, StepReport
+from loopjax.ir.weight_gradients import BatchedWeightGradients
+from loopjax.report.loops import LoopReport, Part, StepReport, at_step
 from loopjax.report.report import Report
 from loopjax.runtime.function import Function
 
 if TYPE_CHECKING:
     from loopjax.shapes.padding.spec import ExactLengthOp
+
+LONGEST = 24
+"""Letters of an expression that stands for an operand without a name."""
 
 
 @reported
@@ -101,7 +106,8 @@ def _loops(graph: Graph, depth: int, differentiated: bool, names: Names) -> Iter
             yield from _loops(op.region, depth, True, inner)
         else:
             for region in op.regions:
-                yield from _loops(region, depth, differentiated, names)
+                added = region.inputs[len(node.inputs) :] if isinstance(op, BatchedWeightGradients) else ()
+                yield from _loops(region, depth, differentiated, {**names, **dict.fromkeys(added, "gradient rows")})
 
 
 def _body_names(node: Apply, op: Scan, names: Names) -> Names:
@@ -109,28 +115,31 @@ def _body_names(node: Apply, op: Scan, names: Names) -> Names:
     outer, inner = op.inputs(node.inputs), op.body_inputs(op.body.inputs)
     found: dict[Variable, str] = {}
     for x, sequence, rows in zip(outer.sequences, op.sequences, inner.slices, strict=True):
-        found |= {row: f"{_label(x, names)}[{_at(tap)}]" for row, tap in zip(rows, sequence.taps, strict=True)}
+        found |= {row: f"{_label(x, names)}[{at_step(tap)}]" for row, tap in zip(rows, sequence.taps, strict=True)}
     for recurrence, pasts in zip(op.recurrences, inner.taps, strict=True):
-        found |= {past: f"{recurrence.name}[{_at(tap)}]" for past, tap in zip(pasts, recurrence.taps, strict=True)}
+        found |= {past: f"{recurrence.name}[{at_step(tap)}]" for past, tap in zip(pasts, recurrence.taps, strict=True)}
     for one, same in zip(outer.non_sequences, inner.non_sequences, strict=True):
         found[same] = _label(one, names)
     return found
 
 
-def _at(tap: int) -> str:
-    return f"t{tap:+d}" if tap else "t"
-
-
 def _label(variable: Variable, names: Names) -> str:
-    """A variable's name, or the op that computes it."""
+    """A variable's name, a short expression, or the op that computes it."""
     if variable.name or variable in names:
         return variable.name or names[variable]
     if isinstance(variable, Constant):
         return str(variable.data) if variable.ndim == 0 else "a constant"
     if variable.owner is None:
         return "an input"
-    name = variable.owner.op.name
-    return _label(variable.owner.inputs[0], names) if name == "cast" else f"{name}(...)"
+    op, inputs = variable.owner.op, variable.owner.inputs
+    if isinstance(op, Scan) and variable.index < len(op.outputs):
+        return f"{op.label}.{op.outputs[variable.index].name}"
+    if op.name == "cast":
+        return _label(inputs[0], names)
+    if op.name in INFIX and len(inputs) == 2:
+        text = f" {INFIX[op.name]} ".join(_label(one, names) for one in inputs)
+        return text if len(text) < LONGEST else f"{op.name}(...)"
+    return f"{op.name}(...)"
 
 
 def _report(node: Apply, op: Scan, depth: int, differentiated: bool, names: Names) -> LoopReport:
@@ -181,13 +190,18 @@ def _gathered(fold: Accumulator) -> str:
 def _enters(node: Apply, op: Scan, names: Names) -> Iterator[Part]:
     """Operands of a loop."""
     outer = op.inputs(node.inputs)
-    roles = [f"a row a step{_taps(spec.taps, (0,))}" for spec in op.sequences]
-    roles += [f"where {one.name} starts{_taps(one.taps, (-1,))}" for one in op.recurrences]
-    roles += ["shared state"] * len(outer.states) + ["random key"] * len(outer.keys)
-    roles += ["the same at every step"] * len(outer.non_sequences)
-    read = [*outer.sequences, *outer.initials, *outer.states, *outer.keys, *outer.non_sequences]
-    for variable, role in zip(read, roles, strict=True):
-        yield Part(_label(variable, names), role, str(variable.type))
+    for variable, sequence in zip(outer.sequences, op.sequences, strict=True):
+        role = f"a row a step{_taps(sequence.taps, (0,))}"
+        yield Part(_label(variable, names), role, str(variable.type), "sequence", sequence.taps)
+    for variable, one in zip(outer.initials, op.recurrences, strict=True):
+        role = f"where {one.name} starts{_taps(one.taps, (-1,))}"
+        yield Part(_label(variable, names), role, str(variable.type), "state", one.taps, one.name)
+    for variable in outer.states:
+        yield Part(_label(variable, names), "shared state", str(variable.type), "state", (-1,), _label(variable, names))
+    for variable in outer.keys:
+        yield Part(_label(variable, names), "random key", str(variable.type), "key")
+    for variable in outer.non_sequences:
+        yield Part(_label(variable, names), "the same at every step", str(variable.type), "constant")
 
 
 def _taps(taps: tuple[int, ...], usual: tuple[int, ...]) -> str:
@@ -202,4 +216,4 @@ def _leaves(node: Apply, op: Scan) -> Iterator[Part]:
     roles += [("until", "steps that ran")] * op.until
     for (name, role), variable in zip(roles, node.outputs, strict=True):
         if 0 not in variable.type.shape:
-            yield Part(name, role, str(variable.type))
+            yield Part(name, role, str(variable.type), "result")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from loopjax.ir.plan import LoopPlan
 
 
 class Part(NamedTuple):
-    """An operand or a result of a loop: its name, its role in the loop, and its type outside of it."""
+    """An operand or a result of a loop: its name, its role in the loop, and its type outside of it.
+
+    ``taps``: of a sequence and of what a state starts from, the steps that a step reads; ``state``: the state.
+    """
 
     name: str
     role: str
     type: str
+    kind: Literal["sequence", "state", "key", "constant", "result"]
+    taps: tuple[int, ...] = ()
+    state: str = ""
 
 
 class StepReport(NamedTuple):
@@ -23,6 +29,14 @@ class StepReport(NamedTuple):
     bytes: int
     carried: int
     stored: int | None
+
+    @property
+    def amounts(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of an amount and its meaning."""
+        found = [(quantity(self.operations, "").rstrip(" s"), "operations a step, about")]
+        found += [(in_bytes(self.bytes), "read and written a step")]
+        found += [(in_bytes(self.carried), "handed to the next step")] if self.carried else []
+        return (*found, *([(in_bytes(self.stored), "a step stored for the gradient, at most")] if self.stored else []))
 
     def __str__(self) -> str:
         text = f"a step: about {quantity(self.operations, 'operation')} on {in_bytes(self.bytes)}"
@@ -86,6 +100,11 @@ class LoopReport(NamedTuple):
         lines += [f"{indent}  {self.step}"] if self.step else []
         lines += [f"{indent}  rewritten: {note}" for note in self.notes]
         return "\n".join(lines)
+
+
+def at_step(tap: int) -> str:
+    """``t-1`` for the tap -1."""
+    return f"t{tap:+d}" if tap else "t"
 
 
 def quantity(number: int, what: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from loopjax.config import LENGTHS, RESULTS, config
 from loopjax.errors import UnsupportedError, about, here, read_pairs, reported
 from loopjax.ir.graph import Graph, Variable
+from loopjax.ir.printing import graph_html
 from loopjax.ir.public_ops import public_op
 from loopjax.ir.types import TensorType
 from loopjax.runtime import state_file
@@ -552,6 +553,9 @@ class Function:
 
     def __repr__(self) -> str:
         return f"<{self.name}({', '.join(one.name or '?' for one in self.program.inputs)})>"
+
+    def _repr_html_(self) -> str:
+        return graph_html(self)
 
     def _committed(self, outputs: list[Any]) -> Any:
         """Commits new state; the results in the form that was asked for."""

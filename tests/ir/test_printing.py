@@ -54,3 +54,23 @@ def test_dprint_takes_variables_lists_graphs_and_functions():
         texts.append(file.getvalue())
     assert texts[0] == texts[1] == texts[2] == texts[3]
     assert "test_printing.py:" in texts[0]
+
+
+class TestInNotebooks:
+    def test_a_variable_opens_to_its_graph(self):
+        x = at.dvector("<x>")
+        text = (x + 1).sum()._repr_html_()
+        assert "<code>&lt;sum: float64()&gt;</code>" in text
+        assert "%0 = add(&lt;x&gt;, 1.) : float64(?,)" in text
+
+    def test_a_function_opens_to_its_graph(self):
+        x = at.dvector("x")
+        text = loopjax.function([x], at.exp(x), name="f")._repr_html_()
+        assert "<code>&lt;f(x)&gt;</code>" in text
+        assert "exp(x)" in text
+
+    def test_a_long_graph_is_cut(self):
+        x = at.dvector("x")
+        for _ in range(200):
+            x = x + 1
+        assert "and 102 more lines, which loopjax.dprint prints" in x._repr_html_()

@@ -2,6 +2,7 @@
 
 import html.parser
 import re
+import xml.etree.ElementTree
 
 import jax
 import numpy as np
@@ -99,14 +100,14 @@ class TestParts:
         f = loopjax.function([x, start], out, updates=updates, mode=loopjax.Mode().excluding("loop_prologue"))
         f(np.ones(8), np.ones(3))
         (loop,) = loopjax.explain(f).loops
-        assert [tuple(part) for part in loop.enters] == [
+        assert [part[:3] for part in loop.enters] == [
             ("x", "a row a step, taps 0, 2", "float64(8,)"),
             ("start", "where start starts, taps -3, -1", "float64(3,)"),
             ("total", "shared state", "float64()"),
             (loop.enters[3].name, "random key", "key()"),
-            ("mul(...)", "the same at every step", "float64()"),
+            ("2.0 * index(...)", "the same at every step", "float64()"),
         ]
-        assert [tuple(part) for part in loop.leaves] == [
+        assert [part[:3] for part in loop.leaves] == [
             ("start", "all", "float64(6,)"),
             ("shared state", "after the last step", "float64()"),
         ]
@@ -131,7 +132,7 @@ class TestParts:
 class Page(html.parser.HTMLParser):
     """Reads a picture: its text, and whether every element is closed."""
 
-    VOID = ("br", "rect", "path")
+    VOID = ("rect", "path")
 
     def __init__(self, text):
         super().__init__()
@@ -146,6 +147,7 @@ class Page(html.parser.HTMLParser):
 
     def handle_startendtag(self, tag, attrs):
         self.tags.append(tag)
+        self.attributes += attrs
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -162,9 +164,23 @@ class TestPicture:
         page = Page(report._repr_html_())
         assert not page.open
         (loop,) = report.loops
-        for text in (report.title, "network", "10 steps", "scan", "x", "W", "h0", "float64(10, 4)", *loop.details):
+        kept = [f"{part.name}: {part.role}" for part in loop.leaves]
+        others = [line for line in loop.details if line[:5] not in ("keeps", "diffe")]
+        amounts = [text for pair in loop.step.amounts for text in pair]
+        for text in (
+            report.title,
+            "network",
+            "10 steps",
+            "scan",
+            "x[t]",
+            "W",
+            "h0[t-1]",
+            "float64(10, 4)",
+            *others,
+            *kept,
+        ):
             assert text in " ".join(page.texts), text
-        assert str(loop.step) in page.texts
+        assert set(amounts) <= set(page.texts)
 
     def test_needs_nothing_else(self):
         f, arguments = network()
@@ -186,8 +202,8 @@ class TestPicture:
         text = loopjax.explain(f)._repr_html_()
         page = Page(text)
         assert not page.open
-        assert text.index("stage 1") < text.index("stage 2") < text.index("outer") < text.index("inner")
-        assert page.tags.count("svg") == 3
+        assert text.index("stage 1") < text.index("outer") < text.index("stage 2") < text.index("inner")
+        assert page.tags.count("svg") == 3  # the heading and the two outermost loops
 
     def test_names_are_text(self):
         x = at.dvector("<b>&x")
@@ -196,14 +212,52 @@ class TestPicture:
         f(np.ones(3))
         page = Page(loopjax.explain(f)._repr_html_())
         assert "script" not in page.tags
-        assert "<script>" in page.texts
-        assert "<b>&x" in page.texts
+        assert "1. <script>" in page.texts
+        assert "<b>&x[t]" in page.texts
 
     def test_before_a_call_and_without_loops(self):
         f, _ = network()
         assert "not lowered yet" in loopjax.explain(f)._repr_html_()
         x = at.dvector("x")
-        assert "no loops" in loopjax.explain(loopjax.function([x], x + 1))._repr_html_()
+        assert "1 stage, 0 loops" in loopjax.explain(loopjax.function([x], x + 1))._repr_html_()
+
+    @pytest.mark.parametrize(("width", "columns"), [(860, 2), (400, 1)])
+    def test_saved_in_columns(self, tmp_path, width, columns):
+        x = at.dvector("x")
+        outs = [loopjax.scan(lambda v, s: v + s, x, np.float64(k), name=f"loop{k}")[0][-1] for k in (1, 2)]
+        f = loopjax.function([x], [outs[0], at.exp(outs[1])], mode="FAST_COMPILE")
+        f(np.ones(30))
+        report = loopjax.explain(f)
+        report.save(tmp_path / "plan.svg", width=width)
+        root = xml.etree.ElementTree.parse(tmp_path / "plan.svg").getroot()
+        assert len(report.loops) == 2
+        assert float(root.get("width")) == columns * 436 - 16 + 2
+        places = [one.get("transform") for one in root.iter("{http://www.w3.org/2000/svg}g")]
+        assert len({place.split()[0] for place in places}) == columns
+        inside = root.iter("{http://www.w3.org/2000/svg}rect")
+        assert all(float(one.get("x")) + float(one.get("width")) <= columns * 436 - 15 for one in inside)
+
+    def test_saved_as_svg_only(self, tmp_path):
+        f, _ = network()
+        with pytest.raises(ValueError, match=r"file is .*plan.png'; expected a name that ends in \.svg"):
+            loopjax.explain(f).save(tmp_path / "plan.png")
+
+    def test_taps_and_what_is_kept(self):
+        x = at.dvector("x")
+        y, _ = loopjax.scan(
+            lambda a, b, y2, y1: a - b + 0.5 * y1 * y1 - 0.2 * y2,
+            sequences={"input": x, "taps": [-2, 0]},
+            outputs_info={"initial": at.zeros(2, dtype="float64"), "taps": [-2, -1]},
+        )
+        f = loopjax.function([x], y[-1])
+        f(np.ones(30))
+        (loop,) = loopjax.explain(f).loops
+        sequence, state = loop.enters
+        assert (sequence.kind, sequence.taps) == ("sequence", (-2, 0))
+        assert (state.kind, state.taps, state.state) == ("state", (-2, -1), "outputs_info[0]")
+        page = Page(loopjax.explain(f)._repr_html_())
+        assert {"x[t-2], x[t]", "state 0[t-2]", "state 0[t-1]", "state 0[t]"} <= set(page.texts)
+        assert sum(one == ("class", "kept") for one in page.attributes) == 1
 
 
 @pytest.mark.parametrize(
