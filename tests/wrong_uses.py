@@ -289,6 +289,7 @@ ACCEPTED = [
     Accepted(
         r"loopjax.(function|to_jax|stepper) (inputs|outputs): ", {"a list with None"}, "a pytree, where None is no leaf"
     ),
+    Accepted(r"loopjax.stepper parameters: ", VARIABLES, "one variable, for a list of it"),
     Accepted(
         r" (x|y|a|b|M|more|args|value|fill_value|val|min|max|v|weights|condition|target|output|alpha|tensors): .*Any",
         NUMBERS | ARRAYS | VARIABLES,

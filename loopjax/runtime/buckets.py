@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from loopjax.errors import LoopJaxError
@@ -26,6 +27,7 @@ from loopjax.ir.shape_operands import is_cut
 from loopjax.ir.types import KEY
 from loopjax.runtime.compiler import Bound, build
 from loopjax.runtime.program import Program
+from loopjax.runtime.results import is_addressable
 from loopjax.shapes.padding.spec import ExactLengthOp, InputAxis, Padding
 from loopjax.trace.shared import SharedVariable, on_device
 
@@ -112,13 +114,15 @@ class Bucket:
 
 
 def _padding(shape: tuple[int, ...], axis: int, size: int) -> Callable[[Any], Any]:
-    """A function that pads arrays of this shape on the host with copies of their first row."""
+    """A function that pads arrays of this shape with copies of their first row, on the host where that has them."""
     before = (slice(None),) * axis
     rows, rest, first = (*before, slice(shape[axis])), (*before, slice(shape[axis], None)), (*before, slice(1))
     padded_shape = (*shape[:axis], size, *shape[axis + 1 :])
     count = math.prod(padded_shape)
 
     def pad(array: Any) -> Any:
+        if not is_addressable(array):
+            return jnp.concatenate([array, jnp.repeat(array[first], size - shape[axis], axis)], axis)
         data = np.asarray(array)
         padded = (np.empty if count * data.itemsize < LEAST_ALIGNED else _aligned)(padded_shape, data.dtype)
         padded[rows] = data

@@ -38,6 +38,7 @@ from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.pipeline import sized, symbolic, symbolic_under
 from loopjax.rewrite.target import Derivative, Target
 from loopjax.runtime.program import Options, Program
+from loopjax.runtime.results import is_addressable
 from loopjax.runtime.x64 import is_key
 from loopjax.shapes.padding.pad import pad
 from loopjax.shapes.padding.spec import Padded, Padding
@@ -242,6 +243,8 @@ def select(outputs: Sequence[Any], pick: OutputSlice, on_host: bool = False) -> 
     index = [slice(None)] * array.ndim
     for axis, count in pick.lengths:
         index[axis] = slice(count if isinstance(count, int) else outputs[count.position].item())
+    if not is_addressable(array):
+        return array[tuple(index)]
     rows = np.asarray(array)[tuple(index)]
     if rows.shape == array.shape:
         return array

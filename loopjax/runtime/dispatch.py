@@ -412,7 +412,8 @@ def _converting(run: Run, convert: Convert | None) -> Run:
 
 def _only_stage(program: Program, bucket: Bucket) -> CompiledStage | None:
     """The stage of a bucket that runs one stage on the arguments and returns its results; ``None`` for others."""
-    if len(bucket.stages) > 1 or program.options.check_index or program.options.check_nan:
+    options = program.options
+    if len(bucket.stages) > 1 or options.check_index or options.check_nan or options.out_shardings:
         return None
     (stage,) = bucket.stages
     computed = all(isinstance(v, SharedVariable) or v.owner is not None for v in bucket.graph.outputs)

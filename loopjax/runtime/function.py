@@ -20,6 +20,7 @@ from loopjax.runtime import state_file
 from loopjax.runtime.mode import read_mode
 from loopjax.runtime.program import Options, Program, Unused, collect
 from loopjax.runtime.results import converter, has_nan
+from loopjax.runtime.shardings import placed, read_shardings
 from loopjax.runtime.signature import MISS, In, Signature, resolved
 from loopjax.runtime.x64 import ScopedX64, holds_tracers
 from loopjax.trace.shared import SharedVariable
@@ -51,6 +52,8 @@ def function(
     check: Literal["index", "nan"] | None = None,
     lengths: Literal["exact", "padded", "auto"] | None = None,
     results: Literal["auto", "jax", "numpy"] | None = None,
+    in_shardings: Any = None,
+    out_shardings: Any = None,
 ) -> Function:
     """Compiles symbolic variables into a callable.
 
@@ -101,6 +104,10 @@ def function(
         The arrays that a call returns. ``"jax"``: ``jax.Array``s, computed asynchronously. ``"numpy"``: NumPy arrays,
         which the caller may write to. ``"auto"``, the default of ``config.results``: ``jax.Array``s, but NumPy arrays
         for 64-bit results while ``jax_enable_x64`` is off, since JAX would cut these to 32 bits in the next operation.
+    in_shardings, out_shardings
+        Where arguments and results are, as in ``jax.jit``: one ``jax.sharding.Sharding``, or a list or pytree with one,
+        or ``None``, for each of ``inputs`` or ``outputs``. Arrays that are elsewhere are moved. Without, an argument
+        stays where it is, and XLA places results.
 
     Returns
     -------
@@ -138,8 +145,18 @@ def function(
         if arrays not in RESULTS:
             raise ValueError(f"results is one of {RESULTS}, not {results!r}")
         in_place = bool(accept_inplace) and check != "nan"  # the values before a call that fails are read again
+        inputs = inputs if in_shardings is None else list(inputs)
         options = Options(
-            label, allow_input_downcast, in_place, check == "index", check == "nan", policy, arrays, chosen
+            label,
+            allow_input_downcast,
+            in_place,
+            check == "index",
+            check == "nan",
+            policy,
+            arrays,
+            chosen,
+            read_shardings("in_shardings", in_shardings, inputs),
+            read_shardings("out_shardings", out_shardings, outputs),
         )
         program = collect(
             inputs, outputs, updates, givens, options, no_default_updates, rebuild_strict, on_unused_input
@@ -268,7 +285,7 @@ class Function:
             return self._inlined(resolved(given))
         with x64:
             with self._about:
-                arrays = self._signature.converted(resolved(given))
+                arrays = self._converted(given)
             values = [*self._copied(arrays), *state.read(self._buckets.donated)]
             try:
                 result = self._dispatch.run(values[: len(arrays)])
@@ -276,6 +293,8 @@ class Function:
                     self._dispatch.note(args, kwargs, arrays, values)
                     return result
                 bucket, outputs = self._buckets.run(values)
+                new = state.placed(outputs)
+                outputs = [*new, *placed(outputs[len(new) :], self.program.options.out_shardings)]
                 if self.program.options.check_nan and any(map(has_nan, outputs)):
                     raise FloatingPointError
             except FloatingPointError as error:
@@ -345,8 +364,7 @@ class Function:
 
         steps = [step] if isinstance(step, int) else list(step)
         with jax.enable_x64(True), about(self.name):
-            given = self._listed(args)
-            arrays = self._signature.converted(resolved(given))
+            arrays = self._converted(self._listed(args))
             values = self.program.state.locked(lambda: [*arrays, *self.program.state.read()])
             return Replay().step(self.graph, values, steps, loop)
 
@@ -361,7 +379,7 @@ class Function:
 
     def _lowered(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
         """The lowered program of each stage."""
-        arrays = self._signature.converted(resolved(self._placed(args, kwargs)))
+        arrays = self._converted(self._placed(args, kwargs))
         values = self.bucket.values([*arrays, *self.program.state.read()])
         lowered = []
         for stage in self.stages:
@@ -503,6 +521,10 @@ class Function:
         """The values of the inputs, from arguments that may be pytrees."""
         return self._signature.placed(args if self._trees is None else self._trees.leaves(args), kwargs)
 
+    def _converted(self, given: Sequence[Any]) -> list[Any]:
+        """The values of the inputs as arrays of their dtypes, where the program has them."""
+        return placed(self._signature.converted(resolved(given)), self.program.options.in_shardings)
+
     def _listed(self, args: Sequence[Any] | Mapping[str, Any]) -> Sequence[Any]:
         """The values of the inputs, from arguments by position or a dict of them by name."""
         return self._placed((), args) if isinstance(args, Mapping) else self._placed(args, {})
@@ -582,7 +604,9 @@ class Function:
 
         if self._for_jax is None:
             self._for_jax = Inlined(self.program)
-        return self.program.form(self._for_jax(self._signature.checked(given)))
+        options = self.program.options
+        arrays = placed(self._signature.checked(given), options.in_shardings)
+        return self.program.form(placed(self._for_jax(arrays), options.out_shardings))
 
     def _copied(self, arrays: list[Any]) -> list[Any]:
         """The arguments; NumPy arrays are copied where the call does not wait, since the caller may write to them

@@ -24,6 +24,7 @@ from loopjax.errors import (
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, ancestors
 from loopjax.ir.types import KEY
 from loopjax.runtime.mode import Mode
+from loopjax.runtime.shardings import Shardings
 from loopjax.runtime.signature import In, Out, taking
 from loopjax.runtime.state import State
 from loopjax.trace.convert import as_variable
@@ -55,6 +56,8 @@ class Options:
     lengths: str = "auto"
     results: str = "auto"
     mode: Mode = field(default_factory=Mode)
+    in_shardings: Shardings = None
+    out_shardings: Shardings = None
 
 
 @dataclass(frozen=True)

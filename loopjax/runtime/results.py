@@ -37,7 +37,8 @@ def converter(policy: str, outputs: Sequence[Variable], form: OutputStructure) -
     to_numpy = np.array if every else np.asarray
 
     def of_array(array: Any, is_chosen: bool) -> Any:
-        return to_numpy(array) if is_chosen and not isinstance(array, jax.core.Tracer) else array
+        on_host = is_chosen and not isinstance(array, jax.core.Tracer) and is_addressable(array)
+        return to_numpy(array) if on_host else array
 
     def convert(results: Any) -> Any:
         if flag.value and not every:
@@ -57,4 +58,9 @@ def has_nan(array: Any) -> bool:
     """Test if an array of floats has a NaN; false for ``None`` and random keys."""
     if array is None or not jnp.issubdtype(array.dtype, jnp.inexact):
         return False
-    return bool(np.isnan(np.asarray(array)).any())
+    return bool(np.isnan(np.asarray(array)).any() if is_addressable(array) else jnp.isnan(array).any())
+
+
+def is_addressable(array: Any) -> bool:
+    """Test if this process has all of an array: other processes may have parts of one."""
+    return bool(getattr(array, "is_fully_addressable", True))

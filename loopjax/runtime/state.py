@@ -70,6 +70,14 @@ class State:
         made = [variable.placed(value) for variable, value in values.items()]
         self.locked(lambda: [*map(_assign, values, made)])
 
+    def placed(self, outputs: Sequence[Any]) -> list[Any]:
+        """New values of the updated variables, sharded as their present arrays where the shapes are the same."""
+        present = [variable._value for variable in self.updated]
+        return [
+            jax.device_put(new, old.sharding) if old is not None and old.committed and old.shape == new.shape else new
+            for new, old in zip(outputs, present, strict=False)
+        ]
+
     def locked(self, run: Callable[..., T], *args: Any) -> T:
         """Calls a function while it holds every variable's lock, taken in one order for all functions.
 

@@ -11,13 +11,16 @@ ROOT = Path(__file__).parents[2]
 
 NEEDS = {
     "blackjax_nuts": "blackjax",
+    "data_parallel": "jax",
     "diffrax_in_loop": "diffrax",
     "equinox_module": "equinox",
     "export_reload": "flatbuffers",
     "nnx_module": "flax",
     "numpyro_nuts": "numpyro",
     "optax_training": "optax",
+    "shard_map": "jax",
     "streaming": "jax",
+    "two_processes": "jax",
 }
 
 
