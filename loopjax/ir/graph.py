@@ -227,16 +227,22 @@ class Constant(Variable):
         return f"<constant {np.array2string(self.data, threshold=6)}: {self.type}>"
 
 
+ORDER = itertools.count()
+"""The next node's ``Apply.order``."""
+
+
 class Apply:
     """A node: an op, its inputs and the variables that it computes.
 
-    ``sources`` are the lines of the user's program that it comes from, several where nodes have been merged.
+    ``sources`` are the lines of the user's program that it comes from, several where nodes have been merged. ``order``
+    counts all nodes as they are made.
     """
 
-    __slots__ = ("inputs", "op", "outputs", "sources")
+    __slots__ = ("inputs", "op", "order", "outputs", "sources")
 
     def __init__(self, op: Op, inputs: Sequence[Variable], sources: tuple[Source, ...]) -> None:
         self.op = op
+        self.order = next(ORDER)
         self.inputs = tuple(inputs)
         self.sources = sources
         try:

@@ -24,23 +24,12 @@ from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.ir.index import view_axes
 from loopjax.ir.op import TableOp
 from loopjax.ir.public_ops import ops
+from loopjax.ir.singular import SINGULAR, is_singular
 from loopjax.rewrite.cse import computed_alike
 from loopjax.rewrite.driver import Context, Pass, Replacement
 
 Condition = Variable | None
 """A boolean array that broadcasts to a variable: where it is taken. ``None`` for everywhere."""
-
-SINGULAR: dict[str, tuple[int, float]] = {
-    **dict.fromkeys(("log", "log2", "log10", "sqrt", "reciprocal", "integer_pow", "power"), (0, 1.0)),
-    **dict.fromkeys(("gamma", "gammaln", "psi", "hypot", "norm"), (0, 1.0)),
-    **dict.fromkeys(("true_div", "mod", "arctan2"), (1, 1.0)),
-    **dict.fromkeys(("exp", "exp2", "expm1", "sinh", "cosh", "i0", "i1"), (0, 0.0)),
-    **dict.fromkeys(("log1p", "arcsin", "arccos", "arctanh", "erfinv"), (0, 0.0)),
-    "arccosh": (0, 2.0),
-    "logit": (0, 0.5),
-    "log1mexp": (0, -1.0),
-}
-"""Functions with infinite values or derivatives: the operand that decides, and a value of it where they are finite."""
 
 
 class DoubleWhere(Pass):
@@ -76,12 +65,12 @@ class DoubleWhere(Pass):
 
 
 def _guards_loop(graph: Graph, node: Apply) -> bool:
-    """Return whether a scalar condition decides if the value of a loop, or of a decomposition, with a singularity is
-    taken. No operand keeps the singularity away, but a conditional that computes one branch does."""
+    """Return whether a scalar condition decides if a loop or a decomposition runs that has a singularity, or reads what
+    has one. No operand keeps the singularity away, but a conditional that computes one branch does."""
+    scalar = node.op.named("switch") and not node.inputs[0].ndim
     return any(
-        one.op.has("cubic") or any(region.holds(lambda inner: inner.op.name in SINGULAR) for region in one.op.regions)
-        for branch in branches(graph, [node] if node.op.named("switch") and not node.inputs[0].ndim else [])
-        for one in branch
+        any(one.op.regions or one.op.has("cubic") for one in branch) and any(is_singular(one.op) for one in branch)
+        for branch in (branches(graph, [node]) if scalar else ())
     )
 
 

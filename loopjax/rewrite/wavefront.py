@@ -48,7 +48,7 @@ from loopjax.ir.monoid import element
 from loopjax.ir.op import table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import MOST_STEPS, SAVE_ALL, MapOutput, Recurrence, SavedSteps, Scan, SequenceInput
-from loopjax.rewrite.double_where import SINGULAR
+from loopjax.ir.singular import SINGULAR
 from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.loop_distribution import map_loop
 from loopjax.rewrite.scan_builder import (

@@ -21,9 +21,9 @@ def ifelse(condition: Any, then_branch: Any, else_branch: Any, name: str | None 
     """Record a conditional (``jax.lax.cond``): one of two values; the other one is not computed.
 
     What only one branch needs runs when it is taken, in loops too, and so does its derivative: the other branch has
-    gradient 0. In a loop, what does not depend on the step is computed before it, whichever branch a step takes. Cheap
-    branches of elementwise ops, reductions and reads are both computed, since XLA fuses those with
-    what is around them. ``switch`` chooses by element.
+    gradient 0. In a loop, what does not depend on the step is computed before it, unless it has a singularity. Cheap
+    branches of elementwise ops, reductions and reads are both computed, since XLA fuses those with what is around them.
+    ``switch`` chooses by element.
 
     Parameters
     ----------

@@ -99,6 +99,7 @@ class _Trace(NamedTuple):
     read: list[Variable]
     keys: list[SharedVariable]
     saved: SavedSteps
+    first: int
 
     @property
     def states(self) -> list[InitialArgument]:
@@ -132,7 +133,7 @@ def _record(asked: LoopArguments, options: Scan, saved: SavedSteps) -> Loop:
         # The update of a stream is that its key advances, whether fn returns it (from an inner scan) or not.
         keys = list(dict.fromkeys([*body.keys, *(key for key in returned.updates if key.dtype == KEY)]))
         returned = returned._replace(updates={key: new for key, new in returned.updates.items() if key.dtype != KEY})
-        traced = _Trace(options, fn, sequences, info, returned, read, keys, saved)
+        traced = _Trace(options, fn, sequences, info, returned, read, keys, saved, body.first)
         return _results(traced, _node(traced, n_steps, passed if asked.strict else None))
 
 
@@ -165,7 +166,7 @@ def _node(traced: _Trace, n_steps: Variable | int, listed: list[Variable] | None
     """Close the body, settle the types of its states and record the node; return its outputs."""
     returned, label = traced.returned, traced.options.label
     carried = [*returned.updates, *traced.keys]
-    closed = close_region(_body_outputs(traced), [*traced.read, *carried])
+    closed = close_region(_body_outputs(traced), [*traced.read, *carried], traced.first)
     if listed is not None:
         read = ancestors(closed.captured, stop=listed)
         missing = [v for v in read if isinstance(v, SharedVariable) and v not in set(listed)]

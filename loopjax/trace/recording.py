@@ -10,14 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from loopjax.ir.graph import ORDER
 from loopjax.trace.shared import SharedVariable
 
 
 class Body:
-    """A loop body that is being recorded; ``keys`` are those of the streams that it draws from."""
+    """A loop body that is being recorded; ``keys`` are those of the streams that it draws from, ``first`` the order of
+    its first node."""
 
     def __init__(self) -> None:
         self.keys: dict[SharedVariable, None] = {}
+        self.first = next(ORDER)
 
 
 _current: ContextVar[Body | None] = ContextVar("loopjax_body", default=None)

@@ -14,7 +14,7 @@ from loopjax.rewrite.double_where import DoubleWhere
 from loopjax.rewrite.target import Target
 from tests.rewrite.sized import lines, symbolically
 
-X, W, M, A = at.dvector("x"), at.dvector("w"), at.dmatrix("m"), at.dscalar("a")
+X, W, M, A, B = at.dvector("x"), at.dvector("w"), at.dmatrix("m"), at.dscalar("a"), at.dscalar("b")
 LOG = at.log(X)
 POINTS = np.array([0.0, 1.0, 4.0])
 ROWS = np.array([[0.0, 0.0], [3.0, 4.0]])
@@ -309,3 +309,27 @@ def test_a_scalar_condition_keeps_the_singularity_of_a_decomposition_away():
     f = loopjax.function([A, M], loopjax.grad(y, M))
     np.testing.assert_array_equal(f(-1.0, np.zeros((2, 2))), np.zeros((2, 2)))
     np.testing.assert_allclose(f(1.0, 2 * np.eye(2)), -np.full((2, 2), 0.25), rtol=1e-14)
+
+
+INNER = {
+    "function": lambda h, a: at.log(a) * h,
+    "decomposition": lambda h, a: at.linalg.inv(a * at.eye(2)).sum() * h,
+    "loop": lambda h, a: loopjax.scan(lambda k: k * h + at.log(a), outputs_info=h, n_steps=3)[0][-1] * h,
+}
+
+
+@pytest.mark.parametrize("choose", [at.switch, loopjax.ifelse], ids=["switch", "ifelse"])
+@pytest.mark.parametrize("kind", INNER)
+@pytest.mark.parametrize("n_steps", [4, "value"])
+def test_a_singularity_that_no_step_depends_on_is_guarded_in_its_branch(choose, kind, n_steps):
+    """It is the same at every step, so that it could be computed before the loop, where no condition guards it."""
+    n = at.iscalar("n")
+    step = lambda h: choose(h > B, INNER[kind](h, A), h + A)  # noqa: E731
+    steps = n if n_steps == "value" else n_steps
+    y = loopjax.scan(step, outputs_info=np.float64(1.0), n_steps=steps)[0][-1]
+    f = loopjax.function([A, B, n], [y, loopjax.grad(y, A)], on_unused_input="ignore")
+    assert f(0.0, 9.0, 4) == [1.0, 4.0]
+    value, slope = f(1.5, 2.0, 4)
+    higher, lower = (f(1.5 + d, 2.0, 4)[0] for d in (1e-6, -1e-6))
+    np.testing.assert_allclose(slope, (higher - lower) / 2e-6, rtol=1e-6)
+    assert np.isfinite(value)
