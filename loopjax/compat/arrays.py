@@ -405,7 +405,7 @@ def vectorize(func: Callable[..., Any], signature: str | None = None) -> Callabl
         outputs = func(*inner)
         several = isinstance(outputs, (list, tuple))
         run = to_jax(inner, list(outputs) if several else outputs, on_unused_input="ignore", keep_x64=True)
-        made = wrap_jax(jnp.vectorize(run, signature=signature), name="vectorize")(*given)
+        made = wrap_jax(jnp.vectorize(run, signature=signature), name="vectorize", x64=True)(*given)
         return list(made) if several else made
 
     return mapped

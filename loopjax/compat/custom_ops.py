@@ -255,7 +255,7 @@ def differentiable(
 
     run.defvjp(keep, pull)
     run.__name__ = name  # type: ignore[attr-defined]
-    return list(wrap_jax(run, name=name)(*inputs))
+    return list(wrap_jax(run, name=name, x64=True)(*inputs))
 
 
 class _Backward:

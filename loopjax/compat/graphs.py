@@ -167,5 +167,5 @@ def vectorize_graph(outputs: Any, replace: Mapping[Any, Any]) -> Any:
     extra = [value.ndim - old.ndim for value, old in zip(values, olds, strict=True)]
     for depth in range(1, max(extra, default=0) + 1):
         run = jax.vmap(run, [0 if count >= depth else None for count in extra])
-    made = wrap_jax(run, name="vectorize_graph")(*values)
+    made = wrap_jax(run, name="vectorize_graph", x64=True)(*values)
     return made[0] if isinstance(outputs, Variable) else list(made)

@@ -41,5 +41,5 @@ class Print:
             jax.debug.callback(show, value)
             return value
 
-        printed: Variable = wrap_jax(passed, name="print")(as_variable(x))
+        printed: Variable = wrap_jax(passed, name="print", x64=True)(as_variable(x))
         return printed

@@ -19,7 +19,7 @@ def row(function: Callable[..., Any], arrays: int | None = 1, name: str | None =
 
     With ``arrays=None`` the parameters are one list of arrays.
     """
-    wrapped = wrap_jax(function, name=name)
+    wrapped = wrap_jax(function, name=name, x64=True)
 
     @functools.wraps(function)
     def record(*args: Any, **options: Any) -> Any:

@@ -71,7 +71,7 @@ def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Varia
             axis=0,
         )[0]
 
-    picked: Variable = wrap_jax(pick, name="choose")(rows, places)
+    picked: Variable = wrap_jax(pick, name="choose", x64=True)(rows, places)
     return picked
 
 
@@ -186,7 +186,7 @@ class Assert:
 
         if not conditions:
             return as_variable(value)
-        checked: Variable = wrap_jax(passed, name="assert")(
+        checked: Variable = wrap_jax(passed, name="assert", x64=True)(
             as_variable(value), *(as_variable(one) for one in conditions)
         )
         return checked

@@ -70,7 +70,7 @@ def load(path: str | os.PathLike[str]) -> Function:
         inputs.append(In(variable, value=arrays.get(f"{DEFAULT}{place}"), **options))
     values = state_file.state_of(arrays)
     variables = {name: shared(value, name) for name, value in values.items()}
-    found = wrap_jax(program, name=about["name"])(
+    found = wrap_jax(program, name=about["name"], x64=True)(
         *(one.variable for one in inputs), *(variables[name] for name in about["reads"])
     )
     form = OutputStructure(**about["outputs"])

@@ -8,16 +8,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from loopjax.errors import check_callable, reported
+from loopjax.errors import check_callable, check_flag, reported
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.jax_call import JaxCall, Static
+from loopjax.ir.types import NARROW, x64_is_on
 from loopjax.runtime.x64 import is_key
 from loopjax.trace.convert import as_variable
 from loopjax.trace.shared import shared
 
 
 @reported
-def wrap_jax(fn: Callable[..., Any], *, name: str | None = None) -> Callable[..., Any]:
+def wrap_jax(fn: Callable[..., Any], *, name: str | None = None, x64: bool | None = None) -> Callable[..., Any]:
     """Return a JAX function as a function of symbolic variables.
 
     The result takes what ``fn`` takes, pytrees too, with variables in the place of arrays, and returns variables in the
@@ -32,10 +33,13 @@ def wrap_jax(fn: Callable[..., Any], *, name: str | None = None) -> Callable[...
     Parameters
     ----------
     fn : callable
-        A pure, hashable function that JAX can trace. It is traced with x64 on, so it should spell out the dtypes of
-        what it creates.
+        A pure, hashable function that JAX can trace. It may use collectives over axes that are bound where the program
+        runs, by ``jax.shard_map`` or ``jax.vmap(axis_name=...)``.
     name : str, optional
         The name in errors and printed graphs; that of ``fn`` by default.
+    x64 : bool, optional
+        JAX's flag while ``fn`` is traced, which decides the dtypes of arrays that it creates. By default as it is at
+        the call, and on where an argument is of 64 bits.
 
     Returns
     -------
@@ -60,20 +64,21 @@ def wrap_jax(fn: Callable[..., Any], *, name: str | None = None) -> Callable[...
     array([4., 3.])
     """
     check_callable("fn", fn, "a function of arrays; write wrap_jax(jnp.sin)(x)")
+    check_flag("x64", x64, None)
     label = name or str(getattr(fn, "__name__", type(fn).__name__))
 
-    @reported
     def symbolic(*args: Any, **kwargs: Any) -> Any:
         leaves, tree = jax.tree.flatten((args, kwargs))
         inputs = [_variable(leaf) for leaf in leaves if _is_array(leaf)]
         statics = tuple(None if _is_array(leaf) else Static(_hashable(leaf, label), repr(leaf)) for leaf in leaves)
-        op = JaxCall(fn, tree, statics, label)
+        default = x64_is_on() or any(variable.dtype in NARROW for variable in inputs)
+        op = JaxCall(fn, tree, statics, label, default if x64 is None else x64)
         outputs = apply(op, *inputs)
         return jax.tree.unflatten(op.traced(*(variable.type for variable in inputs)).tree, outputs)
 
     symbolic.__name__ = symbolic.__qualname__ = label
     symbolic.__doc__ = getattr(fn, "__doc__", None)
-    return symbolic
+    return reported(symbolic)
 
 
 def _variable(leaf: Any) -> Variable:

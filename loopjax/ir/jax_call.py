@@ -1,15 +1,18 @@
 """The op of a call to a JAX function, whose types JAX infers by tracing it.
 
 Sizes that are not known while a program is recorded are symbolic (``jax.export.symbolic_shape``). A function that
-compares or divides them cannot be traced so; it is then traced with numbers in their place, which says the dtypes and
-the numbers of dimensions, and its results' sizes are found when the program is called.
+compares or divides them cannot be traced so, nor one that multiplies with weights that it holds; it is then traced with
+several numbers in their place, and sizes of results that differ are found when the program is called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+import re
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import count, islice, product
+from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -29,6 +32,15 @@ KEPT = 256
 
 PROBES = 256
 """The most assignments of sizes to unknown dimensions that are tried."""
+
+OTHERS = (1, 3, 24, 10_000)
+"""Sizes by which those of results are found that do not depend on an unknown one."""
+
+AXIS_SIZES = (8, 16)
+"""Sizes of named axes that are bound where a program runs, and not where it is recorded."""
+
+HELD = 1000
+"""The most objects that are looked at for arrays that a function holds."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +62,16 @@ class Traced(NamedTuple):
 class JaxCall(Op):
     """A call of a JAX function.
 
-    ``tree`` is the pytree of its arguments. ``statics`` has an entry per leaf: the argument where it is no array,
-    ``None`` where it is an input of the node.
+    ``x64``: it is traced with JAX's flag on, if a program is that has it on; else with the flag off. ``tree`` is the
+    pytree of its arguments. ``statics`` has an entry per leaf: the argument where it is no array, ``None`` where it is
+    an input of the node.
     """
 
     fn: Callable[..., Any]
     tree: Any
     statics: tuple[Static | None, ...]
     label: str
+    x64: bool
 
     @property
     def name(self) -> str:
@@ -73,7 +87,8 @@ class JaxCall(Op):
         if found is None:
             if len(kept) >= KEPT:
                 kept.clear()
-            found = kept[types] = _traced(self, types)
+            with jax.enable_x64(self.x64):
+                found = kept[types] = _traced(self, types)
         return found
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
@@ -85,7 +100,8 @@ class JaxCall(Op):
         rest = iter(arrays)
         leaves = [next(rest) if static is None else static.value for static in self.statics]
         args, kwargs = jax.tree.unflatten(self.tree, leaves)
-        result = self.fn(*args, **kwargs)
+        with nullcontext() if self.x64 else jax.enable_x64(False):
+            result = self.fn(*args, **kwargs)
         for leaf in jax.tree.leaves(result):
             if not isinstance(leaf, (jax.Array, np.ndarray, np.generic, bool, int, float, complex)):
                 raise TypeError(f"it returns {type(leaf).__name__} {leaf!r:.80}; expected arrays")
@@ -98,22 +114,48 @@ _TRACED: WeakKeyDictionary[JaxCall, dict[tuple[TensorType, ...], Traced]] = Weak
 
 def _traced(op: JaxCall, types: tuple[TensorType, ...]) -> Traced:
     """Trace the function, without running it; an error names the function and the types."""
-    with jax.enable_x64(True):
-        try:
-            return _with_sizes(op, types) if all(type.concrete for type in types) else _without_sizes(op, types)
-        except Exception as error:
-            kind = next((kind for kind in (IndexError, TypeError) if isinstance(error, kind)), ValueError)
-            text = str(error).strip().split("\n")[0]
-            shown = ", ".join(map(str, types))
-            is_sized = all(type.concrete for type in types)
-            remedy = "" if is_sized else "; if that is for sizes not known yet (?), give them with specify_shape"
-            raise kind(
-                f"the function{source_of(op.fn)} raised {type(error).__name__} on ({shown}): {text}{remedy}"
-            ) from error
+    try:
+        return _with_sizes(op, types) if all(type.concrete for type in types) else _without_sizes(op, types)
+    except Exception as error:
+        kind = next((kind for kind in (IndexError, TypeError) if isinstance(error, kind)), ValueError)
+        text = str(error).strip().split("\n")[0]
+        shown = ", ".join(map(str, types))
+        is_sized = all(type.concrete for type in types)
+        remedy = "" if is_sized else "; if that is for sizes not known yet (?), give them with specify_shape"
+        raise kind(
+            f"the function{source_of(op.fn)} raised {type(error).__name__} on ({shown}): {text}{remedy}"
+        ) from error
 
 
 def _with_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
-    return _result(jax.eval_shape(op.call, *(_struct(type.dtype, type.sizes) for type in types)))
+    return _evaluated(op, [_struct(type.dtype, type.sizes) for type in types])
+
+
+def _evaluated(op: JaxCall, structs: Sequence[Any]) -> Traced:
+    """Trace for some types; named axes that are not bound here are bound to axes of two sizes, for collectives."""
+    axes: list[str] = []
+    while True:
+        try:
+            first, *others = (_result(_over_axes(op, axes, size, structs)) for size in AXIS_SIZES[: 1 + len(axes)])
+        except NameError as error:
+            unbound = re.search(r"unbound axis name: (\w+)", str(error))
+            if unbound is None or unbound[1] in axes:
+                raise
+            axes.append(unbound[1])
+            continue
+        if any(other.types != first.types for other in others):
+            raise ValueError(f"its results have sizes that depend on how large axis {axes[0]!r} is; reduce that axis")
+        return first
+
+
+def _over_axes(op: JaxCall, axes: Sequence[str], size: int, structs: Sequence[Any]) -> Any:
+    """The results' types with some named axes bound."""
+    call = op.call
+    for axis in axes:
+        call = jax.vmap(call, in_axes=None, axis_name=axis, axis_size=size)
+    found = jax.eval_shape(call, *structs)
+    own = lambda leaf: jax.ShapeDtypeStruct(leaf.shape[len(axes) :], leaf.dtype)  # type: ignore[no-untyped-call]  # noqa: E731
+    return jax.tree.map(own, found)
 
 
 def _without_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
@@ -126,26 +168,90 @@ def _without_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
         sizes = ", ".join(f"n{position}_{axis}" if size is None else str(size) for axis, size in enumerate(type.shape))
         structs.append(_struct(type.dtype, export.symbolic_shape(sizes, scope=scope)))
     try:
-        return _result(jax.eval_shape(op.call, *structs))
+        return _evaluated(op, structs)
     except Exception:
-        found = _with_some_sizes(op, types)
-        return Traced(tuple(type.with_shape((None,) * type.ndim) for type in found.types), found.tree)
+        return _with_some_sizes(op, types)
 
 
 def _with_some_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
-    """Trace with the first sizes that fit: ``PROBE`` for each unknown one, or sizes known beside it."""
-    sizes_beside = dict.fromkeys(size for type in types for size in type.shape if size is not None)
+    """Trace with the first sizes that fit, and say which sizes of the results are the same for all others that fit.
+
+    Sizes known beside an unknown one, and those of arrays that the function holds, may be the ones that it takes.
+    """
+    beside = [size for type in types for size in type.shape if size is not None]
+    known = list(dict.fromkeys([*beside, *_sizes_held(op.fn)]))
+    probe = next(size for size in count(PROBE, PROBE) if size not in known)
+
+    def traced(tried: Sequence[int]) -> Traced:
+        sizes = iter(tried)
+        return _with_sizes(
+            op, [type.with_shape([next(sizes) if size is None else size for size in type.shape]) for type in types]
+        )
+
     unknown = sum(type.shape.count(None) for type in types)
     failure: Exception | None = None
-    for tried in islice(product((PROBE, *sizes_beside), repeat=unknown), PROBES):
-        sizes = iter(tried)
-        whole = [type.with_shape([next(sizes) if size is None else size for size in type.shape]) for type in types]
+    for tried in islice(product((probe, *known), repeat=unknown), PROBES):
         try:
-            return _with_sizes(op, whole)
+            found = traced(tried)
+            break
         except Exception as error:
             failure = failure or error
-    assert failure is not None
-    raise failure
+    else:
+        assert failure is not None
+        raise failure
+    for varied in _variations(tried):
+        if any(size is not None for type in found.types for size in type.shape):
+            with suppress(Exception):
+                found = _common(found, traced(varied))
+    return found
+
+
+def _variations(sizes: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Sizes with one of them changed, and with all that are equal changed alike, as operands of an op may be."""
+    for place, other in product(range(len(sizes)), OTHERS):
+        yield [other if one == place else size for one, size in enumerate(sizes)]
+    for same, other in product(dict.fromkeys(sizes), OTHERS):
+        yield [other if size == same else size for size in sizes]
+
+
+def _common(found: Traced, other: Traced) -> Traced:
+    """Sizes that two traces have in common; the first one where they differ in more than sizes."""
+    if [(type.dtype, type.ndim) for type in found.types] != [(type.dtype, type.ndim) for type in other.types]:
+        return found
+    pairs = [
+        (type, zip(type.shape, also.shape, strict=True)) for type, also in zip(found.types, other.types, strict=True)
+    ]
+    return found._replace(
+        types=tuple(type.with_shape([a if a == b else None for a, b in sizes]) for type, sizes in pairs)
+    )
+
+
+def _sizes_held(fn: Any) -> list[int]:
+    """Sizes of the arrays that a function holds: in its closure, defaults, globals, or as a pytree or an object."""
+    found: dict[int, None] = {}
+    waiting, seen = [fn], set[int]()
+    while waiting and len(seen) < HELD:
+        one = waiting.pop()
+        if id(one) in seen or isinstance(one, (type, ModuleType)):
+            continue
+        seen.add(id(one))
+        if isinstance(one, (np.ndarray, jax.Array)):
+            found.update(dict.fromkeys(one.shape))
+        elif isinstance(one, FunctionType):
+            codes = [one.__code__]
+            for code in codes:  # with those of functions within
+                codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+            names = {name for code in codes for name in code.co_names} & set(one.__globals__)
+            waiting += [one.__defaults__, *(one.__closure__ or ()), *map(one.__globals__.get, names)]
+        elif isinstance(one, CellType):
+            with suppress(ValueError):  # an empty one
+                waiting.append(one.cell_contents)
+        elif isinstance(one, (list, tuple)):
+            waiting += one
+        else:
+            held = [getattr(one, name, None) for name in ("__self__", "__func__", "__wrapped__", "func", "args")]
+            waiting += [*held, *(one if isinstance(one, dict) else getattr(one, "__dict__", {})).values()]
+    return list(found)
 
 
 def _struct(dtype: str, shape: Sequence[Any]) -> Any:

@@ -2,11 +2,14 @@
 
 import gc
 import weakref
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
+from jax.sharding import PartitionSpec
 
 import loopjax
 import loopjax.tensor as at
@@ -77,6 +80,21 @@ class TestSizes:
         total, part = loopjax.function([x, y], list(out))(np.arange(4.0), np.ones(4))
         assert total.shape == (4,)
         assert part.shape == (2, 4)
+
+    def test_sizes_that_weights_decide_are_inferred(self):
+        x, y = at.fmatrix("x"), at.fmatrix("y")
+        assert types(wrap_jax(lambda x: (x, x @ EIGHT))(x)) == ("float32(?, 8)", "float32(?, 3)")
+        assert types(wrap_jax(lambda x: lax.scan(lambda h, r: (jnp.tanh(r @ EIGHT + h), h), jnp.zeros(3), x))(x)) == (
+            "float32(3,)",
+            "float32(?, 3)",
+        )
+        assert types(wrap_jax(Layer(np.ones((5, 2), "float32")))(x)) == "float32(?, 2)"
+        assert types(wrap_jax(jax.jit(partial(jnp.matmul, b=EIGHT)))(x)) == "float32(?, 3)"
+        assert types(wrap_jax(lambda x, y: (x + y, x.reshape(-1, 4)))(x, y)) == ("float32(?, ?)", "float32(?, 4)")
+        few = wrap_jax(lambda x: (x[: x.shape[0] // 100], x.reshape(2, -1)))(x)
+        assert types(few) == ("float32(?, ?)", "float32(2, ?)")
+        f = loopjax.function([x], list(few))
+        assert f(np.ones((300, 1), "float32"))[0].shape == (3, 1)
 
     def test_a_number_of_dimensions_that_depends_on_sizes_is_refused_at_the_call(self):
         x = at.dvector("x")
@@ -191,6 +209,87 @@ class TestInPrograms:
         x = at.dscalar("x")
         assert wrap_jax(jnp.sin, name="mine")(x).owner.op.name == "mine"
         assert wrap_jax(jnp.sin).__name__ == "sin"
+
+
+class TestX64:
+    """Which dtype an array has that the function creates without one."""
+
+    @pytest.mark.parametrize(
+        ("flag", "x64", "given", "wanted"),
+        [
+            (False, None, "float32", "float32"),
+            (True, None, "float32", "float64"),
+            (False, None, "float64", "float64"),
+            (False, None, "int64", "float64"),
+            (False, True, "float32", "float64"),
+            (True, False, "float32", "float32"),
+        ],
+    )
+    def test_it_is_the_callers(self, flag, x64, given, wanted):
+        x = at.tensor(given, shape=(2,), name="x")
+        with jax.enable_x64(flag):
+            made = wrap_jax(lambda x: jnp.zeros(2) + 1, x64=x64)(x)
+        assert made.dtype == wanted
+        f = loopjax.function([x], made, results="jax")
+        for _ in range(2):
+            assert str(f(np.ones(2, given)).dtype) == wanted
+
+    def test_gradients_and_rules_of_a_function_in_32_bits(self):
+        x = at.fvector("x")
+        norm = wrap_jax(lambda x: jnp.sqrt((x**2).sum() + jnp.ones(())) + jax.nn.relu(x).sum(), x64=False)
+        value = np.array([0.5, -2.0], "float32")
+        found = loopjax.function([x], loopjax.grad(norm(x), x), results="jax")(value)
+        assert found.dtype == "float32"
+        np.testing.assert_allclose(found, value / np.sqrt(5.25) + [1, 0], rtol=1e-6)
+
+
+class TestCollectives:
+    def test_they_reduce_over_an_axis_of_vmap(self):
+        x = at.fmatrix("x")
+        step = wrap_jax(lambda x_t, h: 0.5 * h + lax.pmean(x_t, "devices"), name="mean")
+        h, _ = loopjax.scan(step, x, at.zeros(x.shape[1], "float32"))
+        assert types(step(x, x)) == "float32(?, ?)"
+        values = np.random.default_rng(0).normal(size=(4, 5, 3)).astype("float32")
+        wanted = np.zeros(3)
+        for row in values.mean(0):
+            wanted = 0.5 * wanted + row
+        found = jax.jit(jax.vmap(loopjax.to_jax([x], h[-1]), axis_name="devices"))(values)
+        np.testing.assert_allclose(found, np.tile(wanted, (4, 1)), rtol=1e-5)
+
+    def test_gradients_within_shard_map(self):
+        x = at.fmatrix("x")
+        f = loopjax.to_jax([x], wrap_jax(lambda x: lax.psum(x, "devices") ** 2)(x).sum())
+        mesh = jax.make_mesh((1,), ("devices",))
+        mapped = jax.shard_map(f, mesh=mesh, in_specs=PartitionSpec(), out_specs=PartitionSpec())
+        values = np.ones((2, 3), "float32")
+        np.testing.assert_allclose(jax.jit(jax.grad(mapped))(values), 2 * values, rtol=1e-6)
+
+    def test_an_axis_that_is_not_bound(self):
+        x = at.fvector("x")
+        total = wrap_jax(lambda x: lax.psum(x, "devices"), name="total")(x)
+        with pytest.raises(
+            loopjax.errors.UnsupportedError, match=r"total \[test_wrap_jax.py:\d+\] communicates over .*devices"
+        ):
+            loopjax.function([x], total)(np.ones(2, "float32"))
+
+    def test_sizes_that_the_axis_decides(self):
+        x = at.fvector("x")
+        with pytest.raises(ValueError, match="results have sizes that depend on how large axis 'devices' is"):
+            wrap_jax(lambda x: lax.all_gather(x, "devices"))(x)
+        assert types(wrap_jax(lambda x: lax.all_gather(x, "devices").max(0))(x)) == "float32(?,)"
+
+
+EIGHT = np.ones((8, 3), "float32")
+
+
+class Layer:
+    """An object with weights."""
+
+    def __init__(self, weights):
+        self.weights = weights
+
+    def __call__(self, x):
+        return x @ self.weights
 
 
 class Held:
