@@ -30,10 +30,8 @@ class DistributeEpilogue(LoopDistribution):
     """Moves outputs that no later step reads after the loop."""
 
     def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
-        if not is_distributable(op, self.least_steps) or op.truncate_gradient >= 0:
-            return None
         loop = scan_builder(node, inputs)
-        moved = self._late(loop)
+        moved = self.late(loop)
         if not moved:
             return None
         loop.maps = [one for one in loop.maps if one not in moved]
@@ -46,13 +44,17 @@ class DistributeEpilogue(LoopDistribution):
         found.update(zip(stacks, Graph((), list(stacks.values())).rebuilt(found).outputs, strict=True))
         return [found.get(old, old) for old in node.outputs]
 
-    def _late(self, loop: ScanBuilder) -> list[MapSlot]:
-        """The outputs that are better computed after the loop."""
+    def late(self, loop: ScanBuilder) -> list[MapSlot]:
+        """Return the outputs that are better computed after the loop."""
+        if not is_distributable(loop.op, self.least_steps) or loop.op.truncate_gradient >= 0:
+            return []
         steps, body = loop.op.n_steps or 0, loop.body
         accumulated = [one.value for one in loop.accumulated]
         stays = set(toposort([*(s.value for s in loop.recurrences), *(s.after for s in loop.states), *accumulated]))
         fixed = dependents(body.applies, [key.inner for key in loop.keys])
         fixed.update(v for node in body.applies if node.op.named("in_bounds") for v in node.outputs)
+        pasts = [past for one in loop.recurrences for past in one.pasts]
+        carried = dependents(body.applies, [*pasts, *(one.before for one in loop.states)])
         found: list[MapSlot] = []
         for output in loop.maps:
             late = [node for node in toposort([output.value]) if node not in stays]
@@ -62,7 +64,8 @@ class DistributeEpilogue(LoopDistribution):
                 continue
             if self.target.on_cpu and _stores_matrices(loop, output, late):
                 continue
-            if any(is_expensive(node) and self.is_profitable(node, steps) for node in late):
+            recurrent = [node for node in late if not carried.isdisjoint(node.outputs)]
+            if any(is_expensive(node) and self.is_profitable(node, steps) for node in recurrent):
                 found.append(output)
         return found
 

@@ -12,8 +12,10 @@ reductions, before and after::
 An output is fused where all of its readers are such reductions or need few of its rows. Where a derivative encloses the
 loop, only reductions are fused whose gradient needs no step (``Monoid.keeps_steps``): equal extremes share a gradient,
 which only a reduction of all of them at once can see; products and ``logsumexp`` would store more a step than the stack
-does. Of a loop whose length the run decides, fusion is required: no stage then ends to learn that length, and inside of
-another loop such a loop could not be read at all.
+does. Terms that ``loop_epilogue`` computes for all steps at once are not summed in the loop: a likelihood of dynamic
+correlations, by determinants and solutions of 4 by 4, takes a quarter of the time with its gradient. Of a loop whose
+length the run decides, fusion is required: no stage then ends to learn that length, and inside of another loop such a
+loop could not be read at all.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from loopjax.ir.scan import Accumulator, MapOutput, SavedSteps, Scan
 from loopjax.rewrite.cost_model import is_small_body
 from loopjax.rewrite.demand import may_stay_dynamic, needs_few
 from loopjax.rewrite.driver import Context, Pass, replace_all, replace_loops
+from loopjax.rewrite.loop_epilogue import DistributeEpilogue
 from loopjax.rewrite.scan_builder import AccumulatorSlot, MapSlot, RecurrenceSlot, ScanBuilder, scan_builder
 
 
@@ -129,7 +132,12 @@ class FuseSizedReductions(Pass):
         """Return the readers of a loop's outputs to fuse."""
         found: list[Reduction] = []
         after: set[Variable] | None = None
+        loop = scan_builder(node)
+        # What comes after the loop reads whole stacks, so that its reductions do too.
+        late = DistributeEpilogue(self.target).late(loop) if "loop_epilogue" in self.target else ()
         for position, stack in whole_stacks(node, op, graph):
+            if loop.outputs[position] in late:
+                continue
             readers = graph.readers.get(stack, [])
             found_by = partial(_masked_reductions_by, node) if op.dynamic else _reductions_by
             reductions = [one for reader in readers for one in found_by(reader, stack, position, graph)]

@@ -31,6 +31,7 @@ def log_sum_exp(stack):
 
 
 W = np.random.default_rng(1).normal(size=T)
+MATRIX = at.constant(np.eye(2))
 REDUCTIONS = {
     "sum": (lambda out, w: out.sum(0), lambda s: s.sum(0)),
     "all axes": (lambda out, w: out.sum(), lambda s: s.sum()),
@@ -324,6 +325,24 @@ def test_before_and_after() -> None:
         %1 = true_div(%0:2, 4.) : float64()
         %2 = index[-1](%0:0) : float64()
         return %1, %0:3, %2""")  # noqa: E501 - the line of the loop
+
+
+@pytest.mark.parametrize(
+    ("term", "fuses"),
+    [(lambda h: (h @ MATRIX).sum(), False), (lambda h: (h * h).sum(), True)],
+    ids=["product", "cheap"],
+)
+def test_terms_that_belong_after_the_loop_are_not_summed_in_it(term, fuses) -> None:
+    """A sum of products: one product of all steps after the loop, and a sum of its result."""
+
+    def step(u, h):
+        h = at.tanh(h + u)
+        return [h, term(h)]
+
+    x, start = at.tensor("float64", shape=(8,), name="x"), at.zeros((2,), dtype="float64")
+    (_, terms), _ = loopjax.scan(step, sequences=x, outputs_info=[start, None])
+    assert rewrites(FuseSizedReductions(), [x], [terms.sum()]) == fuses
+    assert rewrites(FuseSizedReductions(Target(without=frozenset({"loop_epilogue"}))), [x], [terms.sum()])
 
 
 @pytest.mark.parametrize(

@@ -270,6 +270,8 @@ def test_cpu_thresholds():
     assert not changes(60, 600)
     assert not changes(100, 100, lambda b, up, left: at.tanh(up + left) + b)
     assert changes(300, 60, lambda b, up, left: at.tanh(up + left) + b)
+    assert not changes(2000, 8)
+    assert changes(2000, 8, lambda b, up, left: at.tanh(up + left) + b)
 
 
 def test_edit_distance():
