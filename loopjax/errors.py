@@ -12,6 +12,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from functools import cache, partial, wraps
 from types import FrameType
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -47,8 +48,23 @@ class Source(NamedTuple):
         return f"{os.path.basename(self.file)}:{self.line}"
 
 
+_recorded_at: ContextVar[Source | None] = ContextVar("recorded_at", default=None)
+
+
+@contextlib.contextmanager
+def recorded_at(source: Source | None) -> Iterator[None]:
+    """Record nodes at this line of a program that another library has traced; at the caller's where it is ``None``."""
+    token = _recorded_at.set(source or _recorded_at.get())
+    try:
+        yield
+    finally:
+        _recorded_at.reset(token)
+
+
 def user_source() -> Source | None:
     """Return the line of the innermost stack frame outside of LoopJAX."""
+    if (source := _recorded_at.get()) is not None:
+        return source
     frame = sys._getframe(1)
     while _is_own(frame.f_code.co_filename) or _is_generated(frame):
         back = frame.f_back

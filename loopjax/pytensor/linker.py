@@ -1,0 +1,105 @@
+"""``mode``: functions of PyTensor that run through LoopJAX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from pytensor.compile.mode import Mode
+from pytensor.graph.rewriting.db import RewriteDatabaseQuery
+from pytensor.link.basic import JITLinker
+from pytensor.tensor.random.type import RandomType
+
+from loopjax.pytensor.from_pytensor import FromPyTensor, from_pytensor
+from loopjax.pytensor.generators import generator_of, key_data
+from loopjax.runtime.function import function
+
+EXCLUDED = (
+    "cxx_only",
+    "BlasOpt",
+    "fusion",
+    "inplace",
+    "local_careduce_fusion",
+    "scan_save_mem",
+    "scan_save_mem_prealloc",
+    "scan_save_mem_no_prealloc",
+    "scan_reduce_trace_prealloc",
+    "scan_inplace",
+    "scan_make_inplace",
+    "scan_remove_constants_and_unused_inputs0",
+    "local_subtensor_merge",
+    "reuse_decomposition_multiple_solves",
+    "scan_split_non_sequence_decomposition_and_solve",
+)
+"""Rewrites that LoopJAX or XLA does itself: fusion, work in place, and which rows of a loop are kept."""
+
+
+class LoopJaxLinker(JITLinker):
+    """Links a PyTensor function as one LoopJAX function."""
+
+    required_rewrites = ("minimum_compile",)
+    incompatible_rewrites = EXCLUDED
+
+    def fgraph_convert(self, fgraph: Any, *args: Any, **kwargs: Any) -> FromPyTensor:
+        """Convert the function's graph."""
+        return from_pytensor(fgraph.inputs, list(fgraph.outputs))
+
+    def create_thunk_inputs(self, storage_map: dict[Any, Any]) -> list[Any]:
+        """Return the cells in which the inputs are stored."""
+        return [storage_map[variable] for variable in self.fgraph.inputs]
+
+    def jit_compile(self, converted: FromPyTensor) -> Callable[..., list[Any]]:
+        """Return the function of input values."""
+        name = str(getattr(self.fgraph, "name", None) or "pytensor")
+        compiled = function(converted.inputs, converted.outputs, name=name, on_unused_input="ignore")
+        read = [key_data if isinstance(one.type, RandomType) else None for one in self.fgraph.inputs]
+        made = [_maker(variable) for variable in self.fgraph.outputs]
+
+        def run(*values: Any) -> list[Any]:
+            arrays = [value if get is None else get(value) for value, get in zip(values, read, strict=True)]
+            return [make(value) for make, value in zip(made, compiled(*arrays), strict=True)]
+
+        run.compiled = compiled  # type: ignore[attr-defined]
+        run.fallbacks = converted.fallbacks  # type: ignore[attr-defined]
+        return run
+
+
+def _maker(variable: Any) -> Callable[[Any], Any]:
+    """Return the function from a result to what PyTensor expects of a variable: an array or a generator."""
+    return generator_of if isinstance(variable.type, RandomType) else np.asarray
+
+
+def mode(include: Sequence[str] = ("fast_run",), exclude: Sequence[str] = ()) -> Mode:
+    """Return a mode for ``pytensor.function`` that runs functions through LoopJAX.
+
+    PyTensor rewrites the graph first. Updates, shared variables, random generators, which advance, and ``givens`` work
+    as in other modes; results are NumPy arrays. The compiled LoopJAX function, for ``loopjax.explain``, is
+    ``f.vm.jit_fn.compiled``, and ``f.vm.jit_fn.fallbacks`` counts the ops that PyTensor's JAX implementation runs.
+
+    Parameters
+    ----------
+    include, exclude : sequence of str, optional
+        Tags of PyTensor's rewrites that run, and that do not. Rewrites for other backends never do.
+
+    Returns
+    -------
+    pytensor.compile.mode.Mode
+        The mode.
+
+    Raises
+    ------
+    None.
+
+    Examples
+    --------
+    >>> import pytensor
+    >>> import pytensor.tensor as pt
+    >>> import loopjax.pytensor
+    >>> x = pt.dvector("x")
+    >>> f = pytensor.function([x], (x**2).sum(), mode=loopjax.pytensor.mode())
+    >>> f([1.0, 2.0])
+    array(5.)
+    """
+    query = RewriteDatabaseQuery(include=list(include), exclude=[*EXCLUDED, *exclude])
+    return Mode(LoopJaxLinker(), query)
