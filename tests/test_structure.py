@@ -24,7 +24,7 @@ FOLDERS = [
     ("runtime",),
     ("interop", "report", "testing"),
     ("calibrate",),
-    ("compat",),
+    ("compat", "pytensor"),
 ]
 """The folders from the ground up: each imports from itself and from floors below."""
 

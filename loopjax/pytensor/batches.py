@@ -21,7 +21,7 @@ from loopjax.ir.graph import Constant, apply
 from loopjax.ir.public_ops import ops
 from loopjax.pytensor.conversion import Conversion, rule, rule_of
 from loopjax.pytensor.linear_algebra import BATCHED
-from loopjax.pytensor.shapes import shape_of
+from loopjax.pytensor.rows import shape_of
 from loopjax.trace.scan import scan
 
 
@@ -126,7 +126,7 @@ def _element(x: Any, position: tuple[int, ...]) -> Any:
     node = x.owner
     if node is None:
         return x[position] if position else x
-    op, operand = node.op, node.inputs[0] if node.inputs else None
+    op, operand = node.op, node.inputs[0]
 
     def of(inner: Any) -> Any:
         found = position[len(position) - inner.ndim :]

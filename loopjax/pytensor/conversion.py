@@ -156,7 +156,7 @@ class Conversion:
         arrays = [position for position, value in enumerate(inputs) if isinstance(value, LoopVariable)]
         others = tuple((position, value) for position, value in enumerate(inputs) if position not in arrays)
         call = Dispatched(node.op, tuple(str(one.type) for one in node.inputs), others, implementation)
-        made = wrap_jax(call, name=op_name(node.op))(*[inputs[position] for position in arrays])
+        made = wrap_jax(call, name=op_name(node.op), x64=True)(*[inputs[position] for position in arrays])
         return [of_type(value, output) for value, output in zip(made, node.outputs, strict=True)]
 
 

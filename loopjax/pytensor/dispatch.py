@@ -10,6 +10,8 @@ import jax
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 
+from loopjax.ir.types import x64_is_on
+
 
 @dataclass(frozen=True)
 class Dispatched:
@@ -33,11 +35,12 @@ class Dispatched:
 
 def jax_dispatch() -> Any:
     """Return ``jax_funcify``. PyTensor turns JAX's x64 on when it is imported; the caller's setting is kept."""
-    before = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+    before = x64_is_on()
     try:
         from pytensor.link.jax.dispatch import jax_funcify
     finally:
-        jax.config.update("jax_enable_x64", before)
+        update: Any = jax.config.update
+        update("jax_enable_x64", before)
     return jax_funcify
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytensor.scalar.basic as scalar
-import pytensor.scalar.math as special
 from pytensor.graph.basic import Apply
 from pytensor.scalar.loop import ScalarLoop
 from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
@@ -112,7 +111,9 @@ def apply_scalar(conversion: Conversion, node: Apply, op: Any, args: Sequence[An
     """Apply a scalar op to arrays; ``NotImplemented`` where it has no rule. ``node`` gives the types of its outputs."""
     name, dtype = type(op).__name__, node.outputs[0].type.dtype
     if name in ARITHMETIC:
-        return of_type(ARITHMETIC[name](*[at.cast(one, dtype) if one.dtype != dtype else one for one in args]), node.outputs[0])
+        return of_type(
+            ARITHMETIC[name](*[at.cast(one, dtype) if one.dtype != dtype else one for one in args]), node.outputs[0]
+        )
     if name in COMPARISONS:
         common = str(np.result_type(*[one.dtype for one in args]))
         return COMPARISONS[name](*[at.cast(one, common) if one.dtype != common else one for one in args])

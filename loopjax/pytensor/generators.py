@@ -1,8 +1,8 @@
 """NumPy's generators as JAX keys, and back.
 
-PyTensor's random variables read and return a ``numpy.random.Generator``. A program reads from it the data of a JAX key,
-and the key that it returns seeds the next generator: the shared variable keeps holding a generator, that other modes and
-``get_value`` can read, and the same generator draws the same numbers.
+PyTensor's random variables read and return a ``numpy.random.Generator``. A program reads from it the data of a JAX
+key, and the key that it returns seeds the next generator: the shared variable keeps holding a generator, that other
+modes and ``get_value`` can read, and the same generator draws the same numbers.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ from typing import Any
 
 from pytensor.compile.builders import OpFromGraph
 from pytensor.graph.basic import Apply
-from pytensor.ifelse import IfElse
 
 import loopjax.tensor as at
 from loopjax.pytensor.conversion import Conversion, rule
+from loopjax.pytensor.versions import IfElse
 
 
 @rule(OpFromGraph)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pytensor.tensor.nlinalg as nlinalg
-import pytensor.tensor.slinalg as slinalg
 from pytensor.graph.basic import Apply
 from pytensor.tensor.blas import BatchedDot
 from pytensor.tensor.math import Dot
 
 import loopjax.tensor as at
 from loopjax.pytensor.conversion import Conversion, of_type, rule
-from loopjax.tensor import nlinalg as loop_nlinalg
-from loopjax.tensor import slinalg as loop_slinalg
+from loopjax.pytensor.versions import Cholesky, CholeskySolve, Det, MatrixInverse, SLogDet, Solve, SolveTriangular
+from loopjax.tensor.linalg import cholesky, det, slogdet
+from loopjax.tensor.systems import cho_solve, matrix_inverse, solve, solve_triangular
 
 
 @rule(Dot)
@@ -27,35 +26,35 @@ def _batched_dot(conversion: Conversion, node: Apply, args: Sequence[Any]) -> An
     return at.matmul(*[of_type(one, node.outputs[0]) for one in args])
 
 
-@rule(slinalg.Cholesky)
+@rule(Cholesky)
 def _cholesky(conversion: Conversion, node: Apply, args: Sequence[Any]) -> Any:
-    return loop_slinalg.cholesky(args[0], lower=node.op.lower)
+    return cholesky(args[0], lower=node.op.lower)
 
 
-@rule(slinalg.SolveTriangular)
+@rule(SolveTriangular)
 def _solve_triangular(conversion: Conversion, node: Apply, args: Sequence[Any]) -> Any:
     op = node.op
     a, b = _columns(op, args)
-    trans = getattr(op, "trans", 0)
-    made = loop_slinalg.solve_triangular(a, b, trans=trans, lower=op.lower, unit_diagonal=op.unit_diagonal)
+    trans: Any = getattr(op, "trans", 0)
+    made = solve_triangular(a, b, trans=trans, lower=op.lower, unit_diagonal=op.unit_diagonal)
     return made[..., 0] if op.b_ndim == 1 else made
 
 
-@rule(slinalg.Solve)
+@rule(Solve)
 def _solve(conversion: Conversion, node: Apply, args: Sequence[Any]) -> Any:
     op = node.op
     if op.assume_a not in ("gen", "sym", "her", "pos") or getattr(op, "transposed", False):
         return NotImplemented
     a, b = _columns(op, args)
-    made = loop_slinalg.solve(a, b, assume_a=op.assume_a, lower=op.lower)
+    made = solve(a, b, assume_a=op.assume_a, lower=op.lower)
     return made[..., 0] if op.b_ndim == 1 else made
 
 
-@rule(slinalg.CholeskySolve)
+@rule(CholeskySolve)
 def _cholesky_solve(conversion: Conversion, node: Apply, args: Sequence[Any]) -> Any:
     op = node.op
     a, b = _columns(op, args)
-    made = loop_slinalg.cho_solve((a, op.lower), b)
+    made = cho_solve((a, op.lower), b)
     return made[..., 0] if op.b_ndim == 1 else made
 
 
@@ -65,20 +64,29 @@ def _columns(op: Any, args: Sequence[Any]) -> tuple[Any, Any]:
     return a, b[..., None] if op.b_ndim == 1 else b
 
 
-@rule(nlinalg.MatrixInverse)
+@rule(MatrixInverse)
 def _inverse(conversion: Conversion, node: Apply, args: Sequence[Any]) -> Any:
-    return loop_nlinalg.matrix_inverse(args[0])
+    return matrix_inverse(args[0])
 
 
-@rule(nlinalg.Det)
+@rule(Det)
 def _det(conversion: Conversion, node: Apply, args: Sequence[Any]) -> Any:
-    return loop_nlinalg.det(args[0])
+    return det(args[0])
 
 
-@rule(nlinalg.SLogDet)
+@rule(SLogDet)
 def _slogdet(conversion: Conversion, node: Apply, args: Sequence[Any]) -> Any:
-    return list(loop_nlinalg.slogdet(args[0]))
+    return list(slogdet(args[0]))
 
 
-BATCHED = (Dot, slinalg.Cholesky, slinalg.SolveTriangular, slinalg.Solve, slinalg.CholeskySolve, nlinalg.MatrixInverse, nlinalg.Det, nlinalg.SLogDet)
+BATCHED = (
+    Dot,
+    Cholesky,
+    SolveTriangular,
+    Solve,
+    CholeskySolve,
+    MatrixInverse,
+    Det,
+    SLogDet,
+)
 """Core ops whose rules take leading batch axes."""

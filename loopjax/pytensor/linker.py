@@ -35,7 +35,7 @@ EXCLUDED = (
 """Rewrites that LoopJAX or XLA does itself: fusion, work in place, and which rows of a loop are kept."""
 
 
-class LoopJaxLinker(JITLinker):
+class LoopJaxLinker(JITLinker):  # type: ignore[misc]
     """Links a PyTensor function as one LoopJAX function."""
 
     required_rewrites = ("minimum_compile",)

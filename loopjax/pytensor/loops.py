@@ -5,7 +5,7 @@ A ``Scan`` node reads buffers, whose first rows are the initial values and whose
 - a recurrence (``sit_sot``, ``mit_sot``) starts from the first rows of its buffer; its result is these rows, then the
   stack of all steps, cut to the last rows where the buffer is shorter (the save-memory form);
 - an output that no step reads (``nit_sot``) has a size only;
-- a state of which only the last value is returned (``untraced_sit_sot``, such as a random generator) has neither;
+- a state that only returns its last value (``untraced_sit_sot``, such as a random generator) has neither;
 - ``mit_mot``, the accumulated gradients, reads and writes any rows of a buffer that moves on by one row a step. It is a
   window of states: a sequence brings the row that enters, and an output holds the row that leaves.
 
@@ -24,10 +24,8 @@ from pytensor.scan.op import Scan
 
 import loopjax.tensor as at
 from loopjax.ir.dim import Dim
-from loopjax.ir.public_ops import ops
 from loopjax.pytensor.conversion import Conversion, of_type, rule, scalar_of
-from loopjax.pytensor.indexing import joined, length, read_rows
-from loopjax.pytensor.shapes import shape_of
+from loopjax.pytensor.rows import joined, length, read_rows, row_count, shape_of
 from loopjax.trace.scan import scan
 from loopjax.trace.step_results import until
 
@@ -108,7 +106,7 @@ class Loop:
     def _grouped(self, inner: Sequence[Any]) -> list[Sequence[Any]]:
         """The inner inputs of each recurrence."""
         flat = [*self.op.inner_mitsot(inner), *self.op.inner_sitsot(inner)]
-        groups = []
+        groups: list[Sequence[Any]] = []
         for taps in self.taps:
             groups.append(flat[: len(taps)])
             flat = flat[len(taps) :]
@@ -158,7 +156,9 @@ class Loop:
                 seen[position] = _like(next(written), seen[position])
         states = [
             of_type(new, kind)
-            for new, kind in zip([*op.inner_mitsot_outs(found), *op.inner_sitsot_outs(found)], self.state_types, strict=True)
+            for new, kind in zip(
+                [*op.inner_mitsot_outs(found), *op.inner_sitsot_outs(found)], self.state_types, strict=True
+            )
         ]
         outputs = [one for seen in rows for one in seen[1:]]
         outputs += [*states, *op.inner_untraced_sit_sot_outs(found), *(seen[0] for seen in rows)]
@@ -179,9 +179,13 @@ class Loop:
         left, mapped = take(len(self.windows)), take(len(self.sizes))
         outputs = [_moved(window, *rows) for window, *rows in zip(self.windows, held, left, strict=True)]
         outputs += [
-            self._kept([start, stack], buffer) for start, stack, buffer in zip(initial, traced, self.buffers, strict=True)
+            self._kept([start, stack], buffer)
+            for start, stack, buffer in zip(initial, traced, self.buffers, strict=True)
         ]
-        outputs += [_last(stack, Dim.of(scalar_of(size)), scalar_of(size), self.info.as_while) for stack, size in zip(mapped, self.sizes, strict=True)]
+        outputs += [
+            _last(stack, Dim.of(scalar_of(size)), scalar_of(size), self.info.as_while)
+            for stack, size in zip(mapped, self.sizes, strict=True)
+        ]
         outputs += [self._end(stack, start) for stack, start in zip(untraced, self.untraced, strict=True)]
         return outputs
 
@@ -191,7 +195,7 @@ class Loop:
         room, most = length(buffer), length(start) + Dim.of(self.n_steps)
         if room == most or (self.info.as_while and room.number is None):
             return joined([start, stack])
-        size = ops.dim(buffer, 0) if room.number is None else room.number
+        size = row_count(buffer)
         return _last(joined([start, stack]), room, size, self.info.as_while)
 
     def _end(self, stack: Any, start: Any) -> Any:
@@ -212,7 +216,7 @@ def _entering(window: Window, n_steps: Any) -> Any:
 
 def _moved(window: Window, states: Sequence[Any], left: Any) -> Any:
     """The buffer after the loop: the rows that left, those of the last window, and the rows that never entered."""
-    steps = ops.dim(left, 0) if left.type.shape[0] is None else left.type.shape[0]
+    steps = row_count(left)
     room, rows = length(window.buffer), length(left) + (window.size - 1)
     ends = [at.join(0, start[None], stack)[-1] for start, stack in zip(window.states, states, strict=True)]
     parts = [left, *(end[None] for end in ends)]
@@ -226,11 +230,16 @@ def _last(stack: Any, room: Dim, size: Any, ends_early: bool) -> Any:
     rows = length(stack)
     if room == rows:
         return stack
-    known = room.number is not None and rows.number is not None
-    count = rows.number if known else ops.dim(stack, 0)
-    start = max(count - size, 0) if known else at.maximum(count - size, 0)
-    kept = last_rows(stack, start) if known else stack[start:]
-    if ends_early or (known and count >= size):
-        return kept
-    more = max(size - count, 0) if known else at.maximum(size - count, 0)
+    kept: Any
+    more: Any
+    if room.number is not None and rows.number is not None:
+        spare = room.number - rows.number
+        kept, more = last_rows(stack, max(-spare, 0)), max(spare, 0)
+        if ends_early or not more:
+            return kept
+    else:
+        count = row_count(stack)
+        kept, more = stack[at.maximum(count - size, 0) :], at.maximum(size - count, 0)
+        if ends_early:
+            return kept
     return joined([kept, at.alloc(at.zeros((), stack.dtype), more, *shape_of(stack)[1:])])

@@ -80,4 +80,4 @@ def _random_variable(conversion: Conversion, node: Apply, args: Sequence[Any]) -
         raise ValueError(f"{op.name} has no rule, and PyTensor's JAX implementation needs a constant size")
     conversion.fallbacks[op.name] += 1
     call = Sampled(op, output.type.dtype, None if size is None else tuple(size), sampler)
-    return [following, of_type(wrap_jax(call, name=op.name)(key, *parameters), output)]
+    return [following, of_type(wrap_jax(call, name=op.name, x64=True)(key, *parameters), output)]

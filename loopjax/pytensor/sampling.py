@@ -72,9 +72,8 @@ def _converter(before: Callable[..., Any]) -> Callable[..., Any]:
             found: Callable[..., Any] = before(graph, *args, **kwargs)
             return found
         converted = from_pytensor(graph.inputs, list(graph.outputs))
-        called = to_jax(
+        return to_jax(
             converted.inputs, converted.outputs, name="model", on_unused_input="ignore", allow_input_downcast=True
         )
-        return called
 
     return convert

@@ -16,8 +16,8 @@ from pytensor.tensor.sort import ArgSortOp, SortOp
 from pytensor.tensor.subtensor import Subtensor
 
 import loopjax.tensor as at
-from loopjax.ir.public_ops import ops
 from loopjax.pytensor.conversion import Conversion, of_type, rule, scalar_of
+from loopjax.pytensor.rows import as_size, shape_of
 
 
 def sizes(conversion: Conversion, vector: Variable) -> list[Any]:
@@ -49,12 +49,15 @@ def _bounds(entry: slice) -> tuple[Any, Any, Any]:
     return entry.start, entry.stop, entry.step
 
 
-def shape_of(x: Any) -> list[Any]:
-    """Return the sizes of an array: Python ints, and variables where they are not known."""
-    return [ops.dim(x, axis) if size is None else size for axis, size in enumerate(x.type.shape)]
-
-
-@rule(DeepCopyOp, ViewOp, TypeCastingOp, basic.TensorFromScalar, basic.ScalarFromTensor, CheckAndRaise, extra.CpuContiguous)
+@rule(
+    DeepCopyOp,
+    ViewOp,
+    TypeCastingOp,
+    basic.TensorFromScalar,
+    basic.ScalarFromTensor,
+    CheckAndRaise,
+    extra.CpuContiguous,
+)
 def _same(conversion: Conversion, node: Apply, args: Sequence[Any]) -> Any:
     return args[0]
 
@@ -66,7 +69,7 @@ def _shape(conversion: Conversion, node: Apply, args: Sequence[Any]) -> Any:
 
 @rule(Shape_i)
 def _dim(conversion: Conversion, node: Apply, args: Sequence[Any]) -> Any:
-    return ops.dim(args[0], node.op.i)
+    return as_size(shape_of(args[0])[node.op.i])
 
 
 @rule(SpecifyShape)
@@ -116,7 +119,8 @@ def _split(conversion: Conversion, node: Apply, args: Sequence[Any]) -> Any:
 def _arange(conversion: Conversion, node: Apply, args: Sequence[Any]) -> Any:
     if not all(one.type.is_integer for one in args):
         return NotImplemented
-    return at.arange(*map(scalar_of, args), dtype=node.op.dtype)
+    start, stop, step = map(scalar_of, args)
+    return at.arange(start, stop, step, dtype=node.op.dtype)
 
 
 @rule(basic.Eye)
@@ -151,7 +155,9 @@ def _repeat(conversion: Conversion, node: Apply, args: Sequence[Any]) -> Any:
 
 @rule(extra.SearchsortedOp)
 def _searchsorted(conversion: Conversion, node: Apply, args: Sequence[Any]) -> Any:
-    return of_type(at.searchsorted(args[0], args[1], node.op.side), node.outputs[0]) if len(args) == 2 else NotImplemented
+    return (
+        of_type(at.searchsorted(args[0], args[1], node.op.side), node.outputs[0]) if len(args) == 2 else NotImplemented
+    )
 
 
 @rule(SortOp)

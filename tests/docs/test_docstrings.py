@@ -18,6 +18,7 @@ import loopjax.tensor as at
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 MODULES = ["loopjax", *sorted(one.name for one in pkgutil.walk_packages(loopjax.__path__, "loopjax."))]
+MODULES = [name for name in MODULES if not name.startswith("loopjax.pytensor")]  # an extra: tests/pytensor
 
 NAMESPACES = {
     "loopjax": loopjax,
