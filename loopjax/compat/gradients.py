@@ -146,7 +146,11 @@ def verify_grad(
     mode: Any = None,
     **options: Any,
 ) -> None:
-    """Compare gradients with finite differences; raise ``GradientError`` where they differ."""
+    """Compare gradients with finite differences; raise ``GradientError`` where they differ.
+
+    ``rng`` may be the module ``numpy.random``.
+    """
+    rng = None if rng is np.random else rng
     core_verify(fun, [np.asarray(point) for point in pt], n_tests, rng, eps, abs_tol=abs_tol, rel_tol=rel_tol)
 
 

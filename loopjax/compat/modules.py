@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import difflib
 import inspect
+import logging
 import pickle
 import sys
 import types
@@ -195,7 +196,7 @@ def _paths(library: Library) -> dict[str, Names]:
     graph.update(list_of_nodes=graphs.applys_between, Scratchpad=types.SimpleNamespace)
     graph.update({name: vars(graphs)[name] for name in ("NotScalarConstantError", "MissingTestValue")})
     loops = {name: vars(scans)[name] for name in ("scan", "map", "reduce", "foldl", "foldr")}
-    loops.update(until=until, scan_checkpoints=scan_checkpoints)
+    loops.update(until=until, scan_checkpoints=scan_checkpoints, clone=graphs.clone)
     compiled = _compiled(classes)
     shown = {**_functions(printing), "Print": Print, "pprint": printing.pprint, "dprint": printing.debugprint}
     checks = {name: vars(tensors)[name] for name in ("Assert", "CheckAndRaise")}
@@ -217,6 +218,7 @@ def _paths(library: Library) -> dict[str, Names]:
             "__version__": library.version,
             "clone": graphs.clone,
             "_asarray": _asarray,
+            "theano_logger": logging.getLogger(library.name),
             "get_scalar_constant_value": graphs.get_scalar_constant_value,
             "OrderedUpdates": OrderedUpdates,
             "explain": explain,
@@ -229,6 +231,8 @@ def _paths(library: Library) -> dict[str, Names]:
             "np": np,
             "numpy": np,
         },
+        "configparser": {"config": library.flags},
+        "misc.safe_asarray": {"_asarray": _asarray},
         "configdefaults": {"config": library.flags, "local_bitwidth": _bitwidth, "python_int_bitwidth": _bitwidth},
         "tensor": ops,
         **{f"tensor.{name}": ops for name in TENSOR_FILES},
@@ -396,7 +400,7 @@ def _tensor(library: Library, classes: Names) -> Names:
     )
     made = {**core, **own, **constructors(library), **classes}
     gradient = _functions(gradients)
-    made.update({name: gradient[name] for name in gradient if name in core or name == "grad"})
+    made.update({name: gradient[name] for name in gradient if name in core or name in ("grad", "verify_grad")})
     return made
 
 
