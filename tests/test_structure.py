@@ -24,12 +24,8 @@ FOLDERS = [
     ("runtime",),
     ("interop", "report", "testing"),
     ("calibrate",),
-<<<<<<< HEAD
     ("compat", "pytensor"),
-=======
-    ("compat",),
     ("port",),
->>>>>>> a7053cf (A porting tool: python -m loopjax.port reads programs of Theano's time, Python 2 included, and changes what is mechanical)
 ]
 """The folders from the ground up: each imports from itself and from floors below."""
 
