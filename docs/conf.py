@@ -1,10 +1,11 @@
-"""The documentation site: ``sphinx-build -W --keep-going docs docs/_build`` (the extra ``docs`` has what it needs).
+"""The documentation site: ``python -m sphinx -W docs docs/_build/html``, with the packages of the extra ``docs``.
 
 Pages are Markdown (MyST). Notebooks, in ``examples/``, run while the site is built; the code of other pages runs in
 ``tests/docs/test_pages.py``. Pages of the API are made from docstrings, figures of benchmarks from their results.
 """
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -30,12 +31,16 @@ extensions = [
     "sphinx_design",
     "site_pages",
 ]
-exclude_patterns = ["_build", "examples/jax"]
+exclude_patterns = ["_build"]
 suppress_warnings = ["config.cache"]
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", ".*")]  # types in docstrings are words, not links
 
-# Pages
+# Pages; Sphinx reads one folder, so that the notebooks are copied into it
+shutil.rmtree(DOCS / "examples", ignore_errors=True)
+(DOCS / "examples").mkdir()
+for notebook in (DOCS.parent / "examples").glob("*.md"):
+    shutil.copy2(notebook, DOCS / "examples")
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
 copybutton_exclude = ".linenos, .gp, .go"
@@ -43,7 +48,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 # Notebooks
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(DOCS / "_build" / "notebooks")
-nb_execution_timeout = 120
+nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 

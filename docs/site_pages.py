@@ -73,15 +73,17 @@ def check(app, env):
         logging.getLogger(__name__).warning("%s is on no page of the API", name)
 
 
-def add_download(app, docname, source):
-    """Adds a link to the executed notebook to the pages of notebooks."""
-    if docname.startswith("examples/") and source[0].startswith("---\njupytext:"):
-        source[0] += DOWNLOAD.format(name=docname.rpartition("/")[2])
+def read_example(app, docname, source):
+    """Makes links to pages those of the site, and adds a link to the executed notebook."""
+    if docname.startswith("examples/"):
+        source[0] = source[0].replace("](../docs/", "](../")
+        if source[0].startswith("---\njupytext:"):
+            source[0] += DOWNLOAD.format(name=docname.rpartition("/")[2])
 
 
 def setup(app):
-    """Register the directive and the checks."""
+    """Register the directive, the check and the reader of notebooks."""
     app.add_directive("public", Public)
     app.connect("env-check-consistency", check)
-    app.connect("source-read", add_download)
+    app.connect("source-read", read_example)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
