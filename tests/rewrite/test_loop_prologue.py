@@ -65,6 +65,18 @@ def test_the_terms_of_a_sum_are_one_sequence():
     assert [node.op.name for node in front.body.applies] == ["matmul", "matmul", "sub"]
 
 
+@pytest.mark.parametrize(("count", "steps"), [(4, BEFORE), (3, WHOLE)])
+def test_rows_that_a_step_joins_are_one_sequence(count, steps):
+    taps = list(range(-count + 1, 1))
+    step = lambda *given: at.tanh(given[-1] + at.concatenate(given[:-1])[::2].sum())  # noqa: E731
+    x = at.tensor("float64", shape=(count + 5, 3), name="x")
+    h, _ = loopjax.scan(step, sequences={"input": x, "taps": taps}, outputs_info=START)
+    assert loops(DistributePrologue(), h, [x]) == steps
+    f, g = (loopjax.function([x], h, mode=mode) for mode in (None, "FAST_COMPILE"))
+    value = np.random.default_rng(0).normal(size=(count + 5, 3))
+    np.testing.assert_allclose(f(value), g(value), rtol=1e-12)
+
+
 def test_elementwise_work_follows_unless_it_grows():
     h, _ = loopjax.scan(lambda x, h: h @ U + at.tanh(x @ W), sequences=X, outputs_info=START)
     front, _ = scans(after([DistributePrologue()], [X, W, U], [h]))
