@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import jax
 
-from loopjax.errors import check_flag, here, nearest
+from loopjax.errors import check_flag, coded, here, nearest
 
 VERSION = "0.1.0"
 """The version of the package."""
@@ -89,12 +89,14 @@ class Config:
 
     if not TYPE_CHECKING:
 
+        @coded
         def __getattr__(self, name: str) -> NoReturn:
             known = sorted(one for one in dir(type(self)) if not one.startswith("_"))
             raise AttributeError(
                 f"config has no setting {name!r}; its settings are {', '.join(known)}{nearest(name, known)}{here()}"
             )
 
+    @coded
     def __setattr__(self, name: str, value: object) -> None:
         if not hasattr(type(self), name):
             getattr(self, name)

@@ -20,6 +20,8 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 import jax
 import numpy as np
 
+from loopjax.error_codes import add_code
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -167,6 +169,8 @@ def alike(error: Exception, message: str) -> Exception:
     if kind.__module__ != "builtins":
         kind = next(kind for kind in kinds if isinstance(error, kind))
     made = kind(message)
+    for note in getattr(error, "__notes__", ()):
+        made.add_note(note)
     return made.with_traceback(error.__traceback__)
 
 
@@ -217,10 +221,16 @@ def reported(function: F) -> F:
                 elif argument in kwargs:
                     check(argument, kwargs[argument])
             return function(*args, **kwargs)
+        except MemoryError as error:
+            add_code(error)
+            raise
         except _REPORTED as error:
             text = str(error)
             line = here()
-            if not _is_raised_here(error) or (text.endswith(line) and _SUBJECT.match(text)):
+            if not _is_raised_here(error):
+                raise
+            if text.endswith(line) and _SUBJECT.match(text):
+                add_code(error)
                 raise
             if error.__traceback__ is not None and error.__traceback__.tb_next is None:
                 # Python could not call it.
@@ -229,7 +239,24 @@ def reported(function: F) -> F:
                 text = _named(error, function, args, kwargs)
             label = f"{name} {kwargs['name']!r}" if isinstance(kwargs.get("name"), str) else name
             message = text if _SUBJECT.match(text) or text.startswith(name) else f"{label}: {text}"
-            raise alike(error, message if message.endswith(line) else message + line) from None
+            made = alike(error, message if message.endswith(line) else message + line)
+            add_code(made)
+            raise made from None
+
+    return checked  # type: ignore[return-value]
+
+
+def coded(function: F) -> F:
+    """Decorator of a public method: its errors, whose messages are whole, get their codes."""
+
+    @wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except (*_REPORTED, AttributeError, MemoryError) as error:
+            if _is_raised_here(error):
+                add_code(error)
+            raise
 
     return checked  # type: ignore[return-value]
 
@@ -375,6 +402,7 @@ def check_name(name: object) -> None:
 def missing_name(module: str) -> Callable[[str], NoReturn]:
     """Return the ``__getattr__`` of a module: the error of an unknown name suggests the nearest, at the user's line."""
 
+    @coded
     def missing(name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")

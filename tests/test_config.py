@@ -98,7 +98,9 @@ def test_promotion_as_the_lattice_of_jax_has_it():
 
 
 def test_an_unknown_setting_is_refused():
-    with pytest.raises(AttributeError, match=r"no setting 'floatx'; .*did you mean 'floatX'\? \[test_config.py:\d+\]$"):
+    with pytest.raises(
+        AttributeError, match=r"no setting 'floatx'; .*did you mean 'floatX'\? \[test_config.py:\d+\](\n|$)"
+    ):
         loopjax.config.floatx = "float64"
     with pytest.raises(TypeError, match=r"config\.verify is one of True, False, got str 'no'"):
         loopjax.config.verify = "no"

@@ -9,7 +9,7 @@ import loopjax.tensor as at
 from loopjax import errors
 from loopjax.errors import GradientError, LengthError, about, alike, reported
 
-LINE = r" \[test_errors.py:\d+\]$"
+LINE = r" \[test_errors.py:\d+\](\n|$)"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in vars(errors).values() if isinstance(kind, type)])

@@ -14,6 +14,7 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax import config, function, grad, scan, shared, until
+from loopjax.error_codes import code_of
 from loopjax.errors import DisconnectedInputError, MissingInputError, UnsupportedError, UnusedInputError
 from loopjax.random import RandomStream
 from tests.wrong_uses import EXPECTED, FOREIGN, REMEDY, mentions
@@ -678,6 +679,7 @@ def test_a_wrong_use(row):
     assert type(error) is kind
     assert error.__cause__ is None
     assert error.__suppress_context__ or error.__context__ is None
+    assert code_of(error) is not None
     assert state() == before
     assert not FOREIGN.search(text), text
     lines = range(use.__code__.co_firstlineno, use.__code__.co_firstlineno + 6)

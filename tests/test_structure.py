@@ -15,6 +15,7 @@ import loopjax
 ROOT = pathlib.Path(loopjax.__file__).parent
 
 FOLDERS = [
+    ("error_codes",),
     ("errors",),
     ("config",),
     ("ir",),

@@ -26,6 +26,7 @@ import numpy as np
 import loopjax
 import loopjax.tensor as at
 from loopjax import config, shared
+from loopjax.error_codes import code_of
 from loopjax.errors import LoopJaxError
 from loopjax.random import RandomStream
 
@@ -393,6 +394,8 @@ class Outcome:
             return "internal"
         if FOREIGN.search(text.replace(f"{self.value!r:.80}", "")):
             return "another layer's words"
+        if code_of(self.error) is None and not isinstance(self.error, FileNotFoundError):
+            return "no code"
         if self.error.__cause__ is not None or not (self.error.__suppress_context__ or self.error.__context__ is None):
             return "two tracebacks"
         return None

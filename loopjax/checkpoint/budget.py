@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loopjax.checkpoint.nesting import least_recomputation, least_states
+from loopjax.errors import coded
 from loopjax.ir.schedule import Body, Nest, Schedule
 
 
@@ -42,6 +43,7 @@ class Budget(Schedule):
     states: int | None = None
     bytes: int | None = None
 
+    @coded
     def __post_init__(self) -> None:
         limit = self.states if self.bytes is None else self.bytes
         both = self.states is not None and self.bytes is not None

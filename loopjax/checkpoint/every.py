@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from loopjax.errors import coded
 from loopjax.ir.schedule import Body, Box, Nest, Schedule, named
 
 APART = 8
@@ -40,6 +41,7 @@ class Every(Schedule):
 
     steps: int
 
+    @coded
     def __post_init__(self) -> None:
         if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
             raise ValueError(f"Every takes an int of at least 1, got {self.steps!r}")

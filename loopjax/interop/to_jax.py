@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from loopjax.errors import about, check_choice, here, reported, where
+from loopjax.errors import about, check_choice, coded, here, reported, where
 from loopjax.ir.graph import Variable
 from loopjax.ir.types import KEY, NARROW, x64_is_on
 from loopjax.rewrite.target import Derivative
@@ -116,6 +116,7 @@ class JaxFunction:
         self.variables = program.state.named()
         self.__name__ = self.__qualname__ = program.options.name
 
+    @coded
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         program, state = self._program, dict[str, Any]()
         if self.variables:

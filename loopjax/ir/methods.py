@@ -14,7 +14,8 @@ import jax
 import numpy as np
 from numpy.typing import DTypeLike
 
-from loopjax.errors import UnsupportedError, here, nearest
+from loopjax.error_codes import add_code
+from loopjax.errors import UnsupportedError, coded, here, nearest
 from loopjax.ir.public_ops import ops
 
 V = TypeVar("V")
@@ -23,6 +24,7 @@ Axis = int | Sequence[int] | None
 """One axis, several, or all of them."""
 
 
+@coded
 def _refuse_values(variable: Any, other: object, operator: str, function: str) -> None:
     """Raise ``TypeError`` where a variable is compared with a number or an array as if that compared elements."""
     if isinstance(other, (int, float, complex, np.generic, np.ndarray, jax.Array)):
@@ -197,13 +199,16 @@ class Methods(Generic[V]):
         raise self._refusal("a function of JAX")
 
     def _refusal(self, function: str) -> UnsupportedError:
-        return UnsupportedError(
+        error = UnsupportedError(
             f"{function} takes arrays, and got the symbolic {self!r}; write the function of that name in "
             f"loopjax.tensor, loopjax.wrap_jax(function)(x) for one of JAX, or pass its value, x.eval(){here()}"
         )
+        add_code(error)  # a frame of a decorator would hide the caller from __jax_array__
+        return error
 
     if not TYPE_CHECKING:  # to a type checker it would say that every name exists
 
+        @coded
         def __getattr__(self, name: str) -> NoReturn:
             if name[:2] == "__":
                 raise AttributeError(name)
@@ -214,18 +219,22 @@ class Methods(Generic[V]):
                 f"arrays that records an op, use a function of loopjax.tensor{function}{here()}"
             )
 
+    @coded
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         raise TypeError(
             f"{self!r} is symbolic and never changes: expected no assignment to x[{key!r:.40}]; write "
             f"y = set_subtensor(x[{key!r:.40}], value){here()}"
         )
 
+    @coded
     def __delitem__(self, key: Any) -> NoReturn:
         raise TypeError(f"{self!r} is symbolic and never changes; write y = x[...] with the rows to keep{here()}")
 
+    @coded
     def __contains__(self, value: Any) -> NoReturn:
         raise TypeError(f"{self!r} is symbolic: Python's 'in' cannot look into it; write eq(x, value).any(){here()}")
 
+    @coded
     def __format__(self, spec: str) -> str:
         if spec:
             raise TypeError(f"{self!r} is symbolic and has no digits to format; write x.eval() for its value{here()}")
@@ -234,15 +243,18 @@ class Methods(Generic[V]):
     def __round__(self, digits: int | None = None) -> V:
         return ops.round(self)
 
+    @coded
     def __len__(self) -> NoReturn:
         raise TypeError(f"{self!r} has no len(): its length is symbolic; write x.shape[0]{here()}")
 
+    @coded
     def __bool__(self) -> bool:
         raise TypeError(
             f"{self!r} is symbolic and has no truth value; write switch(condition, a, b), or until(condition) in a "
             f"scan{here()}"
         )
 
+    @coded
     def __int__(self) -> NoReturn:
         raise TypeError(f"{self!r} is symbolic and is no Python number; evaluate it with .eval(){here()}")
 

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
-from loopjax.errors import here, reported
+from loopjax.errors import coded, here, reported
 from loopjax.ir.graph import Variable, recorded
 from loopjax.ir.types import KEY, TensorType
 from loopjax.random.distributions import advance, draw
@@ -40,6 +40,7 @@ Size = int | Variable | Sequence[int | Variable] | np.ndarray[Any, Any] | None
 class KeySource:
     """The seed of a stream and the keys of its draws."""
 
+    @coded
     def __init__(self, seed: int | None = None) -> None:
         self._seed = _checked_seed(seed)
         self._keys: list[SharedVariable] = []

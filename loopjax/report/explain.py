@@ -104,10 +104,15 @@ def _loops(graph: Graph, depth: int, differentiated: bool, names: Names) -> Iter
         elif isinstance(op, Differentiated):
             inner = {inside: _label(outside, names) for inside, outside in zip(op.primals, node.inputs, strict=False)}
             yield from _loops(op.region, depth, True, inner)
+        elif isinstance(op, BatchedWeightGradients):
+            known = {
+                inside: _label(outside, names) for inside, outside in zip(op.region.inputs, node.inputs, strict=False)
+            }
+            added = dict.fromkeys(op.region.inputs[len(node.inputs) :], "gradient rows")
+            yield from _loops(op.region, depth, differentiated, known | added)
         else:
             for region in op.regions:
-                added = region.inputs[len(node.inputs) :] if isinstance(op, BatchedWeightGradients) else ()
-                yield from _loops(region, depth, differentiated, {**names, **dict.fromkeys(added, "gradient rows")})
+                yield from _loops(region, depth, differentiated, names)
 
 
 def _body_names(node: Apply, op: Scan, names: Names) -> Names:

@@ -66,6 +66,9 @@ _FONTS = """
 .loopjax .on {fill: #ffffff; font-weight: 600}
 """
 _KINDS = {"outputs_info": "state", "sequences": "sequence"}
+POSITION = r"(outputs_info|sequences)\[(\d+)\]"
+"""The name of an argument that has none of its own."""
+
 _DARK_PAGES = ('[data-theme="dark"] ', '[data-jp-theme-light="false"] ')
 """Selectors of pages whose reader chose dark: of documentation and of JupyterLab."""
 
@@ -283,7 +286,11 @@ def _operand(part: Part) -> Chip:
 
 def _short(name: str) -> str:
     """A name, or the position of what has none."""
-    return re.sub(r"^(outputs_info|sequences)\[(\d+)\]", lambda found: f"{_KINDS[found[1]]} {found[2]}", name)
+    return re.sub(f"^{POSITION}", _named, name)
+
+
+def _named(found: re.Match[str]) -> str:
+    return f"{_KINDS[found[1]]} {found[2]}"
 
 
 def _head(block: Block, loop: LoopReport, which: str, stage: str) -> None:
@@ -306,8 +313,10 @@ def _remarks(block: Block, loop: LoopReport) -> None:
     moved = [note for note in loop.notes if " loop" in note or "moved out" in note]
     others = [note for note in loop.notes if note not in moved]
     for lines, bullet, kind in ((moved, "\N{UPWARDS ARROW FROM BAR}", "text"), (others, "\N{BULLET}", "dim")):
-        for line in lines:
-            block.paragraph(line, kind, bullet)
+        for line in lines[:MOST]:
+            block.paragraph(re.sub(POSITION, _named, line), kind, bullet)
+        if len(lines) > MOST:
+            block.paragraph(f"and {len(lines) - MOST} more", kind, bullet)
     for line in loop.details:
         if line != "differentiated" and not line.startswith("keeps "):
             block.paragraph(line, "dim", "\N{BULLET}")

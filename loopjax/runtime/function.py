@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from loopjax.config import LENGTHS, RESULTS, config
-from loopjax.errors import UnsupportedError, about, here, read_pairs, reported
+from loopjax.errors import UnsupportedError, about, coded, here, read_pairs, reported
 from loopjax.ir.graph import Graph, Variable
 from loopjax.ir.printing import graph_html
 from loopjax.ir.public_ops import public_op
@@ -256,6 +256,7 @@ class Function:
             result = MISS
         return self.call_general(args, kwargs) if result is MISS else result
 
+    @coded
     def call_general(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """General path of a call: converts arguments, finds or compiles the program, runs it, commits.
 
@@ -368,6 +369,7 @@ class Function:
             values = self.program.state.locked(lambda: [*arrays, *self.program.state.read()])
             return Replay().step(self.graph, values, steps, loop)
 
+    @coded
     def lower(self, /, *args: Any, **kwargs: Any) -> Any:
         """JAX's ``jax.stages.Lowered`` of the program for these arguments; a tuple where it has several stages.
 

@@ -8,7 +8,7 @@ from dataclasses import InitVar, dataclass, replace
 from typing import Any, NoReturn
 
 from loopjax.config import config
-from loopjax.errors import UnsupportedError, check_flag, here
+from loopjax.errors import UnsupportedError, check_flag, coded, here
 from loopjax.rewrite.target import NUMERICAL, REWRITES
 
 NAMED = ("FAST_RUN", "FAST_COMPILE", "JAX", "tune")
@@ -97,6 +97,7 @@ class Mode:
     linker: InitVar[Any] = None
     optimizer: InitVar[Any] = None
 
+    @coded
     def __post_init__(self, linker: Any, optimizer: Any) -> None:
         if isinstance(self.without, str) or linker is not None or optimizer is not None:
             raise TypeError(

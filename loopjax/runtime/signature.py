@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from loopjax.errors import about, check_flag, check_name, here, nearest, where
+from loopjax.errors import about, check_flag, check_name, coded, here, nearest, where
 from loopjax.ir.graph import Constant, Variable
 from loopjax.ir.types import KEY, TensorType
 from loopjax.runtime.x64 import is_key
@@ -60,6 +60,7 @@ class In:
     (2.0, 8.0)
     """
 
+    @coded
     def __init__(
         self,
         variable: Variable,
@@ -200,6 +201,7 @@ class Out:
     2.0
     """
 
+    @coded
     def __init__(self, variable: Variable, borrow: bool = False) -> None:
         if variable is None:
             raise TypeError(f"Out() takes a variable, got None; write Out(x), or outputs=None for none{here()}")

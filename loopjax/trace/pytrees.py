@@ -104,12 +104,17 @@ class Pytrees:
         found = _group(Leaf(f"output {number}", value), "")
         if state is None and not found.items:
             return Group("", [Leaf("", value)], None, 1)
-        if state is not None and state.taps and found.tree != state.tree:
+        if state is not None and state.taps and not _are_alike(found.tree, state.tree):
             raise TypeError(
                 f"scan {self._label!r}: output {number} of fn is {_structure(found)}; expected the structure of its "
                 f"initial value {state.argument}, {_structure(state)}, return that{source_of(self._asked.fn)}"
             )
         return found
+
+
+def _are_alike(one: Any, other: Any) -> bool:
+    """Test if two structures are equal; JAX does not compare one with ``None``, which stands for an array."""
+    return one is other if one is None or other is None else bool(one == other)
 
 
 def _groups(value: Any, argument: str, key: str) -> list[Group]:

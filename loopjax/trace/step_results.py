@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import numpy as np
 
-from loopjax.errors import about
+from loopjax.errors import about, coded
 from loopjax.ir.graph import Variable
 from loopjax.trace.convert import as_variable
 from loopjax.trace.scan_arguments import is_listed
@@ -45,6 +45,7 @@ class until:  # noqa: N801 - the name that Theano programs use
     array([ 2,  4,  8, 16, 32])
     """
 
+    @coded
     def __init__(self, condition: Any) -> None:
         with about("until"):
             made = as_variable(condition)

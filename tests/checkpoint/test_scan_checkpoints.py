@@ -6,7 +6,7 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 
-LINE = r" \[test_scan_checkpoints.py:\d+\]$"
+LINE = r" \[test_scan_checkpoints.py:\d+\](\n|$)"
 
 
 def zero():

@@ -10,7 +10,7 @@ import loopjax.tensor as at
 from loopjax.errors import MissingInputError, UnsupportedError, UnusedInputError
 from tests.compilations import Counting
 
-LINE = r" \[test_function.py:\d+\]$"
+LINE = r" \[test_function.py:\d+\](\n|$)"
 
 
 class TestForms:

@@ -7,7 +7,7 @@ import loopjax
 import loopjax.tensor as at
 from tests.compilations import Counting
 
-LINE = r" \[test_specialize.py:\d+\]$"
+LINE = r" \[test_specialize.py:\d+\](\n|$)"
 
 
 def draws(name, *parameters, **options):

@@ -122,12 +122,12 @@ def test_sizes_are_inferred():
     ],
 )
 def test_errors_name_the_line(op, error, message):
-    with pytest.raises(error, match=rf"{message}.*\[test_creation\.py:\d+\]$"):
+    with pytest.raises(error, match=rf"{message}.*\[test_creation\.py:\d+\](\n|$)"):
         op()
 
 
 def test_a_size_that_turns_out_negative_names_the_line():
     n = at.lscalar()
     for output in (at.zeros(n), at.eye(n), at.linspace(0, 1, n)):
-        with pytest.raises(ValueError, match=r"a size is negative.*\[test_creation\.py:\d+\]$"):
+        with pytest.raises(ValueError, match=r"a size is negative.*\[test_creation\.py:\d+\](\n|$)"):
             loopjax.function([n], output)(-1)

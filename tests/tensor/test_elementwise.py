@@ -322,7 +322,7 @@ def test_pow_of_integers():
     assert_close(run(lambda v: v**3, x), x**3)
     assert_close(run(lambda v, w: v**w, x, np.array([2, 3, 1, 0])), x ** np.array([2, 3, 1, 0]))
     assert run(lambda v: v**2.0, x).dtype == "float32"
-    with pytest.raises(ValueError, match=r"no negative powers.*\[test_elementwise\.py:\d+\]$"):
+    with pytest.raises(ValueError, match=r"no negative powers.*\[test_elementwise\.py:\d+\](\n|$)"):
         at.lscalar() ** -1
     with pytest.raises(ValueError, match="no negative powers"):
         at.lscalar() ** np.int64(-1)
@@ -424,7 +424,7 @@ def test_round_modes():
     x = ALL
     assert_close(run(lambda v: v.round(), x), np.rint(x))
     assert_close(run(lambda v: at.round(v, "half_away_from_zero"), x), np.trunc(x + np.copysign(0.5, x)))
-    with pytest.raises(ValueError, match=r"round: mode.*\[test_elementwise\.py:\d+\]$"):
+    with pytest.raises(ValueError, match=r"round: mode.*\[test_elementwise\.py:\d+\](\n|$)"):
         at.round(at.dscalar(), "up")
 
 
@@ -481,9 +481,9 @@ def test_an_unknown_size_that_is_one_does_not_broadcast():
     x, y = at.dvector("x"), at.dvector("y")
     f = loopjax.function([x, y], x * y)
     assert_close(np.asarray(f([2.0], [3.0])), np.array([6.0]))
-    with pytest.raises(ValueError, match=r"mul: .*does not broadcast.*\[test_elementwise\.py:\d+\]$"):
+    with pytest.raises(ValueError, match=r"mul: .*does not broadcast.*\[test_elementwise\.py:\d+\](\n|$)"):
         f([2.0], [3.0, 4.0])
-    with pytest.raises(ValueError, match=r"mul: .*\[test_elementwise\.py:\d+\]$"):
+    with pytest.raises(ValueError, match=r"mul: .*\[test_elementwise\.py:\d+\](\n|$)"):
         f([2.0, 3.0, 5.0], [3.0, 4.0])
 
 
@@ -494,7 +494,7 @@ def test_an_unknown_size_broadcasts_once_it_is_promised_to_be_one():
 
 
 def test_shapes_that_do_not_fit_name_the_line():
-    with pytest.raises(ValueError, match=r"add: .*\(2,\).*\(3,\).*\[test_elementwise\.py:\d+\]$"):
+    with pytest.raises(ValueError, match=r"add: .*\(2,\).*\(3,\).*\[test_elementwise\.py:\d+\](\n|$)"):
         at.tensor("float32", (2,)) + at.tensor("float32", (3,))
 
 
@@ -513,13 +513,15 @@ def test_shapes_that_do_not_fit_name_the_line():
     ],
 )
 def test_an_op_refuses_dtypes_it_has_no_meaning_for(op, dtypes):
-    with pytest.raises(TypeError, match=rf"{op.__name__}: .* expected, got {dtypes[0]}.*\[test_elementwise\.py:\d+\]$"):
+    with pytest.raises(
+        TypeError, match=rf"{op.__name__}: .* expected, got {dtypes[0]}.*\[test_elementwise\.py:\d+\](\n|$)"
+    ):
         op(*(at.tensor(dtype, (2,)) for dtype in dtypes))
 
 
 def test_an_op_refuses_a_random_key():
     key = loopjax.shared(jax.random.key(0))
-    with pytest.raises(TypeError, match=r"key cannot be computed with.*\[test_elementwise\.py:\d+\]$"):
+    with pytest.raises(TypeError, match=r"key cannot be computed with.*\[test_elementwise\.py:\d+\](\n|$)"):
         key + 1
 
 
@@ -612,9 +614,9 @@ def test_constants_of_numbers_follow_floatx(float64):
 
 
 def test_a_number_that_does_not_fit_is_refused():
-    with pytest.raises(OverflowError, match=r"300 does not fit into int8 \[test_elementwise\.py:\d+\]$"):
+    with pytest.raises(OverflowError, match=r"300 does not fit into int8 \[test_elementwise\.py:\d+\](\n|$)"):
         at.bscalar() + 300
-    with pytest.raises(OverflowError, match=r"1e\+300 does not fit into float32 \[test_elementwise\.py:\d+\]$"):
+    with pytest.raises(OverflowError, match=r"1e\+300 does not fit into float32 \[test_elementwise\.py:\d+\](\n|$)"):
         at.fscalar() * 1e300
 
 

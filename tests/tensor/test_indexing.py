@@ -142,7 +142,7 @@ def test_a_constant_index_out_of_bounds_is_refused_when_built():
     x = at.tensor("float32", (3, 2))
     for key in (3, -4, (0, 2), (slice(None), -3), [0, 3], ([0, 1], [0, -3]), np.array([3])):
         with pytest.raises(
-            IndexError, match=r"index: index -?\d is out of bounds for axis \d.*\[test_indexing\.py:\d+\]$"
+            IndexError, match=r"index: index -?\d is out of bounds for axis \d.*\[test_indexing\.py:\d+\](\n|$)"
         ):
             x[key]
 
@@ -153,7 +153,7 @@ def test_a_constant_index_out_of_bounds_is_refused_when_called():
         f = loopjax.function([x], part)
         assert f(np.zeros(6, "float32")).dtype == "float32"
         with pytest.raises(
-            IndexError, match=r"out of bounds for axis 0 of size 2; expected -2 to 1 \[test_indexing\.py:\d+\]$"
+            IndexError, match=r"out of bounds for axis 0 of size 2; expected -2 to 1 \[test_indexing\.py:\d+\](\n|$)"
         ):
             f(np.zeros(2, "float32"))
         write = loopjax.function([x], at.set_subtensor(part, 1.0))
@@ -163,7 +163,9 @@ def test_a_constant_index_out_of_bounds_is_refused_when_called():
 
 def test_a_mask_of_another_size_is_refused():
     x = at.tensor("float32", (3,))
-    with pytest.raises(IndexError, match=r"a mask of size 2 does not fit axis 0 of size 3 \[test_indexing\.py:\d+\]$"):
+    with pytest.raises(
+        IndexError, match=r"a mask of size 2 does not fit axis 0 of size 3 \[test_indexing\.py:\d+\](\n|$)"
+    ):
         x[np.array([True, False])]
     with pytest.raises(IndexError, match="a mask of size 2 does not fit"):
         x[np.array([False, False])]
@@ -317,7 +319,7 @@ FIXED = at.tensor("float32", (3,), "fixed")
     ],
 )
 def test_errors_name_the_line(op, error, message):
-    with pytest.raises(error, match=rf"{message}.*\[test_indexing\.py:\d+\]$"):
+    with pytest.raises(error, match=rf"{message}.*\[test_indexing\.py:\d+\](\n|$)"):
         op()
 
 
@@ -330,7 +332,7 @@ def test_compress(condition, axis):
 
 
 def test_compress_takes_a_vector():
-    with pytest.raises(ValueError, match=r"compress takes a vector as its condition.*\[test_indexing\.py:\d+\]$"):
+    with pytest.raises(ValueError, match=r"compress takes a vector as its condition.*\[test_indexing\.py:\d+\](\n|$)"):
         at.compress([[True]], at.dvector())
 
 

@@ -144,7 +144,7 @@ def test_matrix_dot_of_several():
     inputs = [at.dmatrix() for _ in matrices]
     found = loopjax.function(inputs, at.linalg.matrix_dot(*inputs))(*matrices)
     np.testing.assert_allclose(found, np.linalg.multi_dot(matrices), rtol=1e-12)
-    with pytest.raises(TypeError, match=r"one matrix at least \[test_products\.py:\d+\]$"):
+    with pytest.raises(TypeError, match=r"one matrix at least \[test_products\.py:\d+\](\n|$)"):
         at.linalg.matrix_dot()
 
 
@@ -173,7 +173,7 @@ def test_gradients_of_kron_and_alloc_diag():
     ],
 )
 def test_errors_name_the_line(op, message):
-    with pytest.raises(ValueError, match=rf"{message}.*\[test_products\.py:\d+\]$"):
+    with pytest.raises(ValueError, match=rf"{message}.*\[test_products\.py:\d+\](\n|$)"):
         op(at.tensor("float64", (2, 3)), at.tensor("float64", (2, 3)))
 
 
@@ -182,6 +182,6 @@ def test_shapes_that_turn_out_wrong_name_the_line():
     f = loopjax.function([x, y], at.dot(x, y))
     np.testing.assert_array_equal(f(np.ones((2, 3)), np.ones(3)), [3.0, 3.0])
     with pytest.raises(
-        ValueError, match=r"dot: shapes \(2, 3\) and \(1,\) do not multiply.*\[test_products\.py:\d+\]$"
+        ValueError, match=r"dot: shapes \(2, 3\) and \(1,\) do not multiply.*\[test_products\.py:\d+\](\n|$)"
     ):
         f(np.ones((2, 3)), np.ones(1))

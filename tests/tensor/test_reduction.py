@@ -215,7 +215,7 @@ def test_known_sizes_are_inferred():
 def test_nothing_has_no_largest_element(name):
     x = at.dvector()
     f = loopjax.function([x], getattr(at, name)(x))
-    with pytest.raises(ValueError, match=rf"{name}: .*no elements.*\[test_reduction\.py:\d+\]$"):
+    with pytest.raises(ValueError, match=rf"{name}: .*no elements.*\[test_reduction\.py:\d+\](\n|$)"):
         f(np.zeros(0))
     assert float(loopjax.function([x], x.sum())(np.zeros(0))) == 0.0
 
@@ -233,5 +233,5 @@ def test_nothing_has_no_largest_element(name):
     ],
 )
 def test_errors_name_the_line(op, error, message):
-    with pytest.raises(error, match=rf"{message}.*\[test_reduction\.py:\d+\]$"):
+    with pytest.raises(error, match=rf"{message}.*\[test_reduction\.py:\d+\](\n|$)"):
         op(at.matrix())

@@ -64,13 +64,13 @@ def test_softmax(axis, dtype):
 
 
 def test_softmax_refuses_an_axis_that_is_not_there():
-    with pytest.raises(ValueError, match=r"axis 2 is outside.*\[test_special\.py:\d+\]$"):
+    with pytest.raises(ValueError, match=r"axis 2 is outside.*\[test_special\.py:\d+\](\n|$)"):
         at.softmax(at.matrix(), axis=2)
 
 
 def test_a_special_function_of_integers_is_of_dtype_floatx():
     assert at.gammaln(at.lscalar()).dtype == "float32"
-    with pytest.raises(TypeError, match=r"erf: .*real numbers are expected.*\[test_special\.py:\d+\]$"):
+    with pytest.raises(TypeError, match=r"erf: .*real numbers are expected.*\[test_special\.py:\d+\](\n|$)"):
         at.erf(at.zscalar())
 
 

@@ -53,7 +53,7 @@ def test_solve_stretches_sizes_known_to_be_one_and_a_vector():
     a, b = regular(3, 4, 4), general(1, 4, 2)
     close(run(at.linalg.solve, a, b), np.linalg.solve(a, b))
     close(run(at.linalg.solve, a, b[0, :, 0]), np.linalg.solve(a, b[0, :, 0]))
-    with pytest.raises(ValueError, match=r"\[test_systems\.py:\d+\]$"):
+    with pytest.raises(ValueError, match=r"\[test_systems\.py:\d+\](\n|$)"):
         run(at.linalg.solve, a, b, known=False)
 
 
@@ -239,12 +239,14 @@ A, B = at.tensor("float64", (2, 2)), at.tensor("float64", (3, 2))
     ],
 )
 def test_errors_name_the_line(op, error, message):
-    with pytest.raises(error, match=rf"({message}).*\[test_systems\.py:\d+\]$"):
+    with pytest.raises(error, match=rf"({message}).*\[test_systems\.py:\d+\](\n|$)"):
         op()
 
 
 def test_a_shape_that_turns_out_wrong_names_the_line():
     x, y = at.dmatrix(), at.dvector()
     f = loopjax.function([x, y], at.linalg.solve(x, y))
-    with pytest.raises(ValueError, match=r"solve: shapes \(2, 2\) and \(3,\) make no .* \[test_systems\.py:\d+\]$"):
+    with pytest.raises(
+        ValueError, match=r"solve: shapes \(2, 2\) and \(3,\) make no .* \[test_systems\.py:\d+\](\n|$)"
+    ):
         f(np.ones((2, 2)), np.ones(3))

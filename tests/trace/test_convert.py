@@ -9,7 +9,7 @@ import loopjax
 import loopjax.tensor as at
 from loopjax.trace.convert import holds
 
-LINE = r" \[test_convert.py:\d+\]$"
+LINE = r" \[test_convert.py:\d+\](\n|$)"
 THIRD = 1 / 3
 
 

@@ -130,7 +130,7 @@ def test_registered_classes_and_results_of_functions():
 def test_errors_name_the_leaf():
     y, start = at.dvector("y"), {"u": zeros(), "v": zeros()}
     with pytest.raises(
-        TypeError, match=r"scan 'f': outputs_info\[0\]\['v'\]: an array of dtype <U5 is not numeric.*\]$"
+        TypeError, match=r"scan 'f': outputs_info\[0\]\['v'\]: an array of dtype <U5 is not numeric.*\](\n|$)"
     ):
         loopjax.scan(lambda a, s: s, y, {"u": zeros(), "v": "hello"}, name="f")
     with pytest.raises(

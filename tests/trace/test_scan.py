@@ -517,7 +517,9 @@ class TestInnerLoopsOfRunTimeLength:
             return loopjax.scan(lambda p: p * 2, outputs_info=at.constant(1.0), n_steps=n, name="inner")[0]
 
         out, _ = loopjax.scan(fn, sequences=counts, name="outer")
-        message = r"^scan 'outer': a step returns a value whose size differs .* have no stack.*\[test_scan.py:\d+\]$"
+        message = (
+            r"^scan 'outer': a step returns a value whose size differs .* have no stack.*\[test_scan.py:\d+\](\n|$)"
+        )
         with pytest.raises(loopjax.errors.LengthError, match=message):
             loopjax.function([counts], out)
 

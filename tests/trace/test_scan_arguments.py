@@ -6,7 +6,7 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 
-LINE = r" \[test_scan_arguments.py:\d+\]$"
+LINE = r" \[test_scan_arguments.py:\d+\](\n|$)"
 
 
 def refused(error, message, *args, **options):
@@ -50,7 +50,9 @@ class TestWhatFnTakes:
         def step(a):
             return (lambda missing: a)()
 
-        with pytest.raises(TypeError, match=r"^[^']*<lambda>\(\) missing 1 required positional argument: 'missing'$"):
+        with pytest.raises(
+            TypeError, match=r"^[^']*<lambda>\(\) missing 1 required positional argument: 'missing'(\n|$)"
+        ):
             loopjax.scan(step, sequences=at.dvector(), name="rnn")
 
 

@@ -21,5 +21,5 @@ def test_updates_of_two_loops_are_joined():
 
 def test_two_new_values_are_refused():
     a = loopjax.shared(1, name="a")
-    with pytest.raises(ValueError, match=r"<shared a: .*has two new values, .*\[test_updates\.py:\d+\]$"):
+    with pytest.raises(ValueError, match=r"<shared a: .*has two new values, .*\[test_updates\.py:\d+\](\n|$)"):
         OrderedUpdates({a: a + 1}) + {a: a + 2}
