@@ -21,8 +21,9 @@ from benchmarks.workload import Scale, Workload
 from benchmarks.workloads import WORKLOADS
 from benchmarks.workloads.applications import APPLICATIONS
 from benchmarks.workloads.held_out import HELD_OUT
+from benchmarks.workloads.seen import SEEN
 
-SETS = {"tuning": APPLICATIONS, "held-out": HELD_OUT}
+SETS = {"tuning": (*APPLICATIONS, *SEEN), "held-out": HELD_OUT}
 """Applications: those that may guide a change, and those that nobody looks at before a final measurement."""
 
 

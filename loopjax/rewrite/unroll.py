@@ -22,7 +22,8 @@ two-core CPU, jax 0.10.2, float64, times as fast as one step an iteration:
 | past values 1 and 4 back, 64 and 256 values times a matrix each | 2.4, 1.1 | |
 | the gradient of the first, its matrices deferred, not deferred | 1.3, 0.9 | 1.1, 0.8 |
 
-A window of past values is moved along by copies, which vanish where as many steps as it is deep are written out.
+A window of past values is moved along by copies, which vanish where as many steps as it is deep are written out: as
+far as these are one function, where one step is.
 """
 
 from __future__ import annotations
@@ -48,6 +49,11 @@ STORED_BYTES = 700
 """Bytes of a step of scalars with past values, residuals included, up to which two steps fit in that function. Measured
 for gradients of 10 filters, time of one step an iteration over that of two: 240 to 600 bytes 1.1 to 1.5, 790 0.2. Four
 steps took up to 18 times as long as two."""
+
+WINDOW_READS = 4
+"""Times that an iteration reads and writes its windows. Measured for 42 bodies of 2 to 32 values, 2 to 4 deep, at 1, 2
+and 4 steps: several steps that are no longer one function, where one step is, take 1.5 to 3.4 times as long, and those
+of an equalizer 9 times."""
 
 FEW_STEPS, SECOND_LOOP_NS = 64, 400.0
 """Time to begin a second loop, of the steps that are left over, and steps of an inner loop up to which it is more than
@@ -211,7 +217,14 @@ def _for_windows(op: Scan, storage: Sequence[History], derivative: Derivative) -
         return 1
     if derivative != "none" and all(variable.ndim == 0 for variable in op.body.outputs):
         return 2 if _stored_bytes(op) <= STORED_BYTES else 1
-    return 2 if depth == 2 else 4
+    count = 2 if depth == 2 else 4
+    moved = sum(
+        size_bytes([out.type]) * one.size for out, one in zip(op.body.outputs, storage, strict=False) if one.size > 1
+    )
+    once, windows = step_cost(op).bytes, WINDOW_READS * moved
+    if derivative != "none" or once + windows >= FUSED_LOOP_BYTES:
+        return count
+    return max(fits for fits in (1, 2, 4) if fits <= count and (fits == 1 or fits * once + windows < FUSED_LOOP_BYTES))
 
 
 def _stored_bytes(op: Scan) -> int:

@@ -10,6 +10,7 @@ from benchmarks.workload import Scale
 from benchmarks.workloads import WORKLOADS
 from benchmarks.workloads.applications import APPLICATIONS
 from benchmarks.workloads.held_out import HELD_OUT
+from benchmarks.workloads.seen import SEEN
 
 
 @pytest.fixture
@@ -21,16 +22,16 @@ def fast_compilation():
 
 
 @pytest.mark.usefixtures("fast_compilation")
-@pytest.mark.parametrize("workload", [*APPLICATIONS, *HELD_OUT], ids=lambda workload: workload.name)
+@pytest.mark.parametrize("workload", [*APPLICATIONS, *SEEN, *HELD_OUT], ids=lambda workload: workload.name)
 def test_gives_the_value_of_plain_jax(workload):
     contenders = workload.make(Scale(quick=True))
     workload.compare(contenders.loopjax().call(), contenders.plain().call())
 
 
 def test_no_two_workloads_share_a_name():
-    names = [workload.name for workload in (*WORKLOADS, *APPLICATIONS, *HELD_OUT)]
+    names = [workload.name for workload in (*WORKLOADS, *APPLICATIONS, *SEEN, *HELD_OUT)]
     assert len(set(names)) == len(names)
-    assert (len(APPLICATIONS), len(HELD_OUT)) == (59, 25)
+    assert (len(APPLICATIONS), len(SEEN), len(HELD_OUT)) == (59, 25, 12)
 
 
 def test_list_names_the_workloads_of_a_set(capsys):
@@ -42,5 +43,5 @@ def test_list_names_the_workloads_of_a_set(capsys):
 
 def test_a_workload_of_the_other_set_is_refused(capsys):
     with pytest.raises(SystemExit):
-        command.main(["--set", "tuning", "slam"])
-    assert "no workload slam" in capsys.readouterr().err
+        command.main(["--set", "tuning", "bandit"])
+    assert "no workload bandit" in capsys.readouterr().err

@@ -88,12 +88,16 @@ def test_products_gain_nothing():
     assert plan_of(loopjax.function([a, h], out), np.eye(4), np.ones(4)).unroll == 1
 
 
-@pytest.mark.parametrize(("depth", "steps"), [(1, 1), (2, 2), (3, 4), (4, 4), (5, 1)])
-def test_windows_are_not_moved(depth, steps):
+@pytest.mark.parametrize(
+    ("depth", "size", "steps"),
+    [(1, 8, 1), (2, 8, 2), (3, 8, 4), (4, 8, 4), (5, 8, 1), (4, 4, 1), (2, 4, 2), (4, 2, 4)],
+    ids=lambda value: str(value),
+)
+def test_windows_are_not_moved_unless_a_step_is_one_function(depth, size, steps):
     a, h = at.dmatrix("a"), at.dmatrix("h")
     info = {"initial": h, "taps": sorted({-depth, -1})}
     out, _ = loopjax.scan(lambda *h: at.tanh(h[0] @ a + h[-1]), outputs_info=info, n_steps=64)
-    assert plan_of(loopjax.function([a, h], out), np.eye(4), np.ones((depth, 4))).unroll == steps
+    assert plan_of(loopjax.function([a, h], out), np.eye(size), np.ones((depth, size))).unroll == steps
 
 
 def test_without_it():

@@ -1,6 +1,7 @@
 """Applications: a second family of workloads, by kind, written from their literature before the cost model was fitted.
 
-All of them have guided changes by now; ``benchmarks.workloads.held_out`` has programs of the same kinds that have not.
+All of them have guided changes by now, as have those of ``benchmarks.workloads.seen``; those of
+``benchmarks.workloads.held_out`` have not.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from jax import lax
 
 from benchmarks.compare import close
 from benchmarks.program import unroll
-from benchmarks.programs.held_out import networks
-from benchmarks.programs.held_out.networks import STEP
+from benchmarks.programs.seen import networks
+from benchmarks.programs.seen.networks import STEP
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import dynamic_programming as programs
-from benchmarks.programs.held_out.dynamic_programming import DISCOUNT, EXPLORING, HIGH, LEARNING
+from benchmarks.programs.seen import dynamic_programming as programs
+from benchmarks.programs.seen.dynamic_programming import DISCOUNT, EXPLORING, HIGH, LEARNING
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -13,8 +13,8 @@ from jax import lax
 
 from benchmarks.compare import close
 from benchmarks.program import unroll
-from benchmarks.programs.held_out import filters
-from benchmarks.programs.held_out.filters import LATTICE_FORGETTING, LATTICE_RATE, SLAM_DT
+from benchmarks.programs.seen import filters
+from benchmarks.programs.seen.filters import LATTICE_FORGETTING, LATTICE_RATE, SLAM_DT
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -15,8 +15,8 @@ from jax.scipy.special import digamma, gammaln
 
 from benchmarks.compare import close
 from benchmarks.program import unroll
-from benchmarks.programs.held_out import time_series
-from benchmarks.programs.held_out.time_series import (
+from benchmarks.programs.seen import time_series
+from benchmarks.programs.seen.time_series import (
     HAZARD,
     PRIOR_COUNT,
     PRIOR_MEAN,

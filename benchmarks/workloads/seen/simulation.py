@@ -14,8 +14,8 @@ from jax import lax, random
 
 from benchmarks.compare import close, within
 from benchmarks.program import unroll
-from benchmarks.programs.held_out import simulation
-from benchmarks.programs.held_out.simulation import (
+from benchmarks.programs.seen import simulation
+from benchmarks.programs.seen.simulation import (
     BIRTH,
     CORRELATION,
     DEATH,

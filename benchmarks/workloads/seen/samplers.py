@@ -13,8 +13,8 @@ import numpy as np
 from jax import lax, random
 
 from benchmarks.compare import within
-from benchmarks.programs.held_out import samplers
-from benchmarks.programs.held_out.samplers import (
+from benchmarks.programs.seen import samplers
+from benchmarks.programs.seen.samplers import (
     ANNEALING_STEP,
     EFFECTS_STEP,
     FULL_TURN,
