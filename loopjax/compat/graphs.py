@@ -106,6 +106,12 @@ def equal_computations(xs: Sequence[Any], ys: Sequence[Any], in_xs: Any = None, 
     return len(xs) == len(ys) and Graph(given_x, list(xs)) == Graph(given_y, list(ys))
 
 
+def is_same_graph(var1: Any, var2: Any, givens: Any = None) -> bool:
+    """Test if two variables are computed alike, where ``givens`` pairs variables that count as the same."""
+    pairs = dict(givens or {})
+    return equal_computations([var1], [var2], list(pairs), list(pairs.values()))
+
+
 def get_scalar_constant_value(
     variable: Any, elemwise: bool = True, only_process_constants: bool = False, **options: Any
 ) -> np.ndarray[Any, Any]:

@@ -197,6 +197,7 @@ def _paths(library: Library) -> dict[str, Names]:
     graph.update({name: vars(graphs)[name] for name in ("NotScalarConstantError", "MissingTestValue")})
     loops = {name: vars(scans)[name] for name in ("scan", "map", "reduce", "foldl", "foldr")}
     loops.update(until=until, scan_checkpoints=scan_checkpoints, clone=graphs.clone)
+    loops.update(equal_computations=graphs.equal_computations)
     compiled = _compiled(classes)
     shown = {**_functions(printing), "Print": Print, "pprint": printing.pprint, "dprint": printing.debugprint}
     checks = {name: vars(tensors)[name] for name in ("Assert", "CheckAndRaise")}
@@ -291,6 +292,12 @@ def _paths(library: Library) -> dict[str, Names]:
         "misc.pkl_utils": _pickles(),
         "misc.ordered_set": {"OrderedSet": dict.fromkeys},
         "misc.strutil": {},
+        "tests.unittest_tools": {
+            "verify_grad": gradient["verify_grad"],
+            "assert_allclose": np.testing.assert_allclose,
+            "seed_rng": lambda seed=None: seed or library.flags.unittests__rseed,
+            "fetch_seed": lambda seed=None: seed or library.flags.unittests__rseed,
+        },
         "compat": _python(),
         "compat.python2x": _python(),
         "compat.six": _python(),
@@ -525,6 +532,9 @@ def _python() -> Names:
         "decode_with": lambda value, encoding: value.decode(encoding),
         "exc_message": lambda error: error.args[0] if error.args else "",
         "reduce": functools.reduce,
+        "next": next,
+        "cPickle": pickle,
+        "cStringIO": io.StringIO,
         "xrange": range,
         "maxsize": sys.maxsize,
         "string_types": (str,),

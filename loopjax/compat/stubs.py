@@ -35,7 +35,7 @@ PATHS = tuple(_PATHS.split())
 """Paths of modules that may be imported; those that have real names are in ``compat/modules.py``."""
 
 _FALSE = """
-cuda_available cuda_enabled dnn_available have_dnn enable_sparse pygpu_activated use_gpu
+cuda_available cuda_enabled dnn_available dnn_present have_dnn enable_sparse pygpu_activated use_gpu
 """
 FALSE = tuple(_FALSE.split())
 """Names that say that something is not there."""
@@ -79,7 +79,11 @@ class StubModule(ModuleType):
         if name.startswith("__"):
             raise AttributeError(name)
         if name in FALSE:
-            return False if not name.endswith("_available") or name == "cuda_available" else lambda *args: False
+            return (
+                False
+                if not name.endswith(("_available", "_present")) or name == "cuda_available"
+                else lambda *args: False
+            )
         made = ACCEPTED.get(name) or stub(name, self.__name__)
         setattr(self, name, made)
         return made

@@ -21,10 +21,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if absent := [str(path) for path in options.paths if not path.exists()]:
         parser.error(f"no file or folder {', '.join(absent)}; expected a .py file or a folder of them")
-    reports = []
-    for path in _files(options.paths):
+    reports, files = [], list(_files(options.paths))
+    own = {path.parent.name for path in files if path.name == "__init__.py"}
+    for path in files:
         text, encoding = read(path)
-        report = port(text, str(path))
+        report = port(text, str(path), own)
         reports.append(report)
         if not options.summary and (report.findings or report.error or len(reports) == 1):
             print(report)

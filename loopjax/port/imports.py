@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from loopjax.compat import LIBRARIES
@@ -84,9 +84,9 @@ def bound_names(source: Source) -> Iterator[Bound]:
                 yield Bound(alias.asname or alias.name, f"{node.module}.{alias.name}", node.lineno)
 
 
-def other_packages(source: Source) -> Iterator[Finding]:
-    """A finding for each package that is built on a library."""
-    said: set[str] = set()
+def other_packages(source: Source, own: Collection[str]) -> Iterator[Finding]:
+    """A finding for each package that is built on a library, but for one's ``own``."""
+    said = set(own)
     for node in source.nodes:
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from loopjax.port import python2
 from loopjax.port.division import divide
@@ -15,7 +15,7 @@ from loopjax.port.report import Finding, PortReport
 from loopjax.port.source import Source
 
 
-def port(text: str, file: str = "<source>") -> PortReport:
+def port(text: str, file: str = "<source>", own: Collection[str] = ()) -> PortReport:
     """Port a program of Theano, Aesara or PyTensor to ``loopjax.compat``.
 
     Parameters
@@ -24,6 +24,8 @@ def port(text: str, file: str = "<source>") -> PortReport:
         The source, of Python 2 or 3.
     file
         Its name in the report.
+    own
+        The packages that are ported with it, such as the one it is of.
 
     Returns
     -------
@@ -53,7 +55,7 @@ def port(text: str, file: str = "<source>") -> PortReport:
     findings = list(_changed(text, modern))
     bound = list(bound_names(source))
     libraries = sorted({library for one in bound if (library := library_of(one.path))})
-    findings += [*change_imports(source), *other_packages(source), *names(source, bound), *change_names(source)]
+    findings += [*change_imports(source), *other_packages(source, own), *names(source, bound), *change_names(source)]
     findings += habits(source, bool(libraries))
     if is_old and not python2.has_true_division(text):
         findings += divide(source)

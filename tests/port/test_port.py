@@ -203,6 +203,14 @@ class TestCommand:
         assert "      1  import theano: import loopjax.compat.theano as theano" in printed
         assert "2 files, 1 of them to port: 1 need nothing more, 0 a hand" in printed
 
+    def test_a_package_that_is_ported_with_its_files_is_no_other(self, tmp_path):
+        (tmp_path / "lasagne").mkdir()
+        (tmp_path / "lasagne" / "__init__.py").write_text("import theano\n")
+        program = tmp_path / "program.py"
+        program.write_text("import theano\nimport lasagne\n")
+        assert main([str(tmp_path)]) == 0
+        assert main([str(program)]) == 1
+
     def test_reports_without_writing(self, tmp_path, capsys):
         path = tmp_path / "one.py"
         path.write_text("import theano\ntheano.no_such_name\n")
@@ -214,3 +222,16 @@ class TestCommand:
         with pytest.raises(SystemExit):
             main(["no_such_file.py"])
         assert "no file or folder no_such_file.py; expected a .py file" in capsys.readouterr().err
+
+
+def test_names_that_ports_asked_for():
+    tensor, graph = theano.tensor, theano.gof.graph
+    x, y = tensor.dvector("x"), tensor.dvector("y")
+    assert graph.is_same_graph(x + 1, x + 1)
+    assert not graph.is_same_graph(x + 1, y + 1)
+    assert graph.is_same_graph(x + 1, y + 1, {x: y})
+    assert theano.scan_module.scan_utils.equal_computations([x * 2], [x * 2])
+    tensor.verify_grad(lambda v: v**2, [[1.0, 2.0]])
+    theano.tests.unittest_tools.verify_grad(lambda v: v**2, [[1.0, 2.0]])
+    assert theano.sandbox.cuda.dnn.dnn_present() is False
+    assert theano.config.print_global_stats is False
