@@ -32,7 +32,7 @@ def test_programs_print_what_their_comments_say(page):
 )
 def test_files_that_a_page_names_are_there(page):
     named = re.findall(r"`((?:loopjax|tests|docs|examples|benchmarks)/[\w./-]*)`", page.read_text())
-    assert not [name for name in named if not (ROOT / name).exists()]
+    assert not [name for name in named if not (ROOT / name).exists() and name != "docs/_build"]  # which a build makes
 
 
 def test_contributing_names_every_folder_of_the_package():
