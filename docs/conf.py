@@ -7,6 +7,7 @@ Pages are Markdown (MyST). Notebooks, in ``examples/``, run while the site is bu
 import os
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 DOCS = Path(__file__).parent
@@ -47,6 +48,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 # Notebooks
 nb_execution_mode = "cache"
+nb_execution_excludepatterns = [] if find_spec("pymc") else ["examples/pymc.md"]  # the extra pymc
 nb_execution_cache_path = str(DOCS / "_build" / "notebooks")
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
