@@ -1,15 +1,15 @@
 """Codes of errors, ``LJ101`` and so on: each is a kind of wrong program, with a section in ``docs/errors.md``.
 
-A code is a note of the error (PEP 678), which a traceback shows below the message, with the address of the section. The
-kind is read from the message, the first of ``KINDS`` that fits. A code keeps its meaning; new kinds get new codes.
+A code is a note of the error (PEP 678), which a traceback shows below the message, with the command that prints the
+section. The kind is read from the message, the first of ``KINDS`` that fits. A code keeps its meaning; new kinds get
+new codes.
 """
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import NamedTuple
-
-PAGE = "https://loopjax.readthedocs.io/en/latest/errors.html"
 
 
 class Kind(NamedTuple):
@@ -126,9 +126,24 @@ def add_code(error: BaseException) -> None:
     """Give an error the note with its code, once."""
     if not any(note.startswith("LJ") for note in getattr(error, "__notes__", ())):
         kind = kind_of(str(error))
-        error.add_note(f"{kind.code}: {kind.title}, see {PAGE}#{kind.code.lower()}")
+        error.add_note(
+            f"{kind.code}: {kind.title}; python -m loopjax {kind.code} shows the wrong and the right program"
+        )
 
 
 def code_of(error: BaseException) -> str | None:
     """The code of an error, ``"LJ105"``, if it has one."""
     return next((note[:5] for note in getattr(error, "__notes__", ()) if note.startswith("LJ")), None)
+
+
+def page() -> str:
+    """The page of errors, which a wheel holds in the package and a checkout beside it."""
+    package = Path(__file__).parent
+    places = (place / "docs" / "errors.md" for place in (package, package.parent))
+    return next(place for place in places if place.exists()).read_text(encoding="utf-8")
+
+
+def section_of(code: str) -> str:
+    """The section of a code on the page of errors. Raises ``KeyError`` where there is no such code."""
+    _, *sections = re.split(r"^\(lj\d+\)=\n\n## ", page(), flags=re.MULTILINE)
+    return {section[:5]: section.rstrip() for section in sections}[code]

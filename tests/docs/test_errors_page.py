@@ -1,14 +1,14 @@
 """The page of errors: each wrong program raises the error of its section, and each right one runs."""
 
-import pathlib
 import re
 import warnings
 
 import pytest
 
-from loopjax.error_codes import KINDS, PAGE, code_of
+from loopjax.__main__ import main
+from loopjax.error_codes import KINDS, code_of, page
 
-TEXT = (pathlib.Path(__file__).parents[2] / "docs" / "errors.md").read_text()
+TEXT = page()
 PRELUDE, *SECTIONS = re.split(r"^\(lj\d+\)=\n\n(?=## )", TEXT, flags=re.MULTILINE)
 
 
@@ -31,4 +31,14 @@ def test_the_wrong_program_raises_and_the_right_one_runs(section):
     with pytest.raises(Exception, match=r".") as caught, warnings.catch_warnings():
         exec(compile(start + wrong, "wrong.py", "exec"), {})
     assert code_of(caught.value) == section[3:8], f"{caught.value!r}"
-    assert any(note.endswith(f"{PAGE}#{section[3:8].lower()}") for note in caught.value.__notes__)
+    assert any(f"python -m loopjax {section[3:8]} shows" in note for note in caught.value.__notes__)
+
+
+def test_the_command_prints_the_section_of_a_code(capsys):
+    main(["LJ105", "LJ203"])
+    shown = capsys.readouterr().out
+    assert shown.startswith("LJ105: A state changes its dtype\n")
+    assert shown.count("# wrong") == shown.count("# right") == 2
+    assert "(lj" not in shown
+    with pytest.raises(SystemExit, match="there is no error LJ999; codes are LJ101, "):
+        main(["LJ999"])
