@@ -10,7 +10,8 @@ What enters and leaves the primitive is 32 bits wide. The residuals of a gradien
 as pairs of 32 bits (``halved``, ``joined``), and are found again by a ``Shortcut``. For example the JVP of a program
 is ``first``, which gives results and residuals, and ``later``, from residuals and tangents to the results' tangents.
 
-Limits: nothing sees inside: ``checkify`` and the lowering for several platforms, which must, raise. ``jax.extend`` and
+Limits: nothing sees inside: ``checkify`` and the lowering for several platforms, which must, raise; results have no
+sharding in their types, so that under a mesh with explicit axes they are replicated. ``jax.extend`` and
 the rule tables of ``jax.interpreters`` are public, but may change between JAX releases.
 """
 
@@ -27,9 +28,11 @@ import numpy as np
 from jax import lax
 from jax.extend.core import Primitive, jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir
+from jax.sharding import NamedSharding, PartitionSpec
 
 from loopjax.errors import UnsupportedError
 from loopjax.lower.partition import is_float, merge
+from loopjax.lower.placement import placed, placement
 
 Run = Callable[..., Sequence[Any]]
 Types = tuple[jax.ShapeDtypeStruct, ...]
@@ -44,8 +47,12 @@ wide.multiple_results = True
 def in_64_bits(run: Run, *arrays: Any) -> list[Any]:
     """Run ``run(*arrays)`` with x64 on, in a trace where it is off and under every transformation of that trace.
 
-    ``run`` takes and returns flat arrays. It is hashable, and equal ones are the same program.
+    ``run`` takes and returns flat arrays. It is hashable, and equal ones are the same program. Within ``shard_map`` all
+    arrays are made to vary over the same axes, as all results do.
     """
+    places = [*map(placement, arrays)]
+    varying = frozenset[str]().union(*(one.varying for one in places))
+    arrays = tuple(placed(array, one.varying_over(varying)) for array, one in zip(arrays, places, strict=True))
     return wide.bind(*arrays, run=run, call_jaxpr=SEALED)  # type: ignore[no-untyped-call]
 
 
@@ -200,7 +207,12 @@ def _run(*arrays: Any, run: Run, **_: Any) -> Sequence[Any]:
 
 
 def _infer(*avals: Any, run: Run, **_: Any) -> Sequence[Any]:
-    return [jax.core.ShapedArray(one.shape, one.dtype) for one in _results(run, _types(avals))]
+    results = [jax.core.ShapedArray(one.shape, one.dtype) for one in _results(run, _types(avals))]
+    if not any(placement(one).varying for one in avals):
+        return results
+    mesh, axes = avals[0].sharding.mesh, avals[0].manual_axis_type
+    specs: list[Any] = [NamedSharding(mesh, PartitionSpec(*[None] * one.ndim)) for one in results]
+    return [one.update(sharding=spec, manual_axis_type=axes) for one, spec in zip(results, specs, strict=True)]
 
 
 def _lower(context: Any, *values: Any, run: Run, **_: Any) -> Any:
@@ -210,8 +222,10 @@ def _lower(context: Any, *values: Any, run: Run, **_: Any) -> Any:
             f"off, got {', '.join(context.module_context.platforms)}; export each by itself, give its variables 32 "
             "bits, or turn jax_enable_x64 on"
         )
-    with jax.enable_x64(True):
-        return mlir.lower_fun(run, multiple_results=True)(context, *values)
+    # Each device runs the program by itself: nothing varies inside.
+    types = [jax.core.ShapedArray(one.shape, one.dtype) for one in context.avals_in]
+    with jax.enable_x64(True), jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ())):
+        return mlir.lower_fun(run, multiple_results=True)(context.replace(avals_in=types), *values)
 
 
 def _batch(arrays: Sequence[Any], dims: Sequence[int | None], *, run: Run, **_: Any) -> tuple[list[Any], list[int]]:

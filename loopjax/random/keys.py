@@ -150,7 +150,8 @@ class KeySource:
         return key
 
     def _key(self, number: int) -> jax.Array:
-        return jax.random.fold_in(jax.random.key(self._seed), number)
+        with jax.ensure_compile_time_eval():  # a stream may be made, and drawn from, while JAX traces
+            return jax.random.fold_in(jax.random.key(self._seed), number)
 
 
 def _checked_seed(seed: int | None) -> int:

@@ -75,3 +75,18 @@ def test_an_exported_program_draws_as_before(tmp_path):
     g = loopjax.load(tmp_path / "walk.npz")
     for _ in range(3):
         np.testing.assert_allclose(g(np.ones(3)), f(np.ones(3)), rtol=1e-12)
+
+
+def test_a_stream_may_be_made_while_jax_traces():
+    def drawn(x):
+        f = loopjax.to_jax([], RandomStream(1).normal(size=(2,)))
+        return x * f(f.init())[0]
+
+    np.testing.assert_array_equal(jax.jit(drawn)(1.0), drawn(1.0))
+
+
+def test_a_function_that_draws_is_refused_while_jax_traces():
+    f = loopjax.function([], RandomStream(1).normal(size=(2,)))
+    with pytest.raises(loopjax.errors.UnsupportedError, match="key 0: .* would be updated with a JAX tracer; call a fun"):
+        jax.jit(lambda x: x + f())(1.0)
+    assert f().shape == (2,)

@@ -126,6 +126,21 @@ with jax.set_mesh(mesh):
     same("until", jax.jit(f)(x_of, w_of), f(values, weights))
 gradients("until", x, W, (until(x, W) ** 2).sum(), [W])
 
+# One opaque operation, of 64 bits while the flag is off: its results vary as its arguments do.
+x, W = at.dtensor3("x"), at.dmatrix("W")
+start = at.zeros((x.shape[1], WIDTH), dtype="float64")
+f = loopjax.to_jax([x, W], (states(x, W, start=start)[-1] ** 2).mean())
+apart = jax.shard_map(f, mesh=mesh, in_specs=(P(None, "data"), P()), out_specs=P())
+try:
+    jax.jit(apart)(x_of, w_of)
+except ValueError as error:
+    assert "require replication" in str(error)
+else:
+    raise AssertionError("a value of each device passes for one that all share")
+mean = lambda x, W: jax.lax.pmean(f(x, W), "data")
+mapped = jax.shard_map(mean, mesh=mesh, in_specs=(P(None, "data"), P()), out_specs=P())
+same("wide", jax.jit(jax.grad(mapped, 1))(x_of, w_of), jax.grad(f, 1)(values, weights))
+
 # Draws by rejection, with parameters that vary.
 draws = loopjax.tensor.random.utils.RandomStream(1).vonmises(x, 2.0, size=x.shape)
 g = loopjax.to_jax([x], draws)
