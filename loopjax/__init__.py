@@ -5,6 +5,7 @@ from loopjax.checkpoint.scan_checkpoints import scan_checkpoints
 from loopjax.compat.aliases import compile, gradient, printing, sandbox, scan_module, updates
 from loopjax.config import VERSION, config
 from loopjax.errors import missing_name as _missing_name
+from loopjax.interop.associative_scan import associative_scan
 from loopjax.interop.load import load
 from loopjax.interop.stepper import stepper
 from loopjax.interop.to_jax import to_jax
@@ -36,6 +37,7 @@ __all__ = [
     "Out",
     "Packed",
     "Rop",
+    "associative_scan",
     "clone_replace",
     "compile",
     "config",

@@ -213,6 +213,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "at.stack": {"tensors": [[x, x]]}, "at.tensordot": {"axes": 1}, "at.to_one_hot": {"y": i},
     "at.transpose": {"axes": [1, 0]}, "at.unbroadcast": {"axes": [0]}, "at.xor": {"x": i, "y": i},
     "linalg.cho_solve": {"c_and_lower": (square, True)}, "linalg.matrix_dot": {"args": [square, square]},
+    "loopjax.associative_scan": {"fn": at.add, "elems": v},
     "loopjax.foldl": {"fn": added}, "loopjax.foldr": {"fn": added},
     "loopjax.function": {"inputs": [x], "outputs": x * 2}, "loopjax.reduce": {"fn": added},
     "at.ifelse": {"condition": z > 0, "then_branch": x, "else_branch": x}, "loopjax.load": {"path": saved},
@@ -290,6 +291,7 @@ ACCEPTED = [
     Accepted(
         r"loopjax.(function|to_jax|stepper) (inputs|outputs): ", {"a list with None"}, "a pytree, where None is no leaf"
     ),
+    Accepted(r"loopjax.associative_scan elems: ", ARRAYS | VARIABLES, "any array, or pytree"),
     Accepted(r"loopjax.stepper parameters: ", VARIABLES, "one variable, for a list of it"),
     Accepted(
         r" (x|y|a|b|M|more|args|value|fill_value|val|min|max|v|weights|condition|target|output|alpha|tensors): .*Any",

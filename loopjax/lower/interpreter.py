@@ -61,7 +61,7 @@ def _data(constant: Constant) -> Any:
 
 def rule_of(node: Apply) -> Rule:
     """Return the lowering rule of a node; raises ``NotImplementedError`` where there is none."""
-    found = RULES.get(type(node.op))
+    found = next((RULES[kind] for kind in type(node.op).__mro__ if kind in RULES), None)
     if found is None:
         raise NotImplementedError(f"op {node.op.name!r} has no lowering rule{where(node.sources)}")
     return found

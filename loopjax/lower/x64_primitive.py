@@ -211,8 +211,10 @@ def _infer(*avals: Any, run: Run, **_: Any) -> Sequence[Any]:
     if not any(placement(one).varying for one in avals):
         return results
     mesh, axes = avals[0].sharding.mesh, avals[0].manual_axis_type
-    specs: list[Any] = [NamedSharding(mesh, PartitionSpec(*[None] * one.ndim)) for one in results]
-    return [one.update(sharding=spec, manual_axis_type=axes) for one, spec in zip(results, specs, strict=True)]
+    spec: Any = PartitionSpec
+    placed_on: list[Any] = [NamedSharding(mesh, spec(*[None] * one.ndim)) for one in results]
+    update: Any = jax.core.ShapedArray.update
+    return [update(one, sharding=place, manual_axis_type=axes) for one, place in zip(results, placed_on, strict=True)]
 
 
 def _lower(context: Any, *values: Any, run: Run, **_: Any) -> Any:

@@ -87,6 +87,8 @@ def test_a_stream_may_be_made_while_jax_traces():
 
 def test_a_function_that_draws_is_refused_while_jax_traces():
     f = loopjax.function([], RandomStream(1).normal(size=(2,)))
-    with pytest.raises(loopjax.errors.UnsupportedError, match="key 0: .* would be updated with a JAX tracer; call a fun"):
+    with pytest.raises(
+        loopjax.errors.UnsupportedError, match=r"key 0: .* would be updated with a JAX tracer; call a fun"
+    ):
         jax.jit(lambda x: x + f())(1.0)
     assert f().shape == (2,)
