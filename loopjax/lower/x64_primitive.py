@@ -50,9 +50,11 @@ def in_64_bits(run: Run, *arrays: Any) -> list[Any]:
     ``run`` takes and returns flat arrays. It is hashable, and equal ones are the same program. Within ``shard_map`` all
     arrays are made to vary over the same axes, as all results do.
     """
-    places = [*map(placement, arrays)]
+    places = [placement(jax.typeof(array)) for array in arrays]
     varying = frozenset[str]().union(*(one.varying for one in places))
-    arrays = tuple(placed(array, one.varying_over(varying)) for array, one in zip(arrays, places, strict=True))
+    if varying:
+        pairs = zip(arrays, places, strict=True)
+        arrays = tuple(placed(jnp.asarray(array), one.varying_over(varying)) for array, one in pairs)
     return wide.bind(*arrays, run=run, call_jaxpr=SEALED)  # type: ignore[no-untyped-call]
 
 
