@@ -379,6 +379,14 @@ class Function:
             lowered = self.program.state.locked(self._lowered, args, kwargs)
         return lowered[0] if len(lowered) == 1 else tuple(lowered)
 
+    def compile(self, /, *args: Any, **kwargs: Any) -> Any:
+        """JAX's ``jax.stages.Compiled`` of the program for these arguments, for its costs, its memory and its text; a
+        tuple where it has several stages. It takes what the program reads: arguments, then shared variables.
+        """
+        lowered = self.lower(*args, **kwargs)
+        with jax.enable_x64(True):
+            return tuple(one.compile() for one in lowered) if isinstance(lowered, tuple) else lowered.compile()
+
     def _lowered(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
         """The lowered program of each stage."""
         arrays = self._converted(self._placed(args, kwargs))

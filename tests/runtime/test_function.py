@@ -463,3 +463,13 @@ def test_a_result_that_fits_in_no_memory():
         with pytest.raises(MemoryError, match=r"look at the lengths that it is made of \[test_function.py:\d+\]"):
             f(length)
     assert f(3).shape == (3,)
+
+
+def test_the_compiled_program_takes_arguments_and_state():
+    x, w = at.dvector("x"), loopjax.shared(np.array([2.0, 3.0]))
+    f = loopjax.function([x], (x * w).sum())
+    with jax.enable_x64(True):
+        (found,) = f.compile([1.0, 2.0])(np.array([1.0, 2.0]), w.get_value())
+    assert float(found) == 8
+    v = at.dvector("v")
+    assert len(loopjax.function([v], at.sort(v[v > 0]), lengths="exact").compile([1.0, -1.0])) == 2
