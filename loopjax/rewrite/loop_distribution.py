@@ -56,6 +56,9 @@ class LoopDistribution(Pass):
     most_rows
         CPU: vectors that a product of a step multiplies, up to which one product for all steps is faster. With more the
         step's own product is as fast, and its result is still in the cache when it is read.
+    least_inner
+        CPU: terms of an inner product from which it is: with 16, a normalized least mean squares filter takes 1.3 times
+        as long.
     most_bytes, most_gpu_bytes
         Bytes of one value of all steps: it has to be written and read again.
     most_draw_bytes, most_step_draw_bytes
@@ -64,6 +67,7 @@ class LoopDistribution(Pass):
 
     least_steps: int = LEAST_STEPS
     most_rows: int = 32
+    least_inner: int = 32
     most_bytes: int = 2**26
     most_gpu_bytes: int = 2**30
     most_draw_bytes: int = 2**23
@@ -76,6 +80,8 @@ class LoopDistribution(Pass):
             return step * n_steps <= self.most_gpu_bytes
         if node.op.has("draw") and (step > self.most_step_draw_bytes or step * n_steps > self.most_draw_bytes):
             return False
+        if node.op.has("contraction") and not node.outputs[0].type.ndim:
+            return math.prod(node.inputs[0].type.sizes) >= self.least_inner
         rows = math.prod(node.outputs[0].type.sizes[:-1]) if node.op.has("contraction") else 0
         return step * n_steps <= self.most_bytes and rows <= self.most_rows
 

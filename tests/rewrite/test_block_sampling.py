@@ -364,3 +364,24 @@ class TestAsText:
         assert not is_sampled(Target(draws_apart=False))
         assert not is_sampled(Target(derivative="reverse"))
         assert not is_sampled(checkpoint="sqrt")
+
+    @pytest.mark.parametrize("stops", [False, True])
+    def test_not_for_each_step_of_a_loop_that_until_stops_sooner(self, stops):
+        def values(without):
+            stream = at.random.RandomStream(4)
+
+            def draw(u):
+                new = 0.5 * u + stream.normal(u, 1.0, dtype="float64")
+                return (new, loopjax.until(abs(new).max() > 1)) if stops else new
+
+            def outer(h):
+                inner, updates = loopjax.scan(draw, outputs_info=h, n_steps=8)
+                return inner[-1], updates
+
+            h, updates = loopjax.scan(outer, outputs_info=H, n_steps=4)
+            f = loopjax.function([H], h, updates=updates, mode=loopjax.Mode().excluding(*without))
+            return f(START), any(op.samples is not None for op in loops(f))
+
+        (found, in_blocks), (expected, _) = values(["loop_prologue"]), values(["loop_prologue", "block_sampling"])
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        assert in_blocks is not stops

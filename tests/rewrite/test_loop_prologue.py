@@ -65,6 +65,13 @@ def test_the_terms_of_a_sum_are_one_sequence():
     assert [node.op.name for node in front.body.applies] == ["matmul", "matmul", "sub"]
 
 
+@pytest.mark.parametrize(("size", "steps"), [(32, BEFORE), (31, WHOLE)])
+def test_short_inner_products_stay(size, steps):
+    x = at.tensor("float64", shape=(6, size), name="x")
+    h, _ = loopjax.scan(lambda x, h: at.tanh(h + at.dot(x, x)), sequences=x, outputs_info=START)
+    assert loops(DistributePrologue(), h, [x]) == steps
+
+
 @pytest.mark.parametrize(("count", "steps"), [(4, BEFORE), (3, WHOLE)])
 def test_rows_that_a_step_joins_are_one_sequence(count, steps):
     taps = list(range(-count + 1, 1))
