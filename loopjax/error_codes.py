@@ -85,6 +85,8 @@ KINDS = tuple(
         ("LJ801", "The value of a shared variable", r"shared\(\)|set_value|was lost by a failed call"),
         ("LJ802", "A file", r"is no file|is not there|has format"),
         ("LJ803", "More memory than there is", r"more than any memory|memory than there is|bytes, and there are"),
+        # Several devices
+        ("LJ851", "An op that cannot be placed on devices", r"mesh has Explicit axes"),
         # Random numbers
         ("LJ601", "A seed", r"\bseed\b"),
         (

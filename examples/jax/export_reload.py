@@ -21,19 +21,19 @@ import numpy as np
 import loopjax
 smooth = loopjax.load(sys.argv[1])
 for _ in range(2):
-    print(smooth(np.ones(4))[-1], smooth.get_shared()[0].get_value())
+    print(smooth(np.ones((4, 2)))[-1].tolist(), smooth.get_shared()[0].get_value().tolist())
 """
 
 
 def main() -> list[str]:
     """Exports an exponential average that goes on where it stopped; returns what another process prints."""
-    x, level = at.dvector("x"), loopjax.shared(0.0, name="level", dtype="float64")
+    x, level = at.dmatrix("x"), loopjax.shared(np.zeros(2), name="level")
     levels, _ = loopjax.scan(lambda x_t, m: m + 0.5 * (x_t - m), x, level)
     smooth = loopjax.function([x], levels, updates={level: levels[-1]}, name="smooth")
-    smooth(np.ones(4))
+    smooth(np.ones((4, 2)))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "smooth.npz"
-        smooth.export(path, [np.zeros(4)], platforms=["cpu", "cuda"])
+        smooth.export(path, [np.zeros((4, 2))], platforms=["cpu", "cuda"])
         done = subprocess.run([sys.executable, "-c", SERVER, str(path)], capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 
@@ -42,4 +42,4 @@ if __name__ == "__main__":
     lines = main()
     print("\n".join(lines))
     expected = [1 - 0.5**8, 1 - 0.5**12]
-    assert lines == [f"{value} {value}" for value in expected]
+    assert lines == [f"{[value, value]} {[value, value]}" for value in expected]

@@ -69,7 +69,8 @@ def load(path: str | os.PathLike[str]) -> Function:
         variable = recorded(Variable)(TensorType(dtype_name(aval.dtype), aval.shape), name=options["name"])
         inputs.append(In(variable, value=arrays.get(f"{DEFAULT}{place}"), **options))
     values = state_file.state_of(arrays)
-    variables = {name: shared(value, name) for name, value in values.items()}
+    # The program was exported for these shapes.
+    variables = {name: shared(value, name, shape=value.shape) for name, value in values.items()}
     found = wrap_jax(program, name=about["name"], x64=True)(
         *(one.variable for one in inputs), *(variables[name] for name in about["reads"])
     )

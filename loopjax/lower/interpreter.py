@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from loopjax.errors import located, where
+from loopjax.errors import UnsupportedError, located, where
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable
 from loopjax.ir.op import TableOp
 from loopjax.ir.types import KEY, RESIDUAL, jax_dtype
@@ -50,9 +50,23 @@ def evaluate(graph: Graph, inputs: Sequence[Any], calls: Rule | None = None) -> 
 
     for node in graph.applies:
         found = calls if calls is not None and isinstance(node.op, TableOp) else rule_of(node)
-        outputs = found(node, node.op, [read(variable) for variable in node.inputs])
+        try:
+            outputs = found(node, node.op, [read(variable) for variable in node.inputs])
+        except Exception as error:
+            if type(error).__name__ == "ShardingTypeError":  # which JAX does not export
+                raise _unplaced(node, error) from None
+            raise
         values.update(zip(node.outputs, outputs, strict=True))
     return [read(variable) for variable in graph.outputs]
+
+
+def _unplaced(node: Apply, error: Exception) -> UnsupportedError:
+    """Return the error for an op whose result JAX cannot place on a mesh with axes of type ``Explicit``."""
+    return UnsupportedError(
+        f"{node.op.name}: {error}. JAX asks where the result lies, since the mesh has Explicit axes; expected a mesh "
+        f"that XLA places values on by itself, make it by jax.make_mesh(..., axis_types=(AxisType.Auto,))"
+        f"{where(node.sources)}"
+    )
 
 
 def _data(constant: Constant) -> Any:

@@ -39,6 +39,19 @@ def test_a_loaded_function_is_called_as_the_exported_one(tmp_path):
     assert [int(variable.get_value()) for variable in loaded.get_shared() if variable.name == "calls"] == [3]
 
 
+@pytest.mark.parametrize("size", [(), (4,), (2, 3), (0,)], ids=str)
+def test_a_loaded_state_of_any_shape_is_updated(tmp_path, size):
+    state = loopjax.shared(np.ones(size), name="state")
+    noise = loopjax.random.RandomStream(1).normal(size=size)
+    exported = loopjax.function([], state * noise, updates={state: state * 2})
+    exported.export(tmp_path / "state.npz", [])
+    loaded = loopjax.load(tmp_path / "state.npz")
+    for _ in range(2):
+        np.testing.assert_allclose(loaded(), exported(), rtol=1e-14)
+    (held,) = (variable for variable in loaded.get_shared() if variable.name == "state")
+    np.testing.assert_array_equal(held.get_value(), np.full(size, 4.0))
+
+
 def test_a_process_without_the_source_runs_it(tmp_path):
     exported, path = recurrent(), tmp_path / "rnn.npz"
     exported.export(path, {"x": X})
