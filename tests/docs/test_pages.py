@@ -4,8 +4,11 @@ import contextlib
 import io
 import pathlib
 import re
+import types
 
 import pytest
+
+import loopjax
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGES = [
@@ -39,3 +42,10 @@ def test_contributing_names_every_folder_of_the_package():
     named = re.findall(r"`loopjax/(\w+)/`", (ROOT / "CONTRIBUTING.md").read_text())
     folders = {path.parent.name for path in (ROOT / "loopjax").glob("*/__init__.py")}
     assert folders == set(named) & folders
+
+
+def test_every_public_name_is_on_a_page_of_the_api():
+    """The build of the site checks the other namespaces, whose pages list modules."""
+    listed = {word for page in (ROOT / "docs" / "api").glob("*.md") for word in re.findall(r"\w+", page.read_text())}
+    names = {name for name in loopjax.__all__ if not isinstance(getattr(loopjax, name), types.ModuleType)}
+    assert names <= listed
