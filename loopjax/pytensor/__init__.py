@@ -7,6 +7,7 @@
 from loopjax.pytensor.conversion import ConversionError
 from loopjax.pytensor.from_pytensor import FromPyTensor, from_pytensor
 from loopjax.pytensor.linker import mode
+from loopjax.pytensor.report import GraphReport, report
 from loopjax.pytensor.sampling import pymc
 
-__all__ = ["ConversionError", "FromPyTensor", "from_pytensor", "mode", "pymc"]
+__all__ = ["ConversionError", "FromPyTensor", "GraphReport", "from_pytensor", "mode", "pymc", "report"]

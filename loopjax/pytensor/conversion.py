@@ -143,7 +143,8 @@ class Conversion:
                 raise
             except Exception as error:
                 raise failure(node, f"{type(error).__name__}: {error}") from error
-        return made if isinstance(made, (list, tuple)) else [made]
+        values = made if isinstance(made, (list, tuple)) else [made]
+        return [_broadcastable(value, output) for value, output in zip(values, node.outputs, strict=True)]
 
     def fallback(self, node: Apply, inputs: Sequence[Any]) -> Sequence[Any]:
         """Record a node as a call of PyTensor's own JAX implementation of its op."""
@@ -158,6 +159,16 @@ class Conversion:
         call = Dispatched(node.op, tuple(str(one.type) for one in node.inputs), others, implementation)
         made = wrap_jax(call, name=op_name(node.op), x64=True)(*[inputs[position] for position in arrays])
         return [of_type(value, output) for value, output in zip(made, node.outputs, strict=True)]
+
+
+def _broadcastable(value: Any, variable: Variable) -> Any:
+    """Return a value with the sizes of 1 that PyTensor knows of, since LoopJAX stretches no other axes."""
+    known = getattr(variable.type, "shape", None)
+    if known is None or not isinstance(value, LoopVariable) or len(known) != value.ndim:
+        return value
+    if all(size is not None or wanted != 1 for size, wanted in zip(value.type.shape, known, strict=True)):
+        return value
+    return at.specify_shape(value, [1 if wanted == 1 else None for wanted in known])
 
 
 def op_name(op: Op) -> str:

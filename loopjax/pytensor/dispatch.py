@@ -6,11 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
-
-from loopjax.ir.types import x64_is_on
 
 
 @dataclass(frozen=True)
@@ -34,13 +31,9 @@ class Dispatched:
 
 
 def jax_dispatch() -> Any:
-    """Return ``jax_funcify``. PyTensor turns JAX's x64 on when it is imported; the caller's setting is kept."""
-    before = x64_is_on()
-    try:
-        from pytensor.link.jax.dispatch import jax_funcify
-    finally:
-        update: Any = jax.config.update
-        update("jax_enable_x64", before)
+    """Return ``jax_funcify``. PyTensor turns JAX's x64 on when it is imported, and relies on that from then on."""
+    from pytensor.link.jax.dispatch import jax_funcify
+
     return jax_funcify
 
 

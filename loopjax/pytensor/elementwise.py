@@ -162,8 +162,9 @@ def _scalar_loop(conversion: Conversion, op: ScalarLoop, args: Sequence[Any]) ->
 
     first = at.second(shape, at.constant(False))
     stacks, _ = scan(step, sequences=at.arange(most), outputs_info=[first, *states], name=op.name or "ScalarLoop")
-    ran = at.gt(most, 0)
-    ends = [at.switch(ran, stack[-1], one) for stack, one in zip(stacks, [~first, *states], strict=True)]
+    # Where no step runs, an element has its initial state, and a while loop counts as ended.
+    starts = [at.second(shape, at.constant(True)), *states]
+    ends = [at.join(0, start[None], stack)[-1] for start, stack in zip(starts, stacks, strict=True)]
     return [*ends[1:], ends[0]] if op.is_while else ends[1:]
 
 

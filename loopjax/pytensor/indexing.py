@@ -12,7 +12,7 @@ from pytensor.tensor.shape import Shape
 import loopjax.tensor as at
 from loopjax.ir.dim import Dim
 from loopjax.pytensor.conversion import Conversion, of_type, rule, scalar_of
-from loopjax.pytensor.rows import as_size, is_whole, joined, length, read_rows, row_count, shape_of
+from loopjax.pytensor.rows import as_size, is_whole, joined, length, read_rows, row_count, shape_of, starts_at_zero
 
 _NUMBERED = "idx_list" in subtensor.AdvancedSubtensor.__props__
 """True where all of PyTensor's indexing ops number their index inputs, as from PyTensor 3 on."""
@@ -87,7 +87,7 @@ def _is_empty(variable: Variable) -> bool:
 def _started(x: Any, rows: Any, key: tuple[Any, ...]) -> Any | None:
     """Return a buffer whose first rows are set as these rows joined with the rest, that has no values."""
     (entry, *rest) = key or (slice(None),)
-    if rest or not isinstance(entry, slice) or entry.step not in (None, 1) or entry.start not in (None, 0):
+    if rest or not starts_at_zero(entry):
         return None
     stop = length(x) if entry.stop is None else Dim.of(entry.stop)
     if rows.ndim != x.ndim or length(rows) != stop:

@@ -92,7 +92,7 @@ def read_rows(x: Any, entry: Any) -> Any | None:
     parts = pieces(x)
     if len(parts) == 1:
         return None
-    if isinstance(entry, slice) and entry.step in (None, 1) and (entry.start is None or entry.stop is None):
+    if isinstance(entry, slice) and _is_number(entry.step, 1) and (entry.start is None or entry.stop is None):
         if entry.stop is None and entry.start is not None:
             at_boundary = _boundary(parts, _offset(parts, entry.start))
             return None if at_boundary is None else joined(parts[at_boundary:] or [parts[-1][:0]])
@@ -118,9 +118,19 @@ def read_rows(x: Any, entry: Any) -> Any | None:
     return None
 
 
+def starts_at_zero(entry: Any) -> bool:
+    """Test if an index is a slice ``[:n]``."""
+    return isinstance(entry, slice) and _is_number(entry.step, 1) and _is_number(entry.start, 0)
+
+
+def _is_number(bound: Any, default: int) -> bool:
+    """Test if a bound of a slice is not given or its default."""
+    return bound is None or (isinstance(bound, int) and bound == default)
+
+
 def is_whole(x: Any, entry: Any) -> bool:
     """Test if a slice of the first axis is known to be all of it."""
-    if not isinstance(entry, slice) or entry.step not in (None, 1) or entry.start not in (None, 0):
+    if not starts_at_zero(entry):
         return False
     return entry.stop is None or Dim.of(entry.stop) == length(x)
 

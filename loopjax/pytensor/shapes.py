@@ -162,13 +162,18 @@ def _searchsorted(conversion: Conversion, node: Apply, args: Sequence[Any]) -> A
 
 @rule(SortOp)
 def _sort(conversion: Conversion, node: Apply, args: Sequence[Any]) -> Any:
-    axis = scalar_of(args[1])
+    axis = _sorted_axis(node, args)
     return at.sort(args[0], axis=axis) if axis is None or isinstance(axis, int) else NotImplemented
 
 
 @rule(ArgSortOp)
 def _argsort(conversion: Conversion, node: Apply, args: Sequence[Any]) -> Any:
-    axis = scalar_of(args[1])
+    axis = _sorted_axis(node, args)
     if axis is not None and not isinstance(axis, int):
         return NotImplemented
     return of_type(at.argsort(args[0], axis=axis), node.outputs[0])
+
+
+def _sorted_axis(node: Apply, args: Sequence[Any]) -> Any:
+    """The axis of a sort, which is an input in some versions."""
+    return scalar_of(args[1]) if len(args) > 1 else node.op.axis

@@ -2,4 +2,8 @@
 
 import importlib.util
 
-collect_ignore = [] if importlib.util.find_spec("pytensor") else ["test_loops.py", "test_graphs.py", "programs.py"]
+WITHOUT_PYTENSOR = ["programs.py", "test_graphs.py", "test_loops.py"]
+
+collect_ignore = [] if importlib.util.find_spec("pytensor") else WITHOUT_PYTENSOR
+if importlib.util.find_spec("pymc") is None:
+    collect_ignore = [*collect_ignore, "test_pymc.py"]

@@ -1,0 +1,59 @@
+"""PyMC models: log densities and gradients, and what the context manager changes and puts back."""
+
+import warnings
+
+import numpy as np
+import pytensor
+import pytest
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import pymc as pm
+    from pytensor.graph.fg import FunctionGraph
+
+    import loopjax.pytensor
+    from benchmarks.pytensor.models import MODELS
+    from loopjax.pytensor.dispatch import jax_dispatch
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+QUICK = ["missing-values", "scalar-kalman", "steady-state", "hidden-markov", "renewal", "masked-likelihood"]
+"""Models for the suite; ``python -m benchmarks.pytensor models`` has all."""
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_log_density_and_gradient(name):
+    model = MODELS[name]()
+    point = {key: value + 0.1 for key, value in model.initial_point().items()}
+    with loopjax.pytensor.pymc():
+        value, gradient = model.compile_logp(), model.compile_dlogp()
+    reference = {"mode": "FAST_COMPILE"}
+    np.testing.assert_allclose(value(point), model.compile_logp(**reference)(point), rtol=1e-8)
+    np.testing.assert_allclose(gradient(point), model.compile_dlogp(**reference)(point), rtol=1e-8, atol=1e-8)
+
+
+def test_everything_is_put_back_after_an_error():
+    convert, mode = jax_dispatch(), pytensor.config.mode
+    before = convert.dispatch(FunctionGraph)
+    with loopjax.pytensor.pymc():
+        assert convert.dispatch(FunctionGraph) is not before
+    with pytest.raises(KeyError), loopjax.pytensor.pymc():
+        raise KeyError
+    assert convert.dispatch(FunctionGraph) is before
+    assert pytensor.config.mode is mode or pytensor.config.mode == mode
+
+
+def test_a_model_with_a_while_loop_is_sampled():
+    """PyTensor's JAX mode refuses the model. Its prior is drawn from too."""
+    pytest.importorskip("numpyro")
+    options = {"draws": 300, "tune": 300, "chains": 1, "random_seed": 1, "progressbar": False}
+    with MODELS["steady-state"](), loopjax.pytensor.pymc():
+        prior = pm.sample_prior_predictive(50, random_seed=2)
+        trace = pm.sample(nuts_sampler="numpyro", compute_convergence_checks=False, **options)
+    a, b = (trace["posterior"][name].to_numpy().ravel() for name in "ab")
+    x = np.full(300, 0.5)
+    for _ in range(400):
+        x = a * np.cos(x) + 0.1 * b
+    observed = np.random.default_rng(7).normal(0.6, 0.2, size=20)
+    assert abs(x.mean() - observed.mean()) < 0.1  # whose standard error is 0.2 / sqrt(20) = 0.045
+    assert 0 < float(prior["prior"]["a"].std()) < 0.5
