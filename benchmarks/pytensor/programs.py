@@ -8,6 +8,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
+from pytensor.ifelse import ifelse
 from pytensor.scan.utils import until
 
 _OPTIONS = {"return_updates": False} if "return_updates" in inspect.signature(pytensor.scan).parameters else {}
@@ -320,7 +321,7 @@ def incomplete_gamma():
 @program
 def conditional():
     x = pt.dvector("x")
-    return Program([x], pytensor.ifelse.ifelse(pt.gt(x.sum(), 0), (x**2).sum(), (x**3).sum()), [x], [SERIES])
+    return Program([x], ifelse(pt.gt(x.sum(), 0), (x**2).sum(), (x**3).sum()), [x], [SERIES])
 
 
 @program

@@ -22,7 +22,7 @@ from loopjax.trace.grad import grad
 
 @dataclass(frozen=True)
 class GraphReport:
-    """How the ops of a graph run.
+    """Ops of a graph by who runs them, and its loops.
 
     Attributes
     ----------
