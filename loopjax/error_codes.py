@@ -54,6 +54,7 @@ KINDS = tuple(
             r"checkpoint is an int|Budget takes|Every takes|a gradient of .* (needs at least|steps)",
         ),
         ("LJ118", "Lengths of examples", r"\blengths is |lengths' is|more than n_steps|with lengths its"),
+        ("LJ119", "Outputs and updates that are not unpacked", r"scan returns \(outputs, updates\)"),
         # Variables
         ("LJ201", "A variable is not true or false", r"has no truth value"),
         ("LJ202", "A variable has no length to iterate over", r"be iterated|no len\(\)|unknown length"),

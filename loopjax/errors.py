@@ -234,7 +234,8 @@ def reported(function: F) -> F:
                 raise
             if error.__traceback__ is not None and error.__traceback__.tb_next is None:
                 # Python could not call it.
-                text = f"{name}({', '.join(inspect.signature(function).parameters)}) {text.partition(') ')[2]}"
+                known = inspect.signature(function).parameters
+                text = f"{name}({', '.join(known)}) {text.partition(') ')[2]}{_meant(kwargs, known)}"
             elif isinstance(error, ArgumentError):
                 text = _named(error, function, args, kwargs)
             label = f"{name} {kwargs['name']!r}" if isinstance(kwargs.get("name"), str) else name
@@ -292,6 +293,14 @@ def _named(error: ArgumentError, function: F, args: Sequence[object], kwargs: Ma
         if any(one is error.value for one in _parts(value)):
             return f"{function.__name__}: argument {argument}: {error}"
     return str(error)
+
+
+def _meant(kwargs: Iterable[str], known: Iterable[str]) -> str:
+    """Return the names of parameters that are meant by other ones: JAX's, or misspelt."""
+    known = list(known)
+    unknown = [name for name in kwargs if name not in known]
+    of_jax = [f"{_NAMES_OF_JAX[name]} for {name}" for name in unknown if _NAMES_OF_JAX.get(name) in known]
+    return f"; write {', '.join(of_jax)}" if of_jax else "".join(nearest(name, known) for name in unknown[:1])
 
 
 def _parts(value: object) -> Iterator[object]:
@@ -418,7 +427,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'tanh'?"`` for a name that is not known, or nothing where none is near."""
     import difflib  # a part of the package's import time, and rarely needed
 
-    near = difflib.get_close_matches(name, list(known), 1)
+    known = list(known)
+    near = [one for one in known if sorted(one) == sorted(name)] or difflib.get_close_matches(name, known, 1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
@@ -446,6 +456,9 @@ _RANGES: dict[str, tuple[int, int]] = {
     **dict.fromkeys(("n_tests", "num_groups"), (1, 2**31 - 1)),
 }
 """The least and the greatest number that an argument of a name may be, where not every one of 32 bits is."""
+
+_NAMES_OF_JAX = {"init": "outputs_info", "length": "n_steps", "reverse": "go_backwards", "xs": "sequences"}
+"""Parameters of ``lax.scan``, and what they are called here."""
 
 _KINDS: dict[str, Callable[[str, object], None]] = {
     "DTypeLike": check_dtype,

@@ -54,7 +54,6 @@ from loopjax.ir.graph import Constant, Variable
 from loopjax.report.explain import explain
 from loopjax.runtime.signature import Out
 from loopjax.trace.shared import SharedVariable
-from loopjax.trace.step_results import until
 from loopjax.trace.updates import OrderedUpdates
 
 Names = dict[str, Any]
@@ -195,8 +194,8 @@ def _paths(library: Library) -> dict[str, Names]:
     graph.update(stubs.ACCEPTED)
     graph.update(list_of_nodes=graphs.applys_between, Scratchpad=types.SimpleNamespace)
     graph.update({name: vars(graphs)[name] for name in ("NotScalarConstantError", "MissingTestValue")})
-    loops = {name: vars(scans)[name] for name in ("scan", "map", "reduce", "foldl", "foldr")}
-    loops.update(until=until, scan_checkpoints=scan_checkpoints, clone=graphs.clone)
+    loops = {name: vars(scans)[name] for name in ("scan", "map", "reduce", "foldl", "foldr", "until")}
+    loops.update(scan_checkpoints=scan_checkpoints, clone=graphs.clone)
     loops.update(equal_computations=graphs.equal_computations)
     compiled = _compiled(classes)
     shown = {**_functions(printing), "Print": Print, "pprint": printing.pprint, "dprint": printing.debugprint}

@@ -7,12 +7,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from loopjax.ir.graph import Variable, ancestors
+from loopjax.ir.public_ops import ops
 from loopjax.trace import scan as core
-from loopjax.trace import views
+from loopjax.trace import step_results, views
+from loopjax.trace.convert import as_variable
 from loopjax.trace.shared import SharedVariable
-from loopjax.trace.step_results import until
 
 _scan = core.scan
+
+
+class until(step_results.until):  # noqa: N801 - the peers' name
+    """The condition of a loop's end, as in ``scan``; a scalar of any dtype, true where it is not 0."""
+
+    def __init__(self, condition: Any) -> None:
+        made = as_variable(condition)
+        super().__init__(made if made.type.is_integer or made.ndim else ops.neq(made, 0))
 
 
 def loop_of(record: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,7 +91,7 @@ def _returned(result: Any) -> Any:
     if not isinstance(result, (list, tuple)):
         return result
     parts = list(result)
-    condition = [parts.pop()] if parts and isinstance(parts[-1], until) else []
+    condition = [parts.pop()] if parts and isinstance(parts[-1], step_results.until) else []
     if len(parts) == 2 and _is_updates(parts[1]) and not _is_updates(parts[0]):
         outputs, updates = parts
         kept = [updates] if len(updates) else []

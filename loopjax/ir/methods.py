@@ -214,6 +214,8 @@ class Methods(Generic[V]):
                 raise AttributeError(name)
             own = [one for one in dir(type(self)) if one[0] != "_"]
             function = f"; use the function loopjax.tensor.{name}" if name in vars(ops) else nearest(name, own)
+            if name == "at":
+                function = "; write y = set_subtensor(x[0], value) for x.at[0].set(value)"
             raise AttributeError(
                 f"a variable has no attribute {name!r}, and {self!r} was asked for it; expected a method of NumPy's "
                 f"arrays that records an op, use a function of loopjax.tensor{function}{here()}"

@@ -158,7 +158,11 @@ def _checked_seed(seed: int | None) -> int:
     if seed is None:
         return secrets.randbits(31)
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
-        raise ValueError(f"a seed is an int from 0 to 2**32 - 1, got {seed!r}; write seed=42{here()}")
+        shown, remedy = repr(seed), ""
+        if isinstance(seed, jax.Array):
+            shown = f"a jax.Array {seed.dtype}{seed.shape}"
+            remedy = ", or make a key an input: TensorType('key')('key')"
+        raise ValueError(f"a seed is an int from 0 to 2**32 - 1, got {shown:.80}; write seed=42{remedy}{here()}")
     return int(seed)
 
 

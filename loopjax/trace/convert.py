@@ -16,6 +16,7 @@ from loopjax.errors import ArgumentError, ArgumentRangeError, here, reported
 from loopjax.ir.graph import Constant, Variable, recorded
 from loopjax.ir.public_ops import ops
 from loopjax.ir.types import dtype_name, is_numeric, is_whole
+from loopjax.trace.updates import check_unpacked
 
 Number = bool | int | float | complex
 
@@ -61,7 +62,8 @@ def as_variable(value: Any, name: str | None = None) -> Variable:
         return value
     if isinstance(value, jax.core.Tracer):
         raise TypeError(
-            "a JAX tracer cannot be a constant of a symbolic graph; pass it as an argument of the compiled function"
+            "a JAX tracer cannot be a constant of a symbolic graph: expected a variable; record the loop on variables "
+            "outside of JAX's transformation, and call loopjax.to_jax(inputs, outputs) inside"
         )
     if isinstance(value, Number) and not isinstance(value, np.generic):
         return _number(value, name)
@@ -72,6 +74,7 @@ def as_variable(value: Any, name: str | None = None) -> Variable:
             return ops["stack"](list(value))
     if isinstance(value, (np.ndarray, np.generic, jax.Array)):
         return recorded(Constant)(numeric(value), name)
+    check_unpacked(value)
     raise ArgumentError(
         f"expected a variable, a number or an array, got {type(value).__name__}: {value!r:.80}; "
         f"convert it with numpy.asarray, where it holds numbers{here()}",

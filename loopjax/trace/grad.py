@@ -11,6 +11,7 @@ from loopjax.ir.graph import Graph, Variable, apply
 from loopjax.ir.public_ops import ops
 from loopjax.trace.convert import as_variable
 from loopjax.trace.derivative_arguments import Absent, Policy, Vars, held_constant, pull_back, read_seed
+from loopjax.trace.updates import check_unpacked
 
 
 @reported
@@ -86,6 +87,7 @@ def _starts(cost: Variable | None, known_grads: Mapping[Variable, Any]) -> tuple
     costs: list[Variable] = []
     cotangents: list[Variable] = []
     if cost is not None:
+        check_unpacked(cost)
         if isinstance(cost, (list, tuple)):
             raise TypeError(
                 f"cost is one scalar variable, expected no {type(cost).__name__} {cost!r:.80}; write cost[0] + cost[1]"

@@ -117,7 +117,7 @@ def _record(asked: LoopArguments, options: Scan, saved: SavedSteps) -> Loop:
             if not sequences:
                 raise ValueError(
                     f"scan {label!r} has neither sequences nor n_steps; expected one of them, give it, so that it "
-                    f"knows when to stop"
+                    f"knows when to stop; with until, n_steps is the most steps there may be"
                 )
             n_steps = shortest(sequences)
         read = [one for argument in sequences for one in _tapped(argument, argument.variable.type.row(), label)]

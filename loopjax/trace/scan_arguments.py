@@ -20,6 +20,7 @@ from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SequenceInput, wrong_count
 from loopjax.ir.types import TensorType
 from loopjax.trace.convert import as_variable, strong
+from loopjax.trace.updates import check_unpacked
 
 ArrayLike = Variable | np.ndarray[Any, Any] | jax.Array | complex
 """An array, symbolic or not, or a number."""
@@ -66,6 +67,7 @@ class InitialArgument(NamedTuple):
 
 def read_sequences(sequences: Any) -> list[SequenceArgument]:
     """Return ``sequences`` as a list; raise ``TypeError`` or ``ValueError`` that names the entry."""
+    check_unpacked(sequences)
     found: list[SequenceArgument] = []
     if isinstance(sequences, (list, tuple)) and sequences and all(isinstance(v, (int, float)) for v in sequences):
         sequences = [sequences]  # one sequence, given as its numbers
@@ -80,7 +82,7 @@ def read_sequences(sequences: Any) -> list[SequenceArgument]:
         if variable.ndim == 0:
             raise ValueError(
                 f"{argument} is the scalar {variable!r}; a sequence needs a first axis to be read along; pass "
-                f"it in non_sequences"
+                f"it in non_sequences. The order of arguments is fn, sequences, outputs_info"
             )
         found.append(SequenceArgument(variable, tuple(taps), variable.name or argument))
     return found
@@ -140,9 +142,12 @@ def read_n_steps(n_steps: Any) -> Variable | int | None:
         if not n_steps.type.is_integer or n_steps.ndim != 0:
             raise TypeError(f"n_steps is an integer scalar, got {n_steps!r}; write n_steps=10{where(n_steps.sources)}")
         return n_steps
+    if isinstance(n_steps, jax.core.Tracer):
+        n_steps = as_variable(n_steps)  # which raises
     number = np.asarray("" if isinstance(n_steps, (list, tuple)) else n_steps)
     if number.dtype.kind not in "iu" or number.ndim != 0:
-        raise TypeError(f"n_steps is an integer scalar, got {n_steps!r:.80}; write n_steps=10")
+        meant = int(number) if number.dtype.kind == "f" and number.ndim == 0 and number >= 0 and number % 1 == 0 else 10
+        raise TypeError(f"n_steps is an integer scalar, got {n_steps!r:.80}; write n_steps={meant}")
     if wrong := wrong_count("n_steps", int(number)):
         raise ValueError(wrong)
     return int(number)
@@ -153,6 +158,8 @@ def read_lengths(lengths: Any) -> Variable:
     try:
         variable = _array(lengths, "lengths")
     except TypeError:
+        if isinstance(lengths, jax.core.Tracer):
+            raise
         raise TypeError(
             f"lengths is an integer vector with the steps of each example, got {lengths!r:.80}; write [3, 5]{here()}"
         ) from None
@@ -196,7 +203,8 @@ def check_takes(fn: Callable[..., Any], arguments: Sequence[Any], label: str) ->
         raise TypeError(
             f"scan {label!r}: fn{signature} does not take the {len(arguments)} arguments that it is called with, "
             f"({received}): {error}. They are the slices of sequences, the past values of states, then "
-            f"non_sequences; write one parameter for each{source_of(fn)}"
+            f"non_sequences; write one parameter for each. The order of arguments is fn, sequences, "
+            f"outputs_info{source_of(fn)}"
         ) from None
 
 
@@ -245,7 +253,7 @@ def tap_list(taps: Any, argument: str, default: list[int]) -> list[int]:
 
 def _array(value: Any, argument: str) -> Variable:
     """Return a value as a variable; anything that NumPy makes an array of will do."""
-    has_rule = isinstance(value, (Variable, bool, int, float, complex, list, tuple))
+    has_rule = isinstance(value, (Variable, jax.core.Tracer, bool, int, float, complex, list, tuple))
     try:
         return as_variable(value) if has_rule else recorded(Constant)(strong(value))
     except TypeError as error:

@@ -28,10 +28,12 @@ class until:  # noqa: N801 - the name that Theano programs use
     Parameters
     ----------
     condition : Variable or array_like
-        A scalar; any number but 0 is true.
+        A scalar bool, or a scalar integer, which is true where it is not 0.
 
     Raises
     ------
+    TypeError
+        ``condition`` has no bools or integers: a float is rarely 0, and ``until(error)`` would stop after one step.
     ValueError
         ``condition`` is no scalar.
 
@@ -51,6 +53,8 @@ class until:  # noqa: N801 - the name that Theano programs use
             made = as_variable(condition)
             if made.ndim != 0:
                 raise ValueError(f"until() takes a scalar condition, got {made!r}; reduce it, for example with .any()")
+            if not made.type.is_integer and made.dtype != "bool":
+                raise TypeError(f"until() takes a condition, got {made.dtype} {made!r}; write until(x < tol)")
         self.condition = made
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from loopjax.errors import here, read_pairs
+from loopjax.errors import ArgumentError, here, read_pairs
 from loopjax.ir.graph import Variable
-from loopjax.trace.shared import SharedVariable
 
-Pairs = Mapping[SharedVariable, Any] | Iterable[tuple[SharedVariable, Any]]
+Pairs = Mapping[Any, Any] | Iterable[tuple[Variable, Any]]
 
 
-class OrderedUpdates(dict[SharedVariable, Variable]):
+class OrderedUpdates(dict[Any, Variable]):
     """A dict from shared variables to their new values; ``+`` joins it with another or with a list of pairs.
 
     Joining raises ``ValueError`` where a shared variable has two different new values.
@@ -23,6 +22,14 @@ class OrderedUpdates(dict[SharedVariable, Variable]):
 
     def __radd__(self, other: Pairs) -> OrderedUpdates:
         return _joined(other, self)
+
+
+def check_unpacked(value: Any) -> None:
+    """Raise ``TypeError`` where a value is what ``scan`` returns, or its updates, in the place of a variable."""
+    if any(isinstance(part, OrderedUpdates) for part in (value if isinstance(value, (list, tuple)) else [value])):
+        raise ArgumentError(
+            f"expected a variable, and scan returns (outputs, updates); write `out, updates = scan(...)`{here()}", value
+        )
 
 
 def _joined(*several: Pairs) -> OrderedUpdates:

@@ -190,6 +190,13 @@ def test_a_module_does_not_hide_a_class_of_its_name():
     assert list(powers.eval()) == [2, 4, 8, 16]
 
 
+def test_a_float_ends_a_loop_where_it_is_not_0():
+    powers, _ = theano.scan(
+        lambda p: (p / 2, theano.scan_module.until(p - 4.0)), outputs_info=T.constant(4.0), n_steps=20
+    )
+    assert theano.function([], powers)().tolist() == [2.0, 1.0]
+
+
 def test_what_is_not_here_says_so_when_it_is_used():
     with pytest.raises(loopjax.errors.UnsupportedError, match="dense"):
         importlib.import_module("loopjax.compat.theano.sparse").CSR("x")

@@ -551,3 +551,9 @@ def test_numbers_inside_take_the_dtype_of_a_state_that_starts_as_a_number():
     x = at.lvector("x")
     out, _ = loopjax.scan(lambda u, h: ((h + u) * 0.1).astype("float64"), sequences=x, outputs_info=[0.0], n_steps=1)
     assert float(loopjax.function([x], out)([-3])[0]) == -3 * 0.1
+
+
+@pytest.mark.parametrize(("condition", "steps"), [(lambda c: c - 3, 1), (lambda c: c // 3, 3), (lambda c: c > 1, 2)])
+def test_a_condition_of_integers_is_true_where_it_is_not_0(condition, steps):
+    counts, _ = loopjax.scan(lambda c: (c + 1, loopjax.until(condition(c + 1))), outputs_info=0, n_steps=9)
+    assert counts.eval().tolist() == list(range(1, steps + 1))
