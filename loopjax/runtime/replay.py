@@ -2,11 +2,15 @@
 
 Each op of the graph runs as a program of its own. A loop runs once with all its steps stacked, so that the inputs of
 any step are known; a step is the ops of its body, one by one.
+
+A NaN that only a gradient has is followed in reverse mode: each op pulls its cotangents back by a program of its own,
+until one of finite cotangents is not finite. In a loop the cotangents of what each step gives are those of zeros that
+are added there (``_cotangents``), so that any step can be pulled back by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,10 +18,12 @@ import jax
 import numpy as np
 
 from loopjax.errors import where
-from loopjax.ir.autodiff import Differentiated
+from loopjax.ir.autodiff import Differentiated, Linearize, Pullback
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
+from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SAVE_ALL, BodyInputs, Scan
-from loopjax.ir.types import RESIDUAL
+from loopjax.ir.types import RESIDUAL, TensorType
+from loopjax.rewrite.scan_builder import scan_builder
 from loopjax.runtime.buckets import Bucket
 from loopjax.runtime.mode import read_mode
 from loopjax.runtime.program import Options, OutputStructure, Program
@@ -43,11 +49,15 @@ class Place(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """The op that makes a NaN of numbers, with its operands, or an input that is NaN; and the loops around it."""
+    """The op that makes a NaN of numbers, with its operands, or an input that is NaN; and the loops around it.
+
+    With ``derivative`` it is the derivative of the op that is not finite, and its value is.
+    """
 
     variable: Variable
     operands: tuple[Any, ...]
     places: tuple[Place, ...]
+    derivative: bool = False
 
     def __str__(self) -> str:
         steps = "".join(f", at {place}" for place in reversed(self.places))
@@ -58,6 +68,8 @@ class Origin(NamedTuple):
         if any(variable.dtype == RESIDUAL for variable in node.inputs):
             return f"the derivative{where(node.sources)} is NaN, and the values that it is taken at are not{steps}"
         shown = ", ".join(map(_shown, self.operands))
+        if self.derivative:
+            return f"the derivative of {node.op.subject}{where(node.sources)} at {shown} is not finite{steps}"
         return f"{node.op.subject}{where(node.sources)} of {shown} is NaN{steps}"
 
 
@@ -80,7 +92,7 @@ class Replay:
     """The ops of a program run one by one; a program compiled for an op serves all runs of that op."""
 
     def __init__(self) -> None:
-        self._compiled: dict[Apply, Bucket] = {}
+        self._compiled: dict[object, Bucket] = {}
 
     def values(self, graph: Graph, inputs: Sequence[Any]) -> Values:
         """The values of all variables of a graph."""
@@ -141,6 +153,13 @@ class Replay:
 
     def _inside(self, node: Apply, values: Values) -> Origin | None:
         """Where the first NaN of a loop or a region comes from: of a loop, the first step whose results are NaN."""
+        if type(node.op) is Pullback:
+            region = node.inputs[0].owner
+            assert region is not None
+            assert isinstance(region.op, Differentiated)
+            given = [values[variable] for variable in region.inputs]
+            slopes = zip(region.op.region.outputs, (values[one] for one in node.inputs[1:]), strict=False)
+            return self._backward(region.op.region, given, dict(slopes))
         if isinstance(node.op, Differentiated):
             return self.origin(node.op.region, [values[variable] for variable in node.inputs])
         if not isinstance(node.op, Scan):
@@ -152,6 +171,75 @@ class Replay:
         step = int(min(steps))
         found = self.origin(node.op.body, self._step_inputs(node, values, stacks, step))
         return None if found is None else found._replace(places=(Place(node, step), *found.places))
+
+    def _backward(self, graph: Graph, inputs: Sequence[Any], slopes: Values) -> Origin | None:
+        """The first op in reverse mode whose cotangents are finite and pulled back are not; ``slopes`` are those of the
+        graph's outputs."""
+        values = self.values(graph, inputs)
+        for node in reversed(graph.applies):
+            own = {output: slopes[output] for output in node.outputs if output in slopes}
+            leaves = [x for x in dict.fromkeys(node.inputs) if not isinstance(x, Constant)]
+            if not own or any(x.dtype == RESIDUAL for x in (*node.inputs, *node.outputs)):
+                continue
+            pulled = self._pull(node, Graph(leaves, node.outputs), [values[x] for x in leaves], own)
+            if not _are_finite(pulled.values()):
+                operands = tuple(values[x] for x in node.inputs)
+                inside = self._backward_step(node, values, own) if isinstance(node.op, Scan) else None
+                return inside or Origin(node.outputs[0], operands, (), derivative=True)
+            for x, slope in pulled.items():
+                slopes[x] = slopes[x] + slope if x in slopes else slope
+        return None
+
+    def _backward_step(self, node: Apply, values: Values, slopes: Values) -> Origin | None:
+        """Where in a loop the cotangents stop being finite: the last step from whose finite ones others come."""
+        stacks, body = self._stacks(node, values), _loop(node).body
+        cotangents = self._cotangents(node, values, slopes)
+        for step in reversed(range(len(stacks[0]))):
+            own = {output: rows[step] for output, rows in zip(body.outputs, cotangents, strict=False) if len(rows)}
+            given = self._step_inputs(node, values, stacks, step)
+            if not _are_finite(own.values()):
+                return None
+            if not _are_finite(self._pull(body, body, given, own).values()):
+                found = self._backward(body, given, own)
+                return None if found is None else found._replace(places=(Place(node, step), *found.places))
+        return None
+
+    def _cotangents(self, node: Apply, values: Values, slopes: Values) -> list[Any]:
+        """The cotangents of what each step of a loop gives, stacked: the gradients by zeros that are added to it."""
+        leaves = [x for x in dict.fromkeys(node.inputs) if not isinstance(x, Constant)]
+        loop, n_steps = scan_builder(node), len(self._stacks(node, values)[0])
+        added: dict[Variable, int] = {}
+        for position, output in enumerate(loop.outputs):
+            if output.value.type.is_float:
+                zeros = Variable(TensorType(output.value.dtype, (n_steps, *output.value.type.shape)))
+                output.value = ops.add(output.value, loop.row_of(zeros, "zeros"))
+                added[zeros] = position
+        graph = Graph([*leaves, *added], loop.outputs_for(node))
+        given = [values[x] for x in leaves]
+        shapes = [np.asarray(stack).shape for stack in self._stacks(node, values)]
+        given += [np.zeros(shapes[position], zeros.dtype) for zeros, position in added.items()]
+        own = {new: slopes[old] for old, new in zip(node.outputs, graph.outputs, strict=True) if old in slopes}
+        pulled = self._pull((node, "zeros"), graph, given, own)
+        return [*(pulled[zeros] for zeros in added)]
+
+    def _pull(self, key: object, graph: Graph, inputs: Sequence[Any], slopes: Values) -> Values:
+        """The cotangents of a graph's inputs from those of its outputs."""
+        given = dict(zip(graph.inputs, inputs, strict=True))
+        wrt = [x for x in graph.inputs if x.type.is_float]
+        costs = [x for x in dict.fromkeys(graph.outputs) if x in slopes and x.type.is_float]
+        if not wrt or not costs:
+            return {}
+        order = [*wrt, *(x for x in graph.inputs if x not in set(wrt))]
+        bucket = self._compiled.get((key, *costs))
+        if bucket is None:
+            leaves, seeds = ([Variable(x.type, name=x.name) for x in some] for some in (order, costs))
+            forward = Apply(Linearize(Graph(order, costs), len(wrt), len(costs)), leaves, ())
+            back = Pullback(tuple(x.type for x in wrt), tuple(x.type for x in costs))
+            made = Apply(back, [forward.outputs[-1], *seeds], ()).outputs
+            program = Program((), OutputStructure("list"), Graph([*leaves, *seeds], made), State((), ()), OPTIONS)
+            bucket = self._compiled[key, *costs] = Bucket(program, Padding())
+        found = bucket.run(bucket.values([*(given[x] for x in order), *(slopes[x] for x in costs)]))
+        return dict(zip(wrt, found, strict=True))
 
     def _stacks(self, node: Apply, values: Values) -> list[np.ndarray[Any, Any]]:
         """The results of all steps of a loop: of each recurrence and map output."""
@@ -220,6 +308,10 @@ class Replay:
 def _loop(node: Apply) -> Scan:
     assert isinstance(node.op, Scan)
     return node.op
+
+
+def _are_finite(arrays: Iterable[Any]) -> bool:
+    return all(np.isfinite(np.asarray(array)).all() for array in arrays)
 
 
 def _holds(node: Apply, name: str, inside: bool) -> bool:
