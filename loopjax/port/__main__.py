@@ -13,7 +13,7 @@ from loopjax.port.report import summary
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Report on files and folders; the exit status is 1 where something is left to do by hand."""
+    """Report on files and folders; the exit status is 1 where something is left to do, 2 without ``fissix``."""
     parser = argparse.ArgumentParser(prog="python -m loopjax.port", description=__doc__)
     parser.add_argument("paths", nargs="+", type=Path, metavar="FILE_OR_FOLDER")
     parser.add_argument("--write", action="store_true", help="change the files: imports, and what is mechanical")
@@ -21,15 +21,20 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if absent := [str(path) for path in options.paths if not path.exists()]:
         parser.error(f"no file or folder {', '.join(absent)}; expected a .py file or a folder of them")
-    reports, files = [], list(_files(options.paths))
+    reports, encodings, files = [], [], list(_files(options.paths))
     own = {path.parent.name for path in files if path.name == "__init__.py"}
     for path in files:
         text, encoding = read(path)
-        report = port(text, str(path), own)
-        reports.append(report)
+        try:
+            reports.append(port(text, str(path), own))
+        except ImportError as error:
+            print(f"{path}: {error}", file=sys.stderr)
+            return 2
+        encodings.append(encoding)
+    for path, report, encoding in zip(files, reports, encodings, strict=True):
         if not options.summary and (report.findings or report.error or len(reports) == 1):
-            print(report)
-        if options.write and report.ported != text:
+            print(report.as_text(options.write))
+        if options.write and report.ported != report.source:
             path.write_bytes(report.ported.encode(encoding))
     if len(reports) != 1:
         print(summary(reports))

@@ -53,14 +53,14 @@ def change_imports(source: Source) -> Iterator[Finding]:
                 if library_of(alias.name):
                     new = _alias(alias)
                     source.edit(source.span(alias), source.segment(alias), new)
-                    yield Finding("changed", node.lineno, f"import {source.segment(alias)}", f"import {new}")
+                    yield Finding("changed", alias.lineno, source.segment(alias))
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level and library_of(node.module):
             text = source.segment(node)
             module = re.match(r"from\s+", text)
             assert module is not None
             start = source.span(node)[0] + module.end()
             source.edit((start, source.span(node)[1]), node.module, PREFIX + node.module)
-            yield Finding("changed", node.lineno, f"from {node.module}", f"from {PREFIX}{node.module}")
+            yield Finding("changed", node.lineno, f"from {node.module}")
 
 
 def _alias(alias: ast.alias) -> str:
@@ -72,16 +72,19 @@ def _alias(alias: ast.alias) -> str:
 
 
 def bound_names(source: Source) -> Iterator[Bound]:
-    """The local names that imports bind to a library, its modules and their names."""
+    """The local names that imports bind to a library or what stands for it, its modules and their names."""
     for node in source.nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                if library_of(alias.name):
-                    path = alias.name if alias.asname else alias.name.partition(".")[0]
+                path = alias.name.removeprefix(PREFIX)
+                if library_of(path) and (alias.asname or path == alias.name):
+                    path = path if alias.asname else path.partition(".")[0]
                     yield Bound(alias.asname or path, path, node.lineno)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level and library_of(node.module):
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             for alias in node.names:
-                yield Bound(alias.asname or alias.name, f"{node.module}.{alias.name}", node.lineno)
+                path = f"{node.module}.{alias.name}".removeprefix(PREFIX)
+                if library_of(path):
+                    yield Bound(alias.asname or alias.name, path, node.lineno)
 
 
 def other_packages(source: Source, own: Collection[str]) -> Iterator[Finding]:

@@ -13,17 +13,48 @@ NUMPY = {
     "long": "int64", "unicode": "str_", "float_": "float64", "complex_": "complex128", "unicode_": "str_",
     "string_": "bytes_", "Inf": "inf", "Infinity": "inf", "infty": "inf", "NaN": "nan", "NAN": "nan", "PINF": "inf",
     "product": "prod", "cumproduct": "cumprod", "alltrue": "all", "sometrue": "any", "round_": "round",
-    "row_stack": "vstack", "in1d": "isin", "trapz": "trapezoid", "rank": "ndim", "msort": "sort",
+    "row_stack": "vstack",
+    "bool8": "bool_", "int0": "intp", "mat": "asmatrix", "longfloat": "longdouble",
+    "in1d": "isin", "trapz": "trapezoid", "rank": "ndim", "msort": "sort",
 }  # fmt: skip
 """Names that NumPy no longer has, and its names of the same."""
 
 LIBRARY = {
     "time.clock": "time.perf_counter",
     "inspect.getargspec": "inspect.getfullargspec",
-    "collections.Iterable": "collections.abc.Iterable",
-    "collections.Mapping": "collections.abc.Mapping",
-    "collections.Sequence": "collections.abc.Sequence",
-    "collections.Callable": "collections.abc.Callable",
+    "string.letters": "string.ascii_letters",
+    "string.lowercase": "string.ascii_lowercase",
+    "string.uppercase": "string.ascii_uppercase",
+    "string.maketrans": "str.maketrans",
+    "string.atoi": "int",
+    "string.atol": "int",
+    "string.atof": "float",
+    "operator.isCallable": "callable",
+    "operator.sequenceIncludes": "operator.contains",
+    "sys.maxint": "sys.maxsize",
+    "base64.encodestring": "base64.encodebytes",
+    "base64.decodestring": "base64.decodebytes",
+    **{
+        f"collections.{name}": f"collections.abc.{name}"
+        for name in [
+            "Callable",
+            "Container",
+            "Hashable",
+            "Iterable",
+            "Iterator",
+            "ItemsView",
+            "KeysView",
+            "Mapping",
+            "MappingView",
+            "MutableMapping",
+            "MutableSequence",
+            "MutableSet",
+            "Sequence",
+            "Set",
+            "Sized",
+            "ValuesView",
+        ]
+    },
 }
 """Names that the standard library no longer has."""
 
@@ -51,7 +82,7 @@ def change_names(source: Source) -> Iterator[Finding]:
         else:
             continue
         source.edit(source.span(node), source.segment(node), new)
-        yield Finding("changed", node.lineno, f"{local}.{name}", f"{new}, since the name is gone")
+        yield Finding("changed", node.lineno, f"{local}.{name}", f"since {local}.{name} is gone")
 
 
 def _is_cast(node: ast.expr, modules: dict[str, str]) -> bool:
@@ -68,4 +99,4 @@ def _cast(source: Source, node: ast.Call) -> Finding:
     source.edit(source.between(node.func.value.value, node.func.slice), "cast[", "dtype(")
     after = source.span(node.func.slice)[1]
     source.edit((after, source.span(node)[1]), "]", ").type")
-    return Finding("changed", node.lineno, old, "numpy.dtype(...).type(...), since numpy.cast is gone")
+    return Finding("changed", node.lineno, old, "since numpy.cast is gone")

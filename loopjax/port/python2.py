@@ -12,15 +12,35 @@ import warnings
 from functools import cache
 from typing import Any
 
+from loopjax.port.removed import BUILTINS, gone_names, made_names
+
 LEFT_OUT = ("buffer", "callable", "idioms", "import", "isinstance", "metaclass", "operator", "set_literal", "ws_comma")
 """Fixers of what is right as it is, of style, and of imports between files, which scripts import by name."""
 
-_ONLY = """
-basestring cPickle cStringIO execfile izip raw_input reduce unichr unicode urllib2 xrange StringIO ConfigParser Queue
-has_key iteritems iterkeys itervalues maxint
-"""
-ONLY_PYTHON_2 = frozenset(_ONLY.split())
-"""Names of Python 2 only, in a source that Python 3 can read too."""
+ATTRIBUTES = frozenset(
+    ["has_key", "iteritems", "iterkeys", "itervalues", "viewitems", "viewkeys", "viewvalues", "getcwdu"]
+)
+"""Methods that only Python 2 has."""
+
+IMPORTS = frozenset(
+    [
+        "cPickle",
+        "cStringIO",
+        "urllib2",
+        "urlparse",
+        "StringIO",
+        "ConfigParser",
+        "Queue",
+        "sets",
+        "md5",
+        "sha",
+        "__builtin__",
+    ]
+)
+"""Modules that only Python 2 has."""
+
+SPECIAL = frozenset(["__cmp__", "__getslice__", "__setslice__", "__delslice__"])
+"""Methods that only Python 2 calls."""
 
 
 def is_python2(text: str) -> bool:
@@ -29,22 +49,24 @@ def is_python2(text: str) -> bool:
         tree = _parsed(text)
     except SyntaxError:
         return True
-    used: set[str] = set()
-    made: set[str] = set()
+    if re.search(r"^\s*(from|import) loopjax\.compat\b", text, flags=re.MULTILINE):
+        return False  # it is ported already
+    made = made_names(tree)
+    if any(module in ("string", "sys", "os", "os.path", "itertools", "operator") for _, module, _ in gone_names(tree)):
+        return True
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            (used if isinstance(node.ctx, ast.Load) else made).add(node.id)
-        elif isinstance(node, ast.Attribute):
-            used.add(node.attr)
-        elif isinstance(node, ast.Import):
-            used.update(alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            names = {alias.asname or alias.name for alias in node.names}
-            (used if node.module == "itertools" else made).update(names)  # such as six.moves
-            used.add((node.module or "").partition(".")[0])
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            made.add(node.name)
-    return bool(ONLY_PYTHON_2 & (used - made))
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()) if name in BUILTINS.keys() - made:
+                return True
+            case ast.Attribute(attr=name) if name in ATTRIBUTES:
+                return True
+            case ast.Import(names=aliases) if any(alias.name.partition(".")[0] in IMPORTS for alias in aliases):
+                return True
+            case ast.ImportFrom(module=str(module), level=0) if module.partition(".")[0] in IMPORTS:
+                return True
+            case ast.FunctionDef(name=name) if name in SPECIAL:
+                return True
+    return False
 
 
 def has_true_division(text: str) -> bool:
@@ -84,7 +106,9 @@ def _tool(has_print_function: bool) -> Any:
 
     left_out = {f"fissix.fixes.fix_{name}" for name in (*LEFT_OUT, *(["print"] * has_print_function))}
     names = refactor.get_fixers_from_package("fissix.fixes")
-    return refactor.RefactoringTool([name for name in names if name not in left_out])
+    return refactor.RefactoringTool(
+        [name for name in names if name not in left_out], {"print_function": has_print_function}
+    )
 
 
 def _is_read(text: str) -> bool:

@@ -20,21 +20,27 @@ TITLES: dict[Kind, str] = {
 
 
 class Finding(NamedTuple):
-    """A line of a file, a name or a change, and what to do."""
+    """A line of a file, a name or a change, and what to do; a line that is changed has its ``new`` text."""
 
     kind: Kind
     line: int
     subject: str
     text: str = ""
+    new: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.line:5}  {self.subject}{': ' if self.text else ''}{self.text}"
+        if self.new is None:
+            return f"{self.line:5}  {self.subject}{': ' if self.text else ''}{self.text}"
+        pair = [f"{self.line:5}  {self.subject}"] if self.subject else []
+        pair += [f"{'' if pair else self.line:>5}  -> {line}" for line in self.new.splitlines() or ["(no line)"]]
+        return "\n".join([*pair, *([f"       ({self.text})"] if self.text else [])])
 
 
 class PortReport(NamedTuple):
     """The findings in one file, and its source after the mechanical changes.
 
-    ``python2`` is true for a source of Python 2. ``error`` says why a file could not be read.
+    ``python2`` is true for a source of Python 2, ``already`` for one that imports ``loopjax.compat`` and needs no
+    mechanical change. ``error`` says why a file could not be read.
     """
 
     file: str
@@ -44,6 +50,7 @@ class PortReport(NamedTuple):
     findings: tuple[Finding, ...]
     python2: bool = False
     error: str = ""
+    already: bool = False
 
     def of(self, *kinds: Kind) -> list[Finding]:
         """The findings of these kinds, by line."""
@@ -62,15 +69,20 @@ class PortReport(NamedTuple):
         return bool(self.error or self.of("change", "missing"))
 
     def __str__(self) -> str:
+        return self.as_text()
+
+    def as_text(self, is_written: bool = False) -> str:
+        """The report in lines; after ``--write`` it says that what is mechanical is done."""
         if self.error:
             return f"{self.file}: {self.error}"
         if not self.library and not self.findings:
             return f"{self.file}: no name of Theano, Aesara or PyTensor"
-        language = ", Python 2" if self.python2 else ""
-        lines = [f"{self.file}: {self.library or 'no import of a library'}{language}, {_counted(self.counts)}"]
+        state = ", already ported" if self.already else ", Python 2" if self.python2 else ""
+        lines = [f"{self.file}: {self.library or 'no import of a library'}{state}, {_counted(self.counts)}"]
         for kind, title in TITLES.items():
             if found := self.of(kind):
-                lines += [f"  {title}:", *(f"  {one}" for one in found)]
+                lines.append("  written:" if is_written and kind == "changed" else f"  {title}:")
+                lines += [f"  {line}" for one in found for line in str(one).splitlines()]
         return "\n".join(lines)
 
 
@@ -83,13 +95,16 @@ def _counted(counts: Counter[str]) -> str:
 
 def summary(reports: Sequence[PortReport]) -> str:
     """The totals of a folder, and the names that are missing most often."""
-    used = [one for one in reports if one.library or one.error]
+    used = [one for one in reports if (one.library or one.error) and not (one.already and not one.needs_hands)]
+    done = sum(one.already for one in reports if one not in used)
     ready = sum(not one.needs_hands for one in used)
     total: Counter[str] = Counter()
     for one in used:
         total.update(one.counts)
+    already = f", {done} already ported" if done else ""
     lines = [
-        f"{len(reports)} files, {len(used)} of them to port: {ready} need nothing more, {len(used) - ready} a hand"
+        f"{len(reports)} files{already}, {len(used)} of them to port: "
+        f"{ready} need nothing more, {len(used) - ready} a hand"
     ]
     lines.append(f"in all {_counted(total)}")
     missing = Counter(found.subject for one in used for found in one.of("missing"))

@@ -76,6 +76,12 @@ def dotted(node: ast.AST) -> list[str] | None:
     return [node.id, *reversed(names)] if isinstance(node, ast.Name) else None
 
 
+def called(node: ast.AST) -> str:
+    """The last name of the function that is called, or an empty text."""
+    function = node.func if isinstance(node, ast.Call) else None
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
 def scopes(tree: ast.AST) -> Iterator[tuple[ast.AST, list[ast.AST]]]:
     """The module and each function, with the nodes of its own."""
     waiting = [tree]

@@ -5,6 +5,7 @@ import io
 import os
 import pathlib
 import runpy
+import sys
 
 import pytest
 
@@ -149,6 +150,63 @@ def test_star_imports():
     assert {one.subject for one in report.of("exists")} == {"theano.tensor.dvector", "theano.tensor.exp"}
 
 
+def test_unknown_quotients_are_noted():
+    """Each quotient whose operands may both be integers, and none that has a float."""
+    lines = [
+        "import theano, numpy, theano.tensor as T",
+        "x = T.ivector('x')",
+        "theano.map(lambda v: v / 2, sequences=x)",  # noted
+        "def half(a, by=3, rate=.5):",
+        "    a /= 2",  # noted
+        "    return a / 3, a / by, a / rate",  # two noted
+        "half(x, 2, rate=1)",
+        "k = 5",
+        "k = k * .5",
+        "k / 2, 1 / unknown, unknown / k, 1. / unknown",  # three noted
+        "T.exp(x) / x, T.mean(x) / 2, numpy.zeros(3) / 2, x.astype('float32') / x, T.scalar() / x",
+        "numpy.random.RandomState(1).uniform(low=-k / 4, high=numpy.sqrt(6. / (2 + 3)) / 2)",  # one noted
+        "print x",
+    ]
+    report = port("\n".join(lines) + "\n")
+    assert "//" not in report.ported
+    assert sorted((one.line, one.subject) for one in report.of("note")) == [
+        (3, "v / 2"),
+        (5, "a /= 2"),
+        (6, "a / 3"),
+        (6, "a / by"),
+        (6, "a / rate"),
+        (10, "1 / unknown"),
+        (10, "k / 2"),
+        (10, "unknown / k"),
+        (12, "-k / 4"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "quotient",
+    [
+        "x / T.constant(2)",
+        "theano.shared(5) / 2",
+        "n / 2",
+        "x.sum() / x.shape[0]",
+        "T.cast(x, 'int64') / 2",
+        "numpy.asarray([1, 2]) / 2",
+        "numpy.zeros(3, 'int32') / 2",
+        "net.rows / 2",
+        "net.width / net.rows",
+        "T.maximum(x, 1) / sum(len(one) for one in lists)",
+        "counted / 2",
+    ],
+)
+def test_integers_that_are_inferred(quotient):
+    text = (
+        "import theano, numpy, theano.tensor as T\nx = T.ivector('x')\nn = theano.shared(numpy.arange(4))\n"
+        "class Net(object):\n    width = 4\n    def __init__(self, rows=3):\n        self.rows = rows\n"
+        f"for at, counted in enumerate([10, 20]):\n    print({quotient})\nunicode\n"
+    )
+    assert port(text).ported.splitlines()[-2] == f"    print({quotient.replace('/', '//')})"
+
+
 def test_values_written_into():
     report = port(
         "import theano\nw = theano.shared(v)\nw.get_value(borrow=True)[2:] += 1  # a\n"
@@ -158,7 +216,172 @@ def test_values_written_into():
     assert report.ported.splitlines()[2] == (
         "_value = w.get_value(borrow=True); _value[2:] += 1; w.set_value(_value)  # a"
     )
-    assert [(one.line, one.subject) for one in report.of("change")] == [(5, "held[0]")]
+    assert [(one.line, one.subject) for one in report.of("change")] == [(5, "held[0] = 1")]
+
+
+def test_other_edits_of_a_statement_that_writes_into_a_value():
+    text = "import theano\nw.get_value(borrow=True)[7 / 2] = numpy.float(xrange(8)[0])\n"
+    assert port("import numpy\n" + text).ported.splitlines()[2] == (
+        "_value = w.get_value(borrow=True); _value[7 // 2] = numpy.float64(range(8)[0]); w.set_value(_value)"
+    )
+    assert port("import theano\nw.get_value()[0] = 1\n").ported.endswith("\nw.get_value()[0] = 1\n")
+    for call in ("numpy.add(a, b, out={})", "clip({}, 0)", "rng.shuffle({})", "{}.fill(0)"):
+        text = "import theano\ndef clip(a, low):\n    a[a < low] = low\n{}\n"
+        ported = port(text.format(call.format("w.get_value(borrow=True)"))).ported
+        statement = call.format("_value")
+        assert ported.splitlines()[-1] == f"_value = w.get_value(borrow=True); {statement}; w.set_value(_value)"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "v *= 2",
+        "v[0] = 1",
+        "v[0], other = 1, 2",
+        "v[0, 1:] += 1",
+        "v.fill(0)",
+        "v.sort(axis=0)",
+        "v.flat = 1",
+        "v.T[0] = 1",
+        "numpy.add(v, 1, out=v)",
+        "numpy.add(v, 1, v)",
+        "numpy.exp(v, out=(v[:2],))",
+        "numpy.copyto(v, 0)",
+        "numpy.add.at(v, 0, 1)",
+        "rng.shuffle(v)",
+        "double(v)",
+        "twice(1, b=v)",
+        "self.held -= 1",
+        "got() [0] = 1",
+        "table['w'] *= 2",
+        "data += 1",
+    ],
+)
+@pytest.mark.parametrize("inner", [False, True])
+def test_writes_by_way_of_a_name(write, inner):
+    """Writes into an array that a shared variable holds in Theano, at the module's level and in a function."""
+    text = (
+        "import theano, numpy\nv = w.get_value(borrow=True)\nself.held = w.get_value(borrow=True)\n"
+        "def double(a):\n    a *= 2\ndef twice(n, b):\n    double(b)\ndef got():\n    return w.get_value(borrow=True)\n"
+        "table = {p.name: p.get_value(borrow=True) for p in params}\ndata = numpy.ones(3)\ndata *= 2\n"
+        "u = theano.shared(data, borrow=True)\n"
+    )
+    text += f"def f():\n    {write}\n" if inner else f"{write}\n"
+    report = port(text)
+    assert [one.subject for one in report.of("change")] == [write]
+    assert "set_value(" in report.of("change")[0].text
+
+
+def test_names_that_follow_a_value():
+    """Views, loops and branches keep a value; copies, other names and ``set_value`` below do not."""
+    text = "import theano\ndef f(p, k):\n    v = p.get_value(borrow=True)\n    row = v[1:]\n    {}\n"
+    for write in (
+        "row *= 2",
+        "for r in v: r *= 2",
+        "for p, r in zip(params, [q.get_value(borrow=True) for q in params]): r += 1",
+        "same = numpy.asarray(v); same *= 2",
+        "p.set_value(v); v *= 2",
+        "other.set_value(v); v *= 2",
+        "if k: v = v * 2\n    v[0] = 1",
+    ):
+        assert len(port(text.format(write)).of("change")) == 1, write
+    for write in (
+        "v *= 2; p.set_value(v)",
+        "row *= 2; p.set_value(v, borrow=True)",
+        "v = v * 2; v[0] = 1",
+        "v.copy().fill(0); n = v.shape[0]; n += 1",
+        "u = p.get_value(); u *= 2",
+        "u = p.get_value(borrow=False); u *= 2",
+        "held = [v]; held[0] = 1; held.sort()",
+    ):
+        assert not port(text.format(write)).of("change"), write
+    (note,) = port(text.format("one = v[k]; one += 1")).of("note")
+    assert note.subject == "one += 1"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("file('a', 'w')", "open('a', 'w')"),
+        ("string.join(words)", "' '.join(words)"),
+        ("string.join(string.split(a + b), '-')", "'-'.join((a + b).split())"),
+        ("map(string.strip, words)", "list(map(str.strip, words))"),
+        ("string.letters + string.uppercase", "string.ascii_letters + string.ascii_uppercase"),
+        ("string.atoi('7') / 2", "int('7') // 2"),
+        ("cmp(a, b) / 2", "((a > b) - (a < b)) / 2"),
+        ("apply(f, a, b)", "f(*a, **b)"),
+        ("intern(a)", "sys.intern(a)"),
+        ("long(a) + sys.maxint", "int(a) + sys.maxsize"),
+        ("os.getcwdu()", "os.getcwd()"),
+        ("array.tostring()", "array.tobytes()"),
+        ("d.has_key(a)", "a in d"),
+        ("itertools.izip(a, b)", "zip(a, b)"),
+        ("operator.isCallable(a)", "callable(a)"),
+    ],
+)
+def test_names_of_python_2(before, after):
+    """One such name makes a program one of Python 2, without any of its syntax."""
+    report = port(f"import theano, sys, os, string, itertools, operator\na = b = f = 1\nc = {before}\nunicode(a)\n")
+    assert report.ported.splitlines()[-2] == f"c = {after}"
+    assert not report.needs_hands
+
+
+@pytest.mark.parametrize(
+    ("line", "subject"),
+    [
+        ("from string import letters", "string.letters"),
+        ("import sets", "import sets"),
+        ("'a'.encode('hex')", "'a'.encode('hex')"),
+        ("isinstance(a, file)", "file"),
+        ("sorted(a, key=b, reverse=cmp)", "cmp"),
+        ("coerce(a, b)", "coerce"),
+        ("sys.setdefaultencoding('utf8')", "sys.setdefaultencoding"),
+        ("os.path.walk(a, b, c)", "os.path.walk"),
+        ("map(None, a, b)", "map(None, a, b)"),
+        ("pickle.load(open(a))", "pickle.load(open(a))"),
+        ("class A: __metaclass__ = B", "A.__metaclass__"),
+        ("class A:\n    def __cmp__(self, other): return 0", "A.__cmp__"),
+        ("class A:\n    def __div__(self, other): return 0", "A.__div__"),
+    ],
+)
+def test_what_python_3_lacks_is_reported(line, subject):
+    report = port(f"import theano, os, sys, pickle\n{line}\n")
+    assert [one.subject for one in report.of("change")] == [subject]
+
+
+def test_names_that_a_program_makes_are_its_own():
+    text = (
+        "import theano\ndef f(file, cmp=None):\n    long = file.read(cmp)\n    return long / 2, x.reduce, round(.5)\n"
+    )
+    report = port(text)
+    assert not report.python2
+    assert not report.of("change", "note")
+
+
+def test_a_generator_ends_by_return():
+    text = "import theano\ndef f():\n    yield 1\n    raise StopIteration()\ndef g():\n    raise StopIteration\n"
+    assert port(text).ported.splitlines()[3::2] == ["    return", "    raise StopIteration"]
+
+
+def test_lines_are_those_of_the_source():
+    """Lines that the tool inserts move no other: pairs are of the same statement, remarks at their lines."""
+    text = (
+        "from itertools import izip\nimport theano\n\f\ndef f((a, b), c):\n    print a\n"
+        "    print reduce(c, [a, b])\n    return a / b\ntheano.no_name\n"
+    )
+    report = port(text)
+    pairs = {(one.line, one.subject, one.new) for one in report.of("changed")}
+    assert pairs == {
+        (1, "from itertools import izip", ""),
+        (2, "", "from functools import reduce"),
+        (2, "import theano", "import loopjax.compat.theano as theano"),
+        (4, "def f((a, b), c):", "def f(xxx_todo_changeme, c):"),
+        (4, "", "(a, b) = xxx_todo_changeme"),
+        (5, "print a", "print(a)"),
+        (6, "print reduce(c, [a, b])", "print(reduce(c, [a, b]))"),
+    }
+    assert [(one.line, one.subject) for one in report.of("note", "missing")] == [(7, "a / b"), (8, "theano.no_name")]
+    assert "      5  print a\n         -> print(a)\n" in str(report)
 
 
 def test_what_needs_a_hand():
@@ -200,8 +423,35 @@ class TestCommand:
         assert one.read_text() == "import loopjax.compat.theano as theano\nprint(1)\n"
         assert two.read_bytes() == "# Größe\nimport numpy\n".encode("latin-1")
         printed = capsys.readouterr().out
-        assert "      1  import theano: import loopjax.compat.theano as theano" in printed
+        assert "  written:\n      1  import theano\n         -> import loopjax.compat.theano as theano\n" in printed
         assert "2 files, 1 of them to port: 1 need nothing more, 0 a hand" in printed
+
+    def test_a_second_run_says_that_a_file_is_ported(self, tmp_path, capsys):
+        one, two = tmp_path / "one.py", tmp_path / "two.py"
+        one.write_text("import theano\nprint 1\n")
+        two.write_text("import theano\nv = w.get_value(borrow=True)\nv *= 2\nraw_input(); v / 2; coerce(1, 2)\n")
+        assert main([str(tmp_path), "--write"]) == 1
+        ported = two.read_text()
+        assert "\ninput(); v / 2; coerce(1, 2)\n" in ported
+        capsys.readouterr()
+        assert main([str(one)]) == 0
+        assert "one.py: theano, already ported, " in capsys.readouterr().out
+        assert main([str(tmp_path), "--write"]) == 1
+        assert two.read_text() == ported
+        printed = capsys.readouterr().out
+        assert "3  v *= 2: " in printed
+        assert "2 files, 1 already ported, 1 of them to port: 0 need nothing more, 1 a hand" in printed
+
+    def test_without_fissix_there_is_a_message_and_nothing_is_written(self, tmp_path, capsys, monkeypatch):
+        monkeypatch.setitem(sys.modules, "fissix.pgen2.parse", None)
+        one, two = tmp_path / "one.py", tmp_path / "two.py"
+        one.write_text("import theano\n")
+        two.write_text("import theano\nprint 1\n")
+        assert main([str(tmp_path), "--write"]) == 2
+        assert one.read_text() == "import theano\n"
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err == f"{two}: Python 2 is read by fissix: pip install 'loopjax[port]'\n"
 
     def test_a_package_that_is_ported_with_its_files_is_no_other(self, tmp_path):
         (tmp_path / "lasagne").mkdir()
