@@ -3,7 +3,7 @@
 Here ``get_value(borrow=True)`` is a copy. A statement that writes into it is edited so that it sets the changed copy; a
 name of it is followed through views, lists, loops and calls of functions in the file, and each write by way of such a
 name is reported, unless ``set_value`` of that name follows. So are writes into an array that ``shared(x, borrow=True)``
-was made of. Names in other files, and in containers that are filled later, are not followed.
+was made of. Names in other files are not followed.
 """
 
 from __future__ import annotations
@@ -72,6 +72,13 @@ OUT = {
     "clip": 3,
 }
 """Positions of ``out`` in functions of NumPy."""
+
+
+INNER = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+"""Expressions with names of their own, which the statement around them does not have."""
+
+FILLED = {"dict", "list", "OrderedDict", "defaultdict"}
+"""Functions that make containers."""
 
 
 class Loan(NamedTuple):
@@ -158,7 +165,8 @@ class _Loans:
         """Edit a statement that writes into a value without a name, so that it sets the changed copy."""
         old, got = self._source.segment(statement), self._source.segment(direct)
         start, stop = self._source.span(statement)
-        if statement in self._edited:
+        between = [one for one in self._outer(direct) if isinstance(one, INNER) and statement in self._outer(one)]
+        if statement in self._edited or between:
             return Finding("change", statement.lineno, old, f"{got} is a copy here: call {owner}.set_value after it")
         self._edited.add(statement)
         self._source.edit((start, start), "", f"_value = {got}; ")
@@ -216,6 +224,8 @@ class _Loans:
                     yield function.value
                 if name in FIRST and (arguments and (isinstance(function, ast.Name) or not self._is_view(function))):
                     yield arguments[0]
+                if name in FIRST and not arguments:
+                    yield from (word.value for word in words if word.arg in ("dst", "a", "arr"))
                 if name in OUT and len(arguments) > OUT[name] and isinstance(function, ast.Attribute):
                     yield arguments[OUT[name]]
                 for which in self._writers.get(name, ()):
@@ -240,6 +250,9 @@ class _Loans:
                     self._loop(scope, node, target, over)
                 case ast.Expr(value=value):
                     self._lend(scope, node, value)
+                    if called(value) in ("append", "insert") and isinstance(value, ast.Call) and value.args:
+                        assert isinstance(value.func, ast.Attribute)
+                        self._fill(scope, node, value.func.value, value.args[-1])
                 case ast.Return(value=ast.expr() as value) if isinstance(scope, ast.FunctionDef):
                     if loan := self._loan(value, scope, node):
                         self._returns[scope.name] = loan
@@ -255,6 +268,8 @@ class _Loans:
                     self._pair(scope, node, one, value, out + 1)
             return
         path = dotted(target)
+        if isinstance(target, ast.Subscript):
+            self._fill(scope, node, target.value, value)
         if path is None:
             return
         loan = self._loan(value, scope, node)
@@ -262,6 +277,15 @@ class _Loans:
             name = ".".join(path) if is_borrowed(value) and not out else loan.name
             loan = loan._replace(depth=max(loan.depth - out, 0), name=name)
         self._places(scope, path).append(_Bound(node, loan))
+
+    def _fill(self, scope: ast.AST, node: ast.AST, container: ast.expr, value: ast.expr) -> None:
+        """Bind a container to what is put into it."""
+        path, loan = dotted(container), self._loan(value, scope, node)
+        if path is None or loan is None:
+            return
+        made = [one.node.value for one in self._places(scope, path) if isinstance(one.node, ast.Assign)]
+        if any(isinstance(one, ast.List | ast.Dict) or called(one) in FILLED for one in made):
+            self._places(scope, path).append(_Bound(node, loan._replace(depth=loan.depth + 1, owner="", name="")))
 
     def _loop(self, scope: ast.AST, node: ast.AST, target: ast.expr, over: ast.expr) -> None:
         """Bind the targets of a loop to elements of what it is over."""
