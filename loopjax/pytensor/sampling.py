@@ -21,8 +21,8 @@ from loopjax.pytensor.linker import mode as loopjax_mode
 def pymc(mode: Mode | None = None) -> Iterator[Mode]:
     """Run PyMC through LoopJAX within a ``with`` block.
 
-    ``pm.sample(nuts_sampler="numpyro")`` and ``"blackjax"`` take the log density and its gradient from LoopJAX instead
-    of PyTensor's JAX implementation. Functions that PyMC or PyTensor compile within the block, such as those of
+    ``pm.sample(nuts_sampler="numpyro")`` takes the log density and its gradient from LoopJAX instead of PyTensor's JAX
+    implementation. Functions that PyMC or PyTensor compile within the block, such as those of
     ``model.compile_logp``, ``model.compile_dlogp`` and ``pm.sample_prior_predictive``, are compiled by ``mode`` where
     they ask for no other. No file is patched: PyTensor's table of JAX conversions has another entry for graphs within
     the block, its default mode is another, and both are as before after it, also when the block raises.

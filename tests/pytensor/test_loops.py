@@ -101,7 +101,7 @@ def test_a_loop_of_a_batch():
 def test_second_derivatives():
     x = pt.dvector("x")
     last = decay(x)[-1]
-    check([x], [pytensor.gradient.hessian(last, x)], VALUES)
+    check([x], [pytensor.gradient.hessian(last, x)], VALUES[:3])
 
 
 def test_a_jacobian():
@@ -116,15 +116,16 @@ def test_any_number_of_steps(steps):
     check([n], [states, states.shape[0], states.sum()], steps)
 
 
-@pytest.mark.parametrize("tag", ["scan_save_mem", "scan_inplace", "inplace", "fusion"])
-def test_graphs_that_pytensor_has_rewritten(tag):
+def test_graphs_that_pytensor_has_rewritten():
     """Buffers for a few rows, loops that overwrite their buffers, and merged elementwise ops."""
     x, n = pt.dvector("x"), pt.lscalar("n")
     states = scan(lambda s, a: pt.tanh(s * a + 0.1), outputs_info=x, non_sequences=x[::-1], n_steps=n)
     outputs = [states[-1], states[-2:], pt.grad(states[-1].sum(), x)]
     linker = loopjax.pytensor.mode().linker
     linker.incompatible_rewrites = ("cxx_only", "BlasOpt")
-    query = RewriteDatabaseQuery(include=["fast_run", tag], exclude=["cxx_only", "BlasOpt"])
+    query = RewriteDatabaseQuery(
+        include=["fast_run", "scan_save_mem", "scan_inplace", "inplace", "fusion"], exclude=["cxx_only", "BlasOpt"]
+    )
     f = pytensor.function([x, n], outputs, mode=pytensor.compile.mode.Mode(linker, query))
     for found, expected in zip(f(VALUES, 5), reference([x, n], outputs, [VALUES, 5]), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-10)

@@ -1,6 +1,8 @@
 """PyMC models: log densities and gradients, and what the context manager changes and puts back."""
 
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytensor
@@ -15,9 +17,11 @@ with warnings.catch_warnings():
     from benchmarks.pytensor.models import MODELS
     from loopjax.pytensor.dispatch import jax_dispatch
 
+PAGE = Path(__file__).parents[2] / "docs" / "pytensor.md"
+
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-QUICK = ["missing-values", "scalar-kalman", "steady-state", "hidden-markov", "renewal", "masked-likelihood"]
+QUICK = ["missing-values", "scalar-kalman", "steady-state", "renewal", "masked-likelihood"]
 """Models for the suite; ``python -m benchmarks.pytensor models`` has all."""
 
 
@@ -57,3 +61,15 @@ def test_a_model_with_a_while_loop_is_sampled():
     observed = np.random.default_rng(7).normal(0.6, 0.2, size=20)
     assert abs(x.mean() - observed.mean()) < 0.1  # whose standard error is 0.2 / sqrt(20) = 0.045
     assert 0 < float(prior["prior"]["a"].std()) < 0.5
+
+
+def test_the_page_prints_what_its_comments_say(capsys):
+    """Code blocks marked ``py``, which need the extra and are left to this test."""
+    pytest.importorskip("numpyro")
+    blocks = re.findall(r"^```py\n(.*?)^```$", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
+    namespace = {}
+    for block in blocks:
+        exec(compile(block, PAGE.name, "exec"), namespace)
+    wanted = re.findall(r"^ *print\(.*\)  # (.*)$", "".join(blocks), flags=re.MULTILINE)
+    assert len(wanted) == 4
+    assert capsys.readouterr().out.splitlines() == wanted
