@@ -14,7 +14,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.ir.fill import fill_value
+from loopjax.ir.fill import fill_value, filled, is_key_dtype
 from loopjax.ir.graph import Apply
 from loopjax.ir.index import Array, IndexPattern
 from loopjax.ir.op import TableOp
@@ -97,16 +97,16 @@ def _mode(op: TableOp, outside: str) -> dict[str, Any]:
 def _read(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     x, *positions = args
     x = jnp.asarray(x)
-    fill = fill_value(x.dtype)
     if not _is_basic(node, 1):
         if 0 in x.shape:  # JAX's gather refuses to read from nothing
-            return (jnp.full(node.outputs[0].type.sizes, fill, x.dtype),)
+            return (filled(node.outputs[0].type.sizes, x.dtype),)
+        fill = None if is_key_dtype(x.dtype) else fill_value(x.dtype)  # which JAX has for keys
         return (x.at[_numpy_key(op, positions)].get(fill_value=fill, **_mode(op, "fill")),)
     window = _Window(op, x, positions)
     if 0 in x.shape and window.inside is not None:
-        return (jnp.full(window.shape, fill, x.dtype),)
+        return (filled(window.shape, x.dtype),)
     part = window.read(x)
-    return (part if window.inside is None else jnp.where(window.inside, part, jnp.asarray(fill, x.dtype)),)
+    return (part if window.inside is None else jnp.where(window.inside, part, filled((), x.dtype)),)
 
 
 @rule("set")

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from loopjax.errors import where
-from loopjax.ir.fill import fill_value
+from loopjax.ir.fill import filled
 from loopjax.ir.graph import Apply
 from loopjax.ir.scan import SavedSteps, Scan
 from loopjax.lower.forward_only import forward_only
@@ -55,10 +55,7 @@ def _no_reverse_mode(node: Apply, op: Scan) -> str:
 
 def _empty(loop: Loop) -> list[Any]:
     rows = [(output.saved.last or 0) if loop.op.dynamic else 0 for output in loop.op.outputs]
-    stacks = [
-        jnp.full((count, *type.sizes), fill_value(type.dtype), type.dtype)
-        for count, type in zip(rows, loop.types, strict=True)
-    ]
+    stacks = [filled((count, *type.sizes), type.dtype) for count, type in zip(rows, loop.types, strict=True)]
     length = [jnp.zeros((), int)] if loop.op.until else []
     return [*stacks, *loop.parts.states, *loop.accumulated(loop.carry(), 0), *length]
 

@@ -243,7 +243,7 @@ def select(outputs: Sequence[Any], pick: OutputSlice, on_host: bool = False) -> 
     index = [slice(None)] * array.ndim
     for axis, count in pick.lengths:
         index[axis] = slice(count if isinstance(count, int) else outputs[count.position].item())
-    if not is_addressable(array):
+    if not is_addressable(array) or is_key(array):
         return array[tuple(index)]
     rows = np.asarray(array)[tuple(index)]
     if rows.shape == array.shape:

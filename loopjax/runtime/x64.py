@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
+from loopjax.ir.fill import is_key_dtype
 from loopjax.ir.types import NARROW, x64_is_on
 
 
@@ -74,7 +74,7 @@ def narrowed(array: Any) -> Any:
 
 def is_key(array: Any) -> bool:
     """Test if an array holds random keys."""
-    return bool(jnp.issubdtype(array.dtype, jax.dtypes.prng_key))
+    return is_key_dtype(array.dtype)
 
 
 def holds_tracers(values: Iterable[Any]) -> bool:

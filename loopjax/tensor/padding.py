@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from loopjax.ir.capacities import capacity
-from loopjax.ir.fill import fill_value, unwritten
+from loopjax.ir.fill import filled, unwritten
 from loopjax.ir.monoid import Element, element
 from loopjax.ir.op import register
 from loopjax.ir.types import Shape, TensorType
@@ -37,7 +37,7 @@ def _fill_run(x: Any, count: Any, axis: int, value: Literal["row 0", "poison"]) 
     if x.shape[axis] == 0:
         return x
     if value == "poison":
-        return jnp.where(_valid(x, count, axis), x, jnp.asarray(fill_value(x.dtype), x.dtype))
+        return jnp.where(_valid(x, count, axis), x, filled((), x.dtype))
     first = lax.stop_gradient(lax.slice_in_dim(x, 0, 1, axis=axis))
     return jnp.where(_valid(x, count, axis), x, first)
 

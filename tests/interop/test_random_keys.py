@@ -47,6 +47,31 @@ def test_keys_that_a_function_returns_are_a_sequence_of_a_loop():
     np.testing.assert_allclose(loopjax.function([key], draws)(given), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("stops", [False, True])
+def test_keys_are_a_state_with_past_values(stops):
+    """Two keys start the history of the loop, whose stack is a result; a loop that stops writes it row by row."""
+    keys, following = at.TensorType("key", (2,))("keys"), loopjax.wrap_jax(lambda key: jax.random.fold_in(key, 1))
+
+    def step(far, near):
+        drawn = sampler(near, ONES)
+        return ([following(far), drawn], loopjax.until(drawn[0] > 100)) if stops else [following(far), drawn]
+
+    (states, draws), _ = loopjax.scan(step, outputs_info=[{"initial": keys, "taps": [-2, -1]}, None], n_steps=5)
+    given = jax.random.split(jax.random.key(3), 2)
+    rows = list(given)
+    expected = []
+    for _ in range(5):
+        expected.append(normal(rows[-1], np.ones(2, "float32")))
+        rows.append(jax.random.fold_in(rows[-2], 1))
+    found = loopjax.function([keys], [states, states[-1], states[1:4], draws])(given)
+    for mine, theirs in zip(found, (rows[2:], rows[-1], rows[3:6]), strict=False):
+        stack = theirs if isinstance(theirs, list) else [theirs]
+        np.testing.assert_array_equal(
+            jax.random.key_data(mine).reshape(-1, 2), [jax.random.key_data(one) for one in stack]
+        )
+    np.testing.assert_allclose(found[-1], expected, rtol=1e-6)
+
+
 def test_a_stream_gives_a_key_for_each_call_and_each_step():
     stream = RandomStream(3)
     f = loopjax.function([], sampler(stream.next_key(), ONES))

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.ir.fill import fill_value
+from loopjax.ir.fill import filled
 from loopjax.ir.monoid import MONOIDS, Element, Monoid, element
 from loopjax.ir.op import computed
 from loopjax.ir.scan import Accumulator
@@ -81,7 +81,7 @@ def _or_fill(value: Any, n_steps: Any) -> Any:
     """Return an extreme, or for no steps what a read out of bounds gives."""
     if isinstance(n_steps, int) and n_steps > 0:
         return value
-    return jnp.where(n_steps == 0, jnp.asarray(fill_value(value.dtype), value.dtype), value)
+    return jnp.where(n_steps == 0, filled((), value.dtype), value)
 
 
 class Compensated(NamedTuple):
@@ -171,7 +171,7 @@ def _best(identity: Element, is_worse: Callable[[Any, Any], Any]) -> Rule:
 
 def _start_step(spec: Accumulator, shape: tuple[int, ...], dtype: str) -> Any:
     """Return the value of a step that has not run."""
-    return jnp.full(shape, fill_value(spec.dtype), spec.dtype)
+    return filled(shape, spec.dtype)
 
 
 def _push_step(spec: Accumulator, value: Any, new: Any, count: Any) -> Any:

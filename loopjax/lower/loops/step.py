@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.ir.fill import fill_value
+from loopjax.ir.fill import blank, filled
 from loopjax.ir.plan import LoopPlan
 from loopjax.ir.scan import BodyInputs, Parts, SavedSteps, Scan, StepResult
-from loopjax.ir.types import KEY, TensorType, jax_dtype
+from loopjax.ir.types import jax_dtype
 from loopjax.lower.interpreter import Rule, as_array, evaluate
 from loopjax.lower.loops import accumulate
 from loopjax.lower.loops import history as histories
@@ -142,12 +142,12 @@ class Loop:
         """The ``size`` rows of an output before step 0; those older than the initial value are never read."""
         type = self.types[position]
         if position >= len(self.op.recurrences):
-            return self.placed(blank_rows(type, size), position)
+            return self.placed(blank((size, *type.sizes), type.dtype), position)
         spec, initial = self.op.recurrences[position], self.parts.initials[position]
         rows = initial[: spec.depth] if spec.windowed else initial[None]
         if size == spec.depth:
             return rows
-        return jnp.concatenate([self.placed(blank_rows(type, size - spec.depth), position), rows])
+        return jnp.concatenate([self.placed(blank((size - spec.depth, *type.sizes), type.dtype), position), rows])
 
     def limit(self) -> Any:
         """The most steps there can be, as int32."""
@@ -314,19 +314,12 @@ class Loop:
         type = self.types[position]
         count = saved.last if self.op.dynamic else saved.rows(self.op.n_steps)
         if not count:
-            return blank_rows(type, 0)
+            return blank((0, *type.sizes), type.dtype)
         rows = histories.last(self.plan.storage[position], carry.pasts[position], count, n_steps)
         if not may_be_short:
             return rows
         ran = jnp.arange(count, 0, -1) <= n_steps
-        return mask_rows(ran, rows, jnp.asarray(fill_value(rows.dtype), rows.dtype))
-
-
-def blank_rows(type: TensorType, count: int) -> Any:
-    """Return rows that are overwritten before they are read: zeros, or the key of zeros."""
-    if type.dtype == KEY:
-        return jax.random.wrap_key_data(jnp.zeros((count, *type.sizes, 2), "uint32"))
-    return jnp.zeros((count, *type.sizes), type.dtype)
+        return mask_rows(ran, rows, filled((), rows.dtype))
 
 
 def mask_rows(ran: Any, rows: Any, others: Any) -> Any:
