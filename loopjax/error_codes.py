@@ -28,7 +28,7 @@ KINDS = tuple(
         ("LJ102", "The step returns something else", r"fn returned |with lengths every output"),
         ("LJ103", "The step takes other arguments", r"fn.* does not take the \d+ arguments"),
         ("LJ104", "As many outputs as entries of outputs_info", r"outputs and outputs_info has"),
-        ("LJ105", "A state changes its dtype", r"state '.*' starts as"),
+        ("LJ105", "A state changes its dtype", r"state '.*' .*starts as"),
         (
             "LJ106",
             "A state changes its shape or structure",

@@ -20,8 +20,6 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 import jax
 import numpy as np
 
-from loopjax.error_codes import add_code
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -80,6 +78,13 @@ def source_of(fn: Any) -> str:
     """Return ``' [model.py:12]'``, the line on which a Python function is defined, if it has one."""
     code = getattr(inspect.unwrap(fn), "__code__", None)
     return f" [{Source(code.co_filename, code.co_firstlineno)}]" if code is not None else ""
+
+
+def add_code(error: BaseException) -> None:
+    """Give an error the note with its code, once."""
+    from loopjax import error_codes  # a part of the package's import time, and rarely needed
+
+    error_codes.add_code(error)
 
 
 class LoopJaxError(Exception):

@@ -42,6 +42,8 @@ def load(path: str | os.PathLike[str]) -> Function:
         There is no file.
     ValueError
         It is no file of ``export``, is damaged, or is of another version.
+    ImportError
+        ``flatbuffers`` is missing: it is in the extra ``loopjax[export]``.
 
     Examples
     --------
@@ -55,8 +57,9 @@ def load(path: str | os.PathLike[str]) -> Function:
     >>> loopjax.load(path)([3.0, 4.0])
     array([6., 8.])
     """
-    from loopjax.runtime.export import DEFAULT, FORMAT, PROGRAM  # imports jax.export
+    from loopjax.runtime.export import DEFAULT, FORMAT, PROGRAM, require_flatbuffers  # imports jax.export
 
+    require_flatbuffers("load")
     arrays, about = state_file.load(path)
     if about.get("format") != FORMAT:
         raise ValueError(

@@ -120,11 +120,19 @@ def _traced(op: JaxCall, types: tuple[TensorType, ...]) -> Traced:
         kind = next((kind for kind in (IndexError, TypeError) if isinstance(error, kind)), ValueError)
         text = str(error).strip().split("\n")[0]
         shown = ", ".join(map(str, types))
-        is_sized = all(type.concrete for type in types)
-        remedy = "" if is_sized else "; if that is for sizes not known yet (?), give them with specify_shape"
+        remedy = _size_remedy(op, types, error, text)
         raise kind(
             f"the function{source_of(op.fn)} raised {type(error).__name__} on ({shown}): {text}{remedy}"
         ) from error
+
+
+def _size_remedy(op: JaxCall, types: Sequence[TensorType], error: Exception, text: str) -> str:
+    """Return the remedy of an error of shapes, where sizes were not known and had a number in their place."""
+    probe, _ = _tried_sizes(op, types)
+    of_sizes = re.search(rf"\b{probe}\b|equal division", text)
+    if all(type.concrete for type in types) or not of_sizes or isinstance(error, jax.errors.JAXTypeError):
+        return ""
+    return f"; {probe} stands for sizes not known yet (?): where 3 is expected, write at.specify_shape(x, (None, 3))"
 
 
 def _with_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
@@ -173,14 +181,19 @@ def _without_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
         return _with_some_sizes(op, types)
 
 
+def _tried_sizes(op: JaxCall, types: Sequence[TensorType]) -> tuple[int, list[int]]:
+    """Return a number for unknown sizes, and the sizes known beside them or of arrays that the function holds."""
+    beside = [size for type in types for size in type.shape if size is not None]
+    known = list(dict.fromkeys([*beside, *_sizes_held(op.fn)]))
+    return next(size for size in count(PROBE, PROBE) if size not in known), known
+
+
 def _with_some_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
     """Trace with the first sizes that fit, and say which sizes of the results are the same for all others that fit.
 
     Sizes known beside an unknown one, and those of arrays that the function holds, may be the ones that it takes.
     """
-    beside = [size for type in types for size in type.shape if size is not None]
-    known = list(dict.fromkeys([*beside, *_sizes_held(op.fn)]))
-    probe = next(size for size in count(PROBE, PROBE) if size not in known)
+    probe, known = _tried_sizes(op, types)
 
     def traced(tried: Sequence[int]) -> Traced:
         sizes = iter(tried)

@@ -14,8 +14,7 @@ import jax
 import numpy as np
 from numpy.typing import DTypeLike
 
-from loopjax.error_codes import add_code
-from loopjax.errors import UnsupportedError, coded, here, nearest
+from loopjax.errors import UnsupportedError, add_code, coded, here, nearest
 from loopjax.ir.public_ops import ops
 
 V = TypeVar("V")

@@ -412,6 +412,11 @@ def wrong_count(name: str, count: int) -> str | None:
     return f"{name} is {count}; expected at most {MOST_STEPS}" if count > MOST_STEPS else None
 
 
+def batch_mismatch(what: str, size: object, axis: int, wanted: object) -> str:
+    """Return the message where an argument has another number of examples than there are lengths."""
+    return f"{what} has {size} examples along axis {axis} and lengths has {wanted}; give one length for each example"
+
+
 def _split(values: Sequence[T], *counts: int) -> list[tuple[T, ...]]:
     """Return consecutive groups of as many values as ``counts`` says, and the group of all that are left."""
     rest = iter(values)

@@ -91,6 +91,11 @@ def _needed(one: ExactLengthOp) -> str:
     return f"{one.op}{where(one.sources)} needs a length as it is: {cost} is compiled for each"
 
 
+SAME_VALUES = (
+    *("cast", "disconnected_grad", "example_lengths", "fill_rows", "mask_rows", "of_batch", "resize", "zero_grad"),
+)
+"""Ops with the name of their first operand: they convert or check it, or decide what its padding or derivative is."""
+
 Names = Mapping[Variable, str]
 """Names of a region's inputs, after the variables that they stand for outside of it."""
 
@@ -139,7 +144,7 @@ def _label(variable: Variable, names: Names) -> str:
     op, inputs = variable.owner.op, variable.owner.inputs
     if isinstance(op, Scan) and variable.index < len(op.outputs):
         return f"{op.label}.{op.outputs[variable.index].name}"
-    if op.name == "cast":
+    if op.named(*SAME_VALUES):
         return _label(inputs[0], names)
     if op.name in INFIX and len(inputs) == 2:
         text = f" {INFIX[op.name]} ".join(_label(one, names) for one in inputs)

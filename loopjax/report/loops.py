@@ -95,7 +95,7 @@ class LoopReport(NamedTuple):
         indent = "  " * self.depth
         head = f"{indent}scan {self.name!r}{self.line}: {self.steps}"
         if self.plan is None:
-            return f"{head}; not lowered yet"
+            return f"{head}; not lowered yet: call the function first"
         lines = [f"{head} -> {self.plan.kind}: {self.plan.reason}", f"{indent}  {'; '.join(self.details)}"]
         lines += [f"{indent}  {self.step}"] if self.step else []
         lines += [f"{indent}  rewritten: {note}" for note in self.notes]

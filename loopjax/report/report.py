@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from loopjax.errors import check_integer, here
 from loopjax.report.loops import LoopReport, quantity
-from loopjax.report.svg import html, picture, svg
 
 
 class Report(NamedTuple):
@@ -57,6 +56,8 @@ class Report(NamedTuple):
         return [*self.remarks, *(line.strip() for tuning in self.tuning for line in tuning)]
 
     def _repr_html_(self) -> str:
+        from loopjax.report.svg import html, picture  # pictures are a part of the package's import time
+
         return html(self.title, self._lines, picture(self.stages))
 
     def save(self, file: str | os.PathLike[str], width: int = 860) -> None:
@@ -85,6 +86,8 @@ class Report(NamedTuple):
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     loopjax.explain(f).save(pathlib.Path(folder) / "plan.svg")
         """
+        from loopjax.report.svg import picture, svg
+
         path = pathlib.Path(file)
         if path.suffix != ".svg":
             raise ValueError(

@@ -113,13 +113,14 @@ def _moved(loop: ScanBuilder, early: set[Variable]) -> list[Variable]:
     body = loop.body
     read = {v for node in body.applies if node.outputs[0] not in early for v in node.inputs}.union(body.outputs)
     moved = [v for node in body.applies for v in node.outputs if v in early and v in read]
-    outputs = [MapSlot(MapOutput(name=variable.name or "hoisted"), variable) for variable in moved]
+    names = [v.name or f"{v.owner.op.name}(...)" if v.owner else "" for v in moved]
+    outputs = [MapSlot(MapOutput(name=name), variable) for variable, name in zip(moved, names, strict=True)]
     rows = [Variable(variable.type, name=variable.name) for variable in moved]
     stacks = map_loop(loop, loop.sequences, outputs).build().outputs
     if loop.op.go_backwards:
         stacks = tuple(static_read(stack, slice(None, None, -1), sources=loop.sources) for stack in stacks)
     loop.substitute(dict(zip(moved, rows, strict=True)))
     loop.drop_unread()
-    for stack, row in zip(stacks, rows, strict=True):
-        loop.sequences.append(SequenceSlot(SequenceInput((0,), row.name or "hoisted"), stack, [row]))
+    for stack, row, name in zip(stacks, rows, names, strict=True):
+        loop.sequences.append(SequenceSlot(SequenceInput((0,), name), stack, [row]))
     return moved

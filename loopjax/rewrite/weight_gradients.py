@@ -68,7 +68,7 @@ def _batched(node: Apply, inputs: Sequence[Variable], products: Sequence[Product
     for product, matrix, tap, stack in zip(products, matrices, taps, stacks, strict=True):
         row = Variable(product.output.type)
         loop.sequences.append(SequenceSlot(SequenceInput((0,), "tap"), tap, [row]))
-        loop.maps.append(MapSlot(MapOutput(name="operand"), product.operand, stack))
+        loop.maps.append(MapSlot(MapOutput(name="factors of a weight gradient"), product.operand, stack))
         inside[product.node] = (product, loop.capture(matrix), row)
 
     def tapped(node: Apply, inputs: tuple[Variable, ...]) -> Replacement:

@@ -35,8 +35,7 @@ def export(
 ) -> None:
     """Writes a program for the shapes of some arguments: see ``Function.export``."""
     check_choice("derivatives", derivatives, ("none", "reverse"))
-    if find_spec("flatbuffers") is None:
-        raise ImportError(f"export needs flatbuffers; install it with pip install 'loopjax[export]'{here()}")
+    require_flatbuffers("export")
     if program.arguments is not None or program.form.kind == "tree":
         raise UnsupportedError(
             f"{program.options.name}: arguments or results are pytrees, and the file of an exported program has arrays "
@@ -73,6 +72,12 @@ def export(
         reads=[names[variable] for variable in program.state.variables],
         updates=[names[variable] for variable in program.state.updated],
     )
+
+
+def require_flatbuffers(function: str) -> None:
+    """Raise ``ImportError`` where the package that ``jax.export`` writes and reads files with is missing."""
+    if find_spec("flatbuffers") is None:
+        raise ImportError(f"{function} needs flatbuffers; install it with pip install 'loopjax[export]'{here()}")
 
 
 def _struct(one: In, value: Any, place: int) -> Any:

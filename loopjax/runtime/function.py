@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from loopjax.config import LENGTHS, RESULTS, config
-from loopjax.errors import UnsupportedError, about, coded, here, read_pairs, reported
+from loopjax.errors import UnsupportedError, about, check_choice, coded, here, read_pairs, reported
 from loopjax.ir.graph import Graph, Variable
 from loopjax.ir.printing import graph_html
 from loopjax.ir.public_ops import public_op
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from loopjax.shapes.padding.spec import ExactLengthOp
 
 
+Check = Literal["index", "nan"]
+"""A check after a call."""
+
+
 @reported
 def function(
     inputs: Sequence[Variable | In] = (),
@@ -49,7 +53,7 @@ def function(
     profile: Any = None,
     on_unused_input: Unused = "raise",
     *,
-    check: Literal["index", "nan"] | None = None,
+    check: Check | Sequence[Check] | None = None,
     lengths: Literal["exact", "padded", "auto"] | None = None,
     results: Literal["auto", "jax", "numpy"] | None = None,
     in_shardings: Any = None,
@@ -92,7 +96,7 @@ def function(
         Without it such reads give NaN (integers: the least of their dtype) and such writes are dropped. ``"nan"``
         raises ``FloatingPointError`` after a call that has NaN among its results or new state, with the op that it
         comes from, its operands, the loops around it and their steps; no state changes. The call is replayed op by op
-        for that, and so is one that JAX's ``jax_debug_nans`` stops.
+        for that, and so is one that JAX's ``jax_debug_nans`` stops. ``("index", "nan")`` does both.
     lengths
         Compilation for lengths that differ from call to call: ``n_steps``, the size of ``arange(n)`` or ``x[:n]``, the
         steps after which ``until`` stopped, the sizes of arguments. ``"exact"`` compiles for each. ``"padded"`` gives
@@ -144,14 +148,17 @@ def function(
         arrays = results or config.results
         if arrays not in RESULTS:
             raise ValueError(f"results is one of {RESULTS}, not {results!r}")
-        in_place = bool(accept_inplace) and check != "nan"  # the values before a call that fails are read again
+        checks = check if isinstance(check, (list, tuple)) and check else (check,)
+        for one in checks:
+            check_choice("check", one, ("index", "nan", None))
+        in_place = bool(accept_inplace) and "nan" not in checks  # the values before a call that fails are read again
         inputs = inputs if in_shardings is None else list(inputs)
         options = Options(
             label,
             allow_input_downcast,
             in_place,
-            check == "index",
-            check == "nan",
+            "index" in checks,
+            "nan" in checks,
             policy,
             arrays,
             chosen,

@@ -14,6 +14,7 @@ from loopjax.ir.capacities import steps_of_pairs
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
+from loopjax.ir.scan import batch_mismatch
 from loopjax.ir.types import TensorType
 
 
@@ -26,9 +27,7 @@ def _of_batch_type(type: TensorType, lengths: TensorType, axis: int, what: str) 
     """The type of the array; raises ``ValueError`` where known sizes differ."""
     size, wanted = type.shape[axis], lengths.shape[0]
     if None not in (size, wanted) and size != wanted:
-        raise ValueError(
-            f"{what} has {size} examples along axis {axis} and lengths has {wanted}; give one length for each example"
-        )
+        raise ValueError(batch_mismatch(what, size, axis, wanted))
     return type
 
 

@@ -39,6 +39,7 @@ from loopjax.trace.scan_arguments import (
     LoopArguments,
     SequenceArgument,
     check_takes,
+    name_by_parameters,
     read_lengths,
     read_n_steps,
     read_outputs_info,
@@ -179,6 +180,7 @@ class Ragged(ABC):
         seen.extend(rest)
         label = self.asked_options.label
         check_takes(self.asked.fn, seen, label)
+        name_by_parameters(self.asked.fn, [*self._read, *self._states], seen)
         result = self.asked.fn(*seen)
         with about(self.asked_options.subject):
             returned = read_returned(result, label)

@@ -12,15 +12,16 @@ pure function of variables: it runs when the loop is recorded and never again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 from loopjax.errors import MissingInputError, about, check_callable, here, source_of, user_source, where
 from loopjax.ir.graph import Graph, Variable, ancestors, apply, recorded
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SAVE_ALL, MapOutput, Recurrence, SavedSteps, Scan, SequenceInput, StepResult
-from loopjax.ir.types import KEY, TensorType
+from loopjax.ir.types import KEY
 from loopjax.trace.packed import ragged_loop
 from loopjax.trace.promotion import settle_weak
 from loopjax.trace.pytrees import Pytrees
@@ -32,6 +33,7 @@ from loopjax.trace.scan_arguments import (
     SequenceArgument,
     check_takes,
     default_label,
+    name_by_parameters,
     read_n_steps,
     read_non_sequences,
     read_outputs_info,
@@ -120,9 +122,11 @@ def _record(asked: LoopArguments, options: Scan, saved: SavedSteps) -> Loop:
                     f"knows when to stop; with until, n_steps is the most steps there may be"
                 )
             n_steps = shortest(sequences)
-        read = [one for argument in sequences for one in _tapped(argument, argument.variable.type.row(), label)]
-        read += [one for initial in info or () if initial for one in _tapped(initial, initial.step_type, label)]
+        arguments: list[SequenceArgument | InitialArgument] = [*sequences]
+        arguments += [initial for initial in info or () if initial]
+        read = [one for argument in arguments for one in _tapped(argument, label)]
         check_takes(fn, [*read, *passed], label)
+        name_by_parameters(fn, arguments, read)
     with recording() as body:
         result = fn(*read, *passed)
     with about(options.subject):
@@ -137,11 +141,10 @@ def _record(asked: LoopArguments, options: Scan, saved: SavedSteps) -> Loop:
         return _results(traced, _node(traced, n_steps, passed if asked.strict else None))
 
 
-def _tapped(argument: SequenceArgument | InitialArgument, type: TensorType, label: str) -> list[Variable]:
+def _tapped(argument: SequenceArgument | InitialArgument, label: str) -> list[Variable]:
     """Return the variables that ``fn`` receives of an argument, one for each tap."""
-    name = argument.variable.name
-    names = [None if name is None else f"{name}[t{tap:+d}]" if tap else f"{name}[t]" for tap in argument.taps]
-    variables = [recorded(Variable)(type, name=tapped) for tapped in names]
+    names = [f"{argument.name}[t{tap:+d}]" if tap else f"{argument.name}[t]" for tap in argument.taps]
+    variables = [recorded(Variable)(argument.step_type, name=tapped) for tapped in names]
     for variable in variables:
         variable.scan, variable.source = label, user_source()
     return variables
@@ -183,7 +186,10 @@ def _node(traced: _Trace, n_steps: Variable | int, listed: list[Variable] | None
         traced.options,
         body=body,
         sequences=tuple(SequenceInput(argument.taps, argument.name) for argument in traced.sequences),
-        recurrences=tuple(Recurrence(i.taps, traced.saved, i.name, i.windowed) for i in traced.states),
+        recurrences=tuple(
+            Recurrence(i.taps, traced.saved, name, i.windowed)
+            for i, name in zip(traced.states, _state_names(traced), strict=True)
+        ),
         maps=tuple(MapOutput(traced.saved, f"output {number}") for number, i in enumerate(traced.info) if i is None),
         n_states=len(returned.updates),
         n_keys=len(traced.keys),
@@ -193,6 +199,14 @@ def _node(traced: _Trace, n_steps: Variable | int, listed: list[Variable] | None
     lengths = () if isinstance(n_steps, int) else (n_steps,)
     sequences = [argument.variable for argument in traced.sequences]
     return apply(op, *lengths, *sequences, *initials, *carried, *closed.captured, name=label)
+
+
+def _state_names(traced: _Trace) -> Iterator[str]:
+    """Return the name of each state: its own, or the parameter of ``fn``."""
+    rest = islice(traced.read, sum(len(argument.taps) for argument in traced.sequences), None)
+    for state in traced.states:
+        *_, last = (next(rest).name for _ in state.taps)
+        yield str(last).removesuffix("[t-1]") if state.taps == (-1,) else state.name
 
 
 def _body_outputs(traced: _Trace) -> list[Variable]:

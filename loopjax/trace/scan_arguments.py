@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -49,6 +50,11 @@ class SequenceArgument(NamedTuple):
     variable: Variable
     taps: tuple[int, ...]
     name: str
+
+    @property
+    def step_type(self) -> TensorType:
+        """The type of a row."""
+        return self.variable.type.row()
 
 
 class InitialArgument(NamedTuple):
@@ -206,6 +212,19 @@ def check_takes(fn: Callable[..., Any], arguments: Sequence[Any], label: str) ->
             f"non_sequences; write one parameter for each. The order of arguments is fn, sequences, "
             f"outputs_info{source_of(fn)}"
         ) from None
+
+
+def name_by_parameters(
+    fn: Callable[..., Any], arguments: Sequence[SequenceArgument | InitialArgument], read: Sequence[Variable]
+) -> None:
+    """Give what ``fn`` receives of arguments without a name the names of its positional parameters."""
+    with suppress(TypeError, ValueError):
+        parameters = inspect.signature(fn).parameters.values()
+        names = [one.name for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+        owners = [argument for argument in arguments for _ in argument.taps]
+        for argument, variable, name in zip(owners, read, names, strict=False):
+            if argument.variable.name is None:
+                variable.name = name
 
 
 def default_label(fn: Callable[..., Any], name: str | None) -> str:

@@ -45,23 +45,28 @@ def settle_states(
         body = body.rebuilt(replaced, _repromoted)
     outputs = list(body.outputs)
     problems: list[str] = []
+    inputs = iter(body.inputs[n_slices:])
     for position, (state, variable) in enumerate(zip(states, initials, strict=True)):
+        *_, past = (next(inputs) for _ in state.taps)
         step = variable.type.row() if state.windowed else variable.type
         outputs[position] = output = settle_weak(outputs[position], step.dtype)
         if not step.accepts(output.type):
-            problems.append(_state_mismatch(state, step, output))
+            problems.append(_state_mismatch(state, past, step, output))
     if problems:
         raise TypeError(f"scan {label!r}: " + "; ".join(problems))
     return Graph(body.inputs, outputs), initials
 
 
-def _state_mismatch(state: InitialArgument, step: TensorType, output: Variable) -> str:
+def _state_mismatch(state: InitialArgument, past: Variable, step: TensorType, output: Variable) -> str:
     advice = (
         f"Cast the result with .astype({step.dtype!r}) or start from {output.type.dtype}"
         if step.dtype != output.type.dtype
         else "Start from a value of the shape that a step returns"
     )
-    return f"state {state.name!r} starts as {step} but a step returns {output.type}. {advice}.{where(output.sources)}"
+    name = repr(state.name)
+    if not str(past.name).startswith(state.name):
+        name = f"{past.name!r} ({state.name})"  # the parameter of fn
+    return f"state {name} starts as {step} but a step returns {output.type}. {advice}.{where(output.sources)}"
 
 
 def _repromoted(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:

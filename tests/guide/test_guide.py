@@ -48,7 +48,7 @@ def test_power_is_compiled_once_for_all_k(results):
     (function,) = results("power").functions
     assert [len(stage.programs) for stage in function.stages] == [1]
     (loop,) = loopjax.explain(function).loops
-    assert loop.outputs == ("last 1 of outputs_info[0]",)
+    assert loop.outputs == ("last 1 of so_far",)
 
 
 def test_polynomial(results):

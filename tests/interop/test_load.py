@@ -143,3 +143,9 @@ def test_a_file_that_is_no_program(tmp_path):
     recurrent().save_state(tmp_path / "state.npz")
     with pytest.raises(ValueError, match=r"state.npz' has format None of an exported program; expected 1"):
         loopjax.load(tmp_path / "state.npz")
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("loopjax.runtime.export.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"load needs flatbuffers; install it with pip install 'loopjax\[export\]'"):
+        loopjax.load(tmp_path / "any.npz")

@@ -330,3 +330,10 @@ def test_a_host_callback_runs_once_a_call():
     calls.clear()
     np.testing.assert_array_equal(g(), [8, 8])
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize("fn", [lambda v: v if v.sum() > 0 else -v, lambda v: v.no_method()])
+def test_only_errors_of_sizes_advise_on_sizes(fn):
+    with pytest.raises((TypeError, ValueError), match=r"the function .* raised") as caught:
+        loopjax.wrap_jax(fn)(at.dvector("x"))
+    assert "specify_shape" not in str(caught.value)

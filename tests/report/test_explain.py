@@ -59,17 +59,17 @@ class TestText:
         f = loopjax.function([k], [out.sum(), out[3]])
         f(5)
         (loop,) = loopjax.explain(f).loops
-        assert set(loop.outputs) == {"the sum of outputs_info[0]", "step 3 of outputs_info[0]"}
+        assert set(loop.outputs) == {"the sum of h", "step 3 of h"}
         assert {(part.name, part.role) for part in loop.leaves} == {
-            ("outputs_info[0]", "the sum"),
-            ("outputs_info[0]", "step 3"),
+            ("h", "the sum"),
+            ("h", "step 3"),
         }
 
     def test_before_a_call_shapes_are_not_known(self):
         f, _ = network()
         (loop,) = loopjax.explain(f).loops
         assert (loop.plan, loop.step, loop.details) == (None, None, ())
-        assert str(loop).endswith("a run-time number of steps; not lowered yet")
+        assert str(loop).endswith("a run-time number of steps; not lowered yet: call the function first")
 
     def test_stages_are_apart(self):
         limit = at.dscalar("limit")
@@ -126,7 +126,7 @@ class TestParts:
         first, second = loopjax.explain(f).loops
         assert [part.name for part in first.enters if part.type != "int64()"] == ["x", "0.0", "y"]
         assert (first.depth, second.depth, first.differentiated, second.differentiated) == (0, 1, True, True)
-        assert [part.name for part in second.enters] == ["y", "outputs_info[0][t-1]", "x[t]"]
+        assert [part.name for part in second.enters] == ["y", "s", "x[t]"]
 
 
 class Page(html.parser.HTMLParser):
@@ -312,3 +312,13 @@ def test_the_plan_of_a_function_that_ran_inside_of_jax_alone(under):
     assert loop.n_steps == 4
     assert loop.plan is not None
     assert "not lowered" not in str(loopjax.explain(f))
+
+
+def test_checks_of_lengths_have_the_names_of_what_they_check():
+    x, lengths = at.dmatrix("x"), at.lvector("lengths")
+    out, _ = loopjax.scan(lambda x_t, h: at.tanh(h + at.exp(x_t)), x, np.zeros(2), lengths=lengths, name="loop")
+    f = loopjax.function([x, lengths], out)
+    f(np.ones((4, 2)), [4, 2])
+    found = [part.name for loop in loopjax.explain(f).loops for part in (*loop.enters, *loop.leaves)]
+    assert {"x", "lengths"} <= set(found)
+    assert not [name for name in found if any(word in name for word in ("of_batch", "example_lengths", "hoisted"))]

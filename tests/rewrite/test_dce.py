@@ -29,8 +29,8 @@ def test_a_state_that_only_feeds_itself_goes_with_all_that_it_reads():
         input w : float64()
         %0 = scan 'scan'[steps=4, sequence[0], recurrence[-1] keeps all](x, 1.) : float64(4,)
             input 0.x[t] : float64()
-            input 0.in1 : float64()
-            %0.0 = mul(0.in1, 0.x[t]) : float64()
+            input 0.h : float64()
+            %0.0 = mul(0.h, 0.x[t]) : float64()
             return %0.0
         return %0""")
 

@@ -99,10 +99,10 @@ def test_before_and_after() -> None:
         input h : float64()
         %0 = arange[dtype=int64, lengths=(9, 1, -2)]() : int64(4,)
         %1 = scan 'scan'[steps=3, sequence[0, 1], recurrence[-1] keeps all](%0, h) : float64(3,)
-            input 1.in0 : int64()
-            input 1.in1 : int64()
+            input 1.a : int64()
+            input 1.b : int64()
             input 1.h[t-1] : float64()
-            %1.0 = mul(1.in0, 1.in1) : int64()
+            %1.0 = mul(1.a, 1.b) : int64()
             %1.1 = as_float[dtype=float64](%1.0) : float64()
             %1.2 = add(1.h[t-1], %1.1) : float64()
             return %1.2

@@ -35,14 +35,14 @@ def test_before_and_after():
         %0 = scan 'readout'[steps=6, sequence[0], recurrence[-1] keeps all, map keeps all](x, float64[0., 0.]) \
 : float64(6, 2), float64(6, 2)
             input 0.x[t] : float64(2,)
-            input 0.in1 : float64(2,)
-            %0.0 = add(0.x[t], 0.in1) : float64(2,)
+            input 0.h : float64(2,)
+            %0.0 = add(0.x[t], 0.h) : float64(2,)
             %0.1 = tanh(%0.0) : float64(2,)
-            return %0.1, 0.in1
+            return %0.1, 0.h
         %1 = scan 'readout'[steps=6, sequence[0], map keeps all](%0:1, U) : float64(6, 2)
-            input 1.in0 : float64(2,)
+            input 1.h : float64(2,)
             input 1.U : float64(2, 2)
-            %1.0 = mul(1.in0, 2.) : float64(2,)
+            %1.0 = mul(1.h, 2.) : float64(2,)
             %1.1 = matmul(%1.0, 1.U) : float64(2,)
             return %1.1
         return %0:0, %1""")

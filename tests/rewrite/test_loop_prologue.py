@@ -40,9 +40,9 @@ def test_before_and_after():
             return %0.0
         %1 = scan 'rnn'[steps=6, sequence[0], recurrence[-1] keeps all](%0, float64[0., 0.], U) : float64(6, 2)
             input 1.in0 : float64(2,)
-            input 1.in1 : float64(2,)
+            input 1.h : float64(2,)
             input 1.U : float64(2, 2)
-            %1.0 = matmul(1.in1, 1.U) : float64(2,)
+            %1.0 = matmul(1.h, 1.U) : float64(2,)
             %1.1 = add(%1.0, 1.in0) : float64(2,)
             %1.2 = tanh(%1.1) : float64(2,)
             return %1.2

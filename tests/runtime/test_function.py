@@ -473,3 +473,13 @@ def test_the_compiled_program_takes_arguments_and_state():
     assert float(found) == 8
     v = at.dvector("v")
     assert len(loopjax.function([v], at.sort(v[v > 0]), lengths="exact").compile([1.0, -1.0])) == 2
+
+
+def test_both_checks():
+    x, i = at.dvector("x"), at.lscalar("i")
+    f = loopjax.function([x, i], at.log(x[i]), check=("nan", "index"))
+    assert float(f([1.0, 2.0], 0)) == 0.0
+    with pytest.raises(FloatingPointError, match="log"):
+        f([1.0, -2.0], 1)
+    with pytest.raises(IndexError, match="out of bounds"):
+        f([1.0, 2.0], 2)

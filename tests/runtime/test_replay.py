@@ -199,3 +199,8 @@ def test_a_check_that_does_not_exist():
     x = at.dvector("x")
     with pytest.raises(ValueError, match="check"):
         loopjax.function([x], x, check="nans")
+
+
+def test_a_step_shows_the_names_of_parameters():
+    out, _ = loopjax.scan(lambda row, h: h + row, [np.arange(3.0)], [np.float64(1)])
+    assert str(loopjax.function([], out).replay(step=1)).splitlines()[1:3] == ["  row = 1.", "  h = 1."]

@@ -537,3 +537,14 @@ def test_initial_values_of_another_batch(form):
     arrays = inputs()
     with pytest.raises(ValueError, match="h0 has 4 examples along axis 0 and lengths has 5"):
         f(arrays[0], arrays[1][:4], arrays[2], [1, 2, 3, 4, 5])
+
+
+@pytest.mark.parametrize("calls", [0, 3])
+def test_as_many_lengths_as_examples_in_padded_programs_too(calls):
+    x, lengths = at.dmatrix("x"), at.lvector("lengths")
+    last, _ = loopjax.reduce(lambda x_t, h: h + x_t, x, at.zeros(x.shape[1], "float64"), lengths=lengths)
+    f = loopjax.function([x, lengths], last)
+    for n in range(2, 2 + calls):
+        assert f(np.ones((4, n)), [1] * n).tolist() == [1.0] * n
+    with pytest.raises(ValueError, match=r"has 4 examples along axis . and lengths has 3; give one length for each"):
+        f(np.ones((4, 4)), [1, 2, 3])

@@ -93,7 +93,7 @@ def test_arguments_arrive_in_the_documented_order():
         outputs_info=[{"initial": p, "taps": [-2, -1]}, None, q[0]],
         non_sequences=[w],
     )
-    assert seen == [["u[t+1]", "u[t]", "v[t]", "p[t-2]", "p[t-1]", None, "w"]]
+    assert seen == [["u[t+1]", "u[t]", "v[t]", "p[t-2]", "p[t-1]", "outputs_info[2][t-1]", "w"]]
 
 
 def test_fn_is_called_once_even_for_a_python_number():
@@ -557,3 +557,18 @@ def test_numbers_inside_take_the_dtype_of_a_state_that_starts_as_a_number():
 def test_a_condition_of_integers_is_true_where_it_is_not_0(condition, steps):
     counts, _ = loopjax.scan(lambda c: (c + 1, loopjax.until(condition(c + 1))), outputs_info=0, n_steps=9)
     assert counts.eval().tolist() == list(range(1, steps + 1))
+
+
+def test_what_fn_receives_has_the_names_of_its_parameters_where_there_is_no_other():
+    x, seen = at.dvector("x"), []
+
+    def step(x_t, row, h, before, last, *rest):
+        seen.extend([x_t, row, h, before, last, *rest])
+        return h + x_t * row, last
+
+    states = [np.float64(0), {"initial": at.zeros(2, dtype="float64"), "taps": [-2, -1]}]
+    out, _ = loopjax.scan(step, [x, np.ones(3)], states, [at.dscalar("w")], name="loop")
+    assert [one.name for one in seen] == ["x[t]", "row", "h", "before", "last", "w"]
+    assert [one.name for one in out[0].owner.op.recurrences] == ["h", "outputs_info[1]"]
+    loopjax.scan(lambda *all: seen.extend(all) or all[0], [np.ones(3)])
+    assert seen[-1].name == "sequences[0][t]"

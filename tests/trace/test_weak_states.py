@@ -17,7 +17,9 @@ def test_a_number_takes_the_dtype_of_the_result(dtype):
 
 def test_a_number_of_a_wider_kind_does_not():
     x = at.lvector("x")
-    with pytest.raises(TypeError, match=r"state 'outputs_info\[0\]' starts as float.* but a step returns int64"):
+    with pytest.raises(
+        TypeError, match=r"state 'total' \(outputs_info\[0\]\) starts as float.* but a step returns int64"
+    ):
         loopjax.scan(lambda x, total: x, sequences=x, outputs_info=0.5)
 
 

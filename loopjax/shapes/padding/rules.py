@@ -21,7 +21,7 @@ from loopjax.ir.dim import Dim
 from loopjax.ir.graph import Apply, Constant, Variable
 from loopjax.ir.monoid import MONOIDS, sum_dtype
 from loopjax.ir.op import TableOp
-from loopjax.ir.scan import Scan
+from loopjax.ir.scan import Scan, batch_mismatch
 from loopjax.ir.traits import Trait
 from loopjax.shapes.padding.builder import Length
 from loopjax.shapes.padding.scope import PaddedAxis, PaddingScope, unfilled
@@ -122,7 +122,14 @@ def _example_lengths(scope: PaddingScope, node: Apply, inputs: list[Variable]) -
 
 @rule("of_batch")
 def _of_batch(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    (x, lengths), _ = scope.aligned(inputs, [{node.op.arguments["axis"]: 0}, {0: 0}], stretch=False)
+    axis, what = node.op.arguments["axis"], node.op.arguments["what"]
+    x, lengths = inputs
+    if lengths.owner is not None and lengths.owner.op.named("example_lengths"):
+        lengths = lengths.owner.inputs[0]  # as many, and the arguments of a call tell how many
+    size, wanted = scope.length(x, axis), scope.length(lengths, 0)
+    if not scope.equal(size, wanted):
+        scope.require("==", size, wanted, batch_mismatch(what, LENGTH, axis, OTHER))
+    (x, lengths), _ = scope.aligned([x, lengths], [{axis: 0}, {0: 0}], stretch=False)
     return scope.call(node.op, x, lengths, axes=scope.axes(x))
 
 
