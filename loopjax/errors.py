@@ -82,9 +82,9 @@ def source_of(fn: Any) -> str:
 
 def add_code(error: BaseException) -> None:
     """Give an error the note with its code, once."""
-    from loopjax import error_codes  # a part of the package's import time, and rarely needed
+    from loopjax.error_codes import add_code as add  # a part of the package's import time, and rarely needed
 
-    error_codes.add_code(error)
+    add(error)
 
 
 class LoopJaxError(Exception):

@@ -1,6 +1,8 @@
 """Errors: they survive pickling, keep their kind, and come in one traceback with the user's line."""
 
 import pickle
+import subprocess
+import sys
 
 import pytest
 
@@ -62,3 +64,10 @@ def test_a_public_function_names_itself_the_argument_and_the_line(call, message)
         call(at.dvector("x"))
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_an_unknown_name_of_the_package_in_a_new_process():
+    """The codes are imported when there is an error, also one of the package's own ``__getattr__``."""
+    code = "import loopjax\ntry:\n    loopjax.nothing\nexcept AttributeError as error:\n    print(*error.__notes__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("LJ207")

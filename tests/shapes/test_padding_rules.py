@@ -290,8 +290,8 @@ RULES = {
         %0 = dim[axis=0](x) : int64()
         %1 = scan 'sum'[steps=value, sequence[0], recurrence[-1] keeps all](rows of x, %0, x, 0.) : float64(?,)
             input 1.x[t] : float64()
-            input 1.in1 : float64()
-            %1.0 = add(1.x[t], 1.in1) : float64()
+            input 1.h : float64()
+            %1.0 = add(1.x[t], 1.h) : float64()
             return %1.0
         %2 = cut[axes=(0,)](%1, rows of x) : float64(?,)
         return %2
@@ -312,8 +312,8 @@ RULES = {
         %8 = index[%7](x, %7) : float64(?,)
         %9 = scan 'sum'[steps=value, sequence[0], recurrence[-1] keeps all](rows of x, %0, %8, 0.) : float64(?,)
             input 9.x[t] : float64()
-            input 9.in1 : float64()
-            %9.0 = add(9.x[t], 9.in1) : float64()
+            input 9.h : float64()
+            %9.0 = add(9.x[t], 9.h) : float64()
             return %9.0
         %10 = fill_rows[axis=0, value=row 0](%9, rows of x) : float64(?,)
         %11 = lt(-1, 0) : bool()
@@ -335,10 +335,10 @@ RULES = {
         """
         %0 = as_float[dtype=float64](n) : float64()
         %1 = scan 'until'[steps=9, recurrence[-1] keeps all, until](1., %0) : float64(?,), int64()
-            input 1.in0 : float64()
+            input 1.h : float64()
             input 1.in1 : float64()
-            %1.0 = mul(1.in0, 2.) : float64()
-            %1.1 = gt(1.in0, 1.in1) : bool()
+            %1.0 = mul(1.h, 2.) : float64()
+            %1.1 = gt(1.h, 1.in1) : bool()
             return %1.0, %1.1
         %2 = mask_rows[axis=0, value=zero](%1:0, %1:1) : float64(?,)
         %3 = sum[axis=(0,), dtype=float64, keepdims=False](%2) : float64()
