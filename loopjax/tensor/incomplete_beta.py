@@ -11,8 +11,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import jax.scipy.special as jsp
 import numpy as np
+from jax import lax
 
 _STEPS = np.arange(-100, 101) * 0.036
 _SHAPES = np.exp(np.pi * np.sinh(_STEPS))
@@ -25,13 +25,13 @@ WEIGHTS = np.pi * np.cosh(_STEPS) * _SHAPES / (1 + _SHAPES) ** 2
 @jax.custom_jvp
 def betainc(a: Any, b: Any, x: Any) -> Any:
     """``jax.scipy.special.betainc``, differentiable in all parameters."""
-    return jsp.betainc(a, b, x)
+    return lax.betainc(a, b, x)
 
 
 @betainc.defjvp
 def _tangent(primals: tuple[Any, Any, Any], tangents: tuple[Any, Any, Any]) -> tuple[Any, Any]:
     a, b, x = primals
-    value, rate = jax.jvp(lambda x: jsp.betainc(a, b, x), (x,), (tangents[2],))
+    value, rate = jax.jvp(lambda x: lax.betainc(a, b, x), (x,), (tangents[2],))
     by_a, by_b = _slopes(a, b, x)
     return value, rate + by_a * tangents[0] + by_b * tangents[1]
 
@@ -54,10 +54,10 @@ def _lower_slopes(a: Any, b: Any, x: Any) -> tuple[Any, Any]:
     t = x[..., None] * jnp.exp(log_u)
     rest = jnp.log1p(-t)
     # The integral of the density itself is the function: that normalizes it.
-    value = jsp.betainc(a, b, x)
+    value = lax.betainc(a, b, x)
     share = jax.nn.softmax(jnp.asarray(np.log(WEIGHTS), x.dtype) + (b[..., None] - 1) * rest)
     density = value[..., None] * share
-    common = jsp.digamma(a + b)
-    by_a = (density * (jnp.log(x)[..., None] + log_u)).sum(-1) - value * (jsp.digamma(a) - common)
-    by_b = (density * rest).sum(-1) - value * (jsp.digamma(b) - common)
+    common = lax.digamma(a + b)
+    by_a = (density * (jnp.log(x)[..., None] + log_u)).sum(-1) - value * (lax.digamma(a) - common)
+    by_b = (density * rest).sum(-1) - value * (lax.digamma(b) - common)
     return by_a, by_b
