@@ -113,7 +113,7 @@ class Mode:
                 f"Mode: without is a set of names of rewrites, got {self.without!r:.80}; write "
                 f"Mode().excluding('licm'){here()}"
             )
-        object.__setattr__(self, "without", frozenset(_present_names(self.without, stacklevel=4)))
+        object.__setattr__(self, "without", frozenset(_present_names(self.without, stacklevel=5)))  # past coded
 
     def excluding(self, *names: str) -> Mode:
         """A mode that leaves out these rewrites as well."""
