@@ -77,5 +77,5 @@ def test_until_and_what_scan_refuses():
         loopjax.scan_checkpoints(lambda h: (h, loopjax.until(h > 1)), outputs_info=zero(), n_steps=3, name="few")
     with pytest.raises(ValueError, match=rf"^scan 'few' has neither sequences nor n_steps.*{LINE}"):
         loopjax.scan_checkpoints(lambda h: h, outputs_info=zero(), name="few")
-    with pytest.raises(TypeError, match=rf"^scan 'few': state 'outputs_info\[0\]' starts as float64.*{LINE}"):
+    with pytest.raises(TypeError, match=rf"^scan 'few': state 'h' \(outputs_info\[0\]\) starts as float64.*{LINE}"):
         loopjax.scan_checkpoints(lambda h: h.astype("float32"), outputs_info=zero(), n_steps=3, name="few")
