@@ -402,7 +402,7 @@ def test_a_differentiated_loop_is_the_loop_of_its_steps():
     assert graph_text(loop.body).splitlines() == [
         "input x[t] : float64()",
         "input h : float64()",
-        "%0 = mul(x[t], in1) : float64()",
+        "%0 = mul(x[t], h) : float64()",
         "return %0",
     ]
 
