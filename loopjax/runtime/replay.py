@@ -193,9 +193,9 @@ class Replay:
     def _backward_step(self, node: Apply, values: Values, slopes: Values) -> Origin | None:
         """Where in a loop the cotangents stop being finite: the last step from whose finite ones others come."""
         stacks, body = self._stacks(node, values), _loop(node).body
-        cotangents = self._cotangents(node, values, slopes)
+        cotangents = self._cotangents(node, values, slopes, stacks)
         for step in reversed(range(len(stacks[0]))):
-            own = {output: rows[step] for output, rows in zip(body.outputs, cotangents, strict=False) if len(rows)}
+            own = {output: rows[step] for output, rows in cotangents.items()}
             given = self._step_inputs(node, values, stacks, step)
             if not _are_finite(own.values()):
                 return None
@@ -204,23 +204,20 @@ class Replay:
                 return None if found is None else found._replace(places=(Place(node, step), *found.places))
         return None
 
-    def _cotangents(self, node: Apply, values: Values, slopes: Values) -> list[Any]:
-        """The cotangents of what each step of a loop gives, stacked: the gradients by zeros that are added to it."""
+    def _cotangents(self, node: Apply, values: Values, slopes: Values, stacks: Sequence[Any]) -> Values:
+        """The cotangents of the body's outputs at all steps: the gradients by zeros that are added to its outputs."""
         leaves = [x for x in dict.fromkeys(node.inputs) if not isinstance(x, Constant)]
-        loop, n_steps = scan_builder(node), len(self._stacks(node, values)[0])
-        added: dict[Variable, int] = {}
-        for position, output in enumerate(loop.outputs):
+        loop, given = scan_builder(node), [values[x] for x in leaves]
+        added: dict[Variable, Variable] = {}
+        for output, of, stack in zip(loop.outputs, _loop(node).body.outputs, stacks, strict=False):
             if output.value.type.is_float:
-                zeros = Variable(TensorType(output.value.dtype, (n_steps, *output.value.type.shape)))
+                zeros = added[of] = Variable(TensorType(output.value.dtype, stack.shape))
                 output.value = ops.add(output.value, loop.row_of(zeros, "zeros"))
-                added[zeros] = position
-        graph = Graph([*leaves, *added], loop.outputs_for(node))
-        given = [values[x] for x in leaves]
-        shapes = [np.asarray(stack).shape for stack in self._stacks(node, values)]
-        given += [np.zeros(shapes[position], zeros.dtype) for zeros, position in added.items()]
+                given.append(np.zeros(stack.shape, zeros.dtype))
+        graph = Graph([*leaves, *added.values()], loop.outputs_for(node))
         own = {new: slopes[old] for old, new in zip(node.outputs, graph.outputs, strict=True) if old in slopes}
         pulled = self._pull((node, "zeros"), graph, given, own)
-        return [*(pulled[zeros] for zeros in added)]
+        return {of: pulled[zeros] for of, zeros in added.items()}
 
     def _pull(self, key: object, graph: Graph, inputs: Sequence[Any], slopes: Values) -> Values:
         """The cotangents of a graph's inputs from those of its outputs."""

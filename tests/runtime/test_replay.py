@@ -114,8 +114,12 @@ def gradients():
     )
     yield [w], loopjax.grad(noisy[-1], w), (0.0625,), r"at 0. is not finite, at step 1 of scan 'noisy'"
 
+    start = [at.constant(np.int64(0)), ZERO]
+    (_, counted), _ = loopjax.scan(lambda a, n, h: (n + 1, at.sqrt(h * h + a * w)), x, start, name="counted")
+    yield [x, w], loopjax.grad(counted[-1], w), ([1.0, -1.0, 4.0], 1.0), r"of sqrt .* at 0. .* step 1 of scan 'counted'"
 
-@pytest.mark.parametrize("case", range(5))
+
+@pytest.mark.parametrize("case", range(6))
 def test_a_nan_that_only_a_gradient_has(case):
     inputs, slope, args, said = list(gradients())[case]
     f = loopjax.function(inputs, slope, check="nan", no_default_updates=True, on_unused_input="ignore")
