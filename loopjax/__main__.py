@@ -6,18 +6,14 @@
 import re
 import runpy
 import sys
-from pathlib import Path
 
-from loopjax.error_codes import KINDS, section_of
-
-PACKAGE = Path(__file__).parent
-GUIDE = next(path for place in (PACKAGE, PACKAGE.parent) if (path := place / "examples" / "guide.py").exists())
+from loopjax.error_codes import KINDS, section_of, shipped
 
 
 def main(arguments: list[str]) -> None:
     """Print the sections of error codes, or run the guide with the arguments."""
     if not arguments or not all(re.fullmatch(r"LJ\d+", one) for one in arguments):
-        runpy.run_path(str(GUIDE), run_name="__main__")
+        runpy.run_path(str(shipped("examples/guide.py")), run_name="__main__")
         return
     known = {kind.code for kind in KINDS}
     for code in arguments:

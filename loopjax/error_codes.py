@@ -139,11 +139,15 @@ def code_of(error: BaseException) -> str | None:
     return next((note[:5] for note in getattr(error, "__notes__", ()) if note.startswith("LJ")), None)
 
 
-def page() -> str:
-    """The page of errors, which a wheel holds in the package and a checkout beside it."""
+def shipped(file: str) -> Path:
+    """The path of a file that a wheel holds in the package and a checkout beside it."""
     package = Path(__file__).parent
-    places = (place / "docs" / "errors.md" for place in (package, package.parent))
-    return next(place for place in places if place.exists()).read_text(encoding="utf-8")
+    return next(path for place in (package, package.parent) if (path := place / file).exists())
+
+
+def page() -> str:
+    """The page of errors."""
+    return shipped("docs/errors.md").read_text(encoding="utf-8")
 
 
 def section_of(code: str) -> str:
