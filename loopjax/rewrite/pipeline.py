@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Iterator
 from loopjax.rewrite.block_sampling import SampleInBlocks
 from loopjax.rewrite.branches import FormConditionals
 from loopjax.rewrite.check_indices import CheckIndices
-from loopjax.rewrite.complex_states import PairComplexStates
 from loopjax.rewrite.cse import EliminateCommonSubexpressions
 from loopjax.rewrite.dce import EliminateDeadCode
 from loopjax.rewrite.dead_iterations import EliminateDeadIterations
@@ -126,7 +125,6 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         MultiplyExponentials(target),
         BatchWeightGradients(target),
         SaveReadWindows(target),
-        PairComplexStates(target),
         Tile(target),
         ExpandSearches(target),
         SelectTop(target),

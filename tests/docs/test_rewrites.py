@@ -33,6 +33,6 @@ def test_effects_are_those_of_the_file():
 
 
 def test_every_measured_rewrite_is_in_the_table():
-    measured = {name for one in RESULTS for name in one["without"]} - {"constants"}
+    measured = {name for one in RESULTS for name in one["without"]} - {"constants", "complex_states"}  # removed since
     quoted = re.findall(r"^\| (.+) \| \d+ \| [\d.]+ \| [\d.]+ \| [\w-]+ \|$", PAGE, flags=re.MULTILINE)
     assert measured == {TOGETHER.get(names, names.strip("`")) for names in quoted}
