@@ -32,7 +32,7 @@ from loopjax.rewrite.cost_model import CACHED_BYTES, CHEAP_NS, primitive_time
 FUSED_LOOP_BYTES, SEQUENTIAL_THUNKS, SMALL_ARRAY_BYTES, INLINE_FLOPS = 1024, 8, 512, 1000
 """Thresholds of XLA."""
 
-HANDOFF_NS, ITERATION_NS, THUNK_NS, QUEUED_NS = 12000.0, 30.0, 18.0, 45.0
+HANDOFF_NS, ITERATION_NS, THUNK_NS, QUEUED_NS = 12000.0, 30.0, 18.0, 105.0
 """Time to hand a program to another thread, of an iteration without kernels, and of a thunk, in turn and by a queue."""
 
 FUSED_ITERATION_NS, FUSED_KERNEL_NS = 1.5, 0.3

@@ -65,9 +65,6 @@ MOST_OPS = {2: 96, 4: 96, 8: 96, 16: 32, 32: 32}
 FEW_VALUES = 4
 """Values of a state up to which several steps of a loop that is one function gain: its kernels are not vectorised."""
 
-ACCUMULATED = range(64, 1025, 16)
-"""Numbers of values of an accumulator that XLA adds in parts: those that fill whole registers."""
-
 MARGIN, LESS = 1.07, 1.05
 """Ratio of the times predicted from which several steps are taken, and up to which fewer of them are."""
 
@@ -101,8 +98,6 @@ def _fastest(op: Scan, n_steps: int | None, is_program: bool) -> int:
     # Products, reductions, and what puts elements elsewhere lose as often as they gain.
     if op.samples is not None or in_part or not (is_pointwise(op.body) and plain and counts):
         return 1
-    if _adds_in_parts(op):
-        return 4
     if steps * _row_bytes(op) > CACHED_BYTES:
         return 1
     once = iteration(op, 1)
@@ -119,20 +114,6 @@ def _fastest(op: Scan, n_steps: int | None, is_program: bool) -> int:
     if total(once) < MARGIN * least:
         return 1
     return next(count for count, time in times.items() if time <= LESS * least)
-
-
-def _adds_in_parts(op: Scan) -> bool:
-    """Return whether XLA adds float64 arrays in small parts that go through the stack, and waits for each.
-
-    Up to jaxlib 0.10 (openxla/xla#42432), unless more is done to them in one kernel: four steps are 0.8 to 1.9 times as
-    fast as one.
-    """
-    values = [op.body.outputs[spec.output].type for spec in op.accumulators]
-    return (
-        is_small_body(op)
-        and any(type.dtype == "float64" and math.prod(type.sizes) in ACCUMULATED for type in values)
-        and all(node.op.has("cheap") for node in op.body.applies)
-    )
 
 
 def _row_bytes(op: Scan) -> int:
