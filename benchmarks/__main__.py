@@ -20,11 +20,14 @@ from benchmarks.table import Layout, aligned, markdown
 from benchmarks.workload import Scale, Workload
 from benchmarks.workloads import WORKLOADS
 from benchmarks.workloads.applications import APPLICATIONS
-from benchmarks.workloads.held_out import HELD_OUT
+from benchmarks.workloads.held_out import FINAL, FIRST_LOOK, HELD_OUT
 from benchmarks.workloads.seen import SEEN
 
 SETS = {"tuning": (*APPLICATIONS, *SEEN), "held-out": HELD_OUT}
 """Applications: those that may guide a change, and those that nobody looks at before a final measurement."""
+
+HALVES = {"first-look": FIRST_LOOK, "final": FINAL}
+"""Names that stand for several of the held-out ones."""
 
 
 class Measurement(NamedTuple):
@@ -61,12 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     workloads = SETS[options.set] if options.set else WORKLOADS
+    if options.set == "held-out":
+        options.names = [one for name in options.names for one in _half(name)]
     unknown = sorted(set(options.names) - {workload.name for workload in workloads})
     if unknown:
         parser.error(f"there is no workload {', '.join(unknown)}; --list prints them, with --set those of the set")
     if options.list:
         width = max(len(workload.name) for workload in workloads)
-        for workload in workloads:
+        for workload in _chosen(workloads, options.names, True):
             print(f"{workload.name:<{width}}  {workload.what}{' (--large)' if workload.large else ''}")
         return 0
     kind: Measurement = options.kind
@@ -140,7 +145,9 @@ def _parser() -> argparse.ArgumentParser:
         "--brief", action="store_true", help="some seconds for each workload, for a machine that is there for minutes"
     )
     parser.add_argument("--large", action="store_true", help="the large workloads too")
-    parser.add_argument("--set", choices=SETS, help="these applications instead; those held out are for the final run")
+    parser.add_argument(
+        "--set", choices=SETS, help="these applications instead; the names first-look and final are halves of held-out"
+    )
     parser.add_argument("--list", action="store_true", help="print the workloads and stop")
     parser.add_argument(
         "--others",
@@ -155,6 +162,11 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("--json", type=Path, metavar="PATH", help="the file; one under benchmarks/results unless given")
     where.add_argument("--no-save", action="store_true", help="print only")
     return parser
+
+
+def _half(name: str) -> list[str]:
+    """Names of the workloads of a half, or the name itself."""
+    return [workload.name for workload in HALVES[name]] if name in HALVES else [name]
 
 
 def _positive(text: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Literal, NamedTuple, TypeVar
 
 from benchmarks.compare import TIGHT, Compare
@@ -69,3 +70,8 @@ class Workload:
     large: bool = False
     peak: bool = False
     grows_to: int = 1_000_000
+
+
+def workloads_of(*files: ModuleType) -> tuple[Workload, ...]:
+    """Workloads of files that have a tuple ``WORKLOADS`` each, in this order."""
+    return tuple(workload for file in files for workload in file.WORKLOADS)

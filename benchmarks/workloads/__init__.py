@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.workload import Workload
+from benchmarks.workload import Workload, workloads_of
 from benchmarks.workloads import (
     checkpoint,
     deep_taps,
@@ -61,5 +61,5 @@ FAMILIES = (
     small_call,
 )
 
-WORKLOADS: tuple[Workload, ...] = tuple(workload for family in FAMILIES for workload in family.WORKLOADS)
+WORKLOADS: tuple[Workload, ...] = workloads_of(*FAMILIES)
 """All workloads, in the order in which they run."""

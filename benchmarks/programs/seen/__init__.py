@@ -1,2 +1,2 @@
 """Programs of the workloads that were held out once, one file per kind: samplers, filters, dynamic programming,
-networks, simulation and time series."""
+networks, simulation and time series; signals, control, decisions and life."""

@@ -6,7 +6,7 @@ All of them have guided changes by now, as have those of ``benchmarks.workloads.
 
 from __future__ import annotations
 
-from benchmarks.workload import Workload
+from benchmarks.workload import Workload, workloads_of
 from benchmarks.workloads.applications import (
     dynamic_programming,
     filters,
@@ -16,7 +16,7 @@ from benchmarks.workloads.applications import (
     time_series,
 )
 
-KINDS = (samplers, filters, dynamic_programming, networks, simulation, time_series)
-
-APPLICATIONS: tuple[Workload, ...] = tuple(workload for kind in KINDS for workload in kind.WORKLOADS)
+APPLICATIONS: tuple[Workload, ...] = workloads_of(
+    samplers, filters, dynamic_programming, networks, simulation, time_series
+)
 """All applications, by kind."""

@@ -1,15 +1,25 @@
-"""Held-out workloads: programs of kinds that the applications do not have, written from their literature after the
-passes and the cost model were mended by those, and for a final measurement only.
+"""Held-out workloads: programs of kinds that the applications do not have, written from their literature without a look
+at what LoopJAX makes of them.
 
-Once they have guided a change they are seen: they join ``benchmarks.workloads.seen``, and others are written.
+``numpy.random.default_rng(20261129)`` splits them: ``FIRST_LOOK`` may be run once and then guide a change, ``FINAL`` is
+run only at the end. Once they have guided a change they are seen: they join ``benchmarks.workloads.seen``, and others
+are written.
 """
 
 from __future__ import annotations
 
-from benchmarks.workload import Workload
-from benchmarks.workloads.held_out import control, decisions, life, signals
+import numpy as np
 
-KINDS = (signals, control, decisions, life)
+from benchmarks.workload import Workload, workloads_of
+from benchmarks.workloads.held_out import estimation, forecasting, physics, recurrent, recursions, sampling
 
-HELD_OUT: tuple[Workload, ...] = tuple(workload for kind in KINDS for workload in kind.WORKLOADS)
+HELD_OUT: tuple[Workload, ...] = workloads_of(sampling, estimation, recursions, recurrent, physics, forecasting)
 """All held-out workloads, by kind."""
+
+_first = set(np.random.default_rng(20261129).permutation(len(HELD_OUT))[:8].tolist())
+
+FIRST_LOOK: tuple[Workload, ...] = tuple(workload for i, workload in enumerate(HELD_OUT) if i in _first)
+"""Those that may be run first, and guide a change after that."""
+
+FINAL: tuple[Workload, ...] = tuple(workload for i, workload in enumerate(HELD_OUT) if i not in _first)
+"""Those for the final measurement."""

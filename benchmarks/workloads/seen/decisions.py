@@ -12,8 +12,8 @@ from jax import lax
 
 from benchmarks.compare import close
 from benchmarks.program import unroll
-from benchmarks.programs.held_out import decisions
-from benchmarks.programs.held_out.decisions import DISCOUNT, LEARNING, RATE, STRIKE, TRACE
+from benchmarks.programs.seen import decisions
+from benchmarks.programs.seen.decisions import DISCOUNT, LEARNING, RATE, STRIKE, TRACE
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -10,8 +10,8 @@ from jax import lax
 
 from benchmarks.compare import close
 from benchmarks.program import unroll
-from benchmarks.programs.held_out import signals
-from benchmarks.programs.held_out.signals import (
+from benchmarks.programs.seen import signals
+from benchmarks.programs.seen.signals import (
     ADAPTING,
     ATTACK,
     DAMPING,

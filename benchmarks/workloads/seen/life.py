@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import life
-from benchmarks.programs.held_out.life import PARTS
+from benchmarks.programs.seen import life
+from benchmarks.programs.seen.life import PARTS
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -13,8 +13,8 @@ from jax import lax
 
 from benchmarks.compare import close
 from benchmarks.program import unroll
-from benchmarks.programs.held_out import control
-from benchmarks.programs.held_out.control import (
+from benchmarks.programs.seen import control
+from benchmarks.programs.seen.control import (
     CART_MASS,
     DT,
     FRICTION,
