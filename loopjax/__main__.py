@@ -7,7 +7,7 @@ import re
 import runpy
 import sys
 
-from loopjax.error_codes import KINDS, section_of, shipped
+from loopjax.error_codes import sections, shipped
 
 
 def main(arguments: list[str]) -> None:
@@ -15,11 +15,10 @@ def main(arguments: list[str]) -> None:
     if not arguments or not all(re.fullmatch(r"LJ\d+", one) for one in arguments):
         runpy.run_path(str(shipped("examples/guide.py")), run_name="__main__")
         return
-    known = {kind.code for kind in KINDS}
     for code in arguments:
-        if code not in known:
-            raise SystemExit(f"there is no error {code}; codes are {', '.join(sorted(known))}")
-        print(section_of(code))
+        if code not in sections():
+            raise SystemExit(f"there is no error {code}; codes are {', '.join(sorted(sections()))}")
+        print(sections()[code])
 
 
 if __name__ == "__main__":

@@ -89,21 +89,19 @@ class Config:
 
     if not TYPE_CHECKING:
 
-        @coded
         def __getattr__(self, name: str) -> NoReturn:
             known = sorted(one for one in dir(type(self)) if not one.startswith("_"))
-            raise AttributeError(
+            raise coded(AttributeError, "LJ207")(
                 f"config has no setting {name!r}; its settings are {', '.join(known)}{nearest(name, known)}{here()}"
             )
 
-    @coded
     def __setattr__(self, name: str, value: object) -> None:
         if not hasattr(type(self), name):
             getattr(self, name)
         if name in ("verify", "poison"):
             check_flag(f"config.{name}", value)
         if name == "cache" and not isinstance(value, (str, NoneType)):
-            raise TypeError(
+            raise coded(TypeError, "LJ901")(
                 f"config.cache is the path of a folder or None, expected no {type(value).__name__} {value!r:.80}; "
                 f"write None{here()}"
             )
@@ -121,7 +119,7 @@ class Config:
     @floatX.setter
     def floatX(self, dtype: str | None) -> None:  # noqa: N802
         if dtype is not None and dtype not in _FLOATS:
-            raise ValueError(f"config.floatX is one of {_FLOATS} or None, not {dtype!r}{here()}")
+            raise coded(ValueError, "LJ901")(f"config.floatX is one of {_FLOATS} or None, not {dtype!r}{here()}")
         self._floatX = dtype
 
     @property
@@ -131,7 +129,7 @@ class Config:
     @lengths.setter
     def lengths(self, policy: str) -> None:
         if policy not in LENGTHS:
-            raise ValueError(f"config.lengths is one of {LENGTHS}, not {policy!r}{here()}")
+            raise coded(ValueError, "LJ901")(f"config.lengths is one of {LENGTHS}, not {policy!r}{here()}")
         self._lengths = policy
 
     @property
@@ -141,7 +139,7 @@ class Config:
     @results.setter
     def results(self, kind: str) -> None:
         if kind not in RESULTS:
-            raise ValueError(f"config.results is one of {RESULTS}, not {kind!r}{here()}")
+            raise coded(ValueError, "LJ901")(f"config.results is one of {RESULTS}, not {kind!r}{here()}")
         self._results = kind
 
 

@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from functools import cache, partial, wraps
 from types import FrameType
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, ParamSpec, TypeVar
 
 import jax
 import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
+E = TypeVar("E", bound=BaseException)
+P = ParamSpec("P")
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _EXAMPLES = os.path.join(_PACKAGE, "examples") + os.sep
@@ -80,11 +82,17 @@ def source_of(fn: Any) -> str:
     return f" [{Source(code.co_filename, code.co_firstlineno)}]" if code is not None else ""
 
 
-def add_code(error: BaseException) -> None:
-    """Give an error the note with its code, once."""
-    from loopjax.error_codes import add_code as add  # a part of the package's import time, and rarely needed
+def coded(kind: Callable[P, E], code: str) -> Callable[P, E]:
+    """Return what makes errors of a kind that have a code: ``raise coded(TypeError, "LJ105")(message)``."""
+    return lambda *args, **kwargs: with_code(kind(*args, **kwargs), code)
 
-    add(error)
+
+def with_code(error: E, code: str) -> E:
+    """Return an error with a code, where it has none yet."""
+    from loopjax.error_codes import add_code  # a part of the package's import time, and rarely needed
+
+    add_code(error, code)
+    return error
 
 
 class LoopJaxError(Exception):
@@ -130,7 +138,7 @@ class GradientError(LoopJaxError):
         self.numeric = numeric
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.argument, self.place, self.analytic, self.numeric)
+        return type(self), (str(self), self.argument, self.place, self.analytic, self.numeric), self.__dict__
 
 
 class LengthError(LoopJaxError, ValueError):
@@ -226,16 +234,13 @@ def reported(function: F) -> F:
                 elif argument in kwargs:
                     check(argument, kwargs[argument])
             return function(*args, **kwargs)
-        except MemoryError as error:
-            add_code(error)
-            raise
         except _REPORTED as error:
             text = str(error)
             line = here()
             if not _is_raised_here(error):
                 raise
             if text.endswith(line) and _SUBJECT.match(text):
-                add_code(error)
+                with_code(error, _OTHER)
                 raise
             if error.__traceback__ is not None and error.__traceback__.tb_next is None:
                 # Python could not call it.
@@ -246,23 +251,7 @@ def reported(function: F) -> F:
             label = f"{name} {kwargs['name']!r}" if isinstance(kwargs.get("name"), str) else name
             message = text if _SUBJECT.match(text) or text.startswith(name) else f"{label}: {text}"
             made = alike(error, message if message.endswith(line) else message + line)
-            add_code(made)
-            raise made from None
-
-    return checked  # type: ignore[return-value]
-
-
-def coded(function: F) -> F:
-    """Decorator of a public method: its errors, whose messages are whole, get their codes."""
-
-    @wraps(function)
-    def checked(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except (*_REPORTED, AttributeError, MemoryError) as error:
-            if _is_raised_here(error):
-                add_code(error)
-            raise
+            raise with_code(made, _OTHER) from None
 
     return checked  # type: ignore[return-value]
 
@@ -341,67 +330,70 @@ def read_pairs(argument: str, value: Any) -> list[tuple[Any, Any]]:
     if isinstance(value, Mapping):
         return list(value.items())
     if isinstance(value, str) or not isinstance(value, Iterable) or isinstance(value, (set, frozenset)):
-        raise TypeError(
+        raise coded(TypeError, "LJ306")(
             f"{argument} is a dict or a list of pairs, got {type(value).__name__} {value!r:.80}; write "
             f"{{variable: value}} or [(variable, value)]{here()}"
         )
     pairs = list(value)
     for position, pair in enumerate(pairs):
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
-            raise TypeError(
+            raise coded(TypeError, "LJ306")(
                 f"{argument}[{position}] is {pair!r:.80}; expected a pair, write {argument}=[(variable, value)] or "
                 f"{argument}={{variable: value}}{here()}"
             )
     return pairs
 
 
-def check_callable(argument: str, value: object, expected: str) -> None:
+def check_callable(argument: str, value: object, expected: str, code: str = "LJ101") -> None:
     """Raise ``TypeError`` where an argument is not callable."""
     if not callable(value):
-        raise TypeError(f"{argument} is {type(value).__name__} {value!r:.80}; expected {expected}{here()}")
+        raise coded(TypeError, code)(f"{argument} is {_shown(value)}; expected {expected}{here()}")
 
 
 def check_integer(argument: str, value: object, least: int | None = None) -> None:
     """Raise ``TypeError`` where an argument is no Python or NumPy integer, ``ValueError`` where it is too small."""
     expected = "an int" if least is None else f"an int of at least {least}"
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(
-            f"{argument} is {expected}, got {type(value).__name__} {value!r:.80}; write "
-            f"{argument}={max(1, least or 1)}{here()}"
-        )
+        remedy = f"write {argument}={max(1, least or 1)}"
+        raise _refused(TypeError, argument, f"{expected}, got {_shown(value)}; {remedy}")
     least, most = _RANGES.get(argument, (-(2**31) if least is None else least, 2**31 - 1))
     if value < least:
-        raise ValueError(f"{argument} is {expected}, got {value}; expected at least {least}{here()}")
+        raise _refused(ValueError, argument, f"{expected}, got {value}; expected at least {least}")
     if value > most:
-        raise OverflowError(f"{argument} is {expected}, got {value}; expected at most {most}{here()}")
+        raise _refused(OverflowError, argument, f"{expected}, got {value}; expected at most {most}")
 
 
 def check_number(argument: str, value: object) -> None:
     """Raise ``TypeError`` where an argument is no Python or NumPy real number, ``ValueError`` where it is NaN."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(
-            f"{argument} is a number, got {type(value).__name__} {value!r:.80}; expected a float, write "
-            f"{argument}=1.0{here()}"
-        )
+        remedy = f"expected a float, write {argument}=1.0"
+        raise _refused(TypeError, argument, f"a number, got {_shown(value)}; {remedy}")
     if value != value:
-        raise ValueError(f"{argument} is a number, got {value!r}; expected a number that is not NaN{here()}")
+        raise _refused(ValueError, argument, f"a number, got {value!r}; expected a number that is not NaN")
     least = _RANGES.get(argument, (-math.inf,))[0]
     if value < least:
-        raise ValueError(f"{argument} is a number, got {value!r}; expected at least {least}{here()}")
+        raise _refused(ValueError, argument, f"a number, got {value!r}; expected at least {least}")
 
 
 def check_string(argument: str, value: object) -> None:
     """Raise ``TypeError`` where an argument is no string."""
     if not isinstance(value, str):
-        raise TypeError(
-            f"{argument} is a string, got {type(value).__name__} {value!r:.80}; write {argument}='x'{here()}"
-        )
+        raise _refused(TypeError, argument, f"a string, got {_shown(value)}; write {argument}='x'")
+
+
+def _refused(kind: Callable[[str], E], argument: str, text: str) -> E:
+    """Return the error of a value that an argument cannot have."""
+    return coded(kind, _CODES.get(argument, "LJ901"))(f"{argument} is {text}{here()}")
+
+
+def _shown(value: object) -> str:
+    return f"{type(value).__name__} {value!r:.80}"
 
 
 def check_dtype(argument: str, value: object) -> None:
     """Raise ``TypeError`` where a dtype is no string, class or NumPy dtype; ``dtype_name`` tells more."""
     if not isinstance(value, (str, type, np.dtype)) or (isinstance(value, str) and not value):
-        raise TypeError(
+        raise coded(TypeError, "LJ510")(
             f"{argument}: expected a dtype of numbers, got {type(value).__name__} {value!r:.80}; write "
             f"{argument}='float32'{here()}"
         )
@@ -416,11 +408,10 @@ def check_name(name: object) -> None:
 def missing_name(module: str) -> Callable[[str], NoReturn]:
     """Return the ``__getattr__`` of a module: the error of an unknown name suggests the nearest, at the user's line."""
 
-    @coded
     def missing(name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        raise AttributeError(
+        raise coded(AttributeError, "LJ207")(
             f"module {module!r} has no attribute {name!r}: expected a name that dir({module}) lists"
             f"{nearest(name, dir(sys.modules[module]))}; write loopjax.wrap_jax(fn) for a function of JAX{here()}"
         )
@@ -444,7 +435,7 @@ def check_flag(argument: str, value: object, *others: object) -> None:
     if type(value) is int and value in (0, 1):  # of old programs
         return
     accepted = ", ".join(["True", "False", *map(repr, others)])
-    raise TypeError(f"{argument} is one of {accepted}, got {type(value).__name__} {value!r:.80}{here()}")
+    raise _refused(TypeError, argument, f"one of {accepted}, got {_shown(value)}")
 
 
 def check_choice(argument: str, value: object, choices: Sequence[object]) -> None:
@@ -452,7 +443,7 @@ def check_choice(argument: str, value: object, choices: Sequence[object]) -> Non
     if isinstance(value, bool) or not any(isinstance(value, type(one)) and value == one for one in choices):
         *others, last = map(repr, choices)
         expected = f"{', '.join(others)} or {last}" if others else f"only {last}"
-        raise ValueError(f"{argument} is {expected}, not {value!r:.80}{here()}")
+        raise _refused(ValueError, argument, f"{expected}, not {value!r:.80}")
 
 
 _RANGES: dict[str, tuple[int, int]] = {
@@ -461,6 +452,17 @@ _RANGES: dict[str, tuple[int, int]] = {
     **dict.fromkeys(("n_tests", "num_groups"), (1, 2**31 - 1)),
 }
 """The least and the greatest number that an argument of a name may be, where not every one of 32 bits is."""
+
+_CODES = {
+    **dict.fromkeys(("axis", "axis1", "axis2", "axes"), "LJ505"),
+    **dict.fromkeys(("reps", "repeats", "shape", "size", "sizes"), "LJ506"),
+    "mode": "LJ308",
+    "seed": "LJ601",
+}
+"""The codes of arguments of these names, where they are not those of other options."""
+
+_OTHER = "LJ902"
+"""The code of errors without a kind of their own, among them those of Python where it cannot call a function."""
 
 _NAMES_OF_JAX = {"init": "outputs_info", "length": "n_steps", "reverse": "go_backwards", "xs": "sequences"}
 """Parameters of ``lax.scan``, and what they are called here."""

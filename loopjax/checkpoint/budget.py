@@ -43,12 +43,11 @@ class Budget(Schedule):
     states: int | None = None
     bytes: int | None = None
 
-    @coded
     def __post_init__(self) -> None:
         limit = self.states if self.bytes is None else self.bytes
         both = self.states is not None and self.bytes is not None
         if both or isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-            raise ValueError(
+            raise coded(ValueError, "LJ117")(
                 f"Budget takes states= or bytes=, an int of at least 1; got states={self.states!r} and "
                 f"bytes={self.bytes!r}"
             )
@@ -60,8 +59,10 @@ class Budget(Schedule):
             return found
         least = least_states(n_steps)
         if self.bytes is None:
-            raise ValueError(f"a gradient of {n_steps} steps needs at least {least} states; {self} is too little")
-        raise ValueError(
+            raise coded(ValueError, "LJ117")(
+                f"a gradient of {n_steps} steps needs at least {least} states; {self} is too little"
+            )
+        raise coded(ValueError, "LJ117")(
             f"a gradient of {n_steps} steps needs at least {least} states of {body.state} bytes, "
             f"{least * body.state} together; {self} is too little"
         )

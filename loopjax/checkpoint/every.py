@@ -41,10 +41,9 @@ class Every(Schedule):
 
     steps: int
 
-    @coded
     def __post_init__(self) -> None:
         if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
-            raise ValueError(f"Every takes an int of at least 1, got {self.steps!r}")
+            raise coded(ValueError, "LJ117")(f"Every takes an int of at least 1, got {self.steps!r}")
 
     def nest(self, n_steps: int, body: Body) -> Nest:
         whole, rest = divmod(n_steps, self.steps)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 import sys
 
+from loopjax.errors import coded
+
 LIBRARIES = ("theano", "aesara", "pytensor")
 """The peer libraries."""
 
@@ -44,7 +46,7 @@ def install(name: str) -> None:
     'loopjax.compat.theano'
     """
     if name not in LIBRARIES:
-        raise ValueError(f"install() takes one of {LIBRARIES}, not {name!r}")
+        raise coded(ValueError, "LJ901")(f"install() takes one of {LIBRARIES}, not {name!r}")
     path = f"{__name__}.{name}"
     module = importlib.import_module(path)
     if sys.modules.get(name, module) is not module:

@@ -12,7 +12,7 @@ import numpy as np
 
 from loopjax import tensor
 from loopjax.compat.rows import row
-from loopjax.errors import here
+from loopjax.errors import coded, here
 from loopjax.interop.wrap_jax import wrap_jax
 from loopjax.ir.graph import Variable
 from loopjax.trace.convert import as_variable
@@ -50,7 +50,7 @@ def unique(
 ) -> Any:
     """The distinct elements in ascending order, with positions, inverse and counts where asked."""
     if axis is not None:
-        raise ValueError(f"unique() works on all elements; axis={axis!r} is not supported{here()}")
+        raise coded(ValueError, "LJ505")(f"unique() works on all elements; axis={axis!r} is not supported{here()}")
     flat = tensor.flatten(ar)
     order = tensor.argsort(flat, kind="stable")
     ranked = flat[order]
@@ -107,7 +107,7 @@ def interpolate1d(
         return lambda at: interp(at, x, y, left_pad, right_pad)
     side = {"nearest": None, "first": "right", "last": "left", "mean": None}.get(method)
     if side is None:
-        raise ValueError(f"interpolate1d() interpolates 'linear', 'first' or 'last', not {method!r}{here()}")
+        raise coded(ValueError, "LJ901")(f"interpolate1d() has 'linear', 'first' or 'last', not {method!r}{here()}")
     shift = 1 if side == "right" else 0
 
     def stepped(at: Any) -> Variable:
@@ -251,7 +251,9 @@ def convolve2d(
     import jax.scipy.signal as signal
 
     if boundary != "fill" or fillvalue != 0:
-        raise ValueError(f"convolve2d() has boundary='fill' and fillvalue=0, not {boundary!r}, {fillvalue!r}{here()}")
+        raise coded(ValueError, "LJ901")(
+            f"convolve2d() has boundary='fill' and fillvalue=0, not {boundary!r}, {fillvalue!r}{here()}"
+        )
     made: Variable = row(lambda a, b: signal.convolve2d(a, b, mode), 2, "convolve2d")(in1, in2)
     return made
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from loopjax.errors import coded
+
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 DEFAULTS: dict[str, Any] = {
@@ -148,11 +150,11 @@ class Flags:
             return Section(self, name)
         nearest = difflib.get_close_matches(name, values, 1)
         meant = f"; did you mean {nearest[0].replace('__', '.')!r}?" if nearest else ""
-        raise AttributeError(f"config has no flag {name.replace('__', '.')!r}{meant}")
+        raise coded(AttributeError, "LJ207")(f"config has no flag {name.replace('__', '.')!r}{meant}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "floatX" and value not in FLOATS:
-            raise ValueError(f"config.floatX is one of {FLOATS}, not {value!r}")
+            raise coded(ValueError, "LJ901")(f"config.floatX is one of {FLOATS}, not {value!r}")
         vars(self)["_values"][name] = value
 
     @contextmanager

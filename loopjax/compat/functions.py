@@ -15,7 +15,7 @@ from loopjax.compat.host import original
 from loopjax.compat.library import Library, current
 from loopjax.compat.modes import core_mode, get_mode
 from loopjax.compat.notes import note
-from loopjax.errors import here, read_pairs
+from loopjax.errors import coded, here, read_pairs
 from loopjax.ir.graph import Variable
 from loopjax.runtime import function as core
 from loopjax.runtime.signature import In as CoreIn
@@ -98,7 +98,7 @@ def function(
     """
     library = current()
     if isinstance(inputs, (set, frozenset)):
-        raise TypeError(f"inputs is a list of variables, which are in order, not a set{here()}")
+        raise coded(TypeError, "LJ301")(f"inputs is a list of variables, which are in order, not a set{here()}")
     declared = [_declared(one) for one in ([inputs] if isinstance(inputs, (Variable, CoreIn)) else inputs or ())]
     replaced = read_pairs("givens", givens)
     new = read_pairs("updates", updates)

@@ -13,7 +13,7 @@ from jax import lax
 from loopjax import tensor
 from loopjax.compat import kinks, tensors
 from loopjax.compat.rows import row
-from loopjax.errors import here
+from loopjax.errors import coded, here
 from loopjax.ir.graph import Variable
 from loopjax.tensor import nnet
 from loopjax.trace.convert import as_variable
@@ -113,7 +113,9 @@ def _pads(border: Any, spans: Sequence[int], line: str) -> list[tuple[int, int]]
         ]
     given = [border] * len(spans) if isinstance(border, int) else list(border)
     if len(given) != len(spans):
-        raise ValueError(f"border_mode is 'valid', 'full', 'half' or {len(spans)} numbers, got {border!r}{line}")
+        raise coded(ValueError, "LJ901")(
+            f"border_mode is 'valid', 'full', 'half' or {len(spans)} numbers, got {border!r}{line}"
+        )
     return [(one, one) if isinstance(one, int) else tuple(one) for one in given]
 
 

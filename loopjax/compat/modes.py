@@ -10,6 +10,7 @@ import difflib
 from typing import Any
 
 from loopjax.compat.notes import note
+from loopjax.errors import coded
 from loopjax.rewrite.target import REWRITES
 from loopjax.runtime import mode as core
 
@@ -107,7 +108,7 @@ def core_mode(mode: Any) -> core.Mode:
     if not isinstance(mode, str) or mode not in NAMES:
         nearest = difflib.get_close_matches(str(mode), NAMES, 1)
         meant = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        raise ValueError(f"mode is one of {', '.join(NAMES)} or a Mode, not {mode!r:.80}{meant}")
+        raise coded(ValueError, "LJ308")(f"mode is one of {', '.join(NAMES)} or a Mode, not {mode!r:.80}{meant}")
     if mode not in ("Mode", "FAST_RUN", "FAST_COMPILE", "JAX", "tune"):
         old = {name.casefold(): name for name in core.INSTEAD}.get(mode.replace("_", "").casefold(), "")
         note(f"mode={mode!r}", core.INSTEAD.get(old, XLA))

@@ -49,6 +49,7 @@ from loopjax.compat import (
 from loopjax.compat.library import LIBRARIES, Library
 from loopjax.compat.print_op import Print
 from loopjax.compat.types import constructors, tensor_of
+from loopjax.errors import coded
 from loopjax.interop.wrap_jax import wrap_jax
 from loopjax.ir.graph import Constant, Variable
 from loopjax.report.explain import explain
@@ -161,12 +162,12 @@ def _missing(path: str, module: ModuleType) -> Callable[[str], Any]:
 
     def missing(name: str) -> Any:
         if name.startswith("__"):
-            raise AttributeError(f"module {path!r} has no attribute {name!r}")
+            raise coded(AttributeError, "LJ207")(f"module {path!r} has no attribute {name!r}")
         if name[0].isupper() and path.split(".")[3:] not in ([], ["tensor"], ["tensor", "nnet"], ["tensor", "random"]):
             return stubs.stub(name, path)  # a class of the peer's ops
         nearest = difflib.get_close_matches(name, [key for key in vars(module) if key[0] != "_"], 1)
         meant = f"; the nearest name is {nearest[0]!r}" if nearest else ""
-        raise AttributeError(
+        raise coded(AttributeError, "LJ207")(
             f"module {path!r} has no attribute {name!r}{meant}; loopjax.wrap_jax makes a function of variables from "
             f"any function of JAX"
         )

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from loopjax.errors import UnsupportedError, here
+from loopjax.errors import UnsupportedError, coded, here
 
 TABLE = """
 allclose isclose tensordot dense_dot: a=x b=y
@@ -96,7 +96,9 @@ def peer_parameters(function: Callable[..., Any], name: str) -> Callable[..., An
             if sign == "=":
                 kwargs[meaning] = value
             elif sign == "!" and value != meaning:
-                raise UnsupportedError(f"{name}() has {parameter}={meaning!r} only, not {value!r}{here()}")
+                raise coded(UnsupportedError, "LJ901")(
+                    f"{name}() has {parameter}={meaning!r} only, not {value!r}{here()}"
+                )
         first = positional[len(args) :]
         # Elementwise functions take their operands by position only.
         while first and first[0] in kwargs and known[first[0]].kind is inspect.Parameter.POSITIONAL_ONLY:

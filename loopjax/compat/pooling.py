@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax
 
 from loopjax.compat.rows import row
-from loopjax.errors import here
+from loopjax.errors import coded, here
 from loopjax.ir.graph import Variable
 
 MODES = ("max", "sum", "average_inc_pad", "average_exc_pad")
@@ -94,7 +94,7 @@ def max_pool_2d_same_size(input: Any, patch_size: Any) -> Variable:
 
 def _pool(axes: int, x: Any, window: Any, ignore_border: Any, stride: Any, pad: Any, mode: str) -> Variable:
     if mode not in MODES:
-        raise ValueError(f"a mode of pooling is one of {MODES}, got {mode!r}{here()}")
+        raise coded(ValueError, "LJ901")(f"a mode of pooling is one of {MODES}, got {mode!r}{here()}")
     sizes = _ints(window, axes, "ws")
     steps = sizes if stride is None else _ints(stride, axes, "stride")
     zeros = _ints(pad, axes, "pad")
@@ -211,7 +211,7 @@ def irfft(inp: Any, norm: str | None = None, is_odd: bool = False) -> Variable:
 def _norm(norm: str | None, forward: bool) -> Callable[..., Any]:
     """Return the factor of a norm: ``None`` scales the inverse by 1/n, ``"ortho"`` both, ``"no_norm"`` neither."""
     if norm not in (None, "ortho", "no_norm"):
-        raise ValueError(f"norm is None, 'ortho' or 'no_norm', not {norm!r}{here()}")
+        raise coded(ValueError, "LJ901")(f"norm is None, 'ortho' or 'no_norm', not {norm!r}{here()}")
 
     def scale(shape: Sequence[int], dtype: Any) -> Any:
         n = float(np.prod(shape))

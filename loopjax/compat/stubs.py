@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from loopjax.errors import UnsupportedError
+from loopjax.errors import UnsupportedError, coded
 
 _PATHS = """
 sandbox.cuda sandbox.cuda.basic_ops sandbox.cuda.blas sandbox.cuda.dnn sandbox.cuda.nnet sandbox.cuda.var
@@ -61,7 +61,7 @@ class Unavailable:
     """The base of the classes that stand for what is not here."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise UnsupportedError(
+        raise coded(UnsupportedError, "LJ207")(
             f"{type(self).__module__}.{type(self).__name__} does not exist in LoopJAX: XLA compiles for the GPU, and "
             f"arrays are dense; use the op of the same work in tensor or tensor.nnet, or loopjax.wrap_jax"
         )

@@ -21,6 +21,7 @@ from loopjax.compat.library import LIBRARIES, Library
 from loopjax.compat.notes import CompatNote
 from loopjax.compat.random import generator_method
 from loopjax.compat.types import PeerType, broadcast_pattern, peer_type
+from loopjax.errors import coded
 from loopjax.ir.graph import Constant, Variable
 from loopjax.ir.methods import Methods
 from loopjax.ir.public_ops import ops
@@ -80,7 +81,7 @@ class PeerMethods:
     def __bool__(self) -> bool:
         owner = getattr(self, "owner", None)
         if not self.library.truthy or (owner is not None and owner.op.named(*COMPARISONS)):
-            raise TypeError(
+            raise coded(TypeError, "LJ201")(
                 f"{self!r} is symbolic and has no truth value; write switch(condition, a, b), or until(condition) in a "
                 f"scan"
             )
@@ -114,7 +115,7 @@ class PeerMethods:
             return self.library.recording(method)
         nearest = difflib.get_close_matches(name, dir(type(self)), 1)
         meant = f"; the nearest name is {nearest[0]!r}" if nearest else ""
-        raise AttributeError(f"{self!r} has no attribute {name!r}{meant}")
+        raise coded(AttributeError, "LJ207")(f"{self!r} has no attribute {name!r}{meant}")
 
     def __getitem__(self, key: Any) -> Any:
         # A list with slices stands for a tuple, as in NumPy of the time.

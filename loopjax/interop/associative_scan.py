@@ -13,7 +13,7 @@ from typing import Any
 import jax
 from jax import lax
 
-from loopjax.errors import UnsupportedError, about, check_callable, check_integer, here, reported, source_of
+from loopjax.errors import UnsupportedError, about, check_callable, check_integer, coded, here, reported, source_of
 from loopjax.interop.to_jax import JaxFunction, to_jax
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.jax_call import JaxCall, Traced
@@ -93,7 +93,7 @@ def associative_scan(
         combined = [as_variable(leaf) for leaf in found]
         for variable, wanted in zip(combined, types, strict=True):
             if (variable.dtype, variable.ndim) != (wanted.dtype, wanted.ndim):
-                raise TypeError(
+                raise coded(TypeError, "LJ510")(
                     f"fn{source_of(fn)} returns {variable.type}; expected {wanted}, as an element is; cast the "
                     f"result, or elems before{here()}"
                 )
@@ -134,7 +134,9 @@ class AssociativeScan(JaxCall):
 def _without(axis: int, elements: Variable) -> TensorType:
     """The type of one element."""
     if not -elements.ndim <= axis < elements.ndim:
-        raise ValueError(f"elems have {elements!r}; expected an array with axis {axis}, give another axis{here()}")
+        raise coded(ValueError, "LJ505")(
+            f"elems have {elements!r}; expected an array with axis {axis}, give another axis{here()}"
+        )
     shape = list(elements.type.shape)
     del shape[axis]
     return TensorType(elements.dtype, tuple(shape))

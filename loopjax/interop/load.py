@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from loopjax.errors import here, reported
+from loopjax.errors import coded, here, reported
 from loopjax.interop.wrap_jax import wrap_jax
 from loopjax.ir.graph import Variable, recorded
 from loopjax.ir.types import TensorType, dtype_name
@@ -62,7 +62,7 @@ def load(path: str | os.PathLike[str]) -> Function:
     require_flatbuffers("load")
     arrays, about = state_file.load(path)
     if about.get("format") != FORMAT:
-        raise ValueError(
+        raise coded(ValueError, "LJ802")(
             f"{os.fspath(path)!r} has format {about.get('format')} of an exported program; expected {FORMAT}, as this "
             f"version of export writes it; export it again{here()}"
         )

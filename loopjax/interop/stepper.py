@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from loopjax.errors import UnsupportedError, about, here, reported, where
+from loopjax.errors import UnsupportedError, about, coded, here, reported, where
 from loopjax.interop.to_jax import to_jax
 from loopjax.ir.graph import Apply, Variable, toposort
 from loopjax.ir.scan import BodyInputs, Recurrence, Scan, SequenceInput
@@ -130,7 +130,7 @@ def _loop(outputs: Sequence[Variable]) -> tuple[Apply, Scan]:
         raise UnsupportedError(f"{op.subject}{where(node.sources)} runs backwards: its first step reads the last row")
     for sequence in op.sequences:
         if max(sequence.taps) > 0:
-            raise UnsupportedError(
+            raise coded(UnsupportedError, "LJ109")(
                 f"{op.subject}{where(node.sources)} reads sequence {sequence.name!r} at taps {list(sequence.taps)}; "
                 f"expected none above 0, since rows to come are not known: shift all taps by {-max(sequence.taps)}"
             )
@@ -184,7 +184,7 @@ class _Loop:
         needed = self.reads_rows or any(sequence.low for sequence in op.sequences)
         if len(given) != len(self.order) and (needed or rows is not None):
             why = "shapes of initial values depend on them" if self.reads_rows else "past taps read them"
-            raise TypeError(
+            raise coded(TypeError, "LJ307")(
                 f"{self.before.__name__} got rows of {len(given)} sequences; expected rows=, an array for each of "
                 f"{[one.name for one in self.signature.inputs]} with the rows before the first step, since {why}"
                 f"{here()}"
@@ -232,7 +232,7 @@ class _Loop:
             return None
         given = jnp.asarray(rows[place])
         if given.ndim != one.variable.ndim + 1 or len(given) < count:
-            raise ValueError(
+            raise coded(ValueError, "LJ110")(
                 f"rows of {one.name!r} have shape {given.shape}; expected at least {count} rows of type "
                 f"{one.variable.type}, since taps {list(spec.taps)} read them, give the last ones{here()}"
             )
@@ -263,7 +263,7 @@ def _reads_rows(outputs: Sequence[Variable], sequences: Sequence[Variable]) -> b
             if variable not in sequences:
                 continue
             if not (node.op.named("dim") and node.op.arguments["axis"]):
-                raise UnsupportedError(
+                raise coded(UnsupportedError, "LJ116")(
                     f"{node.outputs[0]!r}{where(node.sources)}, which the loop reads before its first step, depends on "
                     f"{variable!r}; expected that only fn reads sequences, make it a parameter"
                 )

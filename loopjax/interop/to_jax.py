@@ -116,7 +116,6 @@ class JaxFunction:
         self.variables = program.state.named()
         self.__name__ = self.__qualname__ = program.options.name
 
-    @coded
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         program, state = self._program, dict[str, Any]()
         if self.variables:
@@ -159,7 +158,7 @@ class JaxFunction:
     def _read_state(self, args: Sequence[Any]) -> dict[str, Any]:
         if not args or not isinstance(args[0], Mapping):
             got = f"{type(args[0]).__name__} {args[0]!r:.80}" if args else "nothing"
-            raise TypeError(
+            raise coded(TypeError, "LJ703")(
                 f"{self.__name__} has shared variables: its first argument is the state, a dict with the keys "
                 f"{list(self.variables)}, as {self.__name__}.init() gives it; expected that, got {got}; pass it "
                 f"first{here()}"
@@ -171,7 +170,7 @@ class JaxFunction:
         missing = [key for key in self.variables if key not in state]
         unknown = [key for key in state if key not in self.variables]
         if missing or unknown:
-            raise TypeError(
+            raise coded(TypeError, "LJ703")(
                 f"{self.__name__}: the state has the keys {list(self.variables)}, as {self.__name__}.init() gives it; "
                 f"missing {missing}, unknown {unknown}; expected all keys, pass those of init(){here()}"
             )
@@ -187,7 +186,7 @@ class JaxFunction:
             fits = str(array.dtype) in dtypes and array.ndim == variable.ndim
             fits = fits and all(want in (None, got) for want, got in zip(variable.type.shape, array.shape, strict=True))
         if not fits:
-            raise TypeError(
+            raise coded(TypeError, "LJ703")(
                 f"{self.__name__}: state {key!r}{where(variable.sources)} is {array.dtype}{tuple(array.shape)}; "
                 f"expected {variable.type}"
             )

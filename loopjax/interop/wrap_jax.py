@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from loopjax.errors import check_callable, check_flag, reported
+from loopjax.errors import check_callable, check_flag, coded, reported
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.jax_call import JaxCall, Static
 from loopjax.ir.types import NARROW, x64_is_on
@@ -63,7 +63,7 @@ def wrap_jax(fn: Callable[..., Any], *, name: str | None = None, x64: bool | Non
     >>> values.eval({x: [3.0, 1.0, 4.0, 2.0]})
     array([4., 3.])
     """
-    check_callable("fn", fn, "a function of arrays; write wrap_jax(jnp.sin)(x)")
+    check_callable("fn", fn, "a function of arrays; write wrap_jax(jnp.sin)(x)", "LJ704")
     check_flag("x64", x64, None)
     label = name or str(getattr(fn, "__name__", type(fn).__name__))
 
@@ -94,7 +94,7 @@ def _hashable(leaf: Any, label: str) -> Any:
     try:
         hash(leaf)
     except TypeError as error:
-        raise TypeError(
+        raise coded(TypeError, "LJ704")(
             f"{label}: an argument of type {type(leaf).__name__} is neither a variable, an array nor hashable: "
             f"{leaf!r:.80}"
         ) from error

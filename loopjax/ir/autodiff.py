@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
+from loopjax.errors import coded
 from loopjax.ir.graph import Apply, Graph, Op, Variable, check_accepts
 from loopjax.ir.types import RESIDUAL, TensorType
 
@@ -128,7 +129,7 @@ class Pushforward(Differentiated):
         self._check(types[:count])
         for variable, type in zip(self.differentiated, types[count:], strict=False):
             if not variable.type.accepts(type):
-                raise ValueError(f"a point to evaluate at (eval_points) is {type}; its wrt is {variable.type}")
+                raise coded(ValueError, "LJ404")(f"a point of eval_points is {type}; its wrt is {variable.type}")
         costs = self.region.outputs[: self.n_costs]
         return (*(variable.type for variable in self.region.outputs), *(variable.type.strong() for variable in costs))
 
@@ -147,7 +148,7 @@ class Pullback(Op):
         _check_residual(types[0])
         for cost, type in zip(self.costs, types[1:], strict=True):
             if not cost.accepts(type):
-                raise ValueError(f"a gradient that is given is {type}; what it is the gradient of is {cost}")
+                raise coded(ValueError, "LJ404")(f"a given gradient is {type}; it is of {cost}")
         return self.types
 
     def of(self, region: Differentiated) -> Self:

@@ -27,7 +27,7 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 
 from loopjax.config import conventions
-from loopjax.errors import Source, check_name, located, user_source, where
+from loopjax.errors import Source, check_name, coded, located, user_source, where
 from loopjax.ir.methods import Methods
 from loopjax.ir.public_ops import ops, public_op
 from loopjax.ir.traits import Trait
@@ -173,7 +173,9 @@ def input_variable(type: TensorType, name: str | None = None) -> Variable:
         if size is not None and (isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 0):
             pattern = tuple(1 if one else None for one in type.shape)
             instead = f"; of this broadcast pattern write shape={pattern}" if isinstance(size, bool) else ""
-            raise TypeError(f"shape holds {size!r}; expected sizes from 0 up, and None for one that may vary{instead}")
+            raise coded(TypeError, "LJ506")(
+                f"shape holds {size!r}; expected sizes from 0 up, and None for one that may vary{instead}"
+            )
     dtype_name(type.dtype)
     variable = recorded(Variable)(type, name=name)
     variable.source = user_source()

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from loopjax.errors import source_of
+from loopjax.errors import coded, source_of
 from loopjax.ir.graph import Op
 from loopjax.ir.types import KEY, TensorType, dtype_name
 
@@ -104,7 +104,7 @@ class JaxCall(Op):
             result = self.fn(*args, **kwargs)
         for leaf in jax.tree.leaves(result):
             if not isinstance(leaf, (jax.Array, np.ndarray, np.generic, bool, int, float, complex)):
-                raise TypeError(f"it returns {type(leaf).__name__} {leaf!r:.80}; expected arrays")
+                raise coded(TypeError, "LJ704")(f"it returns {type(leaf).__name__} {leaf!r:.80}; expected arrays")
         return result
 
 
@@ -121,7 +121,7 @@ def _traced(op: JaxCall, types: tuple[TensorType, ...]) -> Traced:
         text = str(error).strip().split("\n")[0]
         shown = ", ".join(map(str, types))
         remedy = _size_remedy(op, types, error, text)
-        raise kind(
+        raise coded(kind, "LJ704")(
             f"the function{source_of(op.fn)} raised {type(error).__name__} on ({shown}): {text}{remedy}"
         ) from error
 
@@ -152,7 +152,9 @@ def _evaluated(op: JaxCall, structs: Sequence[Any]) -> Traced:
             axes.append(unbound[1])
             continue
         if any(other.types != first.types for other in others):
-            raise ValueError(f"its results have sizes that depend on how large axis {axes[0]!r} is; reduce that axis")
+            raise coded(ValueError, "LJ704")(
+                f"its results have sizes that depend on how large axis {axes[0]!r} is; reduce that axis"
+            )
         return first
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from loopjax.errors import coded
 from loopjax.ir.capacities import capacity, steps_of_pairs
 from loopjax.ir.graph import Apply, Constant, Variable, toposort
 from loopjax.ir.op import TableOp
@@ -21,7 +22,9 @@ from loopjax.ir.types import TensorType
 
 def _specified(x: Any, lengths: Sequence[int]) -> Any:
     if any(0 <= wanted != size for size, wanted in zip(np.shape(x), lengths, strict=True)):
-        raise ValueError(f"an array of shape {np.shape(x)} is not of the shape specified, {tuple(lengths)}")
+        raise coded(ValueError, "LJ503")(
+            f"an array of shape {np.shape(x)} is not of the shape specified, {tuple(lengths)}"
+        )
     return x
 
 

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from numpy.typing import DTypeLike
 
-from loopjax.errors import UnsupportedError, add_code, coded, here, nearest
+from loopjax.errors import UnsupportedError, coded, here, nearest
 from loopjax.ir.public_ops import ops
 
 V = TypeVar("V")
@@ -23,11 +23,10 @@ Axis = int | Sequence[int] | None
 """One axis, several, or all of them."""
 
 
-@coded
 def _refuse_values(variable: Any, other: object, operator: str, function: str) -> None:
     """Raise ``TypeError`` where a variable is compared with a number or an array as if that compared elements."""
     if isinstance(other, (int, float, complex, np.generic, np.ndarray, jax.Array)):
-        raise TypeError(
+        raise coded(TypeError, "LJ203")(
             f"{variable!r} {operator} {other!r:.40} would compare identity, not elements; {operator} takes variables "
             "only: write "
             f"loopjax.tensor.{function}(x, y){here()}"
@@ -198,16 +197,13 @@ class Methods(Generic[V]):
         raise self._refusal("a function of JAX")
 
     def _refusal(self, function: str) -> UnsupportedError:
-        error = UnsupportedError(
+        return coded(UnsupportedError, "LJ704")(
             f"{function} takes arrays, and got the symbolic {self!r}; write the function of that name in "
             f"loopjax.tensor, loopjax.wrap_jax(function)(x) for one of JAX, or pass its value, x.eval(){here()}"
         )
-        add_code(error)  # a frame of a decorator would hide the caller from __jax_array__
-        return error
 
     if not TYPE_CHECKING:  # to a type checker it would say that every name exists
 
-        @coded
         def __getattr__(self, name: str) -> NoReturn:
             if name[:2] == "__":
                 raise AttributeError(name)
@@ -215,49 +211,48 @@ class Methods(Generic[V]):
             function = f"; use the function loopjax.tensor.{name}" if name in vars(ops) else nearest(name, own)
             if name == "at":
                 function = "; write y = set_subtensor(x[0], value) for x.at[0].set(value)"
-            raise AttributeError(
+            raise coded(AttributeError, "LJ207")(
                 f"a variable has no attribute {name!r}, and {self!r} was asked for it; expected a method of NumPy's "
                 f"arrays that records an op, use a function of loopjax.tensor{function}{here()}"
             )
 
-    @coded
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
-        raise TypeError(
+        raise coded(TypeError, "LJ204")(
             f"{self!r} is symbolic and never changes: expected no assignment to x[{key!r:.40}]; write "
             f"y = set_subtensor(x[{key!r:.40}], value){here()}"
         )
 
-    @coded
     def __delitem__(self, key: Any) -> NoReturn:
-        raise TypeError(f"{self!r} is symbolic and never changes; write y = x[...] with the rows to keep{here()}")
+        raise coded(TypeError, "LJ204")(
+            f"{self!r} is symbolic and never changes; write y = x[...] with the rows to keep{here()}"
+        )
 
-    @coded
     def __contains__(self, value: Any) -> NoReturn:
-        raise TypeError(f"{self!r} is symbolic: Python's 'in' cannot look into it; write eq(x, value).any(){here()}")
+        raise coded(TypeError, "LJ902")(
+            f"{self!r} is symbolic: Python's 'in' cannot look into it; write eq(x, value).any(){here()}"
+        )
 
-    @coded
     def __format__(self, spec: str) -> str:
         if spec:
-            raise TypeError(f"{self!r} is symbolic and has no digits to format; write x.eval() for its value{here()}")
+            raise coded(TypeError, "LJ902")(
+                f"{self!r} is symbolic and has no digits to format; write x.eval() for its value{here()}"
+            )
         return str(self)
 
     def __round__(self, digits: int | None = None) -> V:
         return ops.round(self)
 
-    @coded
     def __len__(self) -> NoReturn:
-        raise TypeError(f"{self!r} has no len(): its length is symbolic; write x.shape[0]{here()}")
+        raise coded(TypeError, "LJ202")(f"{self!r} has no len(): its length is symbolic; write x.shape[0]{here()}")
 
-    @coded
     def __bool__(self) -> bool:
-        raise TypeError(
+        raise coded(TypeError, "LJ201")(
             f"{self!r} is symbolic and has no truth value; write switch(condition, a, b), or until(condition) in a "
             f"scan{here()}"
         )
 
-    @coded
     def __int__(self) -> NoReturn:
-        raise TypeError(f"{self!r} is symbolic and is no Python number; evaluate it with .eval(){here()}")
+        raise coded(TypeError, "LJ902")(f"{self!r} is symbolic and no Python number; evaluate it with .eval(){here()}")
 
     __index__ = __int__
     __float__ = __int__

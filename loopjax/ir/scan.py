@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Literal, NamedTuple, TypeVar
 
+from loopjax.errors import coded
 from loopjax.ir.graph import Graph, Op
 from loopjax.ir.monoid import MONOIDS, Monoid, MonoidName
 from loopjax.ir.plan import LoopPlan
@@ -380,17 +381,17 @@ class Scan(Op):
     def _check_accumulators(self, n_steps: int | None) -> None:
         for spec in self.accumulators:
             if spec.some and n_steps == 0:
-                raise ValueError(f"no steps ran, so the output has no {spec.kind}")
+                raise coded(ValueError, "LJ108")(f"no steps ran, so the output has no {spec.kind}")
             if self.until or self.dynamic or spec.kind != "at" or n_steps is None:
                 continue
             if spec.step >= n_steps:
-                raise IndexError(f"{n_steps} steps ran, and the output is read at index {spec.step}")
+                raise coded(IndexError, "LJ206")(f"{n_steps} steps ran, and the output is read at index {spec.step}")
 
     def _check_sequences(self, types: Sequence[TensorType]) -> None:
         for sequence, type in zip(self.sequences, types, strict=True):
             rows = type.shape[0]
             if rows is not None and self.n_steps and rows < self.n_steps + sequence.span:
-                raise ValueError(
+                raise coded(ValueError, "LJ111")(
                     f"sequence {sequence.name!r} has {rows} rows; {self.n_steps} steps "
                     f"with taps {list(sequence.taps)} need {self.n_steps + sequence.span}"
                 )
@@ -399,7 +400,7 @@ class Scan(Op):
         for recurrence, type in zip(self.recurrences, types, strict=True):
             rows = type.shape[0] if recurrence.windowed else recurrence.depth
             if rows is not None and rows < recurrence.depth:
-                raise ValueError(
+                raise coded(ValueError, "LJ110")(
                     f"the initial value of {recurrence.name!r} has {rows} rows; "
                     f"taps {list(recurrence.taps)} need at least {recurrence.depth}, row 0 the oldest"
                 )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from loopjax.errors import Source, where
+from loopjax.errors import Source, coded, where
 
 Policy = Callable[..., Any]
 """A policy of ``jax.checkpoint``: given a primitive and its operands, may its result be stored?"""
@@ -145,7 +145,7 @@ def read_checkpoint(value: Any, label: str, sources: Sequence[Source]) -> Schedu
     if callable(value) and not isinstance(value, type):
         return PolicySchedule(value)
     words = ", ".join(repr(word) for word in NAMED if word != "every")
-    raise ValueError(
+    raise coded(ValueError, "LJ117")(
         f"scan {label!r}: checkpoint is an int of at least 1, {words}, Every or Budget from loopjax.checkpoint, or a "
         f"policy of jax.checkpoint; got {value!r}; write 'sqrt'{where(sources)}"
     )

@@ -5,7 +5,7 @@ They must be numbers before the node can be compiled. ``shapes/stages.py`` split
 
 from __future__ import annotations
 
-from loopjax.errors import LengthError, where
+from loopjax.errors import LengthError, coded, where
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.lengths import leaves_of
@@ -65,7 +65,7 @@ def _outer_position(node: Apply, position: int) -> int | None:
 
 def _varies(node: Apply, length: Variable) -> LengthError:
     label = node.op.subject if isinstance(node.op, Scan) else "a differentiated region"
-    return LengthError(
+    return coded(LengthError, "LJ702")(
         f"{label}: the length {length!r}{where(length.sources)} differs from step to step, and nothing is known that "
         f"bounds it or the op that needs it takes no varying length; write minimum(length, most), or a mask over all "
         f"elements{where(node.sources)}"

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.config import config
+from loopjax.errors import coded
 from loopjax.ir.public_ops import ops
 
 Shape = tuple[int | None, ...]
@@ -183,7 +184,7 @@ def _spelling(dtype: object) -> str:
     except (TypeError, ValueError, DeprecationWarning):  # an object with a dtype; an old alias
         found = None
     if found is None or dtype is None or not is_numeric(found):
-        raise TypeError(f"expected a dtype of numbers, got dtype {dtype!r:.80}; write for example 'float32'")
+        raise coded(TypeError, "LJ510")(f"expected a dtype of numbers, got dtype {dtype!r:.80}; write 'float32'")
     return str(found.name)
 
 
@@ -219,6 +220,8 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
         sizes = dims - {None}
         if len(sizes) > 1:
             shown = " and ".join(TensorType("", shape).__str__() for shape in shapes)
-            raise ValueError(f"shapes {shown} do not broadcast (axis {axis}); expected equal sizes or 1, reshape one")
+            raise coded(ValueError, "LJ501")(
+                f"shapes {shown} do not broadcast (axis {axis}); expected equal sizes or 1, reshape one"
+            )
         out.append(next(iter(sizes)) if sizes else None if dims else 1)
     return tuple(out)

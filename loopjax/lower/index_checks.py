@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from loopjax.errors import coded
 from loopjax.ir.graph import Apply, Graph
 from loopjax.ir.op import TableOp
 from loopjax.lower.interpreter import rule
@@ -63,7 +64,7 @@ class checked:  # noqa: N801 - a function that also lowers, as ``jax.jit`` gives
         error, outputs = self._jitted(*arrays)
         message = error.get()
         if message is not None:
-            raise IndexError(message.split(" (`check` failed)")[0])
+            raise coded(IndexError, "LJ206")(message.split(" (`check` failed)")[0])
         return outputs
 
     def trace(self, *arrays: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from loopjax.errors import UnsupportedError, located, where
+from loopjax.errors import UnsupportedError, coded, located, where
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable
 from loopjax.ir.op import TableOp
 from loopjax.ir.types import KEY, RESIDUAL, jax_dtype
@@ -62,7 +62,7 @@ def evaluate(graph: Graph, inputs: Sequence[Any], calls: Rule | None = None) -> 
 
 def _unplaced(node: Apply, error: Exception) -> UnsupportedError:
     """Return the error for an op whose result JAX cannot place on a mesh with axes of type ``Explicit``."""
-    return UnsupportedError(
+    return coded(UnsupportedError, "LJ851")(
         f"{node.op.name}: {error}. JAX asks where the result lies, since the mesh has Explicit axes; expected a mesh "
         f"that XLA places values on by itself, make it by jax.make_mesh(..., axis_types=(AxisType.Auto,))"
         f"{where(node.sources)}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from loopjax.errors import UnsupportedError, where
+from loopjax.errors import UnsupportedError, coded, where
 from loopjax.ir.graph import Apply
 from loopjax.ir.jax_call import JaxCall
 from loopjax.ir.types import KEY, jax_dtype
@@ -21,7 +21,7 @@ def _jax_call(node: Apply, op: JaxCall, args: Sequence[Any]) -> Sequence[Any]:
     except NameError as error:
         if "unbound axis name" not in str(error):
             raise
-        raise UnsupportedError(
+        raise coded(UnsupportedError, "LJ704")(
             f"{op.subject}{where(node.sources)} communicates over a named axis, and JAX says: {error} Make the program "
             f"with loopjax.to_jax, and call it where the axis is bound: inside of jax.shard_map or "
             f"jax.vmap(axis_name=...)"

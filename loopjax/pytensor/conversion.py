@@ -26,7 +26,7 @@ from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.type import TensorType
 
 import loopjax.tensor as at
-from loopjax.errors import Source, UnsupportedError, recorded_at
+from loopjax.errors import Source, UnsupportedError, coded, recorded_at
 from loopjax.interop.wrap_jax import wrap_jax
 from loopjax.ir.graph import Constant as LoopConstant
 from loopjax.ir.graph import Variable as LoopVariable
@@ -115,7 +115,7 @@ class Conversion:
             return constant(variable)
         if isinstance(variable, SharedVariable):
             return self._shared(variable)
-        raise ConversionError(
+        raise coded(ConversionError, "LJ302")(
             f"from_pytensor: the graph needs {variable} of {variable.type}, which is neither an input nor a shared "
             f"variable; expected every input that it needs, add it to the inputs"
         )

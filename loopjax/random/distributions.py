@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.config import config
-from loopjax.errors import about, here
+from loopjax.errors import about, coded
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import Reparametrization, computed, register, table_op
 from loopjax.ir.public_ops import public_op
@@ -97,7 +97,7 @@ def distribution(
             raise TypeError(f"a draw reads a key, got {key}")
         for parameter, type, least in zip(parameters, types, axes, strict=True):
             if type.ndim < least:
-                raise ValueError(
+                raise coded(ValueError, "LJ602")(
                     f"{parameter} has {least} dimensions for each draw of {name}, got {type}; expected at least {least}"
                 )
         inner = event_shape(*types) if event_shape is not None else ()
@@ -107,7 +107,9 @@ def distribution(
         check_sizes(lengths)
         dims = zip(reversed(batch), reversed(lengths), strict=False)
         if len(batch) > len(lengths) or any(None not in (one, to) and one not in (1, to) for one, to in dims):
-            raise ValueError(f"{name} with parameters of shape {batch} does not draw an array of size {lengths}")
+            raise coded(ValueError, "LJ506")(
+                f"{name} with parameters of shape {batch} does not draw an array of size {lengths}"
+            )
         return TensorType(dtype, (*lengths, *inner))
 
     def run(key: Any, *values: Any, lengths: tuple[int, ...] | None, dtype: str) -> Any:
@@ -175,13 +177,13 @@ def draw(name: str, key: Variable, values: Sequence[Any], size: Any, dtype: Any 
     spec = DISTRIBUTIONS[name]
     to = dtype_name(dtype) if dtype is not None else "int64" if spec.discrete else config.floatX
     if not spec.discrete and not is_inexact(to):
-        raise TypeError(f"dtype of {spec.name} is {to!r}; expected a float dtype, write dtype='float64'{here()}")
+        raise coded(TypeError, "LJ510")(f"dtype of {spec.name} is {to!r}; expected floats, write dtype='float64'")
     given = [_parameter(spec, parameter, value) for parameter, value in zip(spec.parameters, values, strict=True)]
     if spec.relation is not None and all(isinstance(variable, Constant) for variable in given):
         values = [variable.data for variable in given if isinstance(variable, Constant)]
         if not np.all(spec.relation.holds(*values)):
             shown = ", ".join(f"{one}={value}" for one, value in zip(spec.parameters, values, strict=True))
-            raise ValueError(f"{spec.name}: {shown}; expected {spec.relation.text}{here()}")
+            raise coded(ValueError, "LJ602")(f"{spec.name}: {shown}; expected {spec.relation.text}")
     inputs = [
         _cast(variable, parameter in spec.integers, to)
         for parameter, variable in zip(spec.parameters, given, strict=True)
@@ -197,10 +199,10 @@ def _parameter(spec: Distribution, name: str, value: Any) -> Variable:
     with about(f"{spec.name}: {name}"):
         variable = as_variable(value)
     if is_complex(variable.dtype):
-        raise TypeError(f"{spec.name}: {name} takes real numbers, got {variable!r}; use its real part{here()}")
+        raise coded(TypeError, "LJ510")(f"{spec.name}: {name} takes real numbers, got {variable!r}; use its real part")
     check_domain(f"{spec.name}: {name}", variable, spec.domains.get(name))
     if name in spec.integers and variable.type.is_float:
-        raise TypeError(f"{spec.name}: {name} takes integers, got {variable!r}; cast it with .astype('int64'){here()}")
+        raise coded(TypeError, "LJ510")(f"{spec.name}: {name} takes integers, got {variable!r}; write .astype('int64')")
     return variable
 
 
@@ -208,7 +210,7 @@ def check_domain(subject: str, variable: Variable, domain: Domain | None) -> Non
     """Raise ``ValueError`` for a constant outside of a domain."""
     if domain is not None and isinstance(variable, Constant) and not np.all(domain.holds(variable.data)):
         shown = np.array2string(variable.data, threshold=6)
-        raise ValueError(f"{subject} is {shown}; expected values {domain.text}{here()}")
+        raise coded(ValueError, "LJ602")(f"{subject} is {shown}; expected values {domain.text}")
 
 
 def _cast(variable: Variable, integer: bool, dtype: str) -> Variable:

@@ -40,7 +40,6 @@ Size = int | Variable | Sequence[int | Variable] | np.ndarray[Any, Any] | None
 class KeySource:
     """The seed of a stream and the keys of its draws."""
 
-    @coded
     def __init__(self, seed: int | None = None) -> None:
         self._seed = _checked_seed(seed)
         self._keys: list[SharedVariable] = []
@@ -162,7 +161,9 @@ def _checked_seed(seed: int | None) -> int:
         if isinstance(seed, jax.Array):
             shown = f"a jax.Array {seed.dtype}{seed.shape}"
             remedy = ", or make a key an input: TensorType('key')('key')"
-        raise ValueError(f"a seed is an int from 0 to 2**32 - 1, got {shown:.80}; write seed=42{remedy}{here()}")
+        raise coded(ValueError, "LJ601")(
+            f"a seed is an int from 0 to 2**32 - 1, got {shown:.80}; write seed=42{remedy}{here()}"
+        )
     return int(seed)
 
 
@@ -192,21 +193,21 @@ def _check_arguments(
     positional = positional[: positional.index("size")]
     for synonym, parameter in synonyms.items():
         if synonym in kwargs and parameter in kwargs:
-            raise TypeError(
-                f"{name} got {parameter!r} twice, once as {synonym!r}; expected it once: pass one of the two{here()}"
+            raise coded(TypeError, "LJ603")(
+                f"{name} got {parameter!r} twice, once as {synonym!r}; expected it once: pass one of the two"
             )
     unknown = sorted(set(kwargs) - set(signature))
     if unknown or len(args) > len(positional) + 1:
-        raise TypeError(f"{name} takes {positional} and size, got {unknown or args!r}; pass those only{here()}")
+        raise coded(TypeError, "LJ603")(f"{name} takes {positional} and size, got {unknown or args!r}; pass those only")
     by_name = {synonyms.get(keyword, keyword) for keyword in kwargs}
     twice = sorted(by_name & set([*positional, "size"][: len(args)]))
     if twice:
-        raise TypeError(f"{name} got {twice} by position and by name; expected each once: pass it once{here()}")
+        raise coded(TypeError, "LJ603")(f"{name} got {twice} by position and by name; expected each once: pass it once")
     for parameter in positional[len(args) :]:
         default = signature[parameter].default
         required = default is inspect.Parameter.empty or (default is None and parameter in synonyms.values())
         if required and parameter not in by_name:
-            raise TypeError(f"{name} needs {parameter!r}, got {len(args)} values; pass {parameter}=...{here()}")
+            raise coded(TypeError, "LJ603")(f"{name} needs {parameter!r}, got {len(args)} values; pass {parameter}=...")
 
 
 @functools.cache

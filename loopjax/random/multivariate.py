@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from loopjax.config import config
-from loopjax.errors import here
+from loopjax.errors import coded
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import Shape, TensorType
@@ -38,7 +38,7 @@ def _multivariate_normal(key: Any, mean: Any, cov: Any, shape: Sizes, dtype: str
 def _mean_shape(mean: TensorType, cov: TensorType) -> Shape:
     sizes = {size for size in (mean.shape[-1], *cov.shape[-2:]) if size is not None}
     if len(sizes) > 1:
-        raise ValueError(f"a mean of shape {mean.shape} and a covariance of shape {cov.shape} do not fit")
+        raise coded(ValueError, "LJ602")(f"a mean of shape {mean.shape} and covariance of shape {cov.shape} do not fit")
     return (sizes.pop() if sizes else None,)
 
 
@@ -106,12 +106,14 @@ distribution(
 
 def _choice_type(key: TensorType, a: TensorType, *p: TensorType, lengths: Shape, replace: bool) -> TensorType:
     if p and None not in (p[0].shape[0], a.shape[0]) and p[0].shape[0] != a.shape[0]:
-        raise ValueError(f"there are {p[0].shape[0]} probabilities for {a.shape[0]} elements; expected {a.shape[0]}")
+        raise coded(ValueError, "LJ602")(
+            f"there are {p[0].shape[0]} probabilities for {a.shape[0]} elements; expected {a.shape[0]}"
+        )
     check_sizes(lengths)
     if None not in (*lengths, a.shape[0]):
         wanted, there = math.prod(size or 0 for size in lengths), a.shape[0] or 0
         if wanted > (there if not replace else wanted * there):
-            raise ValueError(
+            raise coded(ValueError, "LJ602")(
                 f"{wanted} elements cannot be drawn from {there} with replace={replace}; expected at most that many"
             )
     return TensorType(a.dtype, (*lengths, *a.shape[1:]))
@@ -128,10 +130,10 @@ def choice(key: Variable, a: Any, size: Any, replace: bool, p: Any) -> Variable:
     """Record a draw of rows of ``a``, or of integers below the scalar ``a``."""
     weights = [] if p is None else [as_variable(p).astype(config.floatX)]
     if weights and weights[0].ndim != 1:
-        raise ValueError(f"choice: p is a vector, a probability for each element, got {weights[0]!r}{here()}")
+        raise coded(ValueError, "LJ602")(f"choice: p is a vector, a probability for each element, got {weights[0]!r}")
     given = None if p is None else as_variable(p)
     if isinstance(given, Constant) and not SIMPLEX.holds(given.data):
-        raise ValueError(f"choice: p is {given.data}; expected {SIMPLEX.text}{here()}")
+        raise coded(ValueError, "LJ602")(f"choice: p is {given.data}; expected {SIMPLEX.text}")
     static, symbolic = split_sizes(size_list(() if size is None else size, "size"), "size")
     op = table_op("draw_choice", lengths=static, replace=bool(replace))
     return apply(op, key, _elements(a), *weights, *symbolic)[0]
@@ -153,5 +155,5 @@ def _elements(a: Any) -> Variable:
     """The array to draw from; a scalar ``n`` stands for the integers from 0 to ``n - 1``."""
     variable = as_variable(a)
     if isinstance(variable, Constant) and variable.ndim == 0 and variable.data < 0:
-        raise ValueError(f"there are no integers from 0 to {variable.data}; expected a number from 0 up{here()}")
+        raise coded(ValueError, "LJ602")(f"there are no integers from 0 to {variable.data}; expected an int from 0 up")
     return arange(variable) if variable.ndim == 0 else variable

@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Literal
 
-from loopjax.errors import UnsupportedError, where
+from loopjax.errors import UnsupportedError, alike, coded, where
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.cond import IfElse
 from loopjax.ir.graph import Apply, Graph, Variable, copy_node, dependents
@@ -181,7 +181,7 @@ class PlanLoops(Pass):
         try:
             nest = op.checkpoint.nest(n_steps, Body(state))
         except ValueError as error:
-            raise ValueError(f"scan {op.label!r}: {error}{where(node.sources)}") from error
+            raise alike(error, f"scan {op.label!r}: {error}{where(node.sources)}") from None
         if nest.keep == "products" and not is_cheap(op.body):
             nest = replace(nest, keep="nothing")
         return replace(plan, checkpoint=nest, state_bytes=state, reason=f"{plan.reason}; checkpoint={op.checkpoint}")
@@ -213,7 +213,7 @@ class PlanLoops(Pass):
                 plan = self._with_rows(op, self._iterations(op, None if on_cpu else op.n_steps, plan, context))
             return _with_samples(op, replace(plan, kind="while", reason=reason))
         if op.n_steps is None:
-            raise UnsupportedError(
+            raise coded(UnsupportedError, "LJ702")(
                 f"{op.subject}: its length varies from step to step of an outer loop, and nothing bounds it for the "
                 f"gradient{where(node.sources)}"
             )

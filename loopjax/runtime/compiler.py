@@ -29,7 +29,7 @@ import jax
 import numpy as np
 
 from loopjax.config import config
-from loopjax.errors import where
+from loopjax.errors import coded, where
 from loopjax.ir.graph import Graph, Variable
 from loopjax.ir.types import TensorType
 from loopjax.ir.verify import verify
@@ -195,7 +195,7 @@ def _check_memory(graph: Graph) -> None:
     most = _memory()
     for output in graph.outputs:
         if most and output.type.concrete and output.type.bytes > most:
-            raise MemoryError(
+            raise coded(MemoryError, "LJ803")(
                 f"a result {output.type} has {output.type.bytes:.3g} bytes, and there are {most:.3g} in all; look at "
                 f"the lengths that it is made of{where(output.sources)}"
             )

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax import export as jax_export
 
-from loopjax.errors import UnsupportedError, about, check_choice, here, where
+from loopjax.errors import UnsupportedError, about, check_choice, coded, here, where
 from loopjax.rewrite.target import Derivative
 from loopjax.runtime import state_file
 from loopjax.runtime.inline import Inlined, shape_of
@@ -85,12 +85,12 @@ def _struct(one: In, value: Any, place: int) -> Any:
     if not isinstance(value, jax.ShapeDtypeStruct):
         return shape_of(one.convert(value, None, place))
     if str(value.dtype) != one.variable.dtype or len(value.shape) != one.variable.ndim:
-        raise TypeError(
+        raise coded(TypeError, "LJ307")(
             f"input {one.name!r}{where(one.variable.sources)}: expected {one.variable.type}, got {value}; give a "
             f"ShapeDtypeStruct of that dtype and number of dimensions"
         )
     if not all(isinstance(size, int) for size in value.shape):
-        raise UnsupportedError(
+        raise coded(UnsupportedError, "LJ702")(
             f"input {one.name!r}{where(one.variable.sources)}: its shape {value.shape} has a symbolic size; expected "
             f"numbers, since loops are rewritten for their sizes; export one file for each size that is served"
         )

@@ -144,10 +144,10 @@ def function(
         chosen = read_mode(mode)
         policy = lengths or config.lengths
         if policy not in LENGTHS:
-            raise ValueError(f"lengths is one of {LENGTHS}, not {lengths!r}")
+            raise coded(ValueError, "LJ901")(f"lengths is one of {LENGTHS}, not {lengths!r}")
         arrays = results or config.results
         if arrays not in RESULTS:
-            raise ValueError(f"results is one of {RESULTS}, not {results!r}")
+            raise coded(ValueError, "LJ901")(f"results is one of {RESULTS}, not {results!r}")
         checks = check if isinstance(check, (list, tuple)) and check else (check,)
         for one in checks:
             check_choice("check", one, ("index", "nan", None))
@@ -263,7 +263,6 @@ class Function:
             result = MISS
         return self.call_general(args, kwargs) if result is MISS else result
 
-    @coded
     def call_general(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """General path of a call: converts arguments, finds or compiles the program, runs it, commits.
 
@@ -311,7 +310,7 @@ class Function:
                 if "RESOURCE_EXHAUSTED" not in str(error):
                     raise
                 sizes = [TensorType(str(value.dtype), tuple(value.shape)) for value in values]
-                raise MemoryError(
+                raise coded(MemoryError, "LJ803")(
                     f"{self.name}: the program needs more memory than there is, for arguments and state {sizes}; call "
                     f"it with less, or see loopjax.explain for what loops store{here()}"
                 ) from None
@@ -376,7 +375,6 @@ class Function:
             values = self.program.state.locked(lambda: [*arrays, *self.program.state.read()])
             return Replay().step(self.graph, values, steps, loop)
 
-    @coded
     def lower(self, /, *args: Any, **kwargs: Any) -> Any:
         """JAX's ``jax.stages.Lowered`` of the program for these arguments; a tuple where it has several stages.
 
@@ -473,7 +471,7 @@ class Function:
         variables = state.named()
         missing = [name for name in variables if name not in found]
         if missing:
-            raise ValueError(
+            raise coded(ValueError, "LJ802")(
                 f"{self.name}.load_state: {os.fspath(path)!r} has no value of {missing}; expected one for each shared "
                 f"variable, and it has {list(found)}; name the variables as those of the function that saved it"
             )
@@ -612,7 +610,7 @@ class Function:
     def _inlined(self, given: Sequence[Any]) -> Any:
         """The program's results as a part of the program that JAX traces; state would have to be explicit."""
         if self.get_shared():
-            raise UnsupportedError(
+            raise coded(UnsupportedError, "LJ701")(
                 f"{self.name} was called while JAX traces, and has shared variables: {self.get_shared()}; make it with "
                 f"loopjax.to_jax, which takes and returns their values, or call it outside of jit, grad and "
                 f"vmap{here()}"

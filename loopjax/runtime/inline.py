@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
-from loopjax.errors import UnsupportedError, where
+from loopjax.errors import UnsupportedError, coded, where
 from loopjax.ir.graph import Constant, Graph, Variable
 from loopjax.ir.lengths import leaves_of
 from loopjax.ir.shape_operands import is_cut, shape_operands
@@ -123,7 +123,7 @@ class Inlined:
         )
         if isinstance(variable, SharedVariable):
             what, instead = "shared variable", "fix it, for example with givens={variable: 5}"
-        return UnsupportedError(
+        return coded(UnsupportedError, "LJ702")(
             f"{self._program.options.name}: {what} {label}{where(variable.sources)} decides how many steps a loop runs "
             f"or how large an array is{where(lines)}, and JAX traces it; {instead}"
         )
@@ -252,7 +252,7 @@ def shape_of(array: Any) -> Any:
 def _check_inlines(padded: Padded, name: str) -> None:
     """Raises for a program that needs a second stage, a slice of its results, or a check after the run."""
     for assertion in padded.assertions:
-        raise UnsupportedError(
+        raise coded(UnsupportedError, "LJ702")(
             f"{name}: {assertion.message}, or may: only the run can tell, and inside of JAX nothing can be raised "
             f"then; call a loopjax.function outside of JAX"
         )
@@ -261,7 +261,7 @@ def _check_inlines(padded: Padded, name: str) -> None:
         if is_cut(node):
             stack, rows = _origin(node.inputs[0]), node.outputs[0]
             lines = dict.fromkeys(source for reader in graph.readers.get(rows, ()) for source in reader.sources)
-            raise UnsupportedError(
+            raise coded(UnsupportedError, "LJ702")(
                 f"{name}: how many rows {stack} gives is known only after it has run, "
                 f"and the whole of them is {'read' if lines else 'returned'}{where(lines)}; inside of JAX one program "
                 f"must know all lengths before. Read its last rows, a single one or a sum; or call a loopjax.function "
@@ -271,7 +271,7 @@ def _check_inlines(padded: Padded, name: str) -> None:
         for length in leaves.opaque:
             assert length.owner is not None
             maker = f"{length.owner.op.subject}{where(length.sources)}"
-            raise UnsupportedError(
+            raise coded(UnsupportedError, "LJ702")(
                 f"{name}: {node.op.subject}{where(node.sources)} needs a length that {maker} computes on the "
                 f"device; inside of JAX one program must know all lengths before it runs. Compute it from inputs and "
                 f"shapes, or make it an input; or call a loopjax.function outside of JAX"

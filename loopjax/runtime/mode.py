@@ -98,10 +98,9 @@ class Mode:
     linker: InitVar[Any] = None
     optimizer: InitVar[Any] = None
 
-    @coded
     def __post_init__(self, linker: Any, optimizer: Any) -> None:
         if isinstance(self.without, str) or linker is not None or optimizer is not None:
-            raise TypeError(
+            raise coded(TypeError, "LJ308")(
                 f"a Mode has no linker and no optimizer, got {[self.without, linker, optimizer]!r:.80}; expected "
                 "names of rewrites. Leave the mode out, or leave "
                 f"rewrites out with loopjax.Mode().excluding(...) or mode='FAST_COMPILE'{here()}"
@@ -110,7 +109,7 @@ class Mode:
             check_flag(f"Mode: {flag}", getattr(self, flag))
         listed = isinstance(self.without, (frozenset, set, list, tuple))
         if not listed or not all(isinstance(name, str) for name in self.without):
-            raise TypeError(
+            raise coded(TypeError, "LJ308")(
                 f"Mode: without is a set of names of rewrites, got {self.without!r:.80}; write "
                 f"Mode().excluding('licm'){here()}"
             )
@@ -130,7 +129,7 @@ def _present_names(names: Iterable[str], stacklevel: int = 3) -> Iterator[str]:
     names = tuple(names)
     unknown = sorted(set(names) - set(REWRITES) - set(RENAMED))
     if unknown:
-        raise ValueError(
+        raise coded(ValueError, "LJ308")(
             f"there is no rewrite {', '.join(map(repr, unknown))}; they are {', '.join(REWRITES)}. What Aesara's "
             f"rewrites did to single operations, such as fusing them or working in place, XLA does"
         )
@@ -146,7 +145,7 @@ def _present_names(names: Iterable[str], stacklevel: int = 3) -> Iterator[str]:
 
 def unavailable(name: str) -> NoReturn:
     """Raises for a mode of old programs, with its replacement."""
-    raise UnsupportedError(f"there is no {name} here: {INSTEAD[name]}")
+    raise coded(UnsupportedError, "LJ308")(f"there is no {name} here: {INSTEAD[name]}")
 
 
 def read_mode(mode: Any) -> Mode:
@@ -161,10 +160,10 @@ def read_mode(mode: Any) -> Mode:
     if isinstance(mode, Mode):
         return mode
     if not isinstance(mode, str):
-        raise TypeError(f"mode is a Mode, a name or None, not {mode!r:.80}; write 'FAST_RUN'")
+        raise coded(TypeError, "LJ308")(f"mode is a Mode, a name or None, not {mode!r:.80}; write 'FAST_RUN'")
     old = {name.casefold(): name for name in INSTEAD}.get(mode.replace("_", "").casefold())
     if old is not None:
         unavailable(old)
     if mode not in NAMED:
-        raise ValueError(f"mode is one of {NAMED} or a Mode, not {mode!r}")
+        raise coded(ValueError, "LJ308")(f"mode is one of {NAMED} or a Mode, not {mode!r}")
     return Mode(frozenset(REWRITES) - NUMERICAL if mode == "FAST_COMPILE" else frozenset(), tune=mode == "tune")

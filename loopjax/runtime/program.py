@@ -14,8 +14,10 @@ from loopjax.errors import (
     MissingInputError,
     UnusedInputError,
     about,
+    alike,
     check_choice,
     check_flag,
+    coded,
     here,
     read_pairs,
     warn,
@@ -91,7 +93,7 @@ class ArgumentTrees:
                 continue
             leaves, given = jax.tree.flatten(arg)
             if given != tree:
-                raise TypeError(
+                raise coded(TypeError, "LJ307")(
                     f"{self.label}: argument {place} is {shown(given)}; expected {shown(tree)}, as the variables in "
                     f"its place, give that{here()}"
                 )
@@ -145,7 +147,7 @@ def _read_output(value: Any) -> Variable:
     try:
         return as_variable(value)
     except ArgumentError as error:
-        raise TypeError(f"outputs: {error}") from None
+        raise alike(error, f"outputs: {error}") from None
 
 
 def _read_updates(updates: Any) -> Updates:
@@ -153,12 +155,12 @@ def _read_updates(updates: Any) -> Updates:
     found: Updates = {}
     for shared, value in read_pairs("updates", updates):
         if not isinstance(shared, SharedVariable):
-            raise TypeError(
+            raise coded(TypeError, "LJ304")(
                 f"updates are keyed by shared variables, got {type(shared).__name__} {shared!r:.80}; make it with "
                 f"loopjax.shared"
             )
         if shared in found:
-            raise ValueError(f"updates has two new values for {shared!r}; expected one, give one")
+            raise coded(ValueError, "LJ304")(f"updates has two new values for {shared!r}; expected one, give one")
         found[shared] = _fitted(shared, value)
     return found
 
@@ -167,7 +169,7 @@ def _fitted(shared: SharedVariable, value: Any) -> Variable:
     with about(f"updates: the value for {shared!r}"):
         new = settle_weak(as_variable(value), shared.dtype)
     if not shared.type.accepts(new.type):
-        raise TypeError(
+        raise coded(TypeError, "LJ304")(
             f"the update of {shared!r}{where(shared.sources)} is {new.type}; expected {shared.type}. "
             f"{shared.type.remedy(new.type)}{where(new.sources)}"
         )
@@ -192,7 +194,7 @@ def collect(
     if not isinstance(no_default_updates, (list, tuple)):
         check_flag("no_default_updates", no_default_updates)
     elif not all(isinstance(one, SharedVariable) for one in no_default_updates):
-        raise TypeError(
+        raise coded(TypeError, "LJ901")(
             f"no_default_updates: expected True, False or a list of shared variables, got {no_default_updates}"
             f"; write [w] of such as are made by loopjax.shared"
         )
@@ -224,9 +226,9 @@ def collect(
 def _read_inputs(inputs: Any, label: str) -> tuple[list[In], ArgumentTrees | None]:
     """Reads inputs, and the structure of arguments where some of them are pytrees of variables."""
     if isinstance(inputs, (Variable, In)):
-        raise TypeError(f"inputs is a list of variables, got {inputs!r}; write [{inputs!r}]")
+        raise coded(TypeError, "LJ301")(f"inputs is a list of variables, got {inputs!r}; write [{inputs!r}]")
     if inputs is not None and not isinstance(inputs, (list, tuple, Iterator)):
-        raise TypeError(
+        raise coded(TypeError, "LJ301")(
             f"inputs is a list of variables, in the order of a call's arguments; got {type(inputs).__name__} "
             f"{inputs!r:.80}; write [x, y]"
         )
@@ -266,10 +268,10 @@ def _check_inputs(declared: Sequence[In], graph: Graph, needed: Sequence[Variabl
     variables = [one.variable for one in declared]
     twice = [variable for variable in set(variables) if variables.count(variable) > 1]
     if twice:
-        raise ValueError(f"inputs holds {twice} more than once; expected each once, list each input once")
+        raise coded(ValueError, "LJ301")(f"inputs holds {twice} more than once; expected each once, list each once")
     names = [one.name for one in declared if one.name]
     if len(set(names)) < len(names) and any(one.name != one.variable.name for one in declared):
-        raise ValueError(
+        raise coded(ValueError, "LJ301")(
             f"inputs have the names {names}, and two are equal: expected each name once, give each In its own"
         )
     known = set(graph.inputs)
@@ -286,13 +288,13 @@ def _check_inputs(declared: Sequence[In], graph: Graph, needed: Sequence[Variabl
 
 def _missing(variable: Variable, graph: Graph) -> MissingInputError:
     if variable.scan is None:
-        return MissingInputError(
+        return coded(MissingInputError, "LJ302")(
             f"the graph needs {variable!r}{where(variable.sources)}, which is not among the inputs and "
             f"has no value; add it to inputs, or give it with givens"
         )
     reader = next((node for node in graph.applies if variable in node.inputs), None)
     read = "the graph" if reader is None else f"{reader.outputs[0]!r}{where(reader.sources)}"
-    return MissingInputError(
+    return coded(MissingInputError, "LJ116")(
         f"{read} needs {variable!r}, an argument of fn of scan {variable.scan!r}{where(variable.sources)}, which has "
         f"no value outside of the loop; return what you need from fn, and use the output of the scan"
     )
@@ -302,7 +304,7 @@ def _check_draw(node: Apply) -> None:
     """Raises for a draw that was made inside of a loop's ``fn`` and is read outside: its key is the loop's state."""
     for key in node.inputs if node.op.has("draw") else ():
         if key.dtype == KEY and isinstance(key, SharedVariable) and key.default_update is None:
-            raise MissingInputError(
+            raise coded(MissingInputError, "LJ116")(
                 f"{node.outputs[0]!r}{where(node.sources)} was drawn inside of fn of a scan and has no value outside "
                 f"of it; return it from fn and use the output of the scan, or draw outside"
             )
@@ -311,6 +313,6 @@ def _check_draw(node: Apply) -> None:
 def _report_unused(message: str, policy: Unused) -> None:
     message += "; remove it, or pass on_unused_input='ignore'"
     if policy == "raise":
-        raise UnusedInputError(message)
+        raise coded(UnusedInputError, "LJ303")(message)
     if policy == "warn":
         warn(message)

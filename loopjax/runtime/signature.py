@@ -60,7 +60,6 @@ class In:
     (2.0, 8.0)
     """
 
-    @coded
     def __init__(
         self,
         variable: Variable,
@@ -73,18 +72,18 @@ class In:
         strict: bool = False,
     ) -> None:
         if not isinstance(variable, Variable):
-            raise TypeError(
+            raise coded(TypeError, "LJ301")(
                 f"inputs holds {type(variable).__name__} {variable!r:.80}; expected a variable or In(variable), write "
                 f"loopjax.tensor.dscalar('x'){here()}"
             )
         if isinstance(variable, SharedVariable):
-            raise TypeError(
+            raise coded(TypeError, "LJ301")(
                 f"inputs holds {variable!r}, which is shared: expected others, since a function finds it by "
                 f"itself; to replace it use "
                 f"givens{here()}"
             )
         if isinstance(variable, Constant):
-            raise TypeError(
+            raise coded(TypeError, "LJ301")(
                 f"inputs holds {variable!r}, whose value no call can give; expected an input, write "
                 f"loopjax.tensor.tensor({variable.dtype!r}, shape=...), or loopjax.shared(value){here()}"
             )
@@ -116,7 +115,7 @@ class In:
         is_array = isinstance(value, (np.ndarray, jax.Array)) and not isinstance(value, np.ma.MaskedArray)
         if type.dtype == KEY:
             if not (isinstance(value, jax.Array) and is_key(value) and value.ndim == type.ndim):
-                raise TypeError(
+                raise coded(TypeError, "LJ307")(
                     f"{self._place(position)}: expected {type}, got {value!r:.80}; pass jax.random.key(seed), of "
                     f"{type.ndim} dimensions"
                 )
@@ -124,35 +123,37 @@ class In:
         elif is_array and value.dtype == type.dtype and value.ndim == type.ndim:
             array = value
         elif self.strict:
-            raise TypeError(f"{self._place(position)} is strict: expected an array of type {type}, got {value!r:.80}")
+            raise coded(TypeError, "LJ307")(
+                f"{self._place(position)} is strict: expected an array of type {type}, got {value!r:.80}"
+            )
         else:
             downcast = allow_downcast if self.allow_downcast is None else self.allow_downcast
             array = self._read(value, downcast, position)
         for wanted, got in zip(type.shape, array.shape, strict=True):
             if wanted is not None and wanted != got:
-                raise ValueError(f"{self._place(position)}: expected shape {type}, got {_shown(array)}")
+                raise coded(ValueError, "LJ307")(f"{self._place(position)}: expected shape {type}, got {_shown(array)}")
         return array
 
     def _read(self, value: Any, downcast: bool | None, position: int) -> Any:
         type = self.variable.type
         if isinstance(value, Variable):
-            raise TypeError(
+            raise coded(TypeError, "LJ307")(
                 f"{self._place(position)}: expected a value, got the symbolic {value!r}; pass an array or a number, or "
                 f"make a function of it"
             )
         try:
             array: Any = value if isinstance(value, jax.Array) else numeric(value)
         except OverflowError as error:
-            raise TypeError(f"{self._place(position)}: expected {type}, got {error}") from None
+            raise coded(TypeError, "LJ307")(f"{self._place(position)}: expected {type}, got {error}") from None
         except TypeError:
             raise self._not_numeric(value, position) from None
         if array.ndim != type.ndim:
-            raise TypeError(
+            raise coded(TypeError, "LJ307")(
                 f"{self._place(position)}: expected {type.ndim} dimensions ({type}), got {_shown(array)}; pass "
                 f"{_NOUNS.get(type.ndim, f'an array of {type.ndim} dimensions')}"
             )
         if not downcast and not _keeps(value, array, type.dtype, exactly=downcast is False):
-            raise TypeError(
+            raise coded(TypeError, "LJ307")(
                 f"{self._place(position)}: expected {type.dtype}, got {_shown(array)}, which would lose "
                 f"precision; cast it with .astype({type.dtype!r}), or pass allow_input_downcast=True to function"
             )
@@ -162,7 +163,7 @@ class In:
         ndim = self.variable.ndim
         form = f"{_NOUNS.get(ndim, 'an array')} of numbers, its rows of one length" if ndim else _NOUNS[0]
         masked = "; fill it with .filled(value)" if isinstance(value, np.ma.MaskedArray) else ""
-        return TypeError(
+        return coded(TypeError, "LJ307")(
             f"{self._place(position)}: expected {self.variable.type}, got {type(value).__name__} {value!r:.80}{masked}"
             f"; pass {form}"
         )
@@ -201,10 +202,9 @@ class Out:
     2.0
     """
 
-    @coded
     def __init__(self, variable: Variable, borrow: bool = False) -> None:
         if variable is None:
-            raise TypeError(f"Out() takes a variable, got None; write Out(x), or outputs=None for none{here()}")
+            raise coded(TypeError, "LJ902")(f"Out() takes a variable, got None; write Out(x) or outputs=None{here()}")
         with about("Out"):
             check_flag("borrow", borrow)
         self.variable = variable
@@ -248,7 +248,7 @@ class Signature:
         """Binds positional, keyword and default arguments to the inputs, as ``inspect.Signature.bind``."""
         count = len(args)
         if count > len(self.inputs):
-            raise TypeError(
+            raise coded(TypeError, "LJ307")(
                 f"{self._label} takes {len(self.inputs)} inputs {self._names()}, got {count}; pass one value for each"
             )
         if count == len(self.inputs) and not kwargs:
@@ -257,18 +257,18 @@ class Signature:
         for name, value in kwargs.items():
             place = self._places.get(name)
             if place is None:
-                raise TypeError(
+                raise coded(TypeError, "LJ307")(
                     f"{self._label} has no input {name!r}; its inputs are {list(self._places)}"
                     f"{nearest(name, self._places)}"
                 )
             if self._names().count(name) > 1:
-                raise TypeError(f"{self._label} has several inputs {name!r}; give them by position")
+                raise coded(TypeError, "LJ307")(f"{self._label} has several inputs {name!r}; give them by position")
             if place < count:
-                raise TypeError(f"{self._label} got input {name!r} by position and by name; pass it once")
+                raise coded(TypeError, "LJ307")(f"{self._label} got input {name!r} by position and by name; pass one")
             values[place] = value
         if _Missing in map(type, values):
             missing = [one.name or f"input {i}" for i, one in enumerate(self.inputs) if type(values[i]) is _Missing]
-            raise TypeError(
+            raise coded(TypeError, "LJ307")(
                 f"{self._label} is missing {missing}; its inputs are {self._names()}: pass a value, or give it one by "
                 f"In(variable, value=...)"
             )

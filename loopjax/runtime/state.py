@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 
-from loopjax.errors import UnsupportedError
+from loopjax.errors import UnsupportedError, coded
 from loopjax.ir.graph import Variable
 from loopjax.runtime.state_file import STATE
 from loopjax.trace.shared import SharedVariable
@@ -151,7 +151,7 @@ class State:
         """Raises ``UnsupportedError`` where an update would put a JAX tracer into a shared variable."""
         for variable, value in zip(self.updated, values, strict=False):
             if isinstance(value, jax.core.Tracer):
-                raise UnsupportedError(
+                raise coded(UnsupportedError, "LJ701")(
                     f"{variable!r} would be updated with a JAX tracer; call a function with updates outside of jit, "
                     f"grad and vmap"
                 )

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from loopjax.errors import here
+from loopjax.errors import coded, here
 from loopjax.runtime.atomic_file import replacing
 from loopjax.runtime.x64 import is_key
 
@@ -40,7 +40,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Reads a file that ``save`` wrote: its arrays by name, and what was said about them."""
     place = _place(path)
     if not place.exists():
-        raise FileNotFoundError(
+        raise coded(FileNotFoundError, "LJ802")(
             f"{os.fspath(path)!r} is not there; expected a file that save_state or export wrote{here()}"
         )
     try:
@@ -48,7 +48,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
             header = json.loads(bytes(file[HEADER]))
             return {name: _array(file[name], dtype) for name, dtype in header.pop("dtypes").items()}, header
     except Exception as error:  # a damaged file fails in many ways: of zip, zlib, numpy and json
-        raise ValueError(
+        raise coded(ValueError, "LJ802")(
             f"{os.fspath(path)!r} is no file of LoopJAX, or is damaged ({type(error).__name__}); expected one that "
             f"save_state or export wrote{here()}"
         ) from error
@@ -57,7 +57,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
 def _place(path: object) -> Path:
     if isinstance(path, (str, os.PathLike)):
         return Path(path)
-    raise TypeError(f"path is {path!r:.80}; expected a string or a pathlib.Path, write 'state.npz'{here()}")
+    raise coded(TypeError, "LJ802")(f"path is {path!r:.80}; expected a string or a Path, write 'state.npz'{here()}")
 
 
 def state_of(arrays: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
-from loopjax.errors import LengthError, where
+from loopjax.errors import LengthError, coded, where
 from loopjax.ir.autodiff import Differentiated, Linearize
 from loopjax.ir.dim import constant_bound
 from loopjax.ir.graph import Apply, Graph, Variable, ancestors, copy_node
@@ -56,7 +56,7 @@ class InspectLengths:
                 return graph
             graph = changed
         lines = next((node.sources for node in graph.applies if isinstance(node.op, Scan)), ())
-        raise LengthError(
+        raise coded(LengthError, "LJ702")(
             f"inspector: lengths are left to find after {MOST_ROUNDS} rounds: the number of steps of a loop depends "
             f"on a gradient of that loop; bound it by a number, with minimum(n, 100){where(lines)}"
         )

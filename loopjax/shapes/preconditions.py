@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from loopjax.errors import where
+from loopjax.errors import coded, where
 from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.lengths import host_values, leaves_of
 from loopjax.ir.scan import Scan, wrong_count
@@ -22,33 +22,34 @@ LENGTH, OTHER = "<length>", "<other>"
 """Placeholders in messages for two lengths that are compared."""
 
 
-ERRORS: dict[str, type[Exception]] = {"index": IndexError, "value": ValueError}
-"""The exceptions by the words for them."""
+def failure(message: str, code: str) -> Exception:
+    """The exception where a relation does not hold: ``IndexError`` for an index out of bounds, or ``ValueError``."""
+    return coded(IndexError if code == "LJ206" else ValueError, code)(message)
 
 
 class RuntimeAssertion(NamedTuple):
-    """A relation of two lengths that only a run can tell: ``holds`` is a bool scalar; ``error``: see ``ERRORS``."""
+    """A relation of two lengths that only a run can tell: ``holds`` is a bool scalar."""
 
     holds: Variable
     message: str
-    error: str = "value"
+    code: str = "LJ501"
 
     @property
     def failure(self) -> Exception:
         """The exception where it does not hold."""
-        return ERRORS[self.error](self.message)
+        return failure(self.message, self.code)
 
 
 class Precondition(NamedTuple):
     """A relation of two lengths (``==``, ``>=`` or ``<=``) that is checked before a call, since its arguments tell.
 
-    ``error`` is ``index`` or ``value``; ``where`` is the user's line.
+    ``code`` is that of the error; ``where`` is the user's line.
     """
 
     length: Variable
     other: Variable
     relation: str
-    error: str
+    code: str
     message: str
     where: str
 
@@ -59,7 +60,7 @@ class Precondition(NamedTuple):
         message = self.message
         if LENGTH not in message:
             message = f"{message}: {LENGTH} {self.relation} {OTHER} does not hold"
-        raise ERRORS[self.error](message.replace(LENGTH, str(length)).replace(OTHER, str(other)) + self.where)
+        raise failure(message.replace(LENGTH, str(length)).replace(OTHER, str(other)) + self.where, self.code)
 
 
 class TripCountCheck(NamedTuple):
@@ -85,19 +86,23 @@ class TripCountCheck(NamedTuple):
     def verify(self, name: str, count: int, lengths: Sequence[Any | None] = ()) -> None:
         """Raise ``ValueError`` or ``IndexError`` for a trip count called ``name``; unknown ``lengths`` are ``None``."""
         if wrong := wrong_count(name, count):
-            raise ValueError(f"scan {self.scan!r}: {wrong}{self.where}")
+            raise coded(ValueError, "LJ901")(f"scan {self.scan!r}: {wrong}{self.where}")
         if count < self.least:
-            raise IndexError(f"scan {self.scan!r} ran {count} steps; what is read needs {self.least}{self.where}")
+            raise coded(IndexError, "LJ206")(
+                f"scan {self.scan!r} ran {count} steps; what is read needs {self.least}{self.where}"
+            )
         for (sequence, _, span), rows in zip(self.sequences, lengths, strict=False):
             if rows is not None and count > max(int(rows) - span, 0):
                 steps = f"{count} steps" if name == "n_steps" else f"{name}, {count} steps,"
-                raise ValueError(
+                raise coded(ValueError, "LJ111")(
                     f"scan {self.scan!r}: sequence {sequence!r} has {int(rows)} rows; {steps} need "
                     f"{count + span}{self.where}"
                 )
         limit = lengths[-1] if self.limit is not None else None
         if limit is not None and count > int(limit):
-            raise ValueError(f"scan {self.scan!r}: {name} is {count}, more than n_steps, {int(limit)}{self.where}")
+            raise coded(ValueError, "LJ118")(
+                f"scan {self.scan!r}: {name} is {count}, more than n_steps, {int(limit)}{self.where}"
+            )
 
 
 class TripCountChecks(NamedTuple):
@@ -159,5 +164,7 @@ def _extremes(check: TripCountCheck, n_steps: Any) -> list[tuple[str, int]]:
     if n_steps.ndim == 0:
         return [("n_steps", int(n_steps))]
     if not n_steps.size:
-        raise ValueError(f"scan {check.scan!r}: lengths is empty; it has an element for each example{check.where}")
+        raise coded(ValueError, "LJ118")(
+            f"scan {check.scan!r}: lengths is empty; it has an element for each example{check.where}"
+        )
     return [(f"lengths[{at}]", int(n_steps[at])) for at in (int(np.argmin(n_steps)), int(np.argmax(n_steps)))]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.errors import LengthError, about, where
+from loopjax.errors import LengthError, about, coded, where
 from loopjax.ir.autodiff import Differentiated, Pullback, marks
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.ir.index import index_inputs
@@ -95,7 +95,9 @@ class _Specializer:
         variable = node.inputs[position]
         value = self._value(variable)
         if value is None:
-            raise LengthError(f"{node.op.subject}: the length {variable!r} is not known{where(node.sources)}")
+            raise coded(LengthError, "LJ702")(
+                f"{node.op.subject}: the length {variable!r} is not known{where(node.sources)}"
+            )
         if isinstance(node.op, Scan):
             TripCountCheck(variable, 0, node.op.label, where(node.sources)).verify("n_steps", int(value))
         return int(value)
@@ -118,7 +120,7 @@ class _Specializer:
             size = fresh.inputs[0].type.sizes[axis]
             for index in np.ravel(self.values[variable]):
                 if not -size <= index < size:
-                    raise IndexError(
+                    raise coded(IndexError, "LJ206")(
                         f"{node.op.subject}: index {index} is out of bounds for axis {axis} of size "
                         f"{size}; expected {-size} to {size - 1}{where(node.sources)}"
                     )
@@ -167,7 +169,7 @@ def _check_states(node: Apply, op: Scan, body: Graph) -> None:
     ]
     wrong = [f"{name} starts as {before} but step returns {after}" for name, before, after in pairs if before != after]
     if wrong:
-        raise ValueError(
+        raise coded(ValueError, "LJ106")(
             f"scan {op.label!r}: {'; '.join(wrong)}. Start from a value of the shape that a step "
             f"returns{where(node.sources)}"
         )
@@ -188,7 +190,7 @@ def _check_broadcast(node: Apply, fresh: Apply) -> None:
     now = fresh.op.broadcasts(*[variable.type for variable in fresh.inputs])
     for old, shapes in zip(before, now, strict=True):
         if any(None in was and _stretches(was, shape, shapes) for was, shape in zip(old, shapes, strict=True)):
-            raise ValueError(
+            raise coded(ValueError, "LJ501")(
                 f"{node.op.subject}: shapes {list(shapes)} do not fit: a size that is not known to be 1 when the graph "
                 f"is built does not broadcast; declare it (row, col, shape=(1, None)) or use dimshuffle('x', "
                 f"...){where(node.sources)}"
@@ -211,7 +213,7 @@ def _check_memory(node: Apply) -> None:
     """Raise for an array that fits into no memory, before the compiler fails on it."""
     for output in node.outputs:
         if output.type.bytes > MOST_BYTES:
-            raise MemoryError(
+            raise coded(MemoryError, "LJ803")(
                 f"{node.op.subject}: {output.type} has {output.type.bytes:.2g} bytes, more than any memory; expected "
                 "less, look at the "
                 f"lengths that it is made of{where(node.sources)}"
@@ -222,4 +224,6 @@ def _check_promises(node: Apply, fresh: Apply) -> None:
     """Raise unless the types inferred with unknown sizes hold with the known ones."""
     for before, now in zip(node.outputs, fresh.outputs, strict=True):
         if not before.type.accepts(now.type):
-            raise ValueError(f"{node.op.subject}: expected {before.type}, got {now.type}{where(node.sources)}")
+            raise coded(ValueError, "LJ501")(
+                f"{node.op.subject}: expected {before.type}, got {now.type}{where(node.sources)}"
+            )

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from loopjax.errors import UnsupportedError, where
+from loopjax.errors import UnsupportedError, coded, where
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, ancestors, toposort
 from loopjax.ir.lengths import host_values, is_shape, leaves_of, on_host
 from loopjax.ir.op import TableOp
@@ -129,7 +129,7 @@ def _stage(outputs: Sequence[Variable], before: Sequence[Variable], program: Gra
     inputs += [variable for variable in read if variable not in own]
     for variable in (*inputs, *computed):
         if variable.dtype == RESIDUAL:
-            raise UnsupportedError(
+            raise coded(UnsupportedError, "LJ702")(
                 f"a length that depends on a differentiated value ends a stage inside of a "
                 f"gradient{where(variable.sources)}"
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from loopjax.errors import here
+from loopjax.errors import coded
 from loopjax.ir.graph import Constant
 from loopjax.ir.methods import Axis
 
@@ -23,7 +23,7 @@ def normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     listed = list(axis) if isinstance(axis, (list, tuple)) else [axis]
     axes = sorted(normal_axis(each, ndim) for each in listed)
     if len(set(axes)) < len(axes):
-        raise ValueError(f"axis {axis} names an axis twice; expected each once{here()}")
+        raise coded(ValueError, "LJ505")(f"axis {axis} names an axis twice; expected each once")
     return tuple(axes)
 
 
@@ -37,8 +37,8 @@ def normal_axis(axis: Any, ndim: int) -> int:
     except TypeError:
         number = None
     if number is None:
-        raise TypeError(f"an axis is an int, got {axis!r:.80}; write axis=0{here()}")
+        raise coded(TypeError, "LJ505")(f"an axis is an int, got {axis!r:.80}; write axis=0")
     if not -ndim <= number < ndim:
         expected = f"expected {-ndim} to {ndim - 1}" if ndim else "expected one of at least 1 dimension, reshape it"
-        raise ValueError(f"axis {axis} is outside an array of {ndim} dimensions; {expected}{here()}")
+        raise coded(ValueError, "LJ505")(f"axis {axis} is outside an array of {ndim} dimensions; {expected}")
     return number % ndim

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from loopjax.config import config
-from loopjax.errors import here, reported
+from loopjax.errors import coded, here, reported
 from loopjax.ir.graph import Variable, input_variable
 from loopjax.ir.types import Shape, TensorType, dtype_name
 
@@ -136,7 +136,7 @@ def tensor(
     elif dtype is None:
         dtype = first
     if not isinstance(shape, (list, tuple)):
-        raise TypeError(f"shape is a list of sizes, got {shape!r:.80}; write shape=({shape!r:.80},)")
+        raise coded(TypeError, "LJ506")(f"shape is a list of sizes, got {shape!r:.80}; write shape=({shape!r:.80},)")
     return input_variable(TensorType(dtype_name(dtype or config.floatX), tuple(shape)), name)
 
 

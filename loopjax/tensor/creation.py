@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from loopjax.config import config
-from loopjax.errors import here, reported
+from loopjax.errors import coded, here, reported
 from loopjax.ir.graph import Constant, Variable, apply, recorded
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
@@ -51,7 +51,7 @@ def _alloc_type(value: TensorType, lengths: Shape) -> TensorType:
     check_sizes(lengths)
     dims = zip(reversed(value.shape), reversed(lengths), strict=False)
     if value.ndim > len(lengths) or any(None not in (size, to) and size not in (1, to) for size, to in dims):
-        raise ValueError(
+        raise coded(ValueError, "LJ501")(
             f"a value of shape {value.shape} does not fill an array of shape {lengths}; expected sizes that broadcast "
             "to it"
         )
@@ -509,7 +509,7 @@ def identity_like(x: Any, dtype: DTypeLike | None = None) -> Variable:
     """
     like = as_variable(x)
     if like.ndim != 2:
-        raise ValueError(f"identity_like takes a matrix, got {like!r}; write loopjax.tensor.eye(n) of a size{here()}")
+        raise coded(ValueError, "LJ507")(f"identity_like takes a matrix, got {like!r}; write loopjax.tensor.eye(n)")
     return eye(like.shape[0], like.shape[1], dtype=dtype or like.dtype)
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from jax import lax
 from numpy.typing import DTypeLike
 
-from loopjax.errors import here
+from loopjax.errors import coded
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import Operands, TableOp, register, table_op
 from loopjax.ir.public_ops import public_op
@@ -229,7 +229,7 @@ def pointwise(
         shape = broadcast_shapes(*(type.shape for type in types))
         dtype = operand_dtypes(operands, types)[-1]
         if _kind(dtype) not in kinds:
-            raise TypeError(f"operands: {KINDS[kinds]} are expected, got {dtype}; cast with .astype(...)")
+            raise coded(TypeError, "LJ510")(f"operands: {KINDS[kinds]} are expected, got {dtype}; write .astype(...)")
         values = types[1:] if operands == "branches" else types
         weak = not isinstance(result, str) and all(type.weak for type in values)
         if result is not None:
@@ -876,7 +876,7 @@ def pow(x: Any, y: Any) -> Variable:
     if not y.type.weak:
         base = base.astype(operand_dtypes("common", [base.type, y.type])[0])
     if exponent < 0 and base.type.is_integer:
-        raise ValueError(f"integers have no negative powers; cast x to a float dtype, or write 1 / x ** n{here()}")
+        raise coded(ValueError, "LJ510")("integers have no negative powers; cast x to floats, or write 1 / x ** n")
     return apply(table_op("integer_pow", exponent=exponent), base)[0]
 
 
@@ -932,9 +932,9 @@ def cast(x: Any, dtype: DTypeLike) -> Variable:
     if variable.dtype == name and not variable.type.weak:
         return variable
     if is_complex(variable.dtype) and not is_complex(name) and name != "bool":
-        raise TypeError(
+        raise coded(TypeError, "LJ510")(
             f"a cast of {variable.dtype} to {name} would drop the imaginary part; write x.real, or abs(x) for the "
-            f"modulus{here()}"
+            f"modulus"
         )
     if isinstance(variable, Constant):
         value = np.asarray(variable.data if variable.exact is None else variable.exact)
@@ -1034,7 +1034,7 @@ def round(x: Any, mode: Literal["half_to_even", "half_away_from_zero"] = "half_t
         return rint(x)
     if mode == "half_away_from_zero":
         return round_half_away_from_zero(x)
-    raise ValueError(f"round mode is 'half_to_even' or 'half_away_from_zero', not {mode!r}{here()}")
+    raise coded(ValueError, "LJ901")(f"round mode is 'half_to_even' or 'half_away_from_zero', not {mode!r}")
 
 
 def _isclose_type(x: TensorType, y: TensorType, rtol: float, atol: float, equal_nan: bool) -> TensorType:

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from loopjax.errors import coded
 from loopjax.ir.capacities import steps_of_pairs
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import register, table_op
@@ -27,7 +28,7 @@ def _of_batch_type(type: TensorType, lengths: TensorType, axis: int, what: str) 
     """The type of the array; raises ``ValueError`` where known sizes differ."""
     size, wanted = type.shape[axis], lengths.shape[0]
     if None not in (size, wanted) and size != wanted:
-        raise ValueError(batch_mismatch(what, size, axis, wanted))
+        raise coded(ValueError, "LJ118")(batch_mismatch(what, size, axis, wanted))
     return type
 
 

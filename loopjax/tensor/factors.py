@@ -11,7 +11,7 @@ from typing import Any, Literal, overload
 import jax
 import jax.numpy as jnp
 
-from loopjax.errors import UnsupportedError, here, reported
+from loopjax.errors import UnsupportedError, coded, reported
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import Shape, TensorType, broadcast_shapes, merge_dims
@@ -86,9 +86,9 @@ def cholesky(x: Any, lower: bool = True, on_error: str = "nan", check_finite: bo
      [1. 1.]]
     """
     if on_error != "nan":
-        raise ValueError(
+        raise coded(ValueError, "LJ901")(
             f"cholesky gives NaN for a matrix that is not positive definite; write on_error='nan' and test the result "
-            f"with isnan, got on_error={on_error!r}{here()}"
+            f"with isnan, got on_error={on_error!r}"
         )
     return apply(table_op("cholesky", lower=bool(lower)), *promoted("float", [x]))[0]
 
@@ -153,7 +153,7 @@ def _eigvalsh_type(*types: TensorType, lower: bool) -> TensorType:
             size = merge_dims(size, side(type))
         except ValueError as error:
             shown = " and ".join(str(one.shape) for one in types)
-            raise ValueError(f"square matrices of one size are expected, got shapes {shown}") from error
+            raise coded(ValueError, "LJ507")(f"square matrices of one size are expected, got shapes {shown}") from error
     return TensorType(real_dtype(solvable_dtype(*types)), (*broadcast_shapes(*_batches(types)), size))
 
 
@@ -232,7 +232,7 @@ def _svd_run(x: Any, full_matrices: bool, compute_uv: bool) -> Any:
     try:
         found = jnp.linalg.svd(x, full_matrices=full_matrices, compute_uv=compute_uv)
     except NotImplementedError as error:
-        raise UnsupportedError(
+        raise coded(UnsupportedError, "LJ506")(
             f"no gradient of all singular vectors of matrices of shape {x.shape}; write full_matrices=False"
         ) from error
     return tuple(found) if compute_uv else found

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from loopjax.errors import here
+from loopjax.errors import coded, here
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import TableOp, register, same_type, table_op
 from loopjax.ir.public_ops import public_op
@@ -238,5 +238,5 @@ def _record(op: TableOp, x: Any) -> Variable:
 def _number(value: Any, argument: str) -> float:
     """The argument as a float; raises ``TypeError`` for a variable."""
     if isinstance(value, Variable):
-        raise TypeError(f"{argument} is a number, got {value!r}{here()}")
+        raise coded(TypeError, "LJ901")(f"{argument} is a number, got {value!r}")
     return float(value)

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, overload
 import jax.numpy as jnp
 import numpy as np
 
-from loopjax.errors import here, reported
+from loopjax.errors import coded, here, reported
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.index import WHOLE, Array, Entry, IndexPattern, Slice
 from loopjax.ir.op import register, table_op
@@ -65,10 +65,10 @@ def _entries(x: Variable, key: Any) -> list[Any]:
     entries = [entry.data if isinstance(entry, Constant) else entry for entry in entries]
     used = sum(_axes_of(entry) for entry in entries)
     if used > x.ndim:
-        raise IndexError(f"{used} indices for {x!r}, which has {x.ndim} dimensions; expected at most that many{here()}")
+        raise coded(IndexError, "LJ205")(f"{used} indices for {x!r} of {x.ndim} dimensions; expected at most that many")
     dots = [position for position, entry in enumerate(entries) if entry is Ellipsis]
     if len(dots) > 1:
-        raise IndexError(f"an index takes one '...', got {len(dots)}; write ':' for an axis{here()}")
+        raise coded(IndexError, "LJ205")(f"an index takes one '...', got {len(dots)}; write ':' for an axis")
     rest = [slice(None)] * (x.ndim - used)
     place = dots[0] if dots else len(entries)
     return _without_masks(x, entries[:place] + rest + entries[place + 1 :])
@@ -109,7 +109,7 @@ def _fitting(x: Variable, mask: Variable, axis: int, beside: bool) -> Variable:
     same mask must be seen to have as many elements, so the mask itself says how many there are.
     """
     if axis + mask.ndim > x.ndim:
-        raise IndexError(f"a mask of {mask.ndim} dimensions from axis {axis} on of {x!r}{here()}")
+        raise coded(IndexError, "LJ205")(f"a mask of {mask.ndim} dimensions from axis {axis} on of {x!r}")
     if beside:
         for size, wanted in zip(mask.type.shape, x.type.shape[axis : axis + mask.ndim], strict=True):
             merge_dims(size, wanted)
@@ -152,8 +152,8 @@ def _index_array(entry: Any) -> Variable:
     """Return an integer array or scalar of at least 32 bits: an int8 cannot count backwards along an axis of 200."""
     index = as_variable(np.zeros(0, np.int64) if isinstance(entry, list) and not entry else entry)
     if not index.type.is_integer:
-        raise IndexError(
-            f"an index is an integer, a slice, None or '...', got {index!r}; cast it with .astype('int64'){here()}"
+        raise coded(IndexError, "LJ205")(
+            f"an index is an integer, a slice, None or '...', got {index!r}; cast it with .astype('int64')"
         )
     return index if index.dtype in ("int32", "int64") else index.astype("int64")
 
@@ -185,7 +185,9 @@ def _taken(entry: Entry, lengths: Shape, size: int | None, axis: int) -> int | N
             _check_bounds(entry.least, size, axis)
             _check_bounds(entry.greatest, size, axis)
         if entry.mask_size is not None and size not in (None, entry.mask_size):
-            raise IndexError(f"a mask of size {entry.mask_size} does not fit axis {axis} of size {size}")
+            raise coded(IndexError, "LJ205")(
+                f"a mask of size {entry.mask_size} does not fit axis {axis} of size {size}"
+            )
     return 1
 
 
@@ -194,7 +196,7 @@ def _slice_size(entry: Slice, lengths: Shape, size: int | None) -> int | None:
         return size
     bounds = entry.resolve(lengths)
     if bounds.step == 0:
-        raise ValueError("a slice has step 0; expected another step, write a step of 1")
+        raise coded(ValueError, "LJ205")("a slice has step 0; expected another step, write a step of 1")
     if size is None or any(at is not None and lengths[at] is None for at in (entry.start, entry.stop, entry.step)):
         return None
     return len(range(*bounds.indices(size)))
@@ -202,7 +204,7 @@ def _slice_size(entry: Slice, lengths: Shape, size: int | None) -> int | None:
 
 def _check_bounds(index: int, size: int | None, axis: int) -> None:
     if size is not None and not -size <= index < size:
-        raise IndexError(
+        raise coded(IndexError, "LJ206")(
             f"index {index} is out of bounds for axis {axis} of size {size}; expected {-size} to {size - 1}"
         )
 
@@ -213,7 +215,7 @@ def _write_type(
     target = _index_type(x, *arrays, pattern=pattern, lengths=lengths)
     dims = zip(reversed(target.shape), reversed(value.shape), strict=False)
     if value.ndim > target.ndim or any(None not in (to, size) and size not in (1, to) for to, size in dims):
-        raise ValueError(
+        raise coded(ValueError, "LJ501")(
             f"a value of shape {value.shape} does not fit into a part of shape {target.shape}; expected one that "
             f"broadcasts, reshape it"
         )
@@ -268,7 +270,7 @@ def _slides_of(x: Variable, entries: list[Any]) -> list[Bounds]:
 
 def _axis(key: int, x: Variable) -> int:
     if not -x.ndim <= key < x.ndim:
-        raise IndexError(f"shape[{key}] of {x!r}, which has {x.ndim} dimensions; expected at most that many{here()}")
+        raise coded(IndexError, "LJ205")(f"shape[{key}] of {x!r} of {x.ndim} dimensions; expected at most that many")
     return key
 
 
@@ -276,12 +278,12 @@ def _axis(key: int, x: Variable) -> int:
 def rows(x: Variable) -> Iterator[Variable]:
     """Iterate over ``x[0]``, ``x[1]``, ... where the length is known; raise ``TypeError`` where it is not."""
     if x.ndim == 0:
-        raise TypeError(
-            f"{x!r} is a scalar and cannot be iterated over; expected a vector, write [x] for a list{here()}"
+        raise coded(TypeError, "LJ202")(
+            f"{x!r} is a scalar and cannot be iterated over; expected a vector, write [x] for a list"
         )
     count = x.type.shape[0]
     if count is None:
-        raise TypeError(f"{x!r} has an unknown length; expected a known one, loop over it with scan{here()}")
+        raise coded(TypeError, "LJ202")(f"{x!r} has an unknown length; expected a known one, loop over it with scan")
     return iter([index(x, position) for position in range(count)])
 
 
@@ -360,16 +362,16 @@ def _write(row: str, part: Any, value: Any) -> Variable:
     if isinstance(part, Variable) and is_window(part, inner=False):
         return put_back(part, _write(row, index(part, ...), value))
     if node is None or not node.op.named("index"):
-        raise TypeError(
+        raise coded(TypeError, "LJ204")(
             f"{row}_subtensor: part takes an indexed variable such as x[i], got {part!r:.80}; write "
-            f"{row}_subtensor(x[i], value){here()}"
+            f"{row}_subtensor(x[i], value)"
         )
     x, *rest = node.inputs
     new = as_variable(value)
     if common_dtype([x.type, new.type]) != x.dtype:
-        raise TypeError(
+        raise coded(TypeError, "LJ510")(
             f"{row}_subtensor: value is {new.type} and goes into {x.type}, which loses precision; expected {x.dtype}, "
-            f"cast it with .astype({x.dtype!r}){here()}"
+            f"cast it with .astype({x.dtype!r})"
         )
     written = apply(table_op(row, **node.op.arguments), x, new.astype(x.dtype), *rest)[0]
     return put_back(x, written) if is_window(x, inner=True) else written
@@ -457,7 +459,7 @@ def compress(condition: Any, x: Any, axis: int | None = None) -> Variable:
     """
     mask = as_variable(condition)
     if mask.ndim != 1:
-        raise ValueError(f"compress takes a vector as its condition, got {mask!r}; reshape it{here()}")
+        raise coded(ValueError, "LJ507")(f"compress takes a vector as its condition, got {mask!r}; reshape it")
     if isinstance(mask, Constant):
         return take(x, np.flatnonzero(mask.data), axis)
     return take(x, nonzero(mask)[0], axis)

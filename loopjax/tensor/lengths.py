@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.errors import here
+from loopjax.errors import coded
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import table_op
 from loopjax.trace.convert import as_variable
@@ -25,7 +25,7 @@ def size_list(shape: Any, argument: str = "shape", count: int | None = None) -> 
         size = shape.type.shape[0] if shape.ndim == 1 else None
         count = count if size is None else size
         if shape.ndim != 1 or count is None:
-            raise ValueError(f"{argument} is a vector of known size, got {shape!r}; write a list of sizes{here()}")
+            raise coded(ValueError, "LJ506")(f"{argument} is a vector of known size, got {shape!r}; write a list")
         if size is None:
             shape = apply(table_op("specify_shape", lengths=(count,)), shape)[0]
         return [shape[position] for position in range(count)]
@@ -41,7 +41,7 @@ def size_list(shape: Any, argument: str = "shape", count: int | None = None) -> 
 def check_sizes(lengths: Iterable[int | None]) -> None:
     """Raise ``ValueError`` where a size is negative."""
     if any(length is not None and length < 0 for length in lengths):
-        raise ValueError(f"a size is negative in {tuple(lengths)}; expected sizes from 0 up")
+        raise coded(ValueError, "LJ506")(f"a size is negative in {tuple(lengths)}; expected sizes from 0 up")
 
 
 def split_sizes(lengths: Iterable[Any], argument: str) -> tuple[tuple[int | None, ...], list[Variable]]:
@@ -58,9 +58,9 @@ def split_sizes(lengths: Iterable[Any], argument: str) -> tuple[tuple[int | None
         except (TypeError, OverflowError):
             variable = None
         if variable is None or variable.ndim != 0 or not variable.type.is_integer:
-            raise TypeError(
+            raise coded(TypeError, "LJ506")(
                 f"{argument} holds integers and integer scalars, got {type(length).__name__} {length!r:.80}; write a "
-                f"size as an int{here()}"
+                f"size as an int"
             )
         if isinstance(variable, Constant):
             static.append(int(variable.data))

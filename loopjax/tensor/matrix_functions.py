@@ -9,7 +9,7 @@ from typing import Any, SupportsIndex
 import jax
 import jax.numpy as jnp
 
-from loopjax.errors import check_number, here, reported
+from loopjax.errors import check_number, coded, here, reported
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.methods import Axis
 from loopjax.ir.op import register, table_op
@@ -257,13 +257,13 @@ def norm(x: Any, ord: Order = None, axis: Axis = None, keepdims: bool = False) -
     given = range(variable.ndim) if axis is None else axis if isinstance(axis, (list, tuple)) else [axis]
     axes = tuple(normal_axis(one, variable.ndim) for one in given)
     if len(set(axes)) != len(axes) or len(axes) not in (1, 2):
-        raise ValueError(f"norm is of vectors or matrices, along one or two axes of {variable!r}, not {axes}{here()}")
+        raise coded(ValueError, "LJ505")(f"norm is along one or two axes of {variable!r}, not {axes}")
     order = {"inf": math.inf, "-inf": -math.inf}.get(ord, ord) if isinstance(ord, str) else ord
     if order is not None and not isinstance(order, str):
         check_number("ord", order)
     allowed = order in _MATRIX_ORDERS if len(axes) == 2 else not isinstance(order, str)
     if not allowed:
-        raise ValueError(
-            f"norm of {'matrices' if len(axes) == 2 else 'vectors'} takes no ord={ord!r:.80}; write ord=2{here()}"
+        raise coded(ValueError, "LJ901")(
+            f"norm of {'matrices' if len(axes) == 2 else 'vectors'} takes no ord={ord!r:.80}; write ord=2"
         )
     return apply(table_op("norm", ord=order, axis=axes, keepdims=bool(keepdims)), variable)[0]

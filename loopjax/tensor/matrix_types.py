@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loopjax.errors import coded
 from loopjax.ir.types import TensorType, merge_dims
 from loopjax.trace.promotion import float_dtype
 
@@ -12,14 +13,14 @@ def solvable_dtype(*types: TensorType) -> str:
     """Common float or complex dtype of matrices that are factored; raises ``TypeError`` for one of 16 bits."""
     dtype = float_dtype(types)
     if dtype in _HALF:
-        raise TypeError(f"matrices of 32 or 64 bits are expected, got {dtype}; cast with .astype('float32')")
+        raise coded(TypeError, "LJ510")(f"expected matrices of 32 or 64 bits, got {dtype}; write .astype('float32')")
     return dtype
 
 
 def rows_and_columns(type: TensorType) -> tuple[int | None, int | None]:
     """Sizes of the last two axes; raises ``ValueError`` where there are no two."""
     if type.ndim < 2:
-        raise ValueError(f"matrices are expected, got an array of shape {type.shape}; reshape it")
+        raise coded(ValueError, "LJ507")(f"matrices are expected, got an array of shape {type.shape}; reshape it")
     return type.shape[-2], type.shape[-1]
 
 
@@ -29,7 +30,9 @@ def side(type: TensorType) -> int | None:
     try:
         return merge_dims(rows, columns)
     except ValueError as error:
-        raise ValueError(f"square matrices are expected, got an array of shape {type.shape}; reshape it") from error
+        raise coded(ValueError, "LJ507")(
+            f"square matrices are expected, got an array of shape {type.shape}; reshape it"
+        ) from error
 
 
 def shorter(rows: int | None, columns: int | None) -> int | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 
-from loopjax.errors import here, reported
+from loopjax.errors import coded, here, reported
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
@@ -329,9 +329,9 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
         return (truth * nats).sum(axis=-1)
     if coding.ndim == 2 and truth.ndim == 1 and truth.type.is_integer:
         return nats[arange(truth.shape[0]), truth]
-    raise TypeError(
+    raise coded(TypeError, "LJ501")(
         f"the true distribution has the shape of the coding one, or is a vector of integers for a matrix; "
-        f"got {truth!r} for {coding!r}{here()}"
+        f"got {truth!r} for {coding!r}"
     )
 
 
@@ -364,7 +364,7 @@ def _conv2d_shape(
         pads.append(border[axis] if not isinstance(border, str) else (around, around))
         free = size + sum(pads[-1]) - span
         if free < 0:
-            raise ValueError(f"filters of shape {filters} are larger than padded images of shape {images}")
+            raise coded(ValueError, "LJ506")(f"filters of shape {filters} are larger than padded images, {images}")
         sizes.append(free // stride[axis] + 1)
     return sizes, pads
 
@@ -381,7 +381,9 @@ def _conv2d_type(
     """Type of the result; raises ``ValueError`` where channels or sizes do not fit."""
     channels, filtered = images.shape[1], filters.shape[1]
     if channels is not None and filtered is not None and channels != filtered * groups:
-        raise ValueError(f"images of {channels} channels and filters of {filtered} in {groups} groups do not fit")
+        raise coded(ValueError, "LJ501")(
+            f"images of {channels} channels and filters of {filtered} in {groups} groups do not fit"
+        )
     sizes, _ = _conv2d_shape(images.shape, filters.shape, border, stride, dilation)
     return TensorType(common_dtype([images, filters]), (images.shape[0], filters.shape[0], *sizes))
 
@@ -475,9 +477,9 @@ def conv2d(
             size is None or (isinstance(size, int) and size > 0) for size in shape
         )
         if shape is not None and not listed:
-            raise TypeError(
+            raise coded(TypeError, "LJ506")(
                 f"conv2d: {name}: expected a list of sizes and None, got {type(shape).__name__} {shape!r:.80}; write "
-                f"{name}=(None, None, 3, 3){here()}"
+                f"{name}=(None, None, 3, 3)"
             )
     op = table_op(
         "conv2d",
@@ -494,7 +496,7 @@ def _pair(option: Any, name: str) -> tuple[int, int]:
     """Two positive ints from an option, which may be one int for both."""
     pair = option if isinstance(option, (tuple, list)) else (option, option)
     if len(pair) != 2 or not all(type(number) is int and 0 < number < 2**31 for number in pair):
-        raise ValueError(f"{name} is two positive ints, got {option!r:.80}; write {name}=(1, 1){here()}")
+        raise coded(ValueError, "LJ901")(f"{name} is two positive ints, got {option!r:.80}; write {name}=(1, 1)")
     return pair[0], pair[1]
 
 
@@ -509,7 +511,6 @@ def _border(mode: Any) -> str | Pads:
             type(zeros) is int and 0 <= zeros < 2**31 for zeros in sum(pads, ())
         ):
             return pads[0], pads[1]
-    raise ValueError(
-        f"border_mode is 'valid', 'full', 'half' or numbers of zeros, got {mode!r:.80}; write border_mode=(1, "
-        f"1){here()}"
+    raise coded(ValueError, "LJ901")(
+        f"border_mode is 'valid', 'full', 'half' or numbers of zeros, got {mode!r:.80}; write border_mode=(1, 1)"
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from loopjax.errors import here
+from loopjax.errors import coded
 from loopjax.ir.graph import Variable
 from loopjax.ir.public_ops import ops, public_op
 
@@ -48,9 +48,9 @@ def numpy_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: Mapping
     """Record an elementwise function of NumPy."""
     name = str(ufunc.__name__)
     if method != "__call__" or any(value is not None for value in options.values()):
-        raise TypeError(
+        raise coded(TypeError, "LJ204")(
             f"np.{name} cannot write into an array or fold one where a variable takes part; write x = x + y "
-            f"in the place of x += y{here()}"
+            f"in the place of x += y"
         )
     if name in ("equal", "not_equal"):  # array == x is refused as x == array is
         variable, other = sorted(inputs, key=lambda one: not isinstance(one, Variable))
@@ -69,8 +69,8 @@ def numpy_function(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
 def _op(name: str) -> Callable[..., Any]:
     found: Callable[..., Any] | None = getattr(ops, NAMES.get(name, name), None)
     if found is None:
-        raise TypeError(
+        raise coded(TypeError, "LJ704")(
             f"np.{name} takes no symbolic variables; look for its name in loopjax.tensor, or write "
-            f"loopjax.wrap_jax(jax.numpy.{name})(x){here()}"
+            f"loopjax.wrap_jax(jax.numpy.{name})(x)"
         )
     return found

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from numpy.typing import DTypeLike
 
 from loopjax.config import config
-from loopjax.errors import here, reported
+from loopjax.errors import coded, here, reported
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import TensorType
@@ -104,7 +104,7 @@ def bincount(x: Any, weights: Any = None, minlength: int | Variable | None = Non
     """
     numbers = _integers(x, "bincount x").astype("int64")
     if numbers.ndim != 1:
-        raise ValueError(f"bincount takes a vector, got {numbers!r}; reshape it{here()}")
+        raise coded(ValueError, "LJ507")(f"bincount takes a vector, got {numbers!r}; reshape it")
     length = max(numbers) + 1
     if minlength is not None:
         length = maximum(length, _size(minlength, "minlength"))
@@ -123,7 +123,7 @@ def _size(size: Any, argument: str) -> Any:
 def _integers(x: Any, name: str) -> Variable:
     variable = as_variable(x)
     if not variable.type.is_integer:
-        raise TypeError(f"{name} takes integers, got {variable!r}; cast it with .astype('int64'){here()}")
+        raise coded(TypeError, "LJ510")(f"{name} takes integers, got {variable!r}; cast it with .astype('int64')")
     return variable
 
 
@@ -174,11 +174,11 @@ def searchsorted(x: Any, v: Any, side: Literal["left", "right"] = "left", sorter
     """
     x = as_variable(x)
     if x.ndim != 1:
-        raise ValueError(f"searchsorted takes a sorted vector, got {x!r}; reshape it{here()}")
+        raise coded(ValueError, "LJ507")(f"searchsorted takes a sorted vector, got {x!r}; reshape it")
     if sorter is not None:
         order = _integers(sorter, "searchsorted sorter")
         if order.ndim != 1:
-            raise ValueError(f"searchsorted: sorter takes a vector, got {order!r}; reshape it{here()}")
+            raise coded(ValueError, "LJ507")(f"searchsorted: sorter takes a vector, got {order!r}; reshape it")
         x = x[order]
     return apply(table_op("searchsorted", side=side, method="scan"), x, as_variable(v))[0]
 
@@ -215,7 +215,7 @@ def fill_diagonal(a: Any, val: Any) -> Variable:
     """
     matrix = as_variable(a)
     if matrix.ndim != 2:
-        raise ValueError(f"fill_diagonal takes a matrix, got {matrix!r}; reshape it{here()}")
+        raise coded(ValueError, "LJ507")(f"fill_diagonal takes a matrix, got {matrix!r}; reshape it")
     places = arange(minimum(dim(matrix, 0), dim(matrix, 1)))
     return set_subtensor(matrix[places, places], val)
 
@@ -308,9 +308,9 @@ def ravel_multi_index(
     places = [_integers(one, "ravel_multi_index multi_index").astype("int64") for one in multi_index]
     sizes = [_integers(_size(size, "dims"), "ravel_multi_index dims") for size in size_list(dims, "dims", len(places))]
     if len(sizes) != len(places) or not places:
-        raise ValueError(
+        raise coded(ValueError, "LJ506")(
             f"ravel_multi_index dims are {len(sizes)} sizes, got {len(places)} arrays of positions; expected one of "
-            f"each{here()}"
+            f"each"
         )
     pairs = list(zip(places, sizes, strict=True))
     flat = as_variable(0)
@@ -327,5 +327,7 @@ def _bounded(place: Variable, size: Variable, mode: str) -> Variable:
     if not isinstance(place, Constant) or not isinstance(size, Constant):
         return place
     if not ((place.data >= 0) & (place.data < size.data)).all():
-        raise ValueError(f"ravel_multi_index: {place!r} is out of bounds for an axis of size {int(size.data)}{here()}")
+        raise coded(ValueError, "LJ206")(
+            f"ravel_multi_index: {place!r} is out of bounds for an axis of size {int(size.data)}"
+        )
     return place

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from loopjax.errors import here, reported
+from loopjax.errors import coded, here, reported
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
@@ -44,14 +44,16 @@ def _contract(a: int | None, b: int | None, x: TensorType, y: TensorType) -> Non
     try:
         merge_dims(a, b)
     except ValueError as error:
-        raise ValueError(
+        raise coded(ValueError, "LJ502")(
             f"shapes {x.shape} and {y.shape} do not multiply: {error}; expected equal ones, transpose or reshape"
         ) from None
 
 
 def _dot_type(x: TensorType, y: TensorType) -> TensorType:
     if x.ndim == 0 or y.ndim == 0:
-        raise ValueError(f"dot of a scalar: expected x and y of at least one dimension, got {x} and {y}; write *")
+        raise coded(ValueError, "LJ502")(
+            f"dot of a scalar: expected x and y of at least one dimension, got {x} and {y}; write *"
+        )
     _contract(x.shape[-1], y.shape[-2] if y.ndim > 1 else y.shape[0], x, y)
     kept = (*y.shape[:-2], y.shape[-1]) if y.ndim > 1 else ()
     return TensorType(common_dtype([x, y]), (*x.shape[:-1], *kept))
@@ -59,7 +61,9 @@ def _dot_type(x: TensorType, y: TensorType) -> TensorType:
 
 def _matmul_type(x: TensorType, y: TensorType) -> TensorType:
     if x.ndim == 0 or y.ndim == 0:
-        raise ValueError(f"matmul of a scalar: expected x and y of at least one dimension, got {x} and {y}; write *")
+        raise coded(ValueError, "LJ502")(
+            f"matmul of a scalar: expected x and y of at least one dimension, got {x} and {y}; write *"
+        )
     if x.ndim <= 2 and y.ndim <= 2:
         return _dot_type(x, y)
     left = x.with_shape((1, *x.shape)) if x.ndim == 1 else x
@@ -296,21 +300,20 @@ def tensordot(x: Any, y: Any, axes: int | Sequence[int | Sequence[int]] = 2) -> 
     x, y = as_variable(x), as_variable(y)
     if isinstance(axes, int) and not isinstance(axes, bool):
         if not 0 <= axes <= min(x.ndim, y.ndim):
-            raise ValueError(
-                f"tensordot over {axes} axes of {x!r} and {y!r}; expected at most {min(x.ndim, y.ndim)}, and at least "
-                f"0{here()}"
+            raise coded(ValueError, "LJ505")(
+                f"tensordot over {axes} axes of {x!r} and {y!r}; expected at most {min(x.ndim, y.ndim)}, and at least 0"
             )
         pair: list[list[int]] = [list(range(x.ndim - axes, x.ndim)), list(range(axes))]
     else:
         if not isinstance(axes, (tuple, list)) or len(axes) != 2:
-            raise TypeError(
+            raise coded(TypeError, "LJ505")(
                 f"tensordot: axes is an int or two lists of axes, got {type(axes).__name__} {axes!r:.80}; write "
-                f"axes=([1], [0]){here()}"
+                f"axes=([1], [0])"
             )
         pair = [[one] if isinstance(one, int) else list(one) for one in axes]
     left, right = (tuple(normal_axis(a, v.ndim) for a in one) for one, v in zip(pair, (x, y), strict=True))
     if len(left) != len(right):
-        raise ValueError(f"tensordot sums over {len(left)} axes of one operand and {len(right)} of the other{here()}")
+        raise coded(ValueError, "LJ502")(f"tensordot sums over {len(left)} axes of x and {len(right)} of y")
     return apply(table_op("tensordot", left=left, right=right), *promoted("common", [x, y]))[0]
 
 
@@ -427,7 +430,7 @@ def batched_dot(x: Any, y: Any) -> Variable:
     """
     x, y = as_variable(x), as_variable(y)
     if not {x.ndim, y.ndim} <= {2, 3}:
-        raise ValueError(f"batched_dot takes arrays of 2 or 3 dimensions, got {x!r} and {y!r}; reshape them{here()}")
+        raise coded(ValueError, "LJ502")(f"batched_dot takes arrays of 2 or 3 dimensions, got {x!r} and {y!r}; reshape")
     left = x.dimshuffle(0, "x", 1) if x.ndim == 2 else x
     right = y.dimshuffle(0, 1, "x") if y.ndim == 2 else y
     product = matmul(left, right)
@@ -490,9 +493,9 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variabl
     variable = as_variable(x)
     first, second = normal_axis(axis1, variable.ndim), normal_axis(axis2, variable.ndim)
     if first == second:
-        raise ValueError(
+        raise coded(ValueError, "LJ505")(
             f"a diagonal runs along two axes: expected axis1 and axis2 to differ, got {axis1} and {axis2}; write "
-            f"axis1=0, axis2=1{here()}"
+            f"axis1=0, axis2=1"
         )
     return apply(table_op("diagonal", offset=int(offset), axis1=first, axis2=second), variable)[0]
 
@@ -548,7 +551,7 @@ def alloc_diag(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Varia
     """
     variable = as_variable(x)
     if variable.ndim == 0:
-        raise ValueError(f"alloc_diag takes vectors, got {variable!r}; reshape it{here()}")
+        raise coded(ValueError, "LJ507")(f"alloc_diag takes vectors, got {variable!r}; reshape it")
     axis1, axis2 = normal_axis(axis1, variable.ndim + 1), normal_axis(axis2, variable.ndim + 1)
     matrices = apply(table_op("diag", k=int(offset)), variable)[0]
     return matrices if variable.ndim == 1 and axis1 < axis2 else moveaxis(matrices, (-2, -1), (axis1, axis2))
@@ -585,7 +588,7 @@ def diag(x: Any, k: int = 0) -> Variable:
     """
     variable = as_variable(x)
     if variable.ndim not in (1, 2):
-        raise ValueError(f"diag takes a vector or a matrix, got {variable!r}; reshape it{here()}")
+        raise coded(ValueError, "LJ507")(f"diag takes a vector or a matrix, got {variable!r}; reshape it")
     return diagonal(variable, k) if variable.ndim == 2 else apply(table_op("diag", k=int(k)), variable)[0]
 
 
@@ -702,5 +705,5 @@ def triu(x: Any, k: int = 0) -> Variable:
 def _triangle(row: str, x: Any, k: int) -> Variable:
     variable = as_variable(x)
     if variable.ndim < 2:
-        raise ValueError(f"{row} takes matrices, got {variable!r}; reshape it{here()}")
+        raise coded(ValueError, "LJ507")(f"{row} takes matrices, got {variable!r}; reshape it")
     return apply(table_op(row, k=int(k)), variable)[0]

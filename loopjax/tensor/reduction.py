@@ -18,7 +18,7 @@ from jax import lax
 from numpy.typing import DTypeLike
 
 from loopjax.config import config
-from loopjax.errors import check_integer, here
+from loopjax.errors import check_integer, coded
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.methods import Axis
 from loopjax.ir.op import register, table_op
@@ -79,7 +79,9 @@ def _sum_of(dtype: str) -> str:
 def _check_not_empty(type: TensorType, axis: tuple[int, ...]) -> None:
     """Raise ``ValueError`` where a maximum or minimum is over no elements."""
     if 0 in [type.shape[position] for position in axis]:
-        raise ValueError(f"an array of shape {type.shape} has no elements along axes {axis}, and so no result")
+        raise coded(ValueError, "LJ505")(
+            f"an array of shape {type.shape} has no elements along axes {axis}, and so no result"
+        )
 
 
 def _register(name: str, run: Callable[..., Any], *traits: Trait, cast: bool = False, not_empty: bool = False) -> None:
@@ -907,4 +909,4 @@ def norm(x: Any, ord: float | None = 2, axis: Axis = None, keepdims: bool = Fals
         return sqrt(sum(sqr(lengths), axis=axis, keepdims=keepdims))
     if ord == math.inf:
         return max(lengths, axis, keepdims)
-    raise ValueError(f"norm takes ord 1, 2 or infinity, not {ord!r}; write ord=2{here()}")
+    raise coded(ValueError, "LJ901")(f"norm takes ord 1, 2 or infinity, not {ord!r}; write ord=2")

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from loopjax.errors import check_flag, check_integer, here, reported
+from loopjax.errors import check_flag, check_integer, coded, reported
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
@@ -136,15 +136,17 @@ def size(x: Any) -> Variable:
 
 def _reshape_type(type: TensorType, lengths: Shape) -> TensorType:
     if lengths.count(-1) > 1:
-        raise ValueError(f"newshape {lengths} has more than one -1; expected at most one")
+        raise coded(ValueError, "LJ503")(f"newshape {lengths} has more than one -1; expected at most one")
     if any(length is not None and length < -1 for length in lengths):
-        raise ValueError(f"newshape {lengths} has a negative size; expected sizes from 0 up, and at most one -1")
+        raise coded(ValueError, "LJ503")(
+            f"newshape {lengths} has a negative size; expected sizes from 0 up, and at most one -1"
+        )
     if not type.concrete or None in lengths:
         return TensorType(type.dtype, tuple(None if length == -1 else length for length in lengths), type.weak)
     total = math.prod(type.sizes)
     known = math.prod(length for length in lengths if length is not None and length != -1)
     if (-1 in lengths and (known == 0 or total % known)) or (-1 not in lengths and known != total):
-        raise ValueError(
+        raise coded(ValueError, "LJ503")(
             f"an array of shape {type.shape} does not reshape to {lengths}; expected sizes whose product is {total}"
         )
     filled = tuple(total // known if length == -1 else length for length in lengths)
@@ -194,7 +196,7 @@ def reshape(x: Any, *newshape: Any, ndim: int | None = None) -> Variable:
     """
     target = size_list(newshape[0], "newshape", ndim) if len(newshape) == 1 else list(newshape)
     if ndim is not None and len(target) != ndim:
-        raise ValueError(f"reshape to {len(target)} dimensions, where ndim={ndim} are expected{here()}")
+        raise coded(ValueError, "LJ503")(f"reshape to {len(target)} dimensions, where ndim={ndim} are expected")
     static, symbolic = split_sizes(target, "newshape")
     return apply(table_op("reshape", lengths=static), as_variable(x), *symbolic)[0]
 
@@ -230,7 +232,9 @@ def flatten(x: Any, ndim: int = 1) -> Variable:
     """
     variable = as_variable(x)
     if ndim < 1 or ndim > max(variable.ndim, 1):
-        raise ValueError(f"flatten leaves 1 to {variable.ndim} axes, not ndim={ndim}; expected at least 1{here()}")
+        raise coded(ValueError, "LJ505")(
+            f"flatten leaves 1 to {variable.ndim} axes, not ndim={ndim}; expected at least 1"
+        )
     if ndim == variable.ndim:
         return variable
     return reshape(variable, [*(dim(variable, axis) for axis in range(ndim - 1)), -1])
@@ -277,8 +281,8 @@ def transpose(x: Any, *axes: Any) -> Variable:
         axes = tuple(axes[0] or ())
     order = tuple(range(variable.ndim))[::-1] if not axes else tuple(normal_axis(axis, variable.ndim) for axis in axes)
     if sorted(order) != list(range(variable.ndim)):
-        raise ValueError(
-            f"transpose of {variable.ndim} axes cannot take the order {axes}; expected each of them once{here()}"
+        raise coded(ValueError, "LJ505")(
+            f"transpose of {variable.ndim} axes cannot take the order {axes}; expected each of them once"
         )
     return apply(table_op("transpose", axes=order), variable)[0]
 
@@ -356,7 +360,7 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
     moved = [normal_axis(axis, variable.ndim) for axis in _several(source)]
     places = [normal_axis(axis, variable.ndim) for axis in _several(destination)]
     if len(moved) != len(places) or len(set(moved)) < len(moved) or len(set(places)) < len(places):
-        raise ValueError(f"moveaxis takes as many places as axes, each once; got {source} and {destination}{here()}")
+        raise coded(ValueError, "LJ505")(f"moveaxis takes as many places as axes; got {source} and {destination}")
     order = [axis for axis in range(variable.ndim) if axis not in moved]
     for place, axis in sorted(zip(places, moved, strict=True)):
         order.insert(place, axis)
@@ -370,7 +374,7 @@ def _several(axis: int | Sequence[int]) -> list[int]:
 def _dimshuffle_type(type: TensorType, pattern: tuple[int | None, ...]) -> TensorType:
     for axis, dim_ in enumerate(type.shape):
         if axis not in pattern and dim_ not in (None, 1):
-            raise ValueError(
+            raise coded(ValueError, "LJ505")(
                 f"dimshuffle{pattern} drops axis {axis}, whose size is {dim_} and not 1; expected 1, take one row of "
                 "it by an index"
             )
@@ -430,7 +434,9 @@ def dimshuffle(x: Any, *pattern: Any) -> Variable:
     )
     kept = [axis for axis in axes if axis is not None]
     if len(set(kept)) != len(kept):
-        raise ValueError(f"dimshuffle{pattern} repeats an axis; expected each once, write 'x' for a new axis{here()}")
+        raise coded(ValueError, "LJ505")(
+            f"dimshuffle{pattern} repeats an axis; expected each once, write 'x' for a new axis"
+        )
     return apply(table_op("dimshuffle", pattern=axes), variable)[0]
 
 
@@ -738,7 +744,7 @@ def shape_padaxis(x: Any, axis: int) -> Variable:
 def _join_type(*types: TensorType, axis: int) -> TensorType:
     if len({type.ndim for type in types}) > 1:
         shown = " and ".join(str(type.shape) for type in types)
-        raise ValueError(f"tensors: arrays of one number of dimensions are expected, got {shown}; reshape them")
+        raise coded(ValueError, "LJ504")(f"tensors: expected arrays of one ndim, got {shown}; reshape them")
     shape_: list[int | None] = []
     for position, dims in enumerate(zip(*(type.shape for type in types), strict=True)):
         if position == axis:
@@ -747,7 +753,7 @@ def _join_type(*types: TensorType, axis: int) -> TensorType:
         known = {dim_ for dim_ in dims if dim_ is not None}
         if len(known) > 1:
             shown = " and ".join(str(type.shape) for type in types)
-            raise ValueError(
+            raise coded(ValueError, "LJ504")(
                 f"shapes {shown} differ along axis {position}; only axis {axis} may: expected equal sizes, slice or "
                 "reshape"
             )
@@ -788,11 +794,11 @@ def join(axis: int, *tensors: Any) -> Variable:
     [1 2 3]
     """
     if not tensors:
-        raise ValueError(f"tensors is empty; expected at least one array{here()}")
+        raise coded(ValueError, "LJ504")("tensors is empty; expected at least one array")
     variables = promoted("common", tensors)
     if variables[0].ndim == 0:
-        raise ValueError(
-            f"join: tensors: needs arrays of at least one dimension, got scalars; use stack for them{here()}"
+        raise coded(ValueError, "LJ504")(
+            "join: tensors: needs arrays of at least one dimension, got scalars; use stack for them"
         )
     axis = normal_axis(axis, variables[0].ndim)
     if len(variables) == 1:
@@ -830,9 +836,11 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Variable:
     [1 2 3]
     """
     if not isinstance(tensors, (list, tuple, np.ndarray, Variable)):
-        raise TypeError(f"tensors is a list of arrays, got {type(tensors).__name__} {tensors!r:.80}; write [x, y]")
+        raise coded(TypeError, "LJ504")(
+            f"tensors is a list of arrays, got {type(tensors).__name__} {tensors!r:.80}; write [x, y]"
+        )
     if not isinstance(tensors, Variable) and len(tensors) == 0:
-        raise ValueError("tensors is empty; expected at least one array")
+        raise coded(ValueError, "LJ504")("tensors is empty; expected at least one array")
     return join(axis, *tensors)
 
 
@@ -868,7 +876,7 @@ def stack(*tensors: Any, axis: int = 0) -> Variable:
     """
     given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
     if not given:
-        raise ValueError("tensors is empty; expected at least one array")
+        raise coded(ValueError, "LJ504")("tensors is empty; expected at least one array")
     variables = [as_variable(tensor) for tensor in given]
     if variables and all(variable.type.weak for variable in variables):
         variables = [variable.astype(common_dtype([v.type for v in variables])) for variable in variables]
@@ -879,7 +887,7 @@ def _broadcast_type(type: TensorType, lengths: Shape) -> TensorType:
     check_sizes(lengths)
     dims = zip(reversed(type.shape), reversed(lengths), strict=False)
     if type.ndim > len(lengths) or any(None not in (size, to) and size not in (1, to) for size, to in dims):
-        raise ValueError(
+        raise coded(ValueError, "LJ501")(
             f"an array of shape {type.shape} does not broadcast to {lengths}; expected sizes that are equal or 1, "
             "reshape it"
         )
@@ -926,7 +934,7 @@ def broadcast_to(x: Any, shape: Any) -> Variable:
 def _repeat_type(type: TensorType, lengths: Shape, axis: int) -> TensorType:
     (times,), old = lengths, type.shape[axis]
     if times is not None and times < 0:
-        raise ValueError(f"elements cannot be repeated {times} times; expected a number from 0 up")
+        raise coded(ValueError, "LJ506")(f"elements cannot be repeated {times} times; expected a number from 0 up")
     new = None if old is None or times is None else old * times
     return TensorType(type.dtype, (*type.shape[:axis], new, *type.shape[axis + 1 :]))
 
@@ -974,16 +982,16 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
         static, symbolic = split_sizes([times], "repeats")
         return apply(table_op("repeat", lengths=static, axis=axis), variable, *symbolic)[0]
     if not isinstance(times, Constant) or times.ndim != 1:
-        raise ValueError(f"repeats is an integer scalar or a list of numbers, got {times!r}{here()}")
+        raise coded(ValueError, "LJ506")(f"repeats is an integer scalar or a list of numbers, got {times!r}")
     if variable.type.shape[axis] not in (None, times.data.size) or not times.type.is_integer or (times.data < 0).any():
-        raise ValueError(f"{times!r} does not say how often each element of {variable!r} is repeated{here()}")
+        raise coded(ValueError, "LJ506")(f"{times!r} does not say how often each element of {variable!r} is repeated")
     exact = specify_shape(variable, [times.data.size if place == axis else None for place in range(variable.ndim)])
     return exact[(slice(None),) * axis + (np.repeat(np.arange(times.data.size), times.data),)]
 
 
 def _tile_type(type: TensorType, lengths: Shape) -> TensorType:
     if any(times is not None and times < 0 for times in lengths):
-        raise ValueError(f"reps are {lengths}; expected sizes from 0 up")
+        raise coded(ValueError, "LJ506")(f"reps are {lengths}; expected sizes from 0 up")
     sizes = (1,) * (len(lengths) - type.ndim) + type.shape
     dims = zip(sizes, lengths, strict=True)
     return TensorType(type.dtype, tuple(None if None in (old, n) else (old or 0) * (n or 0) for old, n in dims))
@@ -1027,7 +1035,7 @@ def tile(x: Any, reps: Any, ndim: int | None = None) -> Variable:
     variable = as_variable(x)
     times = size_list(reps, "reps", ndim)
     if ndim is not None and ndim < max(len(times), variable.ndim):
-        raise ValueError(f"tile of {variable!r} by {len(times)} numbers has more than ndim={ndim} axes{here()}")
+        raise coded(ValueError, "LJ506")(f"tile of {variable!r} by {len(times)} numbers has more than ndim={ndim} axes")
     times = [1] * (max(variable.ndim, ndim or 0) - len(times)) + times
     static, symbolic = split_sizes(times, "reps")
     return apply(table_op("tile", lengths=static), variable, *symbolic)[0]
@@ -1099,7 +1107,7 @@ def roll(x: Any, shift: Any, axis: int | None = None) -> Variable:
         return reshape(roll(reshape(variable, (-1,)), shift, 0), sizes)
     places = as_variable(shift)
     if places.ndim != 0 or not places.type.is_integer:
-        raise TypeError(f"shift is an integer scalar, got {places!r}; cast it with .astype('int64'){here()}")
+        raise coded(TypeError, "LJ510")(f"shift is an integer scalar, got {places!r}; cast it with .astype('int64')")
     return apply(table_op("roll", axis=normal_axis(axis, variable.ndim)), variable, places)[0]
 
 
@@ -1109,14 +1117,14 @@ ANY_SIZE = -(2**63)
 
 def _specify_type(type: TensorType, lengths: Shape) -> TensorType:
     if len(lengths) != type.ndim:
-        raise ValueError(f"{len(lengths)} sizes are given for an array of {type.ndim} dimensions")
+        raise coded(ValueError, "LJ506")(f"{len(lengths)} sizes are given for an array of {type.ndim} dimensions")
     sizes: list[int | None] = []
     for old, wanted in zip(type.shape, lengths, strict=True):
         known = old if wanted in (None, ANY_SIZE) else wanted
         check_sizes([known])
         if None not in (old, known) and old != known:
             shown = tuple("any" if length == ANY_SIZE else length for length in lengths)
-            raise ValueError(
+            raise coded(ValueError, "LJ503")(
                 f"an array of shape {type.shape} is not of the shape specified, {shown}; expected that, reshape it"
             )
         sizes.append(known)
@@ -1265,9 +1273,9 @@ def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Variable:
     float64(1, ?)
     """
     if not isinstance(broadcastable, (tuple, list)):
-        raise TypeError(
+        raise coded(TypeError, "LJ901")(
             f"broadcastable: expected a list of True and False, got {type(broadcastable).__name__} "
-            f"{broadcastable!r:.80}; write (True, False){here()}"
+            f"{broadcastable!r:.80}; write (True, False)"
         )
     for one in broadcastable:
         check_flag("broadcastable", one)
@@ -1314,7 +1322,7 @@ def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) 
     split_sizes(listed, "splits_size")
     sizes = [as_variable(size) for size in listed]
     if n_splits is not None and len(sizes) != n_splits:
-        raise ValueError(f"{len(sizes)} sizes are given for {n_splits} parts; expected one of each part{here()}")
+        raise coded(ValueError, "LJ506")(f"{len(sizes)} sizes are given for {n_splits} parts; expected one of each")
     ends: list[Variable] = [constant(0)]
     for length in sizes:
         ends.append(ends[-1] + length)

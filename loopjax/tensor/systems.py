@@ -9,7 +9,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from loopjax.errors import check_flag, here, reported
+from loopjax.errors import check_flag, coded, here, reported
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import Shape, TensorType, broadcast_shapes, merge_dims
@@ -35,7 +35,9 @@ def _system(name: str, solve_one: Callable[..., Any], solve_small: Callable[...,
 
 def _system_type(a: TensorType, b: TensorType, **params: Any) -> TensorType:
     if b.ndim == 0:
-        raise ValueError("a vector or matrices are expected on the right, got a scalar of shape (); reshape it")
+        raise coded(ValueError, "LJ507")(
+            "a vector or matrices are expected on the right, got a scalar of shape (); reshape it"
+        )
     size = _agreeing(side(a), b, a)
     dtype = solvable_dtype(a, b)
     if b.ndim == 1:
@@ -48,7 +50,9 @@ def _agreeing(rows: int | None, b: TensorType, a: TensorType) -> int | None:
     try:
         return merge_dims(rows, b.shape[-2] if b.ndim > 1 else b.shape[0])
     except ValueError as error:
-        raise ValueError(f"shapes {a.shape} and {b.shape} make no system of equations: {error}") from error
+        raise coded(ValueError, "LJ507")(
+            f"shapes {a.shape} and {b.shape} make no system of equations: {error}"
+        ) from error
 
 
 def _batches(a: TensorType, b: TensorType, **params: Any) -> list[list[Shape]]:
@@ -416,7 +420,9 @@ def pinv(x: Any) -> Variable:
 
 def _lstsq_type(a: TensorType, b: TensorType, rcond: float | None) -> tuple[TensorType, ...]:
     if a.ndim != 2 or b.ndim not in (1, 2):
-        raise ValueError(f"a matrix, and a vector or matrix are expected, got arrays of shapes {a.shape} and {b.shape}")
+        raise coded(ValueError, "LJ507")(
+            f"a matrix, and a vector or matrix are expected, got arrays of shapes {a.shape} and {b.shape}"
+        )
     rows = _agreeing(a.shape[0], b, a)
     dtype, columns = solvable_dtype(a, b), b.shape[1:]
     return (

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.errors import GradientError, check_callable, here, reported
+from loopjax.errors import GradientError, check_callable, coded, here, reported
 from loopjax.ir.graph import Variable
 from loopjax.ir.types import TensorType
 from loopjax.runtime.function import Function, function
@@ -153,7 +153,7 @@ def _compare(position: int, analytic: Array, numeric: Array, abs_tol: float, rel
         return
     excess = np.where(wrong, np.nan_to_num(apart - allowed, nan=np.inf), -np.inf)
     worst = tuple(int(i) for i in np.unravel_index(np.argmax(excess), excess.shape))
-    raise GradientError(
+    raise coded(GradientError, "LJ405")(
         f"the gradient with respect to argument {position} is wrong at {list(worst)} of shape {analytic.shape}: grad "
         f"gives {analytic[worst]:.9g}, finite differences {numeric[worst]:.9g}; {int(wrong.sum())} of {wrong.size} "
         f"elements differ by more than {abs_tol:g} and {rel_tol:g} of the value",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from loopjax.config import config
-from loopjax.errors import ArgumentError, ArgumentRangeError, here, reported
+from loopjax.errors import ArgumentError, ArgumentRangeError, coded, here, reported
 from loopjax.ir.graph import Constant, Variable, recorded
 from loopjax.ir.public_ops import ops
 from loopjax.ir.types import dtype_name, is_numeric, is_whole
@@ -61,7 +61,7 @@ def as_variable(value: Any, name: str | None = None) -> Variable:
     if isinstance(value, Variable):
         return value
     if isinstance(value, jax.core.Tracer):
-        raise TypeError(
+        raise coded(TypeError, "LJ701")(
             "a JAX tracer cannot be a constant of a symbolic graph: expected a variable; record the loop on variables "
             "outside of JAX's transformation, and call loopjax.to_jax(inputs, outputs) inside"
         )
@@ -75,7 +75,7 @@ def as_variable(value: Any, name: str | None = None) -> Variable:
     if isinstance(value, (np.ndarray, np.generic, jax.Array)):
         return recorded(Constant)(numeric(value), name)
     check_unpacked(value)
-    raise ArgumentError(
+    raise coded(ArgumentError, "LJ508")(
         f"expected a variable, a number or an array, got {type(value).__name__}: {value!r:.80}; "
         f"convert it with numpy.asarray, where it holds numbers{here()}",
         value,
@@ -118,7 +118,7 @@ def constant(value: Any, name: str | None = None, dtype: DTypeLike | None = None
     int64() float32(2,)
     """
     if isinstance(value, Variable) and not isinstance(value, Constant):
-        raise TypeError(
+        raise coded(TypeError, "LJ901")(
             f"constant() takes a value, not the symbolic {value!r}; pass it as it is, or its x.eval(){here()}"
         )
     return recorded(Constant)(strong(value, dtype), name)
@@ -139,7 +139,7 @@ def numeric(value: Any) -> np.ndarray[Any, Any]:
     list with integers of more than 64 bits.
     """
     if isinstance(value, np.ma.MaskedArray) or (isinstance(value, (list, tuple)) and _holds(value, np.ma.MaskedArray)):
-        raise ArgumentError(
+        raise coded(ArgumentError, "LJ509")(
             f"a masked array has no value where it is masked: expected an array, got {type(value).__name__}; fill it "
             "with "
             f".filled(value), or pass its data and its mask as two arrays{here()}",
@@ -148,13 +148,13 @@ def numeric(value: Any) -> np.ndarray[Any, Any]:
     try:
         data = np.asarray(value)
     except ValueError:
-        raise ArgumentError(
+        raise coded(ArgumentError, "LJ509")(
             f"expected an array, or lists of one length, got {value!r:.80}; pass rows of one length{here()}", value
         ) from None
     if data.dtype.kind in "Of" and not isinstance(value, np.ndarray) and _has_long_integer(data, value):
         data = _unsigned(value)
     if not is_numeric(data.dtype):
-        raise ArgumentError(
+        raise coded(ArgumentError, "LJ509")(
             f"an array of dtype {data.dtype} is not numeric: expected numbers, got {data!r:.80}; convert it with "
             f".astype('float64'), where it holds numbers{here()}",
             value,
@@ -173,8 +173,10 @@ def held(data: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
     shown = np.array2string(data, threshold=6)
     message = f"{dtype} does not hold {shown}: expected {expected}; write a dtype that does"
     if is_whole(dtype) and data.dtype.kind in "iu":
-        raise OverflowError(f"{message}{here()}")
-    raise TypeError(f"{message}, or convert the value with NumPy's .astype({dtype!r}) where the loss is meant{here()}")
+        raise coded(OverflowError, "LJ509")(f"{message}{here()}")
+    raise coded(TypeError, "LJ510")(
+        f"{message}, or convert the value with NumPy's .astype({dtype!r}) where the loss is meant{here()}"
+    )
 
 
 def holds(data: np.ndarray[Any, Any], dtype: str) -> bool:
@@ -243,7 +245,7 @@ def _has_long_integer(data: np.ndarray[Any, Any], value: Any) -> bool:
 def _unsigned(value: Any) -> np.ndarray[Any, Any]:
     """Array of dtype uint64 of a number or list; raises ``OverflowError`` where there are others than its integers."""
     if not all(isinstance(number, int) and 0 <= number < 2**64 for number in _leaves(value)):
-        raise ArgumentRangeError(
+        raise coded(ArgumentRangeError, "LJ509")(
             f"an integer of {value!r:.80} does not fit into 64 bits; write it as a float, expected 0 to {2**64 - 1} of "
             f"integers{here()}",
             value,

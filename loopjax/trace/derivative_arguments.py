@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar, get_args
 import jax
 import jax.numpy as jnp
 
-from loopjax.errors import DisconnectedInputError, check_choice, warn, where
+from loopjax.errors import DisconnectedInputError, check_choice, coded, warn, where
 from loopjax.ir.connection import upstream
 from loopjax.ir.graph import Graph, Variable
 from loopjax.ir.public_ops import ops
@@ -77,7 +77,7 @@ def read_variables(variables: Any, argument: str) -> list[Variable]:
     """Return no, one or several variables as a list."""
     found = [variables] if isinstance(variables, Variable) else [] if variables is None else variables
     if not isinstance(found, (list, tuple)) or not all(isinstance(one, Variable) for one in found):
-        raise TypeError(
+        raise coded(TypeError, "LJ508")(
             f"{argument} is a list of variables, got {type(variables).__name__} {variables!r:.80}; write [x]"
         )
     return list(found)
@@ -91,7 +91,7 @@ def held_constant(variables: Iterable[Variable]) -> dict[Variable, Variable]:
 def report_disconnected(message: str, policy: Policy) -> None:
     """Raise ``DisconnectedInputError`` or warn, as asked."""
     if policy == "raise":
-        raise DisconnectedInputError(message)
+        raise coded(DisconnectedInputError, "LJ402")(message)
     if policy == "warn":
         warn(message)
 
@@ -99,19 +99,19 @@ def report_disconnected(message: str, policy: Policy) -> None:
 def read_float(variables: Any, argument: str, asked: str) -> list[Variable]:
     """Return a variable or several as a list; raise ``TypeError`` for anything but variables of a float dtype."""
     if not isinstance(variables, (Variable, list, tuple)):
-        raise TypeError(
+        raise coded(TypeError, "LJ403")(
             f"{argument} is a variable or a list of them, got {type(variables).__name__} {variables!r:.80}; write the "
             f"variables that {asked} is taken of"
         )
     found = [variables] if isinstance(variables, Variable) else list(variables)
     for variable in found:
         if not isinstance(variable, Variable):
-            raise TypeError(
+            raise coded(TypeError, "LJ403")(
                 f"{argument} holds {type(variable).__name__} {variable!r:.80}; expected variables of the graph, write "
                 f"{argument}=[x, y]"
             )
         if not variable.type.is_float:
-            raise TypeError(
+            raise coded(TypeError, "LJ403")(
                 f"{asked} with {argument} {variable!r}{where(variable.sources)}: only float variables have a "
                 f"gradient; cast it to a float dtype first"
             )
@@ -124,7 +124,7 @@ def read_seed(value: Any, variable: Variable, argument: str) -> Variable:
     fits = point.ndim == variable.ndim and str(jnp.promote_types(point.dtype, variable.dtype)) == variable.dtype
     seed = ops.cast(point, variable.dtype) if fits else point
     if not variable.type.accepts(seed.type):
-        raise TypeError(
+        raise coded(TypeError, "LJ404")(
             f"{argument} gives {point.type}{where(point.sources)} for {variable!r}; expected {variable.type}, "
             f"cast or reshape it"
         )
@@ -137,7 +137,9 @@ def read_seeds(points: Any, variables: list[Variable], argument: str) -> list[Va
     if len(variables) == 1 and len(entries) != 1:
         entries = [points]  # a vector written as a list of numbers
     if len(entries) != len(variables):
-        raise ValueError(f"eval_points has {len(entries)} entries and {argument} {len(variables)}; give one for each")
+        raise coded(ValueError, "LJ404")(
+            f"eval_points has {len(entries)} entries and {argument} {len(variables)}; give one for each"
+        )
     return [read_seed(point, variable, "eval_points") for point, variable in zip(entries, variables, strict=True)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from loopjax.errors import read_pairs, reported, where
+from loopjax.errors import coded, read_pairs, reported, where
 from loopjax.ir.autodiff import Gradient
 from loopjax.ir.graph import Graph, Variable, apply
 from loopjax.ir.public_ops import ops
@@ -83,29 +83,33 @@ def grad(
 def _starts(cost: Variable | None, known_grads: Mapping[Variable, Any]) -> tuple[list[Variable], list[Variable]]:
     """Return the variables that the backward pass starts from, and their cotangents."""
     if cost is None and not known_grads:
-        raise ValueError("grad needs a cost, or known_grads to start from, got None; write grad(cost, wrt)")
+        raise coded(ValueError, "LJ401")("grad needs a cost or known_grads, got None; write grad(cost, wrt)")
     costs: list[Variable] = []
     cotangents: list[Variable] = []
     if cost is not None:
         check_unpacked(cost)
         if isinstance(cost, (list, tuple)):
-            raise TypeError(
+            raise coded(TypeError, "LJ401")(
                 f"cost is one scalar variable, expected no {type(cost).__name__} {cost!r:.80}; write cost[0] + cost[1]"
             )
         cost = as_variable(cost)
         if cost.ndim != 0:
-            raise TypeError(
+            raise coded(TypeError, "LJ401")(
                 f"cost must be a scalar, got {cost!r}{where(cost.sources)}; reduce it, for example with .sum()"
             )
         if not cost.type.is_float:
-            raise TypeError(f"cost must be a float, got {cost!r}{where(cost.sources)}; cast it to a float dtype")
+            raise coded(TypeError, "LJ401")(
+                f"cost must be a float, got {cost!r}{where(cost.sources)}; cast it to a float dtype"
+            )
         if cost.dtype.startswith("complex"):
-            raise TypeError(f"cost must be real, got {cost!r}{where(cost.sources)}; take its .real, or abs(cost)")
+            raise coded(TypeError, "LJ401")(
+                f"cost must be real, got {cost!r}{where(cost.sources)}; take its .real, or abs(cost)"
+            )
         costs.append(cost)
         cotangents.append(ops.cast(1.0, cost.dtype))
     for variable, value in known_grads.items():
         if not isinstance(variable, Variable):
-            raise TypeError(
+            raise coded(TypeError, "LJ404")(
                 f"known_grads has the key {variable!r:.80}; expected a variable of the graph, write {{x: value}}"
             )
         costs.append(variable)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from loopjax.errors import UnsupportedError, coded, source_of
+from loopjax.errors import UnsupportedError, source_of
 from loopjax.ir.graph import Variable
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Scan, SequenceInput
@@ -47,7 +47,6 @@ class Packed:
     array([3., 1.])
     """
 
-    @coded
     def __init__(self, lengths: Any) -> None:
         self.lengths = read_lengths(lengths)
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.config import config
+from loopjax.errors import coded
 from loopjax.ir.graph import Constant, Variable, recorded
 from loopjax.ir.op import Operands
 from loopjax.ir.public_ops import ops
@@ -47,7 +48,7 @@ def _common(types: tuple[tuple[str, bool], ...], float_x: str) -> str:
     """`common_dtype` of pairs of a dtype and its weakness, for a value of ``config.floatX``."""
     for dtype, _ in types:
         if dtype in (KEY, RESIDUAL):
-            raise TypeError(f"a {dtype} cannot be computed with; draw from it")
+            raise coded(TypeError, "LJ510")(f"a {dtype} cannot be computed with; draw from it")
     strong = [dtype for dtype, is_weak in types if not is_weak]
     weak = max((_rank(dtype) for dtype, is_weak in types if is_weak), default=-1)
     if not strong:
@@ -128,7 +129,7 @@ def exactly(numbers: Constant, dtype: str) -> np.ndarray[Any, np.dtype[np.generi
     data = np.asarray(numbers.data if numbers.exact is None else numbers.exact)
     # An integer that meets a float may be rounded, as any float is.
     if not holds(data if is_whole(dtype) or data.dtype.kind in "bc" else data.astype("float64"), dtype):
-        raise OverflowError(f"the number {numbers.exact} does not fit into {dtype}")
+        raise coded(OverflowError, "LJ509")(f"the number {numbers.exact} does not fit into {dtype}")
     return data.astype(jnp.dtype(dtype))
 
 

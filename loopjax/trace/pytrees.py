@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 import jax
 from jax.tree_util import all_leaves, keystr, tree_flatten_with_path
 
-from loopjax.errors import about, source_of
+from loopjax.errors import about, coded, source_of
 from loopjax.ir.graph import Variable
 from loopjax.trace.scan_arguments import Leaf, LoopArguments, check_takes, is_listed, numbered, tap_list
 from loopjax.trace.step_results import Leaves, listed, split_result
@@ -105,7 +105,7 @@ class Pytrees:
         if state is None and not found.items:
             return Group("", [Leaf("", value)], None, 1)
         if state is not None and state.taps and not _are_alike(found.tree, state.tree):
-            raise TypeError(
+            raise coded(TypeError, "LJ106")(
                 f"scan {self._label!r}: output {number} of fn is {_structure(found)}; expected the structure of its "
                 f"initial value {state.argument}, {_structure(state)}, return that{source_of(self._asked.fn)}"
             )

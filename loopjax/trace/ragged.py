@@ -27,7 +27,7 @@ from functools import update_wrapper
 from itertools import islice
 from typing import Any, NamedTuple
 
-from loopjax.errors import UnsupportedError, about, source_of, user_source
+from loopjax.errors import UnsupportedError, about, coded, source_of, user_source
 from loopjax.ir.graph import Variable
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Scan, SequenceInput
@@ -83,7 +83,7 @@ class Ragged(ABC):
         self._read = read_sequences(asked.sequences)
         self._info = read_outputs_info(asked.outputs_info)
         if only_last and (not self._info or None in self._info):
-            raise ValueError("with lengths every output is a state; give each an initial value in outputs_info")
+            raise coded(ValueError, "LJ102")("with lengths every output is a state; give each a value in outputs_info")
         self._states = [initial for initial in self._info or () if initial is not None]
         most = read_n_steps(asked.n_steps)
         self.lengths = self._checked(read_lengths(lengths), most)
@@ -122,7 +122,7 @@ class Ragged(ABC):
     def _of_batch(self, x: Variable, axis: int, name: str) -> Variable:
         """Return an argument, checked to have as many entries along ``axis`` as there are examples."""
         if x.ndim <= axis:
-            raise ValueError(f"{name} is {x.type}; with lengths its axis {axis} is that of examples")
+            raise coded(ValueError, "LJ118")(f"{name} is {x.type}; with lengths its axis {axis} is that of examples")
         return named(x, ops.of_batch(x, self.lengths, axis, f"{self.asked_options.subject}: {name}"))
 
     @property
@@ -199,13 +199,13 @@ class Ragged(ABC):
         """Raise ``UnsupportedError`` for effects that belong to no example."""
         subject = self.asked_options.subject
         if returned.condition is not None:
-            raise UnsupportedError(
+            raise coded(UnsupportedError, "LJ113")(
                 f"{subject}: until stops the loop for all examples, and with lengths some have ended before. "
                 f"Leave until out, and count the steps in lengths{source_of(self.asked.fn)}"
             )
         updated = [key for key in returned.updates if key.dtype != KEY]
         if updated:
-            raise UnsupportedError(
+            raise coded(UnsupportedError, "LJ114")(
                 f"{subject}: fn updates {updated}, which belongs to no example, and with lengths some have "
                 f"ended. Make it a state, with an entry in outputs_info{source_of(self.asked.fn)}"
             )
@@ -218,7 +218,7 @@ class Ragged(ABC):
                 return value  # that is an error of every loop
         lanes = now.running.type.shape[0]
         if not value.ndim or (None not in (lanes, value.type.shape[0]) and lanes != value.type.shape[0]):
-            raise ValueError(
+            raise coded(ValueError, "LJ118")(
                 f"output {position} of a step is {value.type}; with lengths its axis 0 is that of "
                 f"examples{source_of(self.asked.fn)}"
             )

@@ -17,7 +17,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
-from loopjax.errors import MissingInputError, about, check_callable, here, source_of, user_source, where
+from loopjax.errors import MissingInputError, about, check_callable, coded, here, source_of, user_source, where
 from loopjax.ir.graph import Graph, Variable, ancestors, apply, recorded
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SAVE_ALL, MapOutput, Recurrence, SavedSteps, Scan, SequenceInput, StepResult
@@ -117,7 +117,7 @@ def _record(asked: LoopArguments, options: Scan, saved: SavedSteps) -> Loop:
         n_steps = read_n_steps(asked.n_steps)
         if n_steps is None:
             if not sequences:
-                raise ValueError(
+                raise coded(ValueError, "LJ108")(
                     f"scan {label!r} has neither sequences nor n_steps; expected one of them, give it, so that it "
                     f"knows when to stop; with until, n_steps is the most steps there may be"
                 )
@@ -133,7 +133,9 @@ def _record(asked: LoopArguments, options: Scan, saved: SavedSteps) -> Loop:
         returned = read_returned(result, label)
         info = _matched(info, returned, label, fn)
         if returned.condition is not None and saved.every > 1:
-            raise ValueError(f"scan {label!r}: a loop that stops by until has no fixed steps to keep{source_of(fn)}")
+            raise coded(ValueError, "LJ113")(
+                f"scan {label!r}: a loop that stops by until has no fixed steps to keep{source_of(fn)}"
+            )
         # The update of a stream is that its key advances, whether fn returns it (from an inner scan) or not.
         keys = list(dict.fromkeys([*body.keys, *(key for key in returned.updates if key.dtype == KEY)]))
         returned = returned._replace(updates={key: new for key, new in returned.updates.items() if key.dtype != KEY})
@@ -158,7 +160,7 @@ def _matched(
     if info is None:
         return [None] * len(returned.outputs)
     if len(info) != count:
-        raise ValueError(
+        raise coded(ValueError, "LJ104")(
             f"scan {label!r}: fn returns {count} outputs and outputs_info has {len(info)} entries; give one for each, "
             f"None for an output that no later step reads{source_of(fn)}"
         )
@@ -174,7 +176,7 @@ def _node(traced: _Trace, n_steps: Variable | int, listed: list[Variable] | None
         read = ancestors(closed.captured, stop=listed)
         missing = [v for v in read if isinstance(v, SharedVariable) and v not in set(listed)]
         if missing:
-            raise MissingInputError(
+            raise coded(MissingInputError, "LJ115")(
                 f"scan {label!r} is strict and its fn{source_of(traced.fn)} uses {missing}, which are not passed; "
                 f"expected all of them, add "
                 f"them to non_sequences{here()}"
@@ -225,7 +227,7 @@ def _state_update(shared: SharedVariable, new: Variable, label: str) -> Variable
     """Return the new value of a shared variable; raise ``TypeError`` where it has another type."""
     new = settle_weak(new, shared.dtype)
     if not shared.type.accepts(new.type):
-        raise TypeError(
+        raise coded(TypeError, "LJ304")(
             f"scan {label!r}: the update of {shared!r} is {new.type}; expected {shared.type}. "
             f"{shared.type.remedy(new.type)}{where(new.sources)}"
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.errors import about, check_flag, check_integer, here, reported, user_source
+from loopjax.errors import about, check_flag, check_integer, coded, here, reported, user_source
 from loopjax.ir.graph import Variable
 from loopjax.ir.schedule import Policy, Schedule, read_checkpoint
 from loopjax.trace.packed import Packed
@@ -171,7 +171,7 @@ def scan(
     if return_updates:
         return result, updates
     if updates:
-        raise ValueError(
+        raise coded(ValueError, "LJ114")(
             f"scan {label!r} updates {list(updates)}; return_updates=False would lose that, expected True; write "
             "outputs, "
             f"updates = scan(...){here()}"

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from loopjax.errors import here, source_of, where
+from loopjax.errors import alike, coded, here, source_of, where
 from loopjax.ir.graph import Constant, Variable, recorded
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import SequenceInput, wrong_count
@@ -82,11 +82,13 @@ def read_sequences(sequences: Any) -> list[SequenceArgument]:
         if isinstance(entry, Mapping):
             taps = tap_list(_only(entry, argument, "input", "taps").get("taps"), argument, [0])
             if "input" not in entry:
-                raise ValueError(f"{argument} is a dict without the key 'input'; write {{'input': x, 'taps': [0]}}")
+                raise coded(ValueError, "LJ112")(
+                    f"{argument} is a dict without the key 'input'; write {{'input': x, 'taps': [0]}}"
+                )
             entry = entry["input"]
         variable = _array(entry, argument)
         if variable.ndim == 0:
-            raise ValueError(
+            raise coded(ValueError, "LJ107")(
                 f"{argument} is the scalar {variable!r}; a sequence needs a first axis to be read along; pass "
                 f"it in non_sequences. The order of arguments is fn, sequences, outputs_info"
             )
@@ -109,16 +111,16 @@ def _output_info(entry: Any, argument: str) -> InitialArgument | None:
     options = _only(entry, argument, "initial", "taps")
     if options.get("initial") is None:
         if options.get("taps"):
-            raise ValueError(
+            raise coded(ValueError, "LJ110")(
                 f"{argument} has taps and no 'initial' value for them to read at the first steps; write "
                 f"{{'initial': value, 'taps': {options['taps']!r:.40}}}"
             )
         return None
     taps = tuple(tap_list(options.get("taps"), argument, [-1]))
     if any(tap >= 0 for tap in taps):
-        raise ValueError(f"{argument}: taps of a state are negative, steps in the past; got {list(taps)}")
+        raise coded(ValueError, "LJ109")(f"{argument}: taps of a state are negative: steps back; got {list(taps)}")
     if len(set(taps)) != len(taps):
-        raise ValueError(f"{argument}: taps {list(taps)} repeat; expected each once")
+        raise coded(ValueError, "LJ109")(f"{argument}: taps {list(taps)} repeat; expected each once")
     return _initial(options["initial"], taps, argument)
 
 
@@ -126,7 +128,7 @@ def _initial(value: Any, taps: tuple[int, ...], argument: str) -> InitialArgumen
     variable = _array(value, argument)
     windowed = taps != (-1,)
     if windowed and variable.ndim == 0:
-        raise ValueError(
+        raise coded(ValueError, "LJ110")(
             f"{argument} is the scalar {variable!r}; taps {list(taps)} need an initial value with a leading time "
             f"axis of at least {-min(taps)} rows, row 0 the oldest"
         )
@@ -146,16 +148,18 @@ def read_n_steps(n_steps: Any) -> Variable | int | None:
         n_steps = n_steps.data
     if isinstance(n_steps, Variable):
         if not n_steps.type.is_integer or n_steps.ndim != 0:
-            raise TypeError(f"n_steps is an integer scalar, got {n_steps!r}; write n_steps=10{where(n_steps.sources)}")
+            raise coded(TypeError, "LJ901")(
+                f"n_steps is an integer scalar, got {n_steps!r}; write n_steps=10{where(n_steps.sources)}"
+            )
         return n_steps
     if isinstance(n_steps, jax.core.Tracer):
         n_steps = as_variable(n_steps)  # which raises
     number = np.asarray("" if isinstance(n_steps, (list, tuple)) else n_steps)
     if number.dtype.kind not in "iu" or number.ndim != 0:
         meant = int(number) if number.dtype.kind == "f" and number.ndim == 0 and number >= 0 and number % 1 == 0 else 10
-        raise TypeError(f"n_steps is an integer scalar, got {n_steps!r:.80}; write n_steps={meant}")
+        raise coded(TypeError, "LJ901")(f"n_steps is an integer scalar, got {n_steps!r:.80}; write n_steps={meant}")
     if wrong := wrong_count("n_steps", int(number)):
-        raise ValueError(wrong)
+        raise coded(ValueError, "LJ901")(wrong)
     return int(number)
 
 
@@ -166,17 +170,19 @@ def read_lengths(lengths: Any) -> Variable:
     except TypeError:
         if isinstance(lengths, jax.core.Tracer):
             raise
-        raise TypeError(
+        raise coded(TypeError, "LJ118")(
             f"lengths is an integer vector with the steps of each example, got {lengths!r:.80}; write [3, 5]{here()}"
         ) from None
     if not variable.type.is_integer or variable.ndim != 1:
-        raise TypeError(
+        raise coded(TypeError, "LJ118")(
             f"lengths is an integer vector with the steps of each example, got {variable!r}; write [3, 5]{here()}"
         )
     if isinstance(variable, Constant) and (variable.data < 0).any():
-        raise ValueError(f"lengths is {variable.data}; expected values from 0 up{here()}")
+        raise coded(ValueError, "LJ118")(f"lengths is {variable.data}; expected values from 0 up{here()}")
     if variable.type.shape[0] == 0:
-        raise ValueError(f"lengths is empty; a loop with lengths has at least one example{where(variable.sources)}")
+        raise coded(ValueError, "LJ118")(
+            f"lengths is empty; a loop with lengths has at least one example{where(variable.sources)}"
+        )
     return variable
 
 
@@ -206,7 +212,7 @@ def check_takes(fn: Callable[..., Any], arguments: Sequence[Any], label: str) ->
         signature.bind(*arguments)
     except TypeError as error:
         received = ", ".join(str(getattr(argument, "name", None) or argument) for argument in arguments)
-        raise TypeError(
+        raise coded(TypeError, "LJ103")(
             f"scan {label!r}: fn{signature} does not take the {len(arguments)} arguments that it is called with, "
             f"({received}): {error}. They are the slices of sequences, the past values of states, then "
             f"non_sequences; write one parameter for each. The order of arguments is fn, sequences, "
@@ -257,7 +263,7 @@ def numbered(value: Any, argument: str) -> list[Leaf]:
 def _only(entry: Mapping[str, Any], argument: str, *keys: str) -> Mapping[str, Any]:
     unknown = sorted(str(key) for key in entry if key not in keys)
     if unknown:
-        raise ValueError(f"{argument} has unknown keys {unknown}; known are {list(keys)}, write one of them")
+        raise coded(ValueError, "LJ112")(f"{argument} has unknown keys {unknown}; write one of {list(keys)}")
     return entry
 
 
@@ -266,7 +272,7 @@ def tap_list(taps: Any, argument: str, default: list[int]) -> list[int]:
         return default
     found = list(taps) if isinstance(taps, (list, tuple, np.ndarray, range)) else [taps]
     if not found or any(isinstance(tap, bool) or not isinstance(tap, (int, np.integer)) for tap in found):
-        raise ValueError(f"{argument}: taps is an int or a list of ints, got {taps!r}; write [-1]")
+        raise coded(ValueError, "LJ109")(f"{argument}: taps is an int or a list of ints, got {taps!r}; write [-1]")
     return [int(tap) for tap in found]
 
 
@@ -276,4 +282,4 @@ def _array(value: Any, argument: str) -> Variable:
     try:
         return as_variable(value) if has_rule else recorded(Constant)(strong(value))
     except TypeError as error:
-        raise TypeError(f"{argument}: {error}") from None
+        raise alike(error, f"{argument}: {error}") from None

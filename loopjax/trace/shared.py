@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from loopjax.errors import StateLost, about, here, nearest, reported, user_source, where
+from loopjax.errors import StateLost, about, coded, here, nearest, reported, user_source, where
 from loopjax.ir.graph import Graph, Variable, recorded
 from loopjax.ir.types import KEY, TensorType, dtype_name
 from loopjax.trace.convert import numeric, strong
@@ -61,7 +61,9 @@ class SharedVariable(Variable):
     def value(self) -> jax.Array:
         """The current array; raises ``StateLost`` after a failed call that updated in place."""
         if self._value is None:
-            raise StateLost(f"the value of {self!r} was lost by a failed call with accept_inplace; call set_value")
+            raise coded(StateLost, "LJ801")(
+                f"the value of {self!r} was lost by a failed call with accept_inplace; call set_value"
+            )
         return self._value
 
     def get_value(self, borrow: bool = False) -> Any:
@@ -91,12 +93,14 @@ class SharedVariable(Variable):
 
     def _checked(self, value: Any) -> jax.Array:
         if isinstance(value, Variable):
-            raise TypeError(f"set_value: {self!r} was given the symbolic {value!r}; write {value!r}.eval(){here()}")
+            raise coded(TypeError, "LJ801")(
+                f"set_value: {self!r} was given the symbolic {value!r}; write {value!r}.eval(){here()}"
+            )
         if isinstance(value, jax.core.Tracer):
-            raise TypeError(f"set_value: {self!r} cannot hold a JAX tracer; set it outside jit{here()}")
+            raise coded(TypeError, "LJ801")(f"set_value: {self!r} cannot hold a JAX tracer; set it outside jit{here()}")
         if self.dtype == KEY:
             if not (isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)):
-                raise TypeError(
+                raise coded(TypeError, "LJ801")(
                     f"set_value: {self!r} holds a typed JAX key, got {type(value).__name__}; write "
                     f"jax.random.key(seed){here()}"
                 )
@@ -107,7 +111,7 @@ class SharedVariable(Variable):
             array = array.astype(jnp.dtype(self.dtype))
         got = TensorType(dtype_name(array.dtype), tuple(array.shape))
         if not self.type.accepts(got):
-            raise TypeError(
+            raise coded(TypeError, "LJ801")(
                 f"set_value: {self!r} was given {got}; expected dtype {self.dtype} and {self.ndim} dimensions, sizes "
                 f"as the type says. {self.type.remedy(got)}{where(self.sources)}"
             )
@@ -189,13 +193,15 @@ def shared(
     known = ("value", "name", "borrow", "dtype", "shape")
     unknown = sorted(set(accepted) - {"allow_downcast", "strict", "target", "broadcastable"})
     if unknown:
-        raise TypeError(f"shared() got unknown arguments {unknown}; it takes {known}{nearest(unknown[0], known)}")
+        raise coded(TypeError, "LJ801")(
+            f"shared() got unknown arguments {unknown}; it takes {known}{nearest(unknown[0], known)}"
+        )
     if shape is not None and not isinstance(shape, (list, tuple)):
-        raise TypeError(f"shape is a list of sizes, got {shape!r:.80}; write shape=(3, None)")
+        raise coded(TypeError, "LJ506")(f"shape is a list of sizes, got {shape!r:.80}; write shape=(3, None)")
     if isinstance(value, Variable):
-        raise TypeError(f"shared() takes a value, not the symbolic {value!r}; pass its x.eval()")
+        raise coded(TypeError, "LJ801")(f"shared() takes a value, not the symbolic {value!r}; pass its x.eval()")
     if isinstance(value, jax.core.Tracer):
-        raise TypeError("shared() cannot hold a JAX tracer; create it outside jit")
+        raise coded(TypeError, "LJ801")("shared() cannot hold a JAX tracer; create it outside jit")
     if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         return recorded(SharedVariable)(TensorType(KEY, value.shape), value, name)
     array: Any = value if isinstance(value, jax.Array) else strong(value, dtype)
@@ -205,7 +211,7 @@ def shared(
     sizes = tuple(shape) if shape is not None else (None,) * array.ndim
     type = TensorType(dtype_name(array.dtype), sizes)
     if not type.accepts(type.with_shape(array.shape)):
-        raise ValueError(
+        raise coded(ValueError, "LJ801")(
             f"shared() was given a value of shape {tuple(array.shape)} and shape={sizes}; expected sizes of the value, "
             f"and None for those that may vary"
         )

@@ -47,14 +47,15 @@ class until:  # noqa: N801 - the name that Theano programs use
     array([ 2,  4,  8, 16, 32])
     """
 
-    @coded
     def __init__(self, condition: Any) -> None:
         with about("until"):
             made = as_variable(condition)
             if made.ndim != 0:
-                raise ValueError(f"until() takes a scalar condition, got {made!r}; reduce it, for example with .any()")
+                raise coded(ValueError, "LJ113")(
+                    f"until() takes a scalar condition, got {made!r}; reduce it, for example with .any()"
+                )
             if not made.type.is_integer and made.dtype != "bool":
-                raise TypeError(f"until() takes a condition, got {made.dtype} {made!r}; write until(x < tol)")
+                raise coded(TypeError, "LJ113")(f"until() takes a condition, got {made!r}; write until(x < tol)")
         self.condition = made
 
 
@@ -143,17 +144,17 @@ def _updates(value: Any, label: str) -> dict[SharedVariable, Variable]:
     found: dict[SharedVariable, Variable] = {}
     for key, new in value.items() if isinstance(value, Mapping) else value:
         if not isinstance(key, SharedVariable):
-            raise ValueError(
+            raise coded(ValueError, "LJ114")(
                 f"scan {label!r}: updates that fn returns are keyed by shared variables, got {key!r}; write {{w: new}}"
             )
         if key in found:
-            raise ValueError(f"scan {label!r}: {key!r} is updated twice in one step")
+            raise coded(ValueError, "LJ114")(f"scan {label!r}: {key!r} is updated twice in one step")
         found[key] = as_variable(new)
     return found
 
 
 def _misreturned(result: Any, label: str) -> ValueError:
-    return ValueError(
+    return coded(ValueError, "LJ102")(
         f"scan {label!r}: fn returned {_shape_of(result)}; it may return outputs, updates, (outputs, updates), "
         f"(outputs, until), (updates, until), (outputs, updates, until) or (), where outputs is a variable or a "
         f"list of them, updates a dict or pairs from shared variables, and until(condition) comes last"

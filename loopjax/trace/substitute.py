@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, overload
 
-from loopjax.errors import UnsupportedError, about, read_pairs, reported, where
+from loopjax.errors import UnsupportedError, about, coded, read_pairs, reported, where
 from loopjax.ir.autodiff import derivatives
 from loopjax.ir.graph import Apply, Graph, Variable, ancestors, copy_node, dependents, toposort
 from loopjax.ir.op import register, table_op
@@ -72,13 +72,13 @@ def clone_replace(
     '(identity((y * 2.)) + 1.)'
     """
     if output is None:
-        raise TypeError("output is a variable or a list of them, got None; write clone_replace(y, {x: value})")
+        raise coded(TypeError, "LJ305")("output is a variable or a list, got None; write clone_replace(y, {x: value})")
     outputs = read_variables(output, "output")
     replacements = read_replacements(replace, "replace", rebuild_strict)
     for variable in absent(replacements, outputs):
-        raise ValueError(f"{not_replaced('replace', variable)}; leave it out")
+        raise coded(ValueError, "LJ305")(f"{not_replaced('replace', variable)}; leave it out")
     for variable in replacements.keys() & _between(outputs):
-        raise UnsupportedError(
+        raise coded(UnsupportedError, "LJ305")(
             f"a gradient flows through {variable!r}{where(variable.sources)}, which a replacement cuts off; take the "
             f"gradient with respect to that variable, replace what it is made of, or pass givens to function"
         )
@@ -94,7 +94,7 @@ def absent(variables: Iterable[Variable], outputs: Sequence[Variable]) -> list[V
     for variable in found:
         for step in ancestors([variable]):
             if step.scan is not None:
-                raise ValueError(
+                raise coded(ValueError, "LJ116")(
                     f"{variable!r}{where(variable.sources)} was made inside of fn of scan {step.scan!r}"
                     f"{where(step.sources)}, whose body is fixed: it cannot be replaced from outside. Replace what "
                     f"goes into the loop (its sequences, initial values and non_sequences), or record the loop anew"
@@ -143,7 +143,7 @@ def with_values(outputs: Sequence[Variable], values: Mapping[Variable, Variable]
 
 def _with_value_type(variable: TensorType, value: TensorType) -> TensorType:
     if not variable.accepts(value):
-        raise ValueError(f"expected {variable}, got {value}")
+        raise coded(ValueError, "LJ305")(f"expected {variable}, got {value}")
     return value
 
 
@@ -163,17 +163,17 @@ def read_replacements(pairs: Replacements | None, argument: str, strict: bool) -
     found: dict[Variable, Variable] = {}
     for old, value in read_pairs(argument, pairs):
         if not isinstance(old, Variable):
-            raise TypeError(
+            raise coded(TypeError, "LJ305")(
                 f"{argument} replaces variables; expected one, got {type(old).__name__} {old!r:.80}; write {{x: value}}"
             )
         if old in found:
-            raise ValueError(f"{argument} replaces {old!r} twice; expected one value, give it once")
+            raise coded(ValueError, "LJ305")(f"{argument} replaces {old!r} twice; expected one value, give it once")
         with about(f"{argument}: the value for {old!r}"):
             new = settle_weak(as_variable(value), old.dtype)
         if not strict:
             new = new.astype(old.dtype)
         if not old.type.accepts(new.type):
-            raise TypeError(
+            raise coded(TypeError, "LJ305")(
                 f"{argument} replaces {old!r} by {new.type}; expected {old.type}. "
                 f"{old.type.remedy(new.type)}{where(new.sources)}"
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from loopjax.errors import ArgumentError, here, read_pairs
+from loopjax.errors import ArgumentError, coded, here, read_pairs
 from loopjax.ir.graph import Variable
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Variable, Any]]
@@ -27,7 +27,7 @@ class OrderedUpdates(dict[Any, Variable]):
 def check_unpacked(value: Any) -> None:
     """Raise ``TypeError`` where a value is what ``scan`` returns, or its updates, in the place of a variable."""
     if any(isinstance(part, OrderedUpdates) for part in (value if isinstance(value, (list, tuple)) else [value])):
-        raise ArgumentError(
+        raise coded(ArgumentError, "LJ119")(
             f"expected a variable, and scan returns (outputs, updates); write `out, updates = scan(...)`{here()}", value
         )
 
@@ -37,5 +37,7 @@ def _joined(*several: Pairs) -> OrderedUpdates:
     for pairs in several:
         for shared, value in read_pairs("updates", pairs):
             if joined.setdefault(shared, value) is not value:
-                raise ValueError(f"{shared!r} has two new values, {joined[shared]!r} and {value!r}{here()}")
+                raise coded(ValueError, "LJ304")(
+                    f"{shared!r} has two new values, {joined[shared]!r} and {value!r}{here()}"
+                )
     return joined

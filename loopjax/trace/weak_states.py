@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from loopjax.config import config
-from loopjax.errors import where
+from loopjax.errors import coded, where
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.public_ops import ops
@@ -53,7 +53,7 @@ def settle_states(
         if not step.accepts(output.type):
             problems.append(_state_mismatch(state, past, step, output))
     if problems:
-        raise TypeError(f"scan {label!r}: " + "; ".join(problems))
+        raise coded(TypeError, "LJ105")(f"scan {label!r}: " + "; ".join(problems))
     return Graph(body.inputs, outputs), initials
 
 
@@ -99,7 +99,7 @@ def _with_inputs_of(op: Scan, inputs: Sequence[Variable]) -> Scan:
     starts = op.body_inputs([variable.type for variable in body.inputs]).taps
     for recurrence, taps, value in zip(op.recurrences, starts, op.results(body.outputs).recurrences, strict=True):
         if taps[0].dtype != value.dtype:
-            raise TypeError(
+            raise coded(TypeError, "LJ105")(
                 f"scan {op.label!r}: state {recurrence.name!r} starts as {taps[0]} but a step returns {value.type}, "
                 f"now that a number takes the dtype of its loop's results. Cast the result with "
                 f".astype({taps[0].dtype!r}){where(value.sources)}"

@@ -122,7 +122,7 @@ class TestInputs:
         x, a = at.dscalar("x"), loopjax.shared(1, name="a")
         with pytest.raises(
             ValueError,
-            match=rf"twice: inputs holds .*<x.* more than once; expected each once, list each input once{LINE}",
+            match=rf"twice: inputs holds .*<x.* more than once; expected each once, list each once{LINE}",
         ):
             loopjax.function([x, x], x, name="twice")
         with pytest.raises(TypeError, match=rf"function: inputs is a list of variables, got <x.*; write \[<x.*{LINE}"):

@@ -161,7 +161,7 @@ def test_gradients_of_kron_and_alloc_diag():
         (lambda x, y: x @ 2.0, "matmul of a scalar"),
         (lambda x, y: at.tensordot(x, y.T), "tensordot: .*do not multiply"),
         (lambda x, y: at.tensordot(x, y, 3), "tensordot over 3 axes"),
-        (lambda x, y: at.tensordot(x, y, [[0, 1], [0]]), "tensordot sums over 2 axes of one operand and 1"),
+        (lambda x, y: at.tensordot(x, y, [[0, 1], [0]]), "tensordot sums over 2 axes of x and 1"),
         (lambda x, y: at.tensordot(x, y, [[2], [0]]), "axis 2 is outside"),
         (lambda x, y: at.inner(x, y.T), "do not multiply"),
         (lambda x, y: at.batched_dot(x[0], y), "batched_dot takes arrays of 2 or 3 dimensions"),

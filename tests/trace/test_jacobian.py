@@ -361,7 +361,7 @@ class TestRop:
             loopjax.Rop(y, y, x)
         with pytest.raises(ValueError, match=r"eval_points\) is float64\(3,\); its wrt is float64\(2,\)"):
             loopjax.function([x], loopjax.Rop(x**2, x, np.ones(3)))(np.ones(2))
-        with pytest.raises(ValueError, match=r"a gradient that is given is float64\(3,\)"):
+        with pytest.raises(ValueError, match=r"a given gradient is float64\(3,\)"):
             loopjax.function([x], loopjax.Lop(x**2, x, np.ones(3)))(np.ones(2))
 
     def test_of_integers_is_refused(self):

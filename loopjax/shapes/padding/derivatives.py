@@ -46,7 +46,7 @@ def padded_region(
     rest = list(made.outputs[len(outputs) :])
     outside = dict(zip(published, rest, strict=False))
     for one in inner.asserted.values():
-        scope.assert_holds(outside[one.holds], one.message, one.error)
+        scope.assert_holds(outside[one.holds], one.message, one.code)
     found = [
         scope.note(one, inner.lifted_axes(inner.axes(x), outside))
         for one, x in zip(made.outputs, outputs, strict=False)

@@ -205,7 +205,7 @@ def _slice_rows(
         first, span = _span(scope, length, start, stop, step > 0)
         return first, scope.ceil_div(span, abs(step))
     message = f"{scope.op}: a slice has step 0; expected another step, write a step of 1{where(scope.sources)}"
-    scope.assert_holds(scope.emit("neq", step, 0), message)
+    scope.assert_holds(scope.emit("neq", step, 0), message, "LJ205")
     is_backwards = scope.emit("lt", step, 0)
     ends = zip(*(_span(scope, length, start, stop, forwards) for forwards in (False, True)), strict=True)
     first, span = (scope.emit("switch", is_backwards, *pair) for pair in ends)

@@ -21,7 +21,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
-from loopjax.errors import LengthError, where
+from loopjax.errors import LengthError, coded, where
 from loopjax.ir.dim import Bounds, Dim
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable
 from loopjax.ir.index import Array, index_op
@@ -94,7 +94,7 @@ def _window(scope: PaddingScope, op: Scan, recurrence: Recurrence, initial: Vari
     if padded is None or not recurrence.windowed:
         return initial
     message = f"{op.subject}: the initial value of {recurrence.name!r} has fewer rows than its taps reach"
-    if not scope.add_precondition(">=", padded.length, recurrence.depth, message):
+    if not scope.add_precondition(">=", padded.length, recurrence.depth, message, "LJ110"):
         return scope.exact(initial, [0])
     resized = scope.with_capacity(initial, 0, scope.scalar(recurrence.depth))
     return scope.note(resized, scope.other_axes(initial, 0))
@@ -201,7 +201,7 @@ def _publish_checks(scope: PaddingScope, fresh: Apply, loop: _Loop, checks: Coll
             for stack in stacks
         )
     for check, holds in zip(checks, each, strict=True):
-        scope.assert_holds(holds, check.message, check.error)
+        scope.assert_holds(holds, check.message, check.code)
 
 
 def _note_inputs(
@@ -274,7 +274,7 @@ def _like_state(inner: PaddingScope, value: Variable, axes: Axes) -> Variable | 
     for axis, start in axes.items():
         padded = inner.axis(value, axis)
         message = "a state changes its size from step to step"
-        if padded is None or not inner.require_equal(padded.length, start.length, message):
+        if padded is None or not inner.require_equal(padded.length, start.length, message, "LJ106"):
             return None
         if padded.capacity is not start.capacity:
             value = inner.with_capacity(value, axis, start.capacity)
@@ -290,7 +290,7 @@ def _stackable(inner: PaddingScope, value: Variable) -> Variable:
             continue
         same = inner.invariant_length(padded.length)
         if same is None and inner.lift(padded.length, by=Op) is None:
-            raise LengthError(
+            raise coded(LengthError, "LJ702")(
                 f"{inner.parent.op}: a step returns a value whose size differs from step to step, and such values have "
                 f"no stack; reduce it, or write it into a part of zeros, set_subtensor(zeros(n)[:k], "
                 f"value){where(inner.parent.sources)}"

@@ -99,7 +99,7 @@ def _specify_shape(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> 
             left.append(size)
             continue
         if not scope.require_equal(
-            scope.length(x, axis), scope.integer(size), "an array is not of the shape specified"
+            scope.length(x, axis), scope.integer(size), "an array is not of the shape specified", "LJ503"
         ):
             return exact_call(scope, node, inputs)
         left.append(OPEN)
@@ -230,7 +230,7 @@ def _reshape(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variab
     total, wanted = scope.product(lengths), scope.product(target)
     message = f"reshape of an array of {LENGTH} elements to {OTHER}"
     is_same = _same_product(lengths, target) or scope.equal(total, wanted)
-    if not is_same and not scope.require("==", total, wanted, message):
+    if not is_same and not scope.require("==", total, wanted, message, "LJ503"):
         return exact_call(scope, node, inputs)
     kept = _kept_axes(scope, x, lengths, target)
     if kept is not None:

@@ -128,7 +128,7 @@ def _of_batch(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Varia
         lengths = lengths.owner.inputs[0]  # as many, and the arguments of a call tell how many
     size, wanted = scope.length(x, axis), scope.length(lengths, 0)
     if not scope.equal(size, wanted):
-        scope.require("==", size, wanted, batch_mismatch(what, LENGTH, axis, OTHER))
+        scope.require("==", size, wanted, batch_mismatch(what, LENGTH, axis, OTHER), "LJ118")
     (x, lengths), _ = scope.aligned([x, lengths], [{axis: 0}, {0: 0}], stretch=False)
     return scope.call(node.op, x, lengths, axes=scope.axes(x))
 
@@ -148,14 +148,14 @@ def require_rows(scope: PaddingScope, n_steps: Variable, sequence: str, rows: Va
     most = steps_of_rows(scope, rows, span)
     if scope.is_nonnegative(Dim.of(most) - Dim.of(n_steps)):
         return True
-    scope.require("<=", n_steps, most, f"{sequence} has rows for {OTHER} steps, and {LENGTH} are asked for")
+    scope.require("<=", n_steps, most, f"{sequence} has rows for {OTHER} steps, and {LENGTH} are asked for", "LJ111")
     return False
 
 
 def require_enough(scope: PaddingScope, length: Variable, least: int, message: str) -> None:
     """Have it checked that a length reaches what is read, unless it is seen to; ``IndexError`` where it does not."""
     if not scope.is_nonnegative(Dim.of(length) - least) and not (least <= 1 and _is_positive(scope, length)):
-        scope.require(">=", length, least, message, "index")
+        scope.require(">=", length, least, message, "LJ206")
 
 
 def steps_of_rows(scope: PaddingScope, rows: Variable, span: int) -> Variable:
@@ -316,7 +316,7 @@ def require_elements(scope: PaddingScope, name: str, x: Variable, axes: tuple[in
     for axis in axes:
         padded = scope.axis(x, axis)
         if padded is not None and not _is_positive(scope, padded.length):
-            scope.require(">=", padded.length, 1, message)
+            scope.require(">=", padded.length, 1, message, "LJ505")
 
 
 def _is_positive(scope: PaddingScope, length: Variable) -> bool:

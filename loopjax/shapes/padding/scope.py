@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
-from loopjax.errors import LengthError, where
+from loopjax.errors import LengthError, coded, where
 from loopjax.ir.dim import Bounds, Dim
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, toposort
 from loopjax.ir.lengths import is_shape, leaves_of
@@ -246,16 +246,16 @@ class PaddingScope(BoundedLengths):
     # Checks of lengths.
 
     def add_precondition(
-        self, relation: str, length: Variable, other: Length, message: str, error: str = "value"
+        self, relation: str, length: Variable, other: Length, message: str, code: str = "LJ501"
     ) -> bool:
         """Have two lengths compared before a call; ``False`` where its arguments do not tell them."""
         other = self.scalar(other)
         if self.parent is not None:
             outer = self._lifted(length, other)
-            return outer is not None and self.parent.add_precondition(relation, *outer, message, error)
+            return outer is not None and self.parent.add_precondition(relation, *outer, message, code)
         if not (self._before_call(length) and self._before_call(other)):
             return False
-        precondition = Precondition(length, other, relation, error, message, where(self.sources))
+        precondition = Precondition(length, other, relation, code, message, where(self.sources))
         self.context.preconditions[precondition] = None
         if relation == "==":
             self.context.unite(length, other)
@@ -270,38 +270,38 @@ class PaddingScope(BoundedLengths):
         """Have it checked that a size is not negative: before a call, or at every step."""
         if self.length_capacity(size) is not None or self.is_nonnegative(Dim.of(size)):
             return
-        if not self.add_precondition(">=", size, 0, message) and self.parent is not None:
-            self.require(">=", size, 0, message)
+        if not self.add_precondition(">=", size, 0, message, "LJ506") and self.parent is not None:
+            self.require(">=", size, 0, message, "LJ506")
 
-    def require(self, relation: str, length: Variable, other: Length, message: str, error: str = "value") -> bool:
+    def require(self, relation: str, length: Variable, other: Length, message: str, code: str = "LJ501") -> bool:
         """Have two lengths compared before a call, or by a runtime assertion."""
         other = self.scalar(other)
         if self.parent is not None:
             outer = None if self.lazy else self._lifted(length, other)
             if outer is not None:
-                return self.parent.require(relation, *outer, message, error)
-        elif self.add_precondition(relation, length, other, message, error):
+                return self.parent.require(relation, *outer, message, code)
+        elif self.add_precondition(relation, length, other, message, code):
             return True
-        if error == "index" and self.context.inlined:
+        if code == "LJ206" and self.context.inlined:
             return True
         holds = self.emit({"==": "eq", "<=": "le", ">=": "ge"}[relation], length, other)
         words = ("fewer", "more") if relation == ">=" else ("more", "fewer")
         limit = str(other.data) if isinstance(other, Constant) else words[1]
         text = message.replace(LENGTH, words[0]).replace(OTHER, limit)
-        self.assert_holds(holds, text + where(self.sources), error)
+        self.assert_holds(holds, text + where(self.sources), code)
         if relation == "==" and self.parent is None:
             self.context.unite(length, other)
         return True
 
-    def assert_holds(self, holds: Variable, message: str, error: str = "value") -> None:
+    def assert_holds(self, holds: Variable, message: str, code: str = "LJ501") -> None:
         """Have a condition checked by the run, at every step of the loops around."""
-        self.asserted[holds] = RuntimeAssertion(holds, message, error)
+        self.asserted[holds] = RuntimeAssertion(holds, message, code)
 
     def require_equal(
-        self, length: Variable, other: Variable, message: str = "sizes that must be equal differ"
+        self, length: Variable, other: Variable, message: str = "sizes that must be equal differ", code: str = "LJ501"
     ) -> bool:
         """Have two lengths compared unless they are known to be equal; ``False`` where they cannot be."""
-        return self.equal(length, other) or self.require("==", length, other, f"{self.op}: {message}")
+        return self.equal(length, other) or self.require("==", length, other, f"{self.op}: {message}", code)
 
     # Padded axes.
 
@@ -398,7 +398,7 @@ class PaddingScope(BoundedLengths):
         for axis, wanted in axes.items():
             length, capacity = self.length(variable, axis), self.rows(variable, axis)
             if not self.require_equal(length, wanted.length):
-                raise LengthError(
+                raise coded(LengthError, "LJ501")(
                     f"{self.op}: sizes that must be equal differ, as far as can be known here{where(self.sources)}"
                 )
             self.note(variable, {**self.axes(variable), axis: PaddedAxis(wanted.length, capacity)})
@@ -414,7 +414,7 @@ class PaddingScope(BoundedLengths):
             width = self.widths.get(padded.length)
             if width is not None:
                 message = f"{self.op}: a slice of {width} rows reaches over an end; shorten the range of its start"
-                self.require("==", padded.length, width, message)
+                self.require("==", padded.length, width, message, "LJ205")
             else:
                 self.need(padded.length)
             if width is None and self.parent is None and not self.is_known(padded.length):
@@ -432,7 +432,7 @@ class PaddingScope(BoundedLengths):
         outer = self.lift(length, by=Op)
         if outer is not None:
             return self.enter(self.parent.around(outer))
-        raise LengthError(
+        raise coded(LengthError, "LJ702")(
             f"{self.op}: a size differs from step to step of a loop, and nothing is known that bounds it, or "
             f"{self.op} takes no such size; write minimum(size, most), or a mask over all elements{where(self.sources)}"
         )

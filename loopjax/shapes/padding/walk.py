@@ -84,7 +84,7 @@ def _walk(scope: PaddingScope, graph: Graph, inputs: Sequence[Variable]) -> list
         for condition, position in chosen[node]:
             is_first = scope.emit("cast", new.get(condition, condition), dtype="bool")
             holds = scope.emit("or_", holds, scope.emit("invert", is_first) if position == 1 else is_first)
-        scope.assert_holds(holds, one.message, one.error)
+        scope.assert_holds(holds, one.message, one.code)
     return [new.get(variable, variable) for variable in graph.outputs]
 
 
