@@ -359,7 +359,7 @@ class TestRop:
         y = at.fvector("y")
         with pytest.raises(TypeError, match=r"eval_points gives .*expected float32"):
             loopjax.Rop(y, y, x)
-        with pytest.raises(ValueError, match=r"eval_points\) is float64\(3,\); its wrt is float64\(2,\)"):
+        with pytest.raises(ValueError, match=r"a point of eval_points is float64\(3,\); its wrt is float64\(2,\)"):
             loopjax.function([x], loopjax.Rop(x**2, x, np.ones(3)))(np.ones(2))
         with pytest.raises(ValueError, match=r"a given gradient is float64\(3,\)"):
             loopjax.function([x], loopjax.Lop(x**2, x, np.ones(3)))(np.ones(2))
