@@ -157,29 +157,24 @@ def _matrix_profile(y: Any, width: int) -> Any:
 
 
 def _matrix_profile_tuned(y: Any, width: int) -> Any:
-    """Products by their offset, so that they stay where they are: row ``i`` and column ``i + offset``, which serves
-    both; the largest correlations of columns by reads of the series with each step, distances after the loop."""
+    """Scaled windows before the loop, the largest correlation in it, distances after it."""
     mean, deviation, first = _windows(y, width)
-    count, near = len(first), width // 2
-    size = count - near
-    mean_scaled, scaled = mean / deviation, 1 / (width**0.5 * deviation)
-    padded = [jnp.concatenate([values, jnp.zeros(count)]) for values in (scaled, mean_scaled)]
-    offsets = near + jnp.arange(size)
-    longer = jnp.concatenate([y, jnp.zeros(count)])
+    count = len(first)
+    place = jnp.arange(count, dtype="int32")
+    share, center = 1 / (width**0.5 * deviation), mean / deviation
+    leaves, comes = y[: count - 1], y[width:]
 
-    def step(carry: tuple[Any, Any], now: Any) -> tuple[tuple[Any, Any], Any]:
-        product, best = carry
-        i, drop, add, own_scale, own_mean = now
-        one, two = (lax.dynamic_slice(values, (i + near,), (size,)) for values in padded)
-        correlation = jnp.where(offsets < count - i, product * (own_scale * one) - own_mean * two, -jnp.inf)
-        before = lax.dynamic_slice(best, (i + near,), (size,))
-        best = lax.dynamic_update_slice(best, jnp.maximum(before, correlation), (i + near,))
-        out, comes = (lax.dynamic_slice(longer, (i + near + by,), (size,)) for by in (0, width))
-        return (product - drop * out + add * comes, best), correlation.max()
+    def step(product: Any, now: Any) -> tuple[Any, Any]:
+        i, top, drop, add, own_share, own_center = now
+        later = product[:-1] - drop * leaves + add * comes
+        product = jnp.concatenate([top[None], later])
+        correlation = product * share * own_share - own_center * center
+        return product, jnp.where(jnp.abs(place - i) < width // 2, -jnp.inf, correlation).max()
 
-    sequences = jnp.arange(count), y[:count], jnp.append(y[width:], 0.0), scaled, mean_scaled
-    (_, columns), rows = lax.scan(step, (first[near:], jnp.full(2 * count, -jnp.inf)), sequences)
-    return jnp.sqrt(jnp.maximum(2 * width * (1 - jnp.maximum(rows, columns[:count])), 0))
+    others = lax.scan(step, first, (place[1:], first[1:], leaves, comes, share[1:], center[1:]))[1]
+    top = jnp.where(place < width // 2, -jnp.inf, first * share * share[0] - center[0] * center).max()
+    best = jnp.concatenate([top[None], others])
+    return jnp.sqrt(jnp.maximum(2 * width * (1 - best), 0))
 
 
 WORKLOADS = (
