@@ -1,9 +1,9 @@
 """Pictures of loops as SVG, for ``explain``: operands above a loop, its box, and below it what is kept.
 
-A picture is a list of blocks of one width, one block per outermost loop. In a notebook each block is an SVG of its own
-and the page wraps them; in a file they are set in as many columns as fit. All text lies on filled shapes and colours
-follow ``prefers-color-scheme``, so that a picture reads on any page. Text is measured by estimates of its width, since
-nothing that sets type is needed to import or to run this.
+A picture is a list of blocks of one width, one block per outermost loop with the work that moved out of it before and
+after it. In a notebook each block is an SVG of its own and the page sets them in columns; so does a file. All text lies
+on filled shapes and colours follow ``prefers-color-scheme``, so that a picture reads on any page. Text is measured by
+estimates of its width, since nothing that sets type is needed to import or to run this.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from loopjax.report.loops import LoopReport, Part, at_step
 
@@ -181,25 +181,28 @@ def html(title: str, lines: Sequence[str], loops: Sequence[Block]) -> str:
     """A heading and blocks as HTML that wraps them, each an SVG."""
     heading, *shown = (
         f'<svg viewBox="-1 -1 {block.width + 2:g} {block.y + 2:g}" width="{block.width + 2:g}" role="img" '
-        f'style="max-width:100%;height:auto">{"".join(block.shapes)}</svg>'
+        f'style="display:block;margin-bottom:{GAP}px;break-inside:avoid;max-width:100%;height:auto">'
+        f"{''.join(block.shapes)}</svg>"
         for block in (_heading(title, lines, WIDTH), *loops)
     )
-    row = f"display:flex;flex-wrap:wrap;gap:{GAP}px;align-items:flex-start"
-    return f'<div class="loopjax">{STYLE}<div>{heading}</div><div style="{row}">{"".join(shown)}</div></div>'
+    columns = f"columns:{min(len(loops), 9)} {WIDTH + 2}px;column-gap:{GAP}px;max-width:{len(loops) * (WIDTH + GAP)}px"
+    return f'<div class="loopjax">{STYLE}<div>{heading}</div><div style="{columns}">{"".join(shown)}</div></div>'
 
 
 def svg(title: str, lines: Sequence[str], loops: Sequence[Block], width: int) -> str:
-    """A heading and blocks in columns, each block in the shortest, as one SVG."""
+    """A heading and blocks in columns, down the first and then the next, as one SVG."""
     n_columns = max(1, min(len(loops), (width + GAP) // (WIDTH + GAP)))
     wide = n_columns * (WIDTH + GAP) - GAP
     heading = _heading(title, lines, wide)
-    columns, placed = [heading.y + GAP] * n_columns, [(0, 0.0, heading)]
-    for block in loops:
-        column = columns.index(min(columns))
-        placed.append((column * (WIDTH + GAP), columns[column], block))
-        columns[column] += block.y + GAP
+    placed, high = [(0, 0.0, heading)], heading.y + GAP
+    for column, blocks in enumerate(_columns(loops, n_columns)):
+        y = heading.y + GAP
+        for block in blocks:
+            placed.append((column * (WIDTH + GAP), y, block))
+            y += block.y + GAP
+        high = max(high, y)
+    high -= GAP
     shapes = [f'<g transform="translate({x:g} {y:g})">{"".join(one.shapes)}</g>' for x, y, one in placed]
-    high = max(columns) - GAP
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="loopjax" viewBox="-1 -1 {wide + 2} {high + 2:g}" '
         f'width="{wide + 2}" height="{high + 2:g}" role="img"><title>{escape(title)}</title>{STYLE}'
@@ -207,16 +210,40 @@ def svg(title: str, lines: Sequence[str], loops: Sequence[Block], width: int) ->
     )
 
 
+def _columns(blocks: Sequence[Block], count: int) -> list[Sequence[Block]]:
+    """Blocks in columns, in their order, the longest column as short as it can be."""
+    split = ([*pairwise((0, *ends, len(blocks)))] for ends in combinations(range(1, len(blocks)), count - 1))
+    found = ([blocks[start:stop] for start, stop in bounds] for bounds in split)
+    return min(found, key=lambda columns: max(sum(block.y + GAP for block in column) for column in columns))
+
+
 def picture(stages: Sequence[Sequence[LoopReport]]) -> list[Block]:
-    """A block for each outermost loop, in the order in which they run."""
+    """A block for each outermost loop and what moved out of it, in the order in which they run."""
     found: list[Block] = []
     for number, stage in enumerate(stages, start=1):
+        where = f"stage {number} of {len(stages)}" if len(stages) > 1 else ""
+        before: LoopReport | None = None
         for loop, inner in _nests(stage):
-            block = Block(WIDTH)
-            which = f"{len(found) + 1}. "
-            _loop(block, loop, inner, which, f"stage {number} of {len(stages)}" if len(stages) > 1 else "")
-            found.append(block)
+            is_after = before is not None and _moved(loop, before, "loop_epilogue")
+            if before is None or not (is_after or _moved(before, loop, "loop_prologue")):
+                found.append(Block(WIDTH))
+            elif is_after:
+                found[-1].arrow_down()
+            following = next((one for one, _ in _nests(stage) if _moved(loop, one, "loop_prologue")), None)
+            part = ", after the loop" if is_after else ", before the loop" if following else ""
+            own = [one for one in loop.enters if not (is_after and one.name.startswith(f"{loop.name}."))]
+            shown = loop._replace(enters=tuple(own), leaves=() if following else loop.leaves)
+            _loop(found[-1], shown, inner, f"{len(found)}. ", where, part)
+            if following:
+                found[-1].arrow_down()
+            before = loop
     return found
+
+
+def _moved(part: LoopReport, loop: LoopReport, rewrite: str) -> bool:
+    """Test if a loop is the work that a rewrite took out of another one."""
+    is_own = part is not loop and (part.name, part.line) == (loop.name, loop.line) and not part.notes
+    return is_own and any(note.startswith(rewrite) for note in loop.notes)
 
 
 def _nests(loops: Sequence[LoopReport]) -> Iterator[tuple[LoopReport, Sequence[LoopReport]]]:
@@ -238,14 +265,16 @@ def _heading(title: str, lines: Iterable[str], width: float) -> Block:
     return block
 
 
-def _loop(block: Block, loop: LoopReport, inner: Sequence[LoopReport], which: str = "", stage: str = "") -> None:
+def _loop(
+    block: Block, loop: LoopReport, inner: Sequence[LoopReport], which: str = "", stage: str = "", part: str = ""
+) -> None:
     """A loop below its operands and above its results."""
     block.chips([_operand(part) for part in loop.enters])
     if loop.enters:
         block.arrow_down()
     top = block.y
     inside = Block(block.width - 28, block.left + 14, top + 8)
-    _head(inside, loop, which, stage)
+    _head(inside, loop, which, stage, part)
     _steps(inside, loop)
     states = [part for part in loop.enters if part.kind == "state" and part.taps]
     for state in states[:MOST]:
@@ -293,11 +322,11 @@ def _named(found: re.Match[str]) -> str:
     return f"{_KINDS[found[1]]} {found[2]}"
 
 
-def _head(block: Block, loop: LoopReport, which: str, stage: str) -> None:
+def _head(block: Block, loop: LoopReport, which: str, stage: str, part: str) -> None:
     """Name, kind, number of steps and the reason of the plan."""
     kind = "not lowered yet" if loop.plan is None else loop.plan.kind
     width = _width(kind, 12, 0.62) + 16
-    block.text(block.left, block.y + 15, _cut(which + loop.name, (block.width - width) / 9), "text head")
+    block.text(block.left, block.y + 15, _cut(which + loop.name + part, (block.width - width) / 9), "text head")
     block.rectangle(block.right - width, block.y, width, 20, "pill", 10)
     block.text(block.right - width / 2, block.y + 14, kind, "on", "middle")
     block.y += 22

@@ -173,14 +173,18 @@ class Ragged(ABC):
         now = self.now(next(rest))
         seen = self.slices(now, read)
         held: list[Variable] = []
+        given = [*read]
         for position, state in enumerate(self._states):
             values = {tap: next(rest) for tap in self._taps(state)}
+            given.extend(values[tap] for tap in state.taps)
             seen.extend(named(values[tap], self.past(now, position, tap, values[tap])) for tap in state.taps)
             held.append(values.get(-1, values[state.taps[0]]))
         seen.extend(rest)
         label = self.asked_options.label
         check_takes(self.asked.fn, seen, label)
         name_by_parameters(self.asked.fn, [*self._read, *self._states], seen)
+        for outside, inside in zip(given, seen, strict=False):
+            outside.name = inside.name
         result = self.asked.fn(*seen)
         with about(self.asked_options.subject):
             returned = read_returned(result, label)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
+from os.path import commonprefix
 from typing import Any, NamedTuple
 
 from loopjax.errors import MissingInputError, about, check_callable, coded, here, source_of, user_source, where
@@ -204,11 +205,13 @@ def _node(traced: _Trace, n_steps: Variable | int, listed: list[Variable] | None
 
 
 def _state_names(traced: _Trace) -> Iterator[str]:
-    """Return the name of each state: its own, or the parameter of ``fn``."""
+    """Return the name of each state: its own, or what the parameters of ``fn`` for its taps begin with."""
     rest = islice(traced.read, sum(len(argument.taps) for argument in traced.sequences), None)
     for state in traced.states:
-        *_, last = (next(rest).name for _ in state.taps)
-        yield str(last).removesuffix("[t-1]") if state.taps == (-1,) else state.name
+        read = {tap: str(next(rest).name) for tap in state.taps}
+        names = {tap: name for tap, name in read.items() if not name.startswith(f"{state.name}[t")}
+        prefix = commonprefix([*names.values()]).rstrip("_")  # noqa: RUF071 - of characters, as meant
+        yield prefix or (names[max(names)] if names else state.name)
 
 
 def _body_outputs(traced: _Trace) -> list[Variable]:

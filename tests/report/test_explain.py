@@ -12,6 +12,7 @@ import loopjax
 import loopjax.tensor as at
 from loopjax.ir.graph import Graph
 from loopjax.report.loops import in_bytes, quantity
+from loopjax.report.svg import WIDTH, Block, _columns
 from loopjax.rewrite import cost_model
 
 
@@ -237,6 +238,22 @@ class TestPicture:
         inside = root.iter("{http://www.w3.org/2000/svg}rect")
         assert all(float(one.get("x")) + float(one.get("width")) <= columns * 436 - 15 for one in inside)
 
+    def test_what_moved_out_is_drawn_with_its_loop(self):
+        x, W = at.dmatrix("x"), at.dmatrix("W")
+        h, _ = loopjax.scan(lambda x, h: at.tanh(x @ W + h), sequences=x, outputs_info=np.zeros(3), name="network")
+        f = loopjax.function([x, W], h[-1])
+        f(np.ones((20, 4)), np.ones((4, 3)))
+        assert len(loopjax.explain(f).loops) == 2
+        page = Page(loopjax.explain(f)._repr_html_())
+        assert page.tags.count("svg") == 2  # the heading and one block
+        heads = [text for text in page.texts if text.startswith("1. ")]
+        assert heads == ["1. network, before the loop", "1. network"]
+
+    def test_columns_are_as_short_as_their_order_allows(self):
+        blocks = [Block(WIDTH, y=height) for height in (300, 300, 100, 500)]
+        assert _columns(blocks, 2) == [blocks[:2], blocks[2:]]
+        assert _columns(blocks, 1) == [blocks]
+
     def test_saved_as_svg_only(self, tmp_path):
         f, _ = network()
         with pytest.raises(ValueError, match=r"file is .*plan.png'; expected a name that ends in \.svg"):
@@ -254,9 +271,9 @@ class TestPicture:
         (loop,) = loopjax.explain(f).loops
         sequence, state = loop.enters
         assert (sequence.kind, sequence.taps) == ("sequence", (-2, 0))
-        assert (state.kind, state.taps, state.state) == ("state", (-2, -1), "outputs_info[0]")
+        assert (state.kind, state.taps, state.state) == ("state", (-2, -1), "y")
         page = Page(loopjax.explain(f)._repr_html_())
-        assert {"x[t-2], x[t]", "state 0[t-2]", "state 0[t-1]", "state 0[t]"} <= set(page.texts)
+        assert {"x[t-2], x[t]", "y[t-2]", "y[t-1]", "y[t]"} <= set(page.texts)
         assert sum(one == ("class", "kept") for one in page.attributes) == 1
 
 

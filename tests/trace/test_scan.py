@@ -569,6 +569,6 @@ def test_what_fn_receives_has_the_names_of_its_parameters_where_there_is_no_othe
     states = [np.float64(0), {"initial": at.zeros(2, dtype="float64"), "taps": [-2, -1]}]
     out, _ = loopjax.scan(step, [x, np.ones(3)], states, [at.dscalar("w")], name="loop")
     assert [one.name for one in seen] == ["x[t]", "row", "h", "before", "last", "w"]
-    assert [one.name for one in out[0].owner.op.recurrences] == ["h", "outputs_info[1]"]
+    assert [one.name for one in out[0].owner.op.recurrences] == ["h", "last"]
     loopjax.scan(lambda *all: seen.extend(all) or all[0], [np.ones(3)])
     assert seen[-1].name == "sequences[0][t]"
