@@ -63,6 +63,7 @@ add_module_names = False
 
 # Look
 html_theme = "sphinx_book_theme"
+html_math_renderer = "mathml"  # of site_pages: MathJax comes from the network
 html_title = "LoopJAX"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]

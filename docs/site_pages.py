@@ -1,13 +1,16 @@
-"""Sphinx extension for pages of the API: the directive ``public`` documents a module's names from their docstrings.
+"""Sphinx extension: pages of the API, notebooks, and formulas.
 
-The argument is the module that users import from, and the content lists its names. Without content, the option ``from``
-names the module that adds them to it. The build warns of public names that no page has.
+The directive ``public`` documents a module's names from their docstrings. Its argument is the module that users import
+from, and the content lists its names. Without content, the option ``from`` names the module that adds them to it. The
+build warns of public names that no page has.
 """
 
 import importlib
 import inspect
 
+from docutils import nodes
 from docutils.parsers.rst import directives
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
@@ -81,8 +84,18 @@ def read_example(app, docname, source):
             source[0] += DOWNLOAD.format(name=docname.rpartition("/")[2])
 
 
+def write_formula(translator, node):
+    """Writes a formula as MathML, which browsers show without a script or a network."""
+    written = tex2mathml(node.astext())
+    if isinstance(node, nodes.math_block):
+        written = "<div>" + written.replace("<math ", '<math display="block" ', 1) + "</div>"
+    translator.body.append(written)
+    raise nodes.SkipNode
+
+
 def setup(app):
-    """Register the directive, the check and the reader of notebooks."""
+    """Register the directive, the check, the reader of notebooks and the writer of formulas."""
+    app.add_html_math_renderer("mathml", (write_formula, None), (write_formula, None))
     app.add_directive("public", Public)
     app.connect("env-check-consistency", check)
     app.connect("source-read", read_example)

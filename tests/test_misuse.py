@@ -60,6 +60,7 @@ ROWS = [
     (lambda: scan(lambda v: (v, until(v - 3)), x), TypeError, "until", "float64 <sub: float64()>"),
     (lambda: until(1j), TypeError, "until", "complex64"),
     (lambda: function([x], scan(inc, x)), TypeError, "outputs", "scan returns (outputs, updates)"),
+    (lambda: function([x], scan(inc, x)[-1]), TypeError, "outputs", "scan returns (outputs, updates)"),
     (lambda: grad(scan(inc, x), x), TypeError, "cost", "scan returns (outputs, updates)"),
     (lambda: x * loopjax.map(inc, x), TypeError, "y", "scan returns (outputs, updates)"),
     (lambda: scan(inc, scan(inc, x)), TypeError, "scan 'inc'", "scan returns (outputs, updates)"),

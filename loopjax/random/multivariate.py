@@ -155,5 +155,7 @@ def _elements(a: Any) -> Variable:
     """The array to draw from; a scalar ``n`` stands for the integers from 0 to ``n - 1``."""
     variable = as_variable(a)
     if isinstance(variable, Constant) and variable.ndim == 0 and variable.data < 0:
-        raise coded(ValueError, "LJ602")(f"there are no integers from 0 to {variable.data}; expected an int from 0 up")
+        raise coded(ValueError, "LJ602")(
+            f"there are no integers from 0 to {variable.data}; expected a number from 0 up"
+        )
     return arange(variable) if variable.ndim == 0 else variable

@@ -41,6 +41,7 @@ from loopjax.trace.substitute import (
     substitute,
     with_values,
 )
+from loopjax.trace.updates import check_unpacked
 
 Updates = dict[SharedVariable, Variable]
 Unused = Literal["raise", "warn", "ignore"]
@@ -134,6 +135,7 @@ def read_outputs(outputs: Any) -> tuple[OutputStructure, list[Variable]]:
         leaves, tree = jax.tree.flatten(outputs)
         form, values = OutputStructure("tree", tree=tree), leaves
     elif isinstance(outputs, Mapping):
+        check_unpacked(outputs)
         wrong = [key for key in outputs if not isinstance(key, str)]
         if wrong:
             raise TypeError(f"outputs, a dict, has string keys, got {wrong}; write {{'name': variable}}")

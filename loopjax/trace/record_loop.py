@@ -161,9 +161,11 @@ def _matched(
     if info is None:
         return [None] * len(returned.outputs)
     if len(info) != count:
+        stops = returned.outputs[-1:] and returned.outputs[-1].dtype == "bool" and count > len(info)
+        remedy = "; to stop by the last one, return until(condition)" if stops else ""
         raise coded(ValueError, "LJ104")(
             f"scan {label!r}: fn returns {count} outputs and outputs_info has {len(info)} entries; give one for each, "
-            f"None for an output that no later step reads{source_of(fn)}"
+            f"None for an output that no later step reads{remedy}{source_of(fn)}"
         )
     return returned.info(info)
 

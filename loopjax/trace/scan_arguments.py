@@ -263,7 +263,7 @@ def numbered(value: Any, argument: str) -> list[Leaf]:
 def _only(entry: Mapping[str, Any], argument: str, *keys: str) -> Mapping[str, Any]:
     unknown = sorted(str(key) for key in entry if key not in keys)
     if unknown:
-        raise coded(ValueError, "LJ112")(f"{argument} has unknown keys {unknown}; write one of {list(keys)}")
+        raise coded(ValueError, "LJ112")(f"{argument} has unknown keys {unknown}; known are {list(keys)}, write one")
     return entry
 
 

@@ -55,7 +55,9 @@ class until:  # noqa: N801 - the name that Theano programs use
                     f"until() takes a scalar condition, got {made!r}; reduce it, for example with .any()"
                 )
             if not made.type.is_integer and made.dtype != "bool":
-                raise coded(TypeError, "LJ113")(f"until() takes a condition, got {made!r}; write until(x < tol)")
+                raise coded(TypeError, "LJ113")(
+                    f"until() takes a condition, got {made.dtype} {made!r}; write until(x < tol)"
+                )
         self.condition = made
 
 

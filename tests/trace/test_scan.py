@@ -369,6 +369,8 @@ class TestRefusals:
     def test_outputs_info_of_another_length(self):
         with pytest.raises(ValueError, match="fn returns 2 outputs and outputs_info has 1 entries"):
             loopjax.scan(lambda h: (h, h), outputs_info=[at.dscalar()], n_steps=2)
+        with pytest.raises(ValueError, match=r"to stop by the last one, return until\(condition\) \[test_scan.py"):
+            loopjax.scan(lambda h: (h, h > 1), outputs_info=[at.dscalar()], n_steps=2)
 
     def test_a_state_of_another_dtype(self):
         h = at.fvector("h")

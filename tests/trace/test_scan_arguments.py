@@ -60,7 +60,7 @@ class TestSequences:
     @pytest.mark.parametrize(
         ("entry", "error", "message"),
         [
-            ({"tap": [0]}, ValueError, r"sequences\[0\] has unknown keys \['tap'\]; write one of \['input', 'taps'\]"),
+            ({"tap": [0]}, ValueError, r"sequences\[0\] has unknown keys \['tap'\]; known are \['input', 'taps'\]"),
             ({"taps": [0]}, ValueError, r"sequences\[0\] is a dict without the key 'input'"),
             (
                 {"input": np.ones(3), "taps": []},
