@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from loopjax.rewrite.block_sampling import SampleInBlocks
 from loopjax.rewrite.branches import FormConditionals
 from loopjax.rewrite.check_indices import CheckIndices
+from loopjax.rewrite.contractions import RecognizeContractions
 from loopjax.rewrite.cse import EliminateCommonSubexpressions
 from loopjax.rewrite.dce import EliminateDeadCode
 from loopjax.rewrite.dead_iterations import EliminateDeadIterations
@@ -97,6 +98,8 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         FormConditionals(target),
         # Before what is the same at each step leaves the loop, and before taps become windows.
         PackJoins(target),
+        # Before what stores or moves products.
+        RecognizeContractions(target),
         *clean,
         FuseLoops(target),
         *((cse, *clean) if "loop_fusion" in target else ()),

@@ -30,6 +30,7 @@ REWRITES = {
     "loop_fusion": "independent loops of equal length become one",
     "wavefront": "cells of a nest that depend on their left, upper and diagonal neighbours run by anti-diagonals",
     "vectorize_states": "many small states that are computed alike become one array",
+    "contractions": "sums of outer products become matrix products",
     "pack_joins": "isomorphic expressions that a step stacks become one",
     "pack_states": "many scalar states become one vector in the carry",
     "masked_products": "the larger operand of a product of padded operands is not masked where the result is finite",
