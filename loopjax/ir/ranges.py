@@ -1,9 +1,11 @@
-"""Value-range analysis: the least and the greatest value that each integer and truth value of a sized graph can have.
+"""Value-range analysis: bounds of each integer and truth value of a sized graph, and of floats that become integers.
 
 Intervals are computed forward (Moore 1966; Harrison 1977, Compiler analysis of the value ranges for variables). A
 loop's state is bounded by induction: by what every step bounds it by, or by what a step adds to it, times the steps. So
 ``i + 1`` over 100 steps from 0 is at most 100, and at most 99 where a step reads ``i``; ``(3 * i) % 7`` is at most 6.
-What still grows is widened to the limits of its dtype.
+What still grows is widened to the limits of its dtype. Floats
+between integers, ``clip(x, 0, 9)``, are so where ``floor`` and ``cast`` read them; NaN may be among them, which XLA
+casts to 0.
 
 ``rewrite/value_ranges.py`` asks which indices are within bounds, ``lower/fits_32_bits.py`` which programs need no
 64-bit integers. Limits: an operation that may overflow, or that has no rule here, may give any value of its dtype.
@@ -52,7 +54,22 @@ class Range(NamedTuple):
 
 
 Found = Range | None
-"""The range of an integer or truth value, ``None`` for others."""
+"""The range of an integer or truth value, integers around a float that may be NaN too; ``None`` for what has none."""
+
+EXACT = {"float32": 2**24, "float64": 2**53}
+"""Integers up to which floats count exactly, so that rounding, which is monotone, leaves no range of them."""
+
+ANY_FLOAT = Range(-(2**1100), 2**1100)
+
+
+def _rounded(found: Found, exact: int) -> Found:
+    """Return the range of a float: an end that may have been rounded is at infinity."""
+    if found is None:
+        return None
+    least = found.least if found.least >= -exact else ANY_FLOAT.least
+    ends = Range(least, found.greatest if found.greatest <= exact else ANY_FLOAT.greatest)
+    return None if ends == ANY_FLOAT else ends
+
 
 NOTHING = Range(0, 0)
 
@@ -78,7 +95,9 @@ class RangeAnalysis:
         return full(variable)
 
     def limited(self, variable: Variable, found: Found) -> Found:
-        """Return the range of a value: its limits where it is not known or may overflow."""
+        """Return the range of a value: its limits where it is not known or may overflow, of floats none."""
+        if variable.dtype in EXACT:
+            return _rounded(found, EXACT[variable.dtype])
         if variable.dtype != "bool" and not variable.type.is_integer:
             return None
         limits = self.limits(variable)
@@ -89,6 +108,8 @@ class RangeAnalysis:
         if not isinstance(variable, Constant):
             return self.ranges[variable] if variable in self.ranges else self.limited(variable, None)
         data = np.asarray(variable.data)
+        if data.dtype.kind == "f" and data.ndim == 0 and np.isfinite(data):
+            return self.limited(variable, Range(math.floor(data), math.ceil(data)))
         if data.dtype.kind not in "biu":
             return None
         return self.limited(variable, Range(int(data.min()), int(data.max()))) if data.size else NOTHING
@@ -148,10 +169,14 @@ class RangeAnalysis:
 
     def _of_op(self, node: Apply) -> Found:
         op, name = node.op, node.op.name
-        if node.outputs[0].dtype != "bool" and not node.outputs[0].type.is_integer:
-            return None
+        is_float = node.outputs[0].dtype != "bool" and not node.outputs[0].type.is_integer
+        if is_float:
+            return self._of_floats(node) if name in FLOATS else None
         if name in ("argmax", "argmin"):
             return Range(0, max(_reduced(node) - 1, 0))
+        if name == "dim":
+            size = node.inputs[0].type.sizes[op.arguments["axis"]]
+            return Range(size, size)
         if name in POSITIONS:
             return Range(0, max(math.prod(variable.type.sizes) for variable in node.inputs))
         if name in ("sign", "draw_bernoulli"):
@@ -161,6 +186,8 @@ class RangeAnalysis:
             elements = range(*bounds) if all(isinstance(bound, int) for bound in bounds) else ()
             return Range(min(elements), max(elements)) if elements else None
         operands = [self.of(variable) for variable in node.inputs]
+        if any(variable.dtype in EXACT for variable in node.inputs):
+            return operands[0].joined(NOTHING) if name == "cast" and operands[0] is not None else None
         known = [one for one in operands if one is not None]
         if not known or operands[0] is None:
             return None
@@ -182,6 +209,12 @@ class RangeAnalysis:
             return Range(0, int(capacity(max(known[0].greatest, 0), op.arguments["fine"], np)))
         rule = ARITHMETIC.get(name)
         return None if rule is None or len(known) < len(operands) else rule(*known)
+
+    def _of_floats(self, node: Apply) -> Found:
+        operands = [self.of(variable) for variable in node.inputs]
+        if not any(operands):
+            return None
+        return ARITHMETIC[node.op.name](*(ANY_FLOAT if one is None else one for one in operands))
 
     def _of_loop(self, op: Scan, parts: Parts) -> list[Found]:
         """Return the ranges of a loop's outputs; rows that no step writes are 0."""
@@ -210,7 +243,8 @@ class RangeAnalysis:
         before = [*chain.from_iterable(group[:1] for group in read.taps), *read.states]
         after = [*written.recurrences, *written.states]
         counted = [spec.taps == (-1,) for spec in op.recurrences] + [True] * op.n_states
-        first = [self.limited(x, found) for x, found in zip(before, [*parts.initials, *parts.states], strict=True)]
+        starts = zip(before, [*parts.initials, *parts.states], strict=True)
+        first = [None if x.dtype in EXACT else self.limited(x, found) for x, found in starts]
 
         def at_each_step(assumed: Sequence[Found]) -> tuple[BodyInputs, RangeAnalysis, StepResult]:
             given = BodyInputs(
@@ -344,7 +378,7 @@ def _same(x: Range) -> Range:
 
 _least, _greatest = _corners(min), _corners(max)
 
-POSITIONS = ("argsort", "nonzero", "true_places", "searchsorted", "dim", "shape", "draw_categorical")
+POSITIONS = ("argsort", "nonzero", "true_places", "searchsorted", "shape", "draw_categorical")
 """Ops that give positions in an operand or its sizes."""
 
 MOVES = (
@@ -356,7 +390,7 @@ MOVES = (
 
 ARITHMETIC: dict[str, Callable[..., Found]] = {
     **{name: _corners(getattr(operator, name)) for name in ("add", "sub", "mul", "neg", "lt", "le", "gt", "ge")},
-    **dict.fromkeys(("identity", "in_bounds", "cast"), _same),
+    **dict.fromkeys(("identity", "in_bounds", "cast", "as_float", "floor", "ceil"), _same),
     "join": lambda *parts: parts[0].joined(*parts),
     "minimum": _least,
     "maximum": _greatest,
@@ -371,3 +405,20 @@ ARITHMETIC: dict[str, Callable[..., Found]] = {
     "steps_of_pairs": lambda lengths, most: Range(0, 2 * max(lengths.greatest, 0) + max(most.greatest, 1)),
 }
 """Ops of the table as operations on ranges."""
+
+FLOATS = (
+    "add",
+    "sub",
+    "mul",
+    "neg",
+    "minimum",
+    "maximum",
+    "clip_between",
+    "switch",
+    "abs",
+    "cast",
+    "as_float",
+    "floor",
+    "ceil",
+)
+"""Ops of ``ARITHMETIC`` that hold for floats between integers."""

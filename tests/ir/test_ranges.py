@@ -90,3 +90,53 @@ def test_states_that_widen_one_another():
         assert found.least <= values.min()
         assert values.max() <= found.greatest
     assert analysis.of(graph.outputs[0]).greatest == 100
+
+
+X = at.tensor("float64", shape=(7,), name="x")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("made", "wanted"),
+    [
+        (lambda x: at.clip(x, 0.0, 5.5), Range(0, 6)),
+        (lambda x: at.floor(at.clip(x * 3, -1.5, 5.0) + 2), Range(0, 7)),
+        (lambda x: at.minimum(2.0 * at.maximum(x, -3.0), 4.0), Range(-6, 4)),
+        (lambda x: at.maximum(at.minimum(x, 4.0) - 1, -1e5), Range(-100_000, 3)),
+        (lambda x: at.clip(x, 0, x.shape[0] - 1.0), Range(0, 8)),
+        (lambda x: abs(at.clip(x, -7.0, 2.0)), Range(0, 7)),
+        (lambda x: at.switch(x > 0, 1.0, -at.ceil(at.clip(x, -2.5, 1.0))), Range(-1, 3)),
+    ],
+)
+def test_floats_that_become_integers_have_ranges(made, wanted, dtype):
+    x = at.tensor(dtype, shape=(9,), name="x")
+    places = at.cast(made(x), "int32")
+    graph = sized_graph([x], [places])
+    assert RangeAnalysis().run(graph).of(graph.outputs[0]) == wanted
+    values = [np.nan, np.inf, -np.inf, 1e300, -0.0, 0.5, -2.5, 4.99999999, 7.0]
+    with np.errstate(over="ignore"):
+        found = np.asarray(loopjax.function([x], places)(np.array(values).astype(dtype)))
+    assert wanted.least <= found.min()
+    assert found.max() <= wanted.greatest
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda x: x,
+        lambda x: at.clip(x, 0.0, 1e30),
+        lambda x: at.clip(x, 0.0, 5.0) % 3,
+        lambda x: at.clip(x, 0.0, np.inf),
+        lambda x: loopjax.scan(lambda s: at.clip(s + 1, 0.0, 5.0), outputs_info=x[0], n_steps=3)[0] * 1e9,
+    ],
+)
+def test_other_floats_may_become_any_integer(made):
+    graph = sized_graph([X], [at.cast(made(X), "int32")])
+    assert RangeAnalysis().run(graph).of(graph.outputs[0]) == full(graph.outputs[0])
+
+
+def test_a_comparison_with_a_float_may_be_false_for_nan():
+    below = at.cast(at.clip(X, 0.0, 1.0) < 5.0, "int32")
+    graph = sized_graph([X], [below])
+    assert RangeAnalysis().run(graph).of(graph.outputs[0]) == Range(0, 1)
+    assert loopjax.function([X], below)(np.full(7, np.nan)).tolist() == [0] * 7
