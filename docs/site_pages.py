@@ -88,7 +88,7 @@ def write_formula(translator, node):
     """Writes a formula as MathML, which browsers show without a script or a network."""
     written = tex2mathml(node.astext())
     if isinstance(node, nodes.math_block):
-        written = "<div>" + written.replace("<math ", '<math display="block" ', 1) + "</div>"
+        written = '<div style="margin:1em 0">' + written.replace("<math ", '<math display="block" ', 1) + "</div>"
     translator.body.append(written)
     raise nodes.SkipNode
 
