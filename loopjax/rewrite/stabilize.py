@@ -19,6 +19,7 @@ is any expression:
 | ``u / p``, ``p / q``, ``p * q``, ``sqrt(p)`` | an exponential, if one overflows | Theano: local_sigm_times_exp |
 | ``exp(log(u))``, ``sqrt(u)**2``, ... | `INVERSES`: ``u`` | Theano: local_exp_log, local_sqrt_sqr |
 
+A sum of ``exp(u - max(u))`` stays, since it is between 1 and the number of its terms.
 Where the plain form is accurate, values change by rounding only. The pass runs before gradients are taken, which
 therefore follow. A variable that a recorded gradient is taken by stays, as an ``identity`` that ends patterns.
 """
@@ -195,6 +196,11 @@ def _mean(node: Apply, log: Variable) -> Variable:
     return _renamed("logsumexp")(node, log) - ops.log(count)
 
 
+def _log_of_sum(node: Apply, find: Find) -> Log | None:
+    log = _of_all(_renamed("logsumexp"))(node, find)
+    return Log(log.value, underflows=False) if log is not None and _is_shifted(node.outputs[0]) else log
+
+
 def _complement_of_sigmoid(node: Apply, find: Find) -> Log | None:
     terms = _terms(node.outputs[0])
     for one, other in permutations(terms) if len(terms) == 2 else ():
@@ -227,7 +233,7 @@ LOGARITHMS: dict[str, Rule] = {
     "sqrt": _of_all(lambda node, p: p / 2),
     "integer_pow": _of_all(lambda node, p: node.op.arguments["exponent"] * p, inverts=True),
     "power": _of_all(lambda node, p: node.inputs[1] * p, FIRST, inverts=True),
-    "sum": _of_all(_renamed("logsumexp")),
+    "sum": _log_of_sum,
     "mean": _of_all(_mean),
     "prod": _of_all(_renamed("sum")),
     "cumprod": _of_all(_renamed("cumsum")),
@@ -360,12 +366,15 @@ def _scaled(term: Term) -> tuple[float, Variable]:
 def _quotient(matcher: Matcher, x: Variable, y: Variable) -> Variable | None:
     """Replace a quotient whose denominator is positive and may overflow, or underflow as ``erfc`` does."""
     below = matcher.positive(y)
-    if below is None or not (below.overflows or _owner(y, "erfc")):
+    is_shifted = _is_shifted(y)
+    if below is None or not (below.overflows or is_shifted or _owner(y, "erfc")):
         return None
     if (found := _logistic(matcher, x, y)) is not None:
         return found
     (sign, value), *others = _terms(x)
     above = None if others else matcher.positive(value)
+    if is_shifted and _owner(value, "exp") is None:
+        return None
     if above is None or not above.underflows:
         return _times(x, ops.exp(_negative(below.value)))
     exponential, axes = _owner(value, "exp"), _reduced_axes(value, y, "sum")
@@ -374,9 +383,9 @@ def _quotient(matcher: Matcher, x: Variable, y: Variable) -> Variable | None:
         if (shifted := _owner(logits, "sub")) is not None:
             unshifted, shift = shifted.inputs
             # softmax subtracts the maximum itself
-            logits = unshifted if _reduced_axes(unshifted, shift, "max") == axes else logits
+            logits = unshifted if _reduced_axes(unshifted, _unguarded(shift), "max") == axes else logits
         return _signed(sign, apply(softmax, logits)[0])
-    return _signed(sign, ops.exp(above.value - below.value))
+    return None if is_shifted else _signed(sign, ops.exp(above.value - below.value))
 
 
 def _logistic(matcher: Matcher, x: Variable, y: Variable) -> Variable | None:
@@ -416,6 +425,28 @@ def _reduced_axes(x: Variable, total: Variable, reduction: str) -> tuple[int, ..
         sources = [None if axis is None else sources[axis] for axis in axes]
     aligned = [None] * (x.ndim - len(sources)) + sources
     return summed if aligned == [None if axis in summed else axis for axis in range(x.ndim)] else None
+
+
+def _is_shifted(total: Variable) -> bool:
+    """Test if an expression sums ``exp(u - max(u))`` over the axes of the maximum, perhaps to be broadcast again."""
+    while total.owner is not None and view_axes(total.owner) is not None:
+        total = total.owner.inputs[0]
+    node = _owner(total, "sum")
+    exponential = None if node is None else _owner(node.inputs[0], "exp")
+    difference = None if exponential is None else _owner(exponential.inputs[0], "sub")
+    if node is None or difference is None:
+        return False
+    x, shift = difference.inputs
+    axes: tuple[int, ...] = node.op.arguments["axis"]
+    return _reduced_axes(x, _unguarded(shift), "max") == axes
+
+
+def _unguarded(x: Variable) -> Variable:
+    """Return ``x`` of ``switch(isinf(x), ..., x)``."""
+    node = _owner(x, "switch")
+    condition = None if node is None else _owner(node.inputs[0], "isinf")
+    is_guard = node is not None and condition is not None and computed_alike(condition.inputs[0], node.inputs[2])
+    return node.inputs[2] if node is not None and is_guard else x
 
 
 def _product(matcher: Matcher, node: Apply) -> Variable | None:

@@ -98,6 +98,9 @@ def test_before_and_after(expression, before, after):
 
 
 P = S(X)
+GREATEST = M.max(axis=1)[:, None]
+SHIFTED = E(M - at.switch(at.isinf(GREATEST), 0.0, GREATEST))
+"""As other libraries write ``logsumexp``, with no NaN where the maximum is infinite."""
 
 
 @pytest.mark.parametrize(
@@ -113,11 +116,20 @@ P = S(X)
         at.log(1 + at.complex(X, U)),
         at.log(at.constant(2.0, dtype="float64")),
         at.log(X**0),
+        # sums between 1 and their number of terms
+        at.log(E(X - X.max()).sum()),
+        at.log(SHIFTED.sum(axis=1)),
+        X.sum() / SHIFTED.sum(axis=1),
+        SHIFTED * (1 / SHIFTED.sum(axis=1))[:, None],
     ],
     ids=loopjax.pp,
 )
 def test_what_stays(expression):
     assert stable(expression) is expression
+
+
+def test_softmax_with_a_guarded_maximum():
+    assert loopjax.pp(stable(SHIFTED / SHIFTED.sum(axis=1)[:, None])) == "softmax(m)"
 
 
 def test_no_pattern_looks_past_a_variable_that_a_gradient_is_taken_by():
