@@ -254,14 +254,15 @@ def _is_arithmetic(node: Apply) -> bool:
         return False
     if node.op.named("switch"):
         condition = node.inputs[0].owner
-        return condition is not None and condition.op.named("lt") and _leaf(condition.inputs[1]) == ZERO
+        return condition is not None and condition.op.named("lt") and all(x.type.is_integer for x in condition.inputs)
     return all(variable.type.is_integer for variable in node.inputs)
 
 
 def _of_node(node: Apply, operands: Operands) -> Dim | None:
     if node.op.named("switch"):
         assert node.inputs[0].owner is not None
-        return _choice(Dim.of(node.inputs[0].owner.inputs[0]), *operands[1:])
+        left, right = map(Dim.of, node.inputs[0].owner.inputs)
+        return _choice(left - right, *operands[1:])
     return ARITHMETIC[node.op.name](operands)
 
 
@@ -279,6 +280,8 @@ def _quotient(dividend: Dim, divisor: Dim) -> Dim | None:
 def _choice(sign: Dim, negative: Dim, other: Dim) -> Dim:
     if sign.number is not None:
         return negative if sign.number < 0 else other
+    if sign in (negative - other, other - negative):
+        return (minimum if sign == negative - other else maximum)(negative, other)
     return _of_atom(Choice(sign, negative, other))
 
 

@@ -49,6 +49,9 @@ EQUAL = [
     (CLIPPED, CLIPPED + K - K),
     (at.cast(K, "int32") + N, N + K),
     (K * N * M + M * K, K * M + M * (N * K)),
+    (at.switch(K < N, K, N), at.minimum(K, N)),
+    (at.switch(K + N < 0, 0, K + N), at.maximum(K + N, 0)),
+    (at.switch(K < N, N, K), at.maximum(K, N)),
 ]
 
 DIFFERENT = [
@@ -58,6 +61,7 @@ DIFFERENT = [
     (K // 2, K // 3),
     (at.cast(K, "int8") + 1, K + 1),
     (at.switch(K < 0, N, M), at.switch(K < 1, N, M)),
+    (at.switch(at.dscalar() < N, K, N), at.minimum(K, N)),
 ]
 
 
@@ -89,6 +93,7 @@ EXPRESSIONS = [
     at.minimum(K, 3) - at.maximum(N, K),
     (K + N) // 3 - K // 2,
     at.switch(K - 2 < 0, K + N, at.minimum(K, N)),
+    at.switch(K < M, K * 2, N),
     at.maximum(at.minimum(K, M) - at.minimum(N, M), 0) * 2,
     K * N - M,
     N - K * M,

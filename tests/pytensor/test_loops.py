@@ -79,6 +79,19 @@ def test_a_loop_in_a_loop():
     check([x], [states, pt.grad(states[-1], x)], TABLE)
 
 
+def test_loops_whose_length_is_a_sequence_index():
+    """PyTensor 3.3 writes the length of the slice as a choice of choices."""
+    x = pt.dvector("x")
+    sums = scan(
+        lambda i, x: scan(lambda a, s: pt.tanh(s + a), sequences=x[: i + 1], outputs_info=pt.zeros(()))[-1] ** 2,
+        sequences=pt.arange(x.shape[0]),
+        non_sequences=x,
+    )
+    f = pytensor.function([x], [sums, pt.grad(sums.sum(), x)], mode=loopjax.pytensor.mode())
+    for found, expected in zip(f(VALUES), reference([x], [sums, pt.grad(sums.sum(), x)], [VALUES]), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 def test_a_truncated_gradient():
     x = pt.dvector("x")
     states = scan(lambda a, s: pt.tanh(0.5 * s + a), sequences=x, outputs_info=pt.zeros(()), truncate_gradient=3)
