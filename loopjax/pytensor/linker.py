@@ -52,22 +52,26 @@ class LoopJaxLinker(JITLinker):  # type: ignore[misc]
     def jit_compile(self, converted: FromPyTensor) -> Callable[..., list[Any]]:
         """Return the function of input values."""
         name = str(getattr(self.fgraph, "name", None) or "pytensor")
-        compiled = function(converted.inputs, converted.outputs, name=name, on_unused_input="ignore")
-        read = [key_data if isinstance(one.type, RandomType) else None for one in self.fgraph.inputs]
-        made = [_maker(variable) for variable in self.fgraph.outputs]
+        compiled = function(converted.inputs, converted.outputs, name=name, on_unused_input="ignore", results="jax")
+        keys = [place for place, one in enumerate(self.fgraph.inputs) if isinstance(one.type, RandomType)]
+        generators = [isinstance(one.type, RandomType) for one in self.fgraph.outputs]
+        as_array = np.asarray
 
         def run(*values: Any) -> list[Any]:
-            arrays = [value if get is None else get(value) for value, get in zip(values, read, strict=True)]
-            return [make(value) for make, value in zip(made, compiled(*arrays), strict=True)]
+            return [as_array(value) for value in compiled(*values)]
 
+        def run_with_generators(*values: Any) -> list[Any]:
+            read = list(values)
+            for place in keys:
+                read[place] = key_data(read[place])
+            made = zip(generators, compiled(*read), strict=True)
+            return [generator_of(value) if is_generator else as_array(value) for is_generator, value in made]
+
+        if keys or any(generators):
+            run = run_with_generators
         run.compiled = compiled  # type: ignore[attr-defined]
         run.fallbacks = converted.fallbacks  # type: ignore[attr-defined]
         return run
-
-
-def _maker(variable: Any) -> Callable[[Any], Any]:
-    """Return the function from a result to what PyTensor expects of a variable: an array or a generator."""
-    return generator_of if isinstance(variable.type, RandomType) else np.asarray
 
 
 def mode(include: Sequence[str] = ("fast_run",), exclude: Sequence[str] = ()) -> Mode:
