@@ -13,6 +13,7 @@ from loopjax.errors import reported
 from loopjax.ir.graph import Variable as LoopVariable
 from loopjax.pytensor import batches, elementwise, indexing, inner_graphs, linear_algebra, loops, random, shapes  # noqa: F401
 from loopjax.pytensor.conversion import Conversion, input_of
+from loopjax.pytensor.rows import shared_sizes
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,10 @@ def from_pytensor(
     wanted = [outputs] if isinstance(outputs, Variable) else list(outputs)
     made = [input_of(variable) for variable in inputs]
     conversion = Conversion({**dict(zip(inputs, made, strict=True)), **(givens or {})})
-    found = conversion.convert(wanted)
-    updated = conversion.convert(list((updates or {}).values()))
-    conversion.convert(list(updates or {}))
+    with shared_sizes():
+        found = conversion.convert(wanted)
+        updated = conversion.convert(list((updates or {}).values()))
+        conversion.convert(list(updates or {}))
     news = {conversion.shared[variable]: new for variable, new in zip(updates or {}, updated, strict=True)}
     return FromPyTensor(
         made, found[0] if isinstance(outputs, Variable) else found, news, conversion.shared, conversion.fallbacks

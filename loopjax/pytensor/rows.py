@@ -6,8 +6,10 @@ parts are found again when a part of it is read, and sizes are integer expressio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache, reduce
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from functools import reduce
 from typing import Any
 
 import loopjax.tensor as at
@@ -57,10 +59,26 @@ def row_count(x: Any) -> Any:
     return _dim(x, 0)
 
 
-@lru_cache(maxsize=1024)
+_SIZES: ContextVar[dict[tuple[Any, int], Any]] = ContextVar("sizes")
+"""The sizes that the present conversion has made variables of."""
+
+
+@contextlib.contextmanager
+def shared_sizes() -> Iterator[None]:
+    """Give equal sizes the same variable within a ``with`` block, so that they are seen to be equal."""
+    token = _SIZES.set({})
+    try:
+        yield
+    finally:
+        _SIZES.reset(token)
+
+
 def _dim(x: Any, axis: int) -> Any:
-    """Return a size as a variable, the same one each time, so that equal sizes are seen to be equal."""
-    return ops.dim(x, axis)
+    """Return a size as a variable."""
+    known = _SIZES.get({})
+    if (x, axis) not in known:
+        known[x, axis] = ops.dim(x, axis)
+    return known[x, axis]
 
 
 def _plus(left: Any, right: Any) -> Any:

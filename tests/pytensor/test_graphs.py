@@ -1,8 +1,10 @@
 """Ops, random variables, functions in the mode, and what is said of graphs that cannot be converted."""
 
 import doctest
+import gc
 import importlib
 import pkgutil
+import weakref
 
 import numpy as np
 import pytensor
@@ -13,6 +15,7 @@ from pytensor.graph.op import Op
 
 import loopjax
 import loopjax.pytensor
+from loopjax.ir.graph import toposort
 from loopjax.pytensor.__main__ import main
 from tests.pytensor.programs import check, normal, scan
 
@@ -101,6 +104,16 @@ def test_draws_have_their_distribution_and_go_on():
     assert abs(first.mean() - 6.0) < 5 * np.sqrt(18 / 4000)
     assert not np.allclose(first, second)
     assert isinstance(generator.get_value(), np.random.Generator)
+
+
+def test_a_graph_is_freed_with_what_was_made_of_it():
+    x = pt.dvector("x")
+    graph = loopjax.pytensor.from_pytensor([x], pt.alloc(1.5, x.shape[0]) + x[: x.shape[0] // 2].sum())
+    (held,) = {node.op for node in toposort([graph.outputs]) if node.op.named("alloc")}
+    alive = weakref.ref(held)
+    del graph, held
+    gc.collect()
+    assert alive() is None
 
 
 def test_shared_variables_are_copied_with_their_updates():
