@@ -1,39 +1,40 @@
-"""Tables of PyTensor programs and PyMC models: ``python -m benchmarks.pytensor programs|models [NAMES] [--save]``.
+"""Tables of PyTensor programs and PyMC models: ``python -m benchmarks.pytensor programs|models|table``.
 
-Each row compares values and gradients with PyTensor's reference (programs) or default mode (models), and times the
-first result, with compilation, and a call. Modes that refuse a program say so.
+``programs`` and ``models`` compile each row in each mode, in a process of its own with a limit of time, compare what it
+computes with PyTensor's reference (``FAST_COMPILE``), and time calls of all modes in turns: the time of a mode is the
+least over the rounds. A part that a mode refuses, or that takes longer than the limit, says so. With ``--save`` each
+row is written as soon as it is there, and ``--missing`` goes on where a run was stopped.
+
+``table`` prints what `docs/pytensor.md` shows of the files.
 """
 
+from __future__ import annotations
+
 import argparse
+import contextlib
+import fcntl
 import json
-import time
-import warnings
-from collections.abc import Callable, Sequence
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
-import jax
 import numpy as np
-import pytensor
 
-import loopjax.pytensor
 from benchmarks.environment import environment, label
+from benchmarks.pytensor.worker import PARTS, SAMPLED, Worker
 from benchmarks.table import markdown
 
 RESULTS = Path(__file__).parents[1] / "results"
 
-Row = dict[str, Any]
+MODES = ("LoopJAX", "JAX", "Numba", "C")
+"""The columns; the others are modes of PyTensor."""
 
-
-def timed(call: Callable[[], Any], seconds: float = 0.2) -> float:
-    """The least time of a call, in milliseconds."""
-    best, end = float("inf"), time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        jax.block_until_ready(call())
-        best = min(best, time.perf_counter() - start)
-    return 1e3 * best
+Row = dict[str, dict[str, dict[str, Any]]]
+"""From parts to modes to what was measured."""
 
 
 def error(found: Sequence[Any], expected: Sequence[Any]) -> float:
@@ -42,121 +43,181 @@ def error(found: Sequence[Any], expected: Sequence[Any]) -> float:
     return max(float(np.max(np.abs(a - b) / np.maximum(1, np.abs(b)), initial=0.0)) for a, b in pairs)
 
 
-def measured(make: Callable[[], Callable[..., Any]], args: Sequence[Any], expected: Sequence[Any]) -> Row:
-    """Error, time to the first result and time of a call; or the kind of error that the mode raises."""
-    start = time.perf_counter()
+def measured(kind: str, name: str, modes: Sequence[str], options: argparse.Namespace) -> Row:
+    """A row: each part of a program or model in each mode."""
+    row: Row = {part: {} for part in PARTS[kind] if part in options.parts}
+    workers = {mode: Worker(kind, name, mode, options.core) for mode in ("Reference", *modes)}
     try:
-        f = make()
-        found = f(*args)
-        jax.block_until_ready(found)
-    except Exception as failed:
-        return {"refused": type(failed).__name__, "text": str(failed)[:200]}
-    first = time.perf_counter() - start
-    return {"error": error(found, expected), "first_s": first, "call_ms": timed(lambda: f(*args))}
+        whole = workers["Reference"].build("gradient", 600)["values"]
+        expected = {"value": whole[:1], "gradient": whole, "sampler": whole}
+        for part in row:
+            for mode in modes:
+                if part != "sampler" or mode in SAMPLED:
+                    workers[mode] = _restarted(workers[mode], kind, name, mode, row, options)
+                    workers[mode].start(part)
+                    row[part][mode] = {}
+            for mode, cell in row[part].items():
+                cell.update(workers[mode].built(options.limit))
+                if "values" in cell:
+                    cell["error"] = error(cell.pop("values"), expected[part])
+        with _alone(options.lock):
+            for part, cells in row.items():
+                _time_in_turns(workers, part, cells, options.rounds)
+    finally:
+        for worker in workers.values():
+            worker.close()
+    return row
 
 
-MODES = {"LoopJAX": loopjax.pytensor.mode(), "Numba": "NUMBA", "JAX": "JAX"}
-"""The modes of the table of programs."""
+def _restarted(worker: Worker, kind: str, name: str, mode: str, row: Row, options: argparse.Namespace) -> Worker:
+    """The worker, or where it was stopped a new one that has compiled what the first had."""
+    if worker.alive:
+        return worker
+    started = Worker(kind, name, mode, options.core)
+    for part, cells in row.items():
+        if "error" in cells.get(mode, {}):
+            started.build(part, options.limit)
+    return started
 
 
-def program_row(name: str, keys: Sequence[str]) -> dict[str, Row]:
-    """A program in each mode: its value and gradient in one function."""
-    from benchmarks.pytensor.programs import PROGRAMS
-
-    made = PROGRAMS[name]()
-    outputs = [made.cost, *(pytensor.gradient.grad(made.cost, made.wrt) if made.wrt else [])]
-
-    def compiled(mode: Any) -> Callable[..., Any]:
-        f = pytensor.function(made.inputs, outputs, mode=mode, on_unused_input="ignore")
-        f.trust_input = True
-        return f
-
-    args = [np.asarray(one) for one in made.args]
-    expected = compiled("FAST_COMPILE")(*args)
-    return {key: measured(lambda mode=MODES[key]: compiled(mode), args, expected) for key in keys}
+def _time_in_turns(workers: dict[str, Worker], part: str, cells: dict[str, dict[str, Any]], rounds: int) -> None:
+    """Add the least times of calls, and LoopJAX's over each other mode's; each round has a few calls in each mode."""
+    times: dict[str, list[float]] = {mode: [] for mode, cell in cells.items() if "error" in cell}
+    for turn in range(rounds):
+        for mode in times if turn % 2 else reversed(times):
+            times[mode].append(workers[mode].seconds(part))
+    for mode, calls in times.items():
+        cells[mode]["call_ms"] = 1e3 * min(calls)
+        if mode != "LoopJAX" and "LoopJAX" in times:
+            cells[mode]["ratio"] = min(times["LoopJAX"]) / min(calls)
 
 
-def model_row(name: str) -> dict[str, Row]:
-    """A model's log density and gradient as a JAX function, through LoopJAX and PyTensor, and in LoopJAX's mode."""
-    from pymc.sampling.jax import get_jaxified_logp
-
-    from benchmarks.pytensor.models import MODELS
-
-    model = MODELS[name]()
-    rng = np.random.default_rng(1)
-    point = {key: np.asarray(v + 0.1 * rng.normal(size=np.shape(v))) for key, v in model.initial_point().items()}
-    expected = [model.compile_logp()(point), model.compile_dlogp()(point)]
-    arrays = [jax.numpy.asarray(point[variable.name]) for variable in model.value_vars]
-
-    def jitted() -> Callable[..., Any]:
-        density = jax.jit(jax.value_and_grad(get_jaxified_logp(model)))
-
-        def both(*args: Any) -> list[Any]:
-            value, gradient = density(list(args))
-            return [value, jax.numpy.concatenate([one.ravel() for one in gradient])]
-
-        return both
-
-    def in_mode() -> Callable[..., Any]:
-        value, gradient = model.compile_logp(), model.compile_dlogp()
-        return lambda *_: [value(point), gradient(point)]
-
-    signs = [-expected[0], -expected[1]] if _is_negated(jitted, arrays, expected) else expected
-    with loopjax.pytensor.pymc():
-        rows = {"mode": measured(in_mode, arrays, expected), "LoopJAX": measured(jitted, arrays, signs)}
-    return {**rows, "JAX": measured(jitted, arrays, signs)}
+@contextlib.contextmanager
+def _alone(lock: Path | None) -> Iterator[None]:
+    """Hold a file's lock, so that no other measurement on this machine runs."""
+    if lock is None:
+        yield
+        return
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
-def _is_negated(make: Callable[[], Callable[..., Any]], arrays: Sequence[Any], expected: Sequence[Any]) -> bool:
-    """Test for versions of PyMC whose function returns the negative log density."""
-    with loopjax.pytensor.pymc():
-        return bool(np.sign(make()(*arrays)[0]) != np.sign(expected[0]))
+def _environment() -> tuple[str, dict[str, Any]]:
+    versions = {one: version(one) for one in ("pytensor", "pymc", "numba")}
+    return label(), {**environment(), **versions}
 
 
-def cell(row: Row) -> str:
-    """A row's figures in one cell."""
-    if "refused" in row:
-        return f"refuses ({row['refused']})"
-    return f"{row['error']:.0e}, {row['first_s']:.1f} s, {row['call_ms']:.3f} ms"
+def path_of(kind: str, name: str) -> Path:
+    """The file of results of a kind of device and a version of JAX."""
+    return RESULTS / f"{name}-pytensor-{kind}.json"
 
 
-def save(kind: str, name: str, row: dict[str, Row]) -> None:
-    """Add a row's modes to the file of results of this machine and these versions."""
-    path = RESULTS / f"{label()}-pytensor-{kind}.json"
-    rows = json.loads(path.read_text())["rows"] if path.exists() else {}
-    rows[name] = {**rows.get(name, {}), **row}
-    versions = {one: version(one) for one in ("pytensor", "numba")}
-    path.write_text(json.dumps({"environment": {**environment(), **versions}, "rows": rows}, indent=1) + "\n")
+def rows_of(path: Path) -> dict[str, Row]:
+    """The rows of a file; none where there is no file."""
+    return dict(json.loads(path.read_text())["rows"]) if path.exists() else {}
+
+
+def cell(found: dict[str, Any] | None, times: float = 1) -> str:
+    """What was measured of one part in one mode."""
+    if found is None:
+        return "-"
+    if "refused" in found:
+        return f"refuses ({found['refused']})"
+    return f"{found['error']:.0e}, {found['first_s']:.1f} s, {found['call_ms']:.3g} ms"
+
+
+def ratios(rows: dict[str, Row], part: str, other: str) -> dict[str, float]:
+    """LoopJAX's time of a call over that of another mode, for the rows that both run."""
+    cells = {name: row.get(part, {}).get(other, {}) for name, row in rows.items()}
+    return {name: cell["ratio"] for name, cell in cells.items() if "ratio" in cell}
+
+
+def summary(rows: dict[str, Row], parts: Sequence[str]) -> str:
+    """The geometric mean and the greatest ratio, for each part and mode."""
+    lines = []
+    for part in parts:
+        for other in MODES[1:]:
+            found = ratios(rows, part, other)
+            if found:
+                worst = max(found, key=lambda name: found[name])
+                lines.append(
+                    [f"{part}, over {other}", str(len(found)), f"{geometric_mean(found.values()):.2f}"]
+                    + [f"{found[worst]:.2f} ({worst})"]
+                )
+    return markdown(["time of a call", "rows", "geometric mean", "worst"], lines)
+
+
+REASONS = {"time limit": "limit", "process ended": "ended"}
+
+
+def table(rows: dict[str, Row], part: str) -> str:
+    """A table of one part: the time to the first result and of a call in each mode, and LoopJAX over JAX."""
+
+    def figures(found: dict[str, Any] | None) -> str:
+        if found is None:
+            return "-"
+        if "refused" in found:
+            return REASONS.get(found["refused"], found["refused"])
+        return f"{found['first_s']:.1f} s, {1e3 * found['call_ms']:.4g}"
+
+    over = ratios(rows, part, "JAX")
+    shown = [mode for mode in MODES if any(mode in row.get(part, {}) for row in rows.values())]
+    lines = [
+        [f"`{name}`", *(figures(row.get(part, {}).get(mode)) for mode in shown)]
+        + [f"{over[name]:.2f}" if name in over else "-"]
+        for name, row in rows.items()
+    ]
+    return markdown(["", *shown, "over JAX"], lines)
 
 
 def main() -> None:
-    """Print the table, row by row, and save it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=["programs", "models"])
-    parser.add_argument("names", nargs="*")
-    parser.add_argument("--modes", nargs="*", choices=list(MODES), default=list(MODES))
-    parser.add_argument("--save", action="store_true", help="add the rows to the file of results")
+    """Measure rows and print them, or print the tables of the files."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=["programs", "models", "table"])
+    parser.add_argument("names", nargs="*", help="rows, all by default; of `table`, the label of the files")
+    parser.add_argument("--modes", nargs="*", choices=MODES, default=MODES)
+    parser.add_argument("--parts", nargs="*", choices=PARTS["models"], default=PARTS["models"])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--limit", type=float, default=120, help="seconds for the first result of a part")
+    parser.add_argument("--core", type=int, help="run and time on this processor alone, in real time if it may")
+    parser.add_argument("--lock", type=Path, help="a file whose lock is held while calls are timed")
+    parser.add_argument("--save", action="store_true", help="write each row to the file of results")
+    parser.add_argument("--missing", action="store_true", help="leave out rows that the file has in all these modes")
     options = parser.parse_args()
-    warnings.simplefilter("ignore")
+    device, versions = _environment()
+    if options.kind == "table":
+        device = options.names[0] if options.names else device
+        for kind, parts in PARTS.items():
+            rows = rows_of(path_of(kind, device))
+            print(*(f"### {kind}: {part}\n\n{table(rows, part)}\n" for part in parts), summary(rows, parts), sep="\n")
+        return
     if options.kind == "programs":
         from benchmarks.pytensor.programs import PROGRAMS as KNOWN
     else:
         from benchmarks.pytensor.models import MODELS as KNOWN
-    rows: dict[str, dict[str, Row]] = {}
+    path = path_of(options.kind, device)
+    rows: dict[str, Row] = {}
     for name in options.names or KNOWN:
-        rows[name] = program_row(name, options.modes) if options.kind == "programs" else model_row(name)
+        have = rows_of(path).get(name, {})
+        if options.missing and all(
+            set(options.modes) <= set(have.get(part, {})) for part in ("value", "gradient") if part in options.parts
+        ):
+            continue
+        row = rows[name] = measured(options.kind, name, options.modes, options)
         if options.save:
-            save(options.kind, name, rows[name])
-        print(name, *(f"{key}: {cell(row)}" for key, row in rows[name].items()), sep=" | ", flush=True)
-    keys = list(next(iter(rows.values())))
-    print(markdown(["", *keys], [[name, *(cell(row[key]) for key in keys)] for name, row in rows.items()]))
-    both = [row for row in rows.values() if all("call_ms" in row.get(key, {}) for key in ("LoopJAX", "JAX"))]
-    ratios = [row["LoopJAX"]["call_ms"] / row["JAX"]["call_ms"] for row in both]
-    if ratios:
-        print(
-            f"LoopJAX over JAX where both run: median {np.median(ratios):.2f}, worst {max(ratios):.2f}, of {len(both)}"
-        )
+            merged = {**have, **{part: {**have.get(part, {}), **cells} for part, cells in row.items()}}
+            every = {one: {**rows_of(path), name: merged}[one] for one in KNOWN if one in {**rows_of(path), name: 0}}
+            path.write_text(json.dumps({"environment": versions, "rows": every}, indent=1) + "\n")
+        for part, cells in row.items():
+            print(f"{name}, {part}", *(f"{mode}: {cell(one)}" for mode, one in cells.items()), sep=" | ", flush=True)
+    print(summary(rows, PARTS[options.kind]))
 
 
 if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory() as folder:
+        # What PyTensor compiles to C starts from nothing; workers read this when they import PyTensor.
+        os.environ["PYTENSOR_FLAGS"] = ",".join(
+            [*filter(None, [os.environ.get("PYTENSOR_FLAGS")]), f"base_compiledir={folder}"]
+        )
+        main()
