@@ -1,8 +1,8 @@
 """Posteriors of models that PyTensor's JAX mode refuses, sampled through LoopJAX, beside integrals over a grid.
 
-``python -m benchmarks.pytensor.posteriors [--draws N] [--sampler numpyro|blackjax]``. Each model has two parameters. Its
-posterior on a grid is written in NumPy, without PyTensor; a mean is compared in posterior deviations, of which the
-effective number of draws says how far a right sampler is off.
+``python -m benchmarks.pytensor.posteriors [--draws N] [--sampler numpyro|blackjax]``. Each model has two parameters,
+and a density on a grid that is written in NumPy, without PyTensor. Means are compared in posterior deviations; the
+standard error, by the effective number of draws, says how far a right sampler is off.
 """
 
 from __future__ import annotations
