@@ -161,7 +161,7 @@ class PlanLoops(Pass):
             return _with_samples(op, self._with_rows(op, replace(plan, kind="counted")))
         windows = any(output.saved.steps is not None or output.saved.every > 1 for output in op.outputs)
         on_cpu, is_free = self.target.on_cpu, plan.derivative == "none"
-        if on_cpu and is_free and not (windows or op.progress) and _runs_counted(op, n_steps, plan):
+        if on_cpu and is_free and not windows and _runs_counted(op, n_steps, plan):
             return replace(plan, kind="counted")
         if on_cpu and is_free:
             plan = replace(plan, storage=tuple(_in_stack(op, n_steps, *pair) for pair in enumerate(plan.storage)))
@@ -315,7 +315,7 @@ class PlanLoops(Pass):
         reason, on_cpu = "each step needs the one before", self.target.on_cpu
         if op.unroll is not None:
             return replace(plan, unroll=op.unroll, reason="unroll as asked")
-        if "unroll" not in self.target or op.progress:
+        if "unroll" not in self.target or (op.progress and plan.derivative != "none"):
             return replace(plan, reason=reason)
         if on_cpu:
             around = context.enclosing[-1] if context.enclosing else None

@@ -95,7 +95,8 @@ def scan(
         (``until``, or an inner loop whose length varies) and only last steps or sums are read, the gradient stores few
         states by itself, and ``checkpoint`` changes nothing.
     progress : bool or str, default False
-        ``True`` or a label: a progress bar while the loop runs. Needs the extra ``loopjax[progress]``.
+        ``True`` or a label: a progress bar while the loop runs, under ``jit``, ``vmap`` and gradients too. Needs the
+        extra ``loopjax[progress]``.
     lengths : integer vector or Packed, optional
         The steps of each example of a minibatch, ``(batch,)``, 0 or more; with ``Packed(lengths)`` examples that have
         ended cost less. Sequences are then ``(length, batch, ...)``, or ``(length,)`` for all examples alike; initial

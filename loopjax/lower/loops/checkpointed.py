@@ -9,6 +9,7 @@ loop is compiled, so that the schedule is static). The schedules are in ``loopja
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -56,18 +57,15 @@ def storing(step: Step, nest: Nest | None) -> Step:
     return rematerialised(step, policy)
 
 
-def nested(loop: Loop, nest: Nest) -> Step:
-    """The loops of a nest, box after box.
+def nested(loop: Loop, nest: Nest, first: int) -> Step:
+    """The loops of a nest, box after box, from step ``first`` on.
 
-    Progress is reported after each iteration of an outermost loop that has loops within, and after each box. A nest of
-    a masked loop may have more steps than there are inputs: nothing reads those of the rest.
+    Progress is reported after each iteration of an outermost loop that has loops within, or after a box. A nest of a
+    masked loop may have more steps than there are inputs: nothing reads those of the rest.
     """
-    bar = None
-    if loop.plan.report:
-        first = nest.boxes[0]
-        inner = first.n_steps // first.sizes[0] if len(first.sizes) > 1 else first.n_steps
-        bar = Bar(loop.op.progress, inner, nest.n_steps)
-    run = in_turn(*((reporting(_box(loop, box, nest, bar), bar), box.n_steps) for box in nest.boxes))
+    bar = Bar(loop.op.progress, nest.n_steps) if loop.plan.report else None
+    reported = partial(reporting, bar=bar, first=first)
+    run = in_turn(*((_box(loop, box, nest, reported), box.n_steps) for box in nest.boxes))
 
     def filled(carry: Any, slices: Any) -> tuple[Any, Rows]:
         count = len(slices.t)
@@ -80,15 +78,15 @@ def nested(loop: Loop, nest: Nest) -> Step:
     return filled
 
 
-def _box(loop: Loop, box: Box, nest: Nest, bar: Bar | None) -> Step:
+def _box(loop: Loop, box: Box, nest: Nest, reported: Callable[[Step], Step]) -> Step:
     step = storing(loop.scan_step, nest)
     skips = loop.mask is not None and not holds_checks(loop.op.body)
     *outer, steps = box.sizes
     innermost = followed_by(looped(step), step) if box.apart and outer else looped(step, loop.plan.unroll)
-    run = _saving(loop, innermost, steps)
+    run = _saving(loop, innermost if outer else reported(innermost), steps)
     for position in reversed(range(len(outer))):
         again = rematerialised(skipping(run, loop.is_active) if skips else run)
-        run = chunked(again if position else reporting(again, bar), steps)
+        run = chunked(again if position else reported(again), steps)
         steps *= outer[position]
         run = _saving(loop, run, steps)
     return run

@@ -19,8 +19,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from loopjax.ir.fill import unwritten
-from loopjax.lower.any_of_batch import any_of_batch
-from loopjax.lower.loops.progress import Bar, first_element
+from loopjax.lower.loops.progress import Bar
+from loopjax.lower.max_of_batch import max_of_batch
 from loopjax.lower.placement import placed, placement, zeros
 
 Rows = tuple[Any, ...]
@@ -123,14 +123,14 @@ def rematerialised(step: Step, policy: Callable[..., Any] | None = None) -> Step
     return jax.checkpoint(step, prevent_cse=False, policy=policy)
 
 
-def reporting(run: Step, bar: Bar | None) -> Step:
-    """Tell a progress bar of the steps done after each run, at no cost to the steps."""
+def reporting(run: Step, bar: Bar | None, first: int = 0) -> Step:
+    """Tell a progress bar of the steps done after each run, at no cost to the steps; ``first`` is the first of all."""
     if bar is None:
         return run
 
     def reported(carry: Any, slices: Any) -> tuple[Any, Rows]:
         result = run(carry, slices)
-        jax.debug.callback(bar, slices.t[-1] + 1, first_element(result))
+        bar.report(len(slices.t), slices.t[0] == first, result)
         return result
 
     return reported
@@ -162,7 +162,7 @@ def skipping(step: Step, is_active: Callable[[Any], Any]) -> Step:
         rows = jax.eval_shape(step, carry, inputs)[1]
         return carry, tuple(map(zeros, rows))
 
-    return lambda carry, inputs: lax.cond(any_of_batch(is_active(carry)), step, skipped, carry, inputs)
+    return lambda carry, inputs: lax.cond(max_of_batch(is_active(carry)), step, skipped, carry, inputs)
 
 
 def select(condition: Any, values: Any, others: Any) -> Any:

@@ -1,43 +1,76 @@
-"""A progress bar while a loop runs, from tqdm."""
+"""A progress bar while a loop runs, from tqdm.
+
+A callback of JAX takes 0.03 ms without arguments, and 0.08 ms more for each argument (jax 0.10.2, CPU). So a loop of
+known length reports nothing but that another chunk of steps is done, and the host counts. A batch (``jax.vmap``) has
+one bar. A gradient shows its forward pass.
+"""
 
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+from jax import lax
+
+from loopjax.lower.max_of_batch import max_of_batch
+from loopjax.lower.partition import is_float
 
 
 class Bar:
-    """The bar of one compiled loop, called on the host with the number of steps that are done.
+    """The bar of one compiled loop; its methods but ``report`` and ``report_at`` run on the host.
 
-    The report of the ``first`` steps starts a new bar. Reports may arrive late or out of order: one of fewer steps than
-    the bar shows is ignored.
+    Each run of the loop starts a new bar. Reports that no bar waits for are ignored.
     """
 
-    def __init__(self, label: str, first: int, total: int | None) -> None:
+    def __init__(self, label: str, total: int = 0) -> None:
         self._label = label
-        self._first = first
         self._total = total
         self._bar: Any = None
         self._lock = threading.Lock()
 
-    def __call__(self, done: Any, value: Any = None) -> None:
-        """Show that ``done`` steps are done; ``value`` is one that they computed, so that this cannot run earlier."""
+    def report(self, steps: int, is_first: Any, result: Any) -> None:
+        """Report from a compiled loop that ``steps`` more steps are done, which computed ``result``."""
+        # No number is more than infinity, but XLA does not know: the report has to wait for the result.
+        value = next((leaf.ravel()[0] for leaf in jax.tree.leaves(result) if leaf.size and is_float(leaf)), None)
+        if value is not None:
+            is_first |= max_of_batch(jnp.real(lax.stop_gradient(value)) > jnp.inf)
+        host = (partial(run, steps) for run in (self._start, self._advance))
+        lax.cond(is_first, *(partial(jax.debug.callback, run) for run in host))
+
+    def report_at(self, before: Any, after: Any, total: Any) -> None:
+        """Report from a compiled loop that steps up to ``after`` are done, and those to ``before`` were already."""
+        numbers = [max_of_batch(jnp.asarray(number, "int32")) for number in (before, after, total)]
+        jax.debug.callback(self._reach, jnp.stack(numbers))
+
+    def _start(self, steps: int) -> None:
         from tqdm.auto import tqdm
 
-        steps = int(done)
         with self._lock:
-            if steps == self._first:
-                self._bar = tqdm(total=self._total, desc=self._label)
-            if self._bar is None or steps <= self._bar.n:
+            self._close()
+            self._bar = tqdm(total=self._total, desc=self._label)
+        self._advance(steps)
+
+    def _advance(self, steps: int) -> None:
+        with self._lock:
+            if self._bar is None:
                 return
-            self._bar.update(steps - self._bar.n)
-            if steps == self._total:
-                self._bar.close()
-                self._bar = None
+            self._bar.update(min(steps, self._bar.total - self._bar.n))
+            if self._bar.n >= self._bar.total:
+                self._close()
 
+    def _reach(self, numbers: Any) -> None:
+        before, after, self._total = numbers.tolist()
+        if not before:
+            self._start(after)
+        elif self._bar is not None:
+            self._advance(max(after - self._bar.n, 0))
+        if before == after:
+            self._close()
 
-def first_element(values: Any) -> Any:
-    """One element of the first array in a tree that has any."""
-    return next((leaf.ravel()[0] for leaf in jax.tree.leaves(values) if leaf.size), None)
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

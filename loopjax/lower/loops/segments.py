@@ -121,10 +121,10 @@ def _steps(loop: Loop, segment: Segment) -> Step:
         return unrolled(step)
     if nest is not None and not (nest.flat and plan.report):
         # A nest of one level fits any length.
-        return nested(loop, replace(nest, boxes=(Box((count,)),)) if nest.flat else nest)
+        return nested(loop, replace(nest, boxes=(Box((count,)),)) if nest.flat else nest, segment.start)
     if plan.report:
-        bar = Bar(loop.op.progress, min(plan.report, count), count)
-        return chunked(reporting(looped(step, plan.unroll), bar), plan.report)
+        bar = Bar(loop.op.progress, count)
+        return chunked(reporting(looped(step, plan.unroll), bar, segment.start), plan.report)
     return _plain(loop, step, plan.unroll if not segment.outputs or count % plan.unroll == 0 else 1)
 
 

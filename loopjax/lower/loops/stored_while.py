@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from loopjax.lower.loops.dynamic_scan import Repeated, dynamic_scan, while_scan
 from loopjax.lower.loops.progress import Bar
 from loopjax.lower.loops.step import Carry, Loop, Slices
 from loopjax.lower.loops.while_loop import before_last
+from loopjax.lower.max_of_batch import max_of_batch
 
 State = tuple[Any, Carry]
 """True once ``until`` holds, and the carry."""
@@ -36,16 +38,19 @@ def run(loop: Loop) -> list[Any]:
     stops = (lambda state: state[0]) if loop.op.until else None
     constants = loop.parts._replace(sequences=(), initials=(), states=())
     state: State = (loop.placed(jnp.zeros((), "bool")), carry)
-    repeated = Repeated(_step(loop), stops, unroll=loop.plan.unroll)
+    bar = Bar(loop.op.progress)
+    repeated = Repeated(_step(loop, bar), stops, unroll=loop.plan.unroll)
     (_, carry), stacks, ran = scan(repeated, constants, state, slices, loop.limit() - first)
+    if loop.plan.report:
+        bar.report_at(first + ran, first + ran, loop.limit())
     if before:
         stacks = [lax.dynamic_update_slice_in_dim(old, new, first, 0) for old, new in zip(before, stacks, strict=True)]
     return loop.outputs(carry, stacks, first + ran, may_be_short=True)
 
 
-def _step(loop: Loop) -> Any:
+def _step(loop: Loop, bar: Bar) -> Any:
     """A step that reads the loop's inputs from its first argument."""
-    report, bar = loop.plan.report, Bar(loop.op.progress, loop.plan.report, loop.op.n_steps)
+    report = loop.plan.report
 
     def step(constants: Any, state: State, slices: Slices) -> tuple[State, Rows]:
         here = loop.with_parts(constants)
@@ -56,7 +61,8 @@ def _step(loop: Loop) -> Any:
 
         if report:
             done = slices.t + 1
-            lax.cond(done % report == 0, lambda: jax.debug.callback(bar, done), lambda: None)
+            told = partial(bar.report_at, done - report, done, here.limit())
+            lax.cond(max_of_batch(done % report == 0), told, lambda: None)
         return storing(run, loop.plan.checkpoint)(state, slices)
 
     return step

@@ -7,9 +7,9 @@ iterations of several steps leave a few over, or draws are made for a block of s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -56,15 +56,15 @@ def start(loop: Loop) -> State:
 
 def advance(loop: Loop, state: State, limit: Any) -> State:
     """Run from ``state`` until the condition holds, or until ``limit`` steps were done since the first."""
-    report, bar = loop.plan.report, Bar(loop.op.progress, loop.plan.report, loop.op.n_steps)
+    run = partial(_advance, loop)
+    return _reporting(loop, run, state, limit) if loop.plan.report else run(state, limit)
 
+
+def _advance(loop: Loop, state: State, limit: Any) -> State:
     def step(before: State, samples: Rows) -> tuple[State, Rows]:
         carry, result = loop.step(before.carry, Slices(before.t, loop.rows_at(before.t), samples))
         stopped = result.until[0] if loop.op.until else before.stopped
-        after = before.t + 1
-        if report:
-            lax.cond(after % report == 0, lambda: jax.debug.callback(bar, after), lambda: None)
-        return State(after, stopped, carry, before.buffers), loop.kept(result)
+        return State(before.t + 1, stopped, carry, before.buffers), loop.kept(result)
 
     if not loop.plan.sampled:
         return _steps(loop, step, state, limit)
@@ -79,6 +79,25 @@ def advance(loop: Loop, state: State, limit: Any) -> State:
         return _steps(loop, sampled, first, jnp.minimum(first.t + loop.plan.sampled, limit))
 
     return looped_until(sampling, state, limit, 1, _end(loop))
+
+
+def _reporting(loop: Loop, run: Callable[[State, Any], State], state: State, limit: Any) -> State:
+    """Run chunks of steps up to a limit, and tell a progress bar after each.
+
+    Where only the run knows the length, a chunk is a tenth of the steps before it: a bound says little of them.
+    Chunks are whole iterations.
+    """
+    bar, size, count = Bar(loop.op.progress), loop.plan.report, loop.plan.unroll
+
+    def chunk(before: State) -> State:
+        steps = jnp.maximum(before.t // 10, min(size, 100)) if loop.op.varies else size
+        after = run(before, jnp.minimum(before.t + (steps + count - 1) // count * count, limit))
+        bar.report_at(before.t, after.t, limit)
+        return after
+
+    after = looped_until(chunk, state, limit, 1, _end(loop))
+    bar.report_at(after.t, after.t, limit)
+    return after
 
 
 def _steps(loop: Loop, step: Step, state: State, limit: Any) -> State:
