@@ -74,14 +74,14 @@ def load(path: str | os.PathLike[str]) -> Function:
     values = state_file.state_of(arrays)
     # The program was exported for these shapes.
     variables = {name: shared(value, name, shape=value.shape) for name, value in values.items()}
-    found = wrap_jax(program, name=about["name"], x64=True)(
-        *(one.variable for one in inputs), *(variables[name] for name in about["reads"])
-    )
+    exported, read = program.exported, [variables[name] for name in about["reads"]]
+    (args, _), _ = exported.in_tree.unflatten([*(one.variable for one in inputs), *read])
+    updates, outputs = wrap_jax(program, name=about["name"], x64=True)(args, read)
     form = OutputStructure(**about["outputs"])
     return function(
-        inputs,
-        None if form.kind == "none" else form(found[len(about["updates"]) :]),
-        updates=[(variables[name], new) for name, new in zip(about["updates"], found, strict=False)],
+        exported.in_tree.unflatten([*inputs, *read])[0][0],
+        None if form.kind == "none" else outputs if form.kind == "tree" else form(outputs),
+        updates=[*zip((variables[name] for name in about["updates"]), updates, strict=True)],
         name=about["name"],
         allow_input_downcast=about["allow_input_downcast"],
         on_unused_input="ignore",

@@ -67,6 +67,9 @@ def _slice_text(steps: range) -> str:
 
 SAVE_ALL = SavedSteps()
 
+UNTIL_STEPS = 2**20
+"""Steps of a loop that nothing but ``until`` ends, at most. A gradient stores five times 16 states (``PlanLoops``)."""
+
 
 @dataclass(frozen=True)
 class SequenceInput:

@@ -238,7 +238,7 @@ class PlanLoops(Pass):
     def _levels(self, n_steps: int) -> tuple[int, ...]:
         """The sizes of nested loops of at least ``n_steps`` steps: the rest of a masked loop does nothing."""
         depth = max(math.ceil(math.log(n_steps, self.children)), 1)
-        width = math.ceil(n_steps ** (1 / depth))
+        width = math.ceil(n_steps ** (1 / depth) - 1e-9)
         return (-(-n_steps // width ** (depth - 1)), *[width] * (depth - 1))
 
     @property

@@ -31,6 +31,7 @@ import numpy as np
 from loopjax.config import config
 from loopjax.errors import coded, where
 from loopjax.ir.graph import Graph, Variable
+from loopjax.ir.scan import UNTIL_STEPS
 from loopjax.ir.types import TensorType
 from loopjax.ir.verify import verify
 from loopjax.lower.jit import Compiled
@@ -40,6 +41,7 @@ from loopjax.rewrite.target import Derivative, Target
 from loopjax.runtime.program import Options, Program
 from loopjax.runtime.results import is_addressable
 from loopjax.runtime.x64 import is_key
+from loopjax.shapes.inspector import counted_first
 from loopjax.shapes.padding.pad import pad
 from loopjax.shapes.padding.spec import Padded, Padding
 from loopjax.shapes.preconditions import check_trip_counts
@@ -72,6 +74,8 @@ def build(
     it, so that loops under a derivative need no bound. ``check`` raises for a program that the caller cannot run.
     """
     graph = rewrite(program.graph, symbolic_under(derivative, fixed_lengths, program.options.mode.without))
+    if not padding.inlined:
+        graph = counted_first(graph, UNTIL_STEPS)  # buffers of that many rows would fill the memory
     padded = pad(graph, padding)
     if config.verify:
         verify(padded.graph, after="pad")

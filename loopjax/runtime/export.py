@@ -19,7 +19,7 @@ from loopjax.runtime.inline import Inlined, shape_of
 from loopjax.runtime.program import Program
 from loopjax.runtime.signature import In, resolved
 
-FORMAT = 1
+FORMAT = 2
 """Version of the entries of a file."""
 
 PROGRAM, DEFAULT = "program", "default/"
@@ -36,28 +36,27 @@ def export(
     """Writes a program for the shapes of some arguments: see ``Function.export``."""
     check_choice("derivatives", derivatives, ("none", "reverse"))
     require_flatbuffers("export")
-    if program.arguments is not None or program.form.kind == "tree":
-        raise UnsupportedError(
-            f"{program.options.name}: arguments or results are pytrees, and the file of an exported program has arrays "
-            f"only; make a function of the leaves{here()}"
-        )
     state, names = program.state.snapshot(), {variable: name for name, variable in program.state.named().items()}
     with about(program.options.name):
-        structs = [*map(_struct, program.inputs, resolved(given), count()), *map(shape_of, program.state.read())]
+        structs = [*map(_struct, program.inputs, resolved(given), count())]
+        read = [*map(shape_of, program.state.read())]
         defaults = {
             f"{DEFAULT}{place}": one.convert(resolved([one.value])[0], None, place)
             for place, one in enumerate(program.inputs)
             if one.value is not None
         }
     with jax.enable_x64(True):
-        inlined = Inlined(program, derivatives)
+        inlined, updates = Inlined(program, derivatives), len(program.state.updated)
 
-        def run(*arrays: Any) -> list[Any]:
-            return inlined(arrays)
+        def run(args: Any, state: list[Any]) -> tuple[list[Any], Any]:
+            found = inlined([*jax.tree.leaves(args), *state])
+            outputs: Any = found[updates:]
+            return found[:updates], program.form(outputs) if program.form.kind == "tree" else outputs
 
         run.__name__ = program.options.name
-        exported = jax_export.export(jax.jit(run), platforms=platforms)(*structs)
-        serialized = exported.serialize(vjp_order=int(derivatives == "reverse"))
+        args = structs if program.arguments is None else program.arguments.rebuilt(structs)
+        exported = jax_export.export(jax.jit(run), platforms=platforms)(args, read)
+        serialized = _serialized(program.options.name, exported, derivatives)
     state_file.save(
         path,
         {**state, **defaults, PROGRAM: np.frombuffer(serialized, np.uint8)},
@@ -72,6 +71,17 @@ def export(
         reads=[names[variable] for variable in program.state.variables],
         updates=[names[variable] for variable in program.state.updated],
     )
+
+
+def _serialized(name: str, exported: Any, derivatives: Derivative) -> Any:
+    try:
+        return exported.serialize(vjp_order=int(derivatives == "reverse"))
+    except ValueError as error:
+        raise UnsupportedError(
+            f"{name}: JAX cannot write the pytrees of its arguments or results ({error}); expected dicts, lists, "
+            f"tuples and None, or classes registered with jax.export.register_pytree_node_serialization, or "
+            f"register_namedtuple_serialization, here and where the file is loaded{here()}"
+        ) from error
 
 
 def require_flatbuffers(function: str) -> None:

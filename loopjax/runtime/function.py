@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from loopjax.config import LENGTHS, RESULTS, config
-from loopjax.errors import UnsupportedError, about, check_choice, coded, here, read_pairs, reported
+from loopjax.errors import UnsupportedError, about, check_choice, check_flag, coded, here, read_pairs, reported, warn
 from loopjax.ir.graph import Graph, Variable
 from loopjax.ir.printing import graph_html
 from loopjax.ir.public_ops import public_op
@@ -440,7 +440,7 @@ class Function:
         state_file.save(path, self.program.state.snapshot())
 
     @reported
-    def load_state(self, path: str | os.PathLike[str]) -> None:
+    def load_state(self, path: str | os.PathLike[str], *, strict: bool = False) -> None:
         """Sets the shared variables to the values in a file of ``save_state``: all of them, or none where it raises.
 
         A variable finds its value by its name, so that another function, in another process, may read the file; those
@@ -452,13 +452,16 @@ class Function:
         ----------
         path
             A file that ``save_state`` or ``export`` wrote.
+        strict
+            Refuse values of another shape than their variable has now, which otherwise give a warning: a shared
+            variable may change its shape, as by ``set_value``, and a file of another model may be the wrong one.
 
         Raises
         ------
         FileNotFoundError
             There is no file.
         ValueError
-            It is no such file, is damaged, or lacks a variable.
+            It is no such file, is damaged, or lacks a variable; with ``strict``, a value has another shape.
         TypeError
             A value has another dtype or number of dimensions than its variable.
 
@@ -466,6 +469,7 @@ class Function:
         --------
         See ``save_state``.
         """
+        check_flag("strict", strict)
         state = self.program.state
         found = state_file.state_of(state_file.load(path)[0])
         variables = state.named()
@@ -476,7 +480,13 @@ class Function:
                 f"variable, and it has {list(found)}; name the variables as those of the function that saved it"
             )
         with about(f"{self.name}.load_state: {os.fspath(path)!r}"):
-            state.set({variable: found[name] for name, variable in variables.items()})
+            values = {variable: found[name] for name, variable in variables.items()}
+            others = [f"{variable!r} has shape {old}, and the file {new}" for variable, old, new in state.other(values)]
+            if others and strict:
+                raise ValueError(f"{'; '.join(others)}; expected equal shapes, load without strict=True to change them")
+            state.set(values)
+        if others:
+            warn(f"{self.name}.load_state: {os.fspath(path)!r}: {'; '.join(others)}, which it has now")
 
     @reported
     def export(
@@ -508,7 +518,8 @@ class Function:
         Raises
         ------
         UnsupportedError
-            The program runs in several stages, the value of an argument decides a length, or a size is symbolic.
+            The program runs in several stages, the value of an argument decides a length, a size is symbolic, or JAX
+            cannot write a pytree: a class that is not registered with ``jax.export``.
         ImportError
             ``flatbuffers`` is missing: it is in the extra ``loopjax[export]``.
         OSError

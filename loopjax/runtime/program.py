@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from operator import itemgetter
 from typing import Any, Literal, get_args
 
@@ -83,6 +84,11 @@ class ArgumentTrees:
 
     def __init__(self, trees: Sequence[Any], label: str) -> None:
         self.trees, self.label = tuple(trees), label
+
+    def rebuilt(self, leaves: Sequence[Any]) -> list[Any]:
+        """Arguments of other leaves."""
+        rest = iter(leaves)
+        return [next(rest) if tree is None else tree.unflatten(islice(rest, tree.num_leaves)) for tree in self.trees]
 
     def leaves(self, args: Sequence[Any]) -> list[Any]:
         """The arrays among arguments, in order."""

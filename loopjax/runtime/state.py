@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from loopjax.errors import UnsupportedError, coded
 from loopjax.ir.graph import Variable
@@ -69,6 +70,11 @@ class State:
         """Sets variables to values of their types, all or none, where their present arrays are placed."""
         made = [variable.placed(value) for variable, value in values.items()]
         self.locked(lambda: [*map(_assign, values, made)])
+
+    def other(self, values: Mapping[SharedVariable, Any]) -> list[tuple[SharedVariable, Any, Any]]:
+        """The variables whose values would have as many dimensions and another shape, with the shapes now and then."""
+        shapes = [(v, getattr(peek(v), "shape", None), np.shape(value)) for v, value in values.items()]
+        return [(v, old, new) for v, old, new in shapes if old is not None and len(old) == len(new) and old != new]
 
     def placed(self, outputs: Sequence[Any]) -> list[Any]:
         """New values of the updated variables, sharded as their present arrays where the shapes are the same."""

@@ -89,7 +89,7 @@ def _lifted_region(node: Apply, differentiated: bool, in_body: bool) -> Lifted |
     """Return the region of a node with its lengths lifted; ``None`` where the node stays as it is."""
     op = node.op
     if isinstance(op, Differentiated):
-        region = op.region if in_body else _counted(op.region)
+        region = op.region if in_body else counted_first(op.region)
         lifted = _lifted(region, differentiated or isinstance(op, Linearize), in_body)
     elif isinstance(op, Scan):
         lifted = _lifted(op.body, differentiated, in_body=True)
@@ -183,14 +183,19 @@ def _saving_nothing(op: Scan) -> Scan:
     )
 
 
-def _counted(region: Graph) -> Graph:
-    """Replace each ``until`` loop whose steps are all read by one that counts the steps and one of that length."""
+def counted_first(region: Graph, least: int = 0) -> Graph:
+    """Replace each ``until`` loop whose steps are all read by one that counts the steps and one of that length.
+
+    Not those that may run fewer than ``least`` steps, whose number is known.
+    """
 
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
         stacks = stacked_until(node)
         if not any(stack in region.outputs or region.readers.get(stack) for stack in stacks):
             return None
         assert isinstance(node.op, Scan)
+        if node.op.n_steps is not None and node.op.n_steps < least:
+            return None
         count = copy_node(node, inputs, _saving_nothing(node.op)).outputs[-1]
         body = Graph(node.op.body.inputs, node.op.body.outputs[:-1])
         op = replace(node.op, body=body, until=False, n_steps=None, dynamic=False)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from loopjax.errors import MissingInputError, about, check_callable, coded, here, source_of, user_source, where
 from loopjax.ir.graph import Graph, Variable, ancestors, apply, recorded
 from loopjax.ir.public_ops import ops
-from loopjax.ir.scan import SAVE_ALL, MapOutput, Recurrence, SavedSteps, Scan, SequenceInput, StepResult
+from loopjax.ir.scan import SAVE_ALL, UNTIL_STEPS, MapOutput, Recurrence, SavedSteps, Scan, SequenceInput, StepResult
 from loopjax.ir.types import KEY
 from loopjax.trace.packed import ragged_loop
 from loopjax.trace.promotion import settle_weak
@@ -116,22 +116,22 @@ def _record(asked: LoopArguments, options: Scan, saved: SavedSteps) -> Loop:
         info = read_outputs_info(asked.outputs_info)
         passed = read_non_sequences(asked.non_sequences)
         n_steps = read_n_steps(asked.n_steps)
+        unbounded = n_steps is None and not sequences
         if n_steps is None:
-            if not sequences:
-                raise coded(ValueError, "LJ108")(
-                    f"scan {label!r} has neither sequences nor n_steps; expected one of them, give it, so that it "
-                    f"knows when to stop; with until, n_steps is the most steps there may be"
-                )
-            n_steps = shortest(sequences)
+            n_steps = shortest(sequences) if sequences else UNTIL_STEPS
         arguments: list[SequenceArgument | InitialArgument] = [*sequences]
         arguments += [initial for initial in info or () if initial]
         read = [one for argument in arguments for one in _tapped(argument, label)]
+        if unbounded and not read:
+            raise _without_length(label)
         check_takes(fn, [*read, *passed], label)
         name_by_parameters(fn, arguments, read)
     with recording() as body:
         result = fn(*read, *passed)
     with about(options.subject):
         returned = read_returned(result, label)
+        if unbounded and returned.condition is None:
+            raise _without_length(label)
         info = _matched(info, returned, label, fn)
         if returned.condition is not None and saved.every > 1:
             raise coded(ValueError, "LJ113")(
@@ -142,6 +142,13 @@ def _record(asked: LoopArguments, options: Scan, saved: SavedSteps) -> Loop:
         returned = returned._replace(updates={key: new for key, new in returned.updates.items() if key.dtype != KEY})
         traced = _Trace(options, fn, sequences, info, returned, read, keys, saved, body.first)
         return _results(traced, _node(traced, n_steps, passed if asked.strict else None))
+
+
+def _without_length(label: str) -> ValueError:
+    return coded(ValueError, "LJ108")(
+        f"scan {label!r} has neither sequences nor n_steps; expected one of them, give it, so that it knows when to "
+        f"stop; or return until(condition), which has to be true after at most {UNTIL_STEPS:,} steps"
+    )
 
 
 def _tapped(argument: SequenceArgument | InitialArgument, label: str) -> list[Variable]:

@@ -63,7 +63,8 @@ def scan(
     non_sequences : array_like, Variable, or list of them
         What ``fn`` receives unchanged at each step. Other variables that it uses are found by themselves.
     n_steps : int or integer scalar Variable, optional
-        The number of steps; with ``until`` the most there can be. The length of the shortest sequence by default.
+        The number of steps; with ``until`` the most there can be. The length of the shortest sequence by default; of a
+        loop without sequences that ``until`` ends, 1,048,576.
     truncate_gradient : int, default -1
         Where not negative, gradients flow through the last ``truncate_gradient`` steps only.
     go_backwards : bool, default False

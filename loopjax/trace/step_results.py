@@ -21,9 +21,9 @@ T = TypeVar("T")
 class until:  # noqa: N801 - the name that Theano programs use
     """The condition of a loop's end, returned last by a scan's ``fn``.
 
-    The loop stops after the first step in which ``condition`` is true, at the latest after ``n_steps`` steps. Outputs
-    have as many rows as steps ran. Both modes of differentiation pass such a loop; forward mode stores no states
-    of it.
+    The loop stops after the first step in which ``condition`` is true, at the latest after ``n_steps`` steps, which are
+    1,048,576 where neither they nor sequences are given. Outputs have as many rows as steps ran. Both modes of
+    differentiation pass such a loop; forward mode stores no states of it.
 
     Parameters
     ----------

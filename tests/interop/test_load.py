@@ -3,6 +3,8 @@
 import pickle
 import subprocess
 import sys
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -64,6 +66,63 @@ def test_a_process_without_the_source_runs_it(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert str(np.asarray(exported(X)["last"]).tolist()) in done.stdout
+
+
+def test_pytrees_in_a_process_without_the_source(tmp_path):
+    weights, start, x = at.dmatrix("W"), at.dvector("start"), at.dmatrix("x")
+    h, _ = loopjax.scan(lambda x_t, h: at.tanh(x_t + h @ weights), x, start)
+    calls = loopjax.shared(0, name="calls")
+    exported = loopjax.function(
+        [{"W": weights, "start": start}, loopjax.In(x, value=X)],
+        {"h": h, "last": (h[-1], [h.sum(), None])},
+        updates={calls: calls + 1},
+        name="rnn",
+    )
+    given = {"W": W.astype("float64"), "start": np.ones(3)}
+    exported.export(tmp_path / "rnn.npz", [given, X.astype("float64")])
+    code = (
+        "import sys, numpy as np, loopjax; f = loopjax.load(sys.argv[1]); given = dict(np.load(sys.argv[2]));"
+        "f(given); found = f(given); sums = found['last'][1];"
+        "print(found['h'].tolist() == np.load(sys.argv[3]).tolist(), float(sums[0]), sums[1], f.get_shared())"
+    )
+    np.savez(tmp_path / "given.npz", **given)
+    expected = exported(given)
+    np.save(tmp_path / "h.npy", expected["h"])
+    command = [sys.executable, "-c", code, *(str(tmp_path / name) for name in ("rnn.npz", "given.npz", "h.npy"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[:3] == ["True", str(float(expected["last"][1][0])), "None"]
+    assert "calls" in done.stdout
+
+
+@jax.tree_util.register_dataclass
+@dataclass
+class Line:
+    slope: Any
+    offset: Any
+
+
+class Point(NamedTuple):
+    x: Any
+    y: Any
+
+
+def test_pytrees_of_classes_need_their_registration(tmp_path):
+    slope, offset, x = at.dscalars("slope", "offset", "x")
+    f = loopjax.function([Line(slope, offset), x], Point(x, slope * x + offset), name="line")
+    with pytest.raises(loopjax.errors.UnsupportedError, match=r"line: .*Line.*register_pytree_node_serialization"):
+        f.export(tmp_path / "f.npz", [Line(1.0, 2.0), 3.0])
+    assert not list(tmp_path.iterdir())
+    encoded = {"serialize_auxdata": lambda data: b"", "deserialize_auxdata": lambda data: ()}
+    jax.export.register_pytree_node_serialization(Line, serialized_name="tests.Line", **encoded)
+    jax.export.register_namedtuple_serialization(Point, serialized_name="tests.Point")
+    f.export(tmp_path / "f.npz", [Line(1.0, 2.0), 3.0], derivatives="reverse")
+    found = loopjax.load(tmp_path / "f.npz")
+    assert found(Line(2.0, 1.0), 3.0) == Point(3.0, 7.0)
+    with pytest.raises(TypeError, match=r"line: argument 0 is .*expected .*Line"):
+        found({"slope": 2.0, "offset": 1.0}, 3.0)
+    slopes = jax.grad(lambda line: found(line, np.float32(3.0)).y)(Line(np.float32(2.0), np.float32(1.0)))
+    assert slopes == Line(3.0, 1.0)
 
 
 @pytest.mark.parametrize("kind", ["float64", "int8", "bfloat16", "until", "nested"])
@@ -141,7 +200,7 @@ def test_programs_that_cannot_be_exported(tmp_path):
 
 def test_a_file_that_is_no_program(tmp_path):
     recurrent().save_state(tmp_path / "state.npz")
-    with pytest.raises(ValueError, match=r"state.npz' has format None of an exported program; expected 1"):
+    with pytest.raises(ValueError, match=r"state.npz' has format None of an exported program; expected 2"):
         loopjax.load(tmp_path / "state.npz")
 
 

@@ -197,6 +197,37 @@ def test_a_long_limit_costs_nothing_but_what_runs():
     assert f.lower(np.ones(50)).compile().memory_analysis().temp_size_in_bytes < 200 * 50 * 8
 
 
+class TestWithoutABound:
+    """A loop that nothing but ``until`` ends, after at most 2**20 steps."""
+
+    @staticmethod
+    def loop():
+        h = at.dvector("h")
+        return h, loopjax.scan(lambda h: (h * 1.1, loopjax.until(h.sum() > 1e4)), outputs_info=h)[0]
+
+    def test_its_gradient_stores_few_states(self):
+        h, out = self.loop()
+        f = loopjax.function([h], [out[-1].sum(), loopjax.grad(out[-1].sum(), h)])
+        total, slope = f(np.ones(50))
+        steps = round(np.log(total / 50) / np.log(1.1))
+        assert steps == 57
+        np.testing.assert_allclose(slope, np.full(50, 1.1**steps), rtol=1e-12)
+        nest = loopjax.explain(f).loops[0].plan.checkpoint
+        assert [box.sizes for box in nest.boxes] == [(16,) * 5]
+        assert f.compile(np.ones(50)).memory_analysis().temp_size_in_bytes < 2 * 5 * 16 * 50 * 8
+
+    def test_its_stack_has_the_rows_that_there_are(self):
+        h, out = self.loop()
+        f = loopjax.function([h], out)
+        for start in (1.0, 2.0, 3.0):
+            rows = f(np.full(50, start))
+            assert rows[-1].sum() > 1e4 * 1.1 > rows[-3].sum() * 1.1
+            expected = start * 1.1 ** np.arange(1, len(rows) + 1)
+            np.testing.assert_allclose(rows, np.tile(expected[:, None], 50), rtol=1e-12)
+        report = str(loopjax.explain(f))
+        assert "up to 1,048,576 steps -> while: it stops when until says so\n  stacks 0 bytes" in report
+
+
 class TestLengthsThatVaryFromStepToStep:
     """An inner loop whose ``n_steps`` an outer step computes."""
 

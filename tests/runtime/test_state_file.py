@@ -165,3 +165,17 @@ def test_a_process_killed_while_it_saves_leaves_a_whole_file(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 20  # the kills came at different moments: several saves had ended in between
+
+
+def test_another_shape_is_told_or_refused(tmp_path):
+    long, short = (loopjax.shared(np.arange(size), name="w") for size in (5.0, 3.0))
+    loopjax.function([], long * 2, name="long").save_state(tmp_path / "state.npz")
+    f = loopjax.function([], short * 2, name="short")
+    shapes = r"short.load_state: .*state.npz': <shared w: float64\(\?,\)> has shape \(3,\), and the file \(5,\)"
+    with pytest.raises(ValueError, match=shapes + r"; expected equal shapes, load without strict=True"):
+        f.load_state(tmp_path / "state.npz", strict=True)
+    assert len(f()) == 3
+    with pytest.warns(UserWarning, match=shapes):
+        f.load_state(tmp_path / "state.npz")
+    np.testing.assert_array_equal(f(), 2 * np.arange(5.0))
+    f.load_state(tmp_path / "state.npz", strict=True)
