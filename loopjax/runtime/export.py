@@ -77,7 +77,7 @@ def _serialized(name: str, exported: Any, derivatives: Derivative) -> Any:
     try:
         return exported.serialize(vjp_order=int(derivatives == "reverse"))
     except ValueError as error:
-        raise UnsupportedError(
+        raise coded(UnsupportedError, "LJ802")(
             f"{name}: JAX cannot write the pytrees of its arguments or results ({error}); expected dicts, lists, "
             f"tuples and None, or classes registered with jax.export.register_pytree_node_serialization, or "
             f"register_namedtuple_serialization, here and where the file is loaded{here()}"

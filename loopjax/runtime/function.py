@@ -483,7 +483,9 @@ class Function:
             values = {variable: found[name] for name, variable in variables.items()}
             others = [f"{variable!r} has shape {old}, and the file {new}" for variable, old, new in state.other(values)]
             if others and strict:
-                raise ValueError(f"{'; '.join(others)}; expected equal shapes, load without strict=True to change them")
+                raise coded(ValueError, "LJ801")(
+                    f"{'; '.join(others)}; expected equal shapes, load without strict=True to change them"
+                )
             state.set(values)
         if others:
             warn(f"{self.name}.load_state: {os.fspath(path)!r}: {'; '.join(others)}, which it has now")
