@@ -41,6 +41,7 @@ from loopjax.rewrite.saved_windows import SaveReadWindows
 from loopjax.rewrite.scan_cse import EliminateCommonLoopParts
 from loopjax.rewrite.searchsorted import ExpandSearches
 from loopjax.rewrite.short_axes import SplitShortAxes
+from loopjax.rewrite.slice_sinking import SinkSlices
 from loopjax.rewrite.stabilize import Stabilize
 from loopjax.rewrite.step_values import FoldStepValues
 from loopjax.rewrite.stored_products import MarkStoredProducts
@@ -111,6 +112,7 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         *checks,
         # Demand of a stack is seen before anything stands between the loop and its readers.
         EliminateDeadIterations(target),
+        SinkSlices(target),
         FuseProducers(target, sized=True),
         FuseSizedReductions(target),
         ComputeSizedInductionVariables(target),

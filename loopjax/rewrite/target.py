@@ -30,6 +30,7 @@ REWRITES = {
     "loop_fusion": "independent loops of equal length become one",
     "wavefront": "cells of a nest that depend on their left, upper and diagonal neighbours run by anti-diagonals",
     "vectorize_states": "many small states that are computed alike become one array",
+    "slice_sinking": "where readers take a few elements of a state, a loop stacks only these",
     "contractions": "sums of outer products become matrix products",
     "pack_joins": "isomorphic expressions that a step stacks become one",
     "pack_states": "many scalar states become one vector in the carry",

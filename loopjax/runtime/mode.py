@@ -21,8 +21,7 @@ RENAMED = {
     "fewer": ("dead_iterations",),
     "keep": ("saved_steps",),
     "windows": ("saved_windows",),
-    "inside": (),
-    "slice_sinking": (),
+    "inside": ("slice_sinking",),
     "ranges": ("induction_variables",),
     "constants": (),
     "constant_folding": (),
@@ -113,7 +112,7 @@ class Mode:
                 f"Mode: without is a set of names of rewrites, got {self.without!r:.80}; write "
                 f"Mode().excluding('licm'){here()}"
             )
-        object.__setattr__(self, "without", frozenset(_present_names(self.without, stacklevel=5)))  # past coded
+        object.__setattr__(self, "without", frozenset(_present_names(self.without, stacklevel=4)))
 
     def excluding(self, *names: str) -> Mode:
         """A mode that leaves out these rewrites as well."""
