@@ -71,9 +71,10 @@ def mode_of(name: str) -> Any:
 def _of_program(name: str, part: str, mode: str) -> tuple[Callable[..., Any], list[Any]]:
     import pytensor
 
-    from benchmarks.pytensor.programs import PROGRAMS
+    from benchmarks.pytensor import programs
 
-    made = PROGRAMS[name]()
+    programs.RNG = np.random.default_rng(1)  # the same arguments in each process and for each part
+    made = programs.PROGRAMS[name]()
     gradient = pytensor.gradient.grad(made.cost, made.wrt) if made.wrt and part == "gradient" else []
     function = pytensor.function(made.inputs, [made.cost, *gradient], mode=mode_of(mode), on_unused_input="ignore")
     function.trust_input = True
