@@ -422,13 +422,13 @@ class TestWhatACallMustKnow:
         result = padded(X + Y, ROWS)
         (check,) = result.preconditions
         assert {check.length, check.other} == set(result.graph.inputs[2:])
-        assert (check.relation, check.error, check.message) == ("==", "value", "add: sizes that must be equal differ")
+        assert (check.relation, check.code, check.message) == ("==", "LJ501", "add: sizes that must be equal differ")
         assert result.assertions == ()
 
     @pytest.mark.parametrize(("position", "least"), [(5, 6), (0, 1), (-1, 1), (-2, 2)])
     def test_rows_that_an_index_needs(self, position, least):
         (check,) = padded(X[position], ROWS_OF_X).preconditions
-        assert (check.relation, int(check.other.data), check.error) == (">=", least, "index")
+        assert (check.relation, int(check.other.data), check.code) == (">=", least, "LJ206")
 
     def test_lengths_that_only_a_run_tells_are_compared_after_it(self):
         result = padded(X[X > 0] + Y[Y > 0], Padding(axes=ROWS.axes, device=True))

@@ -154,7 +154,7 @@ class TestTripCounts:
 class TestPreconditions:
     @pytest.mark.parametrize(("relation", "holds"), [("==", (3,)), (">=", (3, 4)), ("<=", (2, 3))])
     def test_relations(self, relation, holds):
-        check = Precondition(N, K, relation, "value", "sizes differ", " [here]")
+        check = Precondition(N, K, relation, "LJ501", "sizes differ", " [here]")
         for length in (2, 3, 4):
             if length in holds:
                 check.verify(length, 3)
@@ -166,7 +166,7 @@ class TestPreconditions:
 
     def test_an_index(self):
         with pytest.raises(IndexError, match=r"^2 rows, not 3$"):
-            Precondition(N, K, ">=", "index", "<length> rows, not <other>", "").verify(2, 3)
+            Precondition(N, K, ">=", "LJ206", "<length> rows, not <other>", "").verify(2, 3)
 
 
 def test_a_checked_trip_count_is_called_again():
