@@ -186,7 +186,7 @@ def _saving_nothing(op: Scan) -> Scan:
 def counted_first(region: Graph, least: int = 0) -> Graph:
     """Replace each ``until`` loop whose steps are all read by one that counts the steps and one of that length.
 
-    Not those that may run fewer than ``least`` steps, whose number is known.
+    With ``least``, only loops whose bound is a number of at least so many steps: others would be run twice for nothing.
     """
 
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
@@ -194,7 +194,7 @@ def counted_first(region: Graph, least: int = 0) -> Graph:
         if not any(stack in region.outputs or region.readers.get(stack) for stack in stacks):
             return None
         assert isinstance(node.op, Scan)
-        if node.op.n_steps is not None and node.op.n_steps < least:
+        if least and (node.op.n_steps is None or node.op.n_steps < least):
             return None
         count = copy_node(node, inputs, _saving_nothing(node.op)).outputs[-1]
         body = Graph(node.op.body.inputs, node.op.body.outputs[:-1])

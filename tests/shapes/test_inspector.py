@@ -1,18 +1,19 @@
 """The inspector: lengths that a differentiated region computes are found by a run before it."""
 
 import numpy as np
+import pytest
 
 import loopjax
 import loopjax.tensor as at
-from loopjax.ir.graph import Graph
+from loopjax.ir.graph import Graph, Variable
 from loopjax.ir.printing import graph_text
-from loopjax.ir.scan import SAVE_ALL, Scan
+from loopjax.ir.scan import SAVE_ALL, UNTIL_STEPS, Scan
 from loopjax.ir.verify import verify
 from loopjax.rewrite.differentiate import FormDifferentiatedRegions
 from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.dynamic_trip_count import DynamicTripCount
 from loopjax.rewrite.saved_steps import SaveReadSteps
-from loopjax.shapes.inspector import InspectLengths
+from loopjax.shapes.inspector import InspectLengths, counted_first
 from loopjax.shapes.stages import split
 
 H, LIMIT, X, K = at.dscalar("h"), at.dscalar("limit"), at.dvector("x"), at.lvector("k")
@@ -120,6 +121,20 @@ def test_regions_in_an_inspector_are_inspected_too():
     graph = inspected([H, LIMIT], [loopjax.grad(at.cumsum(out).sum(), H)])
     assert [node.op.label for node in loops(graph)] == ["squares", "doubled", "squares"]
     assert all(node.op.until and node.op.outputs[0].saved != SAVE_ALL for node in loops(graph))
+
+
+@pytest.mark.parametrize(("n_steps", "count"), [(None, 1), (at.lscalar("n"), 1), (100, 1), (UNTIL_STEPS, 2)])
+def test_outside_of_regions_only_loops_of_a_large_bound_are_counted(n_steps, count):
+    """Another loop is run once, also where its bound is the length of a sequence or a value."""
+    step = lambda *read: (read[-1] * 2, loopjax.until(read[-1] > LIMIT))  # noqa: E731
+    sequences = X if n_steps is None else None
+    out, _ = loopjax.scan(step, sequences=sequences, outputs_info=H, n_steps=n_steps)
+    graph = Graph([v for v in (H, LIMIT, X, n_steps) if isinstance(v, Variable)], [out])
+    assert len(loops(counted_first(graph, UNTIL_STEPS))) == count
+    if n_steps is None:
+        f = loopjax.function([H, LIMIT, X], out)
+        assert f(1.0, 5.0, np.ones(50)).tolist() == [2.0, 4.0, 8.0, 16.0]
+        assert len(loopjax.explain(f).loops) == 1
 
 
 def test_the_count_ends_a_stage():
