@@ -3,9 +3,8 @@
 Intervals are computed forward (Moore 1966; Harrison 1977, Compiler analysis of the value ranges for variables). A
 loop's state is bounded by induction: by what every step bounds it by, or by what a step adds to it, times the steps. So
 ``i + 1`` over 100 steps from 0 is at most 100, and at most 99 where a step reads ``i``; ``(3 * i) % 7`` is at most 6.
-What still grows is widened to the limits of its dtype. Floats
-between integers, ``clip(x, 0, 9)``, are so where ``floor`` and ``cast`` read them; NaN may be among them, which XLA
-casts to 0.
+What still grows is widened to the limits of its dtype. Floats between integers, ``clip(x, 0, 9)``, have bounds too,
+which ``floor`` and ``cast`` keep; NaN may be among them, which XLA casts to 0.
 
 ``rewrite/value_ranges.py`` asks which indices are within bounds, ``lower/fits_32_bits.py`` which programs need no
 64-bit integers. Limits: an operation that may overflow, or that has no rule here, may give any value of its dtype.
@@ -63,11 +62,11 @@ ANY_FLOAT = Range(-(2**1100), 2**1100)
 
 
 def _rounded(found: Found, exact: int) -> Found:
-    """Return the range of a float: an end that may have been rounded is at infinity."""
+    """Return the range of a float: an end that may have been rounded moves out, to the next exact one or infinity."""
     if found is None:
         return None
-    least = found.least if found.least >= -exact else ANY_FLOAT.least
-    ends = Range(least, found.greatest if found.greatest <= exact else ANY_FLOAT.greatest)
+    least = min(found.least, exact) if found.least >= -exact else ANY_FLOAT.least
+    ends = Range(least, max(found.greatest, -exact) if found.greatest <= exact else ANY_FLOAT.greatest)
     return None if ends == ANY_FLOAT else ends
 
 
@@ -211,7 +210,11 @@ class RangeAnalysis:
         return None if rule is None or len(known) < len(operands) else rule(*known)
 
     def _of_floats(self, node: Apply) -> Found:
-        operands = [self.of(variable) for variable in node.inputs]
+        exact = EXACT.get(node.outputs[0].dtype)
+        if exact is None:
+            return None
+        # An integer operand becomes a float of the result's dtype, and may be rounded so.
+        operands = [_rounded(self.of(variable), exact) for variable in node.inputs]
         if not any(operands):
             return None
         return ARITHMETIC[node.op.name](*(ANY_FLOAT if one is None else one for one in operands))

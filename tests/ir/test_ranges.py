@@ -135,6 +135,24 @@ def test_other_floats_may_become_any_integer(made):
     assert RangeAnalysis().run(graph).of(graph.outputs[0]) == full(graph.outputs[0])
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda x, k, exact: (at.maximum(x, exact) + np.float32(1)) - at.clip(x, exact, exact),
+        lambda x, k, exact: at.clip(k, 2**24 + 1, 2**24 + 1).astype("float32") - at.clip(x, exact, exact),
+        lambda x, k, exact: at.clip(x, -exact, -exact) - (at.minimum(x, -exact) - np.float32(1)),
+    ],
+)
+def test_floats_beyond_those_that_count_exactly_may_be_rounded(made):
+    """``2**24 + 1`` is ``2**24`` in float32, so that its difference to that is 0, not 1."""
+    x, k = at.fscalar("x"), at.iscalar("k")
+    difference = at.cast(at.minimum(made(x, k, np.float32(2**24)) - np.float32(1), np.float32(5)), "int32")
+    graph = Graph([x, k], [difference])
+    assert RangeAnalysis().run(graph).of(difference).least <= -1
+    f = loopjax.function([x, k], difference, on_unused_input="ignore")
+    assert -1 in [f(start, 0) for start in np.float32([-(2**24), 2**24])]
+
+
 def test_a_comparison_with_a_float_may_be_false_for_nan():
     below = at.cast(at.clip(X, 0.0, 1.0) < 5.0, "int32")
     graph = sized_graph([X], [below])
