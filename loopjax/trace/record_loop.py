@@ -122,9 +122,12 @@ def _record(asked: LoopArguments, options: Scan, saved: SavedSteps) -> Loop:
         arguments: list[SequenceArgument | InitialArgument] = [*sequences]
         arguments += [initial for initial in info or () if initial]
         read = [one for argument in arguments for one in _tapped(argument, label)]
-        if unbounded and not read:
-            raise _without_length(label)
-        check_takes(fn, [*read, *passed], label)
+        try:
+            check_takes(fn, [*read, *passed], label)
+        except TypeError:
+            if unbounded and not read:  # fn wants slices of a sequence that was forgotten
+                raise _without_length(label) from None
+            raise
         name_by_parameters(fn, arguments, read)
     with recording() as body:
         result = fn(*read, *passed)

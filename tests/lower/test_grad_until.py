@@ -5,6 +5,7 @@ import pytest
 
 import loopjax
 import loopjax.tensor as at
+from loopjax.random import RandomStream
 from tests.compilations import Counting
 from tests.differences import differences
 
@@ -215,6 +216,14 @@ class TestWithoutABound:
         nest = loopjax.explain(f).loops[0].plan.checkpoint
         assert [box.sizes for box in nest.boxes] == [(16,) * 5]
         assert f.compile(np.ones(50)).memory_analysis().temp_size_in_bytes < 2 * 5 * 16 * 50 * 8
+
+    def test_it_needs_no_state(self):
+        stream = RandomStream(3)
+        draw = lambda: (u := stream.uniform(dtype="float64"), loopjax.until(u > 0.9))  # noqa: E731
+        out, updates = loopjax.scan(draw)
+        rows = loopjax.function([], out, updates=updates)()
+        assert (rows[:-1] <= 0.9).all()
+        assert rows[-1] > 0.9
 
     def test_its_stack_has_the_rows_that_there_are(self):
         h, out = self.loop()
