@@ -12,8 +12,9 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from html import escape
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 from loopjax.report.loops import LoopReport, Part, at_step
 
@@ -212,9 +213,19 @@ def svg(title: str, lines: Sequence[str], loops: Sequence[Block], width: int) ->
 
 def _columns(blocks: Sequence[Block], count: int) -> list[Sequence[Block]]:
     """Blocks in columns, in their order, the longest column as short as it can be."""
-    split = ([*pairwise((0, *ends, len(blocks)))] for ends in combinations(range(1, len(blocks)), count - 1))
-    found = ([blocks[start:stop] for start, stop in bounds] for bounds in split)
-    return min(found, key=lambda columns: max(sum(block.y + GAP for block in column) for column in columns))
+
+    @cache
+    def split(start: int, count: int) -> tuple[float, tuple[int, ...]]:
+        """Return the height of the longest column of the blocks from ``start`` on, and where each column ends."""
+        if count == 1:
+            return sum(block.y + GAP for block in blocks[start:]), (len(blocks),)
+        found = []
+        for end in range(start + 1, len(blocks) - count + 2):
+            longest, ends = split(end, count - 1)
+            found.append((max(longest, sum(block.y + GAP for block in blocks[start:end])), (end, *ends)))
+        return min(found)
+
+    return [blocks[start:stop] for start, stop in pairwise((0, *split(0, count)[1]))]
 
 
 def picture(stages: Sequence[Sequence[LoopReport]]) -> list[Block]:

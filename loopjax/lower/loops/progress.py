@@ -29,7 +29,7 @@ class Bar:
         self._label = label
         self._total = total
         self._bar: Any = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def report(self, steps: int, is_first: Any, result: Any) -> None:
         """Report from a compiled loop that ``steps`` more steps are done, which computed ``result``."""
@@ -51,7 +51,7 @@ class Bar:
         with self._lock:
             self._close()
             self._bar = tqdm(total=self._total, desc=self._label)
-        self._advance(steps)
+            self._advance(steps)
 
     def _advance(self, steps: int) -> None:
         with self._lock:
@@ -62,13 +62,15 @@ class Bar:
                 self._close()
 
     def _reach(self, numbers: Any) -> None:
-        before, after, self._total = numbers.tolist()
-        if not before:
-            self._start(after)
-        elif self._bar is not None:
-            self._advance(max(after - self._bar.n, 0))
-        if before == after:
-            self._close()
+        before, after, total = numbers.tolist()
+        with self._lock:  # runs of one program in several threads share the bar
+            self._total = total
+            if not before:
+                self._start(after)
+            elif self._bar is not None:
+                self._advance(max(after - self._bar.n, 0))
+            if before == after:
+                self._close()
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -91,7 +91,8 @@ def _reporting(loop: Loop, run: Callable[[State, Any], State], state: State, lim
 
     def chunk(before: State) -> State:
         steps = jnp.maximum(before.t // 10, min(size, 100)) if loop.op.varies else size
-        after = run(before, jnp.minimum(before.t + (steps + count - 1) // count * count, limit))
+        steps = (steps + count - 1) // count * count
+        after = run(before, before.t + jnp.minimum(steps, limit - before.t))  # a sum past the limit may overflow
         bar.report_at(before.t, after.t, limit)
         return after
 
