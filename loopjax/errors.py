@@ -83,7 +83,7 @@ def source_of(fn: Any) -> str:
 
 
 def coded(kind: Callable[P, E], code: str) -> Callable[P, E]:
-    """Return what makes errors of a kind that have a code: ``raise coded(TypeError, "LJ105")(message)``."""
+    """Return the constructor of a kind of error with a code: ``raise coded(TypeError, "LJ105")(message)``."""
     return lambda *args, **kwargs: with_code(kind(*args, **kwargs), code)
 
 

@@ -1,8 +1,9 @@
 """Test if a planned program computes the same in 32 bits as in 64.
 
 Positions, lengths and counts are int64 by convention. Where JAX's x64 is off, a program that needs 32 bits only is
-plain JAX, whose integers are int32 then; any other is one opaque primitive (``lower/x64_primitive.py``). Limits: what a
-float is cast to has no bounds, nor has the result of an op without a rule in ``ir/ranges.py``.
+plain JAX, whose integers are int32 then; any other is one opaque primitive (``lower/x64_primitive.py``). Limits: a
+float that is not between known integers may be cast to any integer; the result of an op without a rule in
+``ir/ranges.py`` may be any, too.
 """
 
 from __future__ import annotations
