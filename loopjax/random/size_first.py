@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import DTypeLike
 
-from loopjax.errors import coded
+from loopjax.errors import coded, here
 from loopjax.ir.graph import Variable
 from loopjax.random.keys import Size, TensorLike
 from loopjax.random.stream import RandomStream
@@ -166,5 +166,5 @@ def _size(size: Size, ndim: int | None) -> Any:
         return size
     sizes = size_list(size, "size", ndim)
     if len(sizes) != ndim:
-        raise coded(ValueError, "LJ506")(f"size has {len(sizes)} numbers, where ndim={ndim} are expected")
+        raise coded(ValueError, "LJ506")(f"size has {len(sizes)} numbers, where ndim={ndim} are expected{here()}")
     return sizes

@@ -73,8 +73,11 @@ def test_a_report_after_each_run():
     class Bar:
         told = ()
 
-        def __call__(self, done, value):
-            self.told = (*self.told, (int(done), int(value)))
+        def report(self, steps, is_first, result):
+            jax.debug.callback(lambda first, carry: self.tell(steps, bool(first), int(carry)), is_first, result[0])
+
+        def tell(self, *report):
+            self.told = (*self.told, report)
 
     class Slices:
         def __init__(self, t):
@@ -82,8 +85,9 @@ def test_a_report_after_each_run():
 
     jax.tree_util.register_pytree_node(Slices, lambda one: ((one.t,), None), lambda _, leaves: Slices(*leaves))
     bar = Bar()
-    run = c.reporting(c.looped(lambda carry, slices: step(carry, slices.t)), bar)
+    run = c.reporting(c.looped(lambda carry, slices: step(carry, slices.t)), bar, first=1)
     carry, _ = c.chunked(run, 3)(jnp.int32(0), Slices(X))
     jax.effects_barrier()
-    assert sorted(bar.told) == [(4, python_loop(X[:3])[0]), (7, python_loop(X[:6])[0]), (8, int(carry))]
+    wanted = [(3, True, python_loop(X[:3])[0]), (3, False, python_loop(X[:6])[0]), (1, False, int(carry))]
+    assert sorted(bar.told) == sorted(wanted)
     assert c.reporting(step, None) is step
