@@ -69,7 +69,7 @@ def same(one, other):
 def test_taps_folds_updates_and_draws(depth, backwards):
     f, values = network(None, depth=depth, backwards=backwards)
     expected = f(*values)
-    for checkpoint in PLANS if depth == 3 else ("log", 5):
+    for checkpoint in PLANS if depth == 3 and backwards else ("log", 5):
         g, _ = network(checkpoint, depth=depth, backwards=backwards)
         same(g(*values), expected)
 
@@ -78,7 +78,7 @@ def test_taps_folds_updates_and_draws(depth, backwards):
 def test_truncation(truncate):
     f, values = network(None, truncate=truncate)
     expected = f(*values)
-    for checkpoint in (5, "sqrt", "log", Budget(states=14)):
+    for checkpoint in (5, "sqrt", "log", Budget(states=14)) if truncate == 22 else (5, "log"):
         g, _ = network(checkpoint, truncate=truncate)
         same(g(*values), expected)
         (loop,) = loopjax.explain(g).loops
