@@ -276,7 +276,7 @@ def counts(rows):
 def table(result):
     """A result as Markdown: the sums, and a square of the pairs."""
     where, rows = result["environment"], result["rows"]
-    lines = [f"### jax {where['jax']}, Python {where['python']}, NumPy {where['numpy']}", ""]
+    lines = [f"## jax {where['jax']}, Python {where['python']}, NumPy {where['numpy']}", ""]
     lines += ["| | compositions | passed | failed | refused by JAX |", "|---|---|---|---|---|"]
     for kind, depth in (("pairs", 2), ("triples", 3)):
         of_kind = [row for name, row in rows.items() if len(name.split(" of ")) == depth]
@@ -292,7 +292,7 @@ def table(result):
 
 def page(text):
     """The page with tables of all files, from its first one on."""
-    head = text[: text.index("### jax ")] if "### jax " in text else text
+    head = text[: text.index("## jax ")] if "## jax " in text else text
     files = sorted(RESULTS.glob("compositions-jax*.json"))
     return head + "\n".join(table(json.loads(path.read_text())) for path in files)
 
