@@ -186,7 +186,7 @@ def _saving_nothing(op: Scan) -> Scan:
 def counted_first(region: Graph, least: int = 0) -> Graph:
     """Replace each ``until`` loop whose steps are all read by one that counts the steps and one of that length.
 
-    With ``least``, only loops whose bound is a number of at least so many steps: others would be run twice for nothing.
+    With ``least``, only loops whose bound is a number that is not less: others would be run twice for nothing.
     """
 
     def transform(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:
