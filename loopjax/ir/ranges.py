@@ -4,7 +4,8 @@ Intervals are computed forward (Moore 1966; Harrison 1977, Compiler analysis of 
 loop's state is bounded by induction: by what every step bounds it by, or by what a step adds to it, times the steps. So
 ``i + 1`` over 100 steps from 0 is at most 100, and at most 99 where a step reads ``i``; ``(3 * i) % 7`` is at most 6.
 What still grows is widened to the limits of its dtype. Floats between integers, ``clip(x, 0, 9)``, have bounds too,
-which ``floor`` and ``cast`` keep; NaN may be among them, which XLA casts to 0.
+which ``floor`` and ``cast`` keep; NaN may be among them, which XLA casts to 0
+(``xla/service/elemental_ir_emitter.cc``).
 
 ``rewrite/value_ranges.py`` asks which indices are within bounds, ``lower/fits_32_bits.py`` which programs need no
 64-bit integers. Limits: an operation that may overflow, or that has no rule here, may give any value of its dtype.
@@ -56,9 +57,10 @@ Found = Range | None
 """The range of an integer or truth value, integers around a float that may be NaN too; ``None`` for what has none."""
 
 EXACT = {"float32": 2**24, "float64": 2**53}
-"""Integers up to which floats count exactly, so that rounding, which is monotone, leaves no range of them."""
+"""Integers up to which floats count exactly: rounding, which is monotone, leads out of no range with such ends."""
 
 ANY_FLOAT = Range(-(2**1100), 2**1100)
+"""The range of a float that nothing is known of; its ends stand for infinities."""
 
 
 def _rounded(found: Found, exact: int) -> Found:

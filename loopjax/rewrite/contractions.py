@@ -68,16 +68,16 @@ class RecognizeContractions(Pass):
         least = self.least_work_differentiated if context.differentiated else self.least_work
         if math.prod(sizes[a] for a in inner) < self.least_terms or math.prod(sizes) < least:
             return None
-        left = _matrix(x, axes, sizes, [batch, rows, inner])
-        right = _matrix(y, axes, sizes, [batch, inner, columns])
+        left = _matrix(x, sizes, [batch, rows, inner])
+        right = _matrix(y, sizes, [batch, inner, columns])
         order = [*batch, *rows, *columns]
         whole = ops.reshape(ops.matmul(left, right), [sizes[a] for a in order])
         return [ops.reshape(ops.transpose(whole, [order.index(a) for a in sorted(order)]), total.type.sizes)]
 
 
-def _matrix(x: Variable, axes: list[int], sizes: tuple[int, ...], groups: list[list[int]]) -> Variable:
+def _matrix(x: Variable, sizes: tuple[int, ...], groups: list[list[int]]) -> Variable:
     """Return a factor with one axis for each group of axes of the product, and none for an empty batch."""
-    own = [axis for axis in axes if any(axis in group for group in groups)]
+    own = sorted(axis for group in groups for axis in group)
     order = [own.index(axis) for group in groups for axis in group]
     shape = [math.prod(sizes[axis] for axis in group) for group in groups if group]
     return ops.reshape(ops.transpose(ops.reshape(x, [sizes[axis] for axis in own]), order), shape)

@@ -5,7 +5,8 @@ which XLA compiles it well. Without a derivative, the factor is the one for whic
 time of a step; several steps are read and written row by row (``lower/loops/while_loop.py``), since ``lax.scan`` reads
 them as one block, which XLA on CPU does in a function whose kernels are not vectorised.
 
-Measured for 313 generated loops (``loopjax.calibrate``, seeds from 44000 on) at 1, 2, 4 and 8 steps: the time of the
+Measured for 313 generated loops (``loopjax.calibrate``, seeds from 44000 on; kernels in a queue were priced lower
+then) at 1, 2, 4 and 8 steps: the time of the
 factor chosen over that of the best, median 1.00, 95th percentile 1.30, geometric mean 1.06; of one step an iteration
 1.05, 1.96 and 1.18.
 

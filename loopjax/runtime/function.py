@@ -481,7 +481,9 @@ class Function:
             )
         with about(f"{self.name}.load_state: {os.fspath(path)!r}"):
             values = {variable: found[name] for name, variable in variables.items()}
-            others = [f"{variable!r} has shape {old}, and the file {new}" for variable, old, new in state.other(values)]
+            others = [
+                f"{variable!r} has shape {old}, and the file {new}" for variable, old, new in state.reshaped(values)
+            ]
             if others and strict:
                 raise coded(ValueError, "LJ801")(
                     f"{'; '.join(others)}; expected equal shapes, load without strict=True to change them"

@@ -38,7 +38,7 @@ def converter(policy: str, outputs: Sequence[Variable], form: OutputStructure) -
     to_numpy = np.array if every else np.asarray
 
     def of_array(array: Any, is_chosen: bool) -> Any:
-        on_host = is_chosen and not isinstance(array, jax.core.Tracer) and (_is_alone() or is_addressable(array))
+        on_host = is_chosen and not isinstance(array, jax.core.Tracer) and is_addressable(array)
         return to_numpy(array) if on_host else array
 
     def convert(results: Any) -> Any:
@@ -70,4 +70,4 @@ def has_nan(array: Any) -> bool:
 
 def is_addressable(array: Any) -> bool:
     """Test if this process has all of an array: other processes may have parts of one."""
-    return bool(getattr(array, "is_fully_addressable", True))
+    return _is_alone() or bool(getattr(array, "is_fully_addressable", True))

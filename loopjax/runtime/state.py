@@ -71,7 +71,7 @@ class State:
         made = [variable.placed(value) for variable, value in values.items()]
         self.locked(lambda: [*map(_assign, values, made)])
 
-    def other(self, values: Mapping[SharedVariable, Any]) -> list[tuple[SharedVariable, Any, Any]]:
+    def reshaped(self, values: Mapping[SharedVariable, Any]) -> list[tuple[SharedVariable, Any, Any]]:
         """The variables whose values would have as many dimensions and another shape, with the shapes now and then."""
         shapes = [(v, getattr(peek(v), "shape", None), np.shape(value)) for v, value in values.items()]
         return [(v, old, new) for v, old, new in shapes if old is not None and len(old) == len(new) and old != new]
