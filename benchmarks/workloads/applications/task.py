@@ -16,10 +16,11 @@ from benchmarks.workload import Contenders, Scale, Workload
 
 
 class Inputs(NamedTuple):
-    """Arguments of a call, and the options that all contenders take as keywords."""
+    """Arguments of a call, the options that all contenders take as keywords, and the start of what calls change."""
 
     arrays: tuple[Any, ...]
     options: Mapping[str, Any]
+    state: tuple[Any, ...] = ()
 
 
 def inputs(*arrays: Any, **options: Any) -> Inputs:
@@ -37,16 +38,24 @@ def task(
     compare: Compare = TIGHT,
     draws: bool = False,
 ) -> Workload:
-    """Workload from data of a fixed seed; with ``draws``, functions take a key first, which every call splits."""
-    program = _drawing if draws else _fixed
+    """Workload from data of a fixed seed; with ``draws``, functions take a key first, which every call splits.
+
+    Functions of inputs with a state take that first, and return results and the state of the next call."""
 
     def make(scale: Scale) -> Contenders:
-        arrays, options = data(np.random.default_rng(0), scale)
-        arrays = tuple(map(on_device, arrays))
+        arrays, options, state = data(np.random.default_rng(0), scale)
+        arrays, state = tuple(map(on_device, arrays)), tuple(map(on_device, state))
+
+        def program(function: Callable[..., Any]) -> Program:
+            given = partial(function, **options)
+            if state:
+                return _carrying(given, state, arrays)
+            return _drawing(given, arrays) if draws else _fixed(given, arrays)
+
         return Contenders(
-            Symbolic(source, arrays, options=options),
-            lambda: program(partial(plain, **options), arrays),
-            None if tuned is None else lambda: program(partial(tuned, **options), arrays),
+            Symbolic(source, arrays, state, options),
+            lambda: program(plain),
+            None if tuned is None else lambda: program(tuned),
         )
 
     return Workload(name, what, make, compare, grows_to=0)
@@ -65,17 +74,20 @@ def _drawing(function: Callable[..., Any], arrays: tuple[Any, ...]) -> Program:
         key, used = jax.random.split(key)
         return function(used, *arrays), key
 
-    compiled, wide = jax.jit(run), _wide(arrays)
-    key = jax.random.key(1234)
+    return _carrying(run, jax.random.key(1234), arrays)
+
+
+def _carrying(function: Callable[..., Any], state: Any, arrays: tuple[Any, ...]) -> Program:
+    compiled, wide = jax.jit(lambda *given: function(*given)), _wide((*arrays, *jax.tree.leaves(state)))
 
     def call() -> Any:
-        nonlocal key
+        nonlocal state
         with jax.enable_x64(wide):
-            found, key = compiled(key, *arrays)
+            found, state = compiled(state, *arrays)
         return found
 
     def lower() -> tuple[jax.stages.Lowered, ...]:
         with jax.enable_x64(wide):
-            return (compiled.lower(key, *arrays),)
+            return (compiled.lower(state, *arrays),)
 
     return Program(call, lower)

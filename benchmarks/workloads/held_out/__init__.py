@@ -1,7 +1,7 @@
 """Held-out workloads: programs of kinds that the applications do not have, written from their literature without a look
 at what LoopJAX makes of them.
 
-``numpy.random.default_rng(20261129)`` splits them: ``FIRST_LOOK`` may be run once and then guide a change, ``FINAL`` is
+``numpy.random.default_rng(20261130)`` splits them: ``FIRST_LOOK`` may be run once and then guide a change, ``FINAL`` is
 run only at the end. Once they have guided a change they are seen: they join ``benchmarks.workloads.seen``, and others
 are written.
 """
@@ -11,12 +11,12 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.workload import Workload, workloads_of
-from benchmarks.workloads.held_out import estimation, forecasting, physics, recurrent, recursions, sampling
+from benchmarks.workloads.held_out import inference, learning, search, sequences, solvers
 
-HELD_OUT: tuple[Workload, ...] = workloads_of(sampling, estimation, recursions, recurrent, physics, forecasting)
+HELD_OUT: tuple[Workload, ...] = workloads_of(learning, inference, solvers, search, sequences)
 """All held-out workloads, by kind."""
 
-_first = set(np.random.default_rng(20261129).permutation(len(HELD_OUT))[:8].tolist())
+_first = set(np.random.default_rng(20261130).permutation(len(HELD_OUT))[:8].tolist())
 
 FIRST_LOOK: tuple[Workload, ...] = tuple(workload for i, workload in enumerate(HELD_OUT) if i in _first)
 """Those that may be run first, and guide a change after that."""

@@ -1,6 +1,6 @@
-"""Applications that were held out once: programs of the six kinds, then of signals, control, decisions and life,
-written from their literature after the passes and the cost model were mended by the others, run once as they were
-found, and mended since.
+"""Applications that were held out once: programs of the six kinds, then of signals, control, decisions and life, then
+of sampling, estimation, recursions, recurrent networks, physics and forecasting, written from their literature after
+the passes and the cost model were mended by the others, run once as they were found, and mended since.
 """
 
 from __future__ import annotations
@@ -10,10 +10,16 @@ from benchmarks.workloads.seen import (
     control,
     decisions,
     dynamic_programming,
+    estimation,
     filters,
+    forecasting,
     life,
     networks,
+    physics,
+    recurrent,
+    recursions,
     samplers,
+    sampling,
     signals,
     simulation,
     time_series,
@@ -30,5 +36,11 @@ SEEN: tuple[Workload, ...] = workloads_of(
     control,
     decisions,
     life,
+    sampling,
+    estimation,
+    recursions,
+    recurrent,
+    physics,
+    forecasting,
 )
 """All of these workloads, by kind."""

@@ -10,8 +10,8 @@ import numpy as np
 from jax import lax, random
 
 from benchmarks.compare import within
-from benchmarks.programs.held_out import sampling
-from benchmarks.programs.held_out.sampling import CONCENTRATION, FIRST_COUNT, JUMP, PRIOR_PRECISION
+from benchmarks.programs.seen import sampling
+from benchmarks.programs.seen.sampling import CONCENTRATION, FIRST_COUNT, JUMP, PRIOR_PRECISION
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -10,8 +10,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import recursions
-from benchmarks.programs.held_out.recursions import DISCOUNT, HIGH, SHARE, TOLERANCE, WEAR
+from benchmarks.programs.seen import recursions
+from benchmarks.programs.seen.recursions import DISCOUNT, HIGH, SHARE, TOLERANCE, WEAR
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -12,8 +12,8 @@ from jax import lax
 from jax.scipy.linalg import solve_triangular
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import estimation
-from benchmarks.programs.held_out.estimation import DT, GAIN
+from benchmarks.programs.seen import estimation
+from benchmarks.programs.seen.estimation import DT, GAIN
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

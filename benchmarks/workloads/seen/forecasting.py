@@ -12,8 +12,8 @@ from jax import lax
 
 from benchmarks.compare import close
 from benchmarks.program import unroll
-from benchmarks.programs.held_out import forecasting
-from benchmarks.programs.held_out.forecasting import MEAN_ABSOLUTE
+from benchmarks.programs.seen import forecasting
+from benchmarks.programs.seen.forecasting import MEAN_ABSOLUTE
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

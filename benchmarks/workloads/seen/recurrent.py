@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import recurrent
-from benchmarks.programs.held_out.recurrent import HALT
+from benchmarks.programs.seen import recurrent
+from benchmarks.programs.seen.recurrent import HALT
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

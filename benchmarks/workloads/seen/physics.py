@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import physics
-from benchmarks.programs.held_out.physics import COURANT, GRAVITY, LEAK, NEURON_DT, PENDULUM_DT, POTASSIUM, SODIUM
+from benchmarks.programs.seen import physics
+from benchmarks.programs.seen.physics import COURANT, GRAVITY, LEAK, NEURON_DT, PENDULUM_DT, POTASSIUM, SODIUM
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 
