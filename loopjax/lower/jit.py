@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from loopjax.ir.graph import Graph
+from loopjax.ir.types import KEY, jax_dtype
 from loopjax.lower import autodiff, cond, indexing, jax_call, scan, weight_gradients  # noqa: F401 - register rules
 from loopjax.lower.fits_32_bits import fits_32_bits
 from loopjax.lower.index_checks import checked
@@ -29,6 +30,9 @@ class Compiled:
         self.tuning: tuple[str, ...] = ()
 
         def run(*arrays: Any) -> list[Any]:
+            for variable, array in zip(graph.inputs, arrays, strict=True):
+                if variable.dtype != KEY and (jax_dtype(variable.dtype), variable.type.shape) != (array.dtype, array.shape):
+                    raise TypeError(f"{name}: compiled for {variable.type}, not for {array.dtype}{array.shape}")
             with mesh_of(arrays):
                 return evaluate(graph, arrays)
 

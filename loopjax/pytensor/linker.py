@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from pytensor.compile.mode import Mode
 from pytensor.graph.rewriting.db import RewriteDatabaseQuery
@@ -13,7 +14,8 @@ from pytensor.tensor.random.type import RandomType
 
 from loopjax.pytensor.from_pytensor import FromPyTensor, from_pytensor
 from loopjax.pytensor.generators import generator_of, key_data
-from loopjax.runtime.function import function
+from loopjax.runtime.function import Function, function
+from loopjax.runtime.x64 import with_x64
 
 EXCLUDED = (
     "cxx_only",
@@ -55,23 +57,53 @@ class LoopJaxLinker(JITLinker):  # type: ignore[misc]
         compiled = function(converted.inputs, converted.outputs, name=name, on_unused_input="ignore", results="jax")
         keys = [place for place, one in enumerate(self.fgraph.inputs) if isinstance(one.type, RandomType)]
         generators = [isinstance(one.type, RandomType) for one in self.fgraph.outputs]
-        as_array = np.asarray
-
-        def run(*values: Any) -> list[Any]:
-            return [as_array(value) for value in compiled(*values)]
+        call = settling(compiled)
 
         def run_with_generators(*values: Any) -> list[Any]:
             read = list(values)
             for place in keys:
                 read[place] = key_data(read[place])
-            made = zip(generators, compiled(*read), strict=True)
-            return [generator_of(value) if is_generator else as_array(value) for is_generator, value in made]
+            made = zip(generators, call(*read), strict=True)
+            return [generator_of(value) if is_generator else value for is_generator, value in made]
 
-        if keys or any(generators):
-            run = run_with_generators
+        run = run_with_generators if keys or any(generators) else call
         run.compiled = compiled  # type: ignore[attr-defined]
         run.fallbacks = converted.fallbacks  # type: ignore[attr-defined]
         return run
+
+
+REFUSALS = 3
+"""How often another shape may come before a function stays on the path that serves all shapes."""
+
+
+def settling(compiled: Function) -> Callable[..., list[Any]]:
+    """Return the function of values that PyTensor has checked; it returns NumPy arrays.
+
+    Once a call has compiled the program, ``jax.jit`` dispatches it, as in PyTensor's JAX mode, until other shapes come.
+    JAX's x64 flag is switched on where it is off.
+    """
+    as_array, flag, left = np.asarray, jax.enable_x64, REFUSALS
+
+    def first(*values: Any) -> Any:
+        nonlocal direct, narrow, left
+        found = compiled(*values)
+        settled, left = compiled.settled() if left else None, left - 1
+        direct, narrow = (compiled, compiled) if settled is None else (settled, with_x64(settled))
+        return found
+
+    direct: Callable[..., Any] = first
+    narrow: Callable[..., Any] = first
+
+    def call(*values: Any) -> list[Any]:
+        try:
+            found = direct(*values) if flag.value else narrow(*values)
+        except Exception:
+            if direct is first or direct is compiled:
+                raise
+            found = first(*values)  # which reports an error better
+        return list(map(as_array, found))
+
+    return call
 
 
 def mode(include: Sequence[str] = ("fast_run",), exclude: Sequence[str] = ()) -> Mode:

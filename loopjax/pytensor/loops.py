@@ -177,7 +177,7 @@ class Loop:
         held = [take(window.size - 1) for window in self.windows]
         traced, untraced = take(len(self.taps)), take(len(self.untraced))
         left, mapped = take(len(self.windows)), take(len(self.sizes))
-        outputs = [_moved(window, *rows) for window, *rows in zip(self.windows, held, left, strict=True)]
+        outputs = [self._moved(window, *rows) for window, *rows in zip(self.windows, held, left, strict=True)]
         outputs += [
             self._kept([start, stack], buffer)
             for start, stack, buffer in zip(initial, traced, self.buffers, strict=True)
@@ -200,9 +200,19 @@ class Loop:
 
     def _end(self, stack: Any, start: Any) -> Any:
         """The last value of a state, or its initial one where no step runs."""
-        if isinstance(self.n_steps, int) and self.n_steps > 0:
+        if (Dim.of(self.n_steps).number or 0) > 0:
             return stack[-1]
         return at.join(0, start[None], stack)[-1]
+
+    def _moved(self, window: Window, states: Sequence[Any], left: Any) -> Any:
+        """The buffer after the loop: the rows that left, those of the last window, and the rows that never entered."""
+        steps = row_count(left)
+        room, rows = length(window.buffer), length(left) + (window.size - 1)
+        ends = [self._end(stack, start) for start, stack in zip(window.states, states, strict=True)]
+        parts = [left, *(end[None] for end in ends)]
+        if room != rows:
+            parts.append(window.buffer[steps + (window.size - 1) :])
+        return joined(parts)
 
 
 def _like(new: Any, old: Any) -> Any:
@@ -212,17 +222,6 @@ def _like(new: Any, old: Any) -> Any:
 def _entering(window: Window, n_steps: Any) -> Any:
     """The rows that enter a window, one a step."""
     return last_rows(window.buffer, window.size - 1)
-
-
-def _moved(window: Window, states: Sequence[Any], left: Any) -> Any:
-    """The buffer after the loop: the rows that left, those of the last window, and the rows that never entered."""
-    steps = row_count(left)
-    room, rows = length(window.buffer), length(left) + (window.size - 1)
-    ends = [at.join(0, start[None], stack)[-1] for start, stack in zip(window.states, states, strict=True)]
-    parts = [left, *(end[None] for end in ends)]
-    if room != rows:
-        parts.append(window.buffer[steps + (window.size - 1) :])
-    return joined(parts)
 
 
 def _last(stack: Any, room: Dim, size: Any, ends_early: bool) -> Any:

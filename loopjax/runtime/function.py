@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -262,6 +262,10 @@ class Function:
         except FloatingPointError:  # of jax_debug_nans: the general path says where the NaN comes from
             result = MISS
         return self.call_general(args, kwargs) if result is MISS else result
+
+    def settled(self) -> Callable[..., Sequence[Any]] | None:
+        """The last call's program without checks and conversions, for callers that have done them: see ``Dispatch``."""
+        return self._dispatch.settled() if self._convert is None else None
 
     def call_general(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """General path of a call: converts arguments, finds or compiles the program, runs it, commits.
