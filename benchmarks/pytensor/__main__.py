@@ -18,6 +18,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
@@ -30,8 +31,11 @@ from benchmarks.table import markdown
 
 RESULTS = Path(__file__).parents[1] / "results"
 
-MODES = ("LoopJAX", "JAX", "Numba", "C")
-"""The columns; the others are modes of PyTensor."""
+MODES = ("LoopJAX", "LoopJAX-x64", "JAX", "Numba", "C")
+"""The columns. The second is LoopJAX in a process with JAX's x64 flag on; the others are modes of PyTensor, of which
+the JAX mode turns the flag on, too."""
+
+OURS = MODES[:2]
 
 Row = dict[str, dict[str, dict[str, Any]]]
 """From parts to modes to what was measured."""
@@ -81,15 +85,13 @@ def _restarted(worker: Worker, kind: str, name: str, mode: str, row: Row, option
 
 
 def _time_in_turns(workers: dict[str, Worker], part: str, cells: dict[str, dict[str, Any]], rounds: int) -> None:
-    """Add the least times of calls, and LoopJAX's over each other mode's; each round has a few calls in each mode."""
+    """Add the least times of calls; each round has a few calls in each mode."""
     times: dict[str, list[float]] = {mode: [] for mode, cell in cells.items() if "error" in cell}
     for turn in range(rounds):
         for mode in times if turn % 2 else reversed(times):
             times[mode].append(workers[mode].seconds(part))
     for mode, calls in times.items():
         cells[mode]["call_ms"] = 1e3 * min(calls)
-        if mode != "LoopJAX" and "LoopJAX" in times:
-            cells[mode]["ratio"] = min(times["LoopJAX"]) / min(calls)
 
 
 @contextlib.contextmanager
@@ -127,24 +129,25 @@ def cell(found: dict[str, Any] | None, times: float = 1) -> str:
     return f"{found['error']:.0e}, {found['first_s']:.1f} s, {found['call_ms']:.3g} ms"
 
 
-def ratios(rows: dict[str, Row], part: str, other: str) -> dict[str, float]:
+def ratios(rows: dict[str, Row], part: str, ours: str, other: str) -> dict[str, float]:
     """LoopJAX's time of a call over that of another mode, for the rows that both run."""
-    cells = {name: row.get(part, {}).get(other, {}) for name, row in rows.items()}
-    return {name: cell["ratio"] for name, cell in cells.items() if "ratio" in cell}
+    cells = {
+        name: [row.get(part, {}).get(mode, {}).get("call_ms") for mode in (ours, other)] for name, row in rows.items()
+    }
+    return {name: one / another for name, (one, another) in cells.items() if one and another}
 
 
 def summary(rows: dict[str, Row], parts: Sequence[str]) -> str:
     """The geometric mean and the greatest ratio, for each part and mode."""
     lines = []
-    for part in parts:
-        for other in MODES[1:]:
-            found = ratios(rows, part, other)
-            if found:
-                worst = max(found, key=lambda name: found[name])
-                lines.append(
-                    [f"{part}, over {other}", str(len(found)), f"{geometric_mean(found.values()):.2f}"]
-                    + [f"{found[worst]:.2f} ({worst})"]
-                )
+    for part, ours, other in product(parts, OURS, MODES[2:]):
+        found = ratios(rows, part, ours, other)
+        if found:
+            worst = max(found, key=lambda name: found[name])
+            lines.append(
+                [f"{part}, {ours} over {other}", str(len(found)), f"{geometric_mean(found.values()):.2f}"]
+                + [f"{found[worst]:.2f} ({worst})"]
+            )
     return markdown(["time of a call", "rows", "geometric mean", "worst"], lines)
 
 
@@ -161,11 +164,11 @@ def table(rows: dict[str, Row], part: str) -> str:
             return REASONS.get(found["refused"], found["refused"])
         return f"{found['first_s']:.1f} s, {1e3 * found['call_ms']:.4g}"
 
-    over = ratios(rows, part, "JAX")
+    over = [ratios(rows, part, ours, "JAX") for ours in OURS]
     shown = [mode for mode in MODES if any(mode in row.get(part, {}) for row in rows.values())]
     lines = [
         [f"`{name}`", *(figures(row.get(part, {}).get(mode)) for mode in shown)]
-        + [f"{over[name]:.2f}" if name in over else "-"]
+        + [" to ".join(f"{one[name]:.2f}" for one in reversed(over) if name in one) or "-"]
         for name, row in rows.items()
     ]
     return markdown(["", *shown, "over JAX"], lines)

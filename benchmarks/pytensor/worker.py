@@ -28,7 +28,7 @@ PARTS = {"programs": ("value", "gradient"), "models": ("value", "gradient", "sam
 model, the log density with its gradient as a JAX function, as NumPyro takes it."""
 
 SAMPLED = ("LoopJAX", "JAX")
-"""The modes that have a JAX function."""
+"""The modes that have a JAX function; it runs with JAX's x64 flag on."""
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["benchmarks.pytensor.programs", "benchmarks.pytensor.models", "loopjax.pytensor"])
@@ -64,7 +64,8 @@ def mode_of(name: str) -> Any:
     """The mode of a column."""
     import loopjax.pytensor
 
-    known = {"LoopJAX": loopjax.pytensor.mode, "C": lambda: "CVM", "Reference": lambda: "FAST_COMPILE"}
+    ours = dict.fromkeys(("LoopJAX", "LoopJAX-x64"), loopjax.pytensor.mode)
+    known = {**ours, "C": lambda: "CVM", "Reference": lambda: "FAST_COMPILE"}
     return known[name]() if name in known else name.upper()
 
 
@@ -168,10 +169,11 @@ def _scheduled(threads: Sequence[int], cores: Iterable[Any], policy: int, priori
 
 def _serve(connection: Connection, kind: str, name: str, mode: str, core: int | None) -> None:
     warnings.simplefilter("ignore")
-    if mode in SAMPLED:
+    if mode in ("LoopJAX", "LoopJAX-x64", "JAX"):
         import jax
 
         jax.config.update("jax_cpu_enable_async_dispatch", False)
+        jax.config.update("jax_enable_x64", mode != "LoopJAX")
     with contextlib.suppress(Exception):
         _warmed(mode)
     compiled: dict[str, Compiled] = {}

@@ -31,7 +31,10 @@ class Compiled:
 
         def run(*arrays: Any) -> list[Any]:
             for variable, array in zip(graph.inputs, arrays, strict=True):
-                if variable.dtype != KEY and (jax_dtype(variable.dtype), variable.type.shape) != (array.dtype, array.shape):
+                if variable.dtype != KEY and (jax_dtype(variable.dtype), variable.type.shape) != (
+                    array.dtype,
+                    array.shape,
+                ):
                     raise TypeError(f"{name}: compiled for {variable.type}, not for {array.dtype}{array.shape}")
             with mesh_of(arrays):
                 return evaluate(graph, arrays)

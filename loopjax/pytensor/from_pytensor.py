@@ -14,6 +14,11 @@ from loopjax.ir.graph import Variable as LoopVariable
 from loopjax.pytensor import batches, elementwise, indexing, inner_graphs, linear_algebra, loops, random, shapes  # noqa: F401
 from loopjax.pytensor.conversion import Conversion, input_of
 from loopjax.pytensor.rows import shared_sizes
+from loopjax.runtime.mode import Mode
+
+REWRITTEN = Mode().excluding("stabilize")
+"""The mode for graphs that PyTensor has rewritten, which stabilizes them by its own rules. LoopJAX's go further and
+cost more: ``log(exp(a) * (1 - p) + exp(b) * p)``, which PyTensor leaves, would become a ``logaddexp``."""
 
 
 @dataclass(frozen=True)

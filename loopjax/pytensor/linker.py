@@ -12,7 +12,7 @@ from pytensor.graph.rewriting.db import RewriteDatabaseQuery
 from pytensor.link.basic import JITLinker
 from pytensor.tensor.random.type import RandomType
 
-from loopjax.pytensor.from_pytensor import FromPyTensor, from_pytensor
+from loopjax.pytensor.from_pytensor import REWRITTEN, FromPyTensor, from_pytensor
 from loopjax.pytensor.generators import generator_of, key_data
 from loopjax.runtime.function import Function, function
 from loopjax.runtime.x64 import with_x64
@@ -54,7 +54,9 @@ class LoopJaxLinker(JITLinker):  # type: ignore[misc]
     def jit_compile(self, converted: FromPyTensor) -> Callable[..., list[Any]]:
         """Return the function of input values."""
         name = str(getattr(self.fgraph, "name", None) or "pytensor")
-        compiled = function(converted.inputs, converted.outputs, name=name, on_unused_input="ignore", results="jax")
+        compiled = function(
+            converted.inputs, converted.outputs, mode=REWRITTEN, name=name, on_unused_input="ignore", results="jax"
+        )
         keys = [place for place, one in enumerate(self.fgraph.inputs) if isinstance(one.type, RandomType)]
         generators = [isinstance(one.type, RandomType) for one in self.fgraph.outputs]
         call = settling(compiled)
@@ -73,7 +75,7 @@ class LoopJaxLinker(JITLinker):  # type: ignore[misc]
 
 
 REFUSALS = 3
-"""How often another shape may come before a function stays on the path that serves all shapes."""
+"""Calls that compile before a function stays on the path that serves all shapes."""
 
 
 def settling(compiled: Function) -> Callable[..., list[Any]]:
@@ -83,6 +85,8 @@ def settling(compiled: Function) -> Callable[..., list[Any]]:
     JAX's x64 flag is switched on where it is off.
     """
     as_array, flag, left = np.asarray, jax.enable_x64, REFUSALS
+    direct: Callable[..., Any]
+    narrow: Callable[..., Any]
 
     def first(*values: Any) -> Any:
         nonlocal direct, narrow, left
@@ -91,8 +95,7 @@ def settling(compiled: Function) -> Callable[..., list[Any]]:
         direct, narrow = (compiled, compiled) if settled is None else (settled, with_x64(settled))
         return found
 
-    direct: Callable[..., Any] = first
-    narrow: Callable[..., Any] = first
+    direct = narrow = first
 
     def call(*values: Any) -> list[Any]:
         try:

@@ -13,7 +13,7 @@ from pytensor.tensor.random.type import RandomType
 
 from loopjax.interop.to_jax import to_jax
 from loopjax.pytensor.dispatch import jax_dispatch
-from loopjax.pytensor.from_pytensor import from_pytensor
+from loopjax.pytensor.from_pytensor import REWRITTEN, from_pytensor
 from loopjax.pytensor.linker import mode as loopjax_mode
 
 
@@ -73,7 +73,12 @@ def _converter(before: Callable[..., Any]) -> Callable[..., Any]:
             return found
         converted = from_pytensor(graph.inputs, list(graph.outputs))
         return to_jax(
-            converted.inputs, converted.outputs, name="model", on_unused_input="ignore", allow_input_downcast=True
+            converted.inputs,
+            converted.outputs,
+            name="model",
+            on_unused_input="ignore",
+            allow_input_downcast=True,
+            mode=REWRITTEN,
         )
 
     return convert

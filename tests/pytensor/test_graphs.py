@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import weakref
 
+import jax
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
@@ -17,6 +18,7 @@ import loopjax
 import loopjax.pytensor
 from loopjax.ir.graph import toposort
 from loopjax.pytensor.__main__ import main
+from loopjax.runtime.function import Function
 from tests.pytensor.programs import check, normal, scan
 
 VALUES = np.linspace(0.1, 0.9, 6)
@@ -184,3 +186,38 @@ def test_loops_in_the_report():
     found = loopjax.pytensor.report([x], scan(lambda a, s: s + a, sequences=x, outputs_info=pt.zeros(()))[-1])
     assert found.rules["Scan"] == 1
     assert "scan" in found.loops
+
+
+@pytest.mark.parametrize("x64", [False, True])
+def test_calls_of_the_same_types_go_to_the_compiled_program(monkeypatch, x64):
+    x, y = pt.dvector("x"), pt.dvector("y")
+    f = pytensor.function([x, y], [y.sum(), (x * y).sum(), x / 3], mode=loopjax.pytensor.mode())
+    with jax.enable_x64(x64):
+        f(VALUES, VALUES)
+        with monkeypatch.context() as patched:
+            patched.setattr(Function, "__call__", lambda *values: pytest.fail("the general path was taken"))
+            found = f(VALUES, TABLE[1])
+            assert jax.config.jax_enable_x64 == x64
+        for values, other in [
+            (VALUES[:4], TABLE[0, :4]),
+            (VALUES, TABLE[2]),
+            *[(VALUES[:n], TABLE[1, :n]) for n in (1, 2, 6)],
+        ]:
+            for one, wanted in zip(f(values, other), [other.sum(), values @ other, values / 3], strict=True):
+                np.testing.assert_allclose(one, wanted, rtol=1e-15)
+        with pytest.raises(ValueError, match="size"):
+            f(VALUES, VALUES[:2])
+        np.testing.assert_allclose(f(VALUES, TABLE[1])[1], VALUES @ TABLE[1])
+    assert [type(one) for one in found] == [np.ndarray] * 3
+    assert found[2].dtype == "float64"
+    np.testing.assert_allclose(found[1], VALUES @ TABLE[1], rtol=1e-15)
+
+
+def test_other_dtypes_than_the_compiled_ones_are_refused():
+    x = pt.dvector("x")
+    f = pytensor.function([x], x // 2, mode=loopjax.pytensor.mode())
+    f.trust_input = True
+    f(VALUES)
+    found = f(np.arange(4))
+    assert found.dtype == "float64"
+    np.testing.assert_array_equal(found, [0, 0, 1, 1])

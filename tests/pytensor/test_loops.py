@@ -161,3 +161,12 @@ def test_a_generator_as_a_state():
     assert not np.allclose(first, second)
     generator.set_value(start)
     np.testing.assert_allclose(f(4), first[:4], rtol=1e-12)
+
+
+def test_a_gradient_keeps_no_stack_of_its_window():
+    w, x = pt.dscalar("w"), pt.tensor("x", shape=(6,), dtype="float64")
+    last = scan(lambda a, s, w: pt.tanh(w * s + a), sequences=x, outputs_info=pt.zeros(()), non_sequences=w)[-1]
+    f = pytensor.function([w, x], pt.grad(last, w), mode=loopjax.pytensor.mode())
+    expected = reference([w, x], [pt.grad(last, w)], [0.3, VALUES])
+    np.testing.assert_allclose(f(0.3, VALUES), expected[0], rtol=1e-12)
+    assert "keeps last 1 of outputs_info[1]" in str(loopjax.explain(f.vm.jit_fn.compiled))
