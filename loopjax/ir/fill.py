@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from loopjax.config import config
 from loopjax.ir.monoid import element
@@ -15,6 +16,8 @@ from loopjax.ir.types import KEY
 
 def is_key_dtype(dtype: Any) -> bool:
     """Test for the dtype of random keys, that of JAX or its name here."""
+    if isinstance(dtype, np.dtype):
+        return False
     return dtype == KEY or bool(jnp.issubdtype(dtype, jax.dtypes.prng_key))
 
 

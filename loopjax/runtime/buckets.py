@@ -85,7 +85,7 @@ class Bucket:
         return fit
 
     def run(self, values: dict[Variable, Any], first: Bound | None = None) -> list[Any]:
-        """Outputs of the program: each stage is found or compiled for its inputs, and run.
+        """Outputs of the program: each stage is found or compiled for its inputs, and run; ``values`` gets its results.
 
         ``first`` is what the cache of the first stage holds for these values. Raises ``ValueError`` for sizes that
         differ and must be equal, ``IndexError`` for positions out of bounds, where only the run knew the sizes.
@@ -179,20 +179,22 @@ class ShapeBuckets:
         """The shared variables whose old values some bucket may overwrite."""
         return frozenset(variable for bucket in self._all for variable in bucket.donated)
 
-    def run(self, arrays: Sequence[Any]) -> tuple[Bucket, list[Any]]:
+    def run(self, arrays: Sequence[Any]) -> tuple[Bucket, Mapping[Variable, Any], list[Any]]:
         """Runs the first bucket that has a program for these inputs; else notes their lengths and compiles.
 
-        Returns the bucket that ran and its outputs.
+        Returns the bucket that ran, the values of its inputs and of all results of its stages, and its outputs.
         """
         self._pad_stages(self.latest)
         for bucket in reversed(self._all):
             values = bucket.values(arrays)
             bound = bucket.stages[0].cached(values)
             if bound is not None:
-                return bucket, bucket.run(values, bound)
+                return bucket, values, bucket.run(values, bound)
         if self._note(arrays):
             return self.run(arrays)
-        return self.latest, self.latest.run(self.latest.values(arrays))
+        bucket = self.latest
+        values = bucket.values(arrays)
+        return bucket, values, bucket.run(values)
 
     def _pad_stages(self, bucket: Bucket) -> None:
         """Gives capacity to lengths that a run decides, where they have had more than ``DISTINCT`` values."""

@@ -246,7 +246,7 @@ def select(outputs: Sequence[Any], pick: OutputSlice, on_host: bool = False) -> 
         return array
     index = [slice(None)] * array.ndim
     for axis, count in pick.lengths:
-        index[axis] = slice(count if isinstance(count, int) else outputs[count.position].item())
+        index[axis] = slice(count if isinstance(count, int) else int(np.asarray(outputs[count.position])))
     if not is_addressable(array) or is_key(array):
         return array[tuple(index)]
     rows = np.asarray(array)[tuple(index)]

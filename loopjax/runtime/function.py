@@ -252,13 +252,13 @@ class Function:
         return self.program.graph
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        dispatch = self._dispatch
         if self._trees is not None:
             args = tuple(self._trees.leaves(args))
-        given = (*args, *kwargs.values()) if kwargs else args
-        run = dispatch.kinds.get((dispatch.settings(), *kwargs, *map(type, given)))
+        dispatch = self._dispatch
         try:
-            result = MISS if run is None else run(given)
+            result = dispatch.latest(args, kwargs)
+            if result is MISS:
+                result = dispatch.look_up(args, kwargs)
         except FloatingPointError:  # of jax_debug_nans: the general path says where the NaN comes from
             result = MISS
         return self.call_general(args, kwargs) if result is MISS else result
@@ -301,9 +301,9 @@ class Function:
             try:
                 result = self._dispatch.run(values[: len(arrays)])
                 if result is not MISS:
-                    self._dispatch.note(args, kwargs, arrays, values)
+                    self._dispatch.note(args, kwargs, arrays, values, None)
                     return result
-                bucket, outputs = self._buckets.run(values)
+                bucket, known, outputs = self._buckets.run(values)
                 new = state.placed(outputs)
                 outputs = [*new, *placed(outputs[len(new) :], self.program.options.out_shardings)]
                 if self.program.options.check_nan and any(map(has_nan, outputs)):
@@ -321,7 +321,7 @@ class Function:
             if self._dispatch.bucket is not self.bucket:
                 self._follow(self.bucket)
             if self._dispatch.bucket is bucket:
-                self._dispatch.note(args, kwargs, arrays, values)
+                self._dispatch.note(args, kwargs, arrays, values, known)
         return self._committed(outputs)
 
     def _nan(self, values: Sequence[Any], error: FloatingPointError) -> FloatingPointError:

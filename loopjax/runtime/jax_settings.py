@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -15,16 +13,14 @@ from loopjax.ir.types import KEY
 _numerics = (jax.default_matmul_precision, jax.default_prng_impl, jax.threefry_partitionable)
 
 
-def settings_of(graph: Graph) -> Callable[[], Any]:
-    """Returns a reader of the JAX settings that a program depends on, for cache keys.
+def settings_of(graph: Graph) -> tuple[Any, ...]:
+    """Returns the settings of JAX that a program depends on; the ``value`` of each is a part of cache keys.
 
-    Every program is compiled for the default device. Precision and random keys matter to products, draws and calls of
-    functions that cannot be looked into.
+    Every program is compiled for the default device, the first of them. Precision and random keys matter to products,
+    draws and calls of functions that cannot be looked into.
     """
-    device = partial(getattr, jax.default_device, "value")
-    if all(map(_is_independent, graph.applies)):
-        return device
-    return lambda: (device(), *[setting.value for setting in _numerics])
+    device: Any = jax.default_device
+    return (device,) if all(map(_is_independent, graph.applies)) else (device, *_numerics)
 
 
 def _is_independent(node: Apply) -> bool:

@@ -22,6 +22,10 @@ MISS: Any = object()
 """The result of a fast path that has no entry for a call: nothing has been changed, and the general path serves it."""
 
 
+Layout = Callable[[Sequence[Any], Mapping[str, Any]], Sequence[Any]]
+"""From arguments by position and by name to the values of all inputs, in their order."""
+
+
 class In:
     """An input of a function, with a default value, a name or rules of conversion.
 
@@ -274,19 +278,23 @@ class Signature:
             )
         return values
 
-    def layout(self, count: int, names: Sequence[str]) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
-        """A function that puts a call's values in the order of the inputs: ``count`` positional arguments, then those
-        of ``names``; ``None`` where that is their order.
+    def layout(self, count: int, names: Sequence[str]) -> Layout | None:
+        """A function that puts the arguments of a call in the order of the inputs: ``count`` by position, and those of
+        ``names``, in any order; ``None`` where all are given by position.
 
-        It does what ``placed`` does for a call that gives its arguments in this way.
+        It does what ``placed`` does for a call that gives its arguments in this way, and raises ``KeyError`` where a
+        name is missing.
         """
+        if count == len(self.inputs):
+            return None
+        names = sorted(names, key=self._places.__getitem__)
+        by_name, defaults = taking(names), self.defaults
+        if len(names) == len(self.inputs):
+            return lambda args, kwargs: by_name(kwargs)
         given = {place: place for place in range(count)}
         given.update((self._places[name], count + number) for number, name in enumerate(names))
-        order = [given.get(place, len(given) + place) for place in range(len(self.inputs))]
-        if order == list(range(len(given))):
-            return None
-        take, defaults = taking(order), self.defaults
-        return lambda values: take((*values, *defaults))
+        take = taking([given.get(place, len(given) + place) for place in range(len(self.inputs))])
+        return lambda args, kwargs: take((*args, *by_name(kwargs), *defaults))
 
     def converted(self, values: Sequence[Any]) -> list[Any]:
         """Converts values to arrays of exactly the inputs' dtypes."""
@@ -302,8 +310,8 @@ class Signature:
         return [one.name for one in self.inputs]
 
 
-def taking(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    """``operator.itemgetter`` of any number of places, which always gives a sequence."""
+def taking(places: Sequence[Any]) -> Callable[[Any], Sequence[Any]]:
+    """``operator.itemgetter`` of any number of places or keys, which always gives a sequence."""
     return itemgetter(*places) if len(places) > 1 else lambda values: tuple([values[place] for place in places])
 
 

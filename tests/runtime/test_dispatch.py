@@ -9,7 +9,7 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.errors import UnsupportedError
-from loopjax.runtime import dispatch
+from loopjax.runtime.executables import StageTable
 from loopjax.runtime.function import Function
 from tests.compilations import Counting
 
@@ -20,8 +20,8 @@ def kinds(f):
 
 
 def runs(f):
-    """The programs that the fast path runs."""
-    return f._dispatch.executables
+    """The programs that the fast path runs, of the last stage."""
+    return [one for one in f._dispatch.stages[-1].executables.values() if one is not None]
 
 
 @pytest.fixture
@@ -127,8 +127,7 @@ def test_an_executable_that_refuses_is_not_asked_again(monkeypatch):
         refused.append(arrays)
         raise ValueError("sharding")
 
-    runner = dispatch._runner
-    monkeypatch.setattr(dispatch, "_runner", lambda program, execute, *rest: runner(program, refuses, *rest))
+    monkeypatch.setattr(StageTable, "chained", lambda table, execute: refuses)
     value = np.float32(1)
     f(value)
     assert runs(f)
@@ -172,11 +171,11 @@ class TestTheShortWay:
             rate.set_value(float(call))
             assert {k: float(v) for k, v in f(one, c=one, b=two).items()} == {"sum": 8 + 4 * call, "d": call}
             assert {k: float(v) for k, v in f(one, b=two, c=one).items()} == {"sum": 8 + 4 * call, "d": call}
-        assert len(anew) == 2  # one for each order of names
+        assert len(anew) == 1  # in any order of names
         for _ in range(2):
             assert float(f(a=one, b=two)["sum"]) == 5 + 30 + 8
             assert float(f(one, two, two)["sum"]) == 5 + 6 + 8
-        assert len(anew) == 4
+        assert len(anew) == 3
         for wrong, message in (({"z": one}, "no input 'z'"), ({"a": one}, "by position and by name"), ({}, "missing")):
             with pytest.raises(TypeError, match=message):
                 f(one, **wrong)
@@ -430,6 +429,78 @@ class TestStateOnTheShortWay:
         np.testing.assert_array_equal(a.get_value(), np.full(3, 3.0))
 
 
+class TestSeveralStages:
+    """A length that a first run computes, and another program uses."""
+
+    def test_lengths_of_a_loop(self, anew):
+        limit = at.dscalar("limit")
+        powers, _ = loopjax.scan(
+            lambda h: (h * 2, loopjax.until(h * 2 > limit)),
+            outputs_info=at.constant(np.float32(1)),
+            n_steps=2000,
+        )
+        sums, _ = loopjax.scan(lambda row, s: s + row.sum(), at.outer(powers, powers), at.constant(np.float32(0)))
+        f = loopjax.function([limit], {"powers": powers, "sums": sums, "count": powers.shape[0]})
+        assert len(f.stages) == 2
+        for call, (value, flag) in enumerate([(5.0, False), (100.0, False), (5.0, True), (100.0, False), (6.5, True)]):
+            expected = 2.0 ** np.arange(1, np.ceil(np.log2(value)) + 1)
+            with jax.enable_x64(flag):
+                found = f(value)
+            np.testing.assert_array_equal(found["powers"], expected)
+            np.testing.assert_array_equal(found["sums"], np.cumsum(expected * expected.sum()))
+            assert isinstance(found["powers"], jax.Array)
+            assert int(found["count"]) == len(expected)
+            assert len(anew) == min(call + 1, 2)
+        assert len(runs(f)) == 2
+        np.testing.assert_array_equal(f(1000.0)["powers"], 2.0 ** np.arange(1, 11))
+        assert len(anew) == 3
+
+    def test_positions_ragged_loops_and_state(self, anew):
+        x, total = at.dvector("x"), loopjax.shared(0.0, dtype="float64")
+        n = at.cast(at.floor(at.exp(x.sum())), "int64")
+        y = at.sort(x[:n]) * at.arange(n)
+        f = loopjax.function([x], [y, n], updates={total: total + y.sum()}, lengths="exact")
+        assert len(f.stages) == 2
+        expected = 0.0
+        for _ in range(3):
+            for size in (3, 2):
+                given = np.linspace(1.0, 0.0, 8) * np.log(size + 0.5) / 4
+                found, number = f(given)
+                np.testing.assert_allclose(found, np.sort(given[:size]) * np.arange(size))
+                assert int(number) == size
+                expected += found.sum()
+                np.testing.assert_allclose(total.get_value(), expected)
+        assert len(anew) == 2
+        assert len(runs(f)) == 2
+
+    def test_a_call_whose_second_stage_fails_changes_nothing(self, anew):
+        x, calls = at.dscalar("x"), loopjax.shared(0)
+        n = at.cast(at.floor(at.exp(x)), "int64")
+        h, _ = loopjax.scan(lambda h: h + 1.0, outputs_info=at.constant(0.0, dtype="float64"), n_steps=n - 5)
+        f = loopjax.function([x], h.sum() + at.zeros(n).sum(), updates={calls: calls + 1}, lengths="exact")
+        for turn in range(1, 4):
+            assert float(f(np.log(7.5))) == 3
+            with pytest.raises(ValueError, match="negative"):
+                f(np.log(3.5))
+            assert calls.get_value() == turn
+        assert len(anew) == 4  # the first call, and those that fail
+        with pytest.raises((UnsupportedError, jax.errors.TracerArrayConversionError)):
+            jax.jit(lambda: f(np.log(7.5)))()
+        assert calls.get_value() == 3
+
+    def test_a_length_that_is_drawn(self, anew):
+        n = loopjax.random.RandomStream(3).integers(low=2, high=4)
+        f = loopjax.function([], [at.arange(n) * 2.0, n], lengths="exact")
+        assert len(f.stages) == 2
+        sizes = []
+        for _ in range(12):
+            rows, size = f()
+            np.testing.assert_array_equal(rows, 2.0 * np.arange(int(size)))
+            sizes.append(int(size))
+        assert set(sizes) == {2, 3}
+        assert len(anew) == 2
+
+
 def test_keys_hold_no_copies_of_long_vectors_that_the_host_reads():
     counts = at.lvector("counts")
     f = loopjax.function([counts], loopjax.map(lambda count: at.arange(count).sum(), counts)[0])
@@ -437,6 +508,6 @@ def test_keys_hold_no_copies_of_long_vectors_that_the_host_reads():
         found = f(np.array([5] * 100 + [last]))
         assert int(found[0]) == 10
         assert int(found[-1]) == last * (last - 1) // 2
-    keys = f._dispatch._runs
+    keys = f._dispatch.stages[0].runs
     assert len(keys) == 3
     assert max(len(part) for key in keys for part in key if isinstance(part, bytes)) <= 64

@@ -115,4 +115,4 @@ def test_results_that_are_cut_to_their_length_stay_on_the_host(size):
             np.testing.assert_array_equal(array, np.arange(1.0, length + 1))
     with jax.enable_x64(True):
         assert all(isinstance(array, jax.Array) for array in f(np.int64(size)))
-    assert f._dispatch.executables
+    assert f._dispatch.stages[0].executables

@@ -122,4 +122,4 @@ def test_a_call_like_one_before_is_checked_too():
         with pytest.raises(IndexError, match="out of bounds"):
             f(X, short)
         assert calls.get_value() == turn
-    assert f._dispatch._stage is not None
+    assert f._dispatch.stages

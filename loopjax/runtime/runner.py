@@ -1,0 +1,150 @@
+"""A call once its executables are found: state is read, they run, new state is committed, results are packed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+
+from loopjax.runtime.buckets import Bucket
+from loopjax.runtime.compiler import select
+from loopjax.runtime.executables import Execute
+from loopjax.runtime.program import Program
+from loopjax.runtime.results import is_converted
+from loopjax.runtime.signature import MISS
+from loopjax.runtime.state import peek
+from loopjax.runtime.x64 import with_x64
+from loopjax.shapes.stages import LengthOutput, OutputSlice
+
+Run = Callable[..., Any]
+"""From argument values to the function's results, or ``MISS``; called with ``True``, too, where JAX's x64 flag was
+switched on for the call."""
+
+Fit = Callable[[Sequence[Any]], Sequence[Any]]
+"""From a program's values to those of a bucket's inputs: padded, and their lengths."""
+
+Failed = Callable[[Sequence[Any], Exception], Any]
+"""From values and what the run of an executable raised to ``MISS``, or it raises."""
+
+
+def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, Failed], Run]:
+    """From a chain of executables to a closure that reads state, runs it, commits new state and returns results."""
+    state, inputs = program.state, len(program.graph.inputs)
+    count, inplace = len(state.updated), program.options.inplace
+    positions = {variable: position for position, variable in enumerate(program.graph.inputs)}
+    given, offset = _chain_results(bucket)
+    outputs = bucket.graph.outputs[: len(bucket.graph.outputs) - len(bucket.padded.assertions)]
+    sources = [given[one] if one in given else positions[one] for one in outputs]
+    # Results are found by position among the executable's, after the values if one of these is a result, too.
+    passed = inputs if any(isinstance(one, int) for one in sources) else 0
+    places = [one if isinstance(one, int) else passed + one.position for one in sources]
+    hosted = [
+        place >= count and is_converted(program.options.results, one) for place, one in enumerate(program.graph.outputs)
+    ]
+    cut = _slicer(sources, places, passed, hosted)
+    if cut:
+        places = list(range(len(sources)))
+    pack = program.form.packer(places[count:])
+    variables, donated = state.variables, tuple(bucket.donated)
+    only: Any = variables[0] if len(variables) == 1 else None
+    # An executable's results are ready, or fail, together.
+    own = list(dict.fromkeys(place for place in places[:count] if place >= passed + offset and not cut))
+    awaited = [place for place in places[:count] if place not in own[1:]]
+    commit = state.committer(program.graph.outputs, places, () if inplace else awaited)
+    top_trace, outermost = _top_trace() if count else (None, None)
+
+    def bind(execute: Execute, fit: Fit | None, failed: Failed) -> Run:
+        if fit is not None:
+            unpadded = execute
+            execute = lambda *values: unpadded(*fit(values))  # noqa: E731
+
+        def run(values: Sequence[Any], switched: bool = False) -> Any:
+            try:
+                found = execute(*values)
+            except Exception as error:
+                return failed(values, error)
+            return pack(cut(found, switched) if cut else found)
+
+        if not state.locks:
+            return run
+        lock = state.locks[0]
+
+        def run_with_state(values: Sequence[Any], switched: bool = False) -> Any:
+            # An executable runs while JAX traces, too; state must not change then.
+            if top_trace and top_trace(None) is not outermost:
+                return MISS
+            with lock:  # where there are several, it is held already
+                values = (*values, *map(peek, variables)) if only is None else (*values, only._value)
+                for variable in donated:
+                    if not variable.own:
+                        return MISS
+                try:
+                    found = execute(*values)
+                except Exception as error:
+                    return failed(values, error)
+                if passed:
+                    found = [*values, *found]
+                if cut:
+                    found = cut(found, switched)
+                if commit:
+                    commit(found)
+                return pack(found)
+
+        def run_in_place(values: Sequence[Any], switched: bool = False) -> Any:
+            try:
+                return run_with_state(values, switched)
+            except BaseException:
+                state.lose_overwritten()
+                raise
+
+        if inplace:
+            return partial(state.locked, run_in_place)
+        return partial(state.locked, run_with_state) if len(state.locks) > 1 else run_with_state
+
+    return bind
+
+
+def _chain_results(bucket: Bucket) -> tuple[dict[Any, OutputSlice], int]:
+    """Where a chain of executables returns each result of the stages, and how many come before those of the last."""
+    *earlier, last = bucket.stages
+    found = {variable: OutputSlice(0, ()) for stage in earlier for variable, _ in stage.stage.results}
+    found = {variable: OutputSlice(place, ()) for place, variable in enumerate(found)}
+    offset = len(found)
+    for variable, (position, lengths) in last.stage.results:
+        moved = [(axis, n if isinstance(n, int) else LengthOutput(n.position + offset)) for axis, n in lengths]
+        found[variable] = OutputSlice(position + offset, tuple(moved))
+    return found, offset
+
+
+def _slicer(
+    sources: Sequence[OutputSlice | int], places: Sequence[int], passed: int, on_host: Sequence[bool]
+) -> Callable[[Sequence[Any], bool], Sequence[Any]] | None:
+    """A function that gives each source its own result, sliced to its length; ``None`` where none is sliced.
+
+    It is told if JAX's x64 flag was switched on for the call. ``on_host``: results that become NumPy arrays while
+    JAX's x64 flag is off, and stay on the host then.
+    """
+    sliced = [not isinstance(one, int) and bool(one.lengths) for one in sources]
+    if not any(sliced):
+        return None
+    entries = list(zip(sources, places, on_host, strict=True))
+
+    def cut(found: Sequence[Any], wide: bool) -> Sequence[Any]:
+        outputs = found[passed:]
+        return [
+            found[place] if isinstance(one, int) else select(outputs, one, is_hosted and not wide)
+            for one, place, is_hosted in entries
+        ]
+
+    flag, are_hosted = jax.enable_x64, all(hosted for is_cut, hosted in zip(sliced, on_host, strict=True) if is_cut)
+    narrow = cut if are_hosted else with_x64(cut)
+    return lambda found, switched: cut(found, True) if flag.value and not switched else narrow(found, False)
+
+
+def _top_trace() -> tuple[Callable[[Any], Any] | None, Any]:
+    """The function that finds JAX's current trace, and the trace outside of all transformations."""
+    from jax.extend.core import find_top_trace  # a part of the package's import time, and not always needed
+
+    return find_top_trace, find_top_trace(None)  # type: ignore[no-untyped-call]
