@@ -219,6 +219,8 @@ def main() -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
+        # On one processor in real time, threads of a library that wait for one another by spinning never end.
+        os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
         # What PyTensor compiles to C starts from nothing; workers read this when they import PyTensor.
         os.environ["PYTENSOR_FLAGS"] = ",".join(
             [*filter(None, [os.environ.get("PYTENSOR_FLAGS")]), f"base_compiledir={folder}"]
