@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import jax
+
 from loopjax.errors import coded, here, reported
 from loopjax.interop.wrap_jax import wrap_jax
 from loopjax.ir.graph import Variable, recorded
+from loopjax.ir.symbolic_sizes import is_symbolic
 from loopjax.ir.types import TensorType, dtype_name
 from loopjax.runtime import state_file
 from loopjax.runtime.function import Function, function
@@ -22,9 +25,9 @@ from loopjax.trace.shared import shared
 def load(path: str | os.PathLike[str]) -> Function:
     """Reads a function from a file that ``Function.export`` wrote.
 
-    It is called as the exported one, with arguments of the shapes for which that was exported, and has shared variables
-    of its own, with the values of the file and the names that ``Function.save_state`` gives them. Its program is one
-    op, for the platforms that it was exported for.
+    It is called as the exported one, with arguments of the shapes for which that was exported, numbers in the place of
+    symbolic sizes, and has shared variables of its own, with the values of the file and the names that
+    ``Function.save_state`` gives them. Its program is one op, for the platforms that it was exported for.
 
     Parameters
     ----------
@@ -69,7 +72,7 @@ def load(path: str | os.PathLike[str]) -> Function:
     program = Exported(arrays[PROGRAM].tobytes())
     inputs = []
     for place, (aval, options) in enumerate(zip(program.exported.in_avals, about["inputs"], strict=False)):
-        variable = recorded(Variable)(TensorType(dtype_name(aval.dtype), aval.shape), name=options["name"])
+        variable = recorded(Variable)(_type(aval), name=options["name"])
         inputs.append(In(variable, value=arrays.get(f"{DEFAULT}{place}"), **options))
     values = state_file.state_of(arrays)
     # The program was exported for these shapes.
@@ -89,6 +92,11 @@ def load(path: str | os.PathLike[str]) -> Function:
     )
 
 
+def _type(aval: Any) -> TensorType:
+    """The type of an argument or result; a symbolic size is unknown."""
+    return TensorType(dtype_name(aval.dtype), tuple(None if is_symbolic(size) else size for size in aval.shape))
+
+
 @dataclass(frozen=True)
 class Exported:
     """A serialized program as a JAX function of arrays."""
@@ -101,6 +109,12 @@ class Exported:
         from jax import export as jax_export  # a twentieth of the package's import time, and rarely needed
 
         return jax_export.deserialize(bytearray(self.serialized))
+
+    @property
+    def structs(self) -> list[Any]:
+        """The types of the arguments, whose sizes may be symbolic."""
+        avals = self.exported.in_avals
+        return [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]  # type: ignore[no-untyped-call]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Exported, (self.serialized,)

@@ -22,6 +22,7 @@ import numpy as np
 
 from loopjax.errors import coded, source_of
 from loopjax.ir.graph import Op
+from loopjax.ir.symbolic_sizes import is_symbolic
 from loopjax.ir.types import KEY, TensorType, dtype_name
 
 PROBE = 8
@@ -56,6 +57,11 @@ class Traced(NamedTuple):
 
     types: tuple[TensorType, ...]
     tree: Any
+
+    def without_symbols(self) -> Traced:
+        """Return the results with their symbolic sizes unknown."""
+        shapes = ([None if is_symbolic(size) else size for size in type.sizes] for type in self.types)
+        return self._replace(types=tuple(map(TensorType.with_shape, self.types, shapes)))
 
 
 @dataclass(frozen=True)
@@ -177,8 +183,9 @@ def _without_sizes(op: JaxCall, types: Sequence[TensorType]) -> Traced:
     for position, type in enumerate(types):
         sizes = ", ".join(f"n{position}_{axis}" if size is None else str(size) for axis, size in enumerate(type.shape))
         structs.append(_struct(type.dtype, export.symbolic_shape(sizes, scope=scope)))
+    structs = getattr(op.fn, "structs", structs)  # an exported program has sizes of its own
     try:
-        return _evaluated(op, structs)
+        return _evaluated(op, structs).without_symbols()
     except Exception:
         return _with_some_sizes(op, types)
 
@@ -277,7 +284,7 @@ def _struct(dtype: str, shape: Sequence[Any]) -> Any:
 
 def _result(results: Any) -> Traced:
     leaves, tree = jax.tree.flatten(results)
-    shapes = [tuple(size if isinstance(size, int) else None for size in leaf.shape) for leaf in leaves]
+    shapes = [tuple(leaf.shape) for leaf in leaves]
     keys = [jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in leaves]
     dtypes = [KEY if is_key else dtype_name(leaf.dtype) for leaf, is_key in zip(leaves, keys, strict=True)]
     types = list(map(TensorType, dtypes, shapes))

@@ -11,12 +11,15 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
+from jax import core
 
 from loopjax.errors import coded
 from loopjax.ir.capacities import capacity, steps_of_pairs
 from loopjax.ir.graph import Apply, Constant, Variable, toposort
 from loopjax.ir.op import TableOp
+from loopjax.ir.symbolic_sizes import is_symbolic
 from loopjax.ir.types import TensorType
 
 
@@ -52,6 +55,14 @@ HOST: dict[str, Callable[..., Any]] = {
 }
 """The integer ops that the host can compute, by their names in the op table."""
 
+SYMBOLIC: dict[str, Callable[..., Any]] = {
+    "eq": lambda x, y: (x >= y) & (x <= y),  # sizes that may be equal are `!=` to JAX
+    "neq": lambda x, y: (x < y) | (x > y),
+    "minimum": np.frompyfunc(core.min_dim, 2, 1),
+    "maximum": np.frompyfunc(core.max_dim, 2, 1),
+}
+"""Ops of ``HOST`` that are computed otherwise where sizes are symbolic."""
+
 
 def on_host(node: Apply) -> bool:
     """Test if the host can compute a node from the values of its inputs."""
@@ -68,10 +79,24 @@ def _plain(variable: Variable) -> bool:
 
 def compute(node: Apply, values: Sequence[Any]) -> Any:
     """Return the value of a node that ``on_host`` admits."""
+    arrays = [np.asarray(value) for value in values]
+    if any(array.dtype.hasobject for array in arrays):
+        return symbolic_value(node, arrays)
     with np.errstate(divide="ignore"):  # x // 0 is 0, as on the device
-        result = np.asarray(HOST[node.op.name](*(np.asarray(value) for value in values), **node.op.arguments))
+        result = np.asarray(HOST[node.op.name](*arrays, **node.op.arguments))
     dtype = node.outputs[0].dtype
     return result if dtype == "bool" else result.astype(dtype)
+
+
+def symbolic_value(node: Apply, arrays: Sequence[Any]) -> Any | None:
+    """Return the value of a node by symbolic sizes, an array of objects; ``None`` where it takes a number to decide."""
+    name, arguments = node.op.name, dict(node.op.arguments)
+    if "dtype" in arguments:
+        arguments["dtype"] = object
+    try:
+        return np.asarray({**HOST, **SYMBOLIC}[name](*arrays, **arguments))
+    except jax.errors.InconclusiveDimensionOperation:
+        return None
 
 
 def is_shape(node: Apply) -> bool:
@@ -81,8 +106,13 @@ def is_shape(node: Apply) -> bool:
 
 def shape_value(node: Apply, shape: Sequence[int]) -> Any:
     """Return the value of a node that ``is_shape``, for an input of this shape."""
-    sizes = np.asarray(shape, dtype=np.int64)
-    return sizes if node.op.name == "shape" else sizes[node.op.arguments["axis"]]
+    sizes = np.asarray(shape, dtype=object if any(map(is_symbolic, shape)) else np.int64)
+    return sizes if node.op.name == "shape" else np.asarray(sizes[node.op.arguments["axis"]])
+
+
+def scalar(length: Any) -> Any:
+    """Return a length as an integer, or as the symbolic size that it is."""
+    return np.asarray(length).item()
 
 
 class Leaves(NamedTuple):
@@ -141,7 +171,7 @@ def _inferred_sizes(
         return None
     types = [TensorType(one.dtype, tuple(sizes or ())) for one, sizes in zip(operands, shapes, strict=True)]
     try:
-        (made,) = node.op.sized([int(length) for length in lengths if length is not None]).infer(*types)
+        (made,) = node.op.sized([scalar(length) for length in lengths if length is not None]).infer(*types)
     except (TypeError, ValueError):
         return None  # shapes that do not fit are reported where the program is made for them
     return made.sizes if made.concrete else None

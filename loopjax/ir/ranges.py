@@ -18,7 +18,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, count, product, repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,7 +31,11 @@ from loopjax.ir.index import IndexPattern, index_inputs
 from loopjax.ir.monoid import element
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.scan import MOST_STEPS, BodyInputs, Parts, Scan, StepResult
+from loopjax.ir.symbolic_sizes import is_natural, is_symbolic
 from loopjax.ir.weight_gradients import BatchedWeightGradients
+
+MOST_ELEMENTS = MOST_STEPS - 2**16
+"""The elements of an array of symbolic sizes, at most: int32 counts them and a little on from them."""
 
 ROUNDS = 4
 """Evaluations of a loop's body after which states that still grow are widened: to half of their limits, where the sums
@@ -176,15 +180,17 @@ class RangeAnalysis:
         if name in ("argmax", "argmin"):
             return Range(0, max(_reduced(node) - 1, 0))
         if name == "dim":
-            size = node.inputs[0].type.sizes[op.arguments["axis"]]
-            return Range(size, size)
+            return _of_size(node.inputs[0].type.sizes[op.arguments["axis"]])
         if name in POSITIONS:
-            return Range(0, max(math.prod(variable.type.sizes) for variable in node.inputs))
+            return Range(0, max(_elements(variable) for variable in node.inputs))
         if name in ("sign", "draw_bernoulli"):
             return Range(-1, 1)
         if name == "arange":
             bounds = op.arguments["lengths"]
-            elements = range(*bounds) if all(isinstance(bound, int) for bound in bounds) else ()
+            if any(map(is_symbolic, bounds)):
+                ends = [_of_size(bound) for bound in bounds[:2]]
+                return ends[0].joined(ends[1])
+            elements = range(*bounds)
             return Range(min(elements), max(elements)) if elements else None
         operands = [self.of(variable) for variable in node.inputs]
         if any(variable.dtype in EXACT for variable in node.inputs):
@@ -201,9 +207,9 @@ class RangeAnalysis:
         if name == "sum":
             return _times(known[0], _reduced(node))
         if name == "cumsum":
-            return _times(known[0], math.prod(node.inputs[0].type.sizes))
+            return _times(known[0], _elements(node.inputs[0]))
         if name == "inc":
-            return _corners(operator.add)(known[0], _times(known[1], math.prod(node.inputs[1].type.sizes)))
+            return _corners(operator.add)(known[0], _times(known[1], _elements(node.inputs[1])))
         if name == "set":
             return known[0].joined(known[1])
         if name == "capacity":
@@ -235,7 +241,7 @@ class RangeAnalysis:
 
     def _fixed_point(self, op: Scan, parts: Parts) -> FixedPoint:
         """Return ranges of the body's inputs that hold at each step, by induction over the steps."""
-        n_steps = MOST_STEPS if op.n_steps is None else op.n_steps
+        n_steps = MOST_STEPS if op.n_steps is None else MOST_ELEMENTS if is_symbolic(op.n_steps) else op.n_steps
         if op.dynamic and parts.n_steps[0] is not None:
             n_steps = min(n_steps, max(parts.n_steps[0].greatest, 0))
         samples: Sequence[Found] = ()
@@ -334,7 +340,22 @@ def _narrowed(found: Found, start: Found, after: Found) -> Found:
 
 def _reduced(node: Apply) -> int:
     """Return the number of elements that one element of a reduction is made of."""
-    return math.prod(node.inputs[0].type.sizes) // max(math.prod(node.outputs[0].type.sizes), 1)
+    return _elements(node.inputs[0]) // max(
+        math.prod(size for size in node.outputs[0].type.sizes if not is_symbolic(size)), 1
+    )
+
+
+def _of_size(size: Any) -> Range:
+    """Return the range of a size, or of what is computed from symbolic ones."""
+    if not is_symbolic(size):
+        return Range(size, size)
+    return Range(0 if is_natural(size) else -MOST_ELEMENTS, MOST_ELEMENTS)
+
+
+def _elements(variable: Variable) -> int:
+    """Return the number of elements of an array, at most."""
+    sizes = variable.type.sizes
+    return MOST_ELEMENTS if any(map(is_symbolic, sizes)) else math.prod(sizes)
 
 
 def _is_within(op: TableOp) -> bool:

@@ -22,6 +22,7 @@ from loopjax.ir.graph import Graph, Op
 from loopjax.ir.monoid import MONOIDS, Monoid, MonoidName
 from loopjax.ir.plan import LoopPlan
 from loopjax.ir.schedule import Schedule
+from loopjax.ir.symbolic_sizes import is_symbolic
 from loopjax.ir.types import TensorType
 
 T = TypeVar("T")
@@ -413,7 +414,8 @@ def wrong_count(name: str, count: int) -> str | None:
     """Return the error of a number of steps that no loop has, ``None`` for others."""
     if count < 0:
         return f"{name} is negative: {count}; expected 0 or more"
-    return f"{name} is {count}; expected at most {MOST_STEPS}" if count > MOST_STEPS else None
+    is_too_many = not is_symbolic(count) and count > MOST_STEPS
+    return f"{name} is {count}; expected at most {MOST_STEPS}" if is_too_many else None
 
 
 def batch_mismatch(what: str, size: object, axis: int, wanted: object) -> str:

@@ -24,6 +24,7 @@ import numpy as np
 from loopjax.config import config
 from loopjax.errors import coded
 from loopjax.ir.public_ops import ops
+from loopjax.ir.symbolic_sizes import nominal
 
 Shape = tuple[int | None, ...]
 
@@ -107,7 +108,9 @@ class TensorType:
     @property
     def bytes(self) -> int:
         """The size of a value in bytes, of a type whose every size is known; 0 for keys and residuals."""
-        return 0 if self.dtype in (KEY, RESIDUAL) else math.prod(self.sizes) * np.dtype(self.dtype).itemsize
+        return (
+            0 if self.dtype in (KEY, RESIDUAL) else math.prod(map(nominal, self.sizes)) * np.dtype(self.dtype).itemsize
+        )
 
     @property
     def is_float(self) -> bool:

@@ -18,6 +18,7 @@ from loopjax.ir.fill import fill_value, filled, is_key_dtype
 from loopjax.ir.graph import Apply
 from loopjax.ir.index import Array, IndexPattern
 from loopjax.ir.op import TableOp
+from loopjax.ir.symbolic_sizes import is_symbolic
 from loopjax.lower.interpreter import rule
 from loopjax.lower.placement import aligned, in_types
 
@@ -97,7 +98,7 @@ def _mode(op: TableOp, outside: str) -> dict[str, Any]:
 def _read(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     x, *positions = args
     x = jnp.asarray(x)
-    if not _is_basic(node, 1):
+    if not _is_basic(node, 1) or any(map(is_symbolic, x.shape)):
         if 0 in x.shape:  # JAX's gather refuses to read from nothing
             return (filled(node.outputs[0].type.sizes, x.dtype),)
         fill = None if is_key_dtype(x.dtype) else fill_value(x.dtype)  # which JAX has for keys
@@ -114,7 +115,8 @@ def _read(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
 def _write(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     x, value, *positions = (jnp.asarray(arg) for arg in args)
     adds = op.name == "inc"
-    window = _Window(op, x, positions) if _is_basic(node, 2) else None
+    is_rectangle = _is_basic(node, 2) and not any(map(is_symbolic, x.shape))
+    window = _Window(op, x, positions) if is_rectangle else None
     # XLA makes a scatter at one position a slice too. It is one kernel of an element, where a slice would be fused with
     # the loop that computes the array, and its derivative reads no old value, as a check of a slice would.
     if window is None or window.strided or window.inside is not None or window.is_element:

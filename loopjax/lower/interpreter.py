@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from loopjax.errors import UnsupportedError, coded, located, where
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable
 from loopjax.ir.op import TableOp
+from loopjax.ir.symbolic_sizes import needs_number, undecided
 from loopjax.ir.types import KEY, RESIDUAL, jax_dtype
 from loopjax.lower.placement import aligned, in_types
 from loopjax.trace.promotion import operand_dtypes
@@ -55,6 +56,8 @@ def evaluate(graph: Graph, inputs: Sequence[Any], calls: Rule | None = None) -> 
         except Exception as error:
             if type(error).__name__ == "ShardingTypeError":  # which JAX does not export
                 raise _unplaced(node, error) from None
+            if needs_number(error) and not isinstance(error, UnsupportedError):
+                raise undecided(error, node.op.subject, node.sources) from None
             raise
         values.update(zip(node.outputs, outputs, strict=True))
     return [read(variable) for variable in graph.outputs]

@@ -16,6 +16,7 @@ from loopjax.errors import where
 from loopjax.ir.fill import filled
 from loopjax.ir.graph import Apply
 from loopjax.ir.scan import SavedSteps, Scan
+from loopjax.ir.symbolic_sizes import is_symbolic
 from loopjax.lower.forward_only import forward_only
 from loopjax.lower.interpreter import rule
 from loopjax.lower.loops import associative, segments, stored_while, while_loop
@@ -70,29 +71,33 @@ def _map(loop: Loop) -> list[Any]:
     """Run all steps at once or in batches; where only some are read, only from the first to the last of them."""
     n_steps = loop.op.n_steps
     assert n_steps is not None
+    if is_symbolic(n_steps):
+        stacks = _mapped(loop, loop.slices(n_steps))
+        firsts = [0 if output.saved.all else n_steps - (output.saved.rows(n_steps) or 0) for output in loop.op.outputs]
+        return [stack[first:] if first else stack for stack, first in zip(stacks, firsts, strict=True)]
     saved = [_saved_steps(output.saved, n_steps) for output in loop.op.outputs]
     read = [steps for ranges in saved for steps in ranges if steps]
     if not read:
         return [jnp.zeros((0, *type.sizes), type.dtype) for type in loop.types]
     ran = read[0] if len(set(read)) == 1 else range(min(s[0] for s in read), max(s[-1] for s in read) + 1)
-    slices = jax.tree.map(lambda x: _rows(x, ran), loop.slices(n_steps))
-
-    if loop.plan.derivative != "none" and loop.places is None:
-        loop.calls = flat_products(loop.op)
-
-    def step(slices: Slices) -> Any:
-        return loop.step(Carry(((),) * len(saved), (), ()), slices)[1].maps
-
-    batch = loop.plan.batch
-    stacks = (
-        jax.vmap(step, axis_name=while_loop.STEPS)(slices)
-        if loop.plan.kind == "vmap"
-        else lax.map(step, slices, batch_size=batch)
-    )
+    stacks = _mapped(loop, jax.tree.map(lambda x: _rows(x, ran), loop.slices(n_steps)))
     return [
         joined(tuple(_rows(stack, _within(ran, steps)) for steps in ranges))
         for stack, ranges in zip(stacks, saved, strict=True)
     ]
+
+
+def _mapped(loop: Loop, slices: Slices) -> Any:
+    """The rows of some steps, all at once or in batches."""
+    if loop.plan.derivative != "none" and loop.places is None:
+        loop.calls = flat_products(loop.op)
+
+    def step(slices: Slices) -> Any:
+        return loop.step(Carry(((),) * len(loop.op.outputs), (), ()), slices)[1].maps
+
+    if loop.plan.kind == "vmap":
+        return jax.vmap(step, axis_name=while_loop.STEPS)(slices)
+    return lax.map(step, slices, batch_size=loop.plan.batch)
 
 
 def _saved_steps(saved: SavedSteps, n_steps: int) -> tuple[range, ...]:

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
+from loopjax.ir.symbolic_sizes import nominal
 from loopjax.ir.types import TensorType
 
 SMALL_BODY_OPS = 12
@@ -42,7 +43,7 @@ def cost(body: Graph) -> Cost:
     unfused = [output for node in body.applies if not node.op.has("pointwise") for output in node.outputs]
     touched = bytes_of((*body.inputs, *body.outputs)) + 2 * bytes_of(unfused)
     loops = [(node.op, step_cost(node.op)) for node in body.applies if isinstance(node.op, Scan)]
-    touched += sum((op.n_steps or 1) * once.bytes for op, once in loops)
+    touched += sum(_steps(op) * once.bytes for op, once in loops)
     return Cost(flops, touched)
 
 
@@ -60,20 +61,28 @@ def _flops(node: Apply) -> int:
     operand."""
     op = node.op
     if isinstance(op, Scan):
-        return (op.n_steps or 1) * step_cost(op).flops
+        return _steps(op) * step_cost(op).flops
     in_regions = sum(cost(region).flops for region in op.regions)
-    values = sum(math.prod(output.type.sizes) for output in node.outputs)
+    values = sum(_elements(output.type) for output in node.outputs)
     if not isinstance(op, TableOp) or isinstance(node.outputs[0], Constant):
         return in_regions + values
     if op.has("matmul"):
-        return 2 * values * node.inputs[0].type.sizes[-1]
+        return 2 * values * nominal(node.inputs[0].type.sizes[-1])
     if op.name == "tensordot":
-        return 2 * values * math.prod(node.inputs[0].type.sizes[axis] for axis in op.arguments["left"])
+        return 2 * values * math.prod(nominal(node.inputs[0].type.sizes[axis]) for axis in op.arguments["left"])
     if op.has("cubic"):
-        return values * node.inputs[0].type.sizes[-1]
+        return values * nominal(node.inputs[0].type.sizes[-1])
     if op.has("reduce"):
-        return sum(math.prod(variable.type.sizes) for variable in node.inputs)
+        return sum(_elements(variable.type) for variable in node.inputs)
     return in_regions + (values if op.has("pointwise", "draw") else 0)
+
+
+def _elements(type: TensorType) -> int:
+    return math.prod(map(nominal, type.sizes))
+
+
+def _steps(op: Scan) -> int:
+    return nominal(op.n_steps or 1)
 
 
 def size_bytes(types: Iterable[TensorType]) -> int:
@@ -98,7 +107,7 @@ def traffic_bytes(body: Graph) -> int:
 
 
 def _of_regions(node: Apply, measure: Callable[[Graph], int]) -> int:
-    steps = (node.op.n_steps or 1) if isinstance(node.op, Scan) else 1
+    steps = _steps(node.op) if isinstance(node.op, Scan) else 1
     return steps * sum(map(measure, node.op.regions))
 
 
@@ -209,7 +218,7 @@ def recomputing_time(primitive: str, operand: Any) -> float:
 
 def primitive_time(primitive: str, type: TensorType) -> float:
     """Nanoseconds that a primitive takes beyond an addition on an array of a type."""
-    size = math.prod(type.sizes)
+    size = _elements(type)
     return size * _element_time(primitive, type.bytes // max(size, 1))
 
 

@@ -26,6 +26,8 @@ from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Literal
 
+from jax import core
+
 from loopjax.errors import UnsupportedError, alike, coded, where
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.cond import IfElse
@@ -33,6 +35,7 @@ from loopjax.ir.graph import Apply, Graph, Variable, copy_node, dependents
 from loopjax.ir.plan import History, LoopPlan
 from loopjax.ir.scan import MapOutput, Recurrence, Scan
 from loopjax.ir.schedule import Body, Box, Nest, Policy
+from loopjax.ir.symbolic_sizes import is_symbolic, nominal
 from loopjax.ir.types import TensorType
 from loopjax.ir.weight_gradients import BatchedWeightGradients
 from loopjax.rewrite.cost_model import CACHED_BYTES, is_pointwise, size_bytes, step_cost
@@ -165,7 +168,7 @@ class PlanLoops(Pass):
             return replace(plan, kind="counted")
         if on_cpu and is_free:
             plan = replace(plan, storage=tuple(_in_stack(op, n_steps, *pair) for pair in enumerate(plan.storage)))
-        frozen = max(n_steps - op.truncate_gradient, 0) if op.truncate_gradient > 0 and not is_free else 0
+        frozen = core.max_dim(n_steps - op.truncate_gradient, 0) if op.truncate_gradient > 0 and not is_free else 0
         plan = replace(plan, frozen=frozen)
         prefers_blocks = plan.derivative in ("reverse", "any") or not on_cpu
         if "far_taps" in self.target and prefers_blocks and op.checkpoint is None and not op.progress:
@@ -177,6 +180,11 @@ class PlanLoops(Pass):
         """The plan with what the user asks to be stored for the gradient of the last ``n_steps`` steps."""
         if op.checkpoint is None:
             return plan
+        if is_symbolic(n_steps):
+            raise coded(UnsupportedError, "LJ702")(
+                f"scan {op.label!r}: checkpoint={op.checkpoint} stores states by the number of steps, which is the "
+                f"symbolic {n_steps}; expected a number, leave checkpoint= out{where(node.sources)}"
+            )
         state = carried_bytes(op, plan.storage)
         try:
             nest = op.checkpoint.nest(n_steps, Body(state))
@@ -223,9 +231,10 @@ class PlanLoops(Pass):
         """Plans a loop that stores its steps for a gradient: masked, where not only reverse mode is taken of it."""
         plan = self._iterations(op, n_steps, plan, context) if op.truncate_gradient else plan
         plan = self._stored(op, node, n_steps, plan) if op.truncate_gradient else plan
-        if op.until and op.checkpoint is None and all(output.saved.last is not None for output in op.outputs):
+        may_nest = op.until and op.checkpoint is None and not is_symbolic(n_steps)
+        if may_nest and all(output.saved.last is not None for output in op.outputs):
             state = carried_bytes(op, plan.storage)
-            if plan.derivative == "any" or self.target.check_index or n_steps * state > self.stored_bytes:
+            if plan.derivative == "any" or self.target.check_index or nominal(n_steps) * state > self.stored_bytes:
                 plan = replace(plan, checkpoint=Nest((Box(self._levels(n_steps)),)), state_bytes=state)
         nested = plan.checkpoint is not None and not plan.checkpoint.flat
         # The rule of a `stored_while` has no forward mode, and `checkify` finds no checks in it.
@@ -276,13 +285,15 @@ class PlanLoops(Pass):
     def _map(self, op: Scan, n_steps: int, plan: LoopPlan) -> LoopPlan:
         """Plans a loop without loop-carried dependence: ``vmap``, or batches of it where memory is short."""
         step = size_bytes(output.type for inner in op.body.applies for output in inner.outputs)
-        fits = step * n_steps <= self.vmap_bytes
+        fits = step * nominal(n_steps) <= self.vmap_bytes
         if holds_varying_loop(op) and not (fits and self._runs_in_lockstep(op)):
             why = "an inner loop's length or a condition varies, which running all steps at once would slow down"
             return replace(plan, reason=why)
         plan = replace(plan, storage=(History("window", 0, ()),) * len(op.maps), reason="no step needs another")
         if fits:
             return replace(plan, kind="vmap")
+        if is_symbolic(n_steps):
+            return replace(plan, reason="all steps at once might take too much memory")
         reason = f"{plan.reason}; all at once would take too much memory"
         return replace(plan, kind="batched", batch=max(self.vmap_bytes // max(step, 1), 1), reason=reason)
 
@@ -313,7 +324,7 @@ class PlanLoops(Pass):
     def _iterations(self, op: Scan, n_steps: int | None, plan: LoopPlan, context: Context) -> LoopPlan:
         """The plan with the steps of an iteration: as many as the user says, or as the body asks for; and why."""
         reason, on_cpu = "each step needs the one before", self.target.on_cpu
-        if op.unroll is not None:
+        if op.unroll is not None and not is_symbolic(n_steps or 1):
             return replace(plan, unroll=op.unroll, reason="unroll as asked")
         if "unroll" not in self.target or (op.progress and plan.derivative != "none"):
             return replace(plan, reason=reason)

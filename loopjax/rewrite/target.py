@@ -62,6 +62,9 @@ REWRITES = {
 NUMERICAL = frozenset({"branches", "double_where", "stabilize"})
 """Rewrites for the sake of results, not of time: modes leave them out by name only."""
 
+NEEDS_SIZES = frozenset(REWRITES) - {"branches", "cse", "dce", "licm", "scan_cse", "vmap"}
+"""Rewrites that weigh sizes or count with them: a program of symbolic sizes gets none of them."""
+
 Value = bool | int
 """The value of a choice: yes or no, or a number."""
 

@@ -32,12 +32,13 @@ from loopjax.config import config
 from loopjax.errors import coded, where
 from loopjax.ir.graph import Graph, Variable
 from loopjax.ir.scan import UNTIL_STEPS
+from loopjax.ir.symbolic_sizes import is_symbolic
 from loopjax.ir.types import TensorType
 from loopjax.ir.verify import verify
 from loopjax.lower.jit import Compiled
 from loopjax.rewrite.driver import rewrite
 from loopjax.rewrite.pipeline import sized, symbolic, symbolic_under
-from loopjax.rewrite.target import Derivative, Target
+from loopjax.rewrite.target import NEEDS_SIZES, Derivative, Target
 from loopjax.runtime.program import Options, Program
 from loopjax.runtime.results import is_addressable
 from loopjax.runtime.x64 import is_key
@@ -188,7 +189,9 @@ class CompiledStage:
 
     def _target(self, arrays: Sequence[Any]) -> Target:
         mode, check_index, apart = self._options.mode, self._options.check_index, all(map(_draws_apart, arrays))
-        return Target(jax.default_backend(), self._derivative, check_index, mode.reassociate, mode.without, apart)
+        symbolic = any(is_symbolic(size) for array in arrays for size in array.shape)
+        without = mode.without | NEEDS_SIZES if symbolic else mode.without
+        return Target(jax.default_backend(), self._derivative, check_index, mode.reassociate, without, apart)
 
 
 def _check_memory(graph: Graph) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from jax import export as jax_export
 
 from loopjax.errors import UnsupportedError, about, check_choice, coded, here, where
+from loopjax.ir.symbolic_sizes import undecided
 from loopjax.rewrite.target import Derivative
 from loopjax.runtime import state_file
 from loopjax.runtime.inline import Inlined, shape_of
@@ -55,7 +56,10 @@ def export(
 
         run.__name__ = program.options.name
         args = structs if program.arguments is None else program.arguments.rebuilt(structs)
-        exported = jax_export.export(jax.jit(run), platforms=platforms)(args, read)
+        try:
+            exported = jax_export.export(jax.jit(run), platforms=platforms)(args, read)
+        except jax.errors.InconclusiveDimensionOperation as error:  # from within JAX
+            raise undecided(error, program.options.name) from None
         serialized = _serialized(program.options.name, exported, derivatives)
     state_file.save(
         path,
@@ -98,10 +102,5 @@ def _struct(one: In, value: Any, place: int) -> Any:
         raise coded(TypeError, "LJ307")(
             f"input {one.name!r}{where(one.variable.sources)}: expected {one.variable.type}, got {value}; give a "
             f"ShapeDtypeStruct of that dtype and number of dimensions"
-        )
-    if not all(isinstance(size, int) for size in value.shape):
-        raise coded(UnsupportedError, "LJ702")(
-            f"input {one.name!r}{where(one.variable.sources)}: its shape {value.shape} has a symbolic size; expected "
-            f"numbers, since loops are rewritten for their sizes; export one file for each size that is served"
         )
     return value

@@ -505,7 +505,7 @@ class Function:
         platforms: Sequence[str] | None = None,
         derivatives: Literal["none", "reverse"] = "none",
     ) -> None:
-        """Writes the program for some shapes to a file, with the values of its shared variables: see ``load``.
+        """Writes the program for some shapes, which may be symbolic, to a file, with its state: see ``load``.
 
         It is compiled ahead of time as far as StableHLO (``jax.export``), so that a process that has neither the source
         of the program nor Python functions that it was made of can run it. Rewrites are those for the first of the
@@ -517,7 +517,8 @@ class Function:
             The file; its folder must exist.
         args
             Arguments by position, or a dict of them by name; only their shapes matter, and a
-            ``jax.ShapeDtypeStruct`` serves too.
+            ``jax.ShapeDtypeStruct`` serves too. Its sizes may be symbolic (``jax.export.symbolic_shape``): the file
+            then serves all numbers that they stand for.
         platforms
             ``"cpu"``, ``"cuda"``, ``"rocm"`` or ``"tpu"``; that of the present device by default.
         derivatives
@@ -526,8 +527,8 @@ class Function:
         Raises
         ------
         UnsupportedError
-            The program runs in several stages, the value of an argument decides a length, a size is symbolic, or JAX
-            cannot write a pytree: a class that is not registered with ``jax.export``.
+            The program runs in several stages, the value of an argument decides a length, a number is needed where a
+            size is symbolic, or JAX cannot write a pytree: a class that is not registered with ``jax.export``.
         ImportError
             ``flatbuffers`` is missing: it is in the extra ``loopjax[export]``.
         OSError

@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
-from loopjax.errors import UnsupportedError, coded, where
+from loopjax.errors import UnsupportedError, coded, here, where
 from loopjax.ir.graph import Constant, Graph, Variable
 from loopjax.ir.lengths import leaves_of
 from loopjax.ir.shape_operands import is_cut, shape_operands
+from loopjax.ir.symbolic_sizes import is_symbolic
 from loopjax.ir.types import KEY, NARROW, jax_dtype, x64_is_on
 from loopjax.lower.fits_32_bits import COUNTS
 from loopjax.lower.interpreter import evaluate
@@ -97,6 +98,11 @@ class Inlined:
         return narrow
 
     def _in_64_bits(self, plain: _Sized, derived: _Sized | None, arrays: Sequence[Any]) -> list[Any]:
+        if any(is_symbolic(size) for array in arrays for size in array.shape):
+            raise coded(UnsupportedError, "LJ702")(
+                f"{self._program.options.name}: an array has a symbolic size, and the program has 64-bit values where "
+                f"JAX's x64 is off; expected one of the two, export it under jax.enable_x64(True){here()}"
+            )
         from loopjax.lower import x64_primitive  # what it needs of JAX is a twentieth of the package's import time
 
         whole = [isinstance(array, jax.core.Tracer) or is_key(array) for array in arrays]

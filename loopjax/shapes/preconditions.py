@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax import core
 
 from loopjax.errors import coded, where
 from loopjax.ir.graph import Apply, Graph, Variable
-from loopjax.ir.lengths import host_values, leaves_of
+from loopjax.ir.lengths import host_values, leaves_of, scalar
 from loopjax.ir.scan import Scan, wrong_count
 
 LENGTH, OTHER = "<length>", "<other>"
@@ -92,10 +93,10 @@ class TripCountCheck(NamedTuple):
                 f"scan {self.scan!r} ran {count} steps; what is read needs {self.least}{self.where}"
             )
         for (sequence, _, span), rows in zip(self.sequences, lengths, strict=False):
-            if rows is not None and count > max(int(rows) - span, 0):
+            if rows is not None and count > core.max_dim(scalar(rows) - span, 0):
                 steps = f"{count} steps" if name == "n_steps" else f"{name}, {count} steps,"
                 raise coded(ValueError, "LJ111")(
-                    f"scan {self.scan!r}: sequence {sequence!r} has {int(rows)} rows; {steps} need "
+                    f"scan {self.scan!r}: sequence {sequence!r} has {rows} rows; {steps} need "
                     f"{count + span}{self.where}"
                 )
         limit = lengths[-1] if self.limit is not None else None
@@ -162,7 +163,7 @@ def check_trip_counts(checks: TripCountChecks, values: Mapping[Variable, Any]) -
 def _extremes(check: TripCountCheck, n_steps: Any) -> list[tuple[str, int]]:
     """Return the trip count with its name; of a vector the least and the greatest."""
     if n_steps.ndim == 0:
-        return [("n_steps", int(n_steps))]
+        return [("n_steps", scalar(n_steps))]
     if not n_steps.size:
         raise coded(ValueError, "LJ118")(
             f"scan {check.scan!r}: lengths is empty; it has an element for each example{check.where}"

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.errors import LengthError, about, coded, where
+from loopjax.errors import LengthError, UnsupportedError, about, coded, where
 from loopjax.ir.autodiff import Differentiated, Pullback, marks
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.ir.index import index_inputs
-from loopjax.ir.lengths import evaluate, is_shape
+from loopjax.ir.lengths import evaluate, is_shape, scalar
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.scan import Scan
+from loopjax.ir.symbolic_sizes import needs_number, undecided
 from loopjax.ir.types import Shape, TensorType
 from loopjax.shapes.preconditions import TripCountCheck
 
@@ -69,6 +70,14 @@ class _Specializer:
 
     def add(self, node: Apply) -> None:
         """Specialize the next node."""
+        try:
+            self._add(node)
+        except Exception as error:
+            if needs_number(error) and not isinstance(error, UnsupportedError):
+                raise undecided(error, node.op.subject, node.sources) from None
+            raise
+
+    def _add(self, node: Apply) -> None:
         positions = node.op.length_inputs(len(node.inputs))
         op = node.op.sized([self._length(node, position) for position in positions])
         inputs = [self.read(variable) for position, variable in enumerate(node.inputs) if position not in positions]
@@ -91,7 +100,7 @@ class _Specializer:
         self.sized.update(zip(node.outputs, fresh.outputs, strict=True))
         self._note_value(node)
 
-    def _length(self, node: Apply, position: int) -> int:
+    def _length(self, node: Apply, position: int) -> Any:
         variable = node.inputs[position]
         value = self._value(variable)
         if value is None:
@@ -99,8 +108,8 @@ class _Specializer:
                 f"{node.op.subject}: the length {variable!r} is not known{where(node.sources)}"
             )
         if isinstance(node.op, Scan):
-            TripCountCheck(variable, 0, node.op.label, where(node.sources)).verify("n_steps", int(value))
-        return int(value)
+            TripCountCheck(variable, 0, node.op.label, where(node.sources)).verify("n_steps", scalar(value))
+        return scalar(value)
 
     def _note_value(self, node: Apply) -> None:
         """Record the node's value where it is an integer that the host can compute."""

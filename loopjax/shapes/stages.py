@@ -177,4 +177,5 @@ def specialization_key(stage: Stage, arrays: Sequence[Any]) -> tuple[Any, ...]:
     known = [length for length in lengths if length is not None]
     if not known or len(known) < len(lengths):
         known = list(values.values())
-    return shapes, tuple([value.tobytes() for value in known])
+    # Symbolic lengths follow from the shapes.
+    return shapes, tuple([value.tobytes() for value in known if not value.dtype.hasobject])

@@ -17,6 +17,7 @@ from loopjax.errors import coded, here, reported
 from loopjax.ir.graph import Constant, Variable, apply, recorded
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
+from loopjax.ir.symbolic_sizes import counted
 from loopjax.ir.types import Shape, TensorType, broadcast_shapes, dtype_name
 from loopjax.tensor import lax_kernels
 from loopjax.tensor.elementwise import ge
@@ -359,7 +360,7 @@ def _arange_type(lengths: Shape, dtype: str) -> TensorType:
         return TensorType(dtype, (None,))
     if step == 0:
         raise ValueError("arange with step 0 never ends")
-    return TensorType(dtype, (len(range(start, stop, step)),))
+    return TensorType(dtype, (counted(start, stop, step),))
 
 
 def _arange_run(lengths: tuple[int, int, int], dtype: str) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jax import lax
+from jax import core, lax
 
 from loopjax.ir.dim import Dim
 from loopjax.ir.graph import Constant, Variable, apply
@@ -60,7 +60,7 @@ def _window_run(x: Any, *starts: Any, axes: tuple[int, ...], lengths: tuple[int,
     sizes = list(x.shape)
     for axis, size in zip(axes, lengths, strict=True):
         sizes[axis] = size
-    missing = [(0, max(size - rows, 0)) for size, rows in zip(sizes, x.shape, strict=True)]
+    missing = [(0, core.max_dim(size - rows, 0)) for size, rows in zip(sizes, x.shape, strict=True)]
     x = jnp.pad(x, missing) if any(rows for _, rows in missing) else x
     return lax.dynamic_slice(x, _starts(x, starts, axes), sizes)
 

@@ -22,6 +22,7 @@ from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.index import WHOLE, Array, Entry, IndexPattern, Slice
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
+from loopjax.ir.symbolic_sizes import is_symbolic, sliced
 from loopjax.ir.types import Shape, TensorType, broadcast_shapes, merge_dims
 from loopjax.tensor.axes import normal_axis
 from loopjax.tensor.creation import alloc
@@ -199,6 +200,8 @@ def _slice_size(entry: Slice, lengths: Shape, size: int | None) -> int | None:
         raise coded(ValueError, "LJ205")("a slice has step 0; expected another step, write a step of 1")
     if size is None or any(at is not None and lengths[at] is None for at in (entry.start, entry.stop, entry.step)):
         return None
+    if is_symbolic(size) or any(map(is_symbolic, filter(None, (bounds.start, bounds.stop)))):
+        return sliced(size, bounds)
     return len(range(*bounds.indices(size)))
 
 

@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from loopjax.ir.symbolic_sizes import as_number, counted
+
 Function = Callable[..., Any]
 
 
@@ -166,13 +168,12 @@ def reduction(function: Function, otherwise: Function) -> Function:
 def mean(x: Any, axis: tuple[int, ...]) -> Any:
     """Sum along axes divided by the number of elements."""
     count = math.prod(x.shape[index] for index in axis)
-    return lax.div(lax.reduce_sum(x, axis), np.asarray(count, x.dtype))
+    return lax.div(lax.reduce_sum(x, axis), as_number(count, x.dtype))
 
 
 def arange(start: int, stop: int, step: int, dtype: str) -> Any:
     """`jax.numpy.arange` of integers."""
-    count = len(range(start, stop, step))
-    steps = lax.iota(dtype, count)
+    steps = lax.iota(dtype, counted(start, stop, step))
     if step != 1:
-        steps = lax.mul(steps, np.asarray(step, dtype))
-    return lax.add(steps, np.asarray(start, dtype)) if start else steps
+        steps = lax.mul(steps, as_number(step, dtype))
+    return lax.add(steps, as_number(start, dtype)) if start else steps

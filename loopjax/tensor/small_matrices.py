@@ -20,6 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import custom_jvp, lax
 
+from loopjax.ir.symbolic_sizes import nominal
+
 Solver = Callable[[Any, Any], Any]
 
 MOST_ROWS = 3
@@ -28,7 +30,7 @@ MOST_ROWS = 3
 
 def is_small(x: Any) -> bool:
     """True for real square matrices with a closed form."""
-    return 0 < x.shape[-1] <= MOST_ROWS and not jnp.iscomplexobj(x)
+    return 0 < nominal(x.shape[-1]) <= MOST_ROWS and not jnp.iscomplexobj(x)
 
 
 def solution(a: Any, b: Any) -> Any:

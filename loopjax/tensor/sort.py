@@ -21,6 +21,7 @@ from jax import lax
 from loopjax.ir.graph import Variable, apply
 from loopjax.ir.op import register, table_op
 from loopjax.ir.public_ops import public_op
+from loopjax.ir.symbolic_sizes import nominal
 from loopjax.ir.types import TensorType
 from loopjax.tensor.axes import normal_axis
 from loopjax.tensor.shape import reshape
@@ -62,12 +63,12 @@ def _argsort_run(x: Any, axis: int, end: int | None = None) -> Any:
 
 
 def _is_short(x: Any, axis: int) -> bool:
-    return 0 < x.shape[axis] <= MOST_RANKED and x.dtype.kind in "iuf"
+    return 0 < nominal(x.shape[axis]) <= MOST_RANKED and x.dtype.kind in "iuf"
 
 
 def _ranked(x: Any, selected: Any, axis: int) -> Any:
     """Select elements in the order of a stable ascending sort of ``x`` along an axis, NaN last."""
-    if axis and x.size >= LEAST_MOVED * x.shape[axis]:
+    if axis and nominal(x.size) >= LEAST_MOVED * nominal(x.shape[axis]):
         moved = _ranked(jnp.moveaxis(x, axis, 0), jnp.moveaxis(selected, axis, 0), 0)
         return jnp.moveaxis(moved, 0, axis)
     one, other = jnp.expand_dims(x, axis + 1), jnp.expand_dims(x, axis)

@@ -79,7 +79,7 @@ def dynamic_scan(loop: Repeated, constants: Any, carry: Any, inputs: Any, limit:
 def while_scan(loop: Repeated, constants: Any, carry: Any, inputs: Any, limit: Any) -> Ran:
     """Repeat a step ``limit`` times by ``lax.while_loop``, which has the derivatives of forward mode."""
     limit = jnp.asarray(limit, "int32")
-    size = len(jax.tree.leaves(inputs)[0])
+    size = jax.tree.leaves(inputs)[0].shape[0]
     _, rows = jax.eval_shape(loop.step, constants, carry, _row(inputs, 0))
     # Zeros, since readers of rows past the last step have a derivative of 0 times these.
     stacks = jax.tree.map(lambda row: zeros(row, size), rows)
@@ -156,7 +156,7 @@ class _Reverse:
             return after, (rows, [*compress(found[count:], stored)])
 
         given = jax.tree.leaves(inputs)
-        self.size = len(given[0])
+        self.size = given[0].shape[0]
         first = [*jax.tree.leaves((constants, carry)), *(x[0] for x in given)]
         is_computed = any(one is None for one in compress(self.constant, self.fixed))
         once = run(*first)[count:] if is_computed else self.constant

@@ -124,7 +124,7 @@ def last(history: History, past: Any, count: int, t: Any) -> Any:
     if history.kind == "array":
         return past[history.size - count :]
     if history.kind in ("stack", "blocks"):
-        return past.rows[len(past.rows) - count :]
+        return past.rows[past.rows.shape[0] - count :]
     slots = (t + jnp.arange(history.size - count, history.size, dtype="int32")) % history.size
     return past.rows[slots]
 

@@ -55,6 +55,9 @@ def segments(op: Scan, frozen: int) -> list[Segment]:
     storage = [] if op.plan is None else op.plan.storage
     in_carry = {position for position, history in enumerate(storage) if history.kind == "stack"}
     stacked = [(position, output) for position, output in enumerate(op.outputs) if position not in in_carry]
+    if all(output.saved.all or output.saved.last is not None for _, output in stacked):
+        positions = tuple(position for position, output in stacked if output.saved.all)
+        return [Segment(*ends, positions) for ends in pairwise((0, frozen, op.n_steps) if frozen else (0, op.n_steps))]
     pieces = [(position, piece) for position, output in stacked for piece in _pieces(output.saved, op)]
     ends = sorted({0, frozen, op.n_steps, *(end for _, piece in pieces for end in (piece.start, piece.stop))})
     found: list[Segment] = []
@@ -90,7 +93,7 @@ def run(loop: Loop) -> list[Any]:
     stacks: list[list[Any]] = [[] for _ in loop.op.outputs]
     for segment in segments(loop.op, frozen):
         part = entries(slices, segment.start, segment.stop)
-        if segment.stop <= frozen:
+        if frozen and segment.stop <= frozen:
             carry, part = lax.stop_gradient((carry, part))
             carry, rows = lax.stop_gradient(_steps(loop.frozen(), segment)(carry, part))
         else:
