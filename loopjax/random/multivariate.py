@@ -23,8 +23,9 @@ Sizes = tuple[int, ...]
 
 
 def _multinomial(key: Any, n: Any, p: Any, shape: Sizes, dtype: str) -> Any:
-    counts = jax.random.multinomial(key, n.astype(p.dtype), p, shape=(*shape, p.shape[-1]))
-    return counts.astype(dtype)
+    # Its shape= holds the number of outcomes in jax 0.10 and not in 0.12.
+    p = jnp.broadcast_to(p, (*shape, p.shape[-1]))
+    return jax.random.multinomial(key, n.astype(p.dtype), p).astype(dtype)
 
 
 def _dirichlet(key: Any, alpha: Any, shape: Sizes, dtype: str) -> Any:
