@@ -235,8 +235,19 @@ class Dispatch:
             if not alike:
                 run = _reading(run, checks)
 
+            def call_plain(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+                if kwargs or len(args) != count or device.value is not at:
+                    return MISS
+                for x in args:
+                    if type(x) is not kind:
+                        return MISS
+                return run(args)
+
+            if alike and dtype is None and not (layout or others):
+                return call_plain
+
             def call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-                if len(args) != count or len(kwargs) != named or device.value != at:
+                if len(args) != count or len(kwargs) != named or device.value is not at:
                     return MISS
                 if others and [setting.value for setting in others] != expected:
                     return MISS

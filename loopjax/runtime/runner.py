@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import jax
@@ -67,41 +66,45 @@ def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, F
                 return failed(values, error)
             return pack(cut(found, switched) if cut else found)
 
-        if not state.locks:
-            return run
-        lock = state.locks[0]
-
-        def run_with_state(values: Sequence[Any], switched: bool = False) -> Any:
+        def run_locked(values: Sequence[Any], switched: bool) -> Any:
             # An executable runs while JAX traces, too; state must not change then.
             if top_trace and top_trace(None) is not outermost:
                 return MISS
-            with lock:  # where there are several, it is held already
-                values = (*values, *map(peek, variables)) if only is None else (*values, only._value)
-                for variable in donated:
-                    if not variable.own:
-                        return MISS
-                try:
-                    found = execute(*values)
-                except Exception as error:
-                    return failed(values, error)
-                if passed:
-                    found = [*values, *found]
-                if cut:
-                    found = cut(found, switched)
-                if commit:
-                    commit(found)
-                return pack(found)
-
-        def run_in_place(values: Sequence[Any], switched: bool = False) -> Any:
+            values = (*values, *map(peek, variables)) if only is None else (*values, only._value)
+            for variable in donated:
+                if not variable.own:
+                    return MISS
             try:
-                return run_with_state(values, switched)
+                found = execute(*values)
+            except Exception as error:
+                return failed(values, error)
+            if passed:
+                found = [*values, *found]
+            if cut:
+                found = cut(found, switched)
+            if commit:
+                commit(found)
+            return pack(found)
+
+        def run_in_place(values: Sequence[Any], switched: bool) -> Any:
+            try:
+                return run_locked(values, switched)
             except BaseException:
                 state.lose_overwritten()
                 raise
 
-        if inplace:
-            return partial(state.locked, run_in_place)
-        return partial(state.locked, run_with_state) if len(state.locks) > 1 else run_with_state
+        if not state.locks:
+            return run
+        if len(state.locks) > 1 or inplace:
+            held = run_in_place if inplace else run_locked
+            return lambda values, switched=False: state.locked(held, values, switched)
+        (lock,) = state.locks
+
+        def run_with_state(values: Sequence[Any], switched: bool = False) -> Any:
+            with lock:
+                return run_locked(values, switched)
+
+        return run_with_state
 
     return bind
 
