@@ -136,7 +136,9 @@ class PlanLoops(Pass):
         in_region = any(isinstance(outer, Differentiated) for outer in context.enclosing)
         if context.differentiated and op.dynamic and n_steps is None and not in_region:
             derivative = "forward"  # nothing bounds the loop, so that JAX can take no other
-        report = max((n_steps or self.reports**2) // self.reports, 1) if op.progress else 0
+        report = (
+            max((n_steps or self.reports**2) // self.reports, 1) if op.progress and not is_symbolic(n_steps or 1) else 0
+        )
         step = op.results([variable.type for variable in op.body.outputs])
         rows = [*step.recurrences, *step.maps]
         has_products = any(loop_products(op))

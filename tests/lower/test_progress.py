@@ -65,6 +65,40 @@ def test_until_counts_as_far_as_it_goes(bars):
     assert [(bar.n, bar.closed) for bar in bars] == [(501, True)]
 
 
+@pytest.mark.parametrize("options", [{}, {"checkpoint": "sqrt"}, {"read": "all"}], ids=str)
+def test_a_gradient_of_until_counts_as_far_as_it_goes(bars, options):
+    x = at.dscalar("x")
+    out, _ = loopjax.scan(
+        lambda h, x: (h + x, loopjax.until(h + x >= 37.0)),
+        outputs_info=at.constant(0.0, dtype="float64"),
+        non_sequences=x,
+        n_steps=1000,
+        progress=True,
+        checkpoint=options.get("checkpoint"),
+    )
+    cost = loopjax.to_jax([x], out.sum() if "read" in options else out[-1] ** 2)
+    with jax.enable_x64(True):
+        for derivative in (jax.grad(cost), jax.hessian(cost)):
+            derivative(1.0)
+            jax.effects_barrier()
+    assert {(bar.total, bar.n, bar.closed) for bar in bars} == {(1000, 37, True)}
+
+
+def test_a_truncated_gradient_shows_one_bar(bars):
+    x = at.dscalar("x")
+    out, _ = loopjax.scan(
+        lambda h, x: at.sin(h) + x,
+        outputs_info=at.constant(0.0, dtype="float64"),
+        non_sequences=x,
+        n_steps=300,
+        truncate_gradient=7,
+        progress=True,
+    )
+    loopjax.function([x], loopjax.grad(out[-1], x))(1.0)
+    jax.effects_barrier()
+    assert [(bar.total, bar.n, bar.closed) for bar in bars] == [(300, 300, True)]
+
+
 def test_a_loop_without_recurrence_shows_one_too(bars):
     x = at.dvector("x")
     out, _ = loopjax.scan(lambda a: a * 2, sequences=x, progress=True, name="mapped")

@@ -57,14 +57,13 @@ def storing(step: Step, nest: Nest | None) -> Step:
     return rematerialised(step, policy)
 
 
-def nested(loop: Loop, nest: Nest, first: int) -> Step:
-    """The loops of a nest, box after box, from step ``first`` on.
+def nested(loop: Loop, nest: Nest, bar: Bar | None) -> Step:
+    """The loops of a nest, box after box.
 
     Progress is reported after each iteration of an outermost loop that has loops within, or after a box. A nest of a
     masked loop may have more steps than there are inputs: nothing reads those of the rest.
     """
-    bar = Bar(loop.op.progress, nest.n_steps) if loop.plan.report else None
-    reported = partial(reporting, bar=bar, first=first)
+    reported = partial(reporting, bar=bar, counted=None if loop.mask is None else loop.counted)
     run = in_turn(*((_box(loop, box, nest, reported), box.n_steps) for box in nest.boxes))
 
     def filled(carry: Any, slices: Any) -> tuple[Any, Rows]:

@@ -123,14 +123,21 @@ def rematerialised(step: Step, policy: Callable[..., Any] | None = None) -> Step
     return jax.checkpoint(step, prevent_cse=False, policy=policy)
 
 
-def reporting(run: Step, bar: Bar | None, first: int = 0) -> Step:
-    """Tell a progress bar of the steps done after each run, at no cost to the steps; ``first`` is the first of all."""
+def reporting(run: Step, bar: Bar | None, counted: Callable[[Any], tuple[Any, Any, Any]] | None = None) -> Step:
+    """Tell a progress bar of the steps done after each run, at no cost to the steps.
+
+    ``counted`` tells of the carry of a masked loop how many steps are done of how many, and if another one follows.
+    """
     if bar is None:
         return run
 
     def reported(carry: Any, slices: Any) -> tuple[Any, Rows]:
         result = run(carry, slices)
-        bar.report(len(slices.t), slices.t[0] == first, result)
+        if counted is None:
+            bar.report(len(slices.t), slices.t[0] == 0, result)
+        else:
+            (before, *_), (after, limit, active) = counted(carry), counted(result[0])
+            bar.report_at(before, after, limit, active)
         return result
 
     return reported

@@ -40,9 +40,12 @@ class Bar:
         host = (partial(run, steps) for run in (self._start, self._advance))
         lax.cond(is_first, *(partial(jax.debug.callback, run) for run in host))
 
-    def report_at(self, before: Any, after: Any, total: Any) -> None:
-        """Report from a compiled loop that steps up to ``after`` are done, and those to ``before`` were already."""
-        numbers = [max_of_batch(jnp.asarray(number, "int32")) for number in (before, after, total)]
+    def report_at(self, before: Any, after: Any, total: Any, goes_on: Any = True) -> None:
+        """Report from a compiled loop that steps up to ``after`` are done, and those to ``before`` were already.
+
+        The bar is closed where nothing was done, or no step follows.
+        """
+        numbers = [max_of_batch(jnp.asarray(number, "int32")) for number in (before, after, total, goes_on)]
         jax.debug.callback(self._reach, jnp.stack(numbers))
 
     def _start(self, steps: int) -> None:
@@ -62,14 +65,14 @@ class Bar:
                 self._close()
 
     def _reach(self, numbers: Any) -> None:
-        before, after, total = numbers.tolist()
+        before, after, total, goes_on = numbers.tolist()
         with self._lock:  # runs of one program in several threads share the bar
             self._total = total
             if not before:
                 self._start(after)
             elif self._bar is not None:
                 self._advance(max(after - self._bar.n, 0))
-            if before == after:
+            if not goes_on or before == after:
                 self._close()
 
     def _close(self) -> None:

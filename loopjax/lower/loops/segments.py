@@ -91,13 +91,15 @@ def run(loop: Loop) -> list[Any]:
         loop = loop.masked(_first_kept(loop))
     slices, carry = loop.slices(n_steps), loop.carry()
     stacks: list[list[Any]] = [[] for _ in loop.op.outputs]
-    for segment in segments(loop.op, frozen):
+    parts = segments(loop.op, frozen)
+    bar = Bar(loop.op.progress, sum(one.n_steps for one in parts if one.every == 1)) if loop.plan.report else None
+    for segment in parts:
         part = entries(slices, segment.start, segment.stop)
         if frozen and segment.stop <= frozen:
             carry, part = lax.stop_gradient((carry, part))
-            carry, rows = lax.stop_gradient(_steps(loop.frozen(), segment)(carry, part))
+            carry, rows = lax.stop_gradient(_steps(loop.frozen(), segment, bar)(carry, part))
         else:
-            carry, rows = _steps(loop, segment)(carry, part)
+            carry, rows = _steps(loop, segment, bar)(carry, part)
         for position, stack in zip(segment.outputs, rows, strict=True):
             stacks[position].append(stack)
     ran = carry.ran[1] if loop.op.varies else n_steps
@@ -110,8 +112,8 @@ def _first_kept(loop: Loop) -> Any:
     return while_loop.first_of_last(loop.frozen(), last) if last > 0 else jnp.zeros((), "int32")
 
 
-def _steps(loop: Loop, segment: Segment) -> Step:
-    """The steps of a segment."""
+def _steps(loop: Loop, segment: Segment, bar: Bar | None) -> Step:
+    """The steps of a segment, told to a progress bar."""
     loop = loop.stacking(segment.outputs)
     plan, count, nest = loop.plan, segment.n_steps, loop.plan.checkpoint
     if plan.block:
@@ -124,10 +126,10 @@ def _steps(loop: Loop, segment: Segment) -> Step:
         return unrolled(step)
     if nest is not None and not (nest.flat and plan.report):
         # A nest of one level fits any length.
-        return nested(loop, replace(nest, boxes=(Box((count,)),)) if nest.flat else nest, segment.start)
-    if plan.report:
-        bar = Bar(loop.op.progress, count)
-        return chunked(reporting(looped(step, plan.unroll), bar, segment.start), plan.report)
+        return nested(loop, replace(nest, boxes=(Box((count,)),)) if nest.flat else nest, bar)
+    if bar is not None:
+        counted = None if loop.mask is None else loop.counted
+        return chunked(reporting(looped(step, plan.unroll), bar, counted), plan.report)
     return _plain(loop, step, plan.unroll if not segment.outputs or count % plan.unroll == 0 else 1)
 
 

@@ -252,6 +252,10 @@ class Loop:
         stopped, done = carry.ran
         return (done < self.limit()) & ~stopped
 
+    def counted(self, carry: Carry) -> tuple[Any, Any, Any]:
+        """The steps done of a masked loop, the most there can be, and if another one follows."""
+        return carry.ran[1], self.limit(), self.is_active(carry)
+
     def masked(self, first: Any) -> Loop:
         """The same loop, to run as many steps as there can be; gradients flow from step ``first`` on."""
         found = copy(self)

@@ -85,8 +85,8 @@ def test_a_report_after_each_run():
 
     jax.tree_util.register_pytree_node(Slices, lambda one: ((one.t,), None), lambda _, leaves: Slices(*leaves))
     bar = Bar()
-    run = c.reporting(c.looped(lambda carry, slices: step(carry, slices.t)), bar, first=1)
-    carry, _ = c.chunked(run, 3)(jnp.int32(0), Slices(X))
+    run = c.reporting(c.looped(lambda carry, slices: step(carry, slices.t + 1)), bar)
+    carry, _ = c.chunked(run, 3)(jnp.int32(0), Slices(X - 1))
     jax.effects_barrier()
     wanted = [(3, True, python_loop(X[:3])[0]), (3, False, python_loop(X[:6])[0]), (1, False, int(carry))]
     assert sorted(bar.told) == sorted(wanted)
