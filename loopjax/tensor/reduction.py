@@ -108,7 +108,7 @@ _register("max", reduction(lax.reduce_max, jnp.max), not_empty=True)
 _register("min", reduction(lax.reduce_min, jnp.min), not_empty=True)
 _register("any", jnp.any)
 _register("all", jnp.all)
-_register("logsumexp", jax.scipy.special.logsumexp, cast=True)
+_register("logsumexp", jax.nn.logsumexp, cast=True)
 
 
 def _reduce(name: str, x: Variable, axis: Axis, keepdims: bool, dtype: str) -> Variable:
