@@ -288,7 +288,7 @@ def _miss(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
 def _is_served(program: Program, bucket: Bucket) -> bool:
     """Test if closures serve a bucket: it checks nothing after a run, and computes all its results."""
     options = program.options
-    if options.check_index or options.check_nan or options.out_shardings:
+    if options.check_index or options.check_values or options.out_shardings:
         return False
     return all(isinstance(v, SharedVariable) or v.owner is not None for v in bucket.graph.outputs)
 

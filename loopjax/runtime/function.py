@@ -19,7 +19,7 @@ from loopjax.ir.types import TensorType
 from loopjax.runtime import state_file
 from loopjax.runtime.mode import read_mode
 from loopjax.runtime.program import Options, Program, Unused, collect
-from loopjax.runtime.results import converter, has_nan
+from loopjax.runtime.results import converter, holds
 from loopjax.runtime.shardings import placed, read_shardings
 from loopjax.runtime.signature import MISS, In, Signature, resolved
 from loopjax.runtime.x64 import ScopedX64, holds_tracers
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from loopjax.shapes.padding.spec import ExactLengthOp
 
 
-Check = Literal["index", "nan"]
+Check = Literal["index", "nan", "inf"]
 """A check after a call."""
 
 
@@ -95,8 +95,9 @@ def function(
         ``"index"`` raises ``IndexError`` after a call in which an index was out of bounds that only the device knows.
         Without it such reads give NaN (integers: the least of their dtype) and such writes are dropped. ``"nan"``
         raises ``FloatingPointError`` after a call that has NaN among its results or new state, with the op that it
-        comes from, its operands, the loops around it and their steps; no state changes. The call is replayed op by op
-        for that, and so is one that JAX's ``jax_debug_nans`` stops. ``("index", "nan")`` does both.
+        comes from, its operands, the loops around it and their steps; no state changes. ``"inf"`` does so for infinite
+        values. The call is replayed op by op for that, and so is one that JAX's ``jax_debug_nans`` or
+        ``jax_debug_infs`` stops. ``("index", "nan")`` does both.
     lengths
         Compilation for lengths that differ from call to call: ``n_steps``, the size of ``arange(n)`` or ``x[:n]``, the
         steps after which ``until`` stopped, the sizes of arguments. ``"exact"`` compiles for each. ``"padded"`` gives
@@ -150,15 +151,16 @@ def function(
             raise coded(ValueError, "LJ901")(f"results is one of {RESULTS}, not {results!r}")
         checks = check if isinstance(check, (list, tuple)) and check else (check,)
         for one in checks:
-            check_choice("check", one, ("index", "nan", None))
-        in_place = bool(accept_inplace) and "nan" not in checks  # the values before a call that fails are read again
+            check_choice("check", one, ("index", "nan", "inf", None))
+        values = tuple(kind for kind in ("nan", "inf") if kind in checks)
+        in_place = bool(accept_inplace) and not values  # the values before a call that fails are read again
         inputs = inputs if in_shardings is None else list(inputs)
         options = Options(
             label,
             allow_input_downcast,
             in_place,
             "index" in checks,
-            "nan" in checks,
+            values,
             policy,
             arrays,
             chosen,
@@ -306,7 +308,8 @@ class Function:
                 bucket, known, outputs = self._buckets.run(values)
                 new = state.placed(outputs)
                 outputs = [*new, *placed(outputs[len(new) :], self.program.options.out_shardings)]
-                if self.program.options.check_nan and any(map(has_nan, outputs)):
+                kinds = self.program.options.check_values
+                if kinds and any(holds(output, kinds) for output in outputs):
                     raise FloatingPointError
             except FloatingPointError as error:
                 raise self._nan(values, error) from None
@@ -325,11 +328,14 @@ class Function:
         return self._committed(outputs)
 
     def _nan(self, values: Sequence[Any], error: FloatingPointError) -> FloatingPointError:
-        """The error of a call with NaN among its results, or of one that ``jax_debug_nans`` stopped."""
+        """The error of a call with NaN or infinities among its results, or of one that JAX stopped for them."""
         from loopjax.runtime.replay import Replay
 
-        with jax.debug_nans(False):
-            found = Replay().origin(self.graph, values)
+        flags = {"nan": jax.config.jax_debug_nans, "inf": jax.config.jax_debug_infs}  # type: ignore[attr-defined]
+        checked = self.program.options.check_values
+        kinds = tuple(kind for kind, is_on in flags.items() if is_on or kind in checked)
+        with jax.debug_nans(False), jax.debug_infs(False):
+            found = Replay(kinds).origin(self.graph, values)
         return error if found is None else FloatingPointError(f"{self.name}: {found}{here()}")
 
     @reported

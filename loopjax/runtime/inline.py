@@ -42,7 +42,7 @@ class Inlined:
 
     def __init__(self, program: Program, derivatives: Derivative = "any", keep_x64: bool = False) -> None:
         options = program.options
-        if options.check_index or options.check_nan:
+        if options.check_index or options.check_values:
             raise UnsupportedError(
                 f"{options.name}: check= of function raises after a call, which JAX's transformations cannot"
             )

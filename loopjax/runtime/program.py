@@ -56,7 +56,7 @@ class Options:
     allow_downcast: bool | None = None
     inplace: bool = False
     check_index: bool = False
-    check_nan: bool = False
+    check_values: tuple[str, ...] = ()
     lengths: str = "auto"
     results: str = "auto"
     mode: Mode = field(default_factory=Mode)

@@ -27,7 +27,7 @@ from loopjax.rewrite.scan_builder import scan_builder
 from loopjax.runtime.buckets import Bucket
 from loopjax.runtime.mode import read_mode
 from loopjax.runtime.program import Options, OutputStructure, Program
-from loopjax.runtime.results import has_nan
+from loopjax.runtime.results import holds
 from loopjax.runtime.state import State
 from loopjax.runtime.x64 import is_key
 from loopjax.shapes.padding.spec import Padding
@@ -51,26 +51,29 @@ class Place(NamedTuple):
 class Origin(NamedTuple):
     """The op that makes a NaN of numbers, with its operands, or an input that is NaN; and the loops around it.
 
-    With ``derivative`` it is the derivative of the op that is not finite, and its value is.
+    With ``derivative`` it is the derivative of the op that is not finite, and its value is. ``word``: NaN, infinite, or
+    not finite, as its value is.
     """
 
     variable: Variable
     operands: tuple[Any, ...]
     places: tuple[Place, ...]
     derivative: bool = False
+    word: str = "NaN"
 
     def __str__(self) -> str:
         steps = "".join(f", at {place}" for place in reversed(self.places))
         node = self.variable.owner
         if node is None:
             name = repr(self.variable.name) if self.variable.name else str(self.variable)
-            return f"the value of {name}{where(self.variable.sources)} is NaN{steps}"
+            return f"the value of {name}{where(self.variable.sources)} is {self.word}{steps}"
         if any(variable.dtype == RESIDUAL for variable in node.inputs):
-            return f"the derivative{where(node.sources)} is NaN, and the values that it is taken at are not{steps}"
+            at = "and the values that it is taken at are not"
+            return f"the derivative{where(node.sources)} is {self.word}, {at}{steps}"
         shown = ", ".join(map(_shown, self.operands))
         if self.derivative:
             return f"the derivative of {node.op.subject}{where(node.sources)} at {shown} is not finite{steps}"
-        return f"{node.op.subject}{where(node.sources)} of {shown} is NaN{steps}"
+        return f"{node.op.subject}{where(node.sources)} of {shown} is {self.word}{steps}"
 
 
 class StepValues(NamedTuple):
@@ -89,10 +92,18 @@ class StepValues(NamedTuple):
 
 
 class Replay:
-    """The ops of a program run one by one; a program compiled for an op serves all runs of that op."""
+    """The ops of a program run one by one; a program compiled for an op serves all runs of that op.
 
-    def __init__(self) -> None:
+    ``kinds`` are those of values whose origin is asked for: nan, inf.
+    """
+
+    def __init__(self, kinds: tuple[str, ...] = ("nan",)) -> None:
         self._compiled: dict[object, Bucket] = {}
+        self._kinds = kinds
+        self._word = "not finite" if len(kinds) > 1 else "infinite" if "inf" in kinds else "NaN"
+
+    def _is_bad(self, array: Any) -> bool:
+        return holds(array, self._kinds)
 
     def values(self, graph: Graph, inputs: Sequence[Any]) -> Values:
         """The values of all variables of a graph."""
@@ -104,16 +115,20 @@ class Replay:
         return values
 
     def origin(self, graph: Graph, inputs: Sequence[Any]) -> Origin | None:
-        """Where the first NaN among the outputs comes from; ``None`` where none is NaN."""
+        """Where the first NaN (or infinity) among the outputs comes from; ``None`` where there is none."""
         values = self.values(graph, inputs)
-        variable = next((variable for variable in graph.outputs if has_nan(values[variable])), None)
+        variable = next((variable for variable in graph.outputs if self._is_bad(values[variable])), None)
         while variable is not None and variable.owner is not None and variable not in graph.inputs:
             node = variable.owner
-            cause = next((one for one in node.inputs if has_nan(values[one])), None)
+            cause = next((one for one in node.inputs if self._is_bad(values[one])), None)
             if cause is None:
-                return self._inside(node, values) or Origin(variable, tuple(values[one] for one in node.inputs), ())
+                return self._inside(node, values) or self._made(variable, values)
             variable = cause
-        return None if variable is None else Origin(variable, (), ())
+        return None if variable is None else Origin(variable, (), (), word=self._word)
+
+    def _made(self, variable: Variable, values: Values) -> Origin:
+        assert variable.owner is not None
+        return Origin(variable, tuple(values[one] for one in variable.owner.inputs), (), word=self._word)
 
     def step(self, graph: Graph, inputs: Sequence[Any], steps: Sequence[int], name: str | None) -> StepValues:
         """The step of a loop, by its number and, before it, those of the steps of the loops around it."""
@@ -165,7 +180,7 @@ class Replay:
         if not isinstance(node.op, Scan):
             return None
         stacks = self._stacks(node, values)
-        steps = [np.isnan(stack).reshape(len(stack), -1).any(1).argmax() for stack in stacks if has_nan(stack)]
+        steps = [next(step for step, row in enumerate(x) if self._is_bad(row)) for x in stacks if self._is_bad(x)]
         if not steps:
             return None
         step = int(min(steps))

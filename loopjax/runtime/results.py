@@ -61,11 +61,12 @@ def _is_alone() -> bool:
     return jax.process_count() == 1
 
 
-def has_nan(array: Any) -> bool:
-    """Test if an array of floats has a NaN; false for ``None`` and random keys."""
+def holds(array: Any, kinds: Sequence[str]) -> bool:
+    """Test if an array of floats has a NaN or an infinity (``kinds``: nan, inf); false for ``None`` and random keys."""
     if array is None or not jnp.issubdtype(array.dtype, jnp.inexact):
         return False
-    return bool(np.isnan(np.asarray(array)).any() if is_addressable(array) else jnp.isnan(array).any())
+    values, xp = (np.asarray(array), np) if is_addressable(array) else (array, jnp)
+    return any(bool(getattr(xp, f"is{kind}")(values).any()) for kind in kinds)
 
 
 def is_addressable(array: Any) -> bool:

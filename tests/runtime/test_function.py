@@ -133,7 +133,7 @@ class TestInputs:
             loopjax.function([a], a)
         with pytest.raises(TypeError, match=rf"expected a variable, a number or an array, got object.*{LINE}"):
             loopjax.function([x], object())
-        with pytest.raises(ValueError, match=rf"check is 'index', 'nan' or None, not 'bounds'{LINE}"):
+        with pytest.raises(ValueError, match=rf"check is 'index', 'nan', 'inf' or None, not 'bounds'{LINE}"):
             loopjax.function([x], x, check="bounds")
 
     @pytest.mark.parametrize("kind", ["None", "text", "object", "symbol", "list"])

@@ -132,7 +132,7 @@ class TestCheckIndex:
         assert int(a.get_value()) == 0
         f(np.arange(3.0), 1)
         assert int(a.get_value()) == 1
-        with pytest.raises(ValueError, match="check is 'index', 'nan' or None"):
+        with pytest.raises(ValueError, match="check is 'index', 'nan', 'inf' or None"):
             loopjax.function([x, i], x[i], check="bounds")
 
 

@@ -156,6 +156,24 @@ def test_debug_nans_of_jax_says_the_same():
     assert "at step 731 of scan 'logs'" in found
 
 
+@pytest.mark.parametrize("by_jax", [False, True], ids=["check", "jax_debug_infs"])
+def test_an_infinite_value_or_gradient_is_named(by_jax):
+    x = at.dvector("x")
+    start = at.constant(0.0, dtype="float64")
+    roots, _ = loopjax.scan(lambda x, h: h + at.sqrt(x), x, start, name="roots")
+    logs, _ = loopjax.scan(lambda x, h: h + at.log(x), x, start, name="logs")
+    said = {
+        loopjax.grad(roots[-1], x): r"the derivative of sqrt .* at 0\. is not finite, at step 1 of scan 'roots'",
+        logs: r"log .* of 0\. is infinite, at step 1 of scan 'logs'",
+    }
+    for result, message in said.items():
+        f = loopjax.function([x], result, check=None if by_jax else "inf")
+        f([1.0, 2.0])
+        with jax.debug_infs(by_jax), pytest.raises(FloatingPointError, match=message):
+            f([1.0, 0.0, 2.0])
+        assert np.isinf(loopjax.function([x], result, check="nan")([1.0, 0.0, 2.0])).any()
+
+
 def test_a_step_on_its_real_values():
     x, w = at.dvector("x"), loopjax.shared(2.0, name="w", dtype="float64")
     h, _ = loopjax.scan(
