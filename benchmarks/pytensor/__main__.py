@@ -31,11 +31,8 @@ from benchmarks.table import markdown
 
 RESULTS = Path(__file__).parents[1] / "results"
 
-MODES = ("LoopJAX", "LoopJAX-x64", "JAX", "Numba", "C")
-"""The columns. The second is LoopJAX in a process with JAX's x64 flag on; the others are modes of PyTensor, of which
-the JAX mode turns the flag on, too."""
-
-OURS = MODES[:2]
+MODES = ("LoopJAX", "JAX", "Numba", "C")
+"""The columns; the others are modes of PyTensor."""
 
 Row = dict[str, dict[str, dict[str, Any]]]
 """From parts to modes to what was measured."""
@@ -129,23 +126,22 @@ def cell(found: dict[str, Any] | None, times: float = 1) -> str:
     return f"{found['error']:.0e}, {found['first_s']:.1f} s, {found['call_ms']:.3g} ms"
 
 
-def ratios(rows: dict[str, Row], part: str, ours: str, other: str) -> dict[str, float]:
+def ratios(rows: dict[str, Row], part: str, other: str) -> dict[str, float]:
     """LoopJAX's time of a call over that of another mode, for the rows that both run."""
-    cells = {
-        name: [row.get(part, {}).get(mode, {}).get("call_ms") for mode in (ours, other)] for name, row in rows.items()
-    }
-    return {name: one / another for name, (one, another) in cells.items() if one and another}
+    cells = {name: row.get(part, {}) for name, row in rows.items()}
+    times = {name: [cell.get(mode, {}).get("call_ms") for mode in ("LoopJAX", other)] for name, cell in cells.items()}
+    return {name: ours / others for name, (ours, others) in times.items() if ours and others}
 
 
 def summary(rows: dict[str, Row], parts: Sequence[str]) -> str:
     """The geometric mean and the greatest ratio, for each part and mode."""
     lines = []
-    for part, ours, other in product(parts, OURS, MODES[2:]):
-        found = ratios(rows, part, ours, other)
+    for part, other in product(parts, MODES[1:]):
+        found = ratios(rows, part, other)
         if found:
             worst = max(found, key=lambda name: found[name])
             lines.append(
-                [f"{part}, {ours} over {other}", str(len(found)), f"{geometric_mean(found.values()):.2f}"]
+                [f"{part}, over {other}", str(len(found)), f"{geometric_mean(found.values()):.2f}"]
                 + [f"{found[worst]:.2f} ({worst})"]
             )
     return markdown(["time of a call", "rows", "geometric mean", "worst"], lines)
@@ -164,11 +160,11 @@ def table(rows: dict[str, Row], part: str) -> str:
             return REASONS.get(found["refused"], found["refused"])
         return f"{found['first_s']:.1f} s, {1e3 * found['call_ms']:.4g}"
 
-    over = [ratios(rows, part, ours, "JAX") for ours in OURS]
+    over = ratios(rows, part, "JAX")
     shown = [mode for mode in MODES if any(mode in row.get(part, {}) for row in rows.values())]
     lines = [
         [f"`{name}`", *(figures(row.get(part, {}).get(mode)) for mode in shown)]
-        + [" to ".join(f"{one[name]:.2f}" for one in reversed(over) if name in one) or "-"]
+        + [f"{over[name]:.2f}" if name in over else "-"]
         for name, row in rows.items()
     ]
     return markdown(["", *shown, "over JAX"], lines)

@@ -28,7 +28,7 @@ PARTS = {"programs": ("value", "gradient"), "models": ("value", "gradient", "sam
 model, the log density with its gradient as a JAX function, as NumPyro takes it."""
 
 SAMPLED = ("LoopJAX", "JAX")
-"""The modes that have a JAX function; it runs with JAX's x64 flag on."""
+"""The modes that have a JAX function. Their processes have JAX's x64 flag on, as PyTensor's JAX mode turns it on."""
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["benchmarks.pytensor.programs", "benchmarks.pytensor.models", "loopjax.pytensor"])
@@ -64,8 +64,7 @@ def mode_of(name: str) -> Any:
     """The mode of a column."""
     import loopjax.pytensor
 
-    ours = dict.fromkeys(("LoopJAX", "LoopJAX-x64"), loopjax.pytensor.mode)
-    known = {**ours, "C": lambda: "CVM", "Reference": lambda: "FAST_COMPILE"}
+    known = {"LoopJAX": loopjax.pytensor.mode, "C": lambda: "CVM", "Reference": lambda: "FAST_COMPILE"}
     return known[name]() if name in known else name.upper()
 
 
@@ -93,7 +92,6 @@ def _of_model(name: str, part: str, mode: str) -> tuple[Callable[..., Any], list
     point = {key: np.asarray(v + 0.1 * rng.normal(size=np.shape(v))) for key, v in model.initial_point().items()}
     args = [point[variable.name] for variable in model.value_vars]
     if part == "sampler":
-        jax.config.update("jax_enable_x64", True)
         return _for_a_sampler(model, mode), [jax.numpy.asarray(one) for one in args]
     outputs = [model.logp(), *([] if part == "value" else [model.dlogp()])]
     function = pytensor.function(model.value_vars, outputs, mode=mode_of(mode), on_unused_input="ignore")
@@ -169,11 +167,11 @@ def _scheduled(threads: Sequence[int], cores: Iterable[Any], policy: int, priori
 
 def _serve(connection: Connection, kind: str, name: str, mode: str, core: int | None) -> None:
     warnings.simplefilter("ignore")
-    if mode in ("LoopJAX", "LoopJAX-x64", "JAX"):
+    if mode in SAMPLED:
         import jax
 
         jax.config.update("jax_cpu_enable_async_dispatch", False)
-        jax.config.update("jax_enable_x64", mode != "LoopJAX")
+        jax.config.update("jax_enable_x64", True)
     with contextlib.suppress(Exception):
         _warmed(mode)
     compiled: dict[str, Compiled] = {}
