@@ -104,8 +104,8 @@ class Body:
         after = values[-self.n_states :]
         return after, values[-1]
 
-    def symbolic(self, mode: Any, unroll: int | None = None) -> Callable[..., Any]:
-        """The program by LoopJAX."""
+    def symbolic(self, mode: Any, unroll: int | None = None) -> loopjax.Function:
+        """The function by LoopJAX."""
         arrays = self.arrays()
         inputs = [at.tensor(self.dtype, shape=(None,) * array.ndim) for array in arrays]
         states, rows, fixed = self._split(inputs)
@@ -131,7 +131,7 @@ class Body:
             cost = out.sum() if out.ndim else out
             wrt = [*states, *fixed]
             out = [cost, *loopjax.grad(cost, wrt, disconnected_inputs="ignore")]
-        return loopjax.to_jax(inputs, out, mode=mode, derivatives="none", on_unused_input="ignore")
+        return loopjax.function(inputs, out, mode=mode, results="jax", on_unused_input="ignore")
 
     def plain(self) -> Callable[..., Any]:
         """The program by ``jax.lax.scan``, as a competent user writes it."""

@@ -25,7 +25,7 @@ UNROLLS, MOST_OPS = (1, 2, 4, 8), 32
 
 DECISIONS = (
     *("remat", "unroll", "vmap", "tiling", "loop_prologue", "loop_epilogue", "reduction_fusion", "producer_fusion"),
-    *("saved_windows", "fuse_products", "expand_products", "vectorize_states"),
+    *("saved_windows", "fuse_products", "expand_products", "vectorize_states", "small_loops"),
 )
 """The rewrites that decide by sizes."""
 
@@ -53,11 +53,10 @@ def measured(body: Body) -> Regret:
     samples: dict[str, Callable[[], float]] = {}
     codes = set()
     for name, function in _alternatives(body):
-        jitted = jax.jit(function)
-        code = jitted.lower(*arrays).as_text()
+        code = function.lower(*arrays).as_text()
         if code not in codes:
             codes.add(code)
-            samples[name] = sampler(partial(jitted, *arrays))
+            samples[name] = sampler(partial(function, *arrays))
     seconds = {name: sample() for name, sample in samples.items()}
     for _ in range(ROUNDS - 1):
         least = min(seconds.values())
@@ -71,9 +70,9 @@ def measured(body: Body) -> Regret:
     return Regret(body, max(again, 1.0), best if again > 1.0 else "", plain, min(unforced, max(again, 1.0)))
 
 
-def _alternatives(body: Body) -> Iterator[tuple[str, Callable[..., Any]]]:
+def _alternatives(body: Body) -> Iterator[tuple[str, Any]]:
     yield "", body.symbolic(Mode())
-    yield "plain", body.plain()
+    yield "plain", jax.jit(body.plain())
     yield "FAST_COMPILE", body.symbolic("FAST_COMPILE")
     for rewrite in DECISIONS:
         yield f"without {rewrite}", body.symbolic(Mode().excluding(rewrite))

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import jax
+from jax.extend.core import jaxpr_as_fun
 
 from loopjax.ir.graph import Graph
 from loopjax.ir.types import KEY, jax_dtype
@@ -15,16 +16,18 @@ from loopjax.lower.fits_32_bits import fits_32_bits
 from loopjax.lower.index_checks import checked
 from loopjax.lower.interpreter import evaluate
 from loopjax.lower.loops import checkpointed  # noqa: F401 - registers rules
-from loopjax.lower.placement import mesh_of
+from loopjax.lower.placement import is_on_one_device, mesh_of
+from loopjax.lower.small_loops import outlined
 
 
 class Compiled:
     """A planned graph and its jitted function, which may overwrite the inputs at ``donated``.
 
-    ``tuning`` says how it was chosen, where variants of it were measured.
+    ``tuning`` says how it was chosen, where variants of it were measured. With ``outlines``, small loops become
+    functions of XLA where the program runs by itself on one device.
     """
 
-    def __init__(self, graph: Graph, name: str, donate: Sequence[int], check_index: bool) -> None:
+    def __init__(self, graph: Graph, name: str, donate: Sequence[int], check_index: bool, outlines: bool) -> None:
         self.graph = graph
         self.donated = frozenset(() if check_index else donate)
         self.tuning: tuple[str, ...] = ()
@@ -39,8 +42,27 @@ class Compiled:
             with mesh_of(arrays):
                 return evaluate(graph, arrays)
 
-        run.__name__ = run.__qualname__ = name
+        def alone(*arrays: Any) -> list[Any]:
+            return jaxpr_as_fun(outlined(jax.make_jaxpr(run)(*arrays)))(*arrays)
+
+        run.__name__ = run.__qualname__ = alone.__name__ = alone.__qualname__ = name
         self.call: Any = checked(run) if check_index else jax.jit(run, donate_argnums=tuple(self.donated))
+        self._alone: Any = jax.jit(alone, donate_argnums=tuple(self.donated)) if outlines and not check_index else None
+        self._is_compiled = False
+
+    def on(self, arrays: Sequence[Any]) -> Any:
+        """The jitted function for arrays that are no tracers."""
+        disabled = jax.config.jax_disable_jit  # type: ignore[attr-defined]
+        if self._alone is None or disabled or not is_on_one_device(arrays):
+            return self.call
+        if not self._is_compiled:
+            try:
+                self._alone.lower(*arrays).compile()
+            except jax.errors.JaxRuntimeError:  # XLA would have a library do what `small_loops` takes for its own work
+                self._alone = None
+                return self.call
+            self._is_compiled = True
+        return self._alone
 
     @cached_property
     def in_32_bits(self) -> bool:

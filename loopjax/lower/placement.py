@@ -50,6 +50,12 @@ def in_types() -> bool:
     return any(kind != AxisType.Auto for kind in jax.sharding.get_abstract_mesh().axis_types)
 
 
+def is_on_one_device(arrays: Sequence[Any]) -> bool:
+    """Return whether none of some arrays is sharded."""
+    shardings = [array.sharding for array in arrays if isinstance(array, jax.Array)]
+    return not in_types() and all(len(sharding.device_set) == 1 for sharding in shardings)
+
+
 def mesh_of(arrays: Sequence[Any]) -> AbstractContextManager[Any]:
     """Return the context of the mesh that arrays are sharded over, where no mesh is set; ``jax.jit`` sets none."""
     meshes = [] if in_types() else [found.mesh for found in map(placement, arrays) if found.mesh]

@@ -54,6 +54,7 @@ REWRITES = {
     "vmap": "a loop without recurrence runs all steps at once",
     "linear_recurrence": "a linear recurrence runs as a parallel scan, on a GPU",
     "unroll": "several steps an iteration",
+    "small_loops": "a loop of small arrays becomes one function of XLA, on a CPU",
     "remat": "cheap values are recomputed for the gradient instead of stored",
     "far_taps": "far taps under a derivative are read in blocks",
 }

@@ -144,7 +144,7 @@ class CompiledStage:
         """The outputs of the stage for these inputs, or for ``bound``, what ``cached`` returned for them."""
         arrays = self.arrays(values) if bound is None else bound.arrays
         program = self.find(arrays) if bound is None else bound.program
-        outputs = program.call(*arrays)
+        outputs = program.on(arrays)(*arrays)
         return [(variable, select(outputs, pick)) for variable, pick in self.stage.results]
 
     def arrays(self, values: Mapping[Variable, Any]) -> list[Any]:
@@ -178,7 +178,8 @@ class CompiledStage:
                 planned = rewrite(known, sized(target))
             if config.verify:
                 verify(planned, after="plan", stage="planned")
-            return Compiled(planned, self._options.name, self._donate, self._options.check_index)
+            outlines = target.on_cpu and "small_loops" in target
+            return Compiled(planned, self._options.name, self._donate, self._options.check_index, outlines)
 
         target = self._target(arrays)
         if not self._options.mode.tune:

@@ -126,7 +126,7 @@ class Dispatch:
         found = [picks.get(output) for output in self.bucket.graph.outputs]
         if not programs or any(one is None or one.lengths for one in found):
             return None
-        call, places = table.chained(programs[-1].call), [one.position for one in found if one is not None]
+        call, places = table.chained(programs[-1].on(())), [one.position for one in found if one is not None]
         if places == list(range(len(picks))):
             return call
         ordered = taking(places)

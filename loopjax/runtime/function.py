@@ -409,7 +409,7 @@ class Function:
         lowered = []
         for stage in self.stages:
             given = [values[variable] for variable in stage.stage.graph.inputs]
-            lowered.append(stage.find(given).call.lower(*given))
+            lowered.append(stage.find(given).on(given).lower(*given))
             if stage is not self.stages[-1]:
                 values.update(stage.run(values))
         return lowered

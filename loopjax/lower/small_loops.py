@@ -1,0 +1,223 @@
+"""Loop outlining on a CPU: a loop of small arrays becomes one function of XLA, where each op would be a kernel.
+
+XLA on CPU compiles a loop whose iteration touches few bytes into one function (``small_while_loop_hoisting_pass.cc``:
+1,024 bytes up to jaxlib 0.10, more in later ones), and calls a kernel for each fusion of any other, for 20 to 100 ns.
+It finds such functions by an attribute of their call, which ``set_xla_metadata`` gives to the call of a nested
+``jax.jit``. Only that is done here; a backend that does not know the attribute ignores it.
+
+Time of a loop outlined over that of the same loop left to XLA, jaxlib 0.10.2, two cores, float64:
+
+| body | 4 | 16 | 64 | 256 | 1,024 elements |
+|---|---|---|---|---|---|
+| three states, elementwise | 1.0 | 0.29 | 0.31 | 0.60 | 0.85 |
+| normalized by the sum | 1.0 | 1.0 | 0.50 | 0.62 | 0.74 |
+| rotated; gathered | 1.0 | 1.0 | 0.55, 0.59 | 0.68, 0.79 | 0.80, 0.90 |
+| ``tanh`` of state and row, stacked; its gradient | 1.0 | 1.0 | 0.70, 0.63 | 0.89, 0.83 | |
+
+Such a function cannot call a library: not a loop with products of matrices, decompositions, sorts or callbacks, nor one
+of many devices. A loop around or inside of such a one is looked at by itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.experimental.xla_metadata import set_xla_metadata
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
+
+LARGEST_BYTES = 2**15
+"""Bytes of an array up to which it is small: several such fit into the first cache."""
+
+_BARRIER: Any = lax.optimization_barrier
+_MARK: Any = set_xla_metadata
+
+LOOPS = frozenset({"scan", "while"})
+CONSTANTS = frozenset({"broadcast_in_dim", "convert_element_type", "iota", "reshape"})
+"""Primitives that are run inside of the function where they depend on nothing, so that XLA sees their values."""
+
+CALLS = frozenset({"checkpoint", "closed_call", "cond", "custom_jvp_call", "custom_vjp_call", "jit", "pjit", "remat2"})
+IN_PLACE = frozenset({"dynamic_update_slice"})
+PRIMITIVES = frozenset(
+    {
+        *("abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil"),
+        *("clamp", "clz", "cos", "cosh", "digamma", "div", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expm1"),
+        *("floor", "ge", "gt", "integer_pow", "is_finite", "le", "lgamma", "log", "log1p", "logistic", "lt", "max"),
+        *("min", "mul", "ne", "neg", "nextafter", "not", "or", "population_count", "pow", "rem", "round", "rsqrt"),
+        *("select_n", "shift_left", "shift_right_arithmetic", "shift_right_logical", "sign", "sin", "sinh", "sqrt"),
+        *("square", "sub", "tan", "tanh", "xor", "copy", "copy_p", "name", "optimization_barrier", "reduce_precision"),
+        *("bitcast_convert_type", "broadcast_in_dim", "concatenate", "convert_element_type", "dynamic_slice", "gather"),
+        *("expand_dims", "iota", "pad", "reshape", "rev", "slice", "split", "squeeze", "tile", "transpose"),
+        *("argmax", "argmin", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum", "reduce_and", "reduce_max"),
+        *("reduce_min", "reduce_or", "reduce_prod", "reduce_sum", "reduce_xor"),
+        *("random_bits", "random_clone", "random_fold_in", "random_seed", "random_split", "random_unwrap"),
+        *("random_wrap", "threefry2x32"),
+        *(*LOOPS, *CALLS, *IN_PLACE),
+    }
+)
+"""Primitives that XLA compiles without a library on a CPU."""
+
+LIBRARY_PRODUCT = 32
+"""Multiplications of a product of two matrices from which XLA gives it to a library."""
+
+
+def outlined(program: ClosedJaxpr) -> ClosedJaxpr:
+    """Return a program whose loops of small arrays are functions of their own; itself where it has none."""
+    jaxpr = program.jaxpr
+    constants = dict(zip(jaxpr.constvars, program.consts, strict=True))
+    made: dict[Any, Any] = {}
+    equations: list[Any] = []
+    for equation in jaxpr.eqns:
+        name = equation.primitive.name
+        if name in CONSTANTS and all(isinstance(v, Literal) or v in made for v in equation.invars):
+            made.update((variable, equation) for variable in equation.outvars)
+        if name in LOOPS and _is_small(equation):
+            equations += _call(jaxpr, equation, made, constants)
+        else:
+            equations.append(_with_outlined(equation))
+    if all(new is old for new, old in zip(equations, jaxpr.eqns, strict=False)):
+        return program
+    return ClosedJaxpr(jaxpr.replace(eqns=equations), program.consts)
+
+
+def _with_outlined(equation: Any) -> Any:
+    """The equation with loops in its regions outlined; itself where none are."""
+    new = {id(region): outlined(region) for region in _regions(equation) if isinstance(region, ClosedJaxpr)}
+    if all(id(region) == place for place, region in new.items()):
+        return equation
+
+    def replaced(value: Any) -> Any:
+        return tuple(map(replaced, value)) if isinstance(value, tuple) else new.get(id(value), value)
+
+    return equation.replace(params={name: replaced(value) for name, value in equation.params.items()})
+
+
+def _regions(equation: Any) -> list[Any]:
+    """The programs that an equation runs, as ``Jaxpr`` or ``ClosedJaxpr``."""
+    values = [one for value in equation.params.values() for one in (value if isinstance(value, tuple) else (value,))]
+    return [one for one in values if isinstance(one, (Jaxpr, ClosedJaxpr))]
+
+
+def _call(jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, Any]) -> list[Any]:
+    """The equations of a call of a function that runs a loop and makes the constants that it reads."""
+    inside, pending, read = dict[int, Any](), [loop], dict[Any, None]()
+    while pending:
+        for variable in pending.pop().invars:
+            if isinstance(variable, Literal):
+                continue
+            if variable in made:
+                inside[id(made[variable])] = made[variable]
+                pending.append(made[variable])
+            else:
+                read[variable] = None
+    known = [v for v in read if v in constants and _bytes(v.aval) <= LARGEST_BYTES]
+    given = [v for v in read if v not in known]
+    if not all(_elements(variable.aval) for variable in [*given, *loop.outvars]):
+        return [loop]
+    first = [equation for equation in jaxpr.eqns if id(equation) in inside]
+    replace: Any = jaxpr.replace
+    region = replace(constvars=known, invars=given, outvars=loop.outvars, eqns=[*first, loop], effects=loop.effects)
+    run = jaxpr_as_fun(ClosedJaxpr(region, [constants[variable] for variable in known]))
+
+    @jax.jit
+    def function(*arrays: Any) -> list[Any]:
+        return _reading(arrays, run(*arrays))
+
+    def call(*arrays: Any) -> Any:
+        arrays = _BARRIER(arrays)  # or XLA moves constants into the function
+        return _MARK(function(*arrays), inlineable="false", xla_cpu_small_call="true")
+
+    new = jax.make_jaxpr(call)(*(variable.aval for variable in given)).jaxpr
+    names = dict(zip([*new.invars, *new.outvars], [*given, *loop.outvars], strict=True))
+
+    def named(variables: Sequence[Any]) -> list[Any]:
+        return [v if isinstance(v, Literal) else names.get(v, v) for v in variables]
+
+    return [e.replace(invars=named(e.invars), outvars=named(e.outvars)) for e in new.eqns]
+
+
+def _reading(arrays: Sequence[Any], results: Sequence[Any]) -> list[Any]:
+    """The results, which depend on an element of each array now, though not on its value.
+
+    XLA aborts at such a function where nothing reads a parameter (``GetAllSlices`` of ``computation_kernel_emitter.cc``
+    looks at operands), and its simplifications may leave one behind. They do not look into bits: only LLVM finds out
+    that ``x | 1`` is not 0. JAX may drop results, but not all of them.
+    """
+    nothing = functools.reduce(jnp.logical_or, [_bits(_first(array)) | 1 == 0 for array in arrays], jnp.zeros((), bool))
+    return [_flipped(result, nothing) for result in results]
+
+
+def _flipped(array: Any, where: Any) -> Any:
+    """An array with the last bit of its first element flipped where a condition holds."""
+    if jnp.issubdtype(array.dtype, jax.dtypes.extended):
+        return jax.random.wrap_key_data(_flipped(jax.random.key_data(array), where), impl=jax.random.key_impl(array))
+    first = _first(array)
+    bits = _bits(first)
+    bits = bits ^ where.astype(bits.dtype)
+    if jnp.issubdtype(array.dtype, jnp.complexfloating):
+        first = lax.complex(lax.bitcast_convert_type(bits, first.real.dtype), first.imag)
+    elif jnp.issubdtype(array.dtype, jnp.floating):
+        first = lax.bitcast_convert_type(bits, array.dtype)
+    else:
+        first = bits.astype(array.dtype)
+    return lax.dynamic_update_slice(array, first.reshape((1,) * array.ndim), (0,) * array.ndim) if array.ndim else first
+
+
+def _first(array: Any) -> Any:
+    """The first element of an array."""
+    return lax.slice(array, (0,) * array.ndim, (1,) * array.ndim).reshape(())
+
+
+def _bits(element: Any) -> Any:
+    """An integer that depends on an element: its bits, where it is a float."""
+    if jnp.issubdtype(element.dtype, jax.dtypes.extended):
+        element = _first(jax.random.key_data(element))
+    if jnp.issubdtype(element.dtype, jnp.complexfloating):
+        element = element.real
+    if jnp.issubdtype(element.dtype, jnp.floating):
+        return lax.bitcast_convert_type(element, f"uint{8 * element.dtype.itemsize}")
+    return element.astype("uint8") if element.dtype == bool else element
+
+
+def _is_small(loop: Any) -> bool:
+    """Return whether XLA can compile a loop into one function, and its arrays are small."""
+    return not loop.effects and all(map(_may_stand_inside, _equations(loop)))
+
+
+def _may_stand_inside(equation: Any) -> bool:
+    name = equation.primitive.name
+    if name in LOOPS or name in CALLS or name in IN_PLACE:
+        return True
+    if any(_bytes(variable.aval) > LARGEST_BYTES for variable in equation.outvars):
+        return False
+    return name in PRIMITIVES or (name == "dot_general" and _is_tiny(equation))
+
+
+def _is_tiny(product: Any) -> bool:
+    """Return whether XLA multiplies without a library: vectors, and matrices of a few elements."""
+    left, right = (variable.aval.shape for variable in product.invars)
+    ((summed, _), (batch, _)) = product.params["dimension_numbers"]
+    depth, count = (math.prod(left[axis] for axis in axes) for axes in (summed, batch))
+    rows, columns = math.prod(left) // max(depth * count, 1), math.prod(right) // max(depth * count, 1)
+    return min(rows, columns, depth) == 1 or rows * columns * depth < LIBRARY_PRODUCT
+
+
+def _equations(equation: Any) -> Iterator[Any]:
+    """All equations in the regions of one."""
+    for region in _regions(equation):
+        for inner in (region.jaxpr if isinstance(region, ClosedJaxpr) else region).eqns:
+            yield inner
+            yield from _equations(inner)
+
+
+def _bytes(type: Any) -> int:
+    return math.prod(type.shape) * type.dtype.itemsize
+
+
+def _elements(type: Any) -> int:
+    return math.prod(type.shape)
