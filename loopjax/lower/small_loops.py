@@ -43,6 +43,8 @@ CONSTANTS = frozenset({"broadcast_in_dim", "convert_element_type", "iota", "resh
 
 CALLS = frozenset({"checkpoint", "closed_call", "cond", "custom_jvp_call", "custom_vjp_call", "jit", "pjit", "remat2"})
 IN_PLACE = frozenset({"dynamic_update_slice"})
+SCATTERS = frozenset({"scatter", "scatter-add", "scatter-max", "scatter-min", "scatter-mul", "scatter-sub"})
+SCATTERS |= {name.replace("-", "_") for name in SCATTERS}
 PRIMITIVES = frozenset(
     {
         *("abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil"),
@@ -52,7 +54,8 @@ PRIMITIVES = frozenset(
         *("select_n", "shift_left", "shift_right_arithmetic", "shift_right_logical", "sign", "sin", "sinh", "sqrt"),
         *("square", "sub", "tan", "tanh", "xor", "copy", "copy_p", "name", "optimization_barrier", "reduce_precision"),
         *("bitcast_convert_type", "broadcast_in_dim", "concatenate", "convert_element_type", "dynamic_slice", "gather"),
-        *("expand_dims", "iota", "pad", "reshape", "rev", "slice", "split", "squeeze", "tile", "transpose"),
+        *("expand_dims", "iota", "pad", "reshape", "rev", "slice", "split", "squeeze", "stack", "tile"),
+        *("stop_gradient", "transpose"),
         *("argmax", "argmin", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum", "reduce_and", "reduce_max"),
         *("reduce_min", "reduce_or", "reduce_prod", "reduce_sum", "reduce_xor"),
         *("random_bits", "random_clone", "random_fold_in", "random_seed", "random_split", "random_unwrap"),
@@ -195,6 +198,8 @@ def _may_stand_inside(equation: Any) -> bool:
         return True
     if any(_bytes(variable.aval) > LARGEST_BYTES for variable in equation.outvars):
         return False
+    if name in SCATTERS:
+        return math.prod(equation.invars[1].aval.shape[:-1]) == 1  # XLA makes a slice of one window
     return name in PRIMITIVES or (name == "dot_general" and _is_tiny(equation))
 
 
