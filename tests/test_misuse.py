@@ -74,7 +74,7 @@ ROWS = [
     (lambda: x.at[0].set(1.0), AttributeError, "set_subtensor(x[0], value)", "'at'"),
     (lambda: scan(inc, outputs_info=y, n_steps=4.0), TypeError, "n_steps=4", "4.0"),
     (lambda: scan(lambda a: a + 1, outputs_info=y), ValueError, "or return until(condition)", "neither"),
-    (lambda: function([x], x, check=("nan", "inf")), ValueError, "check", "'inf'"),
+    (lambda: function([x], x, check=("nan", "infinite")), ValueError, "check", "'infinite'"),
     (lambda: loopjax.wrap_jax(lambda v: v + jax.numpy.ones(3))(x), TypeError, "specify_shape(x, (None, 3))", "(8,)"),
     (lambda: at.tahn(x), AttributeError, "'tanh'", "'tahn'"),
     (lambda: RandomStream(jax.random.key(3)), ValueError, "seed", "a jax.Array key<fry>()"),

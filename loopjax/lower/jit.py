@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, cached_property
 from typing import Any
 
 import jax
-from jax.extend.core import jaxpr_as_fun
+from jax.extend.core import find_top_trace, jaxpr_as_fun
 
 from loopjax.ir.graph import Graph
 from loopjax.ir.types import KEY, jax_dtype
@@ -42,29 +43,49 @@ class Compiled:
             with mesh_of(arrays):
                 return evaluate(graph, arrays)
 
-        def alone(*arrays: Any) -> list[Any]:
+        def outlining(*arrays: Any) -> list[Any]:
             return jaxpr_as_fun(outlined(jax.make_jaxpr(run)(*arrays)))(*arrays)
 
-        run.__name__ = run.__qualname__ = alone.__name__ = alone.__qualname__ = name
+        run.__name__ = run.__qualname__ = outlining.__name__ = outlining.__qualname__ = name
         self.call: Any = checked(run) if check_index else jax.jit(run, donate_argnums=tuple(self.donated))
-        self._alone: Any = jax.jit(alone, donate_argnums=tuple(self.donated)) if outlines and not check_index else None
+        self._outlined: Any = (
+            jax.jit(outlining, donate_argnums=tuple(self.donated)) if outlines and not check_index else None
+        )
         self._is_compiled = False
 
     def on(self, arrays: Sequence[Any]) -> Any:
-        """The jitted function for arrays that are no tracers."""
-        disabled = jax.config.jax_disable_jit  # type: ignore[attr-defined]
-        if self._alone is None or disabled or not is_on_one_device(arrays):
+        """The jitted function for arrays that are no tracers. XLA compiles it here where its loops are outlined."""
+        config: Any = jax.config
+        debugs = config.jax_disable_jit or config.jax_debug_nans or config.jax_debug_infs  # JAX runs op by op then
+        if self._outlined is None or debugs or _is_traced() or not is_on_one_device(arrays):
             return self.call
         if not self._is_compiled:
             try:
-                self._alone.lower(*arrays).compile()
+                self._outlined.lower(*arrays).compile()
             except jax.errors.JaxRuntimeError:  # XLA would have a library do what `small_loops` takes for its own work
-                self._alone = None
+                self._outlined = None
                 return self.call
             self._is_compiled = True
-        return self._alone
+        return self._outlined
+
+    @property
+    def settled(self) -> Any:
+        """The jitted function that ``on`` gave last for one device, or else ``call``."""
+        return self._outlined if self._is_compiled else self.call
 
     @cached_property
     def in_32_bits(self) -> bool:
         """True where the program computes the same in 32 bits, so that it may be traced with JAX's x64 off."""
         return fits_32_bits(self.graph)
+
+
+def _is_traced() -> bool:
+    """Return whether JAX traces what is called now: another program, which may be batched or sharded."""
+    return find_top_trace(None) is not _outermost()  # type: ignore[no-untyped-call]
+
+
+@cache
+def _outermost() -> Any:
+    """JAX's trace outside of all transformations, which a new thread is."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(find_top_trace, None).result()

@@ -51,7 +51,7 @@ def in_types() -> bool:
 
 
 def is_on_one_device(arrays: Sequence[Any]) -> bool:
-    """Return whether none of some arrays is sharded."""
+    """Return whether each array is on one device, and no mesh is explicit here."""
     shardings = [array.sharding for array in arrays if isinstance(array, jax.Array)]
     return not in_types() and all(len(sharding.device_set) == 1 for sharding in shardings)
 

@@ -32,7 +32,7 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 
 LARGEST_BYTES = 2**15
-"""Bytes of an array up to which it is small: several such fit into the first cache."""
+"""Bytes of an array up to which it is small: as many as the first cache has."""
 
 _BARRIER: Any = lax.optimization_barrier
 _MARK: Any = set_xla_metadata
@@ -42,7 +42,9 @@ CONSTANTS = frozenset({"broadcast_in_dim", "convert_element_type", "iota", "resh
 """Primitives that are run inside of the function where they depend on nothing, so that XLA sees their values."""
 
 CALLS = frozenset({"checkpoint", "closed_call", "cond", "custom_jvp_call", "custom_vjp_call", "jit", "pjit", "remat2"})
-IN_PLACE = frozenset({"dynamic_update_slice"})
+FREE = LOOPS | CALLS | {"dynamic_update_slice"}
+"""Primitives whose results may be large: those of regions are looked at there, and the last writes in place."""
+
 SCATTERS = frozenset({"scatter", "scatter-add", "scatter-max", "scatter-min", "scatter-mul", "scatter-sub"})
 SCATTERS |= {name.replace("-", "_") for name in SCATTERS}
 PRIMITIVES = frozenset(
@@ -60,7 +62,6 @@ PRIMITIVES = frozenset(
         *("reduce_min", "reduce_or", "reduce_prod", "reduce_sum", "reduce_xor"),
         *("random_bits", "random_clone", "random_fold_in", "random_seed", "random_split", "random_unwrap"),
         *("random_wrap", "threefry2x32"),
-        *(*LOOPS, *CALLS, *IN_PLACE),
     }
 )
 """Primitives that XLA compiles without a library on a CPU."""
@@ -95,7 +96,10 @@ def _with_outlined(equation: Any) -> Any:
         return equation
 
     def replaced(value: Any) -> Any:
-        return tuple(map(replaced, value)) if isinstance(value, tuple) else new.get(id(value), value)
+        if not isinstance(value, tuple):
+            return new.get(id(value), value)
+        parts = map(replaced, value)
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)  # a named tuple stays one
 
     return equation.replace(params={name: replaced(value) for name, value in equation.params.items()})
 
@@ -118,9 +122,9 @@ def _call(jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, An
                 pending.append(made[variable])
             else:
                 read[variable] = None
-    known = [v for v in read if v in constants and _bytes(v.aval) <= LARGEST_BYTES]
+    known = [v for v in read if v in constants and not _is_large(v)]
     given = [v for v in read if v not in known]
-    if not all(_elements(variable.aval) for variable in [*given, *loop.outvars]):
+    if not all(map(_has_elements, [*given, *loop.outvars])) or any(map(_is_large, _carried(loop).intersection(given))):
         return [loop]
     first = [equation for equation in jaxpr.eqns if id(equation) in inside]
     replace: Any = jaxpr.replace
@@ -129,7 +133,7 @@ def _call(jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, An
 
     @jax.jit
     def function(*arrays: Any) -> list[Any]:
-        return _reading(arrays, run(*arrays))
+        return _depending(arrays, run(*arrays))
 
     def call(*arrays: Any) -> Any:
         arrays = _BARRIER(arrays)  # or XLA moves constants into the function
@@ -144,7 +148,7 @@ def _call(jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, An
     return [e.replace(invars=named(e.invars), outvars=named(e.outvars)) for e in new.eqns]
 
 
-def _reading(arrays: Sequence[Any], results: Sequence[Any]) -> list[Any]:
+def _depending(arrays: Sequence[Any], results: Sequence[Any]) -> list[Any]:
     """The results, which depend on an element of each array now, though not on its value.
 
     XLA aborts at such a function where nothing reads a parameter (``GetAllSlices`` of ``computation_kernel_emitter.cc``
@@ -187,6 +191,14 @@ def _bits(element: Any) -> Any:
     return element.astype("uint8") if element.dtype == bool else element
 
 
+def _carried(loop: Any) -> set[Any]:
+    """The variables that a loop starts from; of large ones its function would copy those that it does not make."""
+    params = loop.params
+    first = params["num_consts"] if loop.primitive.name == "scan" else params["cond_nconsts"] + params["body_nconsts"]
+    last = first + params["num_carry"] if loop.primitive.name == "scan" else None
+    return {variable for variable in loop.invars[first:last] if not isinstance(variable, Literal)}
+
+
 def _is_small(loop: Any) -> bool:
     """Return whether XLA can compile a loop into one function, and its arrays are small."""
     return not loop.effects and all(map(_may_stand_inside, _equations(loop)))
@@ -194,9 +206,9 @@ def _is_small(loop: Any) -> bool:
 
 def _may_stand_inside(equation: Any) -> bool:
     name = equation.primitive.name
-    if name in LOOPS or name in CALLS or name in IN_PLACE:
+    if name in FREE:
         return True
-    if any(_bytes(variable.aval) > LARGEST_BYTES for variable in equation.outvars):
+    if any(map(_is_large, equation.outvars)):
         return False
     if name in SCATTERS:
         return math.prod(equation.invars[1].aval.shape[:-1]) == 1  # XLA makes a slice of one window
@@ -220,9 +232,9 @@ def _equations(equation: Any) -> Iterator[Any]:
             yield from _equations(inner)
 
 
-def _bytes(type: Any) -> int:
-    return math.prod(type.shape) * type.dtype.itemsize
+def _is_large(variable: Any) -> bool:
+    return math.prod(variable.aval.shape) * variable.aval.dtype.itemsize > LARGEST_BYTES
 
 
-def _elements(type: Any) -> int:
-    return math.prod(type.shape)
+def _has_elements(variable: Any) -> bool:
+    return bool(math.prod(variable.aval.shape)) and variable.aval.dtype != jax.dtypes.float0

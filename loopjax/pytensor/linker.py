@@ -74,7 +74,7 @@ class LoopJaxLinker(JITLinker):  # type: ignore[misc]
         return run
 
 
-REFUSALS = 3
+COMPILATIONS = 3
 """Calls that compile before a function stays on the path that serves all shapes."""
 
 
@@ -84,7 +84,7 @@ def settling(compiled: Function) -> Callable[..., list[Any]]:
     Once a call has compiled the program, ``jax.jit`` dispatches it, as in PyTensor's JAX mode, until other shapes come.
     JAX's x64 flag is switched on where it is off.
     """
-    as_array, flag, left = np.asarray, jax.enable_x64, REFUSALS
+    as_array, flag, left = np.asarray, jax.enable_x64, COMPILATIONS
     direct: Callable[..., Any]
     narrow: Callable[..., Any]
 
@@ -98,10 +98,11 @@ def settling(compiled: Function) -> Callable[..., list[Any]]:
     direct = narrow = first
 
     def call(*values: Any) -> list[Any]:
+        run = direct if flag.value else narrow  # which another thread may replace
         try:
-            found = direct(*values) if flag.value else narrow(*values)
+            found = run(*values)
         except Exception:
-            if direct is first or direct is compiled:
+            if run is first or run is compiled:
                 raise
             found = first(*values)  # which reports an error better
         return list(map(as_array, found))

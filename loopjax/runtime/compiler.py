@@ -31,7 +31,7 @@ import numpy as np
 from loopjax.config import config
 from loopjax.errors import coded, where
 from loopjax.ir.graph import Graph, Variable
-from loopjax.ir.scan import UNTIL_STEPS
+from loopjax.ir.scan import UNTIL_STEPS, Scan
 from loopjax.ir.symbolic_sizes import is_symbolic
 from loopjax.ir.types import TensorType
 from loopjax.ir.verify import verify
@@ -178,7 +178,9 @@ class CompiledStage:
                 planned = rewrite(known, sized(target))
             if config.verify:
                 verify(planned, after="plan", stage="planned")
-            outlines = target.on_cpu and "small_loops" in target
+            # A checkpoint bounds the memory, and a function of a loop copies its first state.
+            bounded = planned.holds(lambda node: isinstance(node.op, Scan) and node.op.checkpoint is not None)
+            outlines = target.on_cpu and "small_loops" in target and not bounded
             return Compiled(planned, self._options.name, self._donate, self._options.check_index, outlines)
 
         target = self._target(arrays)

@@ -126,7 +126,7 @@ class Dispatch:
         found = [picks.get(output) for output in self.bucket.graph.outputs]
         if not programs or any(one is None or one.lengths for one in found):
             return None
-        call, places = table.chained(programs[-1].on(())), [one.position for one in found if one is not None]
+        call, places = table.chained(programs[-1].settled), [one.position for one in found if one is not None]
         if places == list(range(len(picks))):
             return call
         ordered = taking(places)
@@ -174,8 +174,9 @@ class Dispatch:
         """
         runs = self.stages[0].runs
         single = len(runs) == 1 and not (self._hosted or self.bucket.padded.axes)
-        run = next(iter(runs.values())) if single else self._choose
-        self.kinds.update({kind: make(run) for kind, make in self._makers.items()})
+        (settings, *_), run = next(iter(runs.items())) if single else ((None,), self._choose)
+        for kind, make in self._makers.items():
+            self.kinds[kind] = make(run if kind[0] == settings else self._choose)
         self.latest = _miss
 
     def _choose(self, arrays: Sequence[Any], switched: bool = False) -> Any:

@@ -140,9 +140,10 @@ class StageTable:
         self.executables[key] = self._asserting(execute, program.graph)
         if len(self.executables) > KEPT:
             del self.executables[next(iter(self.executables))]
+            self.runs.clear()
 
     def refuse(self, key: Any, values: Sequence[Any]) -> bool:
-        """Tests if ``key`` is that of these values; its executable is not asked again then."""
+        """Drops the executable of ``key`` for good, if that is the key of these values; says if it is."""
         if self._key(values) != key:
             return False
         self.executables[key] = None

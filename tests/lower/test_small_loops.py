@@ -86,7 +86,14 @@ def products(x: Any) -> Any:
     return 0.5 + 0.01 * (jnp.outer(x, x) @ x) + tiny.sum() * 0.01
 
 
-BODIES = (floats, integers, moves, reductions, draws, nested, products)
+def writes(x: Any) -> Any:
+    place = jnp.argmax(x)
+    x = x.at[place].add(0.1).at[place - 1].set(0.5).at[place].multiply(0.9).at[0].max(0.2).at[1].min(0.8)
+    square = jnp.stack([x, lax.stop_gradient(x) * 0.5])
+    return square.at[:, place].add(x[:2]).at[1].set(x)[0]
+
+
+BODIES = (writes, floats, integers, moves, reductions, draws, nested, products)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -237,3 +244,24 @@ def test_what_jax_traces_is_left_alone() -> None:
         assert "xla_metadata" not in str(jax.make_jaxpr(run)(value))
         batch = jax.vmap(run)(jnp.stack([value, value + 1]))
         np.testing.assert_allclose(batch[1], function(value + 1), rtol=1e-6)
+
+
+def test_a_loop_within_the_functions_of_a_linear_solve() -> None:
+    """Their parameter is a named tuple of programs."""
+
+    def solved(a: Any, b: Any) -> Any:
+        return jax.scipy.sparse.linalg.cg(lambda x: a * x, b)[0]
+
+    a, b = at.dvector("a"), at.dvector("b")
+    run = loopjax.function([a, b], loopjax.wrap_jax(solved)(a, b))
+    np.testing.assert_allclose(run(np.array([2.0, 4.0]), np.array([1.0, 1.0])), [0.5, 0.25], rtol=1e-5)
+
+
+def test_a_call_within_a_program_that_jax_traces_is_left_alone() -> None:
+    x = at.dvector("x")
+    states, _ = loopjax.scan(lambda s: at.tanh(s * 0.9 + x), outputs_info=[x], n_steps=20)
+    run = loopjax.function([x], states[-1])
+    value = np.linspace(0.1, 0.9, 100)
+    with jax.enable_x64(True):
+        assert "xla_metadata" not in str(jax.make_jaxpr(lambda y: y + run(value))(value))
+    assert ATTRIBUTE in run.compile(value).as_text()

@@ -511,3 +511,31 @@ def test_keys_hold_no_copies_of_long_vectors_that_the_host_reads():
     keys = f._dispatch.stages[0].runs
     assert len(keys) == 3
     assert max(len(part) for key in keys for part in key if isinstance(part, bytes)) <= 64
+
+
+def test_an_executable_that_is_dropped_leaves_those_of_other_settings_alone():
+    """A callback fails once; what was compiled for other settings of JAX is not called instead."""
+    x, fails = at.dvector("x"), []
+
+    def checked(value):
+        if fails:
+            raise RuntimeError("fails")
+        return np.asarray(value)
+
+    def drawn(value):
+        passed = jax.pure_callback(checked, value, value, vmap_method="sequential")
+        return passed + jax.random.uniform(jax.random.key(0), value.shape, value.dtype)
+
+    f = loopjax.function([x], loopjax.wrap_jax(drawn)(x))
+
+    def call(partitionable):
+        with jax.threefry_partitionable(partitionable):
+            return np.asarray(f(np.arange(3.0)))
+
+    wanted = {choice: call(choice) for choice in (True, False)}
+    fails.append(True)
+    with pytest.raises(Exception, match="fails"):
+        call(True)
+    fails.clear()
+    for choice in (True, False, True, True):
+        np.testing.assert_array_equal(call(choice), wanted[choice])
