@@ -29,15 +29,6 @@ def _folded(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return fold
 
 
-def _clip(x: Any, least: Any, most: Any) -> Any:
-    """Limit to a range by comparisons, which its derivative shares: 1 at a bound, as PyTensor's.
-
-    Of a minimum of a maximum XLA computes the operand again for the derivative, rounded differently: squared distances
-    of a point to itself, clipped at 0, gave a wrong gradient under jax 0.12.
-    """
-    return at.switch(x < least, least, at.switch(x > most, most, x))
-
-
 ARITHMETIC: dict[str, Callable[..., Any]] = {
     "Add": _folded(at.add),
     "Mul": _folded(at.mul),
@@ -52,7 +43,7 @@ ARITHMETIC: dict[str, Callable[..., Any]] = {
     "AND": at.and_,
     "XOR": at.xor,
     "Invert": at.invert,
-    "Clip": _clip,
+    "Clip": at.clip,
     "Identity": lambda x: x,
     "Abs": abs,
     "Sign": at.sign,

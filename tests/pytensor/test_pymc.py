@@ -4,7 +4,6 @@ import re
 import warnings
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytensor
 import pytest
@@ -12,7 +11,6 @@ import pytest
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import pymc as pm
-    from pymc.sampling.jax import get_jaxified_graph
     from pytensor.graph.fg import FunctionGraph
 
     import loopjax.pytensor
@@ -37,17 +35,6 @@ def test_log_density_and_gradient(name):
     reference = {"mode": "FAST_COMPILE"}
     np.testing.assert_allclose(value(point), model.compile_logp(**reference)(point), rtol=1e-8)
     np.testing.assert_allclose(gradient(point), model.compile_dlogp(**reference)(point), rtol=1e-8, atol=1e-8)
-
-
-def test_a_clipped_distance_has_the_right_derivative_as_a_sampler_takes_it():
-    model = MODELS["gaussian-process-marginal"]()
-    point = {key: value + 0.1 for key, value in model.initial_point().items()}
-    with loopjax.pytensor.pymc():
-        density = get_jaxified_graph(inputs=model.value_vars, outputs=[model.logp()])
-    both = jax.jit(lambda *args: jax.numpy.stack(jax.grad(lambda args: density(*args)[0])(args)))
-    found = both(*[point[variable.name] for variable in model.value_vars])
-    expected = model.compile_dlogp(mode="FAST_COMPILE")(point)
-    np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8)
 
 
 def test_everything_is_put_back_after_an_error():
