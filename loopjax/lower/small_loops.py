@@ -124,7 +124,7 @@ def _call(jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, An
                 read[variable] = None
     known = [v for v in read if v in constants and not _is_large(v)]
     given = [v for v in read if v not in known]
-    if not all(map(_has_elements, [*given, *loop.outvars])) or any(map(_is_large, _carried(loop).intersection(given))):
+    if not all(map(_has_elements, [*given, *loop.outvars])) or _carried(loop).intersection(given):
         return [loop]
     first = [equation for equation in jaxpr.eqns if id(equation) in inside]
     replace: Any = jaxpr.replace
@@ -192,11 +192,20 @@ def _bits(element: Any) -> Any:
 
 
 def _carried(loop: Any) -> set[Any]:
-    """The variables that a loop starts from; of large ones its function would copy those that it does not make."""
-    params = loop.params
-    first = params["num_consts"] if loop.primitive.name == "scan" else params["cond_nconsts"] + params["body_nconsts"]
-    last = first + params["num_carry"] if loop.primitive.name == "scan" else None
-    return {variable for variable in loop.invars[first:last] if not isinstance(variable, Literal)}
+    """The variables that a loop starts from, where they are large: its function would copy those that it does not
+    make. A step takes a row of a sequence, and all of what is carried, which it gives again."""
+    body = loop.params["body_jaxpr" if loop.primitive.name == "while" else "jaxpr"].jaxpr
+    given = {_shape(variable) for variable in body.outvars}
+    pairs = zip(loop.invars[-len(body.invars) :], body.invars, strict=True)
+    return {
+        variable
+        for variable, inner in pairs
+        if not isinstance(variable, Literal) and _is_large(inner) and _shape(variable) == _shape(inner) in given
+    }
+
+
+def _shape(variable: Any) -> Any:
+    return variable.aval.shape, variable.aval.dtype
 
 
 def _is_small(loop: Any) -> bool:
