@@ -12,7 +12,7 @@ import jax
 from loopjax.errors import coded, here, reported
 from loopjax.interop.wrap_jax import wrap_jax
 from loopjax.ir.graph import Variable, recorded
-from loopjax.ir.symbolic_sizes import is_symbolic
+from loopjax.ir.symbolic_sizes import known
 from loopjax.ir.types import TensorType, dtype_name
 from loopjax.runtime import state_file
 from loopjax.runtime.function import Function, function
@@ -94,7 +94,7 @@ def load(path: str | os.PathLike[str]) -> Function:
 
 def _type(aval: Any) -> TensorType:
     """The type of an argument or result; a symbolic size is unknown."""
-    return TensorType(dtype_name(aval.dtype), tuple(None if is_symbolic(size) else size for size in aval.shape))
+    return TensorType(dtype_name(aval.dtype), known(aval.shape))
 
 
 @dataclass(frozen=True)

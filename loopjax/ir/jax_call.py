@@ -22,7 +22,7 @@ import numpy as np
 
 from loopjax.errors import coded, source_of
 from loopjax.ir.graph import Op
-from loopjax.ir.symbolic_sizes import is_symbolic
+from loopjax.ir.symbolic_sizes import known
 from loopjax.ir.types import KEY, TensorType, dtype_name
 
 PROBE = 8
@@ -60,8 +60,7 @@ class Traced(NamedTuple):
 
     def without_symbols(self) -> Traced:
         """Return the results with their symbolic sizes unknown."""
-        shapes = ([None if is_symbolic(size) else size for size in type.sizes] for type in self.types)
-        return self._replace(types=tuple(map(TensorType.with_shape, self.types, shapes)))
+        return self._replace(types=tuple(type.with_shape(known(type.sizes)) for type in self.types))
 
 
 @dataclass(frozen=True)

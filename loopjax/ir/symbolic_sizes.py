@@ -26,6 +26,11 @@ def is_symbolic(size: Any) -> bool:
     return not isinstance(size, (int, np.integer))
 
 
+def known(shape: Iterable[Any]) -> tuple[int | None, ...]:
+    """Return a shape whose symbolic sizes are unknown."""
+    return tuple(None if is_symbolic(size) else size for size in shape)
+
+
 def is_natural(size: Any) -> bool:
     """Test if a size is known not to be negative."""
     return core.max_dim(size, 0) is size
@@ -53,7 +58,9 @@ def as_number(size: Any, dtype: Any) -> Any:
 
 
 def needs_number(error: Exception) -> bool:
-    """Test if an error says that a number is needed where a size is symbolic."""
+    """Test if an error of JAX says that a number is needed where a size is symbolic."""
+    if isinstance(error, UnsupportedError):  # says so already
+        return False
     return isinstance(error, jax.errors.InconclusiveDimensionOperation) or "_DimExpr" in str(error)
 
 

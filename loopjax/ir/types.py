@@ -106,11 +106,14 @@ class TensorType:
         return sizes
 
     @property
+    def elements(self) -> int:
+        """Number of elements, where sizes are symbolic an estimate."""
+        return math.prod(map(nominal, self.sizes))
+
+    @property
     def bytes(self) -> int:
         """The size of a value in bytes, of a type whose every size is known; 0 for keys and residuals."""
-        return (
-            0 if self.dtype in (KEY, RESIDUAL) else math.prod(map(nominal, self.sizes)) * np.dtype(self.dtype).itemsize
-        )
+        return 0 if self.dtype in (KEY, RESIDUAL) else self.elements * np.dtype(self.dtype).itemsize
 
     @property
     def is_float(self) -> bool:

@@ -56,7 +56,7 @@ def evaluate(graph: Graph, inputs: Sequence[Any], calls: Rule | None = None) -> 
         except Exception as error:
             if type(error).__name__ == "ShardingTypeError":  # which JAX does not export
                 raise _unplaced(node, error) from None
-            if needs_number(error) and not isinstance(error, UnsupportedError):
+            if needs_number(error):
                 raise undecided(error, node.op.subject, node.sources) from None
             raise
         values.update(zip(node.outputs, outputs, strict=True))

@@ -48,29 +48,32 @@ class Compiled:
 
         run.__name__ = run.__qualname__ = outlining.__name__ = outlining.__qualname__ = name
         self.call: Any = checked(run) if check_index else jax.jit(run, donate_argnums=tuple(self.donated))
-        self._outlined: Any = (
-            jax.jit(outlining, donate_argnums=tuple(self.donated)) if outlines and not check_index else None
-        )
+        self._outlined: Any = jax.jit(outlining, donate_argnums=tuple(self.donated)) if outlines else None
         self._is_compiled = False
 
-    def on(self, arrays: Sequence[Any]) -> Any:
-        """The jitted function for arrays that are no tracers. XLA compiles it here where its loops are outlined."""
+    def jitted(self, arrays: Sequence[Any]) -> Any:
+        """The jitted function for arrays that are no tracers."""
         config: Any = jax.config
         debugs = config.jax_disable_jit or config.jax_debug_nans or config.jax_debug_infs  # JAX runs op by op then
-        if self._outlined is None or debugs or _is_traced() or not is_on_one_device(arrays):
-            return self.call
-        if not self._is_compiled:
+        is_traced = find_top_trace(None) is not outermost_trace()  # type: ignore[no-untyped-call]
+        is_alone = not (debugs or is_traced) and is_on_one_device(arrays)
+        return self.call if self._outlined is None or not is_alone else self._outlined
+
+    def compiled(self, arrays: Sequence[Any]) -> Any:
+        """The jitted function for these arrays, once XLA has compiled its outlined loops, or refused to."""
+        jitted = self.jitted(arrays)
+        if jitted is self._outlined and not self._is_compiled:
             try:
-                self._outlined.lower(*arrays).compile()
+                jitted.lower(*arrays).compile()
             except jax.errors.JaxRuntimeError:  # XLA would have a library do what `small_loops` takes for its own work
                 self._outlined = None
                 return self.call
             self._is_compiled = True
-        return self._outlined
+        return jitted
 
     @property
     def settled(self) -> Any:
-        """The jitted function that ``on`` gave last for one device, or else ``call``."""
+        """The jitted function that ran last on one device, or else ``call``."""
         return self._outlined if self._is_compiled else self.call
 
     @cached_property
@@ -79,13 +82,8 @@ class Compiled:
         return fits_32_bits(self.graph)
 
 
-def _is_traced() -> bool:
-    """Return whether JAX traces what is called now: another program, which may be batched or sharded."""
-    return find_top_trace(None) is not _outermost()  # type: ignore[no-untyped-call]
-
-
 @cache
-def _outermost() -> Any:
-    """JAX's trace outside of all transformations, which a new thread is."""
+def outermost_trace() -> Any:
+    """JAX's trace outside of all transformations: that of a new thread. Another program may be batched or sharded."""
     with ThreadPoolExecutor(1) as threads:
         return threads.submit(find_top_trace, None).result()

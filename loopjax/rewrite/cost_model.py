@@ -63,7 +63,7 @@ def _flops(node: Apply) -> int:
     if isinstance(op, Scan):
         return _steps(op) * step_cost(op).flops
     in_regions = sum(cost(region).flops for region in op.regions)
-    values = sum(_elements(output.type) for output in node.outputs)
+    values = sum(output.type.elements for output in node.outputs)
     if not isinstance(op, TableOp) or isinstance(node.outputs[0], Constant):
         return in_regions + values
     if op.has("matmul"):
@@ -73,12 +73,8 @@ def _flops(node: Apply) -> int:
     if op.has("cubic"):
         return values * nominal(node.inputs[0].type.sizes[-1])
     if op.has("reduce"):
-        return sum(_elements(variable.type) for variable in node.inputs)
+        return sum(variable.type.elements for variable in node.inputs)
     return in_regions + (values if op.has("pointwise", "draw") else 0)
-
-
-def _elements(type: TensorType) -> int:
-    return math.prod(map(nominal, type.sizes))
 
 
 def _steps(op: Scan) -> int:
@@ -218,7 +214,7 @@ def recomputing_time(primitive: str, operand: Any) -> float:
 
 def primitive_time(primitive: str, type: TensorType) -> float:
     """Nanoseconds that a primitive takes beyond an addition on an array of a type."""
-    size = _elements(type)
+    size = type.elements
     return size * _element_time(primitive, type.bytes // max(size, 1))
 
 

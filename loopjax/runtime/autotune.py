@@ -75,7 +75,7 @@ def tuned(graph: Graph, target: Target, compiled: Callable[[Target], Compiled], 
         return Candidate(choices, chosen, compiled(chosen))
 
     default = make({})
-    if default.program.on(arrays).trace(*arrays).jaxpr.effects:
+    if default.program.jitted(arrays).trace(*arrays).jaxpr.effects:
         default.program.tuning = ("not tuned: it prints, shows progress or calls Python, which measuring would repeat",)
         return default.program
     place = tuning_cache.place(graph, target, _devices(arrays))
@@ -164,7 +164,7 @@ class _Search:
                 given = [jnp.array(x) if place in program.donated else x for place, x in enumerate(self._arrays)]
                 _wait(given)
                 start = time.perf_counter()
-                _wait(program.on(given)(*given))
+                _wait(program.compiled(given)(*given))
                 total += time.perf_counter() - start
             return total
 
@@ -173,7 +173,7 @@ class _Search:
 
 def _code(program: Compiled, arrays: Sequence[Any]) -> int:
     """A hash of the StableHLO text, which differs for programs that differ for XLA."""
-    return hash(program.on(arrays).lower(*arrays).as_text())
+    return hash(program.jitted(arrays).lower(*arrays).as_text())
 
 
 def _devices(arrays: Sequence[Any]) -> list[str]:

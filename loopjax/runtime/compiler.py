@@ -144,7 +144,7 @@ class CompiledStage:
         """The outputs of the stage for these inputs, or for ``bound``, what ``cached`` returned for them."""
         arrays = self.arrays(values) if bound is None else bound.arrays
         program = self.find(arrays) if bound is None else bound.program
-        outputs = program.on(arrays)(*arrays)
+        outputs = program.compiled(arrays)(*arrays)
         return [(variable, select(outputs, pick)) for variable, pick in self.stage.results]
 
     def arrays(self, values: Mapping[Variable, Any]) -> list[Any]:
@@ -180,7 +180,7 @@ class CompiledStage:
                 verify(planned, after="plan", stage="planned")
             # A checkpoint bounds the memory, and a function of a loop copies its first state.
             bounded = planned.holds(lambda node: isinstance(node.op, Scan) and node.op.checkpoint is not None)
-            outlines = target.on_cpu and "small_loops" in target and not bounded
+            outlines = target.on_cpu and "small_loops" in target and not (bounded or target.check_index)
             return Compiled(planned, self._options.name, self._donate, self._options.check_index, outlines)
 
         target = self._target(arrays)

@@ -134,7 +134,7 @@ class StageTable:
             return
         program = self.stage.find(arrays)
         # The bound method, since Python looks up __call__ of an object at each call.
-        execute = program.on(arrays).lower(*arrays).compile().__call__
+        execute = program.compiled(arrays).lower(*arrays).compile().__call__
         if program.graph.holds(lambda node: isinstance(node.op, JaxCall)):
             execute = with_x64(execute)  # a callback's results are cut to 32 bits where the flag is off
         self.executables[key] = self._asserting(execute, program.graph)

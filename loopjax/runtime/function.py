@@ -390,26 +390,31 @@ class Function:
 
         All but the last stage run, since their results decide the shapes of the next. No shared variable changes.
         """
-        with jax.enable_x64(True), about(self.name):
-            lowered = self.program.state.locked(self._lowered, args, kwargs)
+        lowered = self._lowered(args, kwargs, compiles=False)
         return lowered[0] if len(lowered) == 1 else tuple(lowered)
 
     def compile(self, /, *args: Any, **kwargs: Any) -> Any:
         """JAX's ``jax.stages.Compiled`` of the program for these arguments, for its costs, its memory and its text; a
         tuple where it has several stages. It takes what the program reads: arguments, then shared variables.
         """
-        lowered = self.lower(*args, **kwargs)
+        lowered = self._lowered(args, kwargs, compiles=True)
         with jax.enable_x64(True):
-            return tuple(one.compile() for one in lowered) if isinstance(lowered, tuple) else lowered.compile()
+            compiled = tuple(one.compile() for one in lowered)
+        return compiled[0] if len(compiled) == 1 else compiled
 
-    def _lowered(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
-        """The lowered program of each stage."""
+    def _lowered(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], compiles: bool) -> list[Any]:
+        """The lowered program of each stage, which XLA compiles where the caller does so next."""
+        with jax.enable_x64(True), about(self.name):
+            return self.program.state.locked(self._lowered_locked, args, kwargs, compiles)
+
+    def _lowered_locked(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], compiles: bool) -> list[Any]:
         arrays = self._converted(self._placed(args, kwargs))
         values = self.bucket.values([*arrays, *self.program.state.read()])
         lowered = []
         for stage in self.stages:
             given = [values[variable] for variable in stage.stage.graph.inputs]
-            lowered.append(stage.find(given).on(given).lower(*given))
+            program = stage.find(given)
+            lowered.append((program.compiled(given) if compiles else program.jitted(given)).lower(*given))
             if stage is not self.stages[-1]:
                 values.update(stage.run(values))
         return lowered

@@ -27,7 +27,7 @@ from loopjax.rewrite.scan_builder import scan_builder
 from loopjax.runtime.buckets import Bucket
 from loopjax.runtime.mode import read_mode
 from loopjax.runtime.program import Options, OutputStructure, Program
-from loopjax.runtime.results import holds
+from loopjax.runtime.results import holds, marked
 from loopjax.runtime.state import State
 from loopjax.runtime.x64 import is_key
 from loopjax.shapes.padding.spec import Padding
@@ -180,7 +180,8 @@ class Replay:
         if not isinstance(node.op, Scan):
             return None
         stacks = self._stacks(node, values)
-        steps = [next(step for step, row in enumerate(x) if self._is_bad(row)) for x in stacks if self._is_bad(x)]
+        bad = [marked(np.asarray(stack), self._kinds) for stack in stacks if self._is_bad(stack)]
+        steps = [one.reshape(len(one), -1).any(1).argmax() for one in bad]
         if not steps:
             return None
         step = int(min(steps))

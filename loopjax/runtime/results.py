@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, reduce
 from typing import Any
 
 import jax
@@ -65,8 +66,13 @@ def holds(array: Any, kinds: Sequence[str]) -> bool:
     """Test if an array of floats has a NaN or an infinity (``kinds``: nan, inf); false for ``None`` and random keys."""
     if array is None or not jnp.issubdtype(array.dtype, jnp.inexact):
         return False
-    values, xp = (np.asarray(array), np) if is_addressable(array) else (array, jnp)
-    return any(bool(getattr(xp, f"is{kind}")(values).any()) for kind in kinds)
+    return bool(marked(np.asarray(array) if is_addressable(array) else array, kinds).any())
+
+
+def marked(array: Any, kinds: Sequence[str]) -> Any:
+    """True at the elements of an array that are NaN or infinite (``kinds``: nan, inf)."""
+    tests: Any = np if isinstance(array, np.ndarray) else jnp
+    return reduce(operator.or_, [getattr(tests, f"is{kind}")(array) for kind in kinds])
 
 
 def is_addressable(array: Any) -> bool:

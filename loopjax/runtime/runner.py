@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+from jax.extend.core import find_top_trace
 
+from loopjax.lower.jit import outermost_trace
 from loopjax.runtime.buckets import Bucket
 from loopjax.runtime.compiler import select
 from loopjax.runtime.executables import Execute
@@ -52,7 +54,7 @@ def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, F
     own = list(dict.fromkeys(place for place in places[:count] if place >= passed + offset and not cut))
     awaited = [place for place in places[:count] if place not in own[1:]]
     commit = state.committer(program.graph.outputs, places, () if inplace else awaited)
-    top_trace, outermost = _top_trace() if count else (None, None)
+    outermost = outermost_trace()
 
     def bind(execute: Execute, fit: Fit | None, failed: Failed) -> Run:
         if fit is not None:
@@ -68,7 +70,7 @@ def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, F
 
         def run_locked(values: Sequence[Any], switched: bool) -> Any:
             # An executable runs while JAX traces, too; state must not change then.
-            if top_trace and top_trace(None) is not outermost:
+            if count and find_top_trace(None) is not outermost:  # type: ignore[no-untyped-call]
                 return MISS
             values = (*values, *map(peek, variables)) if only is None else (*values, only._value)
             for variable in donated:
@@ -144,10 +146,3 @@ def _slicer(
     flag, are_hosted = jax.enable_x64, all(hosted for is_cut, hosted in zip(sliced, on_host, strict=True) if is_cut)
     narrow = cut if are_hosted else with_x64(cut)
     return lambda found, switched: cut(found, True) if flag.value and not switched else narrow(found, False)
-
-
-def _top_trace() -> tuple[Callable[[Any], Any] | None, Any]:
-    """The function that finds JAX's current trace, and the trace outside of all transformations."""
-    from jax.extend.core import find_top_trace  # a part of the package's import time, and not always needed
-
-    return find_top_trace, find_top_trace(None)  # type: ignore[no-untyped-call]

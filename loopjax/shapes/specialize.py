@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from loopjax.errors import LengthError, UnsupportedError, about, coded, where
+from loopjax.errors import LengthError, about, coded, where
 from loopjax.ir.autodiff import Differentiated, Pullback, marks
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.ir.index import index_inputs
@@ -73,7 +73,7 @@ class _Specializer:
         try:
             self._add(node)
         except Exception as error:
-            if needs_number(error) and not isinstance(error, UnsupportedError):
+            if needs_number(error):
                 raise undecided(error, node.op.subject, node.sources) from None
             raise
 

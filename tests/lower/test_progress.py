@@ -52,6 +52,15 @@ def test_a_bar_for_each_run_and_the_same_values(bars, steps):
     assert len(bars) == 2
 
 
+def summing_until(most, x, **options):
+    """The sums of ``x`` until they reach ``most``, of a thousand at most, with a bar."""
+    start = at.constant(0.0, dtype="float64")
+    out, _ = loopjax.scan(
+        lambda h, x: (h + x, loopjax.until(h + x >= most)), None, start, x, n_steps=1000, progress=True, **options
+    )
+    return out
+
+
 def test_until_counts_as_far_as_it_goes(bars):
     m = at.dscalar("m")
     out, _ = loopjax.scan(
@@ -68,14 +77,7 @@ def test_until_counts_as_far_as_it_goes(bars):
 @pytest.mark.parametrize("options", [{}, {"checkpoint": "sqrt"}, {"read": "all"}], ids=str)
 def test_a_gradient_of_until_counts_as_far_as_it_goes(bars, options):
     x = at.dscalar("x")
-    out, _ = loopjax.scan(
-        lambda h, x: (h + x, loopjax.until(h + x >= 37.0)),
-        outputs_info=at.constant(0.0, dtype="float64"),
-        non_sequences=x,
-        n_steps=1000,
-        progress=True,
-        checkpoint=options.get("checkpoint"),
-    )
+    out = summing_until(37.0, x, checkpoint=options.get("checkpoint"))
     cost = loopjax.to_jax([x], out.sum() if "read" in options else out[-1] ** 2)
     with jax.enable_x64(True):
         for derivative in (jax.grad(cost), jax.hessian(cost)):
@@ -141,14 +143,7 @@ def test_transformations_show_one_bar_for_each_run(bars, transform, options, run
 
 def test_a_batch_of_loops_with_until_shows_the_longest(bars):
     m = at.dscalar("m")
-    out, _ = loopjax.scan(
-        lambda h, m: (h + m, loopjax.until(h + m >= 300)),
-        outputs_info=at.constant(0.0, dtype="float64"),
-        non_sequences=m,
-        n_steps=1000,
-        progress=True,
-    )
-    f = loopjax.to_jax([m], out[-1], derivatives="reverse")
+    f = loopjax.to_jax([m], summing_until(300, m)[-1], derivatives="reverse")
     jax.vmap(jax.grad(f))(np.array([3.0, 1.0, 50.0]))
     jax.effects_barrier()
     assert [(bar.n, bar.closed) for bar in bars] == [(300, True)]
