@@ -132,12 +132,12 @@ def _call(jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, An
     run = jaxpr_as_fun(ClosedJaxpr(region, [constants[variable] for variable in known]))
 
     @jax.jit
-    def function(*arrays: Any) -> list[Any]:
-        return _depending(arrays, run(*arrays))
+    def function(*arrays: Any) -> Any:
+        return run(*arrays), _nothing(arrays)
 
     def call(*arrays: Any) -> Any:
         arrays = _BARRIER(arrays)  # or XLA moves constants into the function
-        return _MARK(function(*arrays), inlineable="false", xla_cpu_small_call="true")
+        return _BARRIER(_MARK(function(*arrays), inlineable="false", xla_cpu_small_call="true"))[0]
 
     new = jax.make_jaxpr(call)(*(variable.aval for variable in given)).jaxpr
     names = dict(zip([*new.invars, *new.outvars], [*given, *loop.outvars], strict=True))
@@ -148,31 +148,14 @@ def _call(jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, An
     return [e.replace(invars=named(e.invars), outvars=named(e.outvars)) for e in new.eqns]
 
 
-def _depending(arrays: Sequence[Any], results: Sequence[Any]) -> list[Any]:
-    """The results, which depend on an element of each array now, though not on its value.
+def _nothing(arrays: Sequence[Any]) -> Any:
+    """False, from an element of each array.
 
     XLA aborts at such a function where nothing reads a parameter (``GetAllSlices`` of ``computation_kernel_emitter.cc``
     looks at operands), and its simplifications may leave one behind. They do not look into bits: only LLVM finds out
-    that ``x | 1`` is not 0. JAX may drop results, but not all of them.
+    that ``x | 1`` is not 0. A barrier after the call keeps JAX from dropping it with the results that nobody reads.
     """
-    nothing = functools.reduce(jnp.logical_or, [_bits(_first(array)) | 1 == 0 for array in arrays], jnp.zeros((), bool))
-    return [_flipped(result, nothing) for result in results]
-
-
-def _flipped(array: Any, where: Any) -> Any:
-    """An array with the last bit of its first element flipped where a condition holds."""
-    if jnp.issubdtype(array.dtype, jax.dtypes.extended):
-        return jax.random.wrap_key_data(_flipped(jax.random.key_data(array), where), impl=jax.random.key_impl(array))
-    first = _first(array)
-    bits = _bits(first)
-    bits = bits ^ where.astype(bits.dtype)
-    if jnp.issubdtype(array.dtype, jnp.complexfloating):
-        first = lax.complex(lax.bitcast_convert_type(bits, first.real.dtype), first.imag)
-    elif jnp.issubdtype(array.dtype, jnp.floating):
-        first = lax.bitcast_convert_type(bits, array.dtype)
-    else:
-        first = bits.astype(array.dtype)
-    return lax.dynamic_update_slice(array, first.reshape((1,) * array.ndim), (0,) * array.ndim) if array.ndim else first
+    return functools.reduce(jnp.logical_or, [_bits(_first(array)) | 1 == 0 for array in arrays], jnp.zeros((), bool))
 
 
 def _first(array: Any) -> Any:
