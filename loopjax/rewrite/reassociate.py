@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import NamedTuple
 
 from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.op import table_op
+from loopjax.rewrite.driver import replace_all
 
 
-class _Term(NamedTuple):
+class Term(NamedTuple):
+    """A value that a sum adds or subtracts."""
+
     value: Variable
     negative: bool
 
@@ -20,38 +23,29 @@ def early_terms_first(body: Graph, early: Collection[Variable]) -> Graph:
     ``(h @ U + x @ W) + b`` becomes ``h @ U + (x @ W + b)``, where all but ``h @ U`` is available before the loop. It
     changes the rounding of the sum, as any product for all steps at once does.
     """
-    sums = {}
-    for result, terms in _sums(body).items():
+    new = {}
+    for result, terms in sums(body).items():
         first, rest = [one for one in terms if one.value in early], [one for one in terms if one.value not in early]
         if len(first) > 1 and rest:
-            sums[result] = first, rest
-    fresh: dict[Variable, Variable] = {}
-
-    def transform(node: Apply, inputs: tuple[Variable, ...]) -> tuple[Variable, ...] | None:
-        fresh.update(zip(node.inputs, inputs, strict=True))
-        if node.outputs[0] not in sums:
-            return None
-        first, rest = sums[node.outputs[0]]
-        return (_applied("add", node, _total(rest, fresh, node), _total(first, fresh, node)),)
-
-    return body.rebuilt(transform=transform) if sums else body
+            new[result] = total([*rest, Term(total(first, result), False)], result)
+    return replace_all(body, new)
 
 
-def _sums(body: Graph) -> dict[Variable, list[_Term]]:
+def sums(body: Graph) -> dict[Variable, list[Term]]:
     """The terms of each sum of floats, by its result. A partial sum that nothing else reads belongs to
     the larger one."""
-    found: dict[Variable, list[_Term]] = {}
+    found: dict[Variable, list[Term]] = {}
     partial: set[Variable] = set()
     for node in body.applies:
         if not _is_sum(node):
             continue
-        terms: list[_Term] = []
+        terms: list[Term] = []
         for variable, flip in zip(node.inputs, (False, node.op.named("sub")), strict=True):
             if variable in found and _is_partial(variable, node, body):
                 partial.add(variable)
-                terms += [_Term(one.value, one.negative != flip) for one in found[variable]]
+                terms += [Term(one.value, one.negative != flip) for one in found[variable]]
             else:
-                terms.append(_Term(variable, flip))
+                terms.append(Term(variable, flip))
         found[node.outputs[0]] = terms
     return {result: terms for result, terms in found.items() if result not in partial}
 
@@ -66,17 +60,15 @@ def _is_partial(variable: Variable, reader: Apply, body: Graph) -> bool:
     return body.readers[variable] == [reader] and reader.inputs.count(variable) == 1 and variable not in body.outputs
 
 
-def _total(terms: list[_Term], fresh: Mapping[Variable, Variable], node: Apply) -> Variable:
-    """The sum of terms, from the left, one that is added before those that are subtracted."""
-    ordered = sorted(terms, key=lambda one: one.negative)
-    total, *others = [fresh.get(one.value, one.value) for one in ordered]
-    if ordered[0].negative:
-        total = _applied("neg", node, total)
-    for one, value in zip(ordered[1:], others, strict=True):
-        total = _applied("sub" if one.negative else "add", node, total, value)
-    return total
+def total(terms: list[Term], of: Variable) -> Variable:
+    """The sum of terms, from the left, one that is added before those that are subtracted, in place of another sum."""
+    first, *others = sorted(terms, key=lambda one: one.negative)
+    found = _applied("neg", of, first.value) if first.negative else first.value
+    for one in others:
+        found = _applied("sub" if one.negative else "add", of, found, one.value)
+    return found
 
 
-def _applied(name: str, node: Apply, *inputs: Variable) -> Variable:
-    """An op with the source lines of a node."""
-    return Apply(table_op(name), inputs, node.sources).outputs[0]
+def _applied(name: str, of: Variable, *inputs: Variable) -> Variable:
+    """An op with the source lines of another variable."""
+    return Apply(table_op(name), inputs, of.owner.sources if of.owner else ()).outputs[0]

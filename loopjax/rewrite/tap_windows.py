@@ -14,6 +14,10 @@ such a loop on one core (jax 0.10.2, float64), times as fast as with a value for
 |---|---|---|---|---|---|---|---|---|---|
 | all steps | 0.8 | 1.0 | 37 | 22 | 0.9 | 9.0 | 3.4 | 0.9 | 1.5 |
 | gradient | 8.4 | 14 | 16 | 12 | 2.5 | 4.8 | 1.9 | 1.3 | 1.5 |
+
+Under reverse mode a sum of taps, each times a number that is the same at every step, is a product with the window, as
+if the program had joined them. Its gradient is 1.0 to 8 times as fast, from 5 taps on; all steps without a gradient,
+which XLA computes by one kernel, between 0.6 and 1.3 times, so that such a sum stays.
 """
 
 from __future__ import annotations
@@ -29,8 +33,10 @@ from loopjax.ir.index import index_op, static_read
 from loopjax.ir.op import table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Recurrence, SavedSteps, Scan
-from loopjax.rewrite.driver import Context, Pass, Replacement
+from loopjax.rewrite.driver import Context, Pass, Replacement, replace_all
+from loopjax.rewrite.reassociate import Term, sums, total
 from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, SequenceSlot, scan_builder
+from loopjax.rewrite.vectorize_states import stacked
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,8 @@ class CarryWindows(Pass):
             return None
         loop = scan_builder(node, inputs)
         dense = [state for state in compress(loop.recurrences, states) if not state.value.type.weak]
+        for state in dense if context.reversed else ():
+            _multiply_taps(loop, state, least)
         windows = [_slide_window(loop, sequence, least) for sequence in compress(loop.sequences, sequences)]
         windows += [_carry_window(loop, state, least) for state in dense]
         return loop.outputs_for(node) if any(windows) else None
@@ -66,10 +74,47 @@ class CarryWindows(Pass):
         return len(taps) >= least and depth <= self.most_untapped * len(taps)
 
 
+def _multiply_taps(loop: ScanBuilder, state: RecurrenceSlot, least: int) -> None:
+    """Write a sum of taps, each times a number that is the same at every step, as a product with what joins them."""
+    rows, new, body = _rows(state), dict[Variable, Variable](), loop.body
+    captured = {one.inner: one.outer for one in loop.non_sequences}
+    for result, terms in sums(body).items():
+        pairs = [_weighted(term, rows, captured) for term in terms]
+        found = sorted(filter(None, pairs), key=lambda pair: rows[pair[0]])
+        if len(found) < least:
+            continue
+        taps, weights = zip(*found, strict=True)
+        rest = [term for term, pair in zip(terms, pairs, strict=True) if pair is None]
+        join = stacked(taps, 0)
+        if join.owner and _together(_runs(join.owner, rows)) >= least:
+            matrix = ops.reshape(join, (len(taps), -1)) if join.ndim > 2 else join
+            product = ops.reshape(ops.matmul(loop.capture(stacked(weights, 0)), matrix), result.type.sizes)
+            new[result] = total([*rest, Term(product, False)], result)
+    loop.set_results(replace_all(body, new).outputs)
+
+
+def _weighted(
+    term: Term, rows: Mapping[Variable, int], captured: Mapping[Variable, Variable]
+) -> tuple[Variable, Variable] | None:
+    """Return the tap of a term, and outside of the loop its factor; ``None`` for another term."""
+    node, dtype = term.value.owner, term.value.dtype
+    one = Constant(np.ones((), dtype))
+    factors = node.inputs if node is not None and node.op.named("mul") else (term.value, one)
+    for tap, factor in (factors, factors[::-1]):
+        weight = Constant(factor.data.astype(dtype)) if isinstance(factor, Constant) else captured.get(factor)
+        if tap in rows and tap.type == term.value.type and weight is not None and weight.type == one.type:
+            return tap, ops.neg(weight) if term.negative else weight
+    return None
+
+
+def _rows(state: RecurrenceSlot) -> dict[Variable, int]:
+    """The taps of a state with their rows in its window."""
+    return {past: state.spec.depth + tap for past, tap in zip(state.pasts, state.spec.taps, strict=True)}
+
+
 def _carry_window(loop: ScanBuilder, state: RecurrenceSlot, least: int) -> bool:
     """Replace a state by its window, where a step joins enough of its taps; return whether."""
-    depth, name = state.spec.depth, state.spec.name
-    rows = {past: depth + tap for past, tap in zip(state.pasts, state.spec.taps, strict=True)}
+    depth, name, rows = state.spec.depth, state.spec.name, _rows(state)
     runs = _joined_runs(loop, rows, least)
     if not runs:
         return False

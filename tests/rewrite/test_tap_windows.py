@@ -89,6 +89,39 @@ def test_values_and_gradients(read, ndim):
     assert windows(loops)
 
 
+def weighted(w, past):
+    return sum(w[k] * one for k, one in enumerate(past))
+
+
+def of_numbers(w, past):
+    """Numbers, differences, a tap twice, one without a factor, and what is no tap."""
+    return past[0] / 9 - sum(0.1 / (k + 1) * one for k, one in enumerate(past[1:])) + past[2] * w[0] - at.tanh(past[3])
+
+
+@pytest.mark.parametrize("ndim", [0, 1, 2])
+@pytest.mark.parametrize("read", [weighted, of_numbers])
+def test_a_sum_of_weighted_taps_is_a_product_under_a_gradient(read, ndim):
+    inputs, x = autoregression(read, ndim)
+    _, loops = both(inputs, loopjax.grad((x**2).sum(), inputs), values(ndim), rtol=1e-9, without=["tap_windows"])
+    assert windows(loops)
+    assert [node.op.name for node in loops[0].body.applies].count("matmul") == 1
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda w, past: sum(w[k] * past[0] * one for k, one in enumerate(past)),
+        lambda w, past: sum(w[k] * one for k, one in enumerate(past[:4])) + at.tanh(sum(past[4:8])),
+        lambda w, past: at.exp(sum(at.log(w[k] * one) for k, one in enumerate(past))),
+    ],
+    ids=["weights of each step", "few", "no sum of products"],
+)
+def test_other_sums_stay(read):
+    inputs, x = autoregression(read)
+    known, (x,) = sized(inputs, x)
+    assert not rewrites(CarryWindows(), known, loopjax.grad(x.sum(), known))
+
+
 @pytest.mark.parametrize("rows", [np.s_[-1:], np.s_[-2:], np.s_[3:9], np.s_[::4], np.s_[-ORDER - 1 :]])
 def test_some_steps_are_read(rows):
     inputs, x = autoregression(newest_first)
