@@ -1,3 +1,3 @@
 """Programs of the workloads that were held out once, one file per kind: samplers, filters, dynamic programming,
 networks, simulation and time series; signals, control, decisions and life; sampling, estimation, recursions, recurrent
-networks, physics and forecasting."""
+networks, physics and forecasting; learning, inference, solvers, search and sequences."""

@@ -1,6 +1,7 @@
 """Applications that were held out once: programs of the six kinds, then of signals, control, decisions and life, then
-of sampling, estimation, recursions, recurrent networks, physics and forecasting, written from their literature after
-the passes and the cost model were mended by the others, run once as they were found, and mended since.
+of sampling, estimation, recursions, recurrent networks, physics and forecasting, then of learning, inference, solvers,
+search and integer sequences, written from their literature after the passes and the cost model were mended by the
+others, run once as they were found, and mended since.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from benchmarks.workloads.seen import (
     estimation,
     filters,
     forecasting,
+    inference,
+    learning,
     life,
     networks,
     physics,
@@ -20,8 +23,11 @@ from benchmarks.workloads.seen import (
     recursions,
     samplers,
     sampling,
+    search,
+    sequences,
     signals,
     simulation,
+    solvers,
     time_series,
 )
 
@@ -42,5 +48,10 @@ SEEN: tuple[Workload, ...] = workloads_of(
     recurrent,
     physics,
     forecasting,
+    learning,
+    inference,
+    solvers,
+    search,
+    sequences,
 )
 """All of these workloads, by kind."""

@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import solvers
+from benchmarks.programs.seen import solvers
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

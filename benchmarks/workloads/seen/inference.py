@@ -11,8 +11,8 @@ from jax import lax
 
 from benchmarks.compare import close
 from benchmarks.program import unroll
-from benchmarks.programs.held_out import inference
-from benchmarks.programs.held_out.inference import SCALE
+from benchmarks.programs.seen import inference
+from benchmarks.programs.seen.inference import SCALE
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax, random
 
 from benchmarks.compare import TIGHT, close, near, within
-from benchmarks.programs.held_out import search
-from benchmarks.programs.held_out.search import CROSSOVER, DIFFERENCE, FREE, LOW, WALK
+from benchmarks.programs.seen import search
+from benchmarks.programs.seen.search import CROSSOVER, DIFFERENCE, FREE, LOW, WALK
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import TIGHT, close
-from benchmarks.programs.held_out import sequences
-from benchmarks.programs.held_out.sequences import DT, LAGS, MOVES, STEPS
+from benchmarks.programs.seen import sequences
+from benchmarks.programs.seen.sequences import DT, LAGS, MOVES, STEPS
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

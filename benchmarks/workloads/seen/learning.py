@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import learning
-from benchmarks.programs.held_out.learning import MEMORY, RADIUS, RATE
+from benchmarks.programs.seen import learning
+from benchmarks.programs.seen.learning import MEMORY, RADIUS, RATE
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 
