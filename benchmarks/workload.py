@@ -41,7 +41,8 @@ class Contenders(NamedTuple):
     Aesara too.
     ``plain``: the JAX that a competent user would write first.
     ``tuned``: the fastest JAX that we can write by hand; ``None`` if that is ``plain``. It runs every step, up to the
-    order of sums and products: no closed form, no other algorithm.
+    order of sums and products: no closed form, no other algorithm. Where a program was held out, it may be another
+    algorithm with the same values.
     """
 
     loopjax: Contender
