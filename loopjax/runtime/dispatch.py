@@ -259,7 +259,7 @@ class Dispatch:
                         return MISS
                 if alike:
                     for x in args:
-                        if type(x) is not kind or (dtype is not None and x.dtype != dtype):
+                        if type(x) is not kind or (dtype is not None and x.dtype is not dtype and x.dtype != dtype):
                             return MISS
                 return run(args)
 

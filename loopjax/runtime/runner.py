@@ -15,7 +15,6 @@ from loopjax.runtime.executables import Execute
 from loopjax.runtime.program import Program
 from loopjax.runtime.results import is_converted
 from loopjax.runtime.signature import MISS
-from loopjax.runtime.state import peek
 from loopjax.runtime.x64 import with_x64
 from loopjax.shapes.stages import LengthOutput, OutputSlice
 
@@ -50,10 +49,10 @@ def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, F
     pack = program.form.packer(places[count:])
     variables, donated = state.variables, tuple(bucket.donated)
     only: Any = variables[0] if len(variables) == 1 else None
-    # An executable's results are ready, or fail, together.
-    own = list(dict.fromkeys(place for place in places[:count] if place >= passed + offset and not cut))
-    awaited = [place for place in places[:count] if place not in own[1:]]
-    commit = state.committer(program.graph.outputs, places, () if inplace else awaited)
+    # An executable's results are ready, or fail, together. To wait once more for a result, as a caller does, is cheap.
+    own = [place for place in [*places[count:], *places[:count]] if place >= passed + offset and not cut]
+    awaited = [*own[:1], *(place for place in places[:count] if place not in own)] if count and not inplace else []
+    commit = state.committer(program.graph.outputs, places, awaited)
     outermost = outermost_trace()
 
     def bind(execute: Execute, fit: Fit | None, failed: Failed) -> Run:
@@ -72,7 +71,7 @@ def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, F
             # An executable runs while JAX traces, too; state must not change then.
             if count and find_top_trace(None) is not outermost:  # type: ignore[no-untyped-call]
                 return MISS
-            values = (*values, *map(peek, variables)) if only is None else (*values, only._value)
+            values = (*values, *[one._value for one in variables]) if only is None else (*values, only._value)
             for variable in donated:
                 if not variable.own:
                     return MISS

@@ -121,19 +121,17 @@ class State:
         program say whose arrays nobody else holds then. ``None`` where a call has nothing to note.
         """
         updated, owners = self.updated, self.owners(outputs)
-        lent = [output for output in outputs if isinstance(output, SharedVariable) and output not in owners]
+        lent = {one for one in (*updated, *outputs) if isinstance(one, SharedVariable)}.difference(owners)
         if not updated and not lent:
             return None
         if len(updated) == 1 and not lent:
-            (variable,), place, owned = updated, places[0], bool(owners)
+            (variable,), place = updated, places[0]
 
             def commit_one(found: Sequence[Any]) -> None:
-                value = found[place]
-                if awaited:
-                    value.block_until_ready()
-                variable.own = False
-                variable._value = value
-                variable.own = owned
+                for position in awaited:
+                    found[position].block_until_ready()
+                variable._value = found[place]
+                variable.own = True
 
             return commit_one
 
@@ -142,14 +140,11 @@ class State:
         def commit(found: Sequence[Any]) -> None:
             for place in awaited:
                 found[place].block_until_ready()
-            values = take(found)
-            for variable in updated:
-                variable.own = False
-            _consume(map(_assign, updated, values))  # one run of C: no interrupt can come between two assignments
-            for variable in owners:
-                variable.own = True
             for variable in lent:
                 variable.own = False
+            _consume(map(_assign, updated, take(found)))  # one run of C: no interrupt can come between two assignments
+            for variable in owners:
+                variable.own = True
 
         return commit
 

@@ -65,6 +65,36 @@ class TestAFailingCallChangesNothing:
             f(1.0)
         assert values(counters) == before
 
+    @pytest.mark.parametrize("is_state", [False, True])
+    def test_a_value_whose_computation_fails_after_the_call_has_begun(self, is_state):
+        """The program cannot fail by itself: what it is given does, when a longer computation is done."""
+
+        def look(value):
+            if value > 0:
+                raise RuntimeError("a positive value on the host")
+            return value
+
+        later = jax.jit(lambda v: jax.lax.fori_loop(0, 20, lambda i, v: jnp.sin(v) + 1, v)[0])
+        looked = jax.jit(lambda v: jax.pure_callback(look, jax.ShapeDtypeStruct((), v.dtype), v))
+        x, given, total = at.fscalar("x"), loopjax.shared(np.float32(0)), loopjax.shared(np.float32(0))
+        f = loopjax.function([x], updates={total: total + x})
+        if is_state:
+            f = loopjax.function([], updates={total: total + given})
+        long, zero = jnp.ones(100_000, "float32"), looked(jnp.float32(0))
+        later(long).block_until_ready()
+        for of in (lambda: zero, lambda: zero, lambda: looked(later(long))):
+            assert total.get_value() == 0
+            try:
+                value = of()
+                if is_state:
+                    given.set_value(value)
+                f() if is_state else f(value)
+                fails = False
+            except Exception as error:
+                fails = "a positive value on the host" in str(error)
+        assert fails
+        assert total.get_value() == 0
+
     def test_a_failure_in_the_second_stage(self, counters):
         x = at.dvector("x")
         n = (x > 0).sum()
@@ -300,9 +330,10 @@ class TestAcceptInplaceOverwritesNothingOfOthers:
         assert [float(np.asarray(value)[0]) for value in results] == [1, 2, 3, 4]
         assert float(b.get_value()[0]) == 4
 
-    def test_arguments_may_be_written_to_at_once(self):
+    @pytest.mark.parametrize("inplace", [False, True])
+    def test_arguments_may_be_written_to_at_once(self, inplace):
         a, x = loopjax.shared(np.zeros(3_000_000)), at.dvector("x")
-        f = loopjax.function([x], updates={a: x * 2}, accept_inplace=True)
+        f = loopjax.function([x], updates={a: x * 2}, accept_inplace=inplace)
         for _ in range(4):
             value = np.ones(3_000_000)
             f(value)
