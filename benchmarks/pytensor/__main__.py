@@ -63,7 +63,7 @@ def measured(kind: str, name: str, modes: Sequence[str], options: argparse.Names
                     cell["error"] = error(cell.pop("values"), expected[part])
         with _alone(options.lock):
             for part, cells in row.items():
-                _time_in_turns(workers, part, cells, options.rounds)
+                _time_in_turns(workers, part, cells, options)
     finally:
         for worker in workers.values():
             worker.close()
@@ -81,12 +81,19 @@ def _restarted(worker: Worker, kind: str, name: str, mode: str, row: Row, option
     return started
 
 
-def _time_in_turns(workers: dict[str, Worker], part: str, cells: dict[str, dict[str, Any]], rounds: int) -> None:
+def _time_in_turns(
+    workers: dict[str, Worker], part: str, cells: dict[str, dict[str, Any]], options: argparse.Namespace
+) -> None:
     """Add the least times of calls; each round has a few calls in each mode."""
     times: dict[str, list[float]] = {mode: [] for mode, cell in cells.items() if "error" in cell}
-    for turn in range(rounds):
-        for mode in times if turn % 2 else reversed(times):
-            times[mode].append(workers[mode].seconds(part))
+    for turn in range(options.rounds):
+        for mode in list(times) if turn % 2 else list(reversed(times)):
+            seconds = workers[mode].seconds(part, options.limit) if workers[mode].alive else None
+            if seconds is None:
+                del times[mode]
+                cells[mode].update(refused="time limit", text=f"calls did not end within {options.limit:.0f} s")
+            else:
+                times[mode].append(seconds)
     for mode, calls in times.items():
         cells[mode]["call_ms"] = 1e3 * min(calls)
 

@@ -59,7 +59,7 @@ class LoopJaxLinker(JITLinker):  # type: ignore[misc]
         )
         keys = [place for place, one in enumerate(self.fgraph.inputs) if isinstance(one.type, RandomType)]
         generators = [isinstance(one.type, RandomType) for one in self.fgraph.outputs]
-        call = settling(compiled)
+        call = Settling(compiled)
 
         def run_with_generators(*values: Any) -> list[Any]:
             read = list(values)
@@ -68,46 +68,69 @@ class LoopJaxLinker(JITLinker):  # type: ignore[misc]
             made = zip(generators, call(*read), strict=True)
             return [generator_of(value) if is_generator else value for is_generator, value in made]
 
-        run = run_with_generators if keys or any(generators) else call
-        run.compiled = compiled  # type: ignore[attr-defined]
-        run.fallbacks = converted.fallbacks  # type: ignore[attr-defined]
-        return run
+        run: Any = run_with_generators if keys or any(generators) else call
+        run.compiled = compiled
+        run.fallbacks = converted.fallbacks
+        return run  # type: ignore[no-any-return]
+
+    def create_jitable_thunk(self, *args: Any) -> tuple[list[Any], list[Any], Any]:
+        """Return PyTensor's thunk, or around it one that converts results where it stores them."""
+        (general,), nodes, run = super().create_jitable_thunk(*args)
+        if not isinstance(run, Settling) or not general.outputs:
+            return [general], nodes, run
+        as_array, flag, inputs, outputs = np.asarray, jax.enable_x64, general.inputs, general.outputs
+
+        def thunk() -> None:
+            direct = run.direct if flag.value else None
+            if direct is None:
+                return general()
+            try:
+                for cell, value in zip(outputs, direct(*[cell[0] for cell in inputs])):  # noqa: B905 - hot
+                    cell[0] = as_array(value)
+            except Exception:
+                general()  # of other shapes; an error is reported better
+
+        thunk.inputs, thunk.outputs, thunk.lazy = inputs, outputs, False  # type: ignore[attr-defined]
+        return [thunk], nodes, run
 
 
 COMPILATIONS = 3
 """Calls that compile before a function stays on the path that serves all shapes."""
 
 
-def settling(compiled: Function) -> Callable[..., list[Any]]:
-    """Return the function of values that PyTensor has checked; it returns NumPy arrays.
+class Settling:
+    """A function of values that PyTensor has checked; it returns NumPy arrays.
 
-    Once a call has compiled the program, ``jax.jit`` dispatches it, as in PyTensor's JAX mode, until other shapes come.
-    JAX's x64 flag is switched on where it is off.
+    Once a call has compiled the program, ``jax.jit`` dispatches it, as in PyTensor's JAX mode, until other shapes come:
+    ``direct``, for calls with JAX's x64 flag on. The flag is switched on where it is off.
     """
-    as_array, flag, left = np.asarray, jax.enable_x64, COMPILATIONS
-    direct: Callable[..., Any]
-    narrow: Callable[..., Any]
 
-    def first(*values: Any) -> Any:
-        nonlocal direct, narrow, left
-        found = compiled(*values)
-        settled, left = compiled.settled() if left else None, left - 1
-        direct, narrow = (compiled, compiled) if settled is None else (settled, with_x64(settled))
-        return found
+    compiled: Function
+    fallbacks: Any
 
-    direct = narrow = first
+    def __init__(self, compiled: Function) -> None:
+        self.compiled = compiled
+        self.direct: Callable[..., Sequence[Any]] | None = None
+        self._narrow: Callable[..., Sequence[Any]] | None = None
+        self._left = COMPILATIONS
 
-    def call(*values: Any) -> list[Any]:
-        run = direct if flag.value else narrow  # which another thread may replace
+    def __call__(self, *values: Any) -> list[Any]:
+        run = self.direct if jax.enable_x64.value else self._narrow  # which another thread may replace
         try:
-            found = run(*values)
+            found = self._first(values) if run is None else run(*values)
         except Exception:
-            if run is first or run is compiled:
+            if run is None:
                 raise
-            found = first(*values)  # which reports an error better
-        return list(map(as_array, found))
+            found = self._first(values)  # which reports an error better
+        return [np.asarray(one) for one in found]
 
-    return call
+    def _first(self, values: Sequence[Any]) -> Sequence[Any]:
+        """Call LoopJAX's function, and keep the program that ran."""
+        found: Sequence[Any] = self.compiled(*values)
+        self.direct = self.compiled.settled() if self._left else None
+        self._narrow = None if self.direct is None else with_x64(self.direct)
+        self._left = max(0, self._left - 1)
+        return found
 
 
 def mode(include: Sequence[str] = ("fast_run",), exclude: Sequence[str] = ()) -> Mode:
