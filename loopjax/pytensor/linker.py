@@ -71,7 +71,7 @@ class LoopJaxLinker(JITLinker):  # type: ignore[misc]
         run: Any = run_with_generators if keys or any(generators) else call
         run.compiled = compiled
         run.fallbacks = converted.fallbacks
-        return run  # type: ignore[no-any-return]
+        return run
 
     def create_jitable_thunk(self, *args: Any) -> tuple[list[Any], list[Any], Any]:
         """Return PyTensor's thunk, or around it one that converts results where it stores them."""

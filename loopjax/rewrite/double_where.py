@@ -7,10 +7,16 @@ by 0, which is NaN. With ``log(switch(x > 0, x, 1))`` every derivative is finite
     ->
     switch(y > 0, x / switch(y > 0, sqrt(switch(y > 0, sum(x**2, axis=1), 1)), 1), 0)
 
+Where one operand has a derivative, nothing is computed anew: the operand keeps its values, which no element that is
+taken reads, and only its derivative is cut. Its cotangent, which may be NaN, passes the switch that selects 0::
+
+    log(switch(x > 0, x, zero_grad(x)))
+
 A backward walk finds the condition under which the elements of each variable are taken: that of the switch for its
-branches and all that only they need, and none for everything else. Functions with a singularity (`SINGULAR`) get an
-operand without it where they are not taken; other functions get finite operands where theirs may be data that holds
-NaN. Conditions, and all else that has no derivative, are computed from the operands as they were.
+branches and all that only they need, and none for everything else. Functions with a singularity (`SINGULAR`) and
+functions of what may be data that holds NaN get such operands; of two operands, the other's derivative is finite only
+if values without the singularity stand where they are not taken. Conditions, and all else that has no derivative, are
+computed from the operands as they were.
 """
 
 from __future__ import annotations
@@ -27,6 +33,9 @@ from loopjax.ir.public_ops import ops
 from loopjax.ir.singular import SINGULAR, is_singular
 from loopjax.rewrite.cse import computed_alike
 from loopjax.rewrite.driver import Context, Pass, Replacement
+
+AND, OR, NOT = ("logical_and", "and_"), ("logical_or", "or_"), ("logical_not", "invert")
+"""Ops that make conditions of conditions."""
 
 Condition = Variable | None
 """A boolean array that broadcasts to a variable: where it is taken. ``None`` for everywhere."""
@@ -53,7 +62,9 @@ class DoubleWhere(Pass):
                     changed[position] = x
                 elif (node, position) in masks:
                     condition, safe = masks[node, position]
-                    changed[position] = ops.switch(condition, inputs[position], safe)
+                    alone = sum(one in taken for one in node.inputs) == 1
+                    other = ops.zero_grad(inputs[position]) if alone else safe
+                    changed[position] = ops.switch(condition, inputs[position], other)
             if node in lazy:
                 return copy_node(node, changed, LAZY_SWITCH).outputs
             return copy_node(node, changed).outputs if any(map(is_not, changed, inputs)) else None
@@ -87,9 +98,31 @@ def _taken(graph: Graph, n_costs: int) -> dict[Variable, Condition]:
 
 
 def _either(one: Condition, other: Condition) -> Condition:
+    """Return the union of conditions; ``c`` or not ``c`` is everywhere."""
     if one is None or other is None:
         return None
-    return one if computed_alike(one, other) else ops.logical_or(one, other)
+    parts = _alternatives(one)
+    if any(computed_alike(part, other) for part in parts):
+        return one
+    return None if any(_excludes(part, other) for part in parts) else ops.logical_or(one, other)
+
+
+def _both(one: Condition, other: Condition) -> Condition:
+    if one is None or other is None:
+        return one or other
+    return one if computed_alike(one, other) else ops.logical_and(one, other)
+
+
+def _alternatives(condition: Variable) -> list[Variable]:
+    """Return the conditions of a union."""
+    node = condition.owner
+    return [part for x in node.inputs for part in _alternatives(x)] if node and node.op.named(*OR) else [condition]
+
+
+def _excludes(one: Variable, other: Variable) -> bool:
+    """Return whether one of two conditions is the other's negation by its form."""
+    pairs = [(a.owner, b) for a, b in ((one, other), (other, one))]
+    return any(node is not None and node.op.named(*NOT) and computed_alike(node.inputs[0], x) for node, x in pairs)
 
 
 def _of_operand(node: Apply, position: int, taken: Condition) -> Condition:
@@ -117,14 +150,38 @@ def _of_operand(node: Apply, position: int, taken: Condition) -> Condition:
     return ops.dimshuffle(moved, *(order.index(axis) if axis in order else "x" for axis in range(x.ndim)))
 
 
-def _within(condition: Variable, x: Variable) -> Variable:
-    """Return a condition in a shape that broadcasts to ``x``: true where it is for any element that ``x`` stretches
-    to."""
+def _within(condition: Variable, x: Variable) -> Condition:
+    """Return a condition in a shape that broadcasts to ``x``: true where it is for any element that ``x`` stretches to,
+    or for more (`_cover`)."""
+    covers = _cover(condition, x)
+    if covers:
+        return covers[0]
     if condition.ndim > x.ndim:
         condition = ops.any(condition, axis=list(range(condition.ndim - x.ndim)))
-    sizes = zip(condition.type.shape, x.type.shape[x.ndim - condition.ndim :], strict=True)
-    stretched = [axis for axis, (size, own) in enumerate(sizes) if own == 1 != size]
+    stretched = _stretched(condition, x)
     return ops.any(condition, axis=stretched, keepdims=True) if stretched else condition
+
+
+def _cover(condition: Variable, x: Variable) -> list[Condition]:
+    """Return a condition that is true where this one is, of parts that ``x`` does not stretch to; none if it has none.
+
+    A part that ``x`` stretches to is often computed from the operand's whole branch, for its reduction once more.
+    """
+    if not _stretched(condition, x):
+        return [condition]
+    node = condition.owner
+    covers = [_cover(part, x) for part in node.inputs] if node and node.op.named(*AND, *OR) else []
+    if node and node.op.named(*AND):
+        return [_both(covers[0][0], covers[1][0])] if all(covers) else covers[0] or covers[1]
+    return [_either(covers[0][0], covers[1][0])] if covers and all(covers) else []
+
+
+def _stretched(condition: Variable, x: Variable) -> list[int]:
+    """Return the axes of a condition that ``x`` has not, or with one element only."""
+    new = condition.ndim - x.ndim
+    sizes = zip(condition.type.shape[max(new, 0) :], x.type.shape[max(-new, 0) :], strict=True)
+    own = [max(new, 0) + axis for axis, (size, own) in enumerate(sizes) if own == 1 != size]
+    return [*range(new), *own]
 
 
 def _masks(graph: Graph, taken: Mapping[Variable, Condition]) -> dict[tuple[Apply, int], tuple[Variable, float]]:

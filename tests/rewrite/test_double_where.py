@@ -39,11 +39,12 @@ def test_before_and_after():
         %0 = linearize[wrt=1, costs=1](x) : float64(), residual()
             input 0.x : float64(?,)
             %0.0 = gt(0.x, 0.) : bool(?,)
-            %0.1 = switch(%0.0, 0.x, 1.) : float64(?,)
-            %0.2 = log(%0.1) : float64(?,)
-            %0.3 = switch(%0.0, %0.2, 0.) : float64(?,)
-            %0.4 = sum[axis=(0,), dtype=float64, keepdims=False](%0.3) : float64()
-            return %0.4
+            %0.1 = zero_grad(0.x) : float64(?,)
+            %0.2 = switch(%0.0, 0.x, %0.1) : float64(?,)
+            %0.3 = log(%0.2) : float64(?,)
+            %0.4 = switch(%0.0, %0.3, 0.) : float64(?,)
+            %0.5 = sum[axis=(0,), dtype=float64, keepdims=False](%0.4) : float64()
+            return %0.5
         %1 = pullback(%0:1, 1.) : float64(?,)
         return %1""")
 
@@ -67,11 +68,28 @@ def counts(cost, wrt=X, inputs=(X, W, M, A), outputs=()):
         (at.switch(X > 0, 2 * X + W[0], 0.0), 0),
         (at.switch(X > 0, at.tanh(X), 0.0), 1),
         (at.switch(X > 0, at.tanh(X) * at.sqrt(X), 0.0), 2),
+        (at.switch(A > 0, LOG, 2 * LOG), 0),  # one of the branches is always taken
     ],
     ids=lambda value: str(value) if isinstance(value, int) else loopjax.pp(value),
 )
 def test_what_is_replaced(cost, added):
     assert counts(cost.sum()) == added
+
+
+@pytest.mark.parametrize(
+    ("cost", "reductions"),
+    [
+        (at.switch(X > 9, at.log(A), 0.0), 1),
+        (at.switch(A > 0, at.switch(X > 9, at.log(A), 0.0), 0.0), 0),
+        (at.switch(at.and_(X > 9, A > 0), at.log(A), 0.0), 0),
+        (at.switch(at.or_(X > 9, A > 0), at.log(A), 0.0), 1),
+        (at.switch(A > 0, at.switch(X > 9, at.log(A), 0.0), at.switch(X > 5, at.log(A), 1.0)), 0),
+    ],
+    ids=lambda value: str(value) if isinstance(value, int) else loopjax.pp(value),
+)
+def test_conditions_of_fewer_elements_cover_those_of_more(cost, reductions):
+    passes = [FormDifferentiatedRegions(), DoubleWhere()]
+    assert symbolically(passes, [X, A], [loopjax.grad(cost.sum(), A)]).count(" any[") == reductions
 
 
 def test_only_what_is_differentiated():
@@ -127,6 +145,13 @@ def test_gradients_are_those_of_the_branch_that_is_taken():
         found = loopjax.function(inputs, gradients, on_unused_input="ignore")(*values)
         for (expression, *_, expected), gradient in zip(rows, found, strict=True):
             np.testing.assert_allclose(gradient, expected, rtol=1e-14, atol=1e-17, err_msg=loopjax.pp(expression))
+
+
+def test_second_derivatives():
+    with jax.enable_x64(True):
+        f = loopjax.to_jax([X], [at.switch(X > 0, at.log(X) + X**1.5, at.exp(-1000 * X)).sum()])
+        second = jax.jacrev(jax.grad(lambda x: f(x)[0]))
+        np.testing.assert_allclose(second(POINTS), np.diag([1e6, -0.25, -1 / 16 + 3 / 8]))
 
 
 def test_derivatives_that_jax_takes():
