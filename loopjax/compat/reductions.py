@@ -36,6 +36,23 @@ def mean(
     return _folded(tensor.mean, input, axis, dtype, keepdims, acc_dtype)
 
 
+def cumsum(x: Any, axis: int | None = None) -> Variable:
+    """Cumulative sums along an axis, in the dtype of integers."""
+    return _in_its_dtype(tensor.cumsum, x, axis)
+
+
+def cumprod(x: Any, axis: int | None = None) -> Variable:
+    """Cumulative products along an axis, in the dtype of integers."""
+    return _in_its_dtype(tensor.cumprod, x, axis)
+
+
+def _in_its_dtype(accumulate: Any, x: Any, axis: int | None) -> Variable:
+    """The core's result is int64, as NumPy's; a loop's state of another integer would not take it."""
+    variable = as_variable(x)
+    found: Variable = accumulate(variable, axis)
+    return found if variable.dtype == "bool" else tensor.cast(found, variable.dtype)
+
+
 def _folded(fold: Any, x: Any, axis: Any, dtype: Any, keepdims: bool, acc_dtype: Any) -> Variable:
     variable = as_variable(x)
     wide = acc_dtype or WIDER.get(variable.dtype)

@@ -146,6 +146,14 @@ class PeerMethods:
         """Arithmetic mean over axes; see ``loopjax.compat.reductions``."""
         return reductions.mean(self, axis, dtype, False, keepdims, acc_dtype)
 
+    def cumsum(self, axis: int | None = None) -> Any:
+        """Cumulative sums along an axis; see ``loopjax.compat.reductions``."""
+        return reductions.cumsum(self, axis)
+
+    def cumprod(self, axis: int | None = None) -> Any:
+        """Cumulative products along an axis; see ``loopjax.compat.reductions``."""
+        return reductions.cumprod(self, axis)
+
     def flatten(self, ndim: int = 1, outdim: int | None = None) -> Any:
         """Trailing axes merged, down to ``ndim`` axes."""
         return ops.flatten(self, ndim if outdim is None else outdim)

@@ -78,6 +78,11 @@ ROWS = {
         (X - X.mean(0)) / X.std(0),
     ),
     "sum in float64": (lambda x: at.cast(x, "float32").sum(), np.array([1e8, 1, -1e8]), np.float32(1)),
+    "a state of cumulative sums": (
+        lambda n: aesara.scan(lambda s: at.cumsum(s) + s.cumprod(axis=0), outputs_info=n, n_steps=2)[0][-1],
+        np.array([1, 2, 1], "int32"),
+        np.array([4, 17, 73], "int32"),
+    ),
     "parameters": (lambda x: at.sum(input=at.linspace(start=0.0, end=1.0, steps=3) * x, axis=0), V, 0.5 * V[1] + V[2]),
 }
 
