@@ -51,7 +51,8 @@ _finfo: Any = jnp.finfo
 class Dispatch:
     """Fast-path cache of one bucket: from names and types of arguments, shapes and lengths to closures.
 
-    ``latest`` is the closure of the latest kind of call.
+    ``latest`` is the closure of the latest kind of call; ``failing``, the keys of executables that have raised, until
+    the general path has run, or has raised, too.
     """
 
     __slots__ = (
@@ -63,6 +64,7 @@ class Dispatch:
         "_settings",
         "_signature",
         "bucket",
+        "failing",
         "kinds",
         "latest",
         "stages",
@@ -70,6 +72,7 @@ class Dispatch:
 
     def __init__(self, program: Program, bucket: Bucket, signature: Signature, convert: Convert | None) -> None:
         self.bucket = bucket
+        self.failing: set[Any] = set()
         self.kinds: dict[Any, Call] = {}
         self.latest: Call = _miss
         self.stages: list[StageTable] = []
@@ -110,7 +113,8 @@ class Dispatch:
 
     def run(self, arrays: Sequence[Any]) -> Any:
         """Runs the program on arrays of exactly the inputs' dtypes, or returns ``MISS``; the state's locks are held."""
-        return self._choose_locked(arrays) if self.stages and self.stages[0].executables else MISS
+        is_served = self.stages and self.stages[0].executables and not self.failing
+        return self._choose_locked(arrays) if is_served else MISS
 
     def settled(self) -> Callable[..., Sequence[Any]] | None:
         """The program that ran last, as ``jax.jit`` dispatches it: faster than Python looks at settings and shapes.
@@ -147,11 +151,16 @@ class Dispatch:
         the general path has run them.
         """
         if not self.stages or any(isinstance(value, jax.Array) and value.committed for value in values):
+            self.failing.clear()
             return
         with self._lock:
             if known is not None:
                 for stage in self.stages:
                     stage.compile(known)
+                # An executable that refuses what it was compiled for (for its sharding, say) is not asked again.
+                for key in tuple(self.failing):
+                    self.stages[0].refuse(key, values)
+                self.failing.clear()
             self.stages[0].find(values)
             given = self._signature.placed(args, kwargs)
             kind = self._kind(args, kwargs)
@@ -275,9 +284,7 @@ class Dispatch:
         lost = isinstance(error, NotRun) or any(value is None for value in values)
         if lost or jax.config.jax_disable_jit or [value.dtype for value in values] != dtypes:  # type: ignore[attr-defined]
             return MISS
-        # An executable that refuses what it was compiled for (for its sharding, say) is not asked again.
-        if self.stages[0].refuse(key, values):
-            self._connect()
+        self.failing.add(key)
         return MISS
 
 

@@ -142,13 +142,11 @@ class StageTable:
             del self.executables[next(iter(self.executables))]
             self.runs.clear()
 
-    def refuse(self, key: Any, values: Sequence[Any]) -> bool:
-        """Drops the executable of ``key`` for good, if that is the key of these values; says if it is."""
-        if self._key(values) != key:
-            return False
-        self.executables[key] = None
-        self.runs.clear()
-        return True
+    def refuse(self, key: Any, values: Sequence[Any]) -> None:
+        """Drops the executable of ``key`` for good, if that is the key of these values."""
+        if self._key(values) == key:
+            self.executables[key] = None
+            self.runs.clear()
 
     def _key(self, values: Sequence[Any]) -> Any:
         """Cache key of an executable: JAX's settings, the shapes of its arguments and the lengths that it is for."""

@@ -285,6 +285,7 @@ class Function:
             return state.locked(self._run, args, kwargs, x64)
         except BaseException:
             x64.restore()
+            self._dispatch.failing.clear()
             if self.program.options.inplace:
                 state.lose_overwritten()
             raise

@@ -136,6 +136,26 @@ def test_an_executable_that_refuses_is_not_asked_again(monkeypatch):
     assert not runs(f)
 
 
+def test_an_executable_that_fails_is_asked_again(anew):
+    x, total = at.fscalar("x"), loopjax.shared(np.float32(0))
+
+    def look(value):
+        if value < 0:
+            raise ValueError("negative")
+        return value
+
+    looked = loopjax.wrap_jax(lambda v: jax.pure_callback(look, jax.ShapeDtypeStruct((), v.dtype), v))
+    f = loopjax.function([x], looked(x) + 1, updates={total: total + x})
+    one, bad = np.float32(1), np.float32(-1)
+    for _ in range(3):
+        assert f(one) == f(one) == 2
+        with pytest.raises(Exception, match="negative"):
+            f(bad)
+    assert f(one) == f(1.0) == f(1.0) == f(one) == 2
+    assert len(anew) == 5  # the first call, those that fail, and one of another kind
+    assert total.get_value() == 10
+
+
 def test_numbers_that_do_not_fit_are_refused_each_time():
     x, y = at.dscalar("x"), at.fscalar("y")
     f, g = loopjax.function([x], x * 2), loopjax.function([y], y * 2)
