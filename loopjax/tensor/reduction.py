@@ -106,8 +106,9 @@ _register("prod", reduction(lax.reduce_prod, jnp.prod), cast=True)
 _register("mean", reduction(lax_kernels.mean, jnp.mean), "finite_derivative", cast=True)
 _register("max", reduction(lax.reduce_max, jnp.max), not_empty=True)
 _register("min", reduction(lax.reduce_min, jnp.min), not_empty=True)
-_register("any", jnp.any)
-_register("all", jnp.all)
+# By a comparison, which has no derivative: JAX has no rule for a boolean that a derivative of another loop gives.
+_register("any", lambda x, **options: jnp.any(x != np.zeros((), x.dtype), **options))
+_register("all", lambda x, **options: jnp.all(x != np.zeros((), x.dtype), **options))
 _register("logsumexp", jax.nn.logsumexp, cast=True)
 
 

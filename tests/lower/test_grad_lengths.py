@@ -127,3 +127,23 @@ def test_a_length_that_floats_decide_of_a_loop_of_shared_variables_alone():
     value, slope = f(1.5)
     assert value == pytest.approx(3 * 1.5**2)
     assert slope == pytest.approx(1.5**2)
+
+
+def test_sizes_that_an_inner_loop_checks_at_every_step():
+    """Whether all of an inner loop's sizes fit is a result of a differentiated loop."""
+    k, start = at.lvector("k"), at.dscalar("start")
+
+    def outer(n):
+        taken = at.minimum(n, k.shape[0])
+
+        def inner(u, h):
+            return [at.tanh(-h), at.set_subtensor(at.zeros(4, dtype="float64")[:u], at.arange(u)).sum()]
+
+        (h, _), _ = loopjax.scan(inner, sequences=k, outputs_info=[start, None], n_steps=taken)
+        return at.set_subtensor(at.zeros(4, dtype="float64")[:taken], h)
+
+    h, _ = loopjax.scan(outer, sequences=k)
+    f = loopjax.function([k, start], [at.sin(h).sum(), loopjax.grad(at.sin(h).sum(), start)])
+    numbers, by = [1, 3, 2, 1], 1e-5
+    expected = (f(numbers, 0.3 + by)[0] - f(numbers, 0.3 - by)[0]) / (2 * by)
+    np.testing.assert_allclose(f(numbers, 0.3)[1], expected, rtol=1e-7)
