@@ -1,13 +1,16 @@
 """Every distribution against SciPy's, at fixed seeds."""
 
 import inspect
+from functools import partial
 
+import jax
 import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
 import loopjax
 import loopjax.tensor as at
+from loopjax.ir.op import computed
 from loopjax.random import RandomStream
 from loopjax.random.distributions import DISTRIBUTIONS
 
@@ -428,3 +431,17 @@ def test_whole_numbers_outside_of_a_domain_are_minus_one_in_their_dtype(name, be
     f = loopjax.function([p], drawn)
     np.testing.assert_array_equal(f(-0.5), np.full(3, outside, dtype))
     assert f(0.5).max() < 100
+
+
+@pytest.mark.parametrize("name", ["standard_uniform", "standard_normal", "integers"])
+def test_draws_of_several_axes_are_those_of_jax_drawn_as_a_vector(name):
+    key, bounds = jax.random.key(7), (0, 9) if name == "integers" else ()
+    dtype = "int64" if name == "integers" else "float64"
+    with jax.enable_x64(True):
+        sample = partial(computed, f"draw_{name}", key, *map(np.asarray, bounds), lengths=(4, 3, 5), dtype=dtype)
+        by_jax = {"standard_uniform": "uniform", "standard_normal": "normal", "integers": "randint"}[name]
+        expected = getattr(jax.random, by_jax)(key, (4, 3, 5), *bounds, dtype=dtype)
+        np.testing.assert_array_equal(sample(), expected)
+        text = str(jax.make_jaxpr(sample)())
+    assert "shape=(60,)" in text
+    assert "shape=(4, 3, 5)" not in text

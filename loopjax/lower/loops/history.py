@@ -14,6 +14,7 @@ are one array that each step shifts: XLA on CPU then compiles the loop into one 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -23,6 +24,9 @@ from jax import lax
 from loopjax.ir.fill import unwritten
 from loopjax.ir.plan import History
 from loopjax.lower.placement import placed, placement
+
+_put = partial(lax.dynamic_update_index_in_dim, axis=0, allow_negative_indices=False)
+_take = partial(lax.dynamic_slice_in_dim, allow_negative_indices=False)
 
 
 class RingBuffer(NamedTuple):
@@ -99,22 +103,19 @@ def push(history: History, past: Any, value: Any, t: Any) -> Any:
         return past._replace(near=(*past.near[1:], value) if history.near else ())
     if history.kind == "stack":
         at = t + np.int32(history.size)
-        rows = lax.dynamic_update_index_in_dim(past.rows, value, at, 0)
+        rows = _put(past.rows, value, at)
         return Stack(rows, tuple(_run(rows, at + np.int32(1 + run.start), run, value) for run in history.runs))
     if history.kind == "shifted":
-        rows = lax.dynamic_update_index_in_dim(past.rows, value[-1], t + np.int32(len(value)), 0)
-        return Stack(rows, (lax.dynamic_slice_in_dim(rows, t + np.int32(1), len(value)),))
-    rows = lax.dynamic_update_index_in_dim(past.rows, value, _slot(history, t, 0), 0)
-    ahead = tuple(
-        value if tap == -1 else lax.dynamic_index_in_dim(rows, _slot(history, t + 1, tap), keepdims=False)
-        for tap in history.taps
-    )
+        rows = _put(past.rows, value[-1], t + np.int32(len(value)))
+        return Stack(rows, (_take(rows, t + np.int32(1), len(value)),))
+    rows = _put(past.rows, value, _slot(history, t, 0))
+    ahead = tuple(value if tap == -1 else _take(rows, _slot(history, t + 1, tap), 1)[0] for tap in history.taps)
     return RingBuffer(rows, ahead)
 
 
 def _run(rows: Any, start: Any, run: range, value: Any) -> Any:
     """Return the rows of a run of taps from ``start`` on; ``value`` is that of the tap -1."""
-    return value[None] if run.start == -1 else lax.dynamic_slice_in_dim(rows, start, len(run))
+    return value[None] if run.start == -1 else _take(rows, start, len(run))
 
 
 def last(history: History, past: Any, count: int, t: Any) -> Any:

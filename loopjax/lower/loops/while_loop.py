@@ -74,7 +74,8 @@ def _advance(loop: Loop, state: State, limit: Any) -> State:
 
         def sampled(now: State, _: Rows) -> tuple[State, Rows]:
             position = now.t - first.t
-            return step(now, tuple(lax.dynamic_index_in_dim(row, position, keepdims=False) for row in samples))
+            take = partial(lax.dynamic_index_in_dim, index=position, keepdims=False, allow_negative_indices=False)
+            return step(now, tuple(map(take, samples)))
 
         return _steps(loop, sampled, first, jnp.minimum(first.t + loop.plan.sampled, limit))
 
