@@ -151,21 +151,20 @@ def _scalar_loop(conversion: Conversion, op: ScalarLoop, args: Sequence[Any]) ->
     count = len(op.outputs) - op.is_while
     shape = _folded(at.add)(*[at.zeros_like(one, dtype="int64") for one in args])
     states = [at.second(shape, one) for one in rest[:count]]
-    most = at.max(n_steps)
+    done = [at.second(shape, at.constant(False))] if op.is_while else []
 
-    def step(t: Any, done: Any, *held: Any) -> Any:
-        found = conversion.inner(op.fgraph.inputs, [*held, *rest[count:]], op.fgraph.outputs)
-        stop = done | at.ge(t, n_steps)
-        kept = [at.switch(stop, old, new) for old, new in zip(held, found[:count], strict=True)]
-        ended = stop | found[count] if op.is_while else stop
-        return [ended, *kept], until(at.all(ended))
+    def step(t: Any, *held: Any) -> Any:
+        found = conversion.inner(op.fgraph.inputs, [*held[:count], *rest[count:]], op.fgraph.outputs)
+        stop = _folded(at.or_)(at.ge(t, n_steps), *held[count:])
+        kept = [at.switch(stop, old, new) for old, new in zip(held, found, strict=True)]
+        return (kept, until(at.all(kept[-1] | at.ge(t + 1, n_steps)))) if op.is_while else kept
 
-    first = at.second(shape, at.constant(False))
-    stacks, _ = scan(step, sequences=at.arange(most), outputs_info=[first, *states], name=op.name or "ScalarLoop")
-    # Where no step runs, an element has its initial state, and a while loop counts as ended.
-    starts = [at.second(shape, at.constant(True)), *states]
-    ends = [at.join(0, start[None], stack)[-1] for start, stack in zip(starts, stacks, strict=True)]
-    return [*ends[1:], ends[0]] if op.is_while else ends[1:]
+    # At least one step, in which elements without any keep their states, so that no stack is joined with these.
+    most = at.arange(at.maximum(at.max(n_steps), 1))
+    stacks, _ = scan(step, sequences=most, outputs_info=[*states, *done], name=op.name or "ScalarLoop")
+    ends = [stack[-1] for stack in (stacks if isinstance(stacks, list) else [stacks])]
+    # A while loop of no steps counts as ended.
+    return [*ends[:count], ends[-1] | at.le(n_steps, 0)] if op.is_while else ends
 
 
 @rule(DimShuffle)

@@ -11,8 +11,10 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from pytensor import scalar
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
+from pytensor.tensor.elemwise import Elemwise
 
 import loopjax
 import loopjax.pytensor
@@ -89,6 +91,18 @@ def test_an_inner_loop_of_a_scalar_op():
     """The derivative of the incomplete gamma function is a loop for each element."""
     a, x = pt.dscalar("a"), pt.dvector("x")
     check([a, x], [pt.grad(pt.gammainc(a, x).sum(), a)], 2.5, VALUES, rtol=1e-7)
+
+
+def test_scalar_loops_of_other_lengths_for_each_element():
+    x, state, n = pt.dvector("x"), scalar.float64("state"), pt.lvector("n")
+    halved = scalar.loop.ScalarLoop(init=[state], update=[state / 2])
+    until_small = scalar.loop.ScalarLoop(init=[state], update=[state / 2], until=state / 2 < 0.2)
+    graph = loopjax.pytensor.from_pytensor([n, x], [Elemwise(halved)(n, x), *Elemwise(until_small)(n, x)])
+    counts, needed = np.array([0, 1, 40, 1, 2, 2]), np.ceil(np.log2(VALUES / 0.2)).clip(1)
+    all_steps, states, done = loopjax.function(graph.inputs, graph.outputs)(counts, VALUES)
+    np.testing.assert_array_equal(all_steps, VALUES / 2.0**counts)
+    np.testing.assert_array_equal(states, VALUES / 2.0 ** np.minimum(counts, needed))
+    np.testing.assert_array_equal(done, (counts >= needed) | (counts == 0))
 
 
 def test_an_op_without_a_rule_runs_by_pytensors_jax_implementation():
