@@ -193,7 +193,7 @@ def _shape(variable: Any) -> Any:
 
 def _is_small(loop: Any) -> bool:
     """Return whether XLA can compile a loop into one function, and its arrays are small."""
-    return not loop.effects and all(map(_may_stand_inside, _equations(loop)))
+    return not loop.effects and all(map(_may_stand_inside, inner_equations(loop)))
 
 
 def _may_stand_inside(equation: Any) -> bool:
@@ -216,12 +216,12 @@ def _is_tiny(product: Any) -> bool:
     return min(rows, columns, depth) == 1 or rows * columns * depth < LIBRARY_PRODUCT
 
 
-def _equations(equation: Any) -> Iterator[Any]:
+def inner_equations(equation: Any) -> Iterator[Any]:
     """All equations in the regions of one."""
     for region in _regions(equation):
         for inner in (region.jaxpr if isinstance(region, ClosedJaxpr) else region).eqns:
             yield inner
-            yield from _equations(inner)
+            yield from inner_equations(inner)
 
 
 def _is_large(variable: Any) -> bool:

@@ -91,7 +91,8 @@ class Dispatch:
         run = runner(program, bucket)
 
         def bind(chain: Execute, key: Any, values: Sequence[Any]) -> Run:
-            return run(chain, self._fit(values), partial(self._failed, key, [value.dtype for value in values]))
+            failed = partial(self._failed, key, [value.dtype for value in values])
+            return run(chain, self._fit(values), failed, key in self.stages[0].sure)
 
         following: StageTable | None = None
         for number in reversed(range(len(bucket.stages))):
@@ -244,17 +245,6 @@ class Dispatch:
             run = _converting(run, convert) if convert else run
             if not alike:
                 run = _reading(run, checks)
-
-            def call_plain(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-                if kwargs or len(args) != count or device.value is not at:
-                    return MISS
-                for x in args:
-                    if type(x) is not kind:
-                        return MISS
-                return run(args)
-
-            if alike and dtype is None and not (layout or others):
-                return call_plain
 
             def call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
                 if len(args) != count or len(kwargs) != named or device.value is not at:

@@ -20,11 +20,13 @@ import numpy as np
 from loopjax.ir.graph import Graph, Variable
 from loopjax.ir.jax_call import JaxCall
 from loopjax.ir.ranges import Range, RangeAnalysis
+from loopjax.lower.fails_later import may_fail_later
 from loopjax.runtime.buckets import Bucket
 from loopjax.runtime.compiler import KEPT, select
 from loopjax.runtime.signature import taking
 from loopjax.runtime.x64 import with_x64
 from loopjax.shapes.stages import specialization_key
+from loopjax.trace.shared import SharedVariable
 
 Execute = Callable[..., Any]
 """From arrays to the results of an executable, or of a chain of them."""
@@ -48,6 +50,8 @@ class NotRun(Exception):
 
 class StageTable:
     """The functions that run a stage of a bucket and those after it.
+
+    ``sure`` holds the keys of those executables that read shared variables and nothing else, and cannot fail later.
 
     A function takes values: of the graph's inputs, then the results of the stages before. It returns the results of its
     own stage and those after it; the last stage's as its executable returns them, others sliced to their lengths.
@@ -73,11 +77,13 @@ class StageTable:
         "_hosted",
         "_picks",
         "_read",
+        "_reads_state",
         "_settings",
         "_take",
         "executables",
         "runs",
         "stage",
+        "sure",
     )
 
     def __init__(
@@ -93,11 +99,13 @@ class StageTable:
         self.stage = bucket.stages[number]
         self.executables: dict[Any, Execute | None] = {}
         self.runs: dict[Any, Execute] = {}
+        self.sure: set[Any] = set()
         before = [variable for one in bucket.stages[:number] for variable, _ in one.stage.results]
         variables = [*bucket.graph.inputs, *before]
         places = {variable: place for place, variable in enumerate(variables)}
         reads = [places[variable] for variable in self.stage.stage.graph.inputs]
         self._take = None if reads == list(range(len(variables))) else taking(reads)
+        self._reads_state = len(bucket.stages) == 1 and all(isinstance(v, SharedVariable) for v in variables)
         self._settings, self._following = settings, following
         self._hosted = [places[variable] for variable in self.stage.host_inputs] if hosted is None else hosted
         self._read = read or (lambda values: dict(zip(variables, values, strict=True)))
@@ -133,13 +141,17 @@ class StageTable:
         if key in self.executables:
             return
         program = self.stage.find(arrays)
-        # The bound method, since Python looks up __call__ of an object at each call.
-        execute = program.compiled(arrays).lower(*arrays).compile().__call__
+        traced = program.compiled(arrays).trace(*arrays)
+        compiled = traced.lower().compile()
+        execute = compiled.__call__  # bound, since Python looks up __call__ of an object at each call
         if program.graph.holds(lambda node: isinstance(node.op, JaxCall)):
             execute = with_x64(execute)  # a callback's results are cut to 32 bits where the flag is off
         self.executables[key] = self._asserting(execute, program.graph)
+        if self._reads_state and not may_fail_later(traced.jaxpr, compiled):
+            self.sure.add(key)
         if len(self.executables) > KEPT:
             del self.executables[next(iter(self.executables))]
+            self.sure &= self.executables.keys()
             self.runs.clear()
 
     def refuse(self, key: Any, values: Sequence[Any]) -> None:

@@ -220,8 +220,7 @@ class Function:
         self._trees = program.arguments
         self._about = about(program.options.name)
         self._buckets = ShapeBuckets(program, program.options.lengths)
-        updates = range(len(state.updated))
-        self._commit = state.committer(outputs, updates, () if program.options.inplace else updates)
+        self._commit = state.committer(outputs, range(len(state.updated)))
         self._signature = Signature(program.inputs, program.options.allow_downcast, program.options.name)
         self._follow(self.bucket)
 
@@ -629,9 +628,12 @@ class Function:
     def _committed(self, outputs: list[Any]) -> Any:
         """Commits new state; the results in the form that was asked for."""
         self.program.state.refuse_tracers(outputs)
+        count = len(self.program.state.updated)
+        for new in () if self.program.options.inplace else outputs[:count]:
+            new.block_until_ready()  # a computation that fails changes nothing
         if self._commit:
             self._commit(outputs)
-        return self.program.form(outputs[len(self.program.state.updated) :])
+        return self.program.form(outputs[count:])
 
     def _follow(self, bucket: Bucket) -> None:
         """Switches the fast path to another bucket, with empty tables."""

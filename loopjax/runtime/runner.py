@@ -29,7 +29,7 @@ Failed = Callable[[Sequence[Any], Exception], Any]
 """From values and what the run of an executable raised to ``MISS``, or it raises."""
 
 
-def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, Failed], Run]:
+def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, Failed, bool], Run]:
     """From a chain of executables to a closure that reads state, runs it, commits new state and returns results."""
     state, inputs = program.state, len(program.graph.inputs)
     count, inplace = len(state.updated), program.options.inplace
@@ -52,10 +52,11 @@ def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, F
     # An executable's results are ready, or fail, together. To wait once more for a result, as a caller does, is cheap.
     own = [place for place in [*places[count:], *places[:count]] if place >= passed + offset and not cut]
     awaited = [*own[:1], *(place for place in places[:count] if place not in own)] if count and not inplace else []
-    commit = state.committer(program.graph.outputs, places, awaited)
+    commit = state.committer(program.graph.outputs, places)
     outermost = outermost_trace()
 
-    def bind(execute: Execute, fit: Fit | None, failed: Failed) -> Run:
+    def bind(execute: Execute, fit: Fit | None, failed: Failed, is_sure: bool) -> Run:
+        checked, pending = (variables, ()) if is_sure and awaited else ((), awaited)
         if fit is not None:
             unpadded = execute
             execute = lambda *values: unpadded(*fit(values))  # noqa: E731
@@ -83,8 +84,17 @@ def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, F
                 found = [*values, *found]
             if cut:
                 found = cut(found, switched)
+            # A computation that fails changes nothing. One that is sure fails only by what it reads.
+            for one in checked:
+                value: Any = one._value
+                if value is not one.good:
+                    value.block_until_ready()
+            for place in pending:
+                found[place].block_until_ready()
             if commit:
                 commit(found)
+            for one in checked:
+                one.good = one._value
             return pack(found)
 
         def run_in_place(values: Sequence[Any], switched: bool) -> Any:

@@ -114,11 +114,10 @@ class State:
         new = zip(self.updated, outputs, strict=False)
         return [variable for variable, output in new if output.owner is not None and times[output] == 1]
 
-    def committer(self, outputs: Sequence[Variable], places: Sequence[int], awaited: Sequence[int]) -> Commit | None:
+    def committer(self, outputs: Sequence[Variable], places: Sequence[int]) -> Commit | None:
         """A function that commits a call's results: it gives the updated variables the values at the first ``places``.
 
-        Waits for the arrays at ``awaited`` first, so that a failed computation changes nothing. ``outputs`` of the
-        program say whose arrays nobody else holds then. ``None`` where a call has nothing to note.
+        ``outputs`` of the program say whose arrays nobody else holds then. ``None`` where a call has nothing to note.
         """
         updated, owners = self.updated, self.owners(outputs)
         lent = {one for one in (*updated, *outputs) if isinstance(one, SharedVariable)}.difference(owners)
@@ -128,8 +127,6 @@ class State:
             (variable,), place = updated, places[0]
 
             def commit_one(found: Sequence[Any]) -> None:
-                for position in awaited:
-                    found[position].block_until_ready()
                 variable._value = found[place]
                 variable.own = True
 
@@ -138,8 +135,6 @@ class State:
         take = taking(places[: len(updated)])
 
         def commit(found: Sequence[Any]) -> None:
-            for place in awaited:
-                found[place].block_until_ready()
             for variable in lent:
                 variable.own = False
             _consume(map(_assign, updated, take(found)))  # one run of C: no interrupt can come between two assignments

@@ -16,7 +16,7 @@ import loopjax
 import loopjax.tensor as at
 from loopjax import Mode
 from loopjax.lower import small_loops
-from loopjax.lower.small_loops import LARGEST_BYTES, PRIMITIVES, _equations, outlined
+from loopjax.lower.small_loops import LARGEST_BYTES, PRIMITIVES, inner_equations, outlined
 
 ATTRIBUTE = "xla_cpu_small_call"
 STEPS = 5
@@ -111,7 +111,7 @@ def test_what_needs_no_library_becomes_one_function(body: Callable[[Any], Any], 
 def test_every_primitive_of_the_list_is_tried() -> None:
     x = jnp.linspace(0.1, 0.9, 23)
     traced = [jax.make_jaxpr(looped(body))(x) for body in BODIES]
-    tried = {equation.primitive.name for one in traced for top in one.eqns for equation in [top, *_equations(top)]}
+    tried = {equation.primitive.name for one in traced for top in one.eqns for equation in [top, *inner_equations(top)]}
     # Names of other versions of JAX, and what JAX makes of derivatives and of keys.
     rest = {"acosh", "add_any", "copy", "copy_p", "closed_call", "custom_jvp_call", "custom_vjp_call", "checkpoint"}
     rest |= {

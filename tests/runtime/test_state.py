@@ -65,8 +65,8 @@ class TestAFailingCallChangesNothing:
             f(1.0)
         assert values(counters) == before
 
-    @pytest.mark.parametrize("is_state", [False, True])
-    def test_a_value_whose_computation_fails_after_the_call_has_begun(self, is_state):
+    @pytest.mark.parametrize("given_as", ["argument", "state", "result"])
+    def test_a_value_whose_computation_fails_after_the_call_has_begun(self, given_as):
         """The program cannot fail by itself: what it is given does, when a longer computation is done."""
 
         def look(value):
@@ -77,9 +77,12 @@ class TestAFailingCallChangesNothing:
         later = jax.jit(lambda v: jax.lax.fori_loop(0, 20, lambda i, v: jnp.sin(v) + 1, v)[0])
         looked = jax.jit(lambda v: jax.pure_callback(look, jax.ShapeDtypeStruct((), v.dtype), v))
         x, given, total = at.fscalar("x"), loopjax.shared(np.float32(0)), loopjax.shared(np.float32(0))
-        f = loopjax.function([x], updates={total: total + x})
-        if is_state:
-            f = loopjax.function([], updates={total: total + given})
+        is_state = given_as != "argument"
+        f = {
+            "argument": loopjax.function([x], updates={total: total + x}),
+            "state": loopjax.function([], updates={total: total + given}),
+            "result": loopjax.function([], given, updates={total: total * 2}),
+        }[given_as]
         long, zero = jnp.ones(100_000, "float32"), looked(jnp.float32(0))
         later(long).block_until_ready()
         for of in (lambda: zero, lambda: zero, lambda: looked(later(long))):
@@ -94,6 +97,24 @@ class TestAFailingCallChangesNothing:
                 fails = "a positive value on the host" in str(error)
         assert fails
         assert total.get_value() == 0
+
+    @pytest.mark.parametrize("kind", ["itself", "loop", "function", "wrapped"])
+    def test_a_callback_in_a_call_without_arguments(self, counters, kind):
+        """Only a program that calls nothing on the host need not be waited for."""
+        a, b, _ = counters
+        looked = {
+            "itself": host_check,
+            "loop": lambda v: loopjax.scan(lambda h: host_check(h) * 1, outputs_info=v, n_steps=2)[0][-1],
+            "function": loopjax.wrap_jax(jax.jit(jax.jit(OP_TABLE["host_check"].run))),
+            "wrapped": loopjax.wrap_jax(lambda v: jax.lax.cond(v < 9, OP_TABLE["host_check"].run, jnp.sin, v)),
+        }[kind]
+        f = loopjax.function([], updates={a: a + 1, b: looked(3.0 - a)})
+        for _ in range(4):
+            f()
+        for _ in range(2):
+            with pytest.raises(Exception, match="a negative value on the host"):
+                f()
+            assert values(counters) == [4, 0, 2]
 
     def test_a_failure_in_the_second_stage(self, counters):
         x = at.dvector("x")
@@ -152,6 +173,25 @@ class TestAFailingCallChangesNothing:
             signal.signal(signal.SIGALRM, old)
             gc.enable()
         assert interrupted > 0
+
+
+def test_what_cannot_fail_is_not_waited_for(monkeypatch):
+    a, b = loopjax.shared(np.float32(0)), loopjax.shared(np.float32(0))
+    by, f = loopjax.function([], updates={b: a}), loopjax.function([], [b], updates={a: a + 1})
+    for _ in range(3):
+        f()
+    waits, original = [], type(a.value).block_until_ready
+    monkeypatch.setattr(type(a.value), "block_until_ready", lambda array: waits.append(array) or original(array))
+    f()
+    assert not waits
+    a.set_value(jnp.float32(7))
+    (found,) = f()
+    assert len(waits) == 1
+    f()
+    assert len(waits) == 1
+    by()
+    f()
+    assert (float(found), a.get_value(), b.get_value()) == (0, 10, 9)
 
 
 def test_eight_threads_lose_no_update():
