@@ -433,15 +433,21 @@ def test_whole_numbers_outside_of_a_domain_are_minus_one_in_their_dtype(name, be
     assert f(0.5).max() < 100
 
 
-@pytest.mark.parametrize("name", ["standard_uniform", "standard_normal", "integers"])
-def test_draws_of_several_axes_are_those_of_jax_drawn_as_a_vector(name):
-    key, bounds = jax.random.key(7), (0, 9) if name == "integers" else ()
-    dtype = "int64" if name == "integers" else "float64"
+@pytest.mark.parametrize(
+    ("name", "by_jax", "bounds"),
+    [
+        ("standard_uniform", "uniform", ()),
+        ("standard_normal", "normal", ()),
+        ("integers", "randint", (0, 9)),
+        ("integers", "randint", (np.arange(5), np.arange(6, 9)[:, None])),
+    ],
+)
+def test_draws_of_several_axes_are_those_of_jax_drawn_as_a_vector(name, by_jax, bounds):
+    key, dtype = jax.random.key(7), "int64" if bounds else "float64"
     with jax.enable_x64(True):
         sample = partial(computed, f"draw_{name}", key, *map(np.asarray, bounds), lengths=(4, 3, 5), dtype=dtype)
-        by_jax = {"standard_uniform": "uniform", "standard_normal": "normal", "integers": "randint"}[name]
         expected = getattr(jax.random, by_jax)(key, (4, 3, 5), *bounds, dtype=dtype)
         np.testing.assert_array_equal(sample(), expected)
         text = str(jax.make_jaxpr(sample)())
     assert "shape=(60,)" in text
-    assert "shape=(4, 3, 5)" not in text
+    assert "random_bits[bit_width=64 shape=(4, 3, 5)]" not in text
