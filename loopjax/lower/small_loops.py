@@ -34,6 +34,9 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 LARGEST_BYTES = 2**15
 """Bytes of an array up to which it is small: as many as the first cache has."""
 
+COPIED_BYTES = 200
+"""Bytes for each step of a first state that the function may copy: 20 ns, as much as a kernel takes."""
+
 _BARRIER: Any = lax.optimization_barrier
 _MARK: Any = set_xla_metadata
 
@@ -124,7 +127,7 @@ def _call(jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, An
                 read[variable] = None
     known = [v for v in read if v in constants and not _is_large(v)]
     given = [v for v in read if v not in known]
-    if not all(map(_has_elements, [*given, *loop.outvars])) or _carried(loop).intersection(given):
+    if not all(map(_has_elements, [*given, *loop.outvars])) or _copied(loop).intersection(given):
         return [loop]
     first = [equation for equation in jaxpr.eqns if id(equation) in inside]
     replace: Any = jaxpr.replace
@@ -174,16 +177,19 @@ def _bits(element: Any) -> Any:
     return element.astype("uint8") if element.dtype == bool else element
 
 
-def _carried(loop: Any) -> set[Any]:
-    """The variables that a loop starts from, where they are large: its function would copy those that it does not
-    make. A step takes a row of a sequence, and all of what is carried, which it gives again."""
-    body = loop.params["body_jaxpr" if loop.primitive.name == "while" else "jaxpr"].jaxpr
+def _copied(loop: Any) -> set[Any]:
+    """The variables that a loop starts from, where they are large for its number of steps: its function copies those
+    that it does not make. A ``while`` gives again what it carries; a step of ``scan`` takes a row of a sequence, and
+    all of these."""
+    most = max(LARGEST_BYTES, COPIED_BYTES * loop.params.get("length", 0))
+    is_while = loop.primitive.name == "while"
+    body = loop.params["body_jaxpr" if is_while else "jaxpr"].jaxpr
     given = {_shape(variable) for variable in body.outvars}
-    pairs = zip(loop.invars[-len(body.invars) :], body.invars, strict=True)
+    inner = body.invars[-len(body.outvars) :] if is_while else body.invars
     return {
         variable
-        for variable, inner in pairs
-        if not isinstance(variable, Literal) and _is_large(inner) and _shape(variable) == _shape(inner) in given
+        for variable, one in zip(loop.invars[-len(inner) :], inner, strict=True)
+        if not isinstance(variable, Literal) and _bytes(one) > most and _shape(variable) == _shape(one) in given
     }
 
 
@@ -225,7 +231,11 @@ def inner_equations(equation: Any) -> Iterator[Any]:
 
 
 def _is_large(variable: Any) -> bool:
-    return math.prod(variable.aval.shape) * variable.aval.dtype.itemsize > LARGEST_BYTES
+    return _bytes(variable) > LARGEST_BYTES
+
+
+def _bytes(variable: Any) -> int:
+    return math.prod(variable.aval.shape) * int(variable.aval.dtype.itemsize)
 
 
 def _has_elements(variable: Any) -> bool:
