@@ -77,7 +77,7 @@ class TestLengthsThatAreKnown:
         assert text[-1] == "return %0:1, %0:2"
         g = loopjax.function([x, h], [out.sum(0), out.max(0)], mode=NONE)
         g(*values())
-        assert "keeps all, plan=counted](x, h)" in graph_text(planned(g))
+        assert "keeps all, plan=scan](x, h)" in graph_text(planned(g))
 
     def test_not_where_the_stack_is_read_anyway(self):
         x, h, out = decay()
@@ -142,8 +142,14 @@ class TestLengthsThatAreKnown:
         assert str(total.dtype) == dtype
         assert len(loop(f).accumulators) == 3
 
-    @pytest.mark.parametrize(("steps", "rows", "alone"), [(200, (), True), (20_000, (), False), (200, (3,), False)])
-    def test_a_few_scalars_that_no_step_hands_on(self, steps, rows, alone):
+    @pytest.mark.parametrize(
+        ("steps", "rows", "alone", "apart"),
+        [
+            *((200, (), True, True), (20_000, (), False, False), (200, (3,), True, False)),
+            *((20_000, (3,), False, False), (20_000, (16,), True, False), (5, (4097,), False, False)),
+        ],
+    )
+    def test_small_arrays_that_no_step_hands_on(self, steps, rows, alone, apart):
         x = at.TensorType("float64", (None, *rows))("x")
         out, _ = loopjax.scan(lambda x: at.tanh(x) * x, sequences=x)
         f, total = loopjax.function([x], [out.sum(0), out.max(0)]), loopjax.function([x], [out.sum(), out.sum(0)])
@@ -153,6 +159,9 @@ class TestLengthsThatAreKnown:
             np.testing.assert_allclose(one, other)
         np.testing.assert_allclose(total(values)[0], expected.sum())
         assert ("in the carry" in str(loopjax.explain(f))) is alone
+        f = loopjax.function([x], out.sum(0), mode=loopjax.Mode().excluding("small_loops"))
+        np.testing.assert_allclose(f(values), expected.sum(0))
+        assert ("in the carry" in str(loopjax.explain(f))) is apart
         gradient = loopjax.function([x], loopjax.grad(out.sum(), x))
         gradient(values)
         assert "in the carry" not in str(loopjax.explain(gradient))
