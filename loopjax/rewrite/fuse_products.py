@@ -1,4 +1,4 @@
-"""Horizontal GEMM fusion: products of a loop's body that share an operand become one.
+"""Horizontal GEMM fusion: products of a loop's body that share an operand, and sums of products, become one.
 
 ``x @ W1`` and ``x @ W2`` become ``x @ W`` with ``W`` the matrices side by side, joined before the loop, and slices of
 its result. One product for all four gates of an LSTM (Appleyard et al. 2016, Optimizing performance of recurrent neural
@@ -14,11 +14,23 @@ it over the time with it:
 | float64, 16 vectors | 1.3, 1.3 | 1.1, 1.3 | 1.1, 1.1 | 1.0, 1.1 | 1.0, 1.1 |
 
 So products of one vector stay apart where the matrix of all would be larger than 128 x 512 of float32.
+
+A sum of products is one product as well: ``h1 @ W1 + h2 @ W2`` is ``join(h1, h2) @ join(W1, W2)``, the matrices one
+above the other. Measured for 300 steps, float64, ``tanh`` of a row and 2, 4 and 8 products of past values (the last
+state; a gradient), times as fast:
+
+| vectors, units | 2 | 4 | 8 |
+|---|---|---|---|
+| 2, 32 | 1.1, 1.1 | 1.5, 1.5 | 1.8, 1.8 |
+| 2, 128 | 1.1, 1.0 | 1.1, 0.9 | 1.1, 1.0 |
+| 16, 8 | 1.4, 1.4 | 2.0, 1.7 | 2.1, 2.3 |
+| 16, 32 | 1.0, 1.0 | 1.2, 1.3 | 1.2, 1.4 |
+| 16, 128 | 1.0, 1.0 | 1.0, 1.0 | 1.0, 1.0 |
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from jax import lax
@@ -28,8 +40,9 @@ from loopjax.ir.op import register, table_op
 from loopjax.ir.scan import Scan
 from loopjax.ir.types import TensorType
 from loopjax.rewrite.cost_model import bytes_of
-from loopjax.rewrite.driver import Context, Pass, Replacement
+from loopjax.rewrite.driver import Context, Pass, Replacement, replace_all
 from loopjax.rewrite.loop_products import Product, loop_products
+from loopjax.rewrite.reassociate import Term, sums, total
 from loopjax.rewrite.scan_builder import ScanBuilder, scan_builder
 
 
@@ -64,12 +77,18 @@ class FuseProducts(Pass):
         if not op.recurrences or (op.n_steps is not None and op.n_steps < self.least_steps):
             return None
         groups = [group for group in _groups(op) if not self.target.on_cpu or self._is_profitable(group)]
-        if not groups:
+        added = _sums(op, {product.node for group in groups for product in group})
+        if not groups and not added:
             return None
         loop = scan_builder(node, inputs)
+        joined = {one: _joined(loop, one, *terms) for one, terms in added.items()}
+        loop.set_results(replace_all(loop.body, joined).outputs)
         fused = {product.node: part for group in groups for part in [_fused(loop, group)] for product in group}
         loop.transform(lambda node, inputs: [fused[node](node, inputs)] if node in fused else None)
-        loop.notes.append(f"fuse_products: {len(fused)} products that share an operand are {len(groups)}")
+        if groups:
+            loop.notes.append(f"fuse_products: {len(fused)} products that share an operand are {len(groups)}")
+        if added:
+            loop.notes.append(f"fuse_products: {len(added)} sums of products are one product each")
         return loop.outputs_for(node)
 
     def _is_profitable(self, group: Sequence[Product]) -> bool:
@@ -83,6 +102,32 @@ def _groups(op: Scan) -> list[list[Product]]:
     for product in loop_products(op):
         found.setdefault((product.operand, product.left, product.node.op), []).append(product)
     return [group for group in found.values() if len({product.matrix for product in group}) > 1]
+
+
+def _sums(op: Scan, fused: Collection[Apply]) -> dict[Variable, tuple[list[Product], list[Term]]]:
+    """Return the sums of products of several vectors by matrices on their right, each with its other terms."""
+    products = {one.output: one for one in loop_products(op) if not one.left and one.rows > 1 and one.node not in fused}
+    found = {}
+    for result, terms in sums(op.body).items():
+        joined = [
+            products[term.value]
+            for term in terms
+            if term.value in products and not term.negative and len(op.body.readers[term.value]) == 1
+        ]
+        if len(joined) > 1 and len({(one.operand.type.sizes[:-1], one.output.type) for one in joined}) == 1:
+            outputs = {one.output for one in joined}
+            found[result] = joined, [term for term in terms if term.value not in outputs]
+    return found
+
+
+def _joined(loop: ScanBuilder, result: Variable, products: Sequence[Product], rest: Sequence[Term]) -> Variable:
+    """Return the sum as one product of joined operands, plus the other terms."""
+    outer = {given.inner: given.outer for given in loop.non_sequences}
+    node, last = products[0].node, products[0].operand.ndim - 1
+    matrices, operands = [outer[one.matrix] for one in products], [one.operand for one in products]
+    matrix = loop.capture(Apply(table_op("join", axis=0), matrices, node.sources).outputs[0])
+    operand = Apply(table_op("join", axis=last), operands, node.sources).outputs[0]
+    return total([*rest, Term(products[0].with_matrix(matrix, (operand, matrix)), False)], result)
 
 
 def _fused(loop: ScanBuilder, group: Sequence[Product]) -> Callable[[Apply, Sequence[Variable]], Variable]:

@@ -9,6 +9,8 @@ from loopjax.rewrite.fuse_products import FuseProducts
 from loopjax.rewrite.target import Target
 from tests.rewrite.sized import after, float64, lines, rewrites, scans, sized_graph, text
 
+APART = loopjax.Mode().excluding("fuse_products")
+
 
 def test_before_and_after() -> None:
     x, h, W, U = float64("x", 4, 2), float64("h", 2), float64("W", 2, 2), float64("U", 2, 3)
@@ -178,3 +180,37 @@ def test_most_bytes_by_default(units, fuses) -> None:
     h, first, second = float64("h", units), float64("first", units, units), float64("second", units, units)
     out, _ = loopjax.scan(lambda h: h @ first + h @ second, outputs_info=h, n_steps=4)
     assert rewrites(FuseProducts(), [h, first, second], [out]) is fuses
+
+
+@pytest.mark.parametrize("gradient", [False, True])
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda x, h, g, W, U, V: [at.tanh(x + h @ W + (g * x) @ U), g - at.tanh(g @ V)],
+        lambda x, h, g, W, U, V: [at.tanh(h @ W - x + g @ U + (g * h) @ V + 1), at.tanh(g)],
+        lambda x, h, g, W, U, V: [at.tanh((g * x) @ W + h @ U), at.sin(g + h)],
+    ],
+)
+def test_sums_of_products_are_one(step, gradient) -> None:
+    x, h, g = float64("x", 6, 3, 16), float64("h", 3, 16), float64("g", 3, 16)
+    weights = [float64(name, 16, 16) for name in "WUV"]
+    (a, b), _ = loopjax.scan(step, sequences=x, outputs_info=[h, g], non_sequences=weights)
+    cost = (a**2).sum() + (a * b).sum()
+    inputs = [x, h, g, *weights]
+    outputs = [cost, *loopjax.grad(cost, inputs, disconnected_inputs="ignore")] if gradient else [a, b]
+    values = [np.random.default_rng(k).normal(size=one.type.shape) for k, one in enumerate(inputs)]
+    joined = loopjax.function(inputs, outputs, on_unused_input="ignore")
+    apart = loopjax.function(inputs, outputs, on_unused_input="ignore", mode=APART)
+    for one, other in zip(joined(*values), apart(*values), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+    assert "sums of products are one product each" in str(loopjax.explain(joined))
+
+
+def test_sums_of_products_of_vectors_or_of_other_shapes_stay() -> None:
+    h, g, W, U = float64("h", 3, 16), float64("g", 3, 1), float64("W", 16, 16), float64("U", 1, 1)
+    (a, _), _ = loopjax.scan(lambda h, g: [at.tanh(h @ W + g @ U), at.tanh(g)], outputs_info=[h, g], n_steps=5)
+    v, w = float64("v", 16), float64("w", 16)
+    (b, _), _ = loopjax.scan(lambda v, w: [at.tanh(v @ W + w @ W.T), at.tanh(w)], outputs_info=[v, w], n_steps=5)
+    f = loopjax.function([h, g, W, U, v, w], [a, b])
+    f(np.ones((3, 16)), np.ones((3, 1)), np.ones((16, 16)), np.ones((1, 1)), np.ones(16), np.ones(16))
+    assert "sums of products" not in str(loopjax.explain(f))
