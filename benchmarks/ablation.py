@@ -74,11 +74,12 @@ def ablate(workload: Workload, scale: Scale, effort: Effort) -> Ablation:
         with mode(chosen):
             try:
                 program = made.loopjax()
+                code = _code(program)
+                if name != DEFAULT and default is not None and code == default:
+                    continue
                 result = waited(program.call())
                 if name == DEFAULT:
-                    expected, default = result, _code(program)
-                elif default is not None and _code(program) == default:
-                    continue
+                    expected, default = result, code
                 workload.compare(result, expected)
             except Exception as error:
                 if name == DEFAULT:

@@ -1,9 +1,9 @@
 """Demand analysis: the steps of a loop's stacked outputs that their readers need.
 
 XLA stores every step of a loop and then picks. The passes that ask here (``saved_steps``, ``saved_windows``,
-``dead_iterations``, ``reduction_fusion``, ``dynamic_trip_count``) store, or run, only the steps that are needed. Two
-questions have answers: the number of last rows, where the length of a stack is not known, and the exact steps, where it
-is. A reader with a symbolic index (``out[i]``) needs all of them.
+``reduction_fusion``, ``dynamic_trip_count``) store only the steps that are needed. Two questions have answers: the
+number of last rows, where the length of a stack is not known, and the exact steps, where it is. A reader with a
+symbolic index (``out[i]``) needs all of them.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from loopjax.rewrite.check_indices import CheckIndices
 from loopjax.rewrite.contractions import RecognizeContractions
 from loopjax.rewrite.cse import EliminateCommonSubexpressions
 from loopjax.rewrite.dce import EliminateDeadCode
-from loopjax.rewrite.dead_iterations import EliminateDeadIterations
 from loopjax.rewrite.differentiate import FormDifferentiatedRegions
 from loopjax.rewrite.double_where import DoubleWhere
 from loopjax.rewrite.driver import Rewrite
@@ -29,7 +28,6 @@ from loopjax.rewrite.loop_epilogue import DistributeEpilogue
 from loopjax.rewrite.loop_fusion import FuseLoops
 from loopjax.rewrite.loop_prologue import DistributePrologue
 from loopjax.rewrite.masked_products import SpeculateOnProducts
-from loopjax.rewrite.pack_joins import PackJoins
 from loopjax.rewrite.pack_states import PackStates
 from loopjax.rewrite.plan import PlanLoops
 from loopjax.rewrite.predictive_commoning import CarryCommonValues
@@ -97,8 +95,6 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         cse,
         # Before work moves between loops: what a branch needs stays in it.
         FormConditionals(target),
-        # Before what is the same at each step leaves the loop, and before taps become windows.
-        PackJoins(target),
         # Before what stores or moves products.
         RecognizeContractions(target),
         *clean,
@@ -111,7 +107,6 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         ComputeSizedInductionVariables(target),
         *checks,
         # Demand of a stack is seen before anything stands between the loop and its readers.
-        EliminateDeadIterations(target),
         SinkSlices(target),
         FuseProducers(target, sized=True),
         FuseSizedReductions(target),
@@ -123,9 +118,10 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         DistributePrologue(target),
         DistributeEpilogue(target),
         CarryCommonValues(target),
+        # Before small products become larger ones.
+        ExpandProducts(target),
         # After loop distribution: a fused product would be sliced again at every step.
         FuseProducts(target),
-        ExpandProducts(target),
         # After loop distribution, since it duplicates the loop; before weight gradients, which may take its matrix.
         MultiplyExponentials(target),
         BatchWeightGradients(target),

@@ -331,9 +331,7 @@ class PlanLoops(Pass):
         if "unroll" not in self.target or (op.progress and plan.derivative != "none"):
             return replace(plan, reason=reason)
         if on_cpu:
-            around = context.enclosing[-1] if context.enclosing else None
-            around = around if isinstance(around, Scan) else None
-            by_size = steps_per_iteration(op, plan.storage, n_steps, plan.derivative, around)
+            by_size = steps_per_iteration(op, plan.storage, n_steps, plan.derivative, self.target.outlines)
         else:
             by_size = steps_per_launch(op, n_steps, plan.derivative)
         tried = self.unrolls if on_cpu else (*self.unrolls, CARRIED)

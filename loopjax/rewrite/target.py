@@ -19,7 +19,6 @@ REWRITES = {
     "cse": "common-subexpression elimination",
     "producer_fusion": "elementwise producers of a reduction over steps are computed inside the loop",
     "reduction_fusion": "reductions over the steps of a loop become accumulators in its carry",
-    "dead_iterations": "trailing steps that nobody reads are not run",
     "saved_steps": "only the last steps are stacked, where only those are read",
     "saved_windows": "only the steps that slices and strides read are stacked",
     "step_values": "integers that are known for all steps are folded, and slices next to one another are a sequence",
@@ -32,11 +31,10 @@ REWRITES = {
     "vectorize_states": "many small states that are computed alike become one array",
     "slice_sinking": "where readers take a few elements of a state, a loop stacks only these",
     "contractions": "sums of outer products become matrix products",
-    "pack_joins": "isomorphic expressions that a step stacks become one",
     "pack_states": "many scalar states become one vector in the carry",
     "masked_products": "the larger operand of a product of padded operands is not masked where the result is finite",
     "logsumexp": "logsumexp over a matrix that is the same at every step becomes a matrix product",
-    "fuse_products": "horizontal GEMM fusion: products of a body that share an operand become one",
+    "fuse_products": "horizontal GEMM fusion: products that share an operand, and sums of products, become one",
     "tap_windows": "adjacent taps that a step joins are one array",
     "producer_sinking": "an output that a later loop reads one place of at a step is computed there",
     "loop_prologue": "loop distribution: work on sequences and random keys becomes one batched op before the loop",
@@ -121,6 +119,11 @@ class Target:
     def on_cpu(self) -> bool:
         """True on a CPU. Elsewhere a step costs what it takes to launch its kernels, not what they compute."""
         return self.backend == "cpu"
+
+    @property
+    def outlines(self) -> bool:
+        """True where a loop of small arrays becomes one function of XLA, however many bytes its iteration touches."""
+        return self.on_cpu and self.derivative == "none" and "small_loops" in self and not self.check_index
 
     def choice(self, name: str, by_size: V, others: Sequence[V] | None = None, subject: str = "") -> V:
         """Make a choice: ``by_size`` unless one of the ``others``, by default yes or no, is forced.

@@ -180,7 +180,7 @@ class CompiledStage:
                 verify(planned, after="plan", stage="planned")
             # A checkpoint bounds the memory, and a function of a loop copies its first state.
             bounded = planned.holds(lambda node: isinstance(node.op, Scan) and node.op.checkpoint is not None)
-            outlines = target.on_cpu and "small_loops" in target and not (bounded or target.check_index)
+            outlines = target.outlines and not bounded
             return Compiled(planned, self._options.name, self._donate, self._options.check_index, outlines)
 
         target = self._target(arrays)

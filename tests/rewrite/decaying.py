@@ -7,7 +7,7 @@ import loopjax
 import loopjax.tensor as at
 from tests.rewrite.sized import scans
 
-NONE = loopjax.Mode().excluding("reduction_fusion", "dead_iterations", "saved_windows", "saved_steps")
+NONE = loopjax.Mode().excluding("reduction_fusion", "saved_windows", "saved_steps")
 N, T = 3, 40
 
 

@@ -132,18 +132,6 @@ class TestTheSameNumbers:
         np.testing.assert_allclose(ahead, within, rtol=1e-13)
         assert draws_in(loops(f)[-1]) == 0
 
-    def test_when_steps_are_not_run_that_nobody_reads(self):
-        stream = at.random.RandomStream(4)
-        h, updates = loopjax.scan(
-            lambda h: 0.5 * h + stream.normal(size=(N,), dtype="float64"), outputs_info=H, n_steps=3 * STEPS
-        )
-        ahead, _, _ = both(
-            lambda stream, h: 0.5 * h + stream.normal(size=(N,), dtype="float64"), n_steps=3 * STEPS, calls=1
-        )
-        f = loopjax.function([H], h[5], updates=updates, lengths="exact")
-        np.testing.assert_allclose(f(START), ahead[0, 5], rtol=1e-13)
-        assert [(op.n_steps, draws_in(op)) for op in loops(f)] == [(6, 1), (6, 0)]
-
     def test_in_an_inner_loop(self):
         def outer(stream, h):
             inner, updates = loopjax.scan(

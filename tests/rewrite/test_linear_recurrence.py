@@ -187,7 +187,7 @@ def test_what_is_read(read, steps, n_maps):
         return [after, at.tanh(h) * x] if n_maps else after
 
     variables, outputs = program(step, [A, X], [V], n_maps, READS[read])
-    mode = REASSOCIATE.excluding("dead_iterations", "saved_windows")  # which would leave too few steps
+    mode = REASSOCIATE.excluding("saved_windows")  # which would leave too few steps
     got, expected, loop = both(variables, outputs, [A[:steps], X[:steps], V], mode)
     assert loop.plan.kind == "associative"
     assert loop.linear[0].last == (read == "last" and not n_maps)

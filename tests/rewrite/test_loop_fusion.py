@@ -16,6 +16,7 @@ from tests.rewrite.sized import after, computed, lines, scans, text
 
 GPU = Target(backend="gpu")
 CPU = Target()
+APART = Target(without=frozenset(["small_loops"]))
 X = at.tensor("float64", shape=(4,), name="x")
 Y = at.tensor("float64", shape=(4,), name="y")
 ONE = at.constant(1.0, dtype="float64")
@@ -113,8 +114,8 @@ class TestBySize:
     def test_under_a_derivative_less(self):
         hs = [loop(lambda a, h, k=k: at.sin(h * a) * k + at.cos(h), X) for k in range(1, 6)]
         cost = sum(h.sum() for h in hs)
-        without = after([FuseLoops(CPU)], [X], [cost])
-        with_ = after([FuseLoops(CPU)], [X], [loopjax.grad(cost, X)])
+        without = after([FuseLoops(APART)], [X], [cost])
+        with_ = after([FuseLoops(APART)], [X], [loopjax.grad(cost, X)])
         assert len(scans(without)) < len(scans(with_))
 
     def test_what_shares_most_of_its_work_merges_on_a_cpu_too(self):
@@ -242,11 +243,15 @@ class TestThresholds:
     # Each step reads a state and a row and computes one value: 24 bytes, 48 of both.
     @pytest.mark.parametrize(("limit", "left"), [(48, 1), (47, 2)])
     def test_on_a_cpu(self, limit, left):
-        assert self.loops(FuseLoops(most_bytes=limit, most_derivative_bytes=0)) == left
+        assert self.loops(FuseLoops(APART, most_bytes=limit, most_derivative_bytes=0)) == left
+
+    @pytest.mark.parametrize(("limit", "left"), [(48, 1), (47, 2)])
+    def test_outlined(self, limit, left):
+        assert self.loops(FuseLoops(most_bytes=0, most_outlined_bytes=limit)) == left
 
     @pytest.mark.parametrize(("limit", "left"), [(48, 1), (47, 2)])
     def test_under_a_derivative(self, limit, left):
-        assert self.loops(FuseLoops(most_bytes=0, most_derivative_bytes=limit), gradient=True) == left
+        assert self.loops(FuseLoops(APART, most_bytes=0, most_derivative_bytes=limit), gradient=True) == left
 
     @pytest.mark.parametrize(("limit", "left"), [(24, 1), (23, 2)])
     def test_on_a_gpu(self, limit, left):
@@ -263,4 +268,4 @@ class TestThresholds:
             loopjax.scan(lambda a, h, op=op: [at.tanh(h * a + 0.5) * a, op(h)], X, [ONE, None])[0][1]
             for op in (at.exp, at.sin)
         ]
-        assert len(scans(after([FuseLoops(most_bytes=0, least_shared=part)], [X], outputs))) == left
+        assert len(scans(after([FuseLoops(APART, most_bytes=0, least_shared=part)], [X], outputs))) == left

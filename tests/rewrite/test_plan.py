@@ -231,8 +231,8 @@ class TestAsText:
 
     def test_step_by_step(self):
         assert self.plan(self.loop(), target=Target(without=frozenset(["unroll"]))) == "scan, storage=window of 1"
-        assert self.plan(self.loop(at.add)) == "counted, unroll=4, storage=window of 1"
-        assert self.plan(self.loop(progress="p"), reports=4) == "counted, unroll=2, storage=window of 1, report=10"
+        assert self.plan(self.loop(at.add)) == "scan, storage=window of 1"
+        assert self.plan(self.loop(progress="p"), reports=4) == "scan, storage=window of 1, report=10"
         assert self.plan(self.loop(unroll=7)) == "counted, unroll=7, storage=window of 1"
         gpu = Target("gpu")
         assert self.plan(self.loop(), target=gpu) == "scan, unroll=10, rows=finished, storage=window of 1"
