@@ -136,7 +136,7 @@ def _call(jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, An
 
     @jax.jit
     def function(*arrays: Any) -> Any:
-        return run(*arrays), _nothing(arrays)
+        return run(*arrays), _dependence(arrays)
 
     def call(*arrays: Any) -> Any:
         arrays = _BARRIER(arrays)  # or XLA moves constants into the function
@@ -151,8 +151,8 @@ def _call(jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, An
     return [e.replace(invars=named(e.invars), outvars=named(e.outvars)) for e in new.eqns]
 
 
-def _nothing(arrays: Sequence[Any]) -> Any:
-    """False, from an element of each array.
+def _dependence(arrays: Sequence[Any]) -> Any:
+    """A result that depends on an element of each array: false, whatever they are.
 
     XLA aborts at such a function where nothing reads a parameter (``GetAllSlices`` of ``computation_kernel_emitter.cc``
     looks at operands), and its simplifications may leave one behind. They do not look into bits: only LLVM finds out
@@ -178,9 +178,8 @@ def _bits(element: Any) -> Any:
 
 
 def _copied(loop: Any) -> set[Any]:
-    """The variables that a loop starts from, where they are large for its number of steps: its function copies those
-    that it does not make. A ``while`` gives again what it carries; a step of ``scan`` takes a row of a sequence, and
-    all of these."""
+    """The first states of a loop that are large for its number of steps: the function copies each that it does not
+    make. What ``while`` carries it gives again; a ``scan`` carries arrays, and reads rows of its sequences."""
     most = max(LARGEST_BYTES, COPIED_BYTES * loop.params.get("length", 0))
     is_while = loop.primitive.name == "while"
     body = loop.params["body_jaxpr" if is_while else "jaxpr"].jaxpr

@@ -7,16 +7,11 @@ by 0, which is NaN. With ``log(switch(x > 0, x, 1))`` every derivative is finite
     ->
     switch(y > 0, x / switch(y > 0, sqrt(switch(y > 0, sum(x**2, axis=1), 1)), 1), 0)
 
-Where one operand has a derivative, nothing is computed anew: the operand keeps its values, which no element that is
-taken reads, and only its derivative is cut. Its cotangent, which may be NaN, passes the switch that selects 0::
-
-    log(switch(x > 0, x, zero_grad(x)))
-
 A backward walk finds the condition under which the elements of each variable are taken: that of the switch for its
 branches and all that only they need, and none for everything else. Functions with a singularity (`SINGULAR`) and
-functions of what may be data that holds NaN get such operands; of two operands, the other's derivative is finite only
-if values without the singularity stand where they are not taken. Conditions, and all else that has no derivative, are
-computed from the operands as they were.
+functions of what may be data that holds NaN get such operands. To cut the derivative of an operand and keep its values
+is not enough: what an infinite value multiplies, such as a parameter, has a derivative of 0 times infinity. Conditions,
+and all else that has no derivative, are computed from the operands as they were.
 """
 
 from __future__ import annotations
@@ -62,9 +57,7 @@ class DoubleWhere(Pass):
                     changed[position] = x
                 elif (node, position) in masks:
                     condition, safe = masks[node, position]
-                    alone = sum(one in taken for one in node.inputs) == 1
-                    other = ops.zero_grad(inputs[position]) if alone else safe
-                    changed[position] = ops.switch(condition, inputs[position], other)
+                    changed[position] = ops.switch(condition, inputs[position], safe)
             if node in lazy:
                 return copy_node(node, changed, LAZY_SWITCH).outputs
             return copy_node(node, changed).outputs if any(map(is_not, changed, inputs)) else None
@@ -109,7 +102,7 @@ def _either(one: Condition, other: Condition) -> Condition:
 
 def _both(one: Condition, other: Condition) -> Condition:
     if one is None or other is None:
-        return one or other
+        return other if one is None else one
     return one if computed_alike(one, other) else ops.logical_and(one, other)
 
 

@@ -30,7 +30,7 @@ state; a gradient), times as fast:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from jax import lax
@@ -67,7 +67,7 @@ class FuseProducts(Pass):
     least_steps
         Steps from which one larger product at each pays for joining the matrices once.
     most_bytes
-        Bytes of the joined matrix up to which its product with one vector pays on a CPU.
+        Bytes of the joined matrix up to which its product with one vector pays on a CPU, and one product for a sum.
     """
 
     least_steps: int = 4
@@ -77,23 +77,37 @@ class FuseProducts(Pass):
         if not op.recurrences or (op.n_steps is not None and op.n_steps < self.least_steps):
             return None
         groups = [group for group in _groups(op) if not self.target.on_cpu or self._is_profitable(group)]
-        added = _sums(op, {product.node for group in groups for product in group})
+        added = {} if groups else self._sums(op)
         if not groups and not added:
             return None
         loop = scan_builder(node, inputs)
-        joined = {one: _joined(loop, one, *terms) for one, terms in added.items()}
-        loop.set_results(replace_all(loop.body, joined).outputs)
+        if added:
+            joined = {one: _joined(loop, one, *terms) for one, terms in added.items()}
+            loop.set_results(replace_all(loop.body, joined).outputs)
+            loop.notes.append(f"fuse_products: {len(added)} sums of products are one product each")
+            return loop.outputs_for(node)
         fused = {product.node: part for group in groups for part in [_fused(loop, group)] for product in group}
         loop.transform(lambda node, inputs: [fused[node](node, inputs)] if node in fused else None)
-        if groups:
-            loop.notes.append(f"fuse_products: {len(fused)} products that share an operand are {len(groups)}")
-        if added:
-            loop.notes.append(f"fuse_products: {len(added)} sums of products are one product each")
+        loop.notes.append(f"fuse_products: {len(fused)} products that share an operand are {len(groups)}")
         return loop.outputs_for(node)
 
     def _is_profitable(self, group: Sequence[Product]) -> bool:
         """Return whether products are of several vectors, or of matrices that are small together."""
         return group[0].rows > 1 or bytes_of({product.matrix for product in group}) <= self.most_bytes
+
+    def _sums(self, op: Scan) -> dict[Variable, tuple[list[Product], list[Term]]]:
+        """Return the sums of products of several vectors by matrices on their right, each with its other terms."""
+        read_once = {one for one, readers in op.body.readers.items() if len(readers) == 1}.difference(op.body.outputs)
+        products = {one.output: one for one in loop_products(op) if not one.left and one.rows > 1}
+        found = {}
+        for result, terms in sums(op.body).items():
+            outputs = {one.value for one in terms if not one.negative}.intersection(products, read_once)
+            joined = [products[term.value] for term in terms if term.value in outputs]
+            is_small = bytes_of(one.matrix for one in joined) <= self.most_bytes
+            alike = len({(one.operand.type.sizes[:-1], one.output.type) for one in joined}) == 1
+            if len(joined) > 1 and alike and is_small:
+                found[result] = joined, [term for term in terms if term.value not in outputs]
+        return found
 
 
 def _groups(op: Scan) -> list[list[Product]]:
@@ -102,22 +116,6 @@ def _groups(op: Scan) -> list[list[Product]]:
     for product in loop_products(op):
         found.setdefault((product.operand, product.left, product.node.op), []).append(product)
     return [group for group in found.values() if len({product.matrix for product in group}) > 1]
-
-
-def _sums(op: Scan, fused: Collection[Apply]) -> dict[Variable, tuple[list[Product], list[Term]]]:
-    """Return the sums of products of several vectors by matrices on their right, each with its other terms."""
-    products = {one.output: one for one in loop_products(op) if not one.left and one.rows > 1 and one.node not in fused}
-    found = {}
-    for result, terms in sums(op.body).items():
-        joined = [
-            products[term.value]
-            for term in terms
-            if term.value in products and not term.negative and len(op.body.readers[term.value]) == 1
-        ]
-        if len(joined) > 1 and len({(one.operand.type.sizes[:-1], one.output.type) for one in joined}) == 1:
-            outputs = {one.output for one in joined}
-            found[result] = joined, [term for term in terms if term.value not in outputs]
-    return found
 
 
 def _joined(loop: ScanBuilder, result: Variable, products: Sequence[Product], rest: Sequence[Term]) -> Variable:

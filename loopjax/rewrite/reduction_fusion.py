@@ -130,7 +130,9 @@ class FuseSizedReductions(Pass):
         is_fused = not op.dynamic or context.differentiated or self.target.on_cpu
         if op.until or not is_fused or (op.n_steps or 0) < 2:
             return False
-        return bool(op.recurrences) or (self.target.on_cpu and not context.differentiated and self._is_faster(op))
+        in_map = any(isinstance(one, Scan) and one.is_map for one in context.enclosing)
+        may_be = self.target.on_cpu and not (context.differentiated or in_map)
+        return bool(op.recurrences) or (may_be and self._is_faster(op))
 
     def _is_faster(self, op: Scan) -> bool:
         """Return whether a loop that needs no order is faster in order."""

@@ -88,7 +88,7 @@ def _multiply_taps(loop: ScanBuilder, state: RecurrenceSlot, least: int) -> None
         join = stacked(taps, 0)
         if join.owner and _together(_runs(join.owner, rows)) >= least:
             matrix = ops.reshape(join, (len(taps), -1)) if join.ndim > 2 else join
-            product = ops.reshape(ops.matmul(loop.capture(stacked(weights, 0)), matrix), result.type.sizes)
+            product = ops.reshape(ops.matmul(loop.capture(stacked(weights, 0)), matrix), taps[0].type.sizes)
             new[result] = total([*rest, Term(product, False)], result)
     loop.set_results(replace_all(body, new).outputs)
 

@@ -13,7 +13,7 @@ Derivative = Literal["none", "forward", "reverse", "any"]
 
 
 REWRITES = {
-    "double_where": "where a switch selects a function away, its operands have no derivative, or other values",
+    "double_where": "functions that are not differentiable where a switch selects them away get other operands there",
     "branches": "of an ifelse only the branch that is taken is computed",
     "stabilize": "expressions that overflow, underflow or cancel become equal ones that do not",
     "cse": "common-subexpression elimination",

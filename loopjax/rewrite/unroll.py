@@ -67,7 +67,7 @@ def steps_per_iteration(
     depth = max((history.size for history in storage), default=0)
     if depth < 2:
         count = _without_windows(op, derivative, outlines)
-    elif any(node.op.regions for node in op.body.applies):
+    elif any(node.op.regions for node in op.body.applies) or (derivative != "none" and _writes_matrix(op)):
         count = 1
     else:
         count = 2 if depth == 2 else 4
@@ -84,7 +84,8 @@ def _without_windows(op: Scan, derivative: Derivative, outlines: bool) -> int:
     rows = [type for group in op.body_inputs([v.type for v in op.body.inputs]).slices for type in group]
     types, nodes = [*step.recurrences, *step.maps], op.body.applies
     stacked = [type for type, output in zip(types, op.outputs, strict=True) if output.saved.last is None]
-    most = max(math.prod(type.sizes) for type in (*types, *rows, *(out.type for node in nodes for out in node.outputs)))
+    values = [*types, *step.states, *rows, *(output.type for node in nodes for output in node.outputs)]
+    most = max((math.prod(type.sizes) for type in values), default=1)
     is_differentiated, is_cheap = derivative != "none", all(node.op.has("cheap") for node in nodes)
     is_narrow = most <= (FEW_STACKED if stacked or is_differentiated else FEW_CARRIED)
     if op.samples is not None or not is_pointwise(op.body) or (is_differentiated and len(op.recurrences) > 1):
@@ -106,10 +107,7 @@ def _without_windows(op: Scan, derivative: Derivative, outlines: bool) -> int:
 
 def _for_windows(op: Scan, storage: Sequence[History], derivative: Derivative, count: int) -> int:
     """The factor of a loop with past values that is one function where its bytes are few: ``count``, so that no window
-    is moved along, unless that is no longer one. Not where the backward loop writes a matrix's gradient at every step.
-    """
-    if derivative != "none" and _writes_matrix(op):
-        return 1
+    is moved along, unless that is no longer one."""
     if derivative != "none" and all(variable.ndim == 0 for variable in op.body.outputs):
         return 2 if _stored_bytes(op) <= STORED_BYTES else 1
     moved = sum(

@@ -178,12 +178,12 @@ class CompiledStage:
                 planned = rewrite(known, sized(target))
             if config.verify:
                 verify(planned, after="plan", stage="planned")
-            # A checkpoint bounds the memory, and a function of a loop copies its first state.
-            bounded = planned.holds(lambda node: isinstance(node.op, Scan) and node.op.checkpoint is not None)
-            outlines = target.outlines and not bounded
-            return Compiled(planned, self._options.name, self._donate, self._options.check_index, outlines)
+            return Compiled(planned, self._options.name, self._donate, self._options.check_index, target.outlines)
 
         target = self._target(arrays)
+        # A checkpoint bounds the memory, and a function of a loop copies its first state.
+        if known.holds(lambda node: isinstance(node.op, Scan) and node.op.checkpoint is not None):
+            target = replace(target, without=target.without | {"small_loops"})
         if not self._options.mode.tune:
             return compiled(target)
         from loopjax.runtime.autotune import tuned  # rarely needed

@@ -116,7 +116,7 @@ def test_recurrent_runs_five_steps_over_nine_values(results):
     assert result.computed["y"].shape == (5, 3)
     loops = loopjax.explain(result.functions[0]).loops
     assert {loop.n_steps for loop in loops} == {5}
-    assert [loop.plan.kind for loop in loops] == ["vmap", "scan"]
+    assert [loop.plan.kind for loop in loops] == ["vmap", "counted"]
 
 
 def test_until(results):

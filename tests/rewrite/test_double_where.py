@@ -39,12 +39,11 @@ def test_before_and_after():
         %0 = linearize[wrt=1, costs=1](x) : float64(), residual()
             input 0.x : float64(?,)
             %0.0 = gt(0.x, 0.) : bool(?,)
-            %0.1 = zero_grad(0.x) : float64(?,)
-            %0.2 = switch(%0.0, 0.x, %0.1) : float64(?,)
-            %0.3 = log(%0.2) : float64(?,)
-            %0.4 = switch(%0.0, %0.3, 0.) : float64(?,)
-            %0.5 = sum[axis=(0,), dtype=float64, keepdims=False](%0.4) : float64()
-            return %0.5
+            %0.1 = switch(%0.0, 0.x, 1.) : float64(?,)
+            %0.2 = log(%0.1) : float64(?,)
+            %0.3 = switch(%0.0, %0.2, 0.) : float64(?,)
+            %0.4 = sum[axis=(0,), dtype=float64, keepdims=False](%0.3) : float64()
+            return %0.4
         %1 = pullback(%0:1, 1.) : float64(?,)
         return %1""")
 
@@ -358,3 +357,32 @@ def test_a_singularity_that_no_step_depends_on_is_guarded_in_its_branch(choose, 
     higher, lower = (f(1.5 + d, 2.0, 4)[0] for d in (1e-6, -1e-6))
     np.testing.assert_allclose(slope, (higher - lower) / 2e-6, rtol=1e-6)
     assert np.isfinite(value)
+
+
+@pytest.mark.parametrize(
+    ("branch", "slope"),
+    [
+        (lambda a, x: a * at.log(x), np.log(2.0)),
+        (lambda a, x: (a - 1) * at.log(x) - x**a, np.log(2.0) - 4 * np.log(2.0)),
+        (lambda a, x: at.log(x) / a, -np.log(2.0) / 4),
+        (lambda a, x: a * (1 / x), 1.5),
+        (lambda a, x: (a + x) * at.log(x), np.log(2.0)),
+    ],
+)
+def test_what_an_infinite_value_multiplies(branch, slope):
+    """A parameter of one element is read everywhere: its derivative is 0 times what a branch not taken has there."""
+    a, x = at.dscalar("a"), at.dvector("x")
+    f = loopjax.function([a, x], loopjax.grad(at.switch(x > 0, branch(a, x), 0.0).sum(), a))
+    np.testing.assert_allclose(f(2.0, [0.0, 1.0, 2.0]), slope)
+
+
+def test_conditions_that_are_taken_everywhere():
+    x, r = at.dmatrix("x"), at.TensorType("float64", (None, 1))("r")
+    c = r > 1
+    either = at.or_(at.and_(x > 0, c), at.and_(x < -1, at.invert(c)))
+    cost = at.switch(r > 0, at.switch(either, at.log(r) * x, 0.0), 0.0).sum()
+    f = loopjax.function([x, r], loopjax.grad(cost, [x, r]))
+    values, rates = np.array([[2.0, -2.0], [2.0, -2.0]]), np.array([[2.0], [0.5]])
+    by_x, by_r = f(values, rates)
+    np.testing.assert_allclose(by_x, np.log(rates) * [[1, 0], [0, 1]])
+    np.testing.assert_allclose(by_r, [[1.0], [-4.0]])

@@ -214,3 +214,29 @@ def test_sums_of_products_of_vectors_or_of_other_shapes_stay() -> None:
     f = loopjax.function([h, g, W, U, v, w], [a, b])
     f(np.ones((3, 16)), np.ones((3, 1)), np.ones((16, 16)), np.ones((1, 1)), np.ones(16), np.ones(16))
     assert "sums of products" not in str(loopjax.explain(f))
+
+
+def test_sums_stay_beside_products_that_share_an_operand() -> None:
+    """What reads such a sum would no longer be one product."""
+    x, h, g = float64("x", 6, 3, 16), float64("h", 3, 16), float64("g", 3, 16)
+    W, U, V, T = (float64(name, 16, 16) for name in "WUVT")
+
+    def step(x, h, g, W, U, V, T):
+        a = at.tanh(x + h @ W + g @ U)
+        return [a @ V, at.sin(a @ T)]
+
+    (b, c), _ = loopjax.scan(step, sequences=x, outputs_info=[h, g], non_sequences=[W, U, V, T])
+    (op,) = scans(after([FuseProducts()], [x, h, g, W, U, V, T], [b, c]))
+    assert [node.op.name for node in op.body.applies if node.op.has("matmul")] == ["matmul"] * 3
+    assert any(node.op.named("parts") for node in op.body.applies)
+
+
+def test_products_that_are_read_elsewhere_stay() -> None:
+    h, g, W, U = float64("h", 3, 16), float64("g", 3, 16), float64("W", 16, 16), float64("U", 16, 16)
+
+    def step(h, g, W, U):
+        first = h @ W
+        return [at.tanh(first + g @ U), at.tanh(g), first]
+
+    (_, _, first), _ = loopjax.scan(step, outputs_info=[h, g, None], non_sequences=[W, U], n_steps=5)
+    assert not rewrites(FuseProducts(), [h, g, W, U], [first])

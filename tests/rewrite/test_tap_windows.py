@@ -237,3 +237,20 @@ def test_a_sequence_is_sliced_without_a_derivative_only():
     assert not rewrites(CarryWindows(), [x, w], [loopjax.grad(y.sum(), w)])
     assert not rewrites(CarryWindows(Target("gpu")), [x, w], [y])
     assert not rewrites(CarryWindows(), [x, w], [outputs(go_backwards=True)])
+
+
+def test_a_sum_of_taps_with_a_term_of_more_axes():
+    x0, w, m = at.dmatrix("x0"), at.dvector("w"), at.dtensor3("m")
+
+    def step(m_t, *past):
+        weights = past[-1]
+        return at.tanh((sum(weights[k] * one for k, one in enumerate(past[:-1])) + m_t).mean(axis=0))
+
+    taps = {"initial": x0, "taps": list(range(-8, 0))}
+    x, _ = loopjax.scan(step, sequences=m, outputs_info=taps, non_sequences=w)
+    inputs, arrays = [x0, w, m], [RNG.normal(size=shape) for shape in ((8, 3), (8,), (6, 4, 3))]
+    slopes = loopjax.grad(x.sum(), inputs)
+    joined = loopjax.function(inputs, slopes)(*arrays)
+    apart = loopjax.function(inputs, slopes, mode=loopjax.Mode().excluding("tap_windows"))(*arrays)
+    for one, other in zip(joined, apart, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
