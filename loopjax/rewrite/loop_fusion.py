@@ -40,12 +40,8 @@ class FuseLoops(Pass):
         ``tanh(a * h + x)`` on 1 to 256 float64 values over 1,000 steps: 0.5 to 0.8 times as long up to 400 bytes, 4
         times as long at 600; loops of products of 64 values and more 0.8 to 1.5 times.
     most_derivative_bytes
-        The same under a derivative, whose loops read what each step stored: 0.6 to 0.9 times as long up to 200 bytes, 4
-        to 17 times at 290.
-    most_outlined_bytes
-        The same of loops that are one function however many bytes they have (``lower/small_loops.py``). Measured for
-        2,000 steps of ``tanh(a * h + x)`` and ``a * h / 2 + x``, values and gradients, times as long: one value 0.64 to
-        1.05, 4 values 0.77 to 0.93, 16 values 0.88 to 1.0, 64 and more 0.9 to 1.07.
+        The same under a derivative where loops are not outlined (``lower/small_loops.py``): they read what each step
+        stored. 0.6 to 0.9 times as long up to 200 bytes, 4 to 17 times at 290.
     most_gpu_bytes
         GPU: bytes of the smaller of two loops up to which they are fused: what it moves in the 8 us of a step that is
         an iteration.
@@ -57,7 +53,6 @@ class FuseLoops(Pass):
 
     most_bytes: int = 400
     most_derivative_bytes: int = 200
-    most_outlined_bytes: int = 2000
     most_gpu_bytes: int = 2**24
     least_shared: float = 0.5
     most_loops: int = 64
@@ -85,8 +80,8 @@ class FuseLoops(Pass):
         sizes = [step_bytes(body) for node in (first, second) for body in node.op.regions]
         if not self.target.on_cpu:
             return min(sizes) <= self.most_gpu_bytes
-        most = self.most_derivative_bytes if context.differentiated else self.most_bytes
-        most = self.most_outlined_bytes if self.target.outlines else most
+        is_stored = context.differentiated and not self.target.outlines
+        most = self.most_derivative_bytes if is_stored else self.most_bytes
         if sum(sizes) <= most:
             return True
         if _initial_values(first).isdisjoint(_initial_values(second)):

@@ -247,7 +247,7 @@ class TestThresholds:
 
     @pytest.mark.parametrize(("limit", "left"), [(48, 1), (47, 2)])
     def test_outlined(self, limit, left):
-        assert self.loops(FuseLoops(most_bytes=0, most_outlined_bytes=limit)) == left
+        assert self.loops(FuseLoops(most_bytes=limit, most_derivative_bytes=0), gradient=True) == left
 
     @pytest.mark.parametrize(("limit", "left"), [(48, 1), (47, 2)])
     def test_under_a_derivative(self, limit, left):
