@@ -209,18 +209,8 @@ CHEAP_NS = 0.005
 
 def recomputing_time(primitive: str, operand: Any) -> float:
     """Nanoseconds that a primitive takes on an array of the type of ``operand``; 0 where it costs next to nothing."""
-    return math.prod(operand.shape) * _element_time(primitive, operand.dtype.itemsize)
-
-
-def primitive_time(primitive: str, type: TensorType) -> float:
-    """Nanoseconds that a primitive takes beyond an addition on an array of a type."""
-    size = type.elements
-    return size * _element_time(primitive, type.bytes // max(size, 1))
-
-
-def _element_time(primitive: str, bytes: int) -> float:
-    found = read_constants().values.get(f"{primitive} {'float64' if bytes > 4 else 'float32'}")
-    return found.value if found else 0
+    found = read_constants().values.get(f"{primitive} {'float64' if operand.dtype.itemsize > 4 else 'float32'}")
+    return math.prod(operand.shape) * found.value if found else 0
 
 
 def computing_time(equation: Any) -> float:

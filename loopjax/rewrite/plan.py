@@ -149,7 +149,7 @@ class PlanLoops(Pass):
         if op.linear:
             return _associative(op, plan)
         if op.varies:
-            return self._varying(op, node, plan, context)
+            return self._varying(op, node, plan)
         assert n_steps is not None
         if n_steps == 0:
             return replace(plan, kind="empty", reason="no steps")
@@ -158,7 +158,7 @@ class PlanLoops(Pass):
         truncated = derivative != "none" and op.truncate_gradient > 0
         if "vmap" in self.target and op.is_map and not (op.checkpoint or op.progress or truncated):
             return self._map(op, n_steps, plan)
-        return self._sequential(op, node, n_steps, self._iterations(op, n_steps, plan, context))
+        return self._sequential(op, node, n_steps, self._iterations(op, n_steps, plan))
 
     def _sequential(self, op: Scan, node: Apply, n_steps: int, plan: LoopPlan) -> LoopPlan:
         """The plan of a loop of known length whose steps run one after the other."""
@@ -213,25 +213,25 @@ class PlanLoops(Pass):
         nest = Nest((Box((steps,)),), keep)
         return replace(plan, checkpoint=nest, state_bytes=state, rows="apart", reason=reason)
 
-    def _varying(self, op: Scan, node: Apply, plan: LoopPlan, context: Context) -> LoopPlan:
+    def _varying(self, op: Scan, node: Apply, plan: LoopPlan) -> LoopPlan:
         """Plans a loop of dynamic trip count: ``while_loop``, or one that stores its steps under reverse mode."""
         by_value = "n_steps is a run-time value and only the last steps are read"
         reason = "it stops when until says so" if op.until else by_value
         on_cpu = self.target.on_cpu
         if is_forward_only(op, plan.derivative):
             if not op.until if on_cpu else may_speculate(op, self.target):
-                plan = self._with_rows(op, self._iterations(op, None if on_cpu else op.n_steps, plan, context))
+                plan = self._with_rows(op, self._iterations(op, None if on_cpu else op.n_steps, plan))
             return _with_samples(op, replace(plan, kind="while", reason=reason))
         if op.n_steps is None:
             raise coded(UnsupportedError, "LJ702")(
                 f"{op.subject}: its length varies from step to step of an outer loop, and nothing bounds it for the "
                 f"gradient{where(node.sources)}"
             )
-        return self._stored_while(op, node, op.n_steps, plan, context)
+        return self._stored_while(op, node, op.n_steps, plan)
 
-    def _stored_while(self, op: Scan, node: Apply, n_steps: int, plan: LoopPlan, context: Context) -> LoopPlan:
+    def _stored_while(self, op: Scan, node: Apply, n_steps: int, plan: LoopPlan) -> LoopPlan:
         """Plans a loop that stores its steps for a gradient: masked, where not only reverse mode is taken of it."""
-        plan = self._iterations(op, n_steps, plan, context) if op.truncate_gradient else plan
+        plan = self._iterations(op, n_steps, plan) if op.truncate_gradient else plan
         plan = self._stored(op, node, n_steps, plan) if op.truncate_gradient else plan
         may_nest = op.until and op.checkpoint is None and not is_symbolic(n_steps)
         if may_nest and all(output.saved.last is not None for output in op.outputs):
@@ -323,7 +323,7 @@ class PlanLoops(Pass):
         is_small = steps >= self.lockstep_loops and steps * (loop.n_steps or steps) >= self.lockstep_steps
         return not self.target.on_cpu or (is_small and step_cost(loop).flops <= self.lockstep_flops)
 
-    def _iterations(self, op: Scan, n_steps: int | None, plan: LoopPlan, context: Context) -> LoopPlan:
+    def _iterations(self, op: Scan, n_steps: int | None, plan: LoopPlan) -> LoopPlan:
         """The plan with the steps of an iteration: as many as the user says, or as the body asks for; and why."""
         reason, on_cpu = "each step needs the one before", self.target.on_cpu
         if op.unroll is not None and not is_symbolic(n_steps or 1):
