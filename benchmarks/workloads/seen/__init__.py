@@ -1,24 +1,29 @@
 """Applications that were held out once: programs of the six kinds, then of signals, control, decisions and life, then
 of sampling, estimation, recursions, recurrent networks, physics and forecasting, then of learning, inference, solvers,
-search and integer sequences, written from their literature after the passes and the cost model were mended by the
-others, run once as they were found, and mended since.
+search and integer sequences, then of chance, dynamics, markets, sound and pictures, tables and training, written from
+their literature after the passes and the cost model were mended by the others, run once as they were found, and mended
+since.
 """
 
 from __future__ import annotations
 
 from benchmarks.workload import Workload, workloads_of
 from benchmarks.workloads.seen import (
+    chance,
     control,
     decisions,
     dynamic_programming,
+    dynamics,
     estimation,
     filters,
     forecasting,
     inference,
     learning,
     life,
+    markets,
     networks,
     physics,
+    processing,
     recurrent,
     recursions,
     samplers,
@@ -28,7 +33,9 @@ from benchmarks.workloads.seen import (
     signals,
     simulation,
     solvers,
+    tables,
     time_series,
+    training,
 )
 
 SEEN: tuple[Workload, ...] = workloads_of(
@@ -53,5 +60,11 @@ SEEN: tuple[Workload, ...] = workloads_of(
     solvers,
     search,
     sequences,
+    chance,
+    dynamics,
+    markets,
+    processing,
+    tables,
+    training,
 )
 """All of these workloads, by kind."""

@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import TIGHT, close
-from benchmarks.programs.held_out import processing
-from benchmarks.programs.held_out.processing import CAPACITANCE, RESISTANCE, SAMPLING, SATURATION, THERMAL
+from benchmarks.programs.seen import processing
+from benchmarks.programs.seen.processing import CAPACITANCE, RESISTANCE, SAMPLING, SATURATION, THERMAL
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import training
-from benchmarks.programs.held_out.training import MOMENTUM
+from benchmarks.programs.seen import training
+from benchmarks.programs.seen.training import MOMENTUM
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -10,8 +10,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import markets
-from benchmarks.programs.held_out.markets import BOUND, COST, FIRST, INTEREST, SLACK
+from benchmarks.programs.seen import markets
+from benchmarks.programs.seen.markets import BOUND, COST, FIRST, INTEREST, SLACK
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

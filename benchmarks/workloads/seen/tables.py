@@ -11,8 +11,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import TIGHT, close
-from benchmarks.programs.held_out import tables
-from benchmarks.programs.held_out.tables import FAR, LEARNING, RATE
+from benchmarks.programs.seen import tables
+from benchmarks.programs.seen.tables import FAR, LEARNING, RATE
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

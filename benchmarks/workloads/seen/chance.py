@@ -11,8 +11,8 @@ import numpy as np
 from jax import lax, random
 
 from benchmarks.compare import near
-from benchmarks.programs.held_out import chance
-from benchmarks.programs.held_out.chance import DAWDLE, FASTEST, GOAL
+from benchmarks.programs.seen import chance
+from benchmarks.programs.seen.chance import DAWDLE, FASTEST, GOAL
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

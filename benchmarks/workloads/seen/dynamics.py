@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import dynamics
+from benchmarks.programs.seen import dynamics
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 
