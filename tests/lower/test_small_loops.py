@@ -93,7 +93,18 @@ def writes(x: Any) -> Any:
     return square.at[:, place].add(x[:2]).at[1].set(x)[0]
 
 
-BODIES = (writes, floats, integers, moves, reductions, draws, nested, products)
+def writes_of_several_places(x: Any) -> Any:
+    places = jnp.stack([jnp.argmax(x), jnp.argmin(x), jnp.argmax(x), x.size + 3, -2])
+    x = x.at[places].add(0.01 * jnp.arange(5)).at[places].min(0.8).at[places].max(0.2).at[places].multiply(0.9)
+    x = x.at[places].set(jnp.linspace(0.3, 0.6, 5)).at[jnp.arange(20)].add(0.01)
+    square = jnp.stack([x, x * 0.5, x * 0.25]).at[jnp.array([2, 0]), places[:2]].add(0.1)
+    square = square.at[:, places[:4].reshape(2, 2)].add(0.01 * jnp.arange(12.0).reshape(3, 2, 2).astype(x.dtype))
+    rows = places[:2] % 3
+    square = jax.checkpoint(lambda x: lax.cond(x[0, 0] > 0.5, lambda x: x.at[rows].add(0.1), jnp.sin, x))(square)
+    return square.at[jnp.array([2, 1]), 3:].set(square[:2, 3:]).sum(0) / 2
+
+
+BODIES = (writes, writes_of_several_places, floats, integers, moves, reductions, draws, nested, products)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -136,7 +147,7 @@ def test_every_primitive_of_the_list_is_tried() -> None:
         jnp.sort,
         lambda x: jnp.linalg.cholesky(jnp.outer(x, x) + jnp.eye(x.size))[0],
         lambda x: (jnp.outer(x, x) @ jnp.outer(x, x))[0] * 0.1,
-        lambda x: x.at[jnp.array([1, 2, 1])].add(0.1),
+        lambda x: x.at[jnp.arange(100)].add(0.1),
         lambda x: jax.pure_callback(lambda x: x, x, x, vmap_method="sequential"),
         lambda x: jnp.tile(x, LARGEST_BYTES // x.nbytes + 1)[: x.size] * 0.9,
     ],
