@@ -63,16 +63,17 @@ PRIMITIVES = frozenset(
         *("bitcast_convert_type", "broadcast_in_dim", "concatenate", "convert_element_type", "dynamic_slice", "gather"),
         *("expand_dims", "iota", "pad", "reshape", "rev", "slice", "split", "squeeze", "stack", "tile"),
         *("stop_gradient", "transpose"),
-        *("argmax", "argmin", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum", "reduce_and", "reduce_max"),
-        *("reduce_min", "reduce_or", "reduce_prod", "reduce_sum", "reduce_xor"),
+        *("argmax", "argmin", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum", "reduce_and", "reduce_or"),
+        *("reduce_prod", "reduce_xor"),
         *("random_bits", "random_clone", "random_fold_in", "random_seed", "random_split", "random_unwrap"),
         *("random_wrap", "threefry2x32"),
     }
 )
 """Primitives that XLA compiles without a library on a CPU."""
 
-LIBRARY_PRODUCT = 32
-"""Multiplications of a product of two matrices from which XLA gives it to a library."""
+LIBRARY_PRODUCT, LIBRARY_REDUCTION = 32, 4096
+"""Multiplications of a product of two matrices, and elements of a reduction of floats, from which XLA gives it to a
+library (jaxlib 0.10 and 0.12)."""
 
 MOST_WRITES = 64
 """Windows of a scatter up to which they are written one by one. XLA makes a slice of a scatter of one window, and a
@@ -263,6 +264,9 @@ def _may_stand_inside(equation: Any) -> bool:
     if name in SCATTERS:
         numbers = equation.params["dimension_numbers"]
         return _windows(equation) <= MOST_WRITES and not numbers.operand_batching_dims
+    if name in ("reduce_sum", "reduce_max", "reduce_min"):
+        operand = equation.invars[0].aval
+        return math.prod(operand.shape) < LIBRARY_REDUCTION or not jnp.issubdtype(operand.dtype, jnp.inexact)
     return name in PRIMITIVES or (name == "dot_general" and _is_tiny(equation))
 
 

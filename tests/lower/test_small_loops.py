@@ -148,6 +148,7 @@ def test_every_primitive_of_the_list_is_tried() -> None:
         lambda x: jnp.linalg.cholesky(jnp.outer(x, x) + jnp.eye(x.size))[0],
         lambda x: (jnp.outer(x, x) @ jnp.outer(x, x))[0] * 0.1,
         lambda x: x.at[jnp.arange(100)].add(0.1),
+        lambda x: x * 0.9 + jnp.tile(x, 512).sum() * 1e-4,
         lambda x: jax.pure_callback(lambda x: x, x, x, vmap_method="sequential"),
         lambda x: jnp.tile(x, LARGEST_BYTES // x.nbytes + 1)[: x.size] * 0.9,
     ],
