@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"there is no workload {', '.join(unknown)}; --list prints them, with --set those of the set")
     if options.list:
-        width = max((len(workload.name) for workload in workloads), default=0)
+        width = max(len(workload.name) for workload in workloads)
         for workload in _chosen(workloads, options.names, True):
             print(f"{workload.name:<{width}}  {workload.what}{' (--large)' if workload.large else ''}")
         return 0

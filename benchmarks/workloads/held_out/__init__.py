@@ -1,19 +1,25 @@
 """Held-out workloads: programs of kinds that the applications do not have, written from their literature without a look
-at what LoopJAX makes of them. There are none at present: those of before are in ``benchmarks.workloads.seen``.
+at what LoopJAX makes of them. The best by hand may be another algorithm with the same values.
 
-A seed splits them: ``FIRST_LOOK`` may be run once and then guide a change, ``FINAL`` is run only at the end. Once they
-have guided a change they are seen: they join ``benchmarks.workloads.seen``, and others are written.
+``numpy.random.default_rng(20261301)`` splits them: ``FIRST_LOOK`` may be run once and then guide a change, ``FINAL`` is
+run only at the end. Once they have guided a change they are seen: they join ``benchmarks.workloads.seen``, and others
+are written.
 """
 
 from __future__ import annotations
 
-from benchmarks.workload import Workload
+import numpy as np
 
-HELD_OUT: tuple[Workload, ...] = ()
+from benchmarks.workload import Workload, workloads_of
+from benchmarks.workloads.held_out import choices, codes, fitting, numerics, scenes
+
+HELD_OUT: tuple[Workload, ...] = workloads_of(choices, codes, fitting, numerics, scenes)
 """All held-out workloads, by kind."""
 
-FIRST_LOOK: tuple[Workload, ...] = ()
+_first = set(np.random.default_rng(20261301).permutation(len(HELD_OUT))[:8].tolist())
+
+FIRST_LOOK: tuple[Workload, ...] = tuple(workload for i, workload in enumerate(HELD_OUT) if i in _first)
 """Those that may be run first, and guide a change after that."""
 
-FINAL: tuple[Workload, ...] = ()
+FINAL: tuple[Workload, ...] = tuple(workload for i, workload in enumerate(HELD_OUT) if i not in _first)
 """Those for the final measurement."""
