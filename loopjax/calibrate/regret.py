@@ -2,8 +2,9 @@
 
 Alternatives of a generated loop are each optional rewrite left out, each of several unroll factors, ``FAST_COMPILE``,
 and the plain ``jax.lax.scan``; those that lower to the same program as another are not measured. XLA's executables are
-timed, all called alike: what a call takes besides is no decision of the model. Samples are interleaved. The best of many
-noisy samples seems better than it is, so the best alternative is compared with the plan chosen once more, in pairs.
+timed, all called alike: what a call takes besides is no decision of the model. Samples are interleaved. The best of
+many noisy samples seems better than it is, so the best alternative is compared with the plan chosen once more, in
+pairs.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ from typing import Any
 import jax
 from jax.extend.core import ClosedJaxpr
 
-from loopjax.lower.small_loops import FREE, PRIMITIVES, SCATTERS, inner_equations
+from loopjax.lower.jaxprs import inner_equations
+from loopjax.lower.small_loops import FREE, PRIMITIVES, SCATTERS
 
 LITTLE = 2**20
 """Bytes of all arrays of a program up to which their allocation, which may come later, does not fail."""

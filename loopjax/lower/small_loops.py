@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -32,6 +32,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
+
+from loopjax.lower.jaxprs import inlined, inner_equations, with_equations, with_regions
 
 LARGEST_BYTES = 2**15
 """Bytes of an array up to which it is small: as many as the first cache has."""
@@ -63,14 +65,15 @@ PRIMITIVES = frozenset(
         *("bitcast_convert_type", "broadcast_in_dim", "concatenate", "convert_element_type", "dynamic_slice", "gather"),
         *("expand_dims", "iota", "pad", "reshape", "rev", "slice", "split", "squeeze", "stack", "tile"),
         *("stop_gradient", "transpose"),
-        *("argmax", "argmin", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum", "reduce_and", "reduce_or"),
-        *("reduce_prod", "reduce_xor"),
+        *("argmax", "argmin", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum", "reduce_and", "reduce_max"),
+        *("reduce_min", "reduce_or", "reduce_prod", "reduce_sum", "reduce_xor"),
         *("random_bits", "random_clone", "random_fold_in", "random_seed", "random_split", "random_unwrap"),
         *("random_wrap", "threefry2x32"),
     }
 )
 """Primitives that XLA compiles without a library on a CPU."""
 
+LIBRARY_REDUCTIONS = frozenset({"reduce_max", "reduce_min", "reduce_sum"})
 LIBRARY_PRODUCT, LIBRARY_REDUCTION = 32, 4096
 """Multiplications of a product of two matrices, and elements of a reduction of floats, from which XLA gives it to a
 library (jaxlib 0.10 and 0.12)."""
@@ -96,38 +99,8 @@ def outlined(program: ClosedJaxpr) -> ClosedJaxpr:
         if name in LOOPS and _is_small(equation):
             equations += _call(jaxpr, equation, made, constants)
         else:
-            equations.append(_with_regions(equation, lambda r: outlined(r) if isinstance(r, ClosedJaxpr) else r))
-    return _with_equations(program, equations)
-
-
-def _with_equations(region: Any, equations: list[Any]) -> Any:
-    """The region with other equations; itself where they are the same."""
-    jaxpr: Any = region.jaxpr if isinstance(region, ClosedJaxpr) else region
-    if all(new is old for new, old in zip(equations, jaxpr.eqns, strict=False)):
-        return region
-    new = jaxpr.replace(eqns=equations)
-    return ClosedJaxpr(new, region.consts) if isinstance(region, ClosedJaxpr) else new
-
-
-def _with_regions(equation: Any, rewrite: Callable[[Any], Any]) -> Any:
-    """The equation with its regions rewritten; itself where none changes."""
-    new = {id(region): rewrite(region) for region in _regions(equation)}
-    if all(id(region) == place for place, region in new.items()):
-        return equation
-
-    def replaced(value: Any) -> Any:
-        if not isinstance(value, tuple):
-            return new.get(id(value), value)
-        parts = map(replaced, value)
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)  # a named tuple stays one
-
-    return equation.replace(params={name: replaced(value) for name, value in equation.params.items()})
-
-
-def _regions(equation: Any) -> list[Any]:
-    """The programs that an equation runs, as ``Jaxpr`` or ``ClosedJaxpr``."""
-    values = [one for value in equation.params.values() for one in (value if isinstance(value, tuple) else (value,))]
-    return [one for one in values if isinstance(one, (Jaxpr, ClosedJaxpr))]
+            equations.append(with_regions(equation, lambda r: outlined(r) if isinstance(r, ClosedJaxpr) else r))
+    return with_equations(program, equations)
 
 
 def _call(jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, Any]) -> list[Any]:
@@ -147,7 +120,7 @@ def _call(jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, An
     if not all(map(_has_elements, [*given, *loop.outvars])) or _copied(loop).intersection(given):
         return [loop]
     first = [equation for equation in jaxpr.eqns if id(equation) in inside]
-    last = _with_regions(loop, _with_single_writes)
+    last = with_regions(loop, _with_single_writes)
     replace: Any = jaxpr.replace
     region = replace(constvars=known, invars=given, outvars=loop.outvars, eqns=[*first, last], effects=loop.effects)
     run = jaxpr_as_fun(ClosedJaxpr(region, [constants[variable] for variable in known]))
@@ -160,18 +133,7 @@ def _call(jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, An
         arrays = _BARRIER(arrays)  # or XLA moves constants into the function
         return _BARRIER(_MARK(function(*arrays), inlineable="false", xla_cpu_small_call="true"))[0]
 
-    return _inlined(call, given, loop.outvars)
-
-
-def _inlined(function: Callable[..., Any], given: Sequence[Any], results: Sequence[Any]) -> list[Any]:
-    """The equations of a function of variables."""
-    new = jax.make_jaxpr(function)(*(variable.aval for variable in given)).jaxpr
-    names = dict(zip([*new.invars, *new.outvars], [*given, *results], strict=True))
-
-    def named(variables: Sequence[Any]) -> list[Any]:
-        return [v if isinstance(v, Literal) else names.get(v, v) for v in variables]
-
-    return [e.replace(invars=named(e.invars), outvars=named(e.outvars)) for e in new.eqns]
+    return inlined(call, given, loop.outvars)
 
 
 def _with_single_writes(region: Any) -> Any:
@@ -179,10 +141,10 @@ def _with_single_writes(region: Any) -> Any:
     equations: list[Any] = []
     for equation in (region.jaxpr if isinstance(region, ClosedJaxpr) else region).eqns:
         if equation.primitive.name in SCATTERS and _windows(equation) > 1:
-            equations += _inlined(functools.partial(_written_in_order, equation), equation.invars, equation.outvars)
+            equations += inlined(functools.partial(_written_in_order, equation), equation.invars, equation.outvars)
         else:
-            equations.append(_with_regions(equation, _with_single_writes))
-    return _with_equations(region, equations)
+            equations.append(with_regions(equation, _with_single_writes))
+    return with_equations(region, equations)
 
 
 def _written_in_order(scatter: Any, x: Any, places: Any, windows: Any) -> Any:
@@ -264,9 +226,8 @@ def _may_stand_inside(equation: Any) -> bool:
     if name in SCATTERS:
         numbers = equation.params["dimension_numbers"]
         return _windows(equation) <= MOST_WRITES and not numbers.operand_batching_dims
-    if name in ("reduce_sum", "reduce_max", "reduce_min"):
-        operand = equation.invars[0].aval
-        return math.prod(operand.shape) < LIBRARY_REDUCTION or not jnp.issubdtype(operand.dtype, jnp.inexact)
+    if name in LIBRARY_REDUCTIONS and math.prod(equation.invars[0].aval.shape) >= LIBRARY_REDUCTION:
+        return not jnp.issubdtype(equation.outvars[0].aval.dtype, jnp.inexact)
     return name in PRIMITIVES or (name == "dot_general" and _is_tiny(equation))
 
 
@@ -277,14 +238,6 @@ def _is_tiny(product: Any) -> bool:
     depth, count = (math.prod(left[axis] for axis in axes) for axes in (summed, batch))
     rows, columns = math.prod(left) // max(depth * count, 1), math.prod(right) // max(depth * count, 1)
     return min(rows, columns, depth) == 1 or rows * columns * depth < LIBRARY_PRODUCT
-
-
-def inner_equations(equation: Any) -> Iterator[Any]:
-    """All equations in the regions of one."""
-    for region in _regions(equation):
-        for inner in (region.jaxpr if isinstance(region, ClosedJaxpr) else region).eqns:
-            yield inner
-            yield from inner_equations(inner)
 
 
 def _is_large(variable: Any) -> bool:

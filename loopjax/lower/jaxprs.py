@@ -1,0 +1,58 @@
+"""Rewriting of JAX's own programs: their regions, equations in place of others, a function in place of an equation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+
+
+def regions(equation: Any) -> list[Any]:
+    """The programs that an equation runs, as ``Jaxpr`` or ``ClosedJaxpr``."""
+    values = [one for value in equation.params.values() for one in (value if isinstance(value, tuple) else (value,))]
+    return [one for one in values if isinstance(one, (Jaxpr, ClosedJaxpr))]
+
+
+def inner_equations(equation: Any) -> Iterator[Any]:
+    """All equations in the regions of one."""
+    for region in regions(equation):
+        for inner in (region.jaxpr if isinstance(region, ClosedJaxpr) else region).eqns:
+            yield inner
+            yield from inner_equations(inner)
+
+
+def with_equations(region: Any, equations: list[Any]) -> Any:
+    """The region with other equations; itself where they are the same."""
+    jaxpr: Any = region.jaxpr if isinstance(region, ClosedJaxpr) else region
+    if all(new is old for new, old in zip(equations, jaxpr.eqns, strict=False)):
+        return region
+    new = jaxpr.replace(eqns=equations)
+    return ClosedJaxpr(new, region.consts) if isinstance(region, ClosedJaxpr) else new
+
+
+def with_regions(equation: Any, rewrite: Callable[[Any], Any]) -> Any:
+    """The equation with its regions rewritten; itself where none changes."""
+    new = {id(region): rewrite(region) for region in regions(equation)}
+    if all(id(region) == place for place, region in new.items()):
+        return equation
+
+    def replaced(value: Any) -> Any:
+        if not isinstance(value, tuple):
+            return new.get(id(value), value)
+        parts = map(replaced, value)
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)  # a named tuple stays one
+
+    return equation.replace(params={name: replaced(value) for name, value in equation.params.items()})
+
+
+def inlined(function: Callable[..., Any], given: Sequence[Any], results: Sequence[Any]) -> list[Any]:
+    """The equations of a function of variables."""
+    new = jax.make_jaxpr(function)(*(variable.aval for variable in given)).jaxpr
+    names = dict(zip([*new.invars, *new.outvars], [*given, *results], strict=True))
+
+    def named(variables: Sequence[Any]) -> list[Any]:
+        return [v if isinstance(v, Literal) else names.get(v, v) for v in variables]
+
+    return [e.replace(invars=named(e.invars), outvars=named(e.outvars)) for e in new.eqns]
