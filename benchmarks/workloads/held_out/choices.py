@@ -153,7 +153,7 @@ def _topics_tuned(key: Any, document: Any, word: Any, z: Any, of_document: Any, 
     def sweep(carry: tuple[Any, ...], key: Any) -> tuple[Any, None]:
         z, *tables = carry
         wait = random.exponential(key, (len(word), count), "float32").astype(of_word.dtype)
-        tables, z = lax.scan(token, tuple(tables), (document, word, z, wait))
+        tables, z = lax.scan(token, tuple(tables), (document, word, z, wait), unroll=4)
         return (z, *tables), None
 
     start = (z, of_document, of_word, of_word.sum(axis=0))

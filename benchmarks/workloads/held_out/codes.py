@@ -111,7 +111,7 @@ def _shift_register_tuned(bits: Any) -> list[Any]:
     none = jnp.zeros(words, "uint32")
     one = none.at[0].set(1)
     sequences = bits.astype("uint32"), jnp.arange(size - 1, dtype="int32")
-    (_, register, *_), length = lax.scan(step, (none, one, one, jnp.int32(0)), sequences)
+    (_, register, *_), length = lax.scan(step, (none, one, one, jnp.int32(0)), sequences, unroll=4)
     every = (register[:, None] >> jnp.arange(32, dtype="uint32")) & 1
     return [length, every.ravel()[:size].astype("int32")]
 
@@ -222,7 +222,8 @@ def _timing_recovery(signal: Any, symbols: int) -> list[Any]:
 
 
 def _timing_recovery_tuned(signal: Any, symbols: int) -> list[Any]:
-    """Weights once for both samples, since both are at the same place between samples; no test of places."""
+    """Weights once for both samples, since both are at the same place between samples; short sums; no test of
+    places."""
 
     def step(carry: tuple[Any, Any, Any], _: None) -> tuple[Any, Any]:
         time, rate, last = carry
@@ -233,13 +234,13 @@ def _timing_recovery_tuned(signal: Any, symbols: int) -> list[Any]:
         weights = (-outer * over, inner * down, -inner * mu, outer * up)
 
         def between(first: Any) -> Any:
-            return sum(weight * signal.at[first + k].get(mode="promise_in_bounds") for k, weight in enumerate(weights))
+            parts = [weight * signal.at[first + k].get(mode="promise_in_bounds") for k, weight in enumerate(weights)]
+            return (parts[0] + parts[1]) + (parts[2] + parts[3])
 
         middle, new = between(i - 1 - int(PERIOD / 2)), between(i - 1)
         error = middle * (last - new)
-        rate = rate + DRIFT * error
-        time = time + PERIOD + GAIN * error + rate
-        return (time, rate, new), (new, time)
+        time = (time + PERIOD + rate) + (GAIN + DRIFT) * error
+        return (time, rate + DRIFT * error, new), (new, time)
 
     start = (jnp.float64(PERIOD), jnp.float64(0.0), jnp.float64(0.0))
     found, time = lax.scan(step, start, None, symbols)[1]

@@ -100,42 +100,41 @@ def _quadrature(left: Any, right: Any, tolerance: Any, most: int) -> list[Any]:
 
 
 def _quadrature_tuned(left: Any, right: Any, tolerance: Any, most: int) -> list[Any]:
-    """All intervals of one length at once, of a place for each that may wait: those that are not fine enough go to the
-    front of the next round by a running count."""
-    room = 1_024
-    each = jnp.arange(room)
+    """The last 128 intervals of the stack at once; halves of those that are not fine enough go to their places, by a
+    running count."""
+    lanes, room = 128, 4_096
+    each, twice = jnp.arange(lanes), jnp.arange(2 * lanes)
+    second = (twice % 2).astype(bool)
 
     def step(state: tuple[Any, ...]) -> tuple[Any, ...]:
-        place, f_a, f_m, f_b, waiting, width, total, count = state
-        a = left + width * place
+        stack, top, total, count = state
+        low = jnp.maximum(top - lanes, 0)
+        a, width, f_a, f_m, f_b = lax.dynamic_slice(stack, (0, low), (5, lanes))
         f_1, f_2 = _f(a + width / 4), _f(a + 3 * width / 4)
         share = width / 12
-        whole = 2 * share * (f_a + 4 * f_m + f_b)
         both = share * (f_a + 4 * f_1 + 2 * f_m + 4 * f_2 + f_b)
-        error = both - whole
-        here = each < waiting
+        error = both - 2 * share * (f_a + 4 * f_m + f_b)
+        here = each < top - low
         coarse = here & (jnp.abs(error) > 15 * tolerance * width / (right - left))
         total = total + jnp.where(here & ~coarse, both + error / 15, 0.0).sum()
         below = jnp.cumsum(coarse)
-        source = jnp.searchsorted(below, each // 2 + 1, method="scan_unrolled")
-        values = jnp.stack([place, f_a, f_m, f_b, f_1, f_2], axis=1).at[source].get(mode="clip")
-        second = (each % 2).astype(bool)
-        place, f_a, f_m, f_b, f_1, f_2 = values.T
-        return (
-            2 * place + second,
+        source = jnp.searchsorted(below, twice // 2 + 1, method="compare_all")
+        parted = jnp.stack([a, width / 2, f_a, f_m, f_b, f_1, f_2]).at[:, source].get(mode="clip")
+        a, width, f_a, f_m, f_b, f_1, f_2 = parted
+        halves = (
+            jnp.where(second, a + width, a),
+            width,
             jnp.where(second, f_m, f_a),
             jnp.where(second, f_2, f_1),
             jnp.where(second, f_b, f_m),
-            2 * below[-1],
-            width / 2,
-            total,
-            count + waiting,
         )
+        stack = lax.dynamic_update_slice(stack, jnp.stack(halves), (0, low))
+        return stack, low + 2 * below[-1], total, count + jnp.minimum(top, lanes)
 
-    ones = jnp.ones(room)
-    values = (_f(left) * ones, _f((left + right) / 2) * ones, _f(right) * ones)
-    start = (0 * ones, *values, jnp.int64(1), right - left, jnp.float64(0), jnp.int64(0))
-    *_, total, count = lax.while_loop(lambda state: state[4] > 0, step, start)
+    first = jnp.stack([left, right - left, _f(left), _f((left + right) / 2), _f(right)])
+    stack = jnp.zeros((5, room)).at[:, 0].set(first)
+    start = (stack, jnp.int64(1), jnp.float64(0), jnp.int64(0))
+    *_, total, count = lax.while_loop(lambda state: state[1] > 0, step, start)
     return [total, count.astype("int32")]
 
 
