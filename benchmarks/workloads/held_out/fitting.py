@@ -66,10 +66,14 @@ def _yield_curve(yields: Any, terms: Any, *parameters: Any) -> list[Any]:
     return [value, *slopes]
 
 
+SETTLED = 60
+"""Months after which the covariance of a filter with the same matrices each month does not change any more."""
+
+
 def _yield_curve_tuned(yields: Any, terms: Any, *parameters: Any) -> list[Any]:
     """Three sums of the yields tell all about the state, and what they leave is known before the loop (Jungbacker and
-    Koopman 2015): three observations instead of twelve, one after the other in one step, and numbers instead of small
-    arrays, of the six of the covariance that differ."""
+    Koopman 2015): three observations instead of twelve, one after the other in one step, numbers instead of small
+    arrays, and covariances, which do not depend on the yields, until they have settled."""
     months, count = yields.shape
 
     def likelihood(parameters: Any) -> Any:
@@ -86,29 +90,37 @@ def _yield_curve_tuned(yields: Any, terms: Any, *parameters: Any) -> list[Any]:
         pairs = [(i, j) for i in range(3) for j in range(i + 1)]
         keep = {pair: p[pair[0]] * p[pair[1]] for pair in pairs}
 
-        def month(carry: tuple[Any, Any], y: Any) -> tuple[Any, Any]:
-            state, P = carry
-            P = dict(zip(pairs, P, strict=True))
-            lost, sizes = 0.0, 1.0
+        def covariance(P: Any) -> Any:
+            P, gains, inverses = dict(zip(pairs, P, strict=True)), [], []
             for i in range(3):
-                z = Z[i][i:]
-                surprise = y[i] - sum(one * other for one, other in zip(z, state[i:], strict=True))
                 Pz = [sum(P[max(k, j), min(k, j)] * Z[i][j] for j in range(i, 3)) for k in range(3)]
-                size = sum(one * other for one, other in zip(z, Pz[i:], strict=True)) + error
-                inverse = 1 / size
+                inverse = 1 / (sum(Z[i][j] * Pz[j] for j in range(i, 3)) + error)
                 gain = [one * inverse for one in Pz]
-                state = [one + by * surprise for one, by in zip(state, gain, strict=True)]
                 P = {(k, j): P[k, j] - gain[k] * Pz[j] for k, j in pairs}
-                lost, sizes = lost + surprise * surprise * inverse, sizes * size
-            state = [p[k] * state[k] for k in range(3)]
-            P = {pair: keep[pair] * P[pair] + (q[pair[0]] if pair[0] == pair[1] else 0.0) for pair in pairs}
-            return (state, list(P.values())), (lost, sizes)
+                gains.append(gain)
+                inverses.append(inverse)
+            P = [keep[pair] * P[pair] + (q[pair[0]] if pair[0] == pair[1] else 0.0) for pair in pairs]
+            return P, (gains, inverses)
+
+        def month(state: Any, y: Any, gains: Any, inverses: Any) -> tuple[Any, Any]:
+            lost = 0.0
+            for i, (gain, inverse) in enumerate(zip(gains, inverses, strict=True)):
+                surprise = y[i] - sum(Z[i][j] * state[j] for j in range(i, 3))
+                state = [one + by * surprise for one, by in zip(state, gain, strict=True)]
+                lost = lost + surprise * surprise * inverse
+            return [p[k] * state[k] for k in range(3)], lost
 
         zero = jnp.float64(0)
         first = [q[k] / (1 - p[k] ** 2) if k == j else zero for k, j in pairs]
-        _, (lost, sizes) = lax.scan(jax.checkpoint(month), ([zero] * 3, first), tuple(short), unroll=2)
+        P, known = lax.scan(jax.checkpoint(lambda P, _: covariance(P)), first, None, min(months, SETTLED))
+        _, settled = covariance(P)
+        early, late = (tuple(one[part] for one in short) for part in (slice(SETTLED), slice(SETTLED, None)))
+        state, lost = lax.scan(lambda state, now: month(state, now[0], *now[1]), [zero] * 3, (early, known))
+        _, later = lax.scan(lambda state, y: month(state, y, *settled), state, late, unroll=2)
+        sizes = sum(jnp.log(one).sum() for one in known[1])
+        sizes = sizes + max(months - SETTLED, 0) * sum(jnp.log(one) for one in settled[1])
         constant = months * (count - 3) * log_error + left / error
-        return -0.5 * (lost.sum() + jnp.log(sizes).sum() + constant)
+        return -0.5 * (lost.sum() + later.sum() - sizes + constant)
 
     value, slopes = jax.value_and_grad(likelihood)(parameters)
     return [value, *slopes]
