@@ -61,28 +61,32 @@ def _stable_matching(likes: Any, rank: Any, most: int) -> list[Any]:
 
 def _stable_matching_tuned(likes: Any, rank: Any, most: int) -> list[Any]:
     """One number for each marriage, the woman's rank of the man and the man together, which a proposal must undercut;
-    no test of places."""
+    four proposals a step, where those after the end change nothing; no test of places."""
     count = len(likes)
     bits = count.bit_length()
+    mask, none = (1 << bits) - 1, jnp.int32(count << bits)
     likes, rank = likes.ravel(), rank.ravel()
-    none = jnp.int32(count << bits)
 
     def propose(state: tuple[Any, ...]) -> tuple[Any, ...]:
         man, newest, asked, best = state
-        turn = asked.at[man].get(mode="promise_in_bounds")
-        woman = likes.at[man * count + turn].get(mode="promise_in_bounds")
-        new = (rank.at[woman * count + man].get(mode="promise_in_bounds") << bits) | man
+        place = man * count + asked.at[man].get(mode="promise_in_bounds")
+        woman = likes.at[place].get(mode="clip")
+        new = (rank.at[woman * count + man].get(mode="clip") << bits) | man
         old = best.at[woman].get(mode="promise_in_bounds")
-        alone = old == none
+        going = newest < count
+        alone, yes = going & (old == none), going & (new < old)
         newest = newest + alone
-        rival = jnp.where(alone, newest, old & ((1 << bits) - 1))
-        asked = asked.at[man].set(turn + 1, mode="promise_in_bounds")
-        best = best.at[woman].set(jnp.minimum(new, old), mode="promise_in_bounds")
-        return jnp.where(new < old, rival, man), newest, asked, best
+        rival = jnp.where(alone, newest, old & mask)
+        asked = asked.at[man].add(1, mode="promise_in_bounds")
+        best = best.at[woman].set(jnp.where(yes, new, old), mode="promise_in_bounds")
+        return jnp.where(yes, rival, man), newest, asked, best
 
-    start = (jnp.int32(0), jnp.int32(0), jnp.zeros(count, "int32"), jnp.full(count, none))
-    _, _, asked, best = lax.while_loop(lambda state: state[1] < count, propose, start)
-    return [best & ((1 << bits) - 1), asked.sum(dtype="int32")]
+    def four(state: tuple[Any, ...]) -> tuple[Any, ...]:
+        return propose(propose(propose(propose(state))))
+
+    start = (jnp.int32(0), jnp.int32(0), jnp.zeros(count + 1, "int32"), jnp.full(count, none))
+    _, _, asked, best = lax.while_loop(lambda state: state[1] < count, four, start)
+    return [best & mask, asked[:count].sum(dtype="int32")]
 
 
 def _text(rng: np.random.Generator, scale: Scale) -> Inputs:
