@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from loopjax.rewrite.block_sampling import SampleInBlocks
 from loopjax.rewrite.branches import FormConditionals
 from loopjax.rewrite.check_indices import CheckIndices
+from loopjax.rewrite.collapse_axes import CollapseAxes
 from loopjax.rewrite.contractions import RecognizeContractions
 from loopjax.rewrite.cse import EliminateCommonSubexpressions
 from loopjax.rewrite.dce import EliminateDeadCode
@@ -126,6 +127,7 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         MultiplyExponentials(target),
         BatchWeightGradients(target),
         SaveReadWindows(target),
+        CollapseAxes(target),
         Tile(target),
         ExpandSearches(target),
         SelectTop(target),

@@ -42,6 +42,7 @@ REWRITES = {
     "block_sampling": "random draws of several steps are made at once",
     "loop_epilogue": "loop distribution: work that no later step reads becomes one batched op after the loop",
     "expand_products": "products of tiny matrices become sums of elementwise products",
+    "collapse_axes": "an elementwise loop over arrays of several axes runs over vectors, on a CPU",
     "tiling": "a loop over independent elements runs tile by tile",
     "searchsorted": "a sorted vector is searched without a loop, on a GPU",
     "top_k": "of a sort only the first or last elements are selected, where no others are read",

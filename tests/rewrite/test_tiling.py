@@ -127,7 +127,7 @@ class TestWhich:
         agree([H], [out[-1]], np.abs(VALUES[H]), cut=False)
         out, _ = loopjax.scan(lambda h, m: at.tanh(at.dot(h, m)), outputs_info=H, non_sequences=M, n_steps=STEPS)
         agree([H, M], [out[-1]], VALUES[H], RNG.normal(size=(10, 10)), cut=False)
-        out, _ = loopjax.scan(lambda h, m: at.tanh(h + m[0]), outputs_info=M, non_sequences=M, n_steps=STEPS)
+        out, _ = loopjax.scan(lambda h: at.tanh(h + h[0]), outputs_info=M, n_steps=STEPS)
         agree([M], [out[-1]], RNG.normal(size=(4, 4)), cut=False)
 
     def test_not_where_stacks_are_read_or_written(self, small):
