@@ -23,7 +23,7 @@ REWRITES = {
     "saved_windows": "only the steps that slices and strides read are stacked",
     "step_values": "integers that are known for all steps are folded, and slices next to one another are a sequence",
     "induction_variables": "a range that a loop reads becomes a counter in its carry",
-    "scan_cse": "equal sequences, states and outputs of a loop become one",
+    "scan_cse": "equal sequences and states of a loop become one",
     "licm": "loop-invariant code motion",
     "dce": "dead code elimination, in loops and differentiated regions too",
     "loop_fusion": "independent loops of equal length become one",
