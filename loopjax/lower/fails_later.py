@@ -13,17 +13,17 @@ from loopjax.lower.small_loops import FREE, PRIMITIVES, SCATTERS
 LITTLE = 2**20
 """Bytes of all arrays of a program up to which their allocation, which may come later, does not fail."""
 
-_SURE = PRIMITIVES | FREE | SCATTERS | {"dot_general"}
+_SAFE = PRIMITIVES | FREE | SCATTERS | {"dot_general"}
 
 
 def may_fail_later(program: ClosedJaxpr, compiled: Any) -> bool:
-    """Test if a program that reads good values may fail once it is dispatched.
+    """Test if a program that reads safe values, which do not fail, may fail once it is dispatched.
 
     Callbacks and libraries may fail while it runs, an allocation where it runs later, and devices other than CPUs for
     reasons of their own. Kernels that XLA makes on a CPU do not.
     """
     equations = [inner for outer in program.eqns for inner in (outer, *inner_equations(outer))]
-    if program.effects or any(equation.primitive.name not in _SURE for equation in equations):
+    if program.effects or any(equation.primitive.name not in _SAFE for equation in equations):
         return True
     devices = {device for one in jax.tree.leaves(compiled.output_shardings) for device in one.device_set}
     memory = compiled.memory_analysis()

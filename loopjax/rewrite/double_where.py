@@ -26,6 +26,7 @@ from loopjax.ir.index import view_axes
 from loopjax.ir.op import TableOp
 from loopjax.ir.public_ops import ops
 from loopjax.ir.singular import SINGULAR, is_singular
+from loopjax.ir.types import TensorType
 from loopjax.rewrite.cse import computed_alike
 from loopjax.rewrite.driver import Context, Pass, Replacement
 
@@ -34,6 +35,9 @@ AND, OR, NOT = ("logical_and", "and_"), ("logical_or", "or_"), ("logical_not", "
 
 Condition = Variable | None
 """A boolean array that broadcasts to a variable: where it is taken. ``None`` for everywhere."""
+
+UNCOVERED = Variable(TensorType("bool"))
+"""Stands for the lack of a condition."""
 
 
 class DoubleWhere(Pass):
@@ -146,27 +150,30 @@ def _of_operand(node: Apply, position: int, taken: Condition) -> Condition:
 def _within(condition: Variable, x: Variable) -> Condition:
     """Return a condition in a shape that broadcasts to ``x``: true where it is for any element that ``x`` stretches to,
     or for more (`_cover`)."""
-    covers = _cover(condition, x)
-    if covers:
-        return covers[0]
+    cover = _cover(condition, x)
+    if cover is not UNCOVERED:
+        return cover
     if condition.ndim > x.ndim:
         condition = ops.any(condition, axis=list(range(condition.ndim - x.ndim)))
     stretched = _stretched(condition, x)
     return ops.any(condition, axis=stretched, keepdims=True) if stretched else condition
 
 
-def _cover(condition: Variable, x: Variable) -> list[Condition]:
-    """Return a condition that is true where this one is, of parts that ``x`` does not stretch to; none if it has none.
+def _cover(condition: Variable, x: Variable) -> Condition:
+    """Return a condition that is true where this one is, of parts that ``x`` does not stretch to; ``UNCOVERED`` if it
+    has none.
 
     A part that ``x`` stretches to is often computed from the operand's whole branch, for its reduction once more.
     """
     if not _stretched(condition, x):
-        return [condition]
+        return condition
     node = condition.owner
-    covers = [_cover(part, x) for part in node.inputs] if node and node.op.named(*AND, *OR) else []
-    if node and node.op.named(*AND):
-        return [_both(covers[0][0], covers[1][0])] if all(covers) else covers[0] or covers[1]
-    return [_either(covers[0][0], covers[1][0])] if covers and all(covers) else []
+    if node is None or not node.op.named(*AND, *OR):
+        return UNCOVERED
+    covers = [cover for part in node.inputs if (cover := _cover(part, x)) is not UNCOVERED]
+    if len(covers) == 2:
+        return _both(*covers) if node.op.named(*AND) else _either(*covers)
+    return covers[0] if covers and node.op.named(*AND) else UNCOVERED
 
 
 def _stretched(condition: Variable, x: Variable) -> list[int]:

@@ -55,21 +55,6 @@ class Dispatch:
     the general path has run, or has raised, too.
     """
 
-    __slots__ = (
-        "_convert",
-        "_hosted",
-        "_lock",
-        "_makers",
-        "_program",
-        "_settings",
-        "_signature",
-        "bucket",
-        "failing",
-        "kinds",
-        "latest",
-        "stages",
-    )
-
     def __init__(self, program: Program, bucket: Bucket, signature: Signature, convert: Convert | None) -> None:
         self.bucket = bucket
         self.failing: set[Any] = set()
@@ -92,7 +77,7 @@ class Dispatch:
 
         def bind(chain: Execute, key: Any, values: Sequence[Any]) -> Run:
             failed = partial(self._failed, key, [value.dtype for value in values])
-            return run(chain, self._fit(values), failed, key in self.stages[0].sure)
+            return run(chain, self._fit(values), failed, key in self.stages[0].safe)
 
         following: StageTable | None = None
         for number in reversed(range(len(bucket.stages))):

@@ -51,7 +51,7 @@ class NotRun(Exception):
 class StageTable:
     """The functions that run a stage of a bucket and those after it.
 
-    ``sure`` holds the keys of those executables that read shared variables and nothing else, and cannot fail later.
+    ``safe`` holds the keys of those executables that read shared variables and nothing else, and cannot fail later.
 
     A function takes values: of the graph's inputs, then the results of the stages before. It returns the results of its
     own stage and those after it; the last stage's as its executable returns them, others sliced to their lengths.
@@ -70,22 +70,6 @@ class StageTable:
         Of the first stage, whose values are not fitted yet: see ``Read`` and ``Bind``.
     """
 
-    __slots__ = (
-        "_assertions",
-        "_bind",
-        "_following",
-        "_hosted",
-        "_picks",
-        "_read",
-        "_reads_state",
-        "_settings",
-        "_take",
-        "executables",
-        "runs",
-        "stage",
-        "sure",
-    )
-
     def __init__(
         self,
         bucket: Bucket,
@@ -99,7 +83,7 @@ class StageTable:
         self.stage = bucket.stages[number]
         self.executables: dict[Any, Execute | None] = {}
         self.runs: dict[Any, Execute] = {}
-        self.sure: set[Any] = set()
+        self.safe: set[Any] = set()
         before = [variable for one in bucket.stages[:number] for variable, _ in one.stage.results]
         variables = [*bucket.graph.inputs, *before]
         places = {variable: place for place, variable in enumerate(variables)}
@@ -148,10 +132,10 @@ class StageTable:
             execute = with_x64(execute)  # a callback's results are cut to 32 bits where the flag is off
         self.executables[key] = self._asserting(execute, program.graph)
         if self._reads_state and not may_fail_later(traced.jaxpr, compiled):
-            self.sure.add(key)
+            self.safe.add(key)
         if len(self.executables) > KEPT:
             del self.executables[next(iter(self.executables))]
-            self.sure &= self.executables.keys()
+            self.safe &= self.executables.keys()
             self.runs.clear()
 
     def refuse(self, key: Any, values: Sequence[Any]) -> None:

@@ -55,8 +55,8 @@ def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, F
     commit = state.committer(program.graph.outputs, places)
     outermost = outermost_trace()
 
-    def bind(execute: Execute, fit: Fit | None, failed: Failed, is_sure: bool) -> Run:
-        checked, pending = (variables, ()) if is_sure and awaited else ((), awaited)
+    def bind(execute: Execute, fit: Fit | None, failed: Failed, is_safe: bool) -> Run:
+        checked, waited = (variables, ()) if is_safe and awaited else ((), awaited)
         if fit is not None:
             unpadded = execute
             execute = lambda *values: unpadded(*fit(values))  # noqa: E731
@@ -84,17 +84,17 @@ def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, F
                 found = [*values, *found]
             if cut:
                 found = cut(found, switched)
-            # A computation that fails changes nothing. One that is sure fails only by what it reads.
+            # A computation that fails changes nothing. One that is safe fails only by what it reads.
             for one in checked:
                 value: Any = one._value
-                if value is not one.good:
+                if value is not one.safe:
                     value.block_until_ready()
-            for place in pending:
+            for place in waited:
                 found[place].block_until_ready()
             if commit:
                 commit(found)
             for one in checked:
-                one.good = one._value
+                one.safe = one._value
             return pack(found)
 
         def run_in_place(values: Sequence[Any], switched: bool) -> Any:

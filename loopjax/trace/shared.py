@@ -31,11 +31,11 @@ class SharedVariable(Variable):
     ``default_update``, where set, is the value that each call of a function gives a variable that it reads, unless the
     function has an update of its own for it. ``lock`` guards the value; a call takes the locks of all its variables
     in the order of ``order``, so that two calls never wait for each other. ``own`` is true where nothing else holds the
-    array, so that a function with ``accept_inplace`` may overwrite it. ``good`` is an array whose computation has not
+    array, so that a function with ``accept_inplace`` may overwrite it. ``safe`` is an array whose computation has not
     failed: often the value, which calls need not wait for then.
     """
 
-    __slots__ = ("_value", "default_update", "good", "lock", "order", "own")
+    __slots__ = ("_value", "default_update", "lock", "order", "own", "safe")
 
     def __init__(self, type: TensorType, value: jax.Array | None, name: str | None = None) -> None:
         super().__init__(type, name=name)
@@ -44,7 +44,7 @@ class SharedVariable(Variable):
         self.lock = threading.RLock()
         self.order = next(_order)
         self._value = value
-        self.good: jax.Array | None = None
+        self.safe: jax.Array | None = None
         self.own = False
 
     def __reduce__(self) -> tuple[Any, ...]:
