@@ -130,6 +130,7 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         ExpandSearches(target),
         SelectTop(target),
         SplitShortAxes(target),
+        HoistInvariants(target),
         PadStencils(target),
         FindLinearRecurrences(target),
         PackStates(target),

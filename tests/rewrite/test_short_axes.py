@@ -76,3 +76,45 @@ def test_small_arrays_long_axes_and_other_reductions_stay(kept):
 def test_other_backends_keep_reductions():
     total = X.sum(axis=2)
     assert text(after([SplitShortAxes(Target("gpu"))], [X], [total])) == text(after([], [X], [total]))
+
+
+EYE, DIRECTION, LENGTH = at.dvector("eye"), at.dmatrix("direction"), at.dvector("length")
+RAYS = 40
+GIVEN = [RNG.normal(size=3), RNG.normal(size=(RAYS, 3)), RNG.uniform(0.5, 1.0, RAYS)]
+
+
+def march(length, eye, direction):
+    """A step whose places are read by coordinate, and squeezed once more before."""
+    place = at.tanh(eye + length.dimshuffle(0, "x") * direction)
+    turned = at.stack([place[:, 1], place[:, 0] - place[:, -1]], axis=1) * 0.5
+    near = at.exp(-(turned**2))
+    return 0.5 * length + near[:, 0] * near[:, 1]
+
+
+def test_values_that_are_read_by_slices_are_computed_by_slices():
+    out = loopjax.scan(march, outputs_info=LENGTH, non_sequences=[EYE, DIRECTION], n_steps=4, return_updates=False)[-1]
+    outputs = [out, *loopjax.grad((out**2).sum(), [EYE, DIRECTION, LENGTH])]
+    f = loopjax.function([EYE, DIRECTION, LENGTH], outputs)
+    whole = loopjax.function([EYE, DIRECTION, LENGTH], outputs, mode=loopjax.Mode().excluding("short_axes"))
+    for one, other in zip(f(*GIVEN), whole(*GIVEN), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+P = at.tensor("float64", shape=(RAYS, 3), name="p")
+
+
+@pytest.mark.parametrize(
+    ("read", "wide"),
+    [
+        (lambda y: [y[:, 0] + y[:, 2]], False),
+        (lambda y: [y[:, 0] + (2.0 * y)[:, 1]], False),
+        (lambda y: [y[:, 0], y], True),
+        (lambda y: [y[:, 0], y.sum()], True),
+        (lambda y: [y[:, 0], y[0]], True),
+        (lambda y: [y[:, :2]], True),
+    ],
+)
+def test_which_values_are_computed_by_slices(read, wide):
+    graph = after([SplitShortAxes()], [P], read(at.sin(P)))
+    shapes = {node.outputs[0].type.sizes for node in graph.applies if node.op.has("pointwise")}
+    assert (RAYS, 3) in shapes if wide else shapes == {(RAYS,)}
