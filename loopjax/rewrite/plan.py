@@ -38,6 +38,7 @@ from loopjax.ir.schedule import Body, Box, Nest, Policy
 from loopjax.ir.symbolic_sizes import is_symbolic, nominal
 from loopjax.ir.types import TensorType
 from loopjax.ir.weight_gradients import BatchedWeightGradients
+from loopjax.lower.small_loops import COPIED_BYTES
 from loopjax.rewrite.cost_model import CACHED_BYTES, is_pointwise, size_bytes, step_cost
 from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.gpu_unroll import CARRIED, steps_per_launch
@@ -169,7 +170,9 @@ class PlanLoops(Pass):
         if on_cpu and is_free and not windows and _runs_counted(op, n_steps, plan):
             return replace(plan, kind="counted")
         if on_cpu and is_free:
-            plan = replace(plan, storage=tuple(_in_stack(op, n_steps, *pair) for pair in enumerate(plan.storage)))
+            outlines = self.target.outlines
+            storage = [_in_stack(op, n_steps, *pair, outlines) for pair in enumerate(plan.storage)]
+            plan = replace(plan, storage=tuple(storage))
         frozen = core.max_dim(n_steps - op.truncate_gradient, 0) if op.truncate_gradient > 0 and not is_free else 0
         plan = replace(plan, frozen=frozen)
         prefers_blocks = plan.derivative in ("reverse", "any") or not on_cpu
@@ -363,13 +366,18 @@ def _runs_counted(op: Scan, n_steps: int, plan: LoopPlan) -> bool:
     return n_steps % plan.unroll > 0 or not is_scalar
 
 
-def _in_stack(op: Scan, n_steps: int, position: int, history: History) -> History:
+def _in_stack(op: Scan, n_steps: int, position: int, history: History, outlines: bool) -> History:
     """The storage of an output in its own stack, where all steps are saved, instead of a ring; that of a window in a
-    stack of its rows."""
+    stack of its rows.
+
+    A loop that could be outlined keeps its ring where its stack has more bytes than a function of XLA may copy.
+    Measured for 5,000 steps of 24 to 256 float64 values and two taps, times as fast with a ring: 1.4 to 2.
+    """
     row = shifted_row(op, position)
     if row is not None and size_bytes([row.type]) * n_steps <= CACHED_BYTES:
         return history._replace(kind="shifted", steps=n_steps)
-    is_ring = history.kind == "ring" and op.outputs[position].saved.all
+    is_copied = outlines and op.body.outputs[position].type.bytes > COPIED_BYTES
+    is_ring = history.kind == "ring" and op.outputs[position].saved.all and not is_copied
     return history._replace(kind="stack", steps=n_steps) if is_ring else history
 
 

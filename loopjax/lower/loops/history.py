@@ -2,9 +2,10 @@
 
 A deep buffer is not shifted: its cost grows with the deepest tap, and XLA on CPU can compute wrong values for an update
 whose source is a shifted slice of its target (openxla/xla#49176). Few values are plain carries; many are a ring, or
-where all steps are saved the stack itself, from which adjacent taps are read as one slice: measured for 20 taps of a
-scalar on a CPU, 15 ns a step, where a ring takes 1,750. A step writes its row first and then reads what the next step
-needs, so that no read of the old ring and write of the new one cross: where they do, XLA copies the ring at every step.
+where all steps of small arrays are saved the stack itself, from which adjacent taps are read as one slice: measured for
+20 taps of a scalar on a CPU, 15 ns a step, where a ring takes 1,750. A step writes its row first and then reads what
+the next step needs, so that no read of the old ring and write of the new one cross: where they do, XLA copies the ring
+at every step.
 
 The transpose of a ring cannot be kept from that, and on a GPU a ring takes several kernels a step. So under a
 derivative, and there, the far past is in blocks: for as many steps as the nearest far tap reaches back, all that far

@@ -79,3 +79,12 @@ def test_gradients_through_an_array_of_past_values(taps, shape):
     for found, wanted in zip(f(rows, first), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-14)
     assert loopjax.explain(f).loops[0].plan.storage[0].kind == "array"
+
+
+@pytest.mark.parametrize(("values", "kind"), [(25, "stack"), (26, "ring")])
+def test_a_stack_of_more_bytes_than_a_function_may_copy_is_no_history(values, kind):
+    x, start = at.dmatrix("x"), at.dmatrix("start")
+    out, _ = loopjax.scan(lambda x, h: x + h, sequences=x, outputs_info={"initial": start, "taps": [-9]})
+    f = loopjax.function([x, start], out)
+    assert np.asarray(f(np.ones((20, values)), np.zeros((9, values))))[-1].tolist() == [3.0] * values
+    assert loopjax.explain(f).loops[0].plan.storage[0].kind == kind
