@@ -28,8 +28,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from loopjax.ir.graph import Apply, Constant, Variable
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.public_ops import ops
@@ -73,9 +71,15 @@ def _is_elementwise(op: Scan, shape: tuple[int, ...]) -> bool:
     varying = [value for value in (*op.body.inputs, *made, *op.body.outputs) if value not in fixed]
     if any(value.ndim and value.type.sizes != shape for value in varying):
         return False
-    if any(np.broadcast_shapes(shape, value.type.sizes) != shape for value in fixed if value.ndim):
+    if not all(_broadcasts(value.type.sizes, shape) for value in fixed):
         return False
     return all(node.op.has("pointwise") or _is_filled(node) or _is_total(node, shape) for node in op.body.applies)
+
+
+def _broadcasts(sizes: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Return whether an array of these sizes broadcasts to the shape."""
+    pairs = zip(reversed(sizes), reversed(shape), strict=False)
+    return len(sizes) <= len(shape) and all(size in (1, length) for size, length in pairs)
 
 
 def _is_filled(node: Apply) -> bool:

@@ -97,6 +97,7 @@ def test_the_body_holds_vectors():
         (lambda h: h / h.sum(1, keepdims=True), (4, 5)),
         (lambda h: 0.1 * h + 0.1 * h.T, (4, 4)),
         (lambda h: 0.1 * at.dot(h, h), (4, 4)),
+        (lambda h: 0.1 * at.dot(h, at.constant(np.ones((5, 5)))), (4, 5)),
         (lambda h: 0.5 * h + at.arange(20.0).reshape((4, 5))[:, :1] * h[0], (4, 5)),
     ],
 )
