@@ -3,7 +3,7 @@
 Passes compare them with thresholds, which are fields of the pass with the measurements beside them; estimates know
 nothing of caches, so each threshold was measured on bodies of the kind that it decides about. There are four
 currencies: flops and bytes of a body whose elementwise ops are fused (``cost``, as XLA would compile it), bytes of all
-values of a body (``step_bytes``, what a loop must hold that XLA on CPU compiles into one function), the work per
+values of a body (``body_bytes``, what a loop must hold that XLA on CPU compiles into one function), the work per
 element of an elementwise kernel (``Kernel``, by which XLA on CPU decides on threads), and the time that a primitive of
 JAX takes on a CPU, or that its result takes to be stored (``recomputing_time``, ``storing_time``), from constants that
 ``python -m loopjax.calibrate`` measures. For the body
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -91,20 +91,14 @@ def bytes_of(variables: Iterable[Variable]) -> int:
     return sum(variable.type.bytes for variable in variables)
 
 
-def step_bytes(body: Graph) -> int:
+def body_bytes(body: Graph) -> int:
     """Bytes of a step's inputs and of all that it computes, inner loops with all of their steps."""
-    return bytes_of(body.inputs) + sum(bytes_of(node.outputs) + _of_regions(node, step_bytes) for node in body.applies)
+    return bytes_of(body.inputs) + sum(bytes_of(node.outputs) + _in_regions(node) for node in body.applies)
 
 
-def traffic_bytes(body: Graph) -> int:
-    """Bytes that the ops of a step read and write, each by itself: a measure of how much of one step is in another."""
-    own = (bytes_of((*node.inputs, *node.outputs)) for node in body.applies)
-    return sum(own) + sum(_of_regions(node, traffic_bytes) for node in body.applies)
-
-
-def _of_regions(node: Apply, measure: Callable[[Graph], int]) -> int:
+def _in_regions(node: Apply) -> int:
     steps = _steps(node.op) if isinstance(node.op, Scan) else 1
-    return steps * sum(map(measure, node.op.regions))
+    return steps * sum(map(body_bytes, node.op.regions))
 
 
 def is_pointwise(body: Graph) -> bool:

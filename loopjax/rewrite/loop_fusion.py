@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from loopjax.errors import where
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.scan import Scan
-from loopjax.rewrite.cost_model import step_bytes, traffic_bytes
+from loopjax.rewrite.cost_model import body_bytes, step_cost
 from loopjax.rewrite.cse import EliminateCommonSubexpressions
 from loopjax.rewrite.dce import EliminateDeadCode
 from loopjax.rewrite.driver import Context, Pass
@@ -77,7 +77,7 @@ class FuseLoops(Pass):
         return None
 
     def _is_profitable(self, first: Apply, second: Apply, context: Context) -> bool:
-        sizes = [step_bytes(body) for node in (first, second) for body in node.op.regions]
+        sizes = [body_bytes(body) for node in (first, second) for body in node.op.regions]
         if not self.target.on_cpu:
             return min(sizes) <= self.most_gpu_bytes
         is_stored = context.differentiated and not self.target.outlines
@@ -86,8 +86,8 @@ class FuseLoops(Pass):
             return True
         if _initial_values(first).isdisjoint(_initial_values(second)):
             return False
-        apart = [_step_traffic(node.outputs) for node in (first, second)]
-        together = _step_traffic(list(_fused(first, second).values()))
+        apart = [_step_flops(node.outputs) for node in (first, second)]
+        together = _step_flops(list(_fused(first, second).values()))
         return sum(apart) - together >= self.least_shared * min(apart)
 
 
@@ -133,13 +133,13 @@ def _with_own_body(node: Apply) -> Scan:
     return replace(op, body=op.body.rebuilt({one: Variable(one.type, name=one.name) for one in op.body.inputs}))
 
 
-def _step_traffic(outputs: Sequence[Variable]) -> int:
-    """Bytes read and written by a step of the loop that computes these outputs, what is in it twice counted once."""
+def _step_flops(outputs: Sequence[Variable]) -> int:
+    """Operations of a step of the loop that computes these outputs, what is in it twice counted once."""
     (node,) = dict.fromkeys(variable.owner for variable in outputs if variable.owner is not None)
     graph = Graph([variable for variable in dict.fromkeys(node.inputs) if not isinstance(variable, Constant)], outputs)
     for step in (EliminateCommonLoopParts(), EliminateCommonSubexpressions(), EliminateDeadCode()):
         graph = step(graph)
-    return sum(traffic_bytes(one.op.body) for one in graph.applies if isinstance(one.op, Scan))
+    return sum(step_cost(one.op).flops for one in graph.applies if isinstance(one.op, Scan))
 
 
 def _initial_values(node: Apply) -> set[Hashable]:

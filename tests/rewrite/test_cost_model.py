@@ -9,14 +9,13 @@ from loopjax.ir.graph import Graph
 from loopjax.rewrite.cost_model import (
     SMALL_BODY_OPS,
     Kernel,
+    body_bytes,
     bytes_of,
     cost,
     is_expensive,
     is_pointwise,
     is_small_body,
     kernel,
-    step_bytes,
-    traffic_bytes,
 )
 from tests.rewrite.sized import scans, sized_graph
 
@@ -28,9 +27,8 @@ BODY = Graph([H, W, X], [at.tanh(H @ W + X)])
 
 def test_of_the_body_in_the_modules_docstring():
     assert cost(BODY) == (40, 288)
-    # Inputs and all three results; what each op reads and writes.
-    assert step_bytes(BODY) == 32 + 128 + 32 + 3 * 32
-    assert traffic_bytes(BODY) == (32 + 128 + 32) + 3 * 32 + 2 * 32
+    # Inputs and all three results.
+    assert body_bytes(BODY) == 32 + 128 + 32 + 3 * 32
 
 
 @pytest.mark.parametrize(
@@ -56,8 +54,7 @@ def test_inner_loops_count_with_all_their_steps():
 
     assert cost(body(7)).flops - cost(body(2)).flops == 5 * 4
     assert cost(body(7)).bytes - cost(body(2)).bytes == 5 * 64
-    assert step_bytes(body(7)) - step_bytes(body(2)) == 5 * 64
-    assert traffic_bytes(body(7)) - traffic_bytes(body(2)) == 5 * 64
+    assert body_bytes(body(7)) - body_bytes(body(2)) == 5 * 64
 
 
 def test_bodies():
