@@ -45,10 +45,26 @@ class TestElementwise:
         assert chosen((), lambda x, h: at.tanh(h) + x, read=last) == 2
         assert chosen((), lambda x, h: sum((h * k for k in range(1, 20)), x)) == 1
 
-    @pytest.mark.parametrize(("shape", "read", "steps"), [((2,), all_rows, 8), ((3,), all_rows, 1), ((8,), last, 8)])
+    @pytest.mark.parametrize(("shape", "read", "steps"), [((2,), all_rows, 8), ((3,), all_rows, 2), ((8,), last, 8)])
     def test_few_values(self, shape, read, steps):
         assert chosen(shape, add, read=read) == steps
         assert chosen((9,), add, read=read) == 1
+
+    def test_two_steps_of_few_values_with_reductions_or_a_gradient(self):
+        def centered(x, h):
+            return h - h.mean() + x
+
+        assert chosen((4,), centered) == 2
+        assert chosen((4,), add, gradient=True) == 2
+        assert chosen((9,), centered) == chosen((9,), add, gradient=True) == 1
+        assert chosen((4,), centered, mode=APART) == 1
+
+    def test_short_loops_stay_on_the_thread_that_calls(self):
+        def carried(size, n_steps):
+            return chosen((size,), lambda h: h * 1.01 + 0.1, read=last, row=False, n_steps=n_steps)
+
+        assert (carried(200, 64), carried(400, 64), carried(600, 64)) == (2, 1, 4)
+        assert carried(400, 4000) == 4
 
     def test_what_is_only_carried(self):
         assert chosen((1000,), lambda h: h * 1.01, read=last, row=False) == 8
