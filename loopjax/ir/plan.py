@@ -85,6 +85,9 @@ class LoopPlan:
         Steps between two renewals of ``blocks``; 0 for none.
     sampled
         Steps whose random draws are made at once (``Scan.samples``); 0 for none.
+    summed
+        ``vmap``: places, among the non-sequences, of arrays whose gradient is a product of a vector of ones with the
+        rows of all steps.
     flops, bytes
         Estimates of what a step computes and touches.
     reason
@@ -104,6 +107,7 @@ class LoopPlan:
     report: int = 0
     block: int = 0
     sampled: int = 0
+    summed: tuple[int, ...] = ()
     flops: int = field(default=0, compare=False)
     bytes: int = field(default=0, compare=False)
     reason: str = field(default="", compare=False)

@@ -92,12 +92,21 @@ def _mapped(loop: Loop, slices: Slices) -> Any:
     if loop.plan.derivative != "none" and loop.places is None:
         loop.calls = flat_products(loop.op)
 
-    def step(slices: Slices) -> Any:
-        return loop.step(Carry(((),) * len(loop.op.outputs), (), ()), slices)[1].maps
+    shared = loop.parts.non_sequences
+
+    def step(slices: Slices, rows: dict[int, Any]) -> Any:
+        parts = loop.parts._replace(non_sequences=tuple(rows.get(place, x) for place, x in enumerate(shared)))
+        return loop.with_parts(parts).step(Carry(((),) * len(loop.op.outputs), (), ()), slices)[1].maps
 
     if loop.plan.kind == "vmap":
-        return jax.vmap(step, axis_name=while_loop.STEPS)(slices)
-    return lax.map(step, slices, batch_size=loop.plan.batch)
+        rows = {place: _repeated(shared[place], len(slices.t)) for place in loop.plan.summed}
+        return jax.vmap(step, axis_name=while_loop.STEPS)(slices, rows)
+    return lax.map(lambda slices: step(slices, {}), slices, batch_size=loop.plan.batch)
+
+
+def _repeated(x: Any, count: int) -> Any:
+    """``count`` times the same array, as an outer product: the transpose, a sum, is a product too."""
+    return lax.dot_general(jnp.ones(count, x.dtype), x, (((), ()), ((), ())))
 
 
 def _saved_steps(saved: SavedSteps, n_steps: int) -> tuple[range, ...]:

@@ -91,20 +91,36 @@ def outlined(program: ClosedJaxpr) -> ClosedJaxpr:
     jaxpr = program.jaxpr
     constants = dict(zip(jaxpr.constvars, program.consts, strict=True))
     made: dict[Any, Any] = {}
+    live, read = _live(jaxpr)
     equations: list[Any] = []
-    for equation in jaxpr.eqns:
+    for equation in live:
         name = equation.primitive.name
         if name in CONSTANTS and all(isinstance(v, Literal) or v in made for v in equation.invars):
             made.update((variable, equation) for variable in equation.outvars)
         if name in LOOPS and _is_small(equation):
-            equations += _call(jaxpr, equation, made, constants)
+            results = [variable for variable in equation.outvars if variable in read]
+            equations += _call(jaxpr, equation, made, constants, results)
         else:
             equations.append(with_regions(equation, lambda r: outlined(r) if isinstance(r, ClosedJaxpr) else r))
     return with_equations(program, equations)
 
 
-def _call(jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, Any]) -> list[Any]:
-    """The equations of a call of a function that runs a loop and makes the constants that it reads."""
+def _live(jaxpr: Jaxpr) -> tuple[list[Any], set[Any]]:
+    """The equations that the results depend on, in order, and the variables: XLA keeps all results of a function."""
+    live = list[Any]()
+    read = {variable for variable in jaxpr.outvars if not isinstance(variable, Literal)}
+    for equation in reversed(jaxpr.eqns):
+        if equation.effects or not read.isdisjoint(equation.outvars):
+            live.append(equation)
+            read.update(variable for variable in equation.invars if not isinstance(variable, Literal))
+    return live[::-1], read
+
+
+def _call(
+    jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, Any], results: Sequence[Any]
+) -> list[Any]:
+    """The equations of a call of a function that runs a loop, for these ``results`` of it, and makes the constants that
+    it reads."""
     inside, pending, read = dict[int, Any](), [loop], dict[Any, None]()
     while pending:
         for variable in pending.pop().invars:
@@ -117,12 +133,12 @@ def _call(jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, An
                 read[variable] = None
     known = [v for v in read if v in constants and not _is_large(v)]
     given = [v for v in read if v not in known]
-    if not all(map(_has_elements, [*given, *loop.outvars])) or _copied(loop).intersection(given):
+    if not all(map(_has_elements, [*given, *results])) or _copied(loop).intersection(given):
         return [loop]
     first = [equation for equation in jaxpr.eqns if id(equation) in inside]
     last = with_regions(loop, _with_single_writes)
     replace: Any = jaxpr.replace
-    region = replace(constvars=known, invars=given, outvars=loop.outvars, eqns=[*first, last], effects=loop.effects)
+    region = replace(constvars=known, invars=given, outvars=results, eqns=[*first, last], effects=loop.effects)
     run = jaxpr_as_fun(ClosedJaxpr(region, [constants[variable] for variable in known]))
 
     @jax.jit
@@ -133,7 +149,7 @@ def _call(jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, An
         arrays = _BARRIER(arrays)  # or XLA moves constants into the function
         return _BARRIER(_MARK(function(*arrays), inlineable="false", xla_cpu_small_call="true"))[0]
 
-    return inlined(call, given, loop.outvars)
+    return inlined(call, given, results)
 
 
 def _with_single_writes(region: Any) -> Any:

@@ -39,7 +39,7 @@ from loopjax.ir.symbolic_sizes import is_symbolic, nominal
 from loopjax.ir.types import TensorType
 from loopjax.ir.weight_gradients import BatchedWeightGradients
 from loopjax.lower.small_loops import COPIED_BYTES
-from loopjax.rewrite.cost_model import CACHED_BYTES, is_pointwise, size_bytes, step_cost
+from loopjax.rewrite.cost_model import CACHED_BYTES, is_expensive, is_pointwise, size_bytes, step_cost
 from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.gpu_unroll import CARRIED, steps_per_launch
 from loopjax.rewrite.loop_products import loop_products
@@ -67,6 +67,18 @@ class PlanLoops(Pass):
         2 to 32 values 0.9 to 7.5, of 128 values 0.8 to 1.7, of 1,000 values 0.8 to 1.0.
     vmap_bytes
         Intermediate values of a loop without recurrence up to which all of its steps run at once.
+    row_bytes, summed_bytes
+        CPU, reverse mode, where all steps share an array: its gradient is a sum of a row for each step. XLA takes 0.5
+        to 1.2 ns an element for it, and 7 where a row has more than 64 kB (jaxlib 0.10); a product with a vector of
+        ones 0.2 to 1.0. Up to ``summed_bytes`` of all rows it is such a product: on one core, 0.5 to 0.95 of the time
+        for sums of squares, of ``tanh``, of products and of ``softplus``, 20 to 2,000 steps of 100 to 10,000 values.
+        More rows do not stay in the cache, and are added up step by step if one has ``row_bytes``: 0.1 to 1.6 of the
+        time, at most 1.05 of that in JAX, for 70 to 20,000 steps of 100 to 17,000 values.
+    inline_values, short_values, step_values
+        CPU, reverse mode: values of all steps up to which kernels for all steps at once run on the thread that calls
+        them; those up to which others, which cost 20 us more, take longer than steps in order; and those that take as
+        long as a step itself. In order, gradients of 300 and 1,000 scalars, 20 and 100 steps of 50, and 100 of 100
+        values take 0.5 to 1.05 of the time; 300 steps of 50 0.6 to 1.7, 1,000 of 10 0.7 to 1.8.
     lockstep_loops, lockstep_steps, lockstep_flops
         CPU: least number of inner loops of varying length that advance together, of their steps in all, and most flops
         of one step. Measured for lengths of 1 to 500, 500 loops, times as fast as one by one: scalars 3.5 (multiply and
@@ -96,6 +108,11 @@ class PlanLoops(Pass):
     dense_bytes: int = 1024
     gpu_window: int = 16
     vmap_bytes: int = 2**28
+    row_bytes: int = 512
+    summed_bytes: int = 2**22
+    inline_values: int = 128
+    short_values: int = 12_000
+    step_values: int = 8
     lockstep_loops: int = 16
     lockstep_steps: int = 2**12
     lockstep_flops: int = 2**12
@@ -123,7 +140,7 @@ class PlanLoops(Pass):
             regions = zip(node.op.regions, active, strict=True)
             op = node.op.with_regions([self._planned(region, inside, wrt) for region, wrt in regions])
             if isinstance(op, Scan):
-                plan = self._rematerialized(op, self._plan(op, node, context), active[0])
+                plan = self._rematerialized(op, self._plan(op, node, context, active[0]), active[0])
                 if plan.kind == "vmap":
                     op = replace(op, body=_batched(op.body, self.target.on_cpu))
                 op = replace(op, plan=plan)
@@ -131,8 +148,8 @@ class PlanLoops(Pass):
 
         return graph.rebuilt(transform=transform)
 
-    def _plan(self, op: Scan, node: Apply, context: Context) -> LoopPlan:
-        """The plan of a loop whose body is planned."""
+    def _plan(self, op: Scan, node: Apply, context: Context, wrt: Collection[Variable]) -> LoopPlan:
+        """The plan of a loop whose body is planned, where derivatives flow to the body's inputs ``wrt``."""
         n_steps, once, derivative = op.n_steps, step_cost(op), context.derivative
         in_region = any(isinstance(outer, Differentiated) for outer in context.enclosing)
         if context.differentiated and op.dynamic and n_steps is None and not in_region:
@@ -158,7 +175,7 @@ class PlanLoops(Pass):
             return replace(plan, kind="inline", reason="one step")
         truncated = derivative != "none" and op.truncate_gradient > 0
         if "vmap" in self.target and op.is_map and not (op.checkpoint or op.progress or truncated):
-            return self._map(op, n_steps, plan)
+            return self._map(op, n_steps, plan, wrt)
         return self._sequential(op, node, n_steps, self._iterations(op, n_steps, plan))
 
     def _sequential(self, op: Scan, node: Apply, n_steps: int, plan: LoopPlan) -> LoopPlan:
@@ -287,8 +304,14 @@ class PlanLoops(Pass):
         reason = "each step needs the one before, and far ones"
         return replace(plan, storage=storage, block=min(*reach, n_steps), reason=reason)
 
-    def _map(self, op: Scan, n_steps: int, plan: LoopPlan) -> LoopPlan:
+    def _map(self, op: Scan, n_steps: int, plan: LoopPlan, wrt: Collection[Variable]) -> LoopPlan:
         """Plans a loop without loop-carried dependence: ``vmap``, or batches of it where memory is short."""
+        is_reversed = plan.derivative in ("reverse", "any") and not is_symbolic(n_steps)
+        shared = _shared_bytes(op, wrt) if self.target.on_cpu and is_reversed else {}
+        if any(size >= self.row_bytes and size * n_steps > self.summed_bytes for size in shared.values()):
+            return replace(plan, reason="the gradient of an array that its steps share is added up step by step")
+        if self.target.on_cpu and is_reversed and self._is_short(op, n_steps):
+            return replace(plan, reason="to start its kernels on other threads would take longer")
         step = size_bytes(output.type for inner in op.body.applies for output in inner.outputs)
         fits = step * nominal(n_steps) <= self.vmap_bytes
         if holds_varying_loop(op) and not (fits and self._runs_in_lockstep(op)):
@@ -296,11 +319,18 @@ class PlanLoops(Pass):
             return replace(plan, reason=why)
         plan = replace(plan, storage=(History("window", 0, ()),) * len(op.maps), reason="no step needs another")
         if fits:
-            return replace(plan, kind="vmap")
+            summed = [place for place, size in shared.items() if size * n_steps <= self.summed_bytes]
+            return replace(plan, kind="vmap", summed=tuple(summed))
         if is_symbolic(n_steps):
             return replace(plan, reason="all steps at once might take too much memory")
         reason = f"{plan.reason}; all at once would take too much memory"
         return replace(plan, kind="batched", batch=max(self.vmap_bytes // max(step, 1), 1), reason=reason)
+
+    def _is_short(self, op: Scan, n_steps: int) -> bool:
+        """True for few values in all, of some, of a body that needs no library."""
+        values = max(variable.type.elements for variable in (*op.body.inputs, *op.body.outputs))
+        is_short = n_steps * values > self.inline_values and n_steps * (values + self.step_values) <= self.short_values
+        return is_short and not any(node.op.regions or is_expensive(node) for node in op.body.applies)
 
     def _runs_in_lockstep(self, op: Scan) -> bool:
         """True where the inner loops of all steps advance together, to the longest, in less time than one by one."""
@@ -410,6 +440,20 @@ def _differentiable_in_body(op: Scan, node: Apply, reached: Collection[Variable]
 
 TOGETHER = ("while", "stored_while", "scan")
 """The kinds of loops of varying length that can advance together: by a common condition, or masked."""
+
+
+def _shared_bytes(op: Scan, wrt: Collection[Variable]) -> dict[int, int]:
+    """Bytes of the arrays that all steps share and combine with their own values element by element, where derivatives
+    flow to them: the gradient of each is the sum of a row for each step. Keys are places among the non-sequences."""
+    shared = enumerate(op.body_inputs(op.body.inputs).non_sequences)
+    readers = op.body.readers
+
+    def is_combined(variable: Variable) -> bool:
+        results = [node.outputs[0].type for node in readers.get(variable, []) if node.op.has("pointwise")]
+        is_read_so = len(results) == len(readers.get(variable, [])) and variable not in op.body.outputs
+        return is_read_so and all(type.sizes == variable.type.sizes for type in results)
+
+    return {i: one.type.bytes for i, one in shared if one in wrt and one.ndim and is_combined(one)}
 
 
 def _batched(body: Graph, on_cpu: bool) -> Graph:

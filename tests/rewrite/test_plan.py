@@ -1,5 +1,7 @@
 """Which plan each loop gets, and that every plan computes the same."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -40,6 +42,26 @@ def test_a_loop_without_recurrence_is_no_loop():
     out, _ = loopjax.map(lambda a: at.exp(a) * 2, x)
     text = loopjax.function([x], out).lower(np.ones(50)).compile().as_text()
     assert " while(" not in text
+
+
+@pytest.mark.parametrize("thresholds", [{}, {"summed_bytes": 0}, {"summed_bytes": 0, "row_bytes": 0}])
+def test_sums_over_the_steps_of_a_map_are_equal_however_they_are_added_up(thresholds):
+    x, w = at.dmatrix("x"), at.dvector("w")
+    out, _ = loopjax.scan(lambda x, w: (at.tanh(x * w) ** 2).sum(), sequences=x, non_sequences=w)
+    gradient = loopjax.grad(out.sum(), w)
+    f = loopjax.function([x, w], [gradient, loopjax.grad((gradient**2).sum(), w), loopjax.grad(gradient.sum(), x)])
+    given = RNG.normal(size=(30, 20)), RNG.normal(size=20)
+
+    def expected(x, w):
+        first = jax.grad(lambda w: (jnp.tanh(x * w) ** 2).sum())
+        mixed = jax.grad(lambda x: jax.grad(lambda w: (jnp.tanh(x * w) ** 2).sum())(w).sum())
+        return first(w), jax.grad(lambda w: (first(w) ** 2).sum())(w), mixed(x)
+
+    with configured(PlanLoops(**thresholds)):
+        found = f(*given)
+    with jax.enable_x64(True):
+        for one, other in zip(found, expected(*given), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
 
 
 def test_too_large_for_one_go_runs_in_batches():
@@ -243,6 +265,24 @@ class TestAsText:
         assert self.plan(doubled, vmap_bytes=24 * 40) == "vmap, storage=window of 0"
         assert self.plan(doubled, vmap_bytes=24 * 7) == "batched, storage=window of 0, batch=7"
         assert self.plan(doubled, target=Target(without=frozenset(["vmap", "unroll"]))) == "scan, storage=window of 0"
+
+    def test_sums_over_the_steps_of_a_map_for_the_gradient(self):
+        """Rows of 24 bytes, 120 values in all."""
+        product = loopjax.scan(lambda x, h: at.tanh(x * h), sequences=self.X, non_sequences=self.H)[0]
+        reversed = "storage=window of 0, derivative=reverse"
+        assert self.plan(product) == "vmap, storage=window of 0"
+        assert self.plan(product, self.H) == f"vmap, {reversed}, summed=0"
+        assert self.plan(product, self.X) == f"vmap, {reversed}"
+        assert self.plan(product, self.H, Target("gpu")) == f"vmap, {reversed}"
+        assert self.plan(product, self.H, summed_bytes=959) == f"vmap, {reversed}"
+        assert self.plan(product, self.H, summed_bytes=959, row_bytes=24) == f"scan, {reversed}"
+        assert self.plan(product, self.X, inline_values=119) == f"scan, {reversed}"
+        assert self.plan(product, self.X, inline_values=119, short_values=439) == f"vmap, {reversed}"
+        # What a step shares otherwise: read by index, and combined with a larger array.
+        at_place = loopjax.scan(lambda x, h: x * h[1], sequences=self.X, non_sequences=self.H)[0]
+        outer = loopjax.scan(lambda x, h: x[:, None] * h, sequences=self.X, non_sequences=self.H)[0]
+        assert self.plan(at_place, self.H) == f"vmap, {reversed}"
+        assert self.plan(outer, self.H, inline_values=1000) == f"vmap, {reversed}"
 
     def test_what_is_stored_for_the_gradient(self):
         """A state of 24 bytes, and two values that each step computes."""
