@@ -7,7 +7,7 @@ import loopjax.tensor as at
 from loopjax.rewrite.scan_cse import EliminateCommonLoopParts
 from tests.differences import differences
 from tests.rewrite.compared import both
-from tests.rewrite.sized import after, lines, scans, text
+from tests.rewrite.sized import after, lines, scans, sized_graph, text
 
 X = at.tensor("float64", shape=(4,), name="x")
 W = at.tensor("float64", name="w")
@@ -37,6 +37,27 @@ def test_sequences_non_sequences_and_constants():
             %0.4 = add(%0.3, 0.x[t]) : float64()
             %0.5 = add(%0.4, 0.x[t]) : float64()
             return %0.5
+        return %0""")
+
+
+def test_inputs_that_other_passes_make_equal_or_constant():
+    v, c = (at.tensor("float64", name=name) for name in "vc")
+    h, _ = loopjax.scan(lambda a, h, w, v, c: h * w + a * v + c, X, ONE, [W, v, c])
+    graph = sized_graph([X, W, v, c], [h])
+    x, w, v, c = graph.inputs
+    graph = graph.rebuilt({v: w, c: at.constant(2.0, dtype="float64")}, inputs=[x, w])
+    assert text(EliminateCommonLoopParts()(graph)) == lines("""
+        input x : float64(4,)
+        input w : float64()
+        %0 = scan 'scan'[steps=4, sequence[0], recurrence[-1] keeps all](x, 1., w) : float64(4,)
+            input 0.x[t] : float64()
+            input 0.h : float64()
+            input 0.w : float64()
+            %0.0 = mul(0.h, 0.w) : float64()
+            %0.1 = mul(0.x[t], 0.w) : float64()
+            %0.2 = add(%0.0, %0.1) : float64()
+            %0.3 = add(%0.2, 2.) : float64()
+            return %0.3
         return %0""")
 
 
