@@ -453,7 +453,9 @@ def _shared_bytes(op: Scan, wrt: Collection[Variable]) -> dict[int, int]:
         is_read_so = len(results) == len(readers.get(variable, [])) and variable not in op.body.outputs
         return is_read_so and all(type.sizes == variable.type.sizes for type in results)
 
-    return {i: one.type.bytes for i, one in shared if one in wrt and one.ndim and is_combined(one)}
+    # Halves are added up in single precision, which a product does not promise.
+    wide = [(i, one) for i, one in shared if one.ndim and one.dtype in ("float32", "float64")]
+    return {i: one.type.bytes for i, one in wide if one in wrt and is_combined(one)}
 
 
 def _batched(body: Graph, on_cpu: bool) -> Graph:
