@@ -14,7 +14,7 @@ whole a second or less:
 |---|---|---|---|---|---|---|
 | multiply and add | 1.1 | 1.4 | 1.6 | 1.5 | 1.8 | 2.1 |
 | tanh and sin | 1.05 | 1.2 | 1.9 | 2.0 | 1.03 | 0.6 |
-| their gradient | 1.07 | 1.1 | 1.7 | 1.9 | 1.4 | 0.9 |
+| their gradient, before it was weighed against storing | 1.07 | 1.1 | 1.7 | 1.9 | 1.4 | 0.9 |
 
 XLA on CPU gives each core a share of every step of many values, which tiles are too small for: with more cores than two
 that pays sooner. Where it decides by the work of a step and not by its bytes, to share one costs more than it saves at
@@ -33,16 +33,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import jax
 import numpy as np
 
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, toposort
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import MapOutput, Scan, SequenceInput
 from loopjax.ir.schedule import Body, PolicySchedule, Schedule
-from loopjax.rewrite.cost_model import CACHED_BYTES, Kernel, bytes_of, kernel
+from loopjax.rewrite.cost_model import Kernel, bytes_of, kernel, storing_time
 from loopjax.rewrite.driver import Context, Pass, Replacement
-from loopjax.rewrite.remat import STATES_ALONE
+from loopjax.rewrite.remat import STATES_ALONE, step_time
 from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, scan_builder
 
 SPARE_STATES = 6
@@ -70,6 +72,11 @@ class Tile(Pass):
         Bytes of the states of all steps from which the gradient of tiles pays, and of the states of an element up to
         which it does: each tile is computed again. With 4 and 5 MB of three to four states it takes 1.7 to 1.9 times as
         long, with 17 MB of eight states 1.5 times.
+    most_recomputed
+        Time to compute a step again over that to store its states, up to which the gradient of tiles pays. Measured for
+        20,000 values, times as fast as whole: 10 MB of states, multiply and add 1.2 to 1.5, a quotient 1.2, ``sqrt``
+        1.1, ``tanh`` and ``exp`` 0.7, ``log1p``, ``logaddexp`` and ``sin`` 0.54 to 0.71; 48 MB, a quotient 3.2,
+        ``sqrt`` 2.2, ``exp`` 2, ``tanh`` 1.8, ``log1p`` 0.86, ``logaddexp`` 0.96, ``sin`` 0.86.
     """
 
     least_bytes: int = 2**15
@@ -78,8 +85,9 @@ class Tile(Pass):
     tile_bytes: int = 2**13
     least_tile_bytes: int = 2**11
     least_steps: int = 16
-    least_stacked_bytes: int = CACHED_BYTES
+    least_stacked_bytes: int = 2**23
     most_element_bytes: int = 16
+    most_recomputed: float = 0.8
 
     def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         if not self.target.on_cpu or context.in_loop:
@@ -106,7 +114,7 @@ class Tile(Pass):
         recomputes_in_vain = (
             element > self.most_element_bytes or size * element * op.n_steps <= self.least_stacked_bytes
         )
-        if differentiated and asked is None and recomputes_in_vain:
+        if differentiated and asked is None and (recomputes_in_vain or _recomputation(op) > self.most_recomputed):
             return None
         if asked is None or isinstance(asked, PolicySchedule):
             return _width(size, most), asked
@@ -126,6 +134,13 @@ def _kernel(op: Scan, value: Variable) -> Kernel:
     read = {variable for node in nodes for variable in node.inputs}.intersection(op.body.inputs)
     touched = bytes_of([*(variable for variable in read if variable.ndim), value]) // math.prod(value.type.sizes)
     return kernel(nodes, touched, np.dtype(value.dtype).itemsize)
+
+
+def _recomputation(op: Scan) -> float:
+    """The time to compute a step again over that to store its states."""
+    struct: Any = jax.ShapeDtypeStruct
+    states = [struct(value.type.sizes, np.dtype(value.dtype)) for value in op.body.outputs]
+    return step_time(op.body) / storing_time(states, op.n_steps or 0)
 
 
 def _width(size: int, most: int) -> int:
