@@ -59,6 +59,20 @@ class TestElementwise:
         assert chosen((9,), centered) == chosen((9,), add, gradient=True) == 1
         assert chosen((4,), centered, mode=APART) == 1
 
+    @pytest.mark.parametrize(
+        ("step", "read", "steps"),
+        [
+            (lambda a, b: [0.9 * b, 0.5 * a + b], -1, 2),
+            (lambda a, b: [0.9 * b, 0.5 * at.tanh(a) + b], -1, 1),
+            (lambda a, b: [0.9 * b, 0.5 * a + b], slice(None), 1),
+        ],
+    )
+    def test_two_steps_of_states_that_take_each_other_over(self, step, read, steps):
+        a, b = at.dvector("a"), at.dvector("b")
+        outs, _ = loopjax.scan(step, outputs_info=[a, b], n_steps=64)
+        f = loopjax.function([a, b], [out[read] for out in outs])
+        assert plan_of(f, np.ones(1000), np.ones(1000)).unroll == steps
+
     def test_short_loops_stay_on_the_thread_that_calls(self):
         def carried(size, n_steps):
             return chosen((size,), lambda h: h * 1.01 + 0.1, read=last, row=False, n_steps=n_steps)
