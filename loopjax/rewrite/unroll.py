@@ -88,7 +88,8 @@ def steps_per_iteration(
 def _without_windows(op: Scan, derivative: Derivative, outlines: bool) -> int:
     """The factor of an elementwise body that reads the last values only.
 
-    Under a derivative, only of one state: the results of all ops but sums are stacked too, as residuals.
+    Under a derivative, the results of all ops but sums are stacked too, as residuals. Of several states, two steps of
+    cheap scalars only: 44 generated gradients of 2 to 4 states took 0.88 of the time in the mean, at most 1.63.
     """
     step = op.results([variable.type for variable in op.body.outputs])
     rows = [type for group in op.body_inputs([v.type for v in op.body.inputs]).slices for type in group]
@@ -99,10 +100,12 @@ def _without_windows(op: Scan, derivative: Derivative, outlines: bool) -> int:
     is_differentiated, ops = derivative != "none", max(len(nodes), 1)
     is_elementwise, is_small = is_pointwise(op.body), outlines and not op.until and most <= FEW_CARRIED
     is_allowed = is_elementwise or (is_small and all(node.op.has("pointwise", "reduce") for node in nodes))
-    if op.samples is not None or not is_allowed or (is_differentiated and len(op.recurrences) > 1):
+    if op.samples is not None or not is_allowed:
         return 1
     is_cheap = all(node.op.has("cheap", "reduce") for node in nodes)
-    if not is_cheap:
+    if is_differentiated and len(op.recurrences) > 1:
+        count = 2 if is_cheap and is_small and most <= FEW_STACKED and ops <= MOST_OPS // 2 else 1
+    elif not is_cheap:
         count = EXPENSIVE if most == 1 and ops * EXPENSIVE <= MOST_OPS else 1
     elif is_elementwise and most <= (FEW_STACKED if stacked or is_differentiated else FEW_CARRIED):
         count = min(4 if is_differentiated else 8, MOST_OPS // ops)

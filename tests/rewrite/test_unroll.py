@@ -73,6 +73,13 @@ class TestElementwise:
         f = loopjax.function([a, b], [out[read] for out in outs])
         assert plan_of(f, np.ones(1000), np.ones(1000)).unroll == steps
 
+    @pytest.mark.parametrize(("size", "step", "steps"), [(1, at.maximum, 2), (3, at.maximum, 1), (1, at.arctan2, 1)])
+    def test_two_steps_of_gradients_of_several_states(self, size, step, steps):
+        a, b = at.dvector("a"), at.dvector("b")
+        outs, _ = loopjax.scan(lambda a, b: [0.9 * b, 0.5 * step(a, b) * b], outputs_info=[a, b], n_steps=64)
+        f = loopjax.function([a, b], loopjax.grad(outs[0][-1].sum() + outs[1][-1].sum(), [a, b]))
+        assert plan_of(f, np.ones(size), np.ones(size)).unroll == steps
+
     def test_short_loops_stay_on_the_thread_that_calls(self):
         def carried(size, n_steps):
             return chosen((size,), lambda h: h * 1.01 + 0.1, read=last, row=False, n_steps=n_steps)
@@ -100,7 +107,7 @@ class TestElementwise:
     def test_gradients_of_several_states(self):
         x = at.TensorType("float64", ())("x")
         (a, _), _ = loopjax.scan(lambda a, b: [0.5 * b + a, a * b], outputs_info=[x, 2 * x], n_steps=100)
-        assert plan_of(loopjax.function([x], loopjax.grad(a[-1], x)), 0.1).unroll == 1
+        assert plan_of(loopjax.function([x], loopjax.grad(a[-1], x)), 0.1).unroll == 2
 
 
 def test_products_gain_nothing():
