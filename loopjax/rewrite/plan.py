@@ -39,7 +39,7 @@ from loopjax.ir.symbolic_sizes import is_symbolic, nominal
 from loopjax.ir.types import TensorType
 from loopjax.ir.weight_gradients import BatchedWeightGradients
 from loopjax.lower.small_loops import COPIED_BYTES
-from loopjax.rewrite.cost_model import CACHED_BYTES, is_expensive, is_pointwise, size_bytes, step_cost
+from loopjax.rewrite.cost_model import is_expensive, is_pointwise, size_bytes, step_cost
 from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.gpu_unroll import CARRIED, steps_per_launch
 from loopjax.rewrite.loop_products import loop_products
@@ -48,6 +48,9 @@ from loopjax.rewrite.stored_products import with_stored_products
 from loopjax.rewrite.tap_windows import shifted_row
 from loopjax.rewrite.trip_counts import holds_varying_loop, is_forward_only, is_varying, may_speculate
 from loopjax.rewrite.unroll import steps_per_iteration
+
+SHIFTED_BYTES = 2**23
+"""Bytes of a stack up to which its rows are written twice, to be read as one window: what the caches hold."""
 
 
 @dataclass(frozen=True)
@@ -404,7 +407,7 @@ def _in_stack(op: Scan, n_steps: int, position: int, history: History, outlines:
     Measured for 5,000 steps of 24 to 256 float64 values and two taps, times as fast with a ring: 1.4 to 2.
     """
     row = shifted_row(op, position)
-    if row is not None and size_bytes([row.type]) * n_steps <= CACHED_BYTES:
+    if row is not None and size_bytes([row.type]) * n_steps <= SHIFTED_BYTES:
         return history._replace(kind="shifted", steps=n_steps)
     is_copied = outlines and op.body.outputs[position].type.bytes > COPIED_BYTES
     is_ring = history.kind == "ring" and op.outputs[position].saved.all and not is_copied

@@ -77,7 +77,7 @@ class TestLengthsThatAreKnown:
         assert text[-1] == "return %0:1, %0:2"
         g = loopjax.function([x, h], [out.sum(0), out.max(0)], mode=NONE)
         g(*values())
-        assert "keeps all, plan=scan](x, h)" in graph_text(planned(g))
+        assert "keeps all, plan=counted](x, h)" in graph_text(planned(g))
 
     def test_not_where_the_stack_is_read_anyway(self):
         x, h, out = decay()
