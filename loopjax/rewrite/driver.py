@@ -8,6 +8,7 @@ from typing import Protocol
 
 from loopjax.config import config
 from loopjax.ir.autodiff import Differentiated
+from loopjax.ir.cond import IfElse
 from loopjax.ir.graph import Apply, Graph, Op, Variable, copy_node, toposort
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
@@ -126,6 +127,13 @@ def map_regions(graph: Graph, change: Callable[[Graph, Op], Graph]) -> Graph:
     return graph.rebuilt(
         transform=lambda node, inputs: copy_node(node, inputs, changed[node]).outputs if node in changed else None
     )
+
+
+def region_inputs(node: Apply, region: Graph) -> Iterable[tuple[Variable, Variable]]:
+    """Return the inputs of a region with what enters it, of a derivative or a conditional; none of another op."""
+    if isinstance(node.op, Differentiated):
+        return zip(node.op.primals, node.inputs, strict=False)
+    return zip(region.inputs if isinstance(node.op, IfElse) else (), node.inputs[1:], strict=False)
 
 
 def replace_loops(graph: Graph, change: Callable[[Apply, Scan], Mapping[Variable, Variable]]) -> Graph:

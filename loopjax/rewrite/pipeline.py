@@ -42,6 +42,7 @@ from loopjax.rewrite.searchsorted import ExpandSearches
 from loopjax.rewrite.short_axes import SplitShortAxes
 from loopjax.rewrite.slice_sinking import SinkSlices
 from loopjax.rewrite.stabilize import Stabilize
+from loopjax.rewrite.step_values import FoldStepValues
 from loopjax.rewrite.stored_products import MarkStoredProducts
 from loopjax.rewrite.tap_windows import CarryWindows
 from loopjax.rewrite.target import Derivative, Target
@@ -91,6 +92,7 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
     clean = (scan_cse, HoistInvariants(target), scan_cse, dce)
     checks = (CheckIndices(target),) if target.check_index else ()
     passes = (
+        FoldStepValues(target),
         cse,
         # Before work moves between loops: what a branch needs stays in it.
         FormConditionals(target),

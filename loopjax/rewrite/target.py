@@ -21,6 +21,7 @@ REWRITES = {
     "reduction_fusion": "reductions over the steps of a loop become accumulators in its carry",
     "saved_steps": "only the last steps are stacked, where only those are read",
     "saved_windows": "only the steps that slices and strides read are stacked",
+    "step_values": "integers that are known for all steps are folded, and slices next to one another are a sequence",
     "induction_variables": "a range that a loop reads becomes a counter in its carry",
     "scan_cse": "equal sequences and states of a loop become one",
     "licm": "loop-invariant code motion",

@@ -21,7 +21,6 @@ RENAMED = {
     "fewer": (),
     "dead_iterations": (),
     "pack_joins": (),
-    "step_values": (),
     "keep": ("saved_steps",),
     "windows": ("saved_windows",),
     "inside": ("slice_sinking",),
