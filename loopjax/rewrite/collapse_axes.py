@@ -19,7 +19,11 @@ gradient of ``0.4 * h * row + 0.3 * fixed``, and of the same with ``tanh(h)``:
 | 10 x 10 x 10 | 3.1, 2.7, 3.3 | 7.1, 4.8, 4.2 | 1.9, 1.9, 2.2 | 3.6, 2.6, 2.2 |
 | 4 x 100; 10 x 1,000 | 1.0 to 1.1 | 1.0 to 1.3 | 0.9 to 1.1 | 1.0 |
 
-Limits: one shape of all values of a step but scalars and what is the same at every step; reductions of all axes only.
+What is the same at every step and repeated along an axis is made whole, and read from memory at each step: 20 to 60
+steps of ``h * b + 0.1`` with ``b`` of 100 to 500 values took 1.2 to 1.6 times as long so, 20,000 by 11 and 5,000 by 20
+values 0.6.
+
+Limits: all values of a step have one shape, except scalars, non-sequences and constants; reductions over all axes only.
 """
 
 from __future__ import annotations
@@ -44,12 +48,13 @@ class CollapseAxes(Pass):
     ----------
     least_elements
         Elements of an array from which LLVM vectorizes.
-    most_last
-        Length of the last axis up to which it vectorizes another one.
+    most_last, most_repeated
+        Longest last axis for which LLVM vectorizes another one, and for which an array that is repeated is made whole.
     """
 
     least_elements: int = 16
     most_last: int = 512
+    most_repeated: int = 32
 
     def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         shape = max((value.type.sizes for value in op.body.outputs), key=len, default=())
@@ -57,23 +62,34 @@ class CollapseAxes(Pass):
             return None
         if shape[-1] > self.most_last or not self.target.on_cpu or not op.recurrences or op.n_states or op.n_keys:
             return None
-        if not _is_elementwise(op, shape):
+        if not _is_elementwise(op, shape) or (shape[-1] > self.most_repeated and _repeats(op, shape)):
             return None
         outputs = _collapsed(scan_builder(node, inputs), shape).build().outputs
         return [_reshaped(new, old.type.sizes) for new, old in zip(outputs, node.outputs, strict=True)]
 
 
 def _is_elementwise(op: Scan, shape: tuple[int, ...]) -> bool:
-    """Return whether no element of the arrays of a step meets another, but in reductions of all of them."""
-    given = op.body_inputs(op.body.inputs).non_sequences
-    fixed = {*given, *(value for node in op.body.applies for value in node.inputs if isinstance(value, Constant))}
+    """Return whether elements of a step's arrays are independent, except in reductions over all axes."""
+    fixed = _fixed(op)
     made = [value for node in op.body.applies for value in node.outputs]
-    varying = [value for value in (*op.body.inputs, *made, *op.body.outputs) if value not in fixed]
-    if any(value.ndim and value.type.sizes != shape for value in varying):
+    varying = [value for value in (*op.body.inputs, *made) if value not in fixed]
+    if any(value.ndim and value.type.sizes != shape for value in (*varying, *op.body.outputs)):
         return False
     if not all(_broadcasts(value.type.sizes, shape) for value in fixed):
         return False
     return all(node.op.has("pointwise") or _is_filled(node) or _is_total(node, shape) for node in op.body.applies)
+
+
+def _fixed(op: Scan) -> set[Variable]:
+    """The values of a step that are the same at every step: non-sequences and constants."""
+    read = [*op.body.outputs, *(value for node in op.body.applies for value in node.inputs)]
+    given = op.body_inputs(op.body.inputs).non_sequences
+    return {*given, *(value for value in read if isinstance(value, Constant))}
+
+
+def _repeats(op: Scan, shape: tuple[int, ...]) -> bool:
+    """Return whether an array that is the same at every step is repeated along an axis."""
+    return any(value.ndim and value.type.sizes != shape for value in _fixed(op))
 
 
 def _broadcasts(sizes: tuple[int, ...], shape: tuple[int, ...]) -> bool:
@@ -83,7 +99,7 @@ def _broadcasts(sizes: tuple[int, ...], shape: tuple[int, ...]) -> bool:
 
 
 def _is_filled(node: Apply) -> bool:
-    """Return whether a node repeats a scalar."""
+    """Return whether a node fills an array with a scalar."""
     return node.op.named("alloc") and node.inputs[0].ndim == 0
 
 
@@ -112,11 +128,11 @@ def _collapsed(loop: ScanBuilder, shape: tuple[int, ...]) -> ScanBuilder:
     for state in (one for one in loop.recurrences if one.value.ndim):
         state.initial = _reshaped(state.initial, (*state.initial.type.sizes[: -len(shape)], size))
         state.pasts = [vector(past) for past in state.pasts]
-    for given in (one for one in loop.non_sequences if one.inner.ndim):
-        given.outer, given.inner = whole(given.outer), vector(given.inner)
-    for value in {value: None for node in body.applies for value in (*node.inputs, *body.outputs)}:
-        if isinstance(value, Constant) and value.ndim:
-            vectors[value] = loop.capture(whole(value))
+    for capture in (one for one in loop.non_sequences if one.inner.ndim):
+        capture.outer, capture.inner = whole(capture.outer), vector(capture.inner)
+    read = dict.fromkeys([*body.outputs, *(value for node in body.applies for value in node.inputs)])
+    for value in (one for one in read if isinstance(one, Constant) and one.ndim):
+        vectors[value] = loop.capture(whole(value))
     change = {"alloc": {"lengths": (size,)}}
 
     def changed(node: Apply, inputs: tuple[Variable, ...]) -> Sequence[Variable] | None:

@@ -98,8 +98,18 @@ def test_the_body_holds_vectors():
         (lambda h: 0.1 * h + 0.1 * h.T, (4, 4)),
         (lambda h: 0.1 * at.dot(h, h), (4, 4)),
         (lambda h: 0.1 * at.dot(h, at.constant(np.ones((5, 5)))), (4, 5)),
+        (lambda h: 0.5 * h + at.arange(40.0), (4, 40)),
         (lambda h: 0.5 * h + at.arange(20.0).reshape((4, 5))[:, :1] * h[0], (4, 5)),
     ],
 )
 def test_what_is_left(step, shape):
     assert not rewrites(CollapseAxes(), *loop_of(step, shape))
+
+
+@pytest.mark.parametrize("second", [lambda b: b, lambda b: b * b, lambda b: at.zeros(5) + b.sum(), lambda b: b[:1]])
+def test_an_output_that_is_the_same_at_every_step(second):
+    (stack, fixed), _ = loopjax.scan(lambda h, b: [at.tanh(h * b), second(b)], None, [X, None], [B], n_steps=5)
+    f = loopjax.function([X, B], [stack, fixed])
+    without = loopjax.function([X, B], [stack, fixed], mode=loopjax.Mode().excluding("collapse_axes"))
+    for one, other in zip(f(VALUES[0], VALUES[2]), without(VALUES[0], VALUES[2]), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
