@@ -18,7 +18,7 @@ import numpy as np
 from jax import lax
 
 from loopjax.calibrate.timing import least
-from loopjax.rewrite.cost_model import CACHED_BYTES, Constants, Measurement
+from loopjax.rewrite.cost_model import RETAINED_BYTES, Constants, Measurement
 
 SIZES = (1000, 2000, 4000, 8000)
 """Elements of the arrays that primitives are measured on: all fit in the first cache."""
@@ -52,8 +52,8 @@ def measured(quick: bool = False) -> Constants:
         for name in names:
             took = [_elementwise(PRIMITIVES[name], size, dtype) for size in sizes]
             values[f"{name} {dtype}"] = slope(sizes, np.maximum(np.subtract(took, base), 0))
-    values["storing"] = storing(CACHED_BYTES // 4, sizes)
-    values["storing uncached"] = storing(CACHED_BYTES * (2 if quick else 4), sizes)
+    values["storing"] = storing(RETAINED_BYTES // 4, sizes)
+    values["storing uncached"] = storing(RETAINED_BYTES * (2 if quick else 4), sizes)
     machine = f"{platform.machine()}, {os.cpu_count()} processors"
     return Constants(machine, jax.__version__, datetime.date.today().isoformat(), values)
 

@@ -48,7 +48,7 @@ def with_regions(equation: Any, rewrite: Callable[[Any], Any]) -> Any:
 
 
 def inlined(function: Callable[..., Any], given: Sequence[Any], results: Sequence[Any]) -> list[Any]:
-    """The equations of a function of variables."""
+    """Return the equations of ``function`` on the variables ``given``, with ``results`` as its outputs."""
     new = jax.make_jaxpr(function)(*(variable.aval for variable in given)).jaxpr
     names = dict(zip([*new.invars, *new.outvars], [*given, *results], strict=True))
 

@@ -84,6 +84,7 @@ kernel of its own of any other. Time of a step that reads and adds to windows of
 kernel: 2 windows 0.21 and 0.36, 8: 0.29 and 1.0, 16: 0.36 and 1.0, 64: 0.39 and 0.97; 2,400 of 1 value 1.9."""
 
 UNROLLED_WRITES = 8
+"""Writes of one window that stand in an iteration of the loop over them."""
 
 
 def outlined(program: ClosedJaxpr) -> ClosedJaxpr:

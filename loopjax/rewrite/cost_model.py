@@ -191,7 +191,7 @@ def read_constants(backend: str = "cpu") -> Constants:
     return Constants(found["machine"], found["jax"], found["date"], values)
 
 
-CACHED_BYTES = 2**25
+RETAINED_BYTES = 2**25
 """Bytes up to which memory is kept from call to call: glibc gives larger arrays back, and each page is found again.
 Measured for gradients of 5,000 to 100,000 values: 4 to 5 ns for a value and step with stacks of 4 to 24 MB, 9 to 10
 with 48 MB and 64 MB."""
@@ -223,9 +223,9 @@ def computing_time(equation: Any) -> float:
 def storing_time(operands: Collection[Any], n_steps: int) -> float:
     """Nanoseconds to store arrays of these types at a step, and to read them back later.
 
-    A mask takes as long as an array of float32: it is converted both times. What all of them store has to stay in the
-    cache.
+    A mask takes as long as an array of float32: it is converted both times. Memory for more than ``RETAINED_BYTES`` is
+    found again at each call.
     """
     size = sum(math.prod(one.shape) * max(one.dtype.itemsize, 4) for one in operands)
-    price = read_constants().values["storing" if size * n_steps <= CACHED_BYTES else "storing uncached"].value
+    price = read_constants().values["storing" if size * n_steps <= RETAINED_BYTES else "storing uncached"].value
     return size * price + STACK_NS * len(operands)

@@ -77,11 +77,11 @@ class PlanLoops(Pass):
         for sums of squares, of ``tanh``, of products and of ``softplus``, 20 to 2,000 steps of 100 to 10,000 values.
         More rows do not stay in the cache, and are added up step by step if one has ``row_bytes``: 0.1 to 1.6 of the
         time, at most 1.05 of that in JAX, for 70 to 20,000 steps of 100 to 17,000 values.
-    inline_values, short_values, step_values
-        CPU, reverse mode: values of all steps up to which kernels for all steps at once run on the thread that calls
-        them; those up to which others, which cost 20 us more, take longer than steps in order; and those that take as
-        long as a step itself. In order, gradients of 300 and 1,000 scalars, 20 and 100 steps of 50, and 100 of 100
-        values take 0.5 to 1.05 of the time; 300 steps of 50 0.6 to 1.7, 1,000 of 10 0.7 to 1.8.
+    inline_values, short_values, values_per_step
+        CPU, reverse mode: a map of more than ``inline_values`` values in all, whose kernels XLA hands to another thread
+        for about 20 us, runs in order up to ``short_values``, where a step counts as ``values_per_step`` more. So,
+        gradients of 300 and 1,000 scalars, 20 and 100 steps of 50, and 100 of 100 values take 0.5 to 1.05 of the time;
+        300 steps of 50 0.6 to 1.7, 1,000 of 10 0.7 to 1.8.
     lockstep_loops, lockstep_steps, lockstep_flops
         CPU: least number of inner loops of varying length that advance together, of their steps in all, and most flops
         of one step. Measured for lengths of 1 to 500, 500 loops, times as fast as one by one: scalars 3.5 (multiply and
@@ -115,7 +115,7 @@ class PlanLoops(Pass):
     summed_bytes: int = 2**22
     inline_values: int = 128
     short_values: int = 12_000
-    step_values: int = 8
+    values_per_step: int = 8
     lockstep_loops: int = 16
     lockstep_steps: int = 2**12
     lockstep_flops: int = 2**12
@@ -332,7 +332,9 @@ class PlanLoops(Pass):
     def _is_short(self, op: Scan, n_steps: int) -> bool:
         """True for few values in all, of some, of a body that needs no library."""
         values = max(variable.type.elements for variable in (*op.body.inputs, *op.body.outputs))
-        is_short = n_steps * values > self.inline_values and n_steps * (values + self.step_values) <= self.short_values
+        is_short = (
+            n_steps * values > self.inline_values and n_steps * (values + self.values_per_step) <= self.short_values
+        )
         return is_short and not any(node.op.regions or is_expensive(node) for node in op.body.applies)
 
     def _runs_in_lockstep(self, op: Scan) -> bool:

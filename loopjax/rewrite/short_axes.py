@@ -1,4 +1,4 @@
-"""Arrays with a short last axis, one slice of that axis at a time: their reductions, and what only slices are read of.
+"""Splits arrays with a short last axis into slices: reductions, and elementwise values that are read only by slices.
 
 Positions of particles have a last axis of 2 or 3. XLA on CPU reduces a large array of this kind element by element,
 whether over the short axis or over another; a slice of the short axis is a vector loop, fused with what makes it::
@@ -17,7 +17,7 @@ times as fast, in values and in gradients; from 4,096 elements on, below which X
 | float32, over the last axis | 3 to 8, 2 to 19 | 4 to 8, 1.2 to 13 | 3 to 7, 1.5 to 11 | |
 | float32, over another | 2 to 4, 1.3 to 12 | 1.9 to 3, 1.2 to 9 | 1.5 to 2.5, 1.2 to 7 | |
 
-An elementwise value that only such slices read is computed slice by slice too. What a slice reads of
+An elementwise value that is read only by such slices is computed slice by slice too. What a slice reads of
 arrays that are the same at every step then moves out of the loop as one vector for each slice::
 
     p = eye + length[:, None] * direction; f(p[:, 0], p[:, 1])
@@ -41,7 +41,7 @@ from loopjax.rewrite.driver import Context, Pass, Replacement
 
 @dataclass(frozen=True)
 class SplitShortAxes(Pass):
-    """Splits reductions of numbers and elementwise values that only slices are read of, on a CPU.
+    """Splits reductions over numbers, and elementwise values read only by slices, on a CPU.
 
     Attributes
     ----------

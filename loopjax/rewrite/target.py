@@ -46,7 +46,7 @@ REWRITES = {
     "tiling": "a loop over independent elements runs tile by tile",
     "searchsorted": "a sorted vector is searched without a loop, on a GPU",
     "top_k": "of a sort only the first or last elements are selected, where no others are read",
-    "short_axes": "arrays with a short last axis are reduced, and computed where only slices are read, slice by slice",
+    "short_axes": "arrays with a short last axis are split into slices, for reductions and where slices are read",
     "halo": "rolls of one array are read from one padded copy",
     "value_ranges": "indices that are known to be within bounds are not checked",
     "weight_gradients": "the gradient of a matrix is one product after the backward loop",

@@ -35,7 +35,7 @@ def test_a_value_that_each_reader_recomputes_is_stored_earlier():
     assert not is_saved("add", repeats=3)
 
 
-def test_a_stack_that_leaves_the_cache_is_expensive():
+def test_stacks_for_which_memory_is_found_again_are_expensive():
     assert is_saved("log1p", n_steps=4000)
     assert not is_saved("log1p", n_steps=8000)
     assert is_saved("sin", n_steps=8000)

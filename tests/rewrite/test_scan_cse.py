@@ -1,4 +1,4 @@
-"""Common parts of one loop, and outputs that stand outside of it."""
+"""Equal inputs and states of one loop become one."""
 
 import numpy as np
 
