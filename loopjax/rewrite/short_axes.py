@@ -17,8 +17,9 @@ times as fast, in values and in gradients; from 4,096 elements on, below which X
 | float32, over the last axis | 3 to 8, 2 to 19 | 4 to 8, 1.2 to 13 | 3 to 7, 1.5 to 11 | |
 | float32, over another | 2 to 4, 1.3 to 12 | 1.9 to 3, 1.2 to 9 | 1.5 to 2.5, 1.2 to 7 | |
 
-An elementwise value that is read only by such slices is computed slice by slice too. What a slice reads of
-arrays that are the same at every step then moves out of the loop as one vector for each slice::
+In a loop, an elementwise value that is read only by such slices is computed slice by slice too, unless it reads along
+that axis what changes from step to step, which would be read with a stride each time. What a slice reads of arrays that
+are the same at every step then moves out of the loop as one vector for each slice::
 
     p = eye + length[:, None] * direction; f(p[:, 0], p[:, 1])
     ->
@@ -28,14 +29,15 @@ arrays that are the same at every step then moves out of the loop as one vector 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from loopjax.ir.graph import Apply, Graph, Variable, apply
+from loopjax.ir.graph import Apply, Graph, Variable, apply, dependents
 from loopjax.ir.monoid import MONOIDS
 from loopjax.ir.op import table_op
 from loopjax.ir.public_ops import ops
+from loopjax.ir.scan import Scan
 from loopjax.rewrite.driver import Context, Pass, Replacement
 
 
@@ -61,19 +63,24 @@ class SplitShortAxes(Pass):
 
     def rewrite_graph(self, graph: Graph, context: Context) -> Graph:
         graph = super().rewrite_graph(graph, context)
-        return _sliced(graph, self._split_values(graph)) if self.target.on_cpu else graph
+        loop = context.enclosing[-1] if context.enclosing else None
+        if not self.target.on_cpu or not isinstance(loop, Scan):
+            return graph
+        given = loop.body_inputs(graph.inputs).non_sequences
+        varying = dependents(graph.applies, [variable for variable in graph.inputs if variable not in given])
+        return _sliced(graph, self._split_values(graph, varying))
 
-    def _split_values(self, graph: Graph) -> set[Variable]:
-        """The elementwise values that are read by slices of the last axis only, or by such values of their shape."""
-        found: set[Variable] = set()
-        for node in reversed(graph.applies):
-            value = node.outputs[0]
-            if value.ndim < 2 or not node.op.has("pointwise") or value in graph.outputs:
-                continue
-            is_short = value.type.sizes[-1] <= self.longest and value.type.elements >= self.least_sliced
-            if is_short and all(_reads_slices(reader, value, found) for reader in graph.readers.get(value, [])):
-                found.add(value)
-        return found
+    def _split_values(self, graph: Graph, varying: Collection[Variable]) -> set[Variable]:
+        """The elementwise values that are read by slices of the last axis only, or by such values of their shape, and
+        that read along it what is the same at every step, or such values."""
+        split: set[Variable] = set()
+        for value in (node.outputs[0] for node in graph.applies if node.op.has("pointwise")):
+            is_short = value.ndim > 1 and value.type.sizes[-1] <= self.longest
+            if is_short and value.type.elements >= self.least_sliced and value not in graph.outputs:
+                split.add(value)
+        while refused := {value for value in split if not _may_be_split(value, graph, split, varying)}:
+            split -= refused
+        return split
 
     def rewrite_node(self, node: Apply, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         monoid = MONOIDS.get(node.op.name)
@@ -100,10 +107,16 @@ class SplitShortAxes(Pass):
         return [found.reshape(reduced.type.sizes) if node.op.arguments["keepdims"] else found]
 
 
-def _reads_slices(reader: Apply, value: Variable, split: set[Variable]) -> bool:
-    """Return whether a reader of a value reads a slice of it, or is an elementwise value of its shape to be split."""
-    is_like = reader.outputs[0] in split and reader.outputs[0].type.sizes == value.type.sizes
-    return is_like or _place(reader) is not None
+def _may_be_split(value: Variable, graph: Graph, split: set[Variable], varying: Collection[Variable]) -> bool:
+    """Return whether all that reads a value, and all that it reads, allows for slices."""
+    assert value.owner is not None
+    is_read = all(
+        _place(reader) is not None or (reader.outputs[0] in split and reader.outputs[0].type.sizes == value.type.sizes)
+        for reader in graph.readers.get(value, [])
+    )
+    return is_read and all(
+        x in split or x not in varying or not x.ndim or x.type.sizes[-1] == 1 for x in value.owner.inputs
+    )
 
 
 def _place(node: Apply) -> int | None:

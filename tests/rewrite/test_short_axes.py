@@ -7,7 +7,7 @@ import loopjax
 import loopjax.tensor as at
 from loopjax.rewrite.short_axes import SplitShortAxes
 from loopjax.rewrite.target import Target
-from tests.rewrite.sized import after, text
+from tests.rewrite.sized import after, scans, text
 
 RNG = np.random.default_rng(3)
 X = at.tensor("float64", shape=(50, 40, 3), name="x")
@@ -100,21 +100,25 @@ def test_values_that_are_read_by_slices_are_computed_by_slices():
         np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
-P = at.tensor("float64", shape=(RAYS, 3), name="p")
+L, P = at.tensor("float64", shape=(RAYS,), name="l"), at.tensor("float64", shape=(RAYS, 3), name="p")
 
 
 @pytest.mark.parametrize(
     ("read", "wide"),
     [
-        (lambda y: [y[:, 0] + y[:, 2]], False),
-        (lambda y: [y[:, 0] + (2.0 * y)[:, 1]], False),
-        (lambda y: [y[:, 0], y], True),
-        (lambda y: [y[:, 0], y.sum()], True),
-        (lambda y: [y[:, 0], y[0]], True),
-        (lambda y: [y[:, :2]], True),
+        (lambda y, h: y[:, 0] + y[:, 2], False),
+        (lambda y, h: y[:, 0] + (2.0 * y)[:, 1], False),
+        (lambda y, h: (y + h[:3])[:, 0], True),
+        (lambda y, h: y[:, 0] + y.sum(), True),
+        (lambda y, h: y[:, 0] + y[0, 0], True),
+        (lambda y, h: y[:, :2].sum(1), True),
     ],
 )
 def test_which_values_are_computed_by_slices(read, wide):
-    graph = after([SplitShortAxes()], [P], read(at.sin(P)))
-    shapes = {node.outputs[0].type.sizes for node in graph.applies if node.op.has("pointwise")}
+    def step(h, p):
+        return read(at.sin(h.dimshuffle(0, "x") * p), h)
+
+    out = loopjax.scan(step, outputs_info=L, non_sequences=P, n_steps=4, return_updates=False)[-1]
+    (loop,) = scans(after([SplitShortAxes()], [L, P], [out]))
+    shapes = {node.outputs[0].type.sizes for node in loop.body.applies if node.op.has("pointwise")}
     assert (RAYS, 3) in shapes if wide else shapes == {(RAYS,)}
