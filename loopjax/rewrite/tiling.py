@@ -42,7 +42,7 @@ from loopjax.ir.graph import Apply, Constant, Graph, Variable, toposort
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import MapOutput, Scan, SequenceInput
 from loopjax.ir.schedule import Body, PolicySchedule, Schedule
-from loopjax.rewrite.cost_model import Kernel, bytes_of, kernel, storing_time
+from loopjax.rewrite.cost_model import RETAINED_BYTES, Kernel, bytes_of, kernel, storing_time
 from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.remat import STATES_ALONE, step_time
 from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, scan_builder
@@ -73,7 +73,8 @@ class Tile(Pass):
         which it does: each tile is computed again. With 4 and 5 MB of three to four states it takes 1.7 to 1.9 times as
         long, with 17 MB of eight states 1.5 times.
     most_recomputed
-        Time to compute a step again over that to store its states, up to which the gradient of tiles pays. Measured for
+        Time to compute a step again over that to store its states, up to which the gradient of tiles pays where the
+        states of all steps have at most ``RETAINED_BYTES``; with more, tiles save that memory. Measured for
         20,000 values, times as fast as whole: 10 MB of states, multiply and add 1.2 to 1.5, a quotient 1.2, ``sqrt``
         1.1, ``tanh`` and ``exp`` 0.7, ``log1p``, ``logaddexp`` and ``sin`` 0.54 to 0.71; 48 MB, a quotient 3.2,
         ``sqrt`` 2.2, ``exp`` 2, ``tanh`` 1.8, ``log1p`` 0.86, ``logaddexp`` 0.96, ``sin`` 0.86.
@@ -114,7 +115,7 @@ class Tile(Pass):
         recomputes_in_vain = (
             element > self.most_element_bytes or size * element * op.n_steps <= self.least_stacked_bytes
         )
-        if differentiated and asked is None and (recomputes_in_vain or _recomputation(op) > self.most_recomputed):
+        if differentiated and asked is None and (recomputes_in_vain or self._is_stored(op, size * element)):
             return None
         if asked is None or isinstance(asked, PolicySchedule):
             return _width(size, most), asked
@@ -127,6 +128,15 @@ class Tile(Pass):
         width = _width(size, min(most, fitting) if fitting * element >= self.least_tile_bytes else most)
         return width, None if op.n_steps * width < states * size else asked
 
+    def _is_stored(self, op: Scan, state_bytes: int) -> bool:
+        """Return whether the states of all steps are stored in less time than they are computed again, and memory for
+        them is kept from call to call."""
+        struct: Any = jax.ShapeDtypeStruct
+        states = [struct(value.type.sizes, np.dtype(value.dtype)) for value in op.body.outputs]
+        n_steps = op.n_steps or 0
+        is_faster = step_time(op.body) > self.most_recomputed * storing_time(states, n_steps)
+        return is_faster and state_bytes * n_steps <= RETAINED_BYTES
+
 
 def _kernel(op: Scan, value: Variable) -> Kernel:
     """Return the kernel that computes one of the results of a step."""
@@ -134,13 +144,6 @@ def _kernel(op: Scan, value: Variable) -> Kernel:
     read = {variable for node in nodes for variable in node.inputs}.intersection(op.body.inputs)
     touched = bytes_of([*(variable for variable in read if variable.ndim), value]) // math.prod(value.type.sizes)
     return kernel(nodes, touched, np.dtype(value.dtype).itemsize)
-
-
-def _recomputation(op: Scan) -> float:
-    """The time to compute a step again over that to store its states."""
-    struct: Any = jax.ShapeDtypeStruct
-    states = [struct(value.type.sizes, np.dtype(value.dtype)) for value in op.body.outputs]
-    return step_time(op.body) / storing_time(states, op.n_steps or 0)
 
 
 def _width(size: int, most: int) -> int:

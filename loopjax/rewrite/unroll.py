@@ -20,7 +20,8 @@ Of 60 other loops of 2 to 8 values (sums and means of all elements among the ops
 iteration took 0.80 to 0.99 of the time of one, by kind in the mean, four 0.77 to 1.4.
 
 XLA copies a state that another one takes over: of 50 other loops of cheap ops on 2 to 8 states of 9 to 60,000 values,
-that are not stacked, one step an iteration took 1.2 times as long as two in the mean (0.74 to 2.4).
+that are not stacked, one step an iteration took 1.2 times as long as two in the mean (0.74 to 2.4). Those of more than
+about 16 ops lost; Runge and Kutta's fourth order took 1.3 times as long at two.
 
 A window of past values is moved along by copies, which vanish where as many steps as it is deep are written out.
 """
@@ -43,9 +44,10 @@ FUSED_LOOP_BYTES = 1024
 ROW_BYTES, STACK_BYTES = 32, 44
 """Bytes that XLA counts for the indices of a row that is read, and of a row that is written, besides its own bytes."""
 
-FEW_CARRIED, FEW_STACKED, MOST_OPS, MOST_WIDE_OPS, MOST_SMALL_OPS = 8, 2, 64, 8, 8
+FEW_CARRIED, FEW_STACKED, MOST_OPS, MOST_WIDE_OPS, MOST_SMALL_OPS, MOST_TAKEN_OPS = 8, 2, 64, 8, 8, 16
 """Elements of an array up to which several steps gain, without a stack and with one, and ops of an iteration up to
-which they do: of such arrays, of larger ones that are only carried, and of two steps of those between."""
+which they do: of such arrays, of larger ones that are only carried, of two steps of those between, and of two steps of
+states that take each other over."""
 
 INLINE_OPERATIONS, INLINE_STEPS = 1_000, 2_000
 """Operations of a program, an iteration of each loop, up to which XLA runs it on the thread that calls it
@@ -115,7 +117,8 @@ def _without_windows(op: Scan, derivative: Derivative, outlines: bool) -> int:
     else:
         count = 1 if is_differentiated or stacked or rows else MOST_WIDE_OPS // ops
     if outlines and most > FEW_CARRIED and not (is_differentiated or op.until):
-        if is_cheap and len(op.recurrences) > 1 and not stacked and not op.accumulators:
+        takes_over = len(op.recurrences) > 1 and not stacked and not op.accumulators
+        if takes_over and is_cheap and ops <= MOST_TAKEN_OPS:
             count = max(count, 2)
         if ops * most < INLINE_OPERATIONS and (op.n_steps or 0) <= INLINE_STEPS:
             count = min(count, INLINE_OPERATIONS // (ops * most * max(len(op.recurrences), 1)))  # each has a kernel
