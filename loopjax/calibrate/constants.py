@@ -52,8 +52,8 @@ def measured(quick: bool = False) -> Constants:
         for name in names:
             took = [_elementwise(PRIMITIVES[name], size, dtype) for size in sizes]
             values[f"{name} {dtype}"] = slope(sizes, np.maximum(np.subtract(took, base), 0))
-    values["storing"] = storing(RETAINED_BYTES // 4, sizes)
-    values["storing uncached"] = storing(RETAINED_BYTES * (2 if quick else 4), sizes)
+    values["storing"] = storing(RETAINED_BYTES, sizes)
+    values["storing uncached"] = storing(RETAINED_BYTES * (2 if quick else 16), sizes)
     machine = f"{platform.machine()}, {os.cpu_count()} processors"
     return Constants(machine, jax.__version__, datetime.date.today().isoformat(), values)
 

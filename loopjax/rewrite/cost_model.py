@@ -191,10 +191,10 @@ def read_constants(backend: str = "cpu") -> Constants:
     return Constants(found["machine"], found["jax"], found["date"], values)
 
 
-RETAINED_BYTES = 2**25
-"""Bytes up to which memory is kept from call to call: glibc gives larger arrays back, and each page is found again.
-Measured for gradients of 5,000 to 100,000 values: 4 to 5 ns for a value and step with stacks of 4 to 24 MB, 9 to 10
-with 48 MB and 64 MB."""
+RETAINED_BYTES = 2**23
+"""Bytes of a loop's residuals up to which memory is kept from call to call. glibc gives arrays of 32 MB and more back,
+so that each page is found again, and XLA takes all temporaries of a program as one array, which has other parts too:
+with a limit of 32 MB, gradients of deep taps took 2.7 to 3 times as long."""
 
 STACK_NS = 20
 """Nanoseconds for a stack at each step, whatever its size: a kernel that writes a row, and one that reads it."""

@@ -42,7 +42,7 @@ from loopjax.ir.graph import Apply, Constant, Graph, Variable, toposort
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import MapOutput, Scan, SequenceInput
 from loopjax.ir.schedule import Body, PolicySchedule, Schedule
-from loopjax.rewrite.cost_model import RETAINED_BYTES, Kernel, bytes_of, kernel, storing_time
+from loopjax.rewrite.cost_model import Kernel, bytes_of, kernel, storing_time
 from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.remat import STATES_ALONE, step_time
 from loopjax.rewrite.scan_builder import MapSlot, ScanBuilder, SequenceSlot, scan_builder
@@ -72,9 +72,9 @@ class Tile(Pass):
         Bytes of the states of all steps from which the gradient of tiles pays, and of the states of an element up to
         which it does: each tile is computed again. With 4 and 5 MB of three to four states it takes 1.7 to 1.9 times as
         long, with 17 MB of eight states 1.5 times.
-    most_recomputed
+    most_recomputed, most_stored_bytes
         Time to compute a step again over that to store its states, up to which the gradient of tiles pays where the
-        states of all steps have at most ``RETAINED_BYTES``; with more, tiles save that memory. Measured for
+        states of all steps have at most ``most_stored_bytes``; with more, tiles save that memory. Measured for
         20,000 values, times as fast as whole: 10 MB of states, multiply and add 1.2 to 1.5, a quotient 1.2, ``sqrt``
         1.1, ``tanh`` and ``exp`` 0.7, ``log1p``, ``logaddexp`` and ``sin`` 0.54 to 0.71; 48 MB, a quotient 3.2,
         ``sqrt`` 2.2, ``exp`` 2, ``tanh`` 1.8, ``log1p`` 0.86, ``logaddexp`` 0.96, ``sin`` 0.86.
@@ -89,6 +89,7 @@ class Tile(Pass):
     least_stacked_bytes: int = 2**23
     most_element_bytes: int = 16
     most_recomputed: float = 0.8
+    most_stored_bytes: int = 2**25
 
     def rewrite_scan(self, node: Apply, op: Scan, inputs: tuple[Variable, ...], context: Context) -> Replacement:
         if not self.target.on_cpu or context.in_loop:
@@ -135,7 +136,7 @@ class Tile(Pass):
         states = [struct(value.type.sizes, np.dtype(value.dtype)) for value in op.body.outputs]
         n_steps = op.n_steps or 0
         is_faster = step_time(op.body) > self.most_recomputed * storing_time(states, n_steps)
-        return is_faster and state_bytes * n_steps <= RETAINED_BYTES
+        return is_faster and state_bytes * n_steps <= self.most_stored_bytes
 
 
 def _kernel(op: Scan, value: Variable) -> Kernel:

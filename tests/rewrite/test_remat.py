@@ -36,9 +36,9 @@ def test_a_value_that_each_reader_recomputes_is_stored_earlier():
 
 
 def test_stacks_for_which_memory_is_found_again_are_expensive():
-    assert is_saved("log1p", n_steps=4000)
-    assert not is_saved("log1p", n_steps=8000)
-    assert is_saved("sin", n_steps=8000)
+    assert is_saved("log1p", n_steps=1000)
+    assert not is_saved("log1p", n_steps=2000)
+    assert is_saved("sin", n_steps=2000)
 
 
 def test_single_precision_has_prices_of_its_own():
