@@ -333,7 +333,7 @@ def test_a_rewrite_that_is_wrong_is_found_and_named(monkeypatch):
     monkeypatch.setattr(loopjax.config, "verify", False)
     search(0, rewrites="none", examples=3)
     with pytest.raises(Failed, match=r"Not equal to tolerance.*(?s:.*)loopjax\.Mode") as failed:
-        search(0, rewrites="alone", examples=200, shrink=False)
+        search(0, rewrites="alone", examples=600, shrink=False)
     assert "'dce'" not in str(failed.value)
     assert loopjax.config.mode == "FAST_RUN"
 
