@@ -15,10 +15,15 @@ def regions(equation: Any) -> list[Any]:
     return [one for one in values if isinstance(one, (Jaxpr, ClosedJaxpr))]
 
 
+def equations_of(region: Any) -> Any:
+    """The equations of a ``Jaxpr`` or ``ClosedJaxpr``."""
+    return (region.jaxpr if isinstance(region, ClosedJaxpr) else region).eqns
+
+
 def inner_equations(equation: Any) -> Iterator[Any]:
     """All equations in the regions of one."""
     for region in regions(equation):
-        for inner in (region.jaxpr if isinstance(region, ClosedJaxpr) else region).eqns:
+        for inner in equations_of(region):
             yield inner
             yield from inner_equations(inner)
 

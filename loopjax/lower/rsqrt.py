@@ -20,9 +20,8 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import ClosedJaxpr
 
-from loopjax.lower.jaxprs import inlined, with_equations, with_regions
+from loopjax.lower.jaxprs import equations_of, inlined, with_equations, with_regions
 
 EXPONENT_BITS, MANTISSA_BITS = 11, 52
 """Bits of the exponent and the mantissa of a float64."""
@@ -34,7 +33,7 @@ LEAST_ELEMENTS = 24
 def without_rsqrt(region: Any) -> Any:
     """Return a program in which XLA leaves quotients by square roots as they are; itself where it has none."""
     equations: list[Any] = []
-    for equation in (region.jaxpr if isinstance(region, ClosedJaxpr) else region).eqns:
+    for equation in equations_of(region):
         run = FUNCTIONS.get(equation.primitive.name)
         if run is not None and _is_vectorized(equation.outvars[0].aval):
             equations += inlined(partial(run, **equation.params), equation.invars, equation.outvars)

@@ -33,7 +33,7 @@ from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 
-from loopjax.lower.jaxprs import inlined, inner_equations, with_equations, with_regions
+from loopjax.lower.jaxprs import equations_of, inlined, inner_equations, with_equations, with_regions
 
 LARGEST_BYTES = 2**15
 """Bytes of an array up to which it is small: as many as the first cache has."""
@@ -156,7 +156,7 @@ def _call(
 def _with_single_writes(region: Any) -> Any:
     """The region with scatters of several windows as scatters of one window each, in order."""
     equations: list[Any] = []
-    for equation in (region.jaxpr if isinstance(region, ClosedJaxpr) else region).eqns:
+    for equation in equations_of(region):
         if equation.primitive.name in SCATTERS and _windows(equation) > 1:
             equations += inlined(functools.partial(_written_in_order, equation), equation.invars, equation.outvars)
         else:

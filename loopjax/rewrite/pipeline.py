@@ -132,6 +132,7 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         ExpandSearches(target),
         SelectTop(target),
         SplitShortAxes(target),
+        # Slices of what is the same at every step move out of the loop.
         HoistInvariants(target),
         PadStencils(target),
         FindLinearRecurrences(target),
