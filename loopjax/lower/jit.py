@@ -13,6 +13,7 @@ from jax.extend.core import find_top_trace, jaxpr_as_fun
 from loopjax.ir.graph import Graph
 from loopjax.ir.types import KEY, jax_dtype
 from loopjax.lower import autodiff, cond, indexing, jax_call, scan, weight_gradients  # noqa: F401 - register rules
+from loopjax.lower.compiler_options import compiler_options
 from loopjax.lower.fits_32_bits import fits_32_bits
 from loopjax.lower.index_checks import checked
 from loopjax.lower.interpreter import evaluate
@@ -25,11 +26,14 @@ from loopjax.lower.small_loops import outlined
 class Compiled:
     """A planned graph and its jitted function, which may overwrite the inputs at ``donated``.
 
-    ``tuning`` says how it was chosen, where variants of it were measured. With ``outlines``, small loops become
-    functions of XLA where the program runs by itself on one device.
+    ``tuning`` says how it was chosen, where variants of it were measured. Where the program runs by itself on one
+    device, small loops become functions of XLA with ``outlines``, and with ``has_options`` XLA gets those of
+    ``compiler_options.py``.
     """
 
-    def __init__(self, graph: Graph, name: str, donate: Sequence[int], check_index: bool, outlines: bool) -> None:
+    def __init__(
+        self, graph: Graph, name: str, donate: Sequence[int], check_index: bool, outlines: bool, has_options: bool
+    ) -> None:
         self.graph = graph
         self.donated = frozenset(() if check_index else donate)
         self.tuning: tuple[str, ...] = ()
@@ -49,7 +53,10 @@ class Compiled:
 
         run.__name__ = run.__qualname__ = outlining.__name__ = outlining.__qualname__ = name
         self.call: Any = checked(run) if check_index else jax.jit(run, donate_argnums=tuple(self.donated))
-        self._outlined: Any = jax.jit(outlining, donate_argnums=tuple(self.donated)) if outlines else None
+        options = compiler_options(graph) if has_options else {}
+        given = [options] * bool(options) + [{}] * outlines
+        alone, donated = outlining if outlines else run, tuple(self.donated)
+        self._alone = [jax.jit(alone, donate_argnums=donated, compiler_options=each or None) for each in given]
         self._is_compiled = False
 
     def jitted(self, arrays: Sequence[Any]) -> Any:
@@ -58,24 +65,26 @@ class Compiled:
         debugs = config.jax_disable_jit or config.jax_debug_nans or config.jax_debug_infs  # JAX runs op by op then
         is_traced = find_top_trace(None) is not outermost_trace()  # type: ignore[no-untyped-call]
         is_alone = not (debugs or is_traced) and is_on_one_device(arrays)
-        return self.call if self._outlined is None or not is_alone else self._outlined
+        return self._alone[0] if self._alone and is_alone else self.call
 
     def compiled(self, arrays: Sequence[Any]) -> Any:
-        """The jitted function for these arrays, once XLA has compiled its outlined loops, or refused to."""
-        jitted = self.jitted(arrays)
-        if jitted is self._outlined and not self._is_compiled:
+        """The jitted function for these arrays, once XLA has compiled it, or refused to.
+
+        XLA refuses where a library would have to do what ``small_loops`` takes for XLA's own work, and where a later
+        version does not know a compiler option.
+        """
+        while (jitted := self.jitted(arrays)) is not self.call and not self._is_compiled:
             try:
                 jitted.lower(*arrays).compile()
-            except jax.errors.JaxRuntimeError:  # XLA would have a library do what `small_loops` takes for its own work
-                self._outlined = None
-                return self.call
-            self._is_compiled = True
+                self._is_compiled = True
+            except jax.errors.JaxRuntimeError:
+                del self._alone[0]
         return jitted
 
     @property
     def settled(self) -> Any:
         """The jitted function that ran last on one device, or else ``call``."""
-        return self._outlined if self._is_compiled else self.call
+        return self._alone[0] if self._is_compiled else self.call
 
     @cached_property
     def in_32_bits(self) -> bool:

@@ -54,6 +54,7 @@ REWRITES = {
     "linear_recurrence": "a linear recurrence runs as a parallel scan, on a GPU",
     "unroll": "several steps an iteration",
     "small_loops": "a loop of small arrays becomes one function of XLA, on a CPU",
+    "compiler_options": "XLA copies fewer states, and vectorizes loops over fewer elements, on a CPU",
     "remat": "cheap values are recomputed for the gradient instead of stored",
     "far_taps": "far taps under a derivative are read in blocks",
 }
@@ -125,6 +126,11 @@ class Target:
     def outlines(self) -> bool:
         """True where a loop of small arrays becomes one function of XLA, however many bytes its iteration touches."""
         return self.on_cpu and self.derivative == "none" and "small_loops" in self and not self.check_index
+
+    @property
+    def has_options(self) -> bool:
+        """True where XLA compiles a program with the options of ``lower/compiler_options.py``."""
+        return self.on_cpu and self.derivative == "none" and "compiler_options" in self and not self.check_index
 
     def choice(self, name: str, by_size: V, others: Sequence[V] | None = None, subject: str = "") -> V:
         """Make a choice: ``by_size`` unless one of the ``others``, by default yes or no, is forced.

@@ -178,7 +178,10 @@ class CompiledStage:
                 planned = rewrite(known, sized(target))
             if config.verify:
                 verify(planned, after="plan", stage="planned")
-            return Compiled(planned, self._options.name, self._donate, self._options.check_index, target.outlines)
+            options = self._options
+            return Compiled(
+                planned, options.name, self._donate, options.check_index, target.outlines, target.has_options
+            )
 
         target = self._target(arrays)
         # A checkpoint bounds the memory, and a function of a loop copies its first state.

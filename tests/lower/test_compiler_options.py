@@ -1,0 +1,95 @@
+"""XLA's compiler options: which programs get them, what XLA makes of them, and a version that does not know them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+import loopjax
+import loopjax.tensor as at
+from loopjax import Mode
+from loopjax.lower import compiler_options
+from loopjax.lower.compiler_options import COPIES, LEVEL, MOST_CARRIED
+
+WITHOUT = Mode().excluding("compiler_options")
+
+
+def _states(count: int, mode: Any = None, gradient: bool = False) -> Any:
+    """Vectors that read one another."""
+    x = at.dvector("x")
+
+    def step(*states: Any) -> list[Any]:
+        return [0.5 * states[i] + 0.4 * states[i - 1] for i in range(count)]
+
+    outputs, _ = loopjax.scan(step, outputs_info=[x + i for i in range(count)], n_steps=7, return_list=True)
+    out = sum(output[-1] for output in outputs)
+    return loopjax.function([x], loopjax.grad(out.sum(), x) if gradient else out, mode=mode)
+
+
+def _given(monkeypatch: pytest.MonkeyPatch, function: Any, *arguments: Any) -> list[dict[str, Any]]:
+    """The options of the programs that a call compiles, and its result."""
+    found = []
+    jit: Any = jax.jit
+
+    def recording(*args: Any, compiler_options: Any = None, **named: Any) -> Any:
+        found.append(compiler_options or {})
+        return jit(*args, compiler_options=compiler_options, **named)
+
+    monkeypatch.setattr(jax, "jit", recording)
+    function(*arguments)
+    monkeypatch.setattr(jax, "jit", jit)
+    return [options for options in found if options]
+
+
+@pytest.mark.parametrize(
+    ("count", "gradient", "expected"),
+    [
+        (3, False, [{**LEVEL, **COPIES}]),
+        (MOST_CARRIED, False, [{**LEVEL, **COPIES}]),
+        (MOST_CARRIED + 1, False, [LEVEL]),
+        (MOST_CARRIED // 4, True, [{**LEVEL, **COPIES}]),
+        (MOST_CARRIED // 4 + 1, True, [LEVEL]),
+    ],
+)
+def test_many_carried_arrays_are_not_analysed(count, gradient, expected, monkeypatch):
+    apart = Mode().excluding("vectorize_states", "loop_epilogue")
+    assert _given(monkeypatch, _states(count, apart, gradient), np.ones(3)) == expected
+
+
+def test_a_program_without_a_loop_has_no_options(monkeypatch):
+    x = at.dvector("x")
+    assert _given(monkeypatch, loopjax.function([x], x * 2), np.ones(3)) == []
+
+
+@pytest.mark.parametrize("mode", [WITHOUT, "FAST_COMPILE"])
+def test_a_mode_without_them_gives_none(mode, monkeypatch):
+    assert _given(monkeypatch, _states(3, mode), np.ones(3)) == []
+
+
+def test_xla_copies_fewer_states():
+    """A state whose values are added up."""
+
+    def copies(mode: Any) -> int:
+        x, rows = at.dvector("x"), at.dmatrix("rows")
+        states, _ = loopjax.scan(lambda row, x: 0.6 * x + 0.3 * row, sequences=rows, outputs_info=x)
+        run = loopjax.function([x, rows], states.sum(axis=0), mode=mode)
+        return int(run.compile(np.ones(9000), np.ones((20, 9000))).as_text().count(" copy("))
+
+    assert copies(None) < copies(WITHOUT)
+
+
+def test_values_are_the_same():
+    x = np.linspace(-1, 1, 24)
+    for gradient in (False, True):
+        f, g = _states(6, None, gradient), _states(6, WITHOUT, gradient)
+        np.testing.assert_allclose(f(x), g(x), rtol=1e-14)
+
+
+def test_an_option_that_xla_does_not_know_is_left_out(monkeypatch):
+    monkeypatch.setattr(compiler_options, "LEVEL", {"xla_cpu_no_such_option": True})
+    f = _states(3)
+    np.testing.assert_allclose(f(np.ones(3)), _states(3, WITHOUT)(np.ones(3)))
+    assert "xla_cpu_small_call" in f.compile(np.ones(3)).as_text()  # loops are outlined still
