@@ -1,8 +1,8 @@
 """Applications that were held out once: programs of the six kinds, then of signals, control, decisions and life, then
 of sampling, estimation, recursions, recurrent networks, physics and forecasting, then of learning, inference, solvers,
-search and integer sequences, then of chance, dynamics, markets, sound and pictures, tables and training, written from
-their literature after the passes and the cost model were mended by the others, run once as they were found, and mended
-since.
+search and integer sequences, then of chance, dynamics, markets, sound and pictures, tables and training, then of
+choices, codes, fits, numerics and scenes, written from their literature after the passes and the cost model were mended
+by the others, run once as they were found, and mended since.
 """
 
 from __future__ import annotations
@@ -10,24 +10,29 @@ from __future__ import annotations
 from benchmarks.workload import Workload, workloads_of
 from benchmarks.workloads.seen import (
     chance,
+    choices,
+    codes,
     control,
     decisions,
     dynamic_programming,
     dynamics,
     estimation,
     filters,
+    fitting,
     forecasting,
     inference,
     learning,
     life,
     markets,
     networks,
+    numerics,
     physics,
     processing,
     recurrent,
     recursions,
     samplers,
     sampling,
+    scenes,
     search,
     sequences,
     signals,
@@ -66,5 +71,10 @@ SEEN: tuple[Workload, ...] = workloads_of(
     processing,
     tables,
     training,
+    choices,
+    codes,
+    fitting,
+    numerics,
+    scenes,
 )
 """All of these workloads, by kind."""

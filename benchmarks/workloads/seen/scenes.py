@@ -9,8 +9,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import scenes
-from benchmarks.programs.held_out.scenes import BALL, BLEND, FAR, FLOOR, HIT, MOVES, RADIUS, SHARES, TUBE
+from benchmarks.programs.seen import scenes
+from benchmarks.programs.seen.scenes import BALL, BLEND, FAR, FLOOR, HIT, MOVES, RADIUS, SHARES, TUBE
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

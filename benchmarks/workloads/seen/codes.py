@@ -9,8 +9,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import TIGHT, close
-from benchmarks.programs.held_out import codes
-from benchmarks.programs.held_out.codes import DRIFT, GAIN, PERIOD, SCALE
+from benchmarks.programs.seen import codes
+from benchmarks.programs.seen.codes import DRIFT, GAIN, PERIOD, SCALE
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import fitting
-from benchmarks.programs.held_out.fitting import STEP
+from benchmarks.programs.seen import fitting
+from benchmarks.programs.seen.fitting import STEP
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -13,8 +13,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import numerics
-from benchmarks.programs.held_out.numerics import ROOM
+from benchmarks.programs.seen import numerics
+from benchmarks.programs.seen.numerics import ROOM
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -10,8 +10,8 @@ import numpy as np
 from jax import lax, random
 
 from benchmarks.compare import TIGHT, close, near
-from benchmarks.programs.held_out import choices
-from benchmarks.programs.held_out.choices import (
+from benchmarks.programs.seen import choices
+from benchmarks.programs.seen.choices import (
     ALPHA,
     AVERSION,
     BETA,
