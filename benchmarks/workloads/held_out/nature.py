@@ -225,34 +225,24 @@ def _cloth(points: Any, rest: Any, gravity: Any, steps: int, rounds: int) -> Any
 
 
 def _cloth_tuned(points: Any, rest: Any, gravity: Any, steps: int, rounds: int) -> Any:
-    """Three flat arrays, one for each coordinate, in which neighbours below are a row later; factors that are zero at
-    edges and at the row that hangs; a root and a division for each pair."""
-    side = points.shape[0]
-    total = side * side
-    place = np.arange(total)
-    beside = jnp.asarray(np.where(place % side < side - 1, STIFFNESS, 0.0))[:-1]
-    free = jnp.asarray(np.where(place < side, 0.0, 1.0))
-    start = [points[:, :, k].ravel() for k in range(3)]
-    hung = [(1 - free) * one for one in start]
+    """Coordinates first, so that rows of points are next to each other and squares are summed without a short axis."""
+    start = points.transpose(2, 0, 1)
 
-    def pulls(p: list[Any], by: int, factor: Any) -> list[Any]:
-        apart = [one[by:] - one[:-by] for one in p]
-        square = sum(one * one for one in apart[1:]) + apart[0] * apart[0]
-        weight = factor * (1 - rest * lax.rsqrt(square))
-        pull = [weight * one for one in apart]
-        return [jnp.pad(one, (0, by)) - jnp.pad(one, (by, 0)) for one in pull]
+    def pull(apart: Any) -> Any:
+        x, y, z = apart
+        return STIFFNESS * (1 - rest / jnp.sqrt(x * x + y * y + z * z)) * apart
 
     def relax(_: int, p: Any) -> Any:
-        right, down = pulls(p, 1, beside), pulls(p, side, STIFFNESS)
-        return [old + free * (one + a + b) for old, one, a, b in zip(hung, p, right, down, strict=True)]
+        right, down = pull(p[:, :, 1:] - p[:, :, :-1]), pull(p[:, 1:] - p[:, :-1])
+        p = p.at[:, :, :-1].add(right).at[:, :, 1:].add(-right).at[:, :-1].add(down).at[:, 1:].add(-down)
+        return p.at[:, 0].set(start[:, 0])
 
     def step(carry: tuple[Any, Any], _: None) -> tuple[Any, None]:
         before, now = carry
-        moved = [b + DRAG * (b - a) + pull for a, b, pull in zip(before, now, gravity, strict=True)]
+        moved = now + DRAG * (now - before) + gravity[:, None, None]
         return (now, lax.fori_loop(0, rounds, relax, moved)), None
 
-    found = lax.scan(step, (start, start), None, steps)[0][1]
-    return jnp.stack(found, axis=1).reshape(points.shape)
+    return lax.scan(step, (start, start), None, steps)[0][1].transpose(1, 2, 0)
 
 
 def _tube(rng: np.random.Generator, scale: Scale) -> Inputs:
