@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -57,6 +58,11 @@ class Context:
     def in_loop(self) -> bool:
         """True inside of a loop's body, where no stage can end."""
         return any(isinstance(op, Scan) for op in self.enclosing)
+
+    @property
+    def runs(self) -> int:
+        """The number of times that the graph runs, at least: of the steps of the loops around it."""
+        return math.prod(op.n_steps or 1 for op in self.enclosing if isinstance(op, Scan))
 
     @property
     def differentiated(self) -> bool:

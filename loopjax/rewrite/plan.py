@@ -170,7 +170,7 @@ class PlanLoops(Pass):
         if op.linear:
             return _associative(op, plan)
         if op.varies:
-            return self._varying(op, node, plan)
+            return self._varying(op, node, plan, context.runs)
         assert n_steps is not None
         if n_steps == 0:
             return replace(plan, kind="empty", reason="no steps")
@@ -179,7 +179,7 @@ class PlanLoops(Pass):
         truncated = derivative != "none" and op.truncate_gradient > 0
         if "vmap" in self.target and op.is_map and not (op.checkpoint or op.progress or truncated):
             return self._map(op, n_steps, plan, wrt)
-        return self._sequential(op, node, n_steps, self._iterations(op, n_steps, plan))
+        return self._sequential(op, node, n_steps, self._iterations(op, n_steps, plan, context.runs))
 
     def _sequential(self, op: Scan, node: Apply, n_steps: int, plan: LoopPlan) -> LoopPlan:
         """The plan of a loop of known length whose steps run one after the other."""
@@ -236,14 +236,14 @@ class PlanLoops(Pass):
         nest = Nest((Box((steps,)),), keep)
         return replace(plan, checkpoint=nest, state_bytes=state, rows="apart", reason=reason)
 
-    def _varying(self, op: Scan, node: Apply, plan: LoopPlan) -> LoopPlan:
+    def _varying(self, op: Scan, node: Apply, plan: LoopPlan, runs: int) -> LoopPlan:
         """Plans a loop of dynamic trip count: ``while_loop``, or one that stores its steps under reverse mode."""
         by_value = "n_steps is a run-time value and only the last steps are read"
         reason = "it stops when until says so" if op.until else by_value
         on_cpu = self.target.on_cpu
         if is_forward_only(op, plan.derivative):
             if not op.until if on_cpu else may_speculate(op, self.target):
-                plan = self._with_rows(op, self._iterations(op, None if on_cpu else op.n_steps, plan))
+                plan = self._with_rows(op, self._iterations(op, None if on_cpu else op.n_steps, plan, runs))
             return _with_samples(op, replace(plan, kind="while", reason=reason))
         if op.n_steps is None:
             raise coded(UnsupportedError, "LJ702")(
@@ -361,15 +361,16 @@ class PlanLoops(Pass):
         is_small = steps >= self.lockstep_loops and steps * (loop.n_steps or steps) >= self.lockstep_steps
         return not self.target.on_cpu or (is_small and step_cost(loop).flops <= self.lockstep_flops)
 
-    def _iterations(self, op: Scan, n_steps: int | None, plan: LoopPlan) -> LoopPlan:
-        """The plan with the steps of an iteration: as many as the user says, or as the body asks for; and why."""
+    def _iterations(self, op: Scan, n_steps: int | None, plan: LoopPlan, runs: int = 1) -> LoopPlan:
+        """The plan with the steps of an iteration of a loop that runs ``runs`` times: as many as the user says, or as
+        the body asks for; and why."""
         reason, on_cpu = "each step needs the one before", self.target.on_cpu
         if op.unroll is not None and not is_symbolic(n_steps or 1):
             return replace(plan, unroll=op.unroll, reason="unroll as asked")
         if "unroll" not in self.target or (op.progress and plan.derivative != "none"):
             return replace(plan, reason=reason)
         if on_cpu:
-            by_size = steps_per_iteration(op, plan.storage, n_steps, plan.derivative, self.target.outlines)
+            by_size = steps_per_iteration(op, plan.storage, n_steps, plan.derivative, self.target.outlines, runs)
         else:
             by_size = steps_per_launch(op, n_steps, plan.derivative)
         tried = self.unrolls if on_cpu else (*self.unrolls, CARRIED)

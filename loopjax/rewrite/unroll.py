@@ -21,7 +21,9 @@ iteration took 0.80 to 0.99 of the time of one, by kind in the mean, four 0.77 t
 
 XLA copies a state that another one takes over: of 50 other loops of cheap ops on 2 to 8 states of 9 to 60,000 values,
 that are not stacked, one step an iteration took 1.2 times as long as two in the mean (0.74 to 2.4). Those of more than
-about 16 ops lost; Runge and Kutta's fourth order took 1.3 times as long at two.
+about 16 ops lost; Runge and Kutta's fourth order took 1.3 times as long at two. Of 311 other ones with stacks, sums,
+rolls or gathers, two steps took 0.90 of the time of one in the mean (0.15 to 2.9), with stacks and sums 1.06 from 25
+values up to 8 kB.
 
 A window of past values is moved along by copies, which vanish where as many steps as it is deep are written out.
 """
@@ -31,8 +33,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from loopjax.ir.graph import Apply
 from loopjax.ir.plan import History
 from loopjax.ir.scan import Scan
+from loopjax.ir.types import TensorType
 from loopjax.rewrite.cost_model import is_pointwise, size_bytes, step_cost
 from loopjax.rewrite.loop_products import loop_products
 from loopjax.rewrite.target import Derivative
@@ -44,10 +48,13 @@ FUSED_LOOP_BYTES = 1024
 ROW_BYTES, STACK_BYTES = 32, 44
 """Bytes that XLA counts for the indices of a row that is read, and of a row that is written, besides its own bytes."""
 
-FEW_CARRIED, FEW_STACKED, MOST_OPS, MOST_WIDE_OPS, MOST_SMALL_OPS, MOST_TAKEN_OPS = 8, 2, 64, 8, 8, 16
+FEW_CARRIED, FEW_STACKED, MOST_OPS, MOST_WIDE_OPS, MOST_SMALL_OPS = 8, 2, 64, 8, 8
 """Elements of an array up to which several steps gain, without a stack and with one, and ops of an iteration up to
-which they do: of such arrays, of larger ones that are only carried, of two steps of those between, and of two steps of
-states that take each other over."""
+which they do: of such arrays, of larger ones that are only carried, and of two steps of those between."""
+
+MOST_TAKEN_OPS, MOST_KEPT_OPS, FEW_KEPT, LARGE_BYTES = 16, 10, 24, 2**13
+"""Ops up to which two steps of states that take each other over gain; the same with stacks or sums of them, where they
+gain for few elements, which LLVM writes out, and for states of many bytes, which an iteration reads once."""
 
 INLINE_OPERATIONS, INLINE_STEPS = 1_000, 2_000
 """Operations of a program, an iteration of each loop, up to which XLA runs it on the thread that calls it
@@ -68,17 +75,18 @@ of an equalizer 9 times."""
 
 
 def steps_per_iteration(
-    op: Scan, storage: Sequence[History], n_steps: int | None, derivative: Derivative, outlines: bool
+    op: Scan, storage: Sequence[History], n_steps: int | None, derivative: Derivative, outlines: bool, runs: int = 1
 ) -> int:
     """Return the unroll factor of a sized loop of ``n_steps``, ``None`` where only the run decides.
 
-    With ``outlines``, a loop is one function of XLA, however many bytes an iteration touches.
+    The loop runs ``runs`` times, by the steps of loops around it. With ``outlines``, it is one function of XLA, however
+    many bytes an iteration touches.
     """
     if any(history.kind in ("ring", "array") for history in storage):
         return 1
     depth = max((history.size for history in storage), default=0)
     if depth < 2:
-        count = _without_windows(op, derivative, outlines)
+        count = _without_windows(op, derivative, outlines, runs)
     elif any(node.op.regions for node in op.body.applies) or (derivative != "none" and _writes_matrix(op)):
         count = 1
     else:
@@ -87,7 +95,7 @@ def steps_per_iteration(
     return min(count, n_steps) if n_steps is not None else count
 
 
-def _without_windows(op: Scan, derivative: Derivative, outlines: bool) -> int:
+def _without_windows(op: Scan, derivative: Derivative, outlines: bool, runs: int) -> int:
     """The factor of an elementwise body that reads the last values only.
 
     Under a derivative, the results of all ops but sums are stacked too, as residuals. Of several states, two steps of
@@ -103,10 +111,12 @@ def _without_windows(op: Scan, derivative: Derivative, outlines: bool) -> int:
     is_differentiated, ops = derivative != "none", max(len(nodes), 1)
     is_elementwise, is_small = is_pointwise(op.body), outlines and not op.until and most <= FEW_CARRIED
     is_allowed = is_elementwise or (is_small and all(node.op.has("pointwise", "reduce") for node in nodes))
-    if op.samples is not None or not is_allowed:
+    if op.samples is not None:
         return 1
     is_cheap = all(node.op.has("cheap", "reduce") for node in nodes)
-    if is_differentiated and len(op.recurrences) > 1:
+    if not is_allowed:
+        count = 1
+    elif is_differentiated and len(op.recurrences) > 1:
         count = 2 if is_cheap and is_small and most <= FEW_STACKED and ops <= MOST_OPS // 2 else 1
     elif not is_cheap:
         count = EXPENSIVE if most == 1 and ops * EXPENSIVE <= MOST_OPS else 1
@@ -117,10 +127,11 @@ def _without_windows(op: Scan, derivative: Derivative, outlines: bool) -> int:
     else:
         count = 1 if is_differentiated or stacked or rows else MOST_WIDE_OPS // ops
     if outlines and most > FEW_CARRIED and not (is_differentiated or op.until):
-        takes_over = len(op.recurrences) > 1 and not stacked and not op.accumulators
-        if takes_over and is_cheap and ops <= MOST_TAKEN_OPS:
+        keeps = bool(stacked or op.accumulators)
+        gains = ops <= (MOST_KEPT_OPS if keeps else MOST_TAKEN_OPS) and not (keeps and _is_between(types, most))
+        if gains and len(op.recurrences) > 1 and all(map(_is_light, nodes)):
             count = max(count, 2)
-        if ops * most < INLINE_OPERATIONS and (op.n_steps or 0) <= INLINE_STEPS:
+        if ops * most < INLINE_OPERATIONS and (op.n_steps or 0) * runs <= INLINE_STEPS:
             count = min(count, INLINE_OPERATIONS // (ops * most * max(len(op.recurrences), 1)))  # each has a kernel
     if not outlines:
         if is_differentiated:
@@ -129,6 +140,16 @@ def _without_windows(op: Scan, derivative: Derivative, outlines: bool) -> int:
         touched = states + size_bytes(rows) + ROW_BYTES * len(rows) + 2 * size_bytes(stacked)
         count = min(count, FUSED_LOOP_BYTES // max(touched + STACK_BYTES * len(stacked), 1))
     return 1 << (max(count, 1).bit_length() - 1)
+
+
+def _is_between(types: Sequence[TensorType], most: int) -> bool:
+    """Return whether the largest array has neither few elements nor many bytes."""
+    return most > FEW_KEPT and max(type.bytes for type in types) < LARGE_BYTES
+
+
+def _is_light(node: Apply) -> bool:
+    """Return whether an op is cheap, or moves elements."""
+    return node.op.has("cheap") or (node.op.has("memory_bound") and not node.op.has("pointwise", "reduce"))
 
 
 def _for_windows(op: Scan, storage: Sequence[History], derivative: Derivative, count: int) -> int:

@@ -6,6 +6,7 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.ir.printing import graph_text
+from loopjax.lower.loops.accumulate import PLAIN_STEPS
 from loopjax.rewrite.differentiate import FormDifferentiatedRegions
 from loopjax.rewrite.pipeline import symbolic
 from loopjax.rewrite.reduction_fusion import FuseReductions, FuseSizedReductions
@@ -141,6 +142,16 @@ class TestLengthsThatAreKnown:
         assert (float(total), float(mean), float(product)) == (5000.0, 1.0, 5000.0)
         assert str(total.dtype) == dtype
         assert len(loop(f).accumulators) == 3
+
+    @pytest.mark.parametrize(("steps", "is_wide"), [(PLAIN_STEPS, False), (PLAIN_STEPS + 1, True)])
+    def test_a_short_sum_has_the_precision_of_a_stack(self, steps, is_wide):
+        x = at.fmatrix("x")
+        out = passed(x)
+        f = loopjax.function([x], out.sum(0), mode=UNPRUNED)
+        values = np.random.default_rng(0).uniform(-1, 1, (steps, 50)).astype("float32")
+        assert ("tensor<50xf64>" in f.lower(values).as_text()) == is_wide
+        error = np.abs(f(values) - values.astype("float64").sum(0)) / np.abs(values).sum(0)
+        assert error.max() < 1.5e-7
 
     @pytest.mark.parametrize(
         ("steps", "rows", "alone", "apart"),

@@ -4,7 +4,8 @@ Most are a monoid of one array (``ir/monoid.py``). Some carry more: ``logsumexp`
 Gimelshein 2018, Online normalizer calculation for softmax), ``argmax`` and ``argmin`` the step that holds the extreme,
 a ``sum`` in single precision more digits, since XLA sums a stack pairwise, and step by step a plain sum would be less
 exact: it has double precision or, with JAX's x64 off, its rounding error beside it (Kahan 1965, Further remarks on
-reducing truncation errors). That takes up to six times as long: 10,000 steps of 16 values, one core, jax 0.10.2.
+reducing truncation errors). That takes up to six times as long: 10,000 steps of 16 values, one core, jax 0.10.2. Up to
+``PLAIN_STEPS`` XLA adds a stack up in order too (``tree_reduction_rewriter.cc``).
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ from loopjax.ir.op import computed
 from loopjax.ir.scan import Accumulator
 from loopjax.ir.types import TensorType, jax_dtype
 
+WIDER = {"float32": "float64", "complex64": "complex128"}
+
+PLAIN_STEPS = 32
+"""Terms up to which a sum step by step is as exact as that of a stack."""
+
 
 class Accumulated(NamedTuple):
     """An accumulator's value and the number of steps so far: the scan's own step numbers would be a stack."""
@@ -30,9 +36,11 @@ class Accumulated(NamedTuple):
     count: Any
 
 
-def start(spec: Accumulator, type: TensorType) -> Accumulated:
-    """Return the accumulator before step 0 of an output whose steps have this type."""
+def start(spec: Accumulator, type: TensorType, n_steps: int | None) -> Accumulated:
+    """Return the accumulator before step 0 of ``n_steps`` at most of an output whose steps have this type."""
     spec = spec._replace(dtype=jax_dtype(spec.dtype))
+    if spec.kind == "sum" and spec.dtype in WIDER and isinstance(n_steps, int) and n_steps <= PLAIN_STEPS:
+        return Accumulated(jnp.zeros(type.sizes, spec.dtype), jnp.zeros((), "int32"))
     return Accumulated(RULES[spec.kind].start(spec, type.sizes, type.dtype), jnp.zeros((), "int32"))
 
 
@@ -93,7 +101,7 @@ class Compensated(NamedTuple):
 
 def _start_sum(spec: Accumulator, shape: tuple[int, ...], dtype: str) -> Any:
     """Return the sum of no terms, in double precision where JAX has it."""
-    wide = {"float32": "float64", "complex64": "complex128"}.get(spec.dtype, spec.dtype)
+    wide = WIDER.get(spec.dtype, spec.dtype)
     zero = jnp.zeros(shape, jax_dtype(wide))
     return zero if zero.dtype == wide else Compensated(zero, zero)
 

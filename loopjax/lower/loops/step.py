@@ -133,7 +133,7 @@ class Loop:
         ]
         accumulators = []
         for spec in self.op.accumulators:
-            value, count = accumulate.start(spec, self.types[spec.output])
+            value, count = accumulate.start(spec, self.types[spec.output], self.op.n_steps)
             accumulators.append(accumulate.Accumulated(self.placed(value, spec.output), self.placed(count)))
         ran = () if self.mask is None else self.placed((jnp.zeros((), "bool"), jnp.zeros((), "int32")))
         return Carry(tuple(pasts), self.parts.states, tuple(accumulators), ran)
