@@ -18,6 +18,7 @@ from loopjax.lower.fits_32_bits import fits_32_bits
 from loopjax.lower.index_checks import checked
 from loopjax.lower.interpreter import evaluate
 from loopjax.lower.loops import checkpointed  # noqa: F401 - registers rules
+from loopjax.lower.packed_sort import with_packed_sorts
 from loopjax.lower.placement import is_on_one_device, mesh_of
 from loopjax.lower.rsqrt import without_rsqrt
 from loopjax.lower.small_loops import outlined
@@ -49,7 +50,8 @@ class Compiled:
                 return evaluate(graph, arrays)
 
         def outlining(*arrays: Any) -> list[Any]:
-            return jaxpr_as_fun(outlined(without_rsqrt(jax.make_jaxpr(run)(*arrays))))(*arrays)
+            program = with_packed_sorts(without_rsqrt(jax.make_jaxpr(run)(*arrays)))
+            return jaxpr_as_fun(outlined(program))(*arrays)
 
         run.__name__ = run.__qualname__ = outlining.__name__ = outlining.__qualname__ = name
         self.call: Any = checked(run) if check_index else jax.jit(run, donate_argnums=tuple(self.donated))
