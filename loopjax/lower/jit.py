@@ -67,7 +67,7 @@ class Compiled:
         debugs = config.jax_disable_jit or config.jax_debug_nans or config.jax_debug_infs  # JAX runs op by op then
         is_traced = find_top_trace(None) is not outermost_trace()  # type: ignore[no-untyped-call]
         is_alone = not (debugs or is_traced) and is_on_one_device(arrays)
-        return self._alone[0] if self._alone and is_alone else self.call
+        return next(iter(self._alone), self.call) if is_alone else self.call
 
     def compiled(self, arrays: Sequence[Any]) -> Any:
         """The jitted function for these arrays, once XLA has compiled it, or refused to.
@@ -79,14 +79,14 @@ class Compiled:
             try:
                 jitted.lower(*arrays).compile()
                 self._is_compiled = True
-            except jax.errors.JaxRuntimeError:
-                del self._alone[0]
+            except jax.errors.JaxRuntimeError:  # other threads may be refused at the same time
+                self._alone = [one for one in self._alone if one is not jitted]
         return jitted
 
     @property
     def settled(self) -> Any:
         """The jitted function that ran last on one device, or else ``call``."""
-        return self._alone[0] if self._is_compiled else self.call
+        return next(iter(self._alone), self.call) if self._is_compiled else self.call
 
     @cached_property
     def in_32_bits(self) -> bool:

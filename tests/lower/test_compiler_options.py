@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -13,6 +15,7 @@ import loopjax.tensor as at
 from loopjax import Mode
 from loopjax.lower import compiler_options
 from loopjax.lower.compiler_options import COPIES, LEVEL, MOST_CARRIED
+from loopjax.lower.jit import Compiled
 
 WITHOUT = Mode().excluding("compiler_options")
 
@@ -92,4 +95,22 @@ def test_an_option_that_xla_does_not_know_is_left_out(monkeypatch):
     monkeypatch.setattr(compiler_options, "LEVEL", {"xla_cpu_no_such_option": True})
     f = _states(3)
     np.testing.assert_allclose(f(np.ones(3)), _states(3, WITHOUT)(np.ones(3)))
+    assert "xla_cpu_small_call" in f.compile(np.ones(3)).as_text()  # loops are outlined still
+
+
+def test_threads_that_are_refused_at_the_same_time_all_get_a_result(monkeypatch):
+    monkeypatch.setattr(compiler_options, "LEVEL", {"xla_cpu_no_such_option": True})
+    f, expected = _states(3), _states(3, WITHOUT)(np.ones(3))
+    together, once, jitted = threading.Barrier(4, timeout=60), threading.local(), Compiled.jitted
+
+    def waiting(self: Any, arrays: Any) -> Any:
+        found = jitted(self, arrays)
+        if not hasattr(once, "waited"):
+            once.waited = together.wait()
+        return found
+
+    with monkeypatch.context() as patched, ThreadPoolExecutor(4) as threads:
+        patched.setattr(Compiled, "jitted", waiting)
+        for found in threads.map(lambda _: f(np.ones(3)), range(4)):
+            np.testing.assert_allclose(found, expected)
     assert "xla_cpu_small_call" in f.compile(np.ones(3)).as_text()  # loops are outlined still
