@@ -61,7 +61,7 @@ class Context:
 
     @property
     def runs(self) -> int:
-        """The number of times that the graph runs, at least: of the steps of the loops around it."""
+        """Product of the steps of the loops around the graph: with ``until`` at most, an unknown length counts once."""
         return math.prod(op.n_steps or 1 for op in self.enclosing if isinstance(op, Scan))
 
     @property
