@@ -14,6 +14,7 @@ from loopjax.ir.graph import Graph
 from loopjax.ir.types import KEY, jax_dtype
 from loopjax.lower import autodiff, cond, indexing, jax_call, scan, weight_gradients  # noqa: F401 - register rules
 from loopjax.lower.compiler_options import compiler_options
+from loopjax.lower.cumulative import with_cumulative_loops
 from loopjax.lower.fits_32_bits import fits_32_bits
 from loopjax.lower.index_checks import checked
 from loopjax.lower.interpreter import evaluate
@@ -50,8 +51,10 @@ class Compiled:
                 return evaluate(graph, arrays)
 
         def outlining(*arrays: Any) -> list[Any]:
-            program = with_packed_sorts(without_rsqrt(jax.make_jaxpr(run)(*arrays)))
-            return jaxpr_as_fun(outlined(program))(*arrays)
+            program = jax.make_jaxpr(run)(*arrays)
+            for rewritten in (without_rsqrt, with_packed_sorts, with_cumulative_loops, outlined):
+                program = rewritten(program)
+            return jaxpr_as_fun(program)(*arrays)
 
         run.__name__ = run.__qualname__ = outlining.__name__ = outlining.__qualname__ = name
         self.call: Any = checked(run) if check_index else jax.jit(run, donate_argnums=tuple(self.donated))

