@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
 from typing import Any
@@ -24,17 +24,22 @@ from loopjax.lower.placement import is_on_one_device, mesh_of
 from loopjax.lower.rsqrt import without_rsqrt
 from loopjax.lower.small_loops import outlined
 
+PASSES: dict[str, tuple[Callable[[Any], Any], ...]] = {
+    "cpu_forms": (without_rsqrt, with_packed_sorts, with_cumulative_loops),
+    "small_loops": (outlined,),
+}
+"""Rewrites of a program of JAX, in order."""
+
 
 class Compiled:
     """A planned graph and its jitted function, which may overwrite the inputs at ``donated``.
 
-    ``tuning`` says how it was chosen, where variants of it were measured. Where the program runs by itself on one
-    device, small loops become functions of XLA with ``outlines``, and with ``has_options`` XLA gets those of
-    ``compiler_options.py``.
+    ``tuning`` says how it was chosen, where variants of it were measured. ``by_itself`` names the rewrites where it
+    runs by itself on one device.
     """
 
     def __init__(
-        self, graph: Graph, name: str, donate: Sequence[int], check_index: bool, outlines: bool, has_options: bool
+        self, graph: Graph, name: str, donate: Sequence[int], check_index: bool, by_itself: Collection[str]
     ) -> None:
         self.graph = graph
         self.donated = frozenset(() if check_index else donate)
@@ -50,18 +55,20 @@ class Compiled:
             with mesh_of(arrays):
                 return evaluate(graph, arrays)
 
-        def outlining(*arrays: Any) -> list[Any]:
+        passes = [one for name, each in PASSES.items() if name in by_itself for one in each]
+
+        def rewritten(*arrays: Any) -> list[Any]:
             program = jax.make_jaxpr(run)(*arrays)
-            for rewritten in (without_rsqrt, with_packed_sorts, with_cumulative_loops, outlined):
-                program = rewritten(program)
+            for one in passes:
+                program = one(program)
             return jaxpr_as_fun(program)(*arrays)
 
-        run.__name__ = run.__qualname__ = outlining.__name__ = outlining.__qualname__ = name
+        run.__name__ = run.__qualname__ = rewritten.__name__ = rewritten.__qualname__ = name
         self.call: Any = checked(run) if check_index else jax.jit(run, donate_argnums=tuple(self.donated))
-        options = compiler_options(graph) if has_options else {}
-        given = [options] * bool(options) + [{}] * outlines
-        alone, donated = outlining if outlines else run, tuple(self.donated)
-        self._alone = [jax.jit(alone, donate_argnums=donated, compiler_options=each or None) for each in given]
+        options = compiler_options(graph) if "compiler_options" in by_itself else {}
+        program, donated = rewritten if passes else run, tuple(self.donated)
+        tried = [options] * bool(options) + [{}] * bool(passes)
+        self._programs = [jax.jit(program, donate_argnums=donated, compiler_options=each or None) for each in tried]
         self._is_compiled = False
 
     def jitted(self, arrays: Sequence[Any]) -> Any:
@@ -70,7 +77,7 @@ class Compiled:
         debugs = config.jax_disable_jit or config.jax_debug_nans or config.jax_debug_infs  # JAX runs op by op then
         is_traced = find_top_trace(None) is not outermost_trace()  # type: ignore[no-untyped-call]
         is_alone = not (debugs or is_traced) and is_on_one_device(arrays)
-        return next(iter(self._alone), self.call) if is_alone else self.call
+        return next(iter(self._programs), self.call) if is_alone else self.call
 
     def compiled(self, arrays: Sequence[Any]) -> Any:
         """The jitted function for these arrays, once XLA has compiled it, or refused to.
@@ -83,13 +90,13 @@ class Compiled:
                 jitted.lower(*arrays).compile()
                 self._is_compiled = True
             except jax.errors.JaxRuntimeError:  # other threads may be refused at the same time
-                self._alone = [one for one in self._alone if one is not jitted]
+                self._programs = [one for one in self._programs if one is not jitted]
         return jitted
 
     @property
     def settled(self) -> Any:
         """The jitted function that ran last on one device, or else ``call``."""
-        return next(iter(self._alone), self.call) if self._is_compiled else self.call
+        return next(iter(self._programs), self.call) if self._is_compiled else self.call
 
     @cached_property
     def in_32_bits(self) -> bool:

@@ -54,11 +54,15 @@ REWRITES = {
     "linear_recurrence": "a linear recurrence runs as a parallel scan, on a GPU",
     "unroll": "several steps an iteration",
     "small_loops": "a loop of small arrays becomes one function of XLA, on a CPU",
+    "cpu_forms": "quotients by roots, sorts of positions and cumulative sums in forms that a CPU is fast at",
     "compiler_options": "XLA copies fewer states, and vectorizes loops over fewer elements, on a CPU",
     "remat": "cheap values are recomputed for the gradient instead of stored",
     "far_taps": "far taps under a derivative are read in blocks",
 }
 """Optional rewrites by name, each with a summary. All other passes are required to run a program."""
+
+BY_ITSELF = ("small_loops", "cpu_forms", "compiler_options")
+"""Rewrites of a program that JAX does not batch, shard or export, after it has been lowered."""
 
 NUMERICAL = frozenset({"branches", "double_where", "stabilize"})
 """Rewrites for the sake of results, not of time: modes leave them out by name only."""
@@ -123,14 +127,15 @@ class Target:
         return self.backend == "cpu"
 
     @property
-    def outlines(self) -> bool:
-        """True where a loop of small arrays becomes one function of XLA, however many bytes its iteration touches."""
-        return self.on_cpu and self.derivative == "none" and "small_loops" in self and not self.check_index
+    def by_itself(self) -> frozenset[str]:
+        """The rewrites that ``lower/jit.py`` does where a program runs by itself on one device: a CPU."""
+        holds = self.on_cpu and self.derivative == "none" and not self.check_index
+        return frozenset(BY_ITSELF) - self.without if holds else frozenset()
 
     @property
-    def has_options(self) -> bool:
-        """True where XLA compiles a program with the options of ``lower/compiler_options.py``."""
-        return self.on_cpu and self.derivative == "none" and "compiler_options" in self and not self.check_index
+    def outlines(self) -> bool:
+        """True where a loop of small arrays becomes one function of XLA, however many bytes its iteration touches."""
+        return "small_loops" in self.by_itself
 
     def choice(self, name: str, by_size: V, others: Sequence[V] | None = None, subject: str = "") -> V:
         """Make a choice: ``by_size`` unless one of the ``others``, by default yes or no, is forced.

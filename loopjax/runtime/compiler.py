@@ -179,9 +179,7 @@ class CompiledStage:
             if config.verify:
                 verify(planned, after="plan", stage="planned")
             options = self._options
-            return Compiled(
-                planned, options.name, self._donate, options.check_index, target.outlines, target.has_options
-            )
+            return Compiled(planned, options.name, self._donate, options.check_index, target.by_itself)
 
         target = self._target(arrays)
         # A checkpoint bounds the memory, and a function of a loop copies its first state.
