@@ -87,6 +87,40 @@ class TestElementwise:
         assert (carried(200, 64), carried(400, 64), carried(600, 64)) == (2, 1, 4)
         assert carried(400, 4000) == 4
 
+    @pytest.mark.parametrize(
+        ("size", "result", "step", "steps"),
+        [
+            (20, "stack", lambda a, b: [b * 0.5, a + b], 2),
+            (400, "stack", lambda a, b: [b * 0.5, a + b], 1),
+            (2000, "stack", lambda a, b: [b * 0.5, a + b], 2),
+            (2000, "sum", lambda a, b: [b * 0.5 + 0.1 + a * 0.2, (a + b) * 0.3], 2),
+            (400, "sum", lambda a, b: [b * 0.5 + 0.1 + a * 0.2, (a + b) * 0.3], 1),
+            (2000, "stack", lambda a, b: [b * 0.5 + a * (b - 1) * (a - 2), (a + b) * (a - b) * (b + 2) * a], 1),
+            (400, "last", lambda a, b: [b * 0.5, at.roll(a, 1)], 2),
+            (400, "last", lambda a, b: [b * 0.5, at.tanh(at.roll(a, 1))], 1),
+        ],
+    )
+    def test_two_steps_with_stacks_sums_and_moves(self, size, result, step, steps):
+        a, b = at.dvector("a"), at.dvector("b")
+        outs, _ = loopjax.scan(step, outputs_info=[a, b], n_steps=3000)
+        read = {"stack": lambda out: out, "sum": lambda out: out.sum(axis=0), "last": lambda out: out[-1]}[result]
+        f = loopjax.function([a, b], [read(outs[0]), read(outs[1])])
+        assert plan_of(f, np.ones(size), np.ones(size)).unroll == steps
+
+    def test_a_short_loop_in_a_long_one_is_not_short(self):
+        x = at.dmatrix("x")
+
+        def sweep(row):
+            inner, _ = loopjax.scan(lambda h: h * 1.01 + 0.1, outputs_info=row, n_steps=64)
+            return at.cumsum(inner[-1])
+
+        def count(rows):
+            f = loopjax.function([x], loopjax.scan(sweep, sequences=x)[0], mode=loopjax.Mode().excluding("vmap"))
+            f(np.ones((rows, 400)))
+            return loopjax.explain(f).loops[1].plan.unroll
+
+        assert (count(4), count(400)) == (1, 4)
+
     def test_what_is_only_carried(self):
         assert chosen((1000,), lambda h: h * 1.01, read=last, row=False) == 8
         assert chosen((1000,), lambda h: h * 1.01 + 0.1, read=last, row=False) == 4
