@@ -16,6 +16,9 @@ import loopjax.tensor as at
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(5, 3)).astype("float32")
 W = RNG.normal(size=(3, 3)).astype("float32")
+ROUNDED = 5e-7
+"""Four units in the last place of values from 1 to 2: XLA compiles an exported program with other options, and products
+and sums may be rounded together in one of them."""
 
 
 def recurrent():
@@ -36,7 +39,7 @@ def test_a_loaded_function_is_called_as_the_exported_one(tmp_path):
         expected, found = exported(*args, **named), loaded(*args, **named)
         assert list(found) == list(expected)
         for name, array in expected.items():
-            np.testing.assert_allclose(found[name], array, rtol=2e-7)
+            np.testing.assert_allclose(found[name], array, rtol=0, atol=ROUNDED)
     assert repr(loaded) == repr(exported)
     assert [int(variable.get_value()) for variable in loaded.get_shared() if variable.name == "calls"] == [3]
 
@@ -65,7 +68,8 @@ def test_a_process_without_the_source_runs_it(tmp_path):
     command = [sys.executable, "-c", code, str(path), str(tmp_path / "x.npy")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert str(np.asarray(exported(X)["last"]).tolist()) in done.stdout
+    found = [float(one) for one in done.stdout.strip("[]\n").split(",")]
+    np.testing.assert_allclose(found, exported(X)["last"], rtol=0, atol=ROUNDED)
 
 
 def test_pytrees_in_a_process_without_the_source(tmp_path):
@@ -83,7 +87,7 @@ def test_pytrees_in_a_process_without_the_source(tmp_path):
     code = (
         "import sys, numpy as np, loopjax; f = loopjax.load(sys.argv[1]); given = dict(np.load(sys.argv[2]));"
         "f(given); found = f(given); sums = found['last'][1];"
-        "print(found['h'].tolist() == np.load(sys.argv[3]).tolist(), float(sums[0]), sums[1], f.get_shared())"
+        "print(np.abs(found['h'] - np.load(sys.argv[3])).max(), float(sums[0]), sums[1], f.get_shared())"
     )
     np.savez(tmp_path / "given.npz", **given)
     expected = exported(given)
@@ -91,7 +95,10 @@ def test_pytrees_in_a_process_without_the_source(tmp_path):
     command = [sys.executable, "-c", code, *(str(tmp_path / name) for name in ("rnn.npz", "given.npz", "h.npy"))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[:3] == ["True", str(float(expected["last"][1][0])), "None"]
+    apart, total, none = done.stdout.split()[:3]
+    assert float(apart) < 1e-15
+    assert float(total) == pytest.approx(float(expected["last"][1][0]), rel=1e-14)
+    assert none == "None"
     assert "calls" in done.stdout
 
 
