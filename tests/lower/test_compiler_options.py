@@ -20,9 +20,9 @@ from loopjax.lower.jit import Compiled
 WITHOUT = Mode().excluding("compiler_options")
 
 
-def _states(count: int, mode: Any = None, gradient: bool = False) -> Any:
-    """Vectors that read one another."""
-    x = at.dvector("x")
+def _states(count: int, mode: Any = None, gradient: bool = False, x: Any = None) -> Any:
+    """States that read one another, by default vectors."""
+    x = at.dvector("x") if x is None else x
 
     def step(*states: Any) -> list[Any]:
         return [0.5 * states[i] + 0.4 * states[i - 1] for i in range(count)]
@@ -60,6 +60,15 @@ def _given(monkeypatch: pytest.MonkeyPatch, function: Any, *arguments: Any) -> l
 def test_many_carried_arrays_are_not_analysed(count, gradient, expected, monkeypatch):
     apart = Mode().excluding("vectorize_states", "loop_epilogue")
     assert _given(monkeypatch, _states(count, apart, gradient), np.ones(3)) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "gradient", "expected"),
+    [(2, False, [LEVEL]), (3, False, [{**LEVEL, **COPIES}]), (2, True, [{**LEVEL, **COPIES}])],
+)
+def test_copies_of_few_scalars_stay(count, gradient, expected, monkeypatch):
+    f = _states(count, Mode().excluding("vectorize_states"), gradient, at.dscalar("x"))
+    assert _given(monkeypatch, f, 1.0) == expected
 
 
 def test_a_program_without_a_loop_has_no_options(monkeypatch):
