@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.lower.jaxprs import equations_of, inlined, with_equations, with_regions
+from loopjax.lower.jaxprs import inlined, replaced
 
 COMBINE: dict[str, Any] = {"cumsum": lax.add, "cumprod": lax.mul, "cummax": lax.max, "cummin": lax.min}
 """The function of a row and the one before, by primitive."""
@@ -31,18 +31,17 @@ LEAST, STEPS = 8, 8
 around it, 5 values took 1.3 times as long as XLA's, 10 to 5,000 values 0.36 to 0.85, with 8 steps an iteration."""
 
 
-def with_cumulative_loops(region: Any) -> Any:
+def with_cumulative_loops(program: Any) -> Any:
     """Return a program with loops in place of window reductions; itself where it has none."""
-    equations: list[Any] = []
-    for equation in equations_of(region):
-        combine = COMBINE.get(equation.primitive.name)
-        if combine is not None and equation.invars[0].aval.shape[equation.params["axis"]] >= LEAST:
-            with jax.enable_x64(True):
-                run = partial(_accumulated, combine, **equation.params)
-                equations += inlined(run, equation.invars, equation.outvars)
-        else:
-            equations.append(with_regions(equation, with_cumulative_loops))
-    return with_equations(region, equations)
+    return replaced(program, _looped)
+
+
+def _looped(equation: Any) -> list[Any] | None:
+    combine = COMBINE.get(equation.primitive.name)
+    if combine is None or equation.invars[0].aval.shape[equation.params["axis"]] < LEAST:
+        return None
+    with jax.enable_x64(True):
+        return inlined(partial(_accumulated, combine, **equation.params), equation.invars, equation.outvars)
 
 
 def _accumulated(combine: Any, x: Any, axis: int, reverse: bool) -> Any:

@@ -52,6 +52,15 @@ def with_regions(equation: Any, rewrite: Callable[[Any], Any]) -> Any:
     return equation.replace(params={name: replaced(value) for name, value in equation.params.items()})
 
 
+def replaced(region: Any, new: Callable[[Any], list[Any] | None]) -> Any:
+    """The region with equations replaced, in inner regions too, by those that ``new`` gives; ``None`` keeps one."""
+    equations: list[Any] = []
+    for equation in equations_of(region):
+        found = new(equation)
+        equations += [with_regions(equation, lambda inner: replaced(inner, new))] if found is None else found
+    return with_equations(region, equations)
+
+
 def inlined(function: Callable[..., Any], given: Sequence[Any], results: Sequence[Any]) -> list[Any]:
     """Return the equations of ``function`` on the variables ``given``, with ``results`` as its outputs."""
     new = jax.make_jaxpr(function)(*(variable.aval for variable in given)).jaxpr

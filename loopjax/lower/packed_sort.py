@@ -19,26 +19,27 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.lower.jaxprs import equations_of, inlined, with_equations, with_regions
+from loopjax.lower.jaxprs import inlined, replaced
 
 KEYS = frozenset({"bool", "uint8", "uint16", "uint32", "int8", "int16", "int32", "float16", "bfloat16", "float32"})
 """Dtypes of keys that fit beside a position."""
 
 
-def with_packed_sorts(region: Any) -> Any:
+def with_packed_sorts(program: Any) -> Any:
     """Return a program that sorts words where it sorted arrays by one key; itself where it does not."""
-    equations: list[Any] = []
-    for equation in equations_of(region):
-        if equation.primitive.name == "sort" and _is_packed(equation):
-            with jax.enable_x64(True):
-                run = partial(_sorted, dimension=equation.params["dimension"])
-                equations += inlined(run, equation.invars, equation.outvars)
-        else:
-            equations.append(with_regions(equation, with_packed_sorts))
-    return with_equations(region, equations)
+    return replaced(program, _packed)
+
+
+def _packed(equation: Any) -> list[Any] | None:
+    if equation.primitive.name != "sort" or not _is_packed(equation):
+        return None
+    with jax.enable_x64(True):
+        run = partial(_sorted, dimension=equation.params["dimension"])
+        return inlined(run, equation.invars, equation.outvars)
 
 
 def _is_packed(sort: Any) -> bool:
+    """Test if a sort of several arrays has one key, of a dtype that fits beside a position."""
     key, *others = (variable.aval for variable in sort.invars)
     is_plain = not any(jnp.issubdtype(one.dtype, jax.dtypes.extended) for one in others)
     has_one_key = sort.params["num_keys"] == 1 and bool(others)

@@ -21,7 +21,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from loopjax.lower.jaxprs import equations_of, inlined, with_equations, with_regions
+from loopjax.lower.jaxprs import inlined, replaced
 
 EXPONENT_BITS, MANTISSA_BITS = 11, 52
 """Bits of the exponent and the mantissa of a float64."""
@@ -30,16 +30,16 @@ LEAST_ELEMENTS = 24
 """Elements of an array from which LLVM vectorizes a loop over it, where it unrolls shorter ones."""
 
 
-def without_rsqrt(region: Any) -> Any:
+def without_rsqrt(program: Any) -> Any:
     """Return a program in which XLA leaves quotients by square roots as they are; itself where it has none."""
-    equations: list[Any] = []
-    for equation in equations_of(region):
-        run = FUNCTIONS.get(equation.primitive.name)
-        if run is not None and _is_vectorized(equation.outvars[0].aval):
-            equations += inlined(partial(run, **equation.params), equation.invars, equation.outvars)
-        else:
-            equations.append(with_regions(equation, without_rsqrt))
-    return with_equations(region, equations)
+    return replaced(program, _kept)
+
+
+def _kept(equation: Any) -> list[Any] | None:
+    run = FUNCTIONS.get(equation.primitive.name)
+    if run is None or not _is_vectorized(equation.outvars[0].aval):
+        return None
+    return inlined(partial(run, **equation.params), equation.invars, equation.outvars)
 
 
 def _is_vectorized(type: Any) -> bool:

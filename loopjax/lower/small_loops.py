@@ -33,7 +33,7 @@ from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 
-from loopjax.lower.jaxprs import equations_of, inlined, inner_equations, with_equations, with_regions
+from loopjax.lower.jaxprs import inlined, inner_equations, replaced, with_equations, with_regions
 
 LARGEST_BYTES = 2**15
 """Bytes of an array up to which it is small: as many as the first cache has."""
@@ -155,13 +155,13 @@ def _call(
 
 def _with_single_writes(region: Any) -> Any:
     """The region with scatters of several windows as scatters of one window each, in order."""
-    equations: list[Any] = []
-    for equation in equations_of(region):
-        if equation.primitive.name in SCATTERS and _windows(equation) > 1:
-            equations += inlined(functools.partial(_written_in_order, equation), equation.invars, equation.outvars)
-        else:
-            equations.append(with_regions(equation, _with_single_writes))
-    return with_equations(region, equations)
+
+    def single(equation: Any) -> list[Any] | None:
+        if equation.primitive.name not in SCATTERS or _windows(equation) <= 1:
+            return None
+        return inlined(functools.partial(_written_in_order, equation), equation.invars, equation.outvars)
+
+    return replaced(region, single)
 
 
 def _written_in_order(scatter: Any, x: Any, places: Any, windows: Any) -> Any:
