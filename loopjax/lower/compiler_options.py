@@ -42,7 +42,6 @@ MOST_CARRIED = 96
 DERIVATIVE = 4
 """Arrays that a loop and its derivative carry for each of the loop's own."""
 
-
 FEW_SCALARS = 2
 """Scalar states of a loop up to which copies cost nothing: with the analysis, 146 generated loops took 0.99 of the time
 in the mean, and two workloads of cheap scalars 1.3 and 1.4."""

@@ -24,6 +24,7 @@ from loopjax.ir.scan import Accumulator
 from loopjax.ir.types import TensorType, jax_dtype
 
 WIDER = {"float32": "float64", "complex64": "complex128"}
+"""Dtypes of sums in twice the precision."""
 
 PLAIN_STEPS = 32
 """Terms up to which a sum step by step is as exact as that of a stack."""
