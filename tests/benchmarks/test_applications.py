@@ -15,17 +15,20 @@ from benchmarks.workloads.applications import APPLICATIONS
 from benchmarks.workloads.held_out import FINAL, FIRST_LOOK, HELD_OUT
 from benchmarks.workloads.seen import SEEN
 
+ROUNDED = {"support-vectors"}
+"""Programs with ties that rounding decides, which differs between levels of optimization."""
+
 
 @pytest.fixture
-def fast_compilation():
+def fast_compilation(workload):
     """XLA without most optimizations: each program is called once."""
-    jax.config.update("jax_disable_most_optimizations", True)
+    jax.config.update("jax_disable_most_optimizations", workload.name not in ROUNDED)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.mark.usefixtures("fast_compilation")
-@pytest.mark.parametrize("workload", [*APPLICATIONS, *SEEN, *FIRST_LOOK], ids=lambda workload: workload.name)
+@pytest.mark.parametrize("workload", [*APPLICATIONS, *SEEN], ids=lambda workload: workload.name)
 def test_gives_the_value_of_plain_jax(workload):
     contenders = workload.make(Scale(quick=True))
     workload.compare(contenders.loopjax().call(), contenders.plain().call())
@@ -33,15 +36,17 @@ def test_gives_the_value_of_plain_jax(workload):
 
 @pytest.mark.usefixtures("fast_compilation")
 @pytest.mark.parametrize("workload", FIRST_LOOK, ids=lambda workload: workload.name)
-def test_by_hand_gives_the_value_of_plain_jax(workload):
+def test_gives_the_value_of_plain_jax_and_so_does_jax_by_hand(workload):
     contenders = workload.make(Scale(quick=True))
-    workload.compare(contenders.tuned().call(), contenders.plain().call())
+    expected = contenders.plain().call()
+    workload.compare(contenders.loopjax().call(), expected)
+    workload.compare(contenders.tuned().call(), expected)
 
 
 def test_no_two_workloads_share_a_name():
     names = [workload.name for workload in (*WORKLOADS, *APPLICATIONS, *SEEN, *HELD_OUT)]
     assert len(set(names)) == len(names)
-    assert (len(APPLICATIONS), len(SEEN), len(HELD_OUT)) == (59, 117, 20)
+    assert (len(APPLICATIONS), len(SEEN), len(HELD_OUT)) == (59, 137, 20)
 
 
 def test_list_names_the_workloads_of_a_set(capsys):

@@ -1,4 +1,5 @@
 """Programs of the workloads that were held out once, one file per kind: samplers, filters, dynamic programming,
 networks, simulation and time series; signals, control, decisions and life; sampling, estimation, recursions, recurrent
 networks, physics and forecasting; learning, inference, solvers, search and sequences; chance,
-dynamics, markets, processing, tables and training; choices, codes, fitting, numerics and scenes."""
+dynamics, markets, processing, tables and training; choices, codes, fitting, numerics and scenes;
+sounds, organisms, money, nature and machines."""

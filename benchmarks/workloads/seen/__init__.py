@@ -1,8 +1,8 @@
 """Applications that were held out once: programs of the six kinds, then of signals, control, decisions and life, then
 of sampling, estimation, recursions, recurrent networks, physics and forecasting, then of learning, inference, solvers,
 search and integer sequences, then of chance, dynamics, markets, sound and pictures, tables and training, then of
-choices, codes, fits, numerics and scenes, written from their literature after the passes and the cost model were mended
-by the others, run once as they were found, and mended since.
+choices, codes, fits, numerics and scenes, then of sounds, organisms, money, nature and machines, written from their
+literature after the passes and the cost model were mended by the others, run once as they were found, and mended since.
 """
 
 from __future__ import annotations
@@ -23,9 +23,13 @@ from benchmarks.workloads.seen import (
     inference,
     learning,
     life,
+    machines,
     markets,
+    money,
+    nature,
     networks,
     numerics,
+    organisms,
     physics,
     processing,
     recurrent,
@@ -38,6 +42,7 @@ from benchmarks.workloads.seen import (
     signals,
     simulation,
     solvers,
+    sounds,
     tables,
     time_series,
     training,
@@ -76,5 +81,10 @@ SEEN: tuple[Workload, ...] = workloads_of(
     fitting,
     numerics,
     scenes,
+    sounds,
+    organisms,
+    money,
+    nature,
+    machines,
 )
 """All of these workloads, by kind."""

@@ -10,8 +10,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import sounds
-from benchmarks.programs.held_out.sounds import FLOOR, GLOTTIS, LIPS, LOSS, TIGHTNESS
+from benchmarks.programs.seen import sounds
+from benchmarks.programs.seen.sounds import FLOOR, GLOTTIS, LIPS, LOSS, TIGHTNESS
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

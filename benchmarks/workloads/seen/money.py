@@ -10,8 +10,8 @@ import numpy as np
 from jax import lax, random
 
 from benchmarks.compare import close, near
-from benchmarks.programs.held_out import money
-from benchmarks.programs.held_out.money import AVERSION, KEPT, PERIOD, PRICE_OF_TRADES, STRIKE
+from benchmarks.programs.seen import money
+from benchmarks.programs.seen.money import AVERSION, KEPT, PERIOD, PRICE_OF_TRADES, STRIKE
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

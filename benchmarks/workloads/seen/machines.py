@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import TIGHT, close
-from benchmarks.programs.held_out import machines
-from benchmarks.programs.held_out.machines import ENOUGH, NEARLY, PENALTY, SHRINK
+from benchmarks.programs.seen import machines
+from benchmarks.programs.seen.machines import ENOUGH, NEARLY, PENALTY, SHRINK
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

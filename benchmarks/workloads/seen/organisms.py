@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax, random
 
 from benchmarks.compare import TIGHT, close, near
-from benchmarks.programs.held_out import organisms
+from benchmarks.programs.seen import organisms
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -10,8 +10,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import nature
-from benchmarks.programs.held_out.nature import (
+from benchmarks.programs.seen import nature
+from benchmarks.programs.seen.nature import (
     COURANT,
     DRAG,
     END,
