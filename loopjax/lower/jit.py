@@ -18,17 +18,33 @@ from loopjax.lower.cumulative import with_cumulative_loops
 from loopjax.lower.fits_32_bits import fits_32_bits
 from loopjax.lower.index_checks import checked
 from loopjax.lower.interpreter import evaluate
+from loopjax.lower.logarithms import with_polynomials
 from loopjax.lower.loops import checkpointed  # noqa: F401 - registers rules
 from loopjax.lower.packed_sort import with_packed_sorts
 from loopjax.lower.placement import is_on_one_device, mesh_of
 from loopjax.lower.rsqrt import without_rsqrt
+from loopjax.lower.shared_functions import with_shared_functions
 from loopjax.lower.small_loops import outlined
 
 PASSES: dict[str, tuple[Callable[[Any], Any], ...]] = {
-    "cpu_forms": (without_rsqrt, with_packed_sorts, with_cumulative_loops),
+    "cpu_forms": (without_rsqrt, with_polynomials, with_shared_functions, with_packed_sorts, with_cumulative_loops),
     "small_loops": (outlined,),
 }
 """Rewrites of a program of JAX, in order."""
+
+
+def rewritten(run: Callable[..., Any], passes: Sequence[Callable[[Any], Any]]) -> Callable[..., Any]:
+    """Return a function of arrays whose program of JAX is rewritten by ``passes`` when it is traced."""
+    if not passes:
+        return run
+
+    def traced(*arrays: Any) -> list[Any]:
+        program = jax.make_jaxpr(run)(*arrays)
+        for one in passes:
+            program = one(program)
+        return jaxpr_as_fun(program)(*arrays)
+
+    return traced
 
 
 class Compiled:
@@ -56,17 +72,11 @@ class Compiled:
                 return evaluate(graph, arrays)
 
         passes = [one for name, each in PASSES.items() if name in by_itself for one in each]
-
-        def rewritten(*arrays: Any) -> list[Any]:
-            program = jax.make_jaxpr(run)(*arrays)
-            for one in passes:
-                program = one(program)
-            return jaxpr_as_fun(program)(*arrays)
-
-        run.__name__ = run.__qualname__ = rewritten.__name__ = rewritten.__qualname__ = name
+        program = rewritten(run, passes)
+        run.__name__ = run.__qualname__ = program.__name__ = program.__qualname__ = name
         self.call: Any = checked(run) if check_index else jax.jit(run, donate_argnums=tuple(self.donated))
         options = compiler_options(graph) if "compiler_options" in by_itself else {}
-        program, donated = rewritten if passes else run, tuple(self.donated)
+        donated = tuple(self.donated)
         tried = [options] * bool(options) + [{}] * bool(passes)
         self._programs = [jax.jit(program, donate_argnums=donated, compiler_options=each or None) for each in tried]
         self._is_compiled = False

@@ -213,3 +213,23 @@ def test_what_is_left_over_costs_no_copy():
     out, _ = loopjax.scan(lambda x, h: h + x, sequences=x, outputs_info=at.constant(0.0, dtype="float64"))
     f = loopjax.function([x], out, lengths="exact")
     assert f.lower(np.ones(100_003)).compile().memory_analysis().temp_size_in_bytes < 2000
+
+
+class TestKeptElements:
+    """Two steps an iteration where some elements of a state stay as they are, which would be masked stores."""
+
+    @pytest.mark.parametrize(
+        "step",
+        [
+            lambda x, h: at.switch(x > 0, 0.6 * h + x, h),
+            lambda x, h: at.switch(h > x, h, 0.9 * x + 0.1),
+            lambda x, h: at.switch(at.neg(x) > h, h, at.switch(x > 0, x, h)),
+        ],
+    )
+    def test_two_steps(self, step):
+        assert chosen((100,), step, read=last) == chosen((100,), step, read=all_rows) == 2
+
+    def test_one_step_of_other_choices_of_functions_and_under_a_gradient(self):
+        assert chosen((100,), lambda x, h: at.switch(x > 0, 0.6 * h + x, 0.5 * h)) == 1
+        assert chosen((100,), lambda x, h: at.switch(x > 0, at.tanh(h), h)) == 1
+        assert chosen((100,), lambda x, h: at.switch(x > 0, 0.6 * h + x, h), gradient=True) == 1

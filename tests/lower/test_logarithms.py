@@ -1,0 +1,77 @@
+"""Logarithms as polynomials: their error in units in the last place, special values, derivatives, what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.extend.core import jaxpr_as_fun
+
+import loopjax
+import loopjax.tensor as at
+from loopjax.lower.logarithms import LEAST_ELEMENTS, with_polynomials
+
+SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, -1.0, -2.0, 1.0, 2.0, np.finfo(float).tiny, np.finfo(float).max, 1e-300]
+FUNCTIONS = [(jnp.log, np.log), (jnp.log1p, np.log1p)]
+
+
+def rewritten(function: Callable[[Any], Any], x: Any) -> Any:
+    program = with_polynomials(jax.make_jaxpr(function)(x))
+    return jax.jit(jaxpr_as_fun(program))(x)[0]
+
+
+def arguments(function: Any) -> np.ndarray[Any, Any]:
+    """Arguments of all magnitudes, many of them near the zero of the function."""
+    rng = np.random.default_rng(0)
+    near = np.concatenate([rng.normal(0.0, scale, 20_000) for scale in (1e-16, 1e-9, 1e-3, 0.1)])
+    far = np.exp(rng.uniform(-700.0, 700.0, 20_000))
+    if function is jnp.log:
+        return np.concatenate([1.0 + near, far, np.exp2(rng.integers(-1000, 1000, 1000).astype(float))])
+    return np.concatenate([near, far, -1.0 + np.exp(-rng.uniform(0.0, 36.0, 20_000))])
+
+
+@pytest.mark.parametrize(("function", "exact"), FUNCTIONS)
+def test_the_error_is_below_one_unit_in_the_last_place(function: Any, exact: Any) -> None:
+    if np.finfo(np.longdouble).nmant < 60:
+        pytest.skip("long doubles are no wider than doubles here")
+    x = arguments(function)
+    with jax.enable_x64(True):
+        value = np.asarray(rewritten(function, x))
+    right = exact(x.astype(np.longdouble))
+    away = right != 0
+    error = np.abs(value[away] - right[away]) / np.spacing(np.abs(right[away]).astype(float))
+    assert error.max() < 1.0
+    assert (value[~away] == 0.0).all()
+
+
+@pytest.mark.parametrize(("function", "exact"), FUNCTIONS)
+def test_special_values(function: Any, exact: Any) -> None:
+    x = np.array(SPECIAL)
+    with jax.enable_x64(True), np.errstate(all="ignore"):
+        value, right = np.asarray(rewritten(function, x)), exact(x)
+    np.testing.assert_allclose(value, right, rtol=3e-16)
+    assert (np.signbit(value) == np.signbit(right))[right == 0.0].all()
+
+
+@pytest.mark.parametrize("x", [np.ones(LEAST_ELEMENTS - 1), np.ones(100, "float32")])
+def test_short_arrays_and_float32_are_left(x: Any) -> None:
+    with jax.enable_x64(True):
+        program = jax.make_jaxpr(jnp.log)(x)
+        assert with_polynomials(program) is program
+
+
+def test_loops_and_their_gradients_call_no_logarithm() -> None:
+    h, x = at.dvector(), at.dmatrix()
+    last = loopjax.scan(lambda x_t, h_t: at.logaddexp(h_t, x_t) - 0.7, [x], h, return_updates=False)[-1]
+    values = np.linspace(-1.0, 2.0, 50), np.random.default_rng(0).normal(size=(9, 50))
+    outputs = [last, loopjax.grad(last.sum(), h)]
+    function = loopjax.function([h, x], outputs)
+    plain = loopjax.function([h, x], outputs, mode="FAST_COMPILE")
+    assert " log(" not in function.compile(*values).as_text()
+    assert " log-plus-one(" not in function.compile(*values).as_text()
+    for found, expected in zip(function(*values), plain(*values), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
