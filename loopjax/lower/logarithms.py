@@ -34,11 +34,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from loopjax.lower.jaxprs import inlined, replaced
+from loopjax.lower.jaxprs import equations_of, inlined, regions, replaced
 from loopjax.lower.rsqrt import EXPONENT_BITS, MANTISSA_BITS
 
 LEAST_ELEMENTS = 12
 """Elements of an array from which the polynomial is faster."""
+
+LEAST_IN_ALL, UNKNOWN_STEPS = 4096, 100
+"""Elements in a program from which they pay for another thread, to which XLA gives a program of 1,000 operations and
+more for 25 us (``cheap_computation_`` of ``cpu_client.cc``), and steps of a loop whose length is not known."""
 
 COEFFICIENTS = (
     *(0.6666666666666734, 0.39999999999414676, 0.2857142874238801, 0.22222198573157717),
@@ -56,8 +60,19 @@ LN2_LOW = float.fromhex("0x1.cf79abc9e3b3ap-40")
 
 
 def with_polynomials(program: Any) -> Any:
-    """Return a program in which logarithms of float64 arrays are polynomials; itself where it has none."""
-    return replaced(program, _polynomial)
+    """Return a program in which logarithms of float64 arrays are polynomials; itself where it has few."""
+    return replaced(program, _polynomial) if _elements(program) >= LEAST_IN_ALL else program
+
+
+def _elements(region: Any) -> int:
+    """Elements of float64 arrays whose logarithms a program takes, in all steps of its loops."""
+    count = 0
+    for equation in equations_of(region):
+        if equation.primitive.name in FUNCTIONS and _is_vectorized(equation.outvars[0].aval):
+            count += equation.outvars[0].aval.size
+        steps = equation.params.get("length", UNKNOWN_STEPS) if equation.primitive.name in ("scan", "while") else 1
+        count += steps * sum(map(_elements, regions(equation)))
+    return count
 
 
 def _polynomial(equation: Any) -> list[Any] | None:

@@ -27,8 +27,8 @@ values up to 8 kB.
 
 Where a step leaves elements of a state as they are (``switch(c, new, h)``), LLVM makes masked stores, in which AMD's
 processors are slow. The first of two steps an iteration stores elsewhere. Time of two over that of one: last state of
-24 float32 values 0.6, 64 to 25,000 0.25 to 0.45, 200,000 0.35; float64 0.65 to 0.45; stacks 0.5 to 0.8; gradients 1.0, and
-3.5 for 15 ops.
+24 float32 values 0.6, 64 to 25,000 0.25 to 0.45, 200,000 0.35; float64 0.65 to 0.45; stacks 0.5 to 0.8; gradients 1.0,
+and 3.5 for 15 ops.
 
 A window of past values is moved along by copies, which vanish where as many steps as it is deep are written out.
 """
