@@ -53,7 +53,7 @@ def transducer(aesara: Any) -> Any:
     def time(label_t: Any, blank_before: Any, alpha: Any) -> Any:
         return along(label_t, alpha + blank_before)
 
-    nowhere = at.full_like(blank[0, 1:], FAR)
+    nowhere = at.zeros_like(blank[0, 1:]) + FAR
     first = along(label[0], at.concatenate([at.zeros_like(blank[0, :1]), nowhere], axis=0))
     alpha, updates = aesara.scan(time, sequences=[label[1:], blank[:-1]], outputs_info=first)
     cost = -(alpha[-1, -1] + blank[-1, -1]).sum()

@@ -101,8 +101,8 @@ def travel_times(aesara: Any, most: int) -> Any:
         return at.minimum(now, at.switch(abs(apart) >= slow, near, both))
 
     def sweep(times: Any, slow: Any) -> Any:
-        edge = at.full_like(times[:1], UNKNOWN)
-        side = at.full_like(times[:, :1], UNKNOWN)
+        edge = at.zeros_like(times[:1]) + UNKNOWN
+        side = at.zeros_like(times[:, :1]) + UNKNOWN
         right = at.concatenate([times[:, 1:], side], axis=1)
         below = at.concatenate([times[1:], edge], axis=0)
 

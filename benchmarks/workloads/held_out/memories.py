@@ -256,9 +256,9 @@ def _covering_attention_tuned(memory: Any, mask: Any, word: Any, following: Any,
             given_t, query_t = now
             of_state = h @ W_state
             asked = of_state[:, 2 * units :] + query_t
-            score = (jnp.tanh(keys + asked[:, None] + cover[:, :, None] * w_cover) * v).sum(axis=2)
+            score = jnp.tanh(keys + asked[:, None] + cover[:, :, None] * w_cover) @ v
             weight = softmax(score + no, axis=1)
-            context = (weight[:, :, None] * memory).sum(axis=1)
+            context = jnp.einsum("bn,bnd->bd", weight, memory)
             given_t = given_t + context @ W_c
             gates = sigmoid(given_t[:, : 2 * units] + of_state[:, : 2 * units])
             reset, update = gates[:, :units], gates[:, units:]

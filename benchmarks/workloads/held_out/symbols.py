@@ -50,7 +50,7 @@ def _approximate_search(text: Any, table: Any, most: Any) -> list[Any]:
 def _approximate_search_tuned(text: Any, table: Any, most: Any) -> list[Any]:
     """Parts of the text at once, each from 64 letters before it: no match with at most 32 changes is longer."""
     early, length, patterns = 2 * PATTERN, len(text), table.shape[1]
-    parts = max(1, min(16, length // early))
+    parts = max(1, min(32, length // early))
     size = -(-length // parts)
     padded = jnp.pad(text, (early, parts * size - length))
     place = np.arange(early + size)[:, None] + size * np.arange(parts)
