@@ -355,7 +355,7 @@ ACCEPTED = [
     Accepted(r"take indices", {"2**70"}, "an index out of bounds, an error of the call"),
     Accepted(r" trans: ", {"0"}, "one of its choices"),
     Accepted(r" ord: ", {"None", "-inf", "0", "99", "2.5"}, "orders of norms"),
-    Accepted(r" (reassociate|tune|linker): ", {"None"}, "the default"),
+    Accepted(r" (reassociate|tune|loop_kernels|linker): ", {"None"}, "the default"),
 ]
 
 

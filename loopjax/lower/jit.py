@@ -19,6 +19,7 @@ from loopjax.lower.fits_32_bits import fits_32_bits
 from loopjax.lower.index_checks import checked
 from loopjax.lower.interpreter import evaluate
 from loopjax.lower.logarithms import with_polynomials
+from loopjax.lower.loop_kernels import with_loop_kernels
 from loopjax.lower.loops import checkpointed  # noqa: F401 - registers rules
 from loopjax.lower.packed_sort import with_packed_sorts
 from loopjax.lower.placement import is_on_one_device, mesh_of
@@ -29,6 +30,7 @@ from loopjax.lower.small_loops import outlined
 PASSES: dict[str, tuple[Callable[[Any], Any], ...]] = {
     "cpu_forms": (without_rsqrt, with_polynomials, with_shared_functions, with_packed_sorts, with_cumulative_loops),
     "small_loops": (outlined,),
+    "loop_kernels": (with_loop_kernels,),
 }
 """Rewrites of a program of JAX, in order."""
 
@@ -92,8 +94,8 @@ class Compiled:
     def compiled(self, arrays: Sequence[Any]) -> Any:
         """The jitted function for these arrays, once XLA has compiled it, or refused to.
 
-        XLA refuses where a library would have to do what ``small_loops`` takes for XLA's own work, and where a later
-        version does not know a compiler option.
+        XLA refuses where a library would have to do what ``small_loops`` takes for XLA's own work, where a later
+        version does not know a compiler option, and kernels of ``loop_kernels`` for a GPU that Mosaic does not know.
         """
         while (jitted := self.jitted(arrays)) is not self.call and not self._is_compiled:
             try:

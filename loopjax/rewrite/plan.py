@@ -38,6 +38,7 @@ from loopjax.ir.schedule import Body, Box, Nest, Policy
 from loopjax.ir.symbolic_sizes import is_symbolic, nominal
 from loopjax.ir.types import TensorType
 from loopjax.ir.weight_gradients import BatchedWeightGradients
+from loopjax.lower.loop_kernels import is_elementwise
 from loopjax.lower.small_loops import COPIED_BYTES
 from loopjax.rewrite.cost_model import is_expensive, is_pointwise, size_bytes, step_cost
 from loopjax.rewrite.driver import Context, Pass, Replacement
@@ -170,7 +171,7 @@ class PlanLoops(Pass):
         if op.linear:
             return _associative(op, plan)
         if op.varies:
-            return self._varying(op, node, plan, context.runs)
+            return self._varying(op, node, plan, wrt, context.runs)
         assert n_steps is not None
         if n_steps == 0:
             return replace(plan, kind="empty", reason="no steps")
@@ -179,7 +180,7 @@ class PlanLoops(Pass):
         truncated = derivative != "none" and op.truncate_gradient > 0
         if "vmap" in self.target and op.is_map and not (op.checkpoint or op.progress or truncated):
             return self._map(op, n_steps, plan, wrt)
-        return self._sequential(op, node, n_steps, self._iterations(op, n_steps, plan, context.runs))
+        return self._sequential(op, node, n_steps, self._iterations(op, n_steps, plan, wrt, context.runs))
 
     def _sequential(self, op: Scan, node: Apply, n_steps: int, plan: LoopPlan) -> LoopPlan:
         """The plan of a loop of known length whose steps run one after the other."""
@@ -236,25 +237,25 @@ class PlanLoops(Pass):
         nest = Nest((Box((steps,)),), keep)
         return replace(plan, checkpoint=nest, state_bytes=state, rows="apart", reason=reason)
 
-    def _varying(self, op: Scan, node: Apply, plan: LoopPlan, runs: int) -> LoopPlan:
+    def _varying(self, op: Scan, node: Apply, plan: LoopPlan, wrt: Collection[Variable], runs: int) -> LoopPlan:
         """Plans a loop of dynamic trip count: ``while_loop``, or one that stores its steps under reverse mode."""
         by_value = "n_steps is a run-time value and only the last steps are read"
         reason = "it stops when until says so" if op.until else by_value
         on_cpu = self.target.on_cpu
         if is_forward_only(op, plan.derivative):
             if not op.until if on_cpu else may_speculate(op, self.target):
-                plan = self._with_rows(op, self._iterations(op, None if on_cpu else op.n_steps, plan, runs))
+                plan = self._with_rows(op, self._iterations(op, None if on_cpu else op.n_steps, plan, wrt, runs))
             return _with_samples(op, replace(plan, kind="while", reason=reason))
         if op.n_steps is None:
             raise coded(UnsupportedError, "LJ702")(
                 f"{op.subject}: its length varies from step to step of an outer loop, and nothing bounds it for the "
                 f"gradient{where(node.sources)}"
             )
+        plan = self._iterations(op, op.n_steps, plan, wrt) if op.truncate_gradient else plan
         return self._stored_while(op, node, op.n_steps, plan)
 
     def _stored_while(self, op: Scan, node: Apply, n_steps: int, plan: LoopPlan) -> LoopPlan:
         """Plans a loop that stores its steps for a gradient: masked, where not only reverse mode is taken of it."""
-        plan = self._iterations(op, n_steps, plan) if op.truncate_gradient else plan
         plan = self._stored(op, node, n_steps, plan) if op.truncate_gradient else plan
         may_nest = op.until and op.checkpoint is None and not is_symbolic(n_steps)
         if may_nest and all(output.saved.last is not None for output in op.outputs):
@@ -361,7 +362,9 @@ class PlanLoops(Pass):
         is_small = steps >= self.lockstep_loops and steps * (loop.n_steps or steps) >= self.lockstep_steps
         return not self.target.on_cpu or (is_small and step_cost(loop).flops <= self.lockstep_flops)
 
-    def _iterations(self, op: Scan, n_steps: int | None, plan: LoopPlan, runs: int = 1) -> LoopPlan:
+    def _iterations(
+        self, op: Scan, n_steps: int | None, plan: LoopPlan, wrt: Collection[Variable], runs: int = 1
+    ) -> LoopPlan:
         """The plan with the steps of an iteration of a loop that runs ``runs`` times: as many as the user says, or as
         the body asks for; and why."""
         reason, on_cpu = "each step needs the one before", self.target.on_cpu
@@ -371,6 +374,8 @@ class PlanLoops(Pass):
             return replace(plan, reason=reason)
         if on_cpu:
             by_size = steps_per_iteration(op, plan.storage, n_steps, plan.derivative, self.target.outlines, runs)
+        elif "loop_kernels" in self.target.by_itself and is_elementwise(op, wrt):
+            by_size = 1
         else:
             by_size = steps_per_launch(op, n_steps, plan.derivative)
         tried = self.unrolls if on_cpu else (*self.unrolls, CARRIED)

@@ -98,6 +98,8 @@ class Target:
         An index out of bounds raises.
     reassociate
         Sums and products over steps may be taken in another order.
+    loop_kernels
+        Elementwise loops are kernels, on a GPU.
     without
         Names of the rewrites that are left out.
     draws_apart
@@ -114,6 +116,7 @@ class Target:
     reassociate: bool = False
     without: frozenset[str] = frozenset()
     draws_apart: bool = True
+    loop_kernels: bool = False
     forced: tuple[tuple[str, Value], ...] = ()
     made: dict[str, Made] = field(default_factory=dict, compare=False, repr=False)
 
@@ -128,9 +131,10 @@ class Target:
 
     @property
     def by_itself(self) -> frozenset[str]:
-        """The rewrites that ``lower/jit.py`` does where a program runs by itself on one device: a CPU."""
-        holds = self.on_cpu and self.derivative == "none" and not self.check_index
-        return frozenset(BY_ITSELF) - self.without if holds else frozenset()
+        """The rewrites that ``lower/jit.py`` does where a program runs by itself on one device."""
+        names = BY_ITSELF if self.on_cpu else ("loop_kernels",) * self.loop_kernels
+        holds = self.derivative == "none" and not self.check_index
+        return frozenset(names) - self.without if holds else frozenset()
 
     @property
     def outlines(self) -> bool:

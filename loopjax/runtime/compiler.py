@@ -195,7 +195,8 @@ class CompiledStage:
         mode, check_index, apart = self._options.mode, self._options.check_index, all(map(_draws_apart, arrays))
         symbolic = any(is_symbolic(size) for array in arrays for size in array.shape)
         without = mode.without | NEEDS_SIZES if symbolic else mode.without
-        return Target(jax.default_backend(), self._derivative, check_index, mode.reassociate, without, apart)
+        backend, kernels = jax.default_backend(), mode.loop_kernels
+        return Target(backend, self._derivative, check_index, mode.reassociate, without, apart, kernels)
 
 
 def _check_memory(graph: Graph) -> None:

@@ -68,6 +68,8 @@ class Mode:
         run in parallel.
     tune
         Measures the alternatives of each choice on the first call's arguments.
+    loop_kernels
+        Makes one kernel of each elementwise loop on a GPU. Not yet measured on a card; ``docs/gpu.md`` says more.
     linker, optimizer
         Refused; arguments of old programs.
 
@@ -96,6 +98,7 @@ class Mode:
     without: frozenset[str] = frozenset()
     reassociate: bool = False
     tune: bool = False
+    loop_kernels: bool = False
     linker: InitVar[Any] = None
     optimizer: InitVar[Any] = None
 
@@ -106,7 +109,7 @@ class Mode:
                 "names of rewrites. Leave the mode out, or leave "
                 f"rewrites out with loopjax.Mode().excluding(...) or mode='FAST_COMPILE'{here()}"
             )
-        for flag in ("reassociate", "tune"):
+        for flag in ("reassociate", "tune", "loop_kernels"):
             check_flag(f"Mode: {flag}", getattr(self, flag))
         listed = isinstance(self.without, (frozenset, set, list, tuple))
         if not listed or not all(isinstance(name, str) for name in self.without):
