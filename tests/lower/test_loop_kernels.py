@@ -107,7 +107,6 @@ LOOPS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], int]] = {
     "gradient, computed again": (remade, (normal(3, 5), normal(5)), 2),
     "until": (until, (normal(5), normal(40, 5)), 1),
     "until, a number": (until, (normal(), normal(9)), 1),
-    "halves": (rows(rnn), (normal(3, 5, dtype="bfloat16"), normal(5, dtype="bfloat16")), 1),
 }
 
 
