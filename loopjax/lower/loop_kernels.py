@@ -127,7 +127,7 @@ _type: Any = jax.ShapeDtypeStruct
 
 
 def _array(variable: Any, elements: int, has_rows: bool = False) -> _Array:
-    """The array of a variable in a loop of so many elements."""
+    """The array of a variable in a loop whose values have this number of elements, or one."""
     shape, dtype = variable.aval.shape, variable.aval.dtype
     rows = shape[0] if has_rows else 1
     size = math.prod(shape[1:] if has_rows else shape)
