@@ -419,6 +419,22 @@ def test_scalars_without_recurrence_by_default(steps, fuses) -> None:
     assert rewrites(FuseSizedReductions(), [x], [out.sum()]) is fuses
 
 
+@pytest.mark.parametrize(
+    ("step", "fuses"),
+    [(lambda x: at.tanh(x[np.arange(32)[::-1]]), True), (lambda x: x - x.mean(), False), (lambda x: 2.0 * x, True)],
+)
+def test_arrays_without_recurrence_whose_elements_move(step, fuses) -> None:
+    x = at.TensorType("float64", (9, 32))("x")
+    out, _ = loopjax.scan(step, sequences=x)
+    assert rewrites(FuseSizedReductions(), [x], [out.sum(0)]) is fuses
+
+
+def test_what_no_step_changes_is_not_summed_step_by_step() -> None:
+    x = at.TensorType("float64", (32,))("x")
+    out, _ = loopjax.scan(lambda x: 2.0 * x, non_sequences=x, n_steps=9)
+    assert not rewrites(FuseSizedReductions(), [x], [out.sum(0)])
+
+
 def counted(k, x):
     return loopjax.scan(lambda h: h * 2, outputs_info=x, n_steps=k)[0]
 
