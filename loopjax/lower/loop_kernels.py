@@ -203,7 +203,7 @@ def is_elementwise(op: Scan, wrt: Collection[Variable]) -> bool:
 def _in_kernel(equation: Any, interpret: bool) -> list[Any] | None:
     """The equations of a kernel in place of a loop; ``None`` where it is no kernel, or this JAX cannot lower it."""
     form = {"scan": _scan, "while": _while}.get(equation.primitive.name)
-    if form is None or equation.effects:
+    if form is None:
         return None
     refused = _NotElementwiseError if interpret else Exception  # Mosaic raises errors of many types
     try:
@@ -315,13 +315,11 @@ def _result(equation: Any, elements: int, operands: list[Any]) -> Any:
 def _row(equation: Any, operands: list[Any]) -> Any:
     """The row that an op reads along the first axis, or the place where it wrote one."""
     place, shape = operands[0], equation.invars[0].aval.shape
-    row, *others = operands[len(operands) - len(shape) :]
     is_read = equation.primitive.name == READ
     window = (equation.outvars[0] if is_read else equation.invars[1]).aval.shape
-    is_whole = window == (1, *shape[1:]) and all(isinstance(index, np.generic) and index == 0 for index in others)
-    if not isinstance(place, _Place) or not is_whole:
+    if not isinstance(place, _Place) or window != (1, *shape[1:]):
         raise _NotElementwiseError
-    row = _within(row, shape[0])
+    row = _within(operands[len(operands) - len(shape)], shape[0])
     if is_read:
         return place.load(row)
     place.store(operands[1], row)

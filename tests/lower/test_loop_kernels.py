@@ -159,7 +159,7 @@ def test_rules_are_accurate_to_a_few_units_in_the_last_place(function, dtype):
         np.testing.assert_array_equal(np.signbit(got[400:402]), [False, True])
 
 
-MATRIX = normal(5, 5)
+MATRIX, T = normal(5, 5), jnp.arange(7)
 KEPT = {
     "product": rows(lambda h, x: jnp.tanh(MATRIX @ h + x)),
     "sum": rows(lambda h, x: h / (1 + (h * h).sum()) + x),
@@ -170,7 +170,11 @@ KEPT = {
     "array of constants": rows(lambda h, x: h * jnp.arange(5.0) + x),
     "floor": rows(lambda h, x: jnp.floor(h) + x),
     "whole number": rows(lambda h, x: (h + x).astype("int32").astype("float32")),
-    "quotient of integers": rows(lambda h, x: (h.view("int32") // 3).view("float32") + x),
+    "quotient of integers": lambda xs, h: lax.scan(lambda n, x: (lax.div(n, 3) + 1, x), jnp.arange(5), xs),
+    "parts of rows": lambda xs, h: lax.scan(lambda h, t: (h + lax.dynamic_slice(xs, (t, 0), (1, 1))[0, 0], None), h, T),
+    "rows and array": lambda xs, h: lax.scan(lambda h, t: (h + xs[t] + xs[:, 0].sum(), None), h, T),
+    "rows and elements": lambda _, h: lax.scan(lambda s, t: (s + lax.dynamic_index_in_dim(h, t)[0], h * s), 0.0, T),
+    "two sizes": lambda xs, h: lax.scan(lambda two, x: ((two[0] + x, two[1] * 2), None), (h, h[:3]), xs),
     "draw": rows(lambda h, x: h + x * jax.random.normal(jax.random.key(0), h.shape)),
     "callback": rows(lambda h, x: h + jax.pure_callback(np.sin, x, x)),
     "transposed": lambda xs, h: rows(lambda h, x: h.T + x)(jnp.stack([xs] * 5, 1), jnp.stack([h] * 5)),
@@ -190,6 +194,11 @@ def test_a_loop_that_reads_what_it_wrote_is_left_as_it_is():
 
     program = jax.make_jaxpr(lambda rows, n: lax.fori_loop(0, n, step, rows))(normal(9, 5), 8)
     assert counted(with_loop_kernels(program, interpret=True)) == (0, 1)
+
+
+@pytest.mark.parametrize(("row", "read"), [(-1, 0), (0, 0), (4, 4), (5, 4)])
+def test_rows_beyond_the_ends_are_those_at_the_ends(row, read):
+    assert loop_kernels._within(np.int32(row), 5) == read  # the interpreter would read so by itself
 
 
 def test_an_inner_loop_becomes_a_kernel():
