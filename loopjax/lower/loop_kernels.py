@@ -298,9 +298,12 @@ def _number(value: Any, type: Any = None) -> Any:
 
 def _result(equation: Any, elements: int, operands: list[Any]) -> Any:
     """The result of an op for one block."""
-    name, variable = equation.primitive.name, equation.outvars[0]
+    name = equation.primitive.name
+    if len(equation.outvars) != 1:
+        raise _NotElementwiseError
     if name in (READ, WRITE):
         return _row(equation, operands)
+    variable = equation.outvars[0]
     block = (BLOCK,) * _array(variable, elements).is_split
     is_float = jnp.issubdtype(variable.aval.dtype, jnp.floating)
     is_known = name in RULES or name in SAME or name in (ELEMENTWISE if is_float else ELEMENTWISE - FLOATS)

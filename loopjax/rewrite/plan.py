@@ -375,7 +375,7 @@ class PlanLoops(Pass):
         if on_cpu:
             by_size = steps_per_iteration(op, plan.storage, n_steps, plan.derivative, self.target.outlines, runs)
         elif "loop_kernels" in self.target.by_itself and is_elementwise(op, wrt):
-            by_size = 1
+            by_size, reason = 1, f"{reason}; one kernel runs all steps"
         else:
             by_size = steps_per_launch(op, n_steps, plan.derivative)
         tried = self.unrolls if on_cpu else (*self.unrolls, CARRIED)

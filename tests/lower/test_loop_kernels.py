@@ -176,6 +176,7 @@ KEPT = {
     "rows and elements": lambda _, h: lax.scan(lambda s, t: (s + lax.dynamic_index_in_dim(h, t)[0], h * s), 0.0, T),
     "two sizes": lambda xs, h: lax.scan(lambda two, x: ((two[0] + x, two[1] * 2), None), (h, h[:3]), xs),
     "draw": rows(lambda h, x: h + x * jax.random.normal(jax.random.key(0), h.shape)),
+    "print": rows(lambda h, x: (jax.debug.print("{}", x[0]), h + x)[1]),
     "callback": rows(lambda h, x: h + jax.pure_callback(np.sin, x, x)),
     "transposed": lambda xs, h: rows(lambda h, x: h.T + x)(jnp.stack([xs] * 5, 1), jnp.stack([h] * 5)),
 }
@@ -272,7 +273,9 @@ def test_functions_ask_for_kernels(name, monkeypatch):
     function = loopjax.function(inputs, outputs, mode=KERNELS)
     with planned_for("gpu"):
         got = function(*values)
-    assert [loop.plan.unroll for loop in loopjax.explain(function).loops] == unrolls
+    plans = [loop.plan for loop in loopjax.explain(function).loops]
+    assert [plan.unroll for plan in plans] == unrolls
+    assert all(("one kernel" in plan.reason) == (unrolls == [1]) for plan in plans if plan.kind == "scan")
     assert any("pallas_call" in str(program) for program in found) == (unrolls == [1])
     for one, other in zip(got, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-6)
