@@ -46,16 +46,22 @@ def same_type(type: TensorType, *others: TensorType, **params: Any) -> TensorTyp
 
 
 class Reparametrization(NamedTuple):
-    """A draw as a parameter-free base draw and an elementwise transform of it (Kingma and Welling 2014).
+    """A draw as a parameter-free base draw and a transform of it (Kingma and Welling 2014).
 
     ``base`` names the op that draws, in the dtype of the result or, ``as_parameters``, in that of the parameters.
     ``transform(do, draws, *parameters)`` works on arrays and on variables alike: it uses operators, and
-    ``do(name, x)`` for an op of the table.
+    ``do(name, x, **options)`` for an op of the table. ``events`` axes of the first parameter are one draw's, and axes
+    of the base draw too.
     """
 
     base: str
     transform: Callable[..., Any]
     as_parameters: bool = False
+    events: int = 0
+
+    def shape(self, result: Shape, parameter: Shape) -> Shape:
+        """Return the shape of the base draw, from those of the result and of the first parameter."""
+        return (*result, *parameter[len(parameter) - self.events :])
 
     def dtype(self, result: str, parameter: str) -> str:
         """Return the dtype of the base draw, from those of the result and of the first parameter."""

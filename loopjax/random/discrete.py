@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.ir.op import Reparametrization
-from loopjax.random.continuous import UNIFORM
+from loopjax.random.continuous import GUMBEL, UNIFORM
 from loopjax.random.distributions import CHANCE, NONNEGATIVE, POSITIVE, PROBABILITY, Domain, distribution
 from loopjax.random.rejection import accepted
 
@@ -49,8 +49,8 @@ def _poisson(key: Any, lam: Any, shape: Sizes, dtype: str) -> Any:
     return jax.random.poisson(key, lam, shape, int).astype(dtype)
 
 
-def _categorical(key: Any, p: Any, shape: Sizes, dtype: str) -> Any:
-    return jax.random.categorical(key, jnp.log(p), shape=shape).astype(dtype)
+def _largest(do: Any, draws: Any, p: Any) -> Any:
+    return do("argmax", do("log", p) + draws, axis=-1, keepdims=False)
 
 
 LARGEST = 2.0**63 - 1024
@@ -178,7 +178,7 @@ distribution("geometric", _geometric, "p", discrete=True, domains={"p": CHANCE})
 distribution("poisson", _poisson, "lam", discrete=True, loops=True, domains={"lam": NONNEGATIVE})
 distribution(
     "categorical",
-    _categorical,
+    Reparametrization(GUMBEL, _largest, as_parameters=True, events=1),
     "p",
     discrete=True,
     events=(1,),

@@ -88,7 +88,7 @@ def distribution(
     whatever the dtypes are.
     """
     axes, domains = events or (0,) * len(parameters), domains or {}
-    if isinstance(sample, Reparametrization):
+    if isinstance(sample, Reparametrization) and not events:
         sample = _within(sample, [domains.get(parameter) for parameter in parameters])
 
     def batches(shapes: Iterable[Shape]) -> list[Shape]:
@@ -183,7 +183,8 @@ def _within(by: Reparametrization, domains: Sequence[Domain | None]) -> Reparame
 
 
 def _transformed(by: Reparametrization, key: Any, values: tuple[Any, ...], shape: tuple[int, ...], dtype: str) -> Any:
-    sample = computed(by.base, key, lengths=shape, dtype=by.dtype(dtype, values[0].dtype.name))
+    lengths = by.shape(shape, values[0].shape)
+    sample = computed(by.base, key, lengths=lengths, dtype=by.dtype(dtype, values[0].dtype.name))
     return by.transform(computed, sample, *values).astype(dtype)
 
 

@@ -1,8 +1,9 @@
-"""Reparametrization: a draw becomes a parameter-free base sample and an elementwise transform of it.
+"""Reparametrization: a draw becomes a parameter-free base sample and a transform of it.
 
 ``normal(key, loc, scale)`` becomes ``loc + scale * standard_normal(key)`` (Kingma and Welling 2014, Auto-encoding
 variational Bayes, section 2.4), so that the base samples of many steps can be drawn at once where the parameters depend
-on earlier steps.
+on earlier steps. ``categorical(key, p)`` becomes the position of the largest of ``log(p)`` plus Gumbel noise (Gumbel
+1954, Statistical theory of extreme values, lecture 4).
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def standard_draws(
         key, *parameters = inputs
         (drawn,) = node.outputs
         dtype = rule.dtype(drawn.dtype, parameters[0].dtype)
-        base = Apply(table_op(rule.base, lengths=drawn.type.sizes, dtype=dtype), [key], node.sources).outputs[0]
-        return [rule.transform(lambda name, *args: ops[name](*args), base, *parameters).astype(drawn.dtype)]
+        lengths = rule.shape(drawn.type.sizes, parameters[0].type.sizes)
+        base = Apply(table_op(rule.base, lengths=lengths, dtype=dtype), [key], node.sources).outputs[0]
+        value = rule.transform(lambda name, *args, **options: ops[name](*args, **options), base, *parameters)
+        return [value.astype(drawn.dtype)]
 
     return body.rebuilt(transform=transform)

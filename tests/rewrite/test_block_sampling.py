@@ -38,6 +38,7 @@ OF_THE_STATE = {
     "power": lambda h: (1 + abs(h),),
     "rayleigh": lambda h: (0.1 + at.tanh(h) ** 2,),
     "weibull": lambda h: (1 + abs(h),),
+    "categorical": lambda h: (at.exp(h.dimshuffle(0, "x") * np.arange(4.0)),),
 }
 """Parameters that a step decides, for each distribution that is drawn apart from them."""
 
