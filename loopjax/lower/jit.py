@@ -53,13 +53,20 @@ class Compiled:
     """A planned graph and its jitted function, which may overwrite the inputs at ``donated``.
 
     ``tuning`` says how it was chosen, where variants of it were measured. ``by_itself`` names the rewrites where it
-    runs by itself on one device.
+    runs by itself on one device, and ``plain`` plans the graph again, for where XLA refuses them.
     """
 
     def __init__(
-        self, graph: Graph, name: str, donate: Sequence[int], check_index: bool, by_itself: Collection[str]
+        self,
+        graph: Graph,
+        name: str,
+        donate: Sequence[int],
+        check_index: bool,
+        by_itself: Collection[str],
+        plain: Callable[[], Graph] | None = None,
     ) -> None:
         self.graph = graph
+        self._plain = plain
         self.donated = frozenset(() if check_index else donate)
         self.tuning: tuple[str, ...] = ()
 
@@ -71,7 +78,7 @@ class Compiled:
                 ):
                     raise TypeError(f"{name}: compiled for {variable.type}, not for {array.dtype}{array.shape}")
             with mesh_of(arrays):
-                return evaluate(graph, arrays)
+                return evaluate(self.graph, arrays)
 
         passes = [one for name, each in PASSES.items() if name in by_itself for one in each]
         program = rewritten(run, passes)
@@ -103,6 +110,7 @@ class Compiled:
                 self._is_compiled = True
             except jax.errors.JaxRuntimeError:  # other threads may be refused at the same time
                 self._programs = [one for one in self._programs if one is not jitted]
+                self.graph = self._plain() if self._plain and not self._programs else self.graph
         return jitted
 
     @property

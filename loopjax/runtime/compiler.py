@@ -22,7 +22,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -173,13 +173,17 @@ class CompiledStage:
             verify(known, after="specialize", stage="sized")
         _check_memory(known)
 
-        def compiled(target: Target) -> Compiled:
+        def planned(target: Target) -> Graph:
             with jax.sharding.use_abstract_mesh(NO_MESH):  # passes trace bodies for arrays of no sharding
-                planned = rewrite(known, sized(target))
+                graph = rewrite(known, sized(target))
             if config.verify:
-                verify(planned, after="plan", stage="planned")
-            options = self._options
-            return Compiled(planned, options.name, self._donate, options.check_index, target.by_itself)
+                verify(graph, after="plan", stage="planned")
+            return graph
+
+        def compiled(target: Target) -> Compiled:
+            options, names = self._options, target.by_itself
+            plain = partial(planned, replace(target, loop_kernels=False, made={})) if "loop_kernels" in names else None
+            return Compiled(planned(target), options.name, self._donate, options.check_index, names, plain)
 
         target = self._target(arrays)
         # A checkpoint bounds the memory, and a function of a loop copies its first state.

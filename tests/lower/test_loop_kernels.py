@@ -281,6 +281,19 @@ def test_functions_ask_for_kernels(name, monkeypatch):
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-6)
 
 
+def test_where_xla_refuses_kernels_loops_are_planned_without_them(monkeypatch):
+    def refuses(_: Any) -> Any:
+        raise jax.errors.JaxRuntimeError
+
+    monkeypatch.setitem(jit.PASSES, "loop_kernels", (refuses,))
+    values = [VALUES[one].astype(one.dtype) for one in (X, H)]
+    function = loopjax.function([X, H], STACK, mode=KERNELS)
+    with planned_for("gpu"):
+        got = function(*values)
+    np.testing.assert_allclose(got, loopjax.function([X, H], STACK, mode="FAST_COMPILE")(*values), rtol=1e-6)
+    assert [loop.plan.unroll for loop in loopjax.explain(function).loops] == [4]
+
+
 def test_only_a_mode_that_asks_for_kernels_gets_them_and_only_on_a_gpu(monkeypatch):
     def fails(_: Any) -> Any:
         raise AssertionError
