@@ -46,7 +46,8 @@ class Inlined:
             raise UnsupportedError(
                 f"{options.name}: check= of function raises after a call, which JAX's transformations cannot"
             )
-        self._program = program
+        mode = replace(options.mode, loop_kernels=False)  # JAX may batch or differentiate the program
+        self._program = program = replace(program, options=replace(options, mode=mode))
         self._keep_x64 = keep_x64
         self._plain = _form(program, "none")
         self._derived: list[_Form] = []

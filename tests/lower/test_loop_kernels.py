@@ -294,6 +294,13 @@ def test_where_xla_refuses_kernels_loops_are_planned_without_them(monkeypatch):
     assert [loop.plan.unroll for loop in loopjax.explain(function).loops] == [4]
 
 
+def test_programs_that_jax_traces_are_planned_without_kernels():
+    values = [VALUES[one].astype(one.dtype) for one in (X, H)]
+    with planned_for("gpu"):
+        texts = [str(jax.make_jaxpr(loopjax.to_jax([X, H], STACK, mode=mode))(*values)) for mode in (KERNELS, Mode())]
+    assert texts[0] == texts[1]
+
+
 def test_only_a_mode_that_asks_for_kernels_gets_them_and_only_on_a_gpu(monkeypatch):
     def fails(_: Any) -> Any:
         raise AssertionError
