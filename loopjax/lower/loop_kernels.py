@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import jax
@@ -182,7 +183,8 @@ def is_elementwise(op: Scan, wrt: Collection[Variable]) -> bool:
     """Return whether the ops of a loop's planned body may stand in a kernel, and gradients by the inputs ``wrt`` of the
     body are no sums over elements."""
     inputs = op.body.inputs
-    if op.samples is not None or not all(node.op.has("pointwise") for node in op.body.applies):
+    is_pointwise = op.samples is None and all(node.op.has("pointwise") for node in op.body.applies)
+    if not is_pointwise or not is_available():
         return False
     program = jax.make_jaxpr(lambda *arrays: evaluate(op.body, arrays))(
         *(_type(variable.type.sizes, jax_dtype(variable.dtype)) for variable in inputs)
@@ -198,6 +200,16 @@ def is_elementwise(op: Scan, wrt: Collection[Variable]) -> bool:
     except _NotElementwiseError:
         return False
     return True
+
+
+@cache
+def is_available() -> bool:
+    """Return whether Pallas has its Mosaic GPU backend here: up to jax 0.10 it imports absl. Its interpreter needs
+    none."""
+    try:
+        return jax.default_backend() == "cpu" or bool(import_module("jax.experimental.pallas.mosaic_gpu"))
+    except ImportError:
+        return False
 
 
 def _in_kernel(equation: Any, interpret: bool) -> list[Any] | None:

@@ -5,6 +5,7 @@ Neither needs a GPU. Up to jax 0.10, Mosaic GPU imports absl, which JAX does not
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -213,6 +214,14 @@ def test_an_inner_loop_becomes_a_kernel():
     assert "pallas_call" in str(new)
     for got, expected in zip(jax.jit(jaxpr_as_fun(new))(xs, h), jax.jit(jaxpr_as_fun(program))(xs, h), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+
+def test_loops_are_not_planned_for_a_backend_that_pallas_lacks(monkeypatch):
+    available: Any = loop_kernels.is_available
+    monkeypatch.setitem(sys.modules, "jax.experimental.pallas.mosaic_gpu", None)
+    assert available.__wrapped__()
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert not available.__wrapped__()
 
 
 def test_where_pallas_lacks_its_backend_the_loop_stays(monkeypatch):
