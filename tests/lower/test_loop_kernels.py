@@ -93,6 +93,13 @@ def remade(xs: Any, h: Any) -> Any:
     return jax.grad(lambda xs, h: (rows(jax.checkpoint(rnn))(xs, h)[1] ** 2).sum(), (0, 1))(xs, h)
 
 
+def functions(h: Any, x: Any) -> Any:
+    """All functions of the tables but ``sqrt``, which Mosaic has a rule for from jax 0.11 on."""
+    h = jnp.cos(x) * lax.erf(h) + jnp.log(jnp.abs(h) + 1) + jax.nn.sigmoid(x) + jnp.arctan2(h, 1 + x * x) - jnp.sin(h)
+    h = h + lax.rsqrt(1 + h * h) + jnp.exp2(-x * x) + jnp.sign(x) * jnp.clip(h, -1, 1) + jax.nn.softplus(x)
+    return jnp.minimum(h, x) + lax.square(h) / (2 + x**3 * x**2) - jnp.where(jnp.isnan(h) | ~(h != x), h, -h)
+
+
 LOOPS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], int]] = {
     "rows": (rows(rnn), (normal(18, 5), normal(5)), 1),
     "whole blocks": (rows(rnn), (normal(3, 256), normal(256)), 1),
@@ -104,6 +111,7 @@ LOOPS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], int]] = {
     "number, one step": (rows(rnn), (normal(1), normal()), 1),
     "several": (several, (normal(3, 40), normal(40)), 1),
     "integers": (integers, (jnp.arange(15, dtype="int32").reshape(3, 5), jnp.arange(5, dtype="int32")), 1),
+    "functions": (rows(functions), (normal(1, 5), normal(5)), 1),
     "gradient": (gradient, (normal(3, 5), normal(5)), 2),
     "gradient, computed again": (remade, (normal(3, 5), normal(5)), 2),
     "until": (until, (normal(5), normal(40, 5)), 1),
