@@ -11,6 +11,8 @@ of its loops itself.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -42,7 +44,8 @@ def with_shared_functions(region: Any) -> Any:
         if run is None or equation.outvars[0] not in broadcast:
             equations.append(inner)
         else:
-            equations += inlined(lambda x, run=run: _expensive(run(x)), equation.invars, equation.outvars)
+            expensive = partial(_expensive, partial(run, **equation.params))
+            equations += inlined(expensive, equation.invars, equation.outvars)
     return with_equations(region, equations)
 
 
@@ -54,13 +57,18 @@ def _broadcast(region: Any) -> set[Any]:
             continue
         result = equation.outvars[0]
         for operand in equation.invars:
-            if isinstance(operand, Literal) or operand.aval.size < LEAST_ELEMENTS:
+            if isinstance(operand, Literal) or operand.aval.size < LEAST_ELEMENTS or not _is_float(operand.aval):
                 continue
             if result.aval.size >= LEAST_READS * operand.aval.size or result in found:
                 found.add(operand)
     return found
 
 
-def _expensive(y: Any) -> Any:
-    """``y``, which is finite or not a number, as the result of a primitive that XLA takes for expensive."""
+def _is_float(type: Any) -> bool:
+    return bool(jnp.issubdtype(type.dtype, jnp.floating))
+
+
+def _expensive(run: Callable[[Any], Any], x: Any) -> Any:
+    """``run(x)``, which is finite or not a number, as the result of a primitive that XLA takes for expensive."""
+    y = run(x)
     return lax.rem(y, jnp.full_like(y, jnp.inf))

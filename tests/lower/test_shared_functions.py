@@ -26,6 +26,7 @@ OWN: list[Callable[[Any, Any], Any]] = [
     lambda x, p: x[:4] * jnp.sin(p),
     lambda x, p: x[:, :1] * jnp.sin(p[:1]),
     lambda x, p: x.sum(0) * jnp.sin(p),
+    lambda x, p: x * jnp.sin(p + 1j),
 ]
 X, P = np.linspace(-3.0, 3.0, 16 * 64).reshape(16, 64), np.append(np.linspace(-9.0, 9.0, 61), [np.inf, np.nan, -0.0])
 
@@ -41,7 +42,7 @@ def test_functions_of_broadcast_arrays_are_kept(function: Any) -> None:
 
 
 @pytest.mark.parametrize("function", OWN)
-def test_functions_that_few_elements_read_are_left(function: Any) -> None:
+def test_functions_that_few_elements_read_and_complex_ones_are_left(function: Any) -> None:
     with jax.enable_x64(True):
         program = jax.make_jaxpr(function)(X, P)
         assert with_shared_functions(program) is program
