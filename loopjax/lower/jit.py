@@ -26,9 +26,17 @@ from loopjax.lower.placement import is_on_one_device, mesh_of
 from loopjax.lower.rsqrt import without_rsqrt
 from loopjax.lower.shared_functions import with_shared_functions
 from loopjax.lower.small_loops import outlined
+from loopjax.lower.small_tables import with_selections
 
 PASSES: dict[str, tuple[Callable[[Any], Any], ...]] = {
-    "cpu_forms": (without_rsqrt, with_polynomials, with_shared_functions, with_packed_sorts, with_cumulative_loops),
+    "cpu_forms": (
+        without_rsqrt,
+        with_polynomials,
+        with_shared_functions,
+        with_selections,
+        with_packed_sorts,
+        with_cumulative_loops,
+    ),
     "small_loops": (outlined,),
     "loop_kernels": (with_loop_kernels,),
 }

@@ -54,7 +54,7 @@ REWRITES = {
     "linear_recurrence": "a linear recurrence runs as a parallel scan, on a GPU",
     "unroll": "several steps an iteration",
     "small_loops": "a loop of small arrays becomes one function of XLA, on a CPU",
-    "cpu_forms": "quotients by roots, logarithms, sorts of positions, cumulative sums in forms that a CPU is fast at",
+    "cpu_forms": "roots, logarithms, sorts of positions, cumulative sums, small tables in forms that a CPU is fast at",
     "compiler_options": "XLA copies fewer states, and vectorizes loops over fewer elements, on a CPU",
     "remat": "cheap values are recomputed for the gradient instead of stored",
     "far_taps": "far taps under a derivative are read in blocks",
