@@ -11,7 +11,8 @@ are flattened and padded to whole blocks; every program computes by itself what 
 Not among them: ops that Mosaic has no rule for or computes otherwise than XLA at the margins (quotients of integers,
 conversions of floats to integers, ``floor``), and sums over elements, as in the gradient of a number that all share.
 
-``Mode(loop_kernels=True)`` asks for them. On a CPU Pallas interprets them, which is a test and no gain.
+``Mode(loop_kernels=True)`` asks for them, on a GPU. They were not measured on one yet; tests have Pallas interpret them
+on a CPU.
 """
 
 from __future__ import annotations
@@ -138,11 +139,12 @@ def _array(variable: Any, elements: int, has_rows: bool = False) -> _Array:
 
 
 class _Place(NamedTuple):
-    """An array in memory, and the columns of a program in it."""
+    """An array in memory, the columns of a program in it, and whether it is a result, which may be written."""
 
     ref: Any
     columns: Any
     dtype: Any
+    is_result: bool
 
     def load(self, row: Any = 0) -> Any:
         value = self.ref[row, self.columns]
@@ -332,7 +334,7 @@ def _row(equation: Any, operands: list[Any]) -> Any:
     place, shape = operands[0], equation.invars[0].aval.shape
     is_read = equation.primitive.name == READ
     window = (equation.outvars[0] if is_read else equation.invars[1]).aval.shape
-    if not isinstance(place, _Place) or window != (1, *shape[1:]):
+    if not isinstance(place, _Place) or window != (1, *shape[1:]) or not (is_read or place.is_result):
         raise _NotElementwiseError
     row = _within(operands[len(operands) - len(shape)], shape[0])
     if is_read:
@@ -357,8 +359,8 @@ def _run(loop: _Loop, equation: Any, interpret: bool, *arrays: Any) -> list[Any]
     results = [described(position, variable) for position, variable in enumerate(equation.outvars, first)]
 
     def kernel(columns: Any, *refs: Any) -> None:
-        pairs = zip(refs, [*given, *results], strict=True)
-        places = [_Place(ref, columns if one.is_split else 0, one.dtype) for ref, one in pairs]
+        pairs = enumerate(zip(refs, [*given, *results], strict=True))
+        places = [_Place(ref, columns if one.is_split else 0, one.dtype, i >= len(given)) for i, (ref, one) in pairs]
         inputs, outputs = places[: len(given)], places[len(given) :]
         fixed = [place if position in loop.indexed else place.load() for position, place in enumerate(inputs[:first])]
         buffers = {position - first for position in loop.indexed if position >= first}

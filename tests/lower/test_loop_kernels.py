@@ -183,6 +183,9 @@ KEPT = {
     "parts of rows": lambda xs, h: lax.scan(lambda h, t: (h + lax.dynamic_slice(xs, (t, 0), (1, 1))[0, 0], None), h, T),
     "rows and array": lambda xs, h: lax.scan(lambda h, t: (h + xs[t] + xs[:, 0].sum(), None), h, T),
     "rows and elements": lambda _, h: lax.scan(lambda s, t: (s + lax.dynamic_index_in_dim(h, t)[0], h * s), 0.0, T),
+    "written constants": lambda xs, h: lax.scan(
+        lambda h, t: (lax.dynamic_slice(lax.dynamic_update_slice(xs, h[None], (t, 0)), (6 - t, 0), (1, 5))[0], h), h, T
+    ),
     "two sizes": lambda xs, h: lax.scan(lambda two, x: ((two[0] + x, two[1] * 2), None), (h, h[:3]), xs),
     "draw": rows(lambda h, x: h + x * jax.random.normal(jax.random.key(0), h.shape)),
     "print": rows(lambda h, x: (jax.debug.print("{}", x[0]), h + x)[1]),
