@@ -40,7 +40,8 @@ def _selections(equation: Any) -> list[Any] | None:
     if equation.primitive.name != "gather":
         return None
     table, places = (variable.aval for variable in equation.invars)
-    if table.ndim != 1 or places.size < LEAST_PLACES or equation.params["slice_sizes"] != (1,):
+    collapsed = equation.params["dimension_numbers"].collapsed_slice_dims
+    if table.ndim != 1 or places.size < LEAST_PLACES or equation.params["slice_sizes"] != (1,) or collapsed != (0,):
         return None
     mode, fill = equation.params["mode"], equation.params["fill_value"]
     if not 0 < table.size <= min(MOST_ENTRIES, MOST_BYTES // table.dtype.itemsize):

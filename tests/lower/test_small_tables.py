@@ -58,6 +58,13 @@ def test_larger_tables_rows_and_few_places_are_left(table: Any, places: Any) -> 
     np.testing.assert_array_equal(before, after)
 
 
+def test_slices_of_one_entry_are_left() -> None:
+    slices = jax.vmap(lambda table, place: jax.lax.dynamic_slice(table, (place,), (1,)), in_axes=(None, 0))
+    before, after, gathers = both(slices, np.arange(4.0), PLACES[0])
+    assert gathers
+    np.testing.assert_array_equal(before, after)
+
+
 def test_an_automaton_gathers_nothing() -> None:
     cells, table = at.ivector(), at.ivector()
     step = lambda cells: table[4 * at.roll(cells, 1) + 2 * cells + at.roll(cells, -1)]  # noqa: E731
