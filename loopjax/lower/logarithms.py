@@ -118,5 +118,5 @@ def _horner(coefficients: Sequence[float], x: Any) -> Any:
     return functools.reduce(lambda total, each: total * x + each, coefficients[-2::-1], coefficients[-1])
 
 
-FUNCTIONS = {"log": lambda x, **_: _log(x), "log1p": lambda x, **_: _log1p(x)}
+FUNCTIONS = {"log": _log, "log1p": _log1p}
 """Functions in place of primitives, by name."""

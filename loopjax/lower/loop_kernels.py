@@ -41,7 +41,7 @@ BLOCK = 128
 STEPS, OPS, ROWS = 8, 512, 32
 """Most steps of an iteration of a kernel, and most ops and rows of all its steps."""
 
-MOST = 2**30
+MOST_ELEMENTS = 2**30
 """Elements of an array up to which 32 bits count them, padded."""
 
 DTYPES = frozenset({"bool", "int32", "int64", "uint32", "uint64", "float32", "float64"})
@@ -60,7 +60,7 @@ ELEMENTWISE = FLOATS | {
 
 
 class _NotElementwiseError(Exception):
-    """A loop is no kernel."""
+    """Raised where a loop cannot become a kernel."""
 
 
 def _converted(equation: Any, x: Any) -> Any:
@@ -133,7 +133,7 @@ def _array(variable: Any, elements: int, has_rows: bool = False) -> _Array:
     shape, dtype = variable.aval.shape, variable.aval.dtype
     rows = shape[0] if has_rows else 1
     size = math.prod(shape[1:] if has_rows else shape)
-    if size not in (1, elements) or not 0 < rows * size < MOST or dtype.name not in DTYPES:
+    if size not in (1, elements) or not 0 < rows * size < MOST_ELEMENTS or dtype.name not in DTYPES:
         raise _NotElementwiseError
     return _Array(shape, dtype, rows, size > 1)
 
