@@ -6,7 +6,7 @@ batched over the elements that are combined at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from loopjax.ir.graph import Variable, apply
 from loopjax.ir.jax_call import JaxCall, Traced
 from loopjax.ir.types import TensorType
 from loopjax.trace.convert import as_variable
-from loopjax.trace.pytrees import shown
+from loopjax.trace.pytrees import is_iterator, shown
 from loopjax.trace.recording import recording
 from loopjax.trace.region import close_region
 
@@ -72,7 +72,7 @@ def associative_scan(
     check_callable("fn", fn, "an associative operator of two elements; write associative_scan(at.add, x)")
     check_integer("axis", axis)
     label = name or str(getattr(fn, "__name__", type(fn).__name__))
-    leaves, tree = jax.tree.flatten(elems, is_leaf=_is_iterator)
+    leaves, tree = jax.tree.flatten(elems, is_leaf=is_iterator)
     if not leaves:
         raise TypeError(f"{label}: elems is {elems!r:.80}; expected an array or a pytree of arrays, pass one{here()}")
     with about(f"{label}: elems"):
@@ -87,7 +87,7 @@ def associative_scan(
             raise UnsupportedError(
                 f"fn{source_of(fn)} draws random numbers; draw before, and pass them in elems{here()}"
             )
-        found, structure = jax.tree.flatten(result, is_leaf=_is_iterator)
+        found, structure = jax.tree.flatten(result, is_leaf=is_iterator)
         if structure != tree:  # type: ignore[operator]
             raise TypeError(f"fn{source_of(fn)} returns {shown(structure)}; expected {shown(tree)}, as elems{here()}")
         combined = [as_variable(leaf) for leaf in found]
@@ -129,11 +129,6 @@ class AssociativeScan(JaxCall):
     def traced(self, *types: TensorType) -> Traced:
         """Return the types of the results."""
         return super().traced(*types) if all(type.concrete for type in types) else Traced(types[: self.fn.count], None)
-
-
-def _is_iterator(value: Any) -> bool:
-    """Return whether a value is an iterator, which JAX takes for a leaf with a warning of its own, at times."""
-    return isinstance(value, Iterator)
 
 
 def _without(axis: int, elements: Variable) -> TensorType:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 
@@ -26,6 +27,11 @@ def inner_equations(equation: Any) -> Iterator[Any]:
         for inner in equations_of(region):
             yield inner
             yield from inner_equations(inner)
+
+
+def is_float64(variable: Any, least: int) -> bool:
+    """Test if a variable is a float64 array of at least ``least`` elements."""
+    return bool(variable.aval.dtype == jnp.float64) and variable.aval.size >= least
 
 
 def with_equations(region: Any, equations: list[Any]) -> Any:

@@ -34,7 +34,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from loopjax.lower.jaxprs import equations_of, inlined, regions, replaced
+from loopjax.lower.jaxprs import equations_of, inlined, is_float64, regions, replaced
 from loopjax.lower.rsqrt import EXPONENT_BITS, MANTISSA_BITS
 
 LEAST_ELEMENTS = 12
@@ -68,7 +68,7 @@ def _elements(region: Any) -> int:
     """Elements of float64 arrays whose logarithms a program takes, in all steps of its loops."""
     count = 0
     for equation in equations_of(region):
-        if equation.primitive.name in FUNCTIONS and _is_vectorized(equation.outvars[0].aval):
+        if equation.primitive.name in FUNCTIONS and is_float64(equation.outvars[0], LEAST_ELEMENTS):
             count += equation.outvars[0].aval.size
         steps = equation.params.get("length", UNKNOWN_STEPS) if equation.primitive.name in ("scan", "while") else 1
         count += steps * sum(map(_elements, regions(equation)))
@@ -77,13 +77,9 @@ def _elements(region: Any) -> int:
 
 def _polynomial(equation: Any) -> list[Any] | None:
     run = FUNCTIONS.get(equation.primitive.name)
-    if run is None or not _is_vectorized(equation.outvars[0].aval):
+    if run is None or not is_float64(equation.outvars[0], LEAST_ELEMENTS):
         return None
     return inlined(run, equation.invars, equation.outvars)
-
-
-def _is_vectorized(type: Any) -> bool:
-    return bool(type.dtype == jnp.float64) and type.size >= LEAST_ELEMENTS
 
 
 def _log(x: Any) -> Any:

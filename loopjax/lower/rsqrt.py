@@ -18,10 +18,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import jax.numpy as jnp
 from jax import lax
 
-from loopjax.lower.jaxprs import inlined, replaced
+from loopjax.lower.jaxprs import inlined, is_float64, replaced
 
 EXPONENT_BITS, MANTISSA_BITS = 11, 52
 """Bits of the exponent and the mantissa of a float64."""
@@ -37,13 +36,9 @@ def without_rsqrt(program: Any) -> Any:
 
 def _kept(equation: Any) -> list[Any] | None:
     run = FUNCTIONS.get(equation.primitive.name)
-    if run is None or not _is_vectorized(equation.outvars[0].aval):
+    if run is None or not is_float64(equation.outvars[0], LEAST_ELEMENTS):
         return None
     return inlined(partial(run, **equation.params), equation.invars, equation.outvars)
-
-
-def _is_vectorized(type: Any) -> bool:
-    return bool(type.dtype == jnp.float64) and type.size >= LEAST_ELEMENTS
 
 
 def _sqrt(x: Any, **params: Any) -> Any:

@@ -111,6 +111,11 @@ def is_small_body(op: Scan) -> bool:
     return op.samples is None and len(op.body.applies) <= SMALL_BODY_OPS and is_pointwise(op.body)
 
 
+def moves_elements(node: Apply) -> bool:
+    """True for a gather, a roll, a concatenation: an op that computes nothing, and is not elementwise."""
+    return node.op.has("memory_bound") and not node.op.has("pointwise", "reduce")
+
+
 def is_expensive(node: Apply) -> bool:
     """True for a product, a decomposition, a draw: an op that costs more than to write its result."""
     return isinstance(node.op, TableOp) and not node.op.has("memory_bound")

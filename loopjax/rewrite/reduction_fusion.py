@@ -33,7 +33,7 @@ from loopjax.ir.monoid import REDUCTIONS, sum_dtype
 from loopjax.ir.op import TableOp, table_op
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Accumulator, MapOutput, SavedSteps, Scan
-from loopjax.rewrite.cost_model import SMALL_BODY_OPS
+from loopjax.rewrite.cost_model import SMALL_BODY_OPS, moves_elements
 from loopjax.rewrite.demand import may_stay_dynamic, needs_few
 from loopjax.rewrite.driver import Context, Pass, replace_all, replace_loops
 from loopjax.rewrite.loop_epilogue import DistributeEpilogue
@@ -138,7 +138,7 @@ class FuseSizedReductions(Pass):
         """Return whether a loop that needs no order is faster in order."""
         if op.dynamic or op.samples is not None or not op.sequences or len(op.body.applies) > SMALL_BODY_OPS:
             return False
-        if not all(node.op.has("pointwise") or _moves(node) for node in op.body.applies):
+        if not all(node.op.has("pointwise") or moves_elements(node) for node in op.body.applies):
             return False
         types = [variable.type for variable in (*op.body.inputs, *op.body.outputs)]
         if any(type.elements >= self.least_vector for type in types):
@@ -173,11 +173,6 @@ class FuseSizedReductions(Pass):
             if all(needs_few(reader, stack) for reader in readers if reader not in fused):
                 found.extend(reductions)
         return found
-
-
-def _moves(node: Apply) -> bool:
-    """Return whether an op moves elements."""
-    return node.op.has("memory_bound") and not node.op.has("reduce")
 
 
 def whole_stacks(node: Apply, op: Scan, graph: Graph) -> list[tuple[int, Variable]]:

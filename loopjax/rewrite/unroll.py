@@ -42,7 +42,7 @@ from loopjax.ir.graph import Apply
 from loopjax.ir.plan import History
 from loopjax.ir.scan import Scan
 from loopjax.ir.types import TensorType
-from loopjax.rewrite.cost_model import is_pointwise, size_bytes, step_cost
+from loopjax.rewrite.cost_model import is_pointwise, moves_elements, size_bytes, step_cost
 from loopjax.rewrite.loop_products import loop_products
 from loopjax.rewrite.target import Derivative
 
@@ -167,7 +167,7 @@ def _is_between(types: Sequence[TensorType], most: int) -> bool:
 
 def _is_light(node: Apply) -> bool:
     """Return whether an op is cheap, or moves elements."""
-    return node.op.has("cheap") or (node.op.has("memory_bound") and not node.op.has("pointwise", "reduce"))
+    return node.op.has("cheap") or moves_elements(node)
 
 
 def _for_windows(op: Scan, storage: Sequence[History], derivative: Derivative, count: int) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
 from jax.sharding import PartitionSpec
+
+from loopjax.trace.pytrees import is_iterator
 
 Shardings = tuple[Any, ...] | None
 """For each array, what ``jax.device_put`` takes, or ``None``; ``None`` where no array has any."""
@@ -16,7 +18,7 @@ def read_shardings(name: str, given: Any, like: Any) -> Shardings:
     """Reads an option that is a prefix of ``like``, variables in a list or another pytree, as those of ``jax.jit``."""
     if given is None:
         return None
-    for one in jax.tree.leaves(given, is_leaf=lambda entry: isinstance(entry, Iterator)):
+    for one in jax.tree.leaves(given, is_leaf=is_iterator):
         if not isinstance(one, (jax.sharding.Sharding, PartitionSpec, jax.Device)):
             raise TypeError(
                 f"{name} holds {type(one).__name__} {one!r:.80}; expected shardings, devices or None, write "

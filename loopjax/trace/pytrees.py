@@ -7,7 +7,7 @@ it is to Theano: several arguments, or the numbers of one array.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import wraps
 from itertools import islice
@@ -161,6 +161,11 @@ def is_pytree(value: Any, nested: bool = False) -> bool:
 
 def _holds_variables(value: Any) -> bool:
     return not all_leaves([value]) and any(isinstance(leaf, Variable) for leaf in jax.tree.leaves(value))
+
+
+def is_iterator(value: Any) -> bool:
+    """Test for an iterator, which is no pytree: JAX takes one for a leaf, at times with a warning."""
+    return isinstance(value, Iterator)
 
 
 def shown(tree: Any) -> str:
