@@ -60,10 +60,15 @@ def with_regions(equation: Any, rewrite: Callable[[Any], Any]) -> Any:
 
 def replaced(region: Any, new: Callable[[Any], list[Any] | None]) -> Any:
     """The region with equations replaced, in inner regions too, by those that ``new`` gives; ``None`` keeps one."""
-    equations: list[Any] = []
+    return replaced_by(region, lambda _: new)
+
+
+def replaced_by(region: Any, rule: Callable[[Any], Callable[[Any], list[Any] | None]]) -> Any:
+    """The region with equations replaced as ``replaced`` does, by what ``rule`` gives for each region."""
+    new, equations = rule(region), list[Any]()
     for equation in equations_of(region):
         found = new(equation)
-        equations += [with_regions(equation, lambda inner: replaced(inner, new))] if found is None else found
+        equations += [with_regions(equation, lambda inner: replaced_by(inner, rule))] if found is None else found
     return with_equations(region, equations)
 
 

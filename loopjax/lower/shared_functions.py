@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import Literal
 
-from loopjax.lower.jaxprs import equations_of, inlined, with_equations, with_regions
+from loopjax.lower.jaxprs import equations_of, inlined, replaced_by
 
 FUNCTIONS = {"sin": lax.sin, "cos": lax.cos, "tan": lax.tan}
 CHEAP = frozenset(
@@ -34,32 +34,35 @@ LEAST_READS, LEAST_ELEMENTS = 8, 32
 """Elements that read one value from which it is kept, and elements of its array. A remainder takes 5 ns."""
 
 
-def with_shared_functions(region: Any) -> Any:
-    """Return a program, or a region of one, in which XLA computes such values once; itself where it has none."""
-    equations = []
-    broadcast = _broadcast(region)
-    for equation in equations_of(region):
-        inner = with_regions(equation, with_shared_functions)
+def with_shared_functions(program: Any) -> Any:
+    """Return a program in which XLA computes such values once; itself where it has none."""
+    return replaced_by(program, _rule)
+
+
+def _rule(region: Any) -> Callable[[Any], list[Any] | None]:
+    shared = read_often(region, LEAST_READS, LEAST_ELEMENTS)
+
+    def kept(equation: Any) -> list[Any] | None:
         run = FUNCTIONS.get(equation.primitive.name)
-        if run is None or equation.outvars[0] not in broadcast:
-            equations.append(inner)
-        else:
-            expensive = partial(_expensive, partial(run, **equation.params))
-            equations += inlined(expensive, equation.invars, equation.outvars)
-    return with_equations(region, equations)
+        if run is None or equation.outvars[0] not in shared:
+            return None
+        return inlined(partial(_expensive, partial(run, **equation.params)), equation.invars, equation.outvars)
+
+    return kept
 
 
-def _broadcast(region: Any) -> set[Any]:
-    """The arrays each of whose elements is read for several, directly or through cheap primitives."""
+def read_often(region: Any, reads: int, elements: int) -> set[Any]:
+    """The arrays of at least ``elements`` floats where each is read for at least ``reads`` elements of another array,
+    directly or through cheap primitives: XLA computes it that often, if it is cheap."""
     found = set[Any]()
     for equation in reversed(equations_of(region)):
         if equation.primitive.name not in CHEAP:
             continue
         result = equation.outvars[0]
         for operand in equation.invars:
-            if isinstance(operand, Literal) or operand.aval.size < LEAST_ELEMENTS or not _is_float(operand.aval):
+            if isinstance(operand, Literal) or operand.aval.size < elements or not _is_float(operand.aval):
                 continue
-            if result.aval.size >= LEAST_READS * operand.aval.size or result in found:
+            if result.aval.size >= reads * operand.aval.size or result in found:
                 found.add(operand)
     return found
 

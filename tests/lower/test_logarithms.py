@@ -77,3 +77,14 @@ def test_loops_and_their_gradients_call_no_logarithm() -> None:
     assert " log-plus-one(" not in function.compile(*values).as_text()
     for found, expected in zip(function(*values), plain(*values), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize(("reads", "is_left"), [(2, False), (3, True), (40, True)])
+def test_a_logarithm_that_a_broadcast_reads_is_left(reads: int, is_left: bool) -> None:
+    def summed(x: Any) -> Any:
+        return (jnp.log(x)[None, :] - jnp.ones((reads, 1))).sum(1)
+
+    with jax.enable_x64(True):
+        program = jax.make_jaxpr(lambda x: jax.lax.map(summed, x))(np.ones((200, 64)))
+        new = with_polynomials(program)
+    assert (" log " in str(new)) == is_left
