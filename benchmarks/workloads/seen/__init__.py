@@ -1,14 +1,16 @@
 """Applications that were held out once: programs of the six kinds, then of signals, control, decisions and life, then
 of sampling, estimation, recursions, recurrent networks, physics and forecasting, then of learning, inference, solvers,
 search and integer sequences, then of chance, dynamics, markets, sound and pictures, tables and training, then of
-choices, codes, fits, numerics and scenes, then of sounds, organisms, money, nature and machines, written from their
-literature after the passes and the cost model were mended by the others, run once as they were found, and mended since.
+choices, codes, fits, numerics and scenes, then of sounds, organisms, money, nature and machines, then of memories,
+beliefs, symbols, matter and worlds, written from their literature after the passes and the cost model were mended by
+the others, run once as they were found, and mended since.
 """
 
 from __future__ import annotations
 
 from benchmarks.workload import Workload, workloads_of
 from benchmarks.workloads.seen import (
+    beliefs,
     chance,
     choices,
     codes,
@@ -25,6 +27,8 @@ from benchmarks.workloads.seen import (
     life,
     machines,
     markets,
+    matter,
+    memories,
     money,
     nature,
     networks,
@@ -43,9 +47,11 @@ from benchmarks.workloads.seen import (
     simulation,
     solvers,
     sounds,
+    symbols,
     tables,
     time_series,
     training,
+    worlds,
 )
 
 SEEN: tuple[Workload, ...] = workloads_of(
@@ -86,5 +92,10 @@ SEEN: tuple[Workload, ...] = workloads_of(
     money,
     nature,
     machines,
+    memories,
+    beliefs,
+    symbols,
+    matter,
+    worlds,
 )
 """All of these workloads, by kind."""

@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import matter
-from benchmarks.programs.held_out.matter import CUTOFF, DISPERSION, MIXED, SKIN, STEP
+from benchmarks.programs.seen import matter
+from benchmarks.programs.seen.matter import CUTOFF, DISPERSION, MIXED, SKIN, STEP
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -14,8 +14,8 @@ from jax import lax, random
 from jax.nn import sigmoid, softplus
 
 from benchmarks.compare import close, near, within
-from benchmarks.programs.held_out import beliefs
-from benchmarks.programs.held_out.beliefs import BONUS, FIRST, SEASON, SECOND, TINY, VOLATILITY_STEP, WIDE, WIDTH
+from benchmarks.programs.seen import beliefs
+from benchmarks.programs.seen.beliefs import BONUS, FIRST, SEASON, SECOND, TINY, VOLATILITY_STEP, WIDE, WIDTH
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -10,8 +10,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import worlds
-from benchmarks.programs.held_out.worlds import ACCURACY, DEPTH, GRAVITY, SUN, TURNING, UNKNOWN
+from benchmarks.programs.seen import worlds
+from benchmarks.programs.seen.worlds import ACCURACY, DEPTH, GRAVITY, SUN, TURNING, UNKNOWN
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

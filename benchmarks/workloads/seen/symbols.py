@@ -10,8 +10,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import TIGHT, close
-from benchmarks.programs.held_out import symbols
-from benchmarks.programs.held_out.symbols import ALPHA, BETA, FAR, L1, L2
+from benchmarks.programs.seen import symbols
+from benchmarks.programs.seen.symbols import ALPHA, BETA, FAR, L1, L2
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -13,8 +13,8 @@ from jax import lax, random
 from jax.nn import sigmoid, softmax, softplus
 
 from benchmarks.compare import close, near
-from benchmarks.programs.held_out import memories
-from benchmarks.programs.held_out.memories import COVERAGE, SMALL
+from benchmarks.programs.seen import memories
+from benchmarks.programs.seen.memories import COVERAGE, SMALL
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 
