@@ -59,12 +59,30 @@ def _given(monkeypatch: pytest.MonkeyPatch, function: Any, *arguments: Any) -> l
 )
 def test_many_carried_arrays_are_not_analysed(count, gradient, expected, monkeypatch):
     apart = Mode().excluding("vectorize_states", "loop_epilogue")
-    assert _given(monkeypatch, _states(count, apart, gradient), np.ones(3)) == expected
+    assert _given(monkeypatch, _states(count, apart, gradient), np.ones(30)) == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "draws", "expected"),
+    [
+        ((8,), False, LEVEL),
+        ((300, 100), False, LEVEL),
+        ((7,), False, {}),
+        ((8, 300), False, {}),
+        ((30,), True, {}),
+    ],
+)
+def test_loops_over_short_axes_without_draws_are_of_another_level(shape, draws, expected, monkeypatch):
+    x, stream = at.tensor("float64", shape=(None,) * len(shape)), at.random.RandomStream(1)
+    noise = stream.normal(size=shape) if draws else 0.1
+    out, updates = loopjax.scan(lambda h: at.tanh(h) + noise, outputs_info=x, n_steps=9)
+    f = loopjax.function([x], out[-1], updates=updates, mode=Mode().excluding("collapse_axes"))
+    assert _given(monkeypatch, f, np.ones(shape)) == [{**expected, **COPIES}]
 
 
 @pytest.mark.parametrize(
     ("count", "gradient", "expected"),
-    [(2, False, [LEVEL]), (3, False, [{**LEVEL, **COPIES}]), (2, True, [{**LEVEL, **COPIES}])],
+    [(2, False, []), (3, False, [COPIES]), (2, True, [COPIES])],
 )
 def test_copies_of_few_scalars_stay(count, gradient, expected, monkeypatch):
     f = _states(count, Mode().excluding("vectorize_states"), gradient, at.dscalar("x"))
@@ -103,13 +121,13 @@ def test_values_are_the_same():
 def test_an_option_that_xla_does_not_know_is_left_out(monkeypatch):
     monkeypatch.setattr(compiler_options, "LEVEL", {"xla_cpu_no_such_option": True})
     f = _states(3)
-    np.testing.assert_allclose(f(np.ones(3)), _states(3, WITHOUT)(np.ones(3)))
-    assert "xla_cpu_small_call" in f.compile(np.ones(3)).as_text()  # loops are outlined still
+    np.testing.assert_allclose(f(np.ones(9)), _states(3, WITHOUT)(np.ones(9)))
+    assert "xla_cpu_small_call" in f.compile(np.ones(9)).as_text()  # loops are outlined still
 
 
 def test_threads_that_are_refused_at_the_same_time_all_get_a_result(monkeypatch):
     monkeypatch.setattr(compiler_options, "LEVEL", {"xla_cpu_no_such_option": True})
-    f, expected = _states(3), _states(3, WITHOUT)(np.ones(3))
+    f, expected = _states(3), _states(3, WITHOUT)(np.ones(9))
     together, once, jitted = threading.Barrier(4, timeout=60), threading.local(), Compiled.jitted
 
     def waiting(self: Any, arrays: Any) -> Any:
@@ -120,6 +138,6 @@ def test_threads_that_are_refused_at_the_same_time_all_get_a_result(monkeypatch)
 
     with monkeypatch.context() as patched, ThreadPoolExecutor(4) as threads:
         patched.setattr(Compiled, "jitted", waiting)
-        for found in threads.map(lambda _: f(np.ones(3)), range(4)):
+        for found in threads.map(lambda _: f(np.ones(9)), range(4)):
             np.testing.assert_allclose(found, expected)
-    assert "xla_cpu_small_call" in f.compile(np.ones(3)).as_text()  # loops are outlined still
+    assert "xla_cpu_small_call" in f.compile(np.ones(9)).as_text()  # loops are outlined still
