@@ -26,11 +26,13 @@ of what it has written out, functions least. At XLA's level 3 it does so up to 3
 
 That decides where the last axis of an array, over which the innermost loop runs, has 8 to 100 elements: of the 134
 workloads of that kind 0.92 of the time in the mean, of 115 generated loops 0.93 (0.37 to 1.04). Of 236 with other axes
-1.01, up to 1.44: sums are unrolled less at level 2. So are the rounds of a random generator: 41 workloads that draw
-took 1.04 times as long, up to 1.34.
+1.01, up to 1.44: sums are unrolled less at level 2. So are the rounds of a random generator: 32 workloads that draw
+more than 50 numbers at once took 1.09 times as long, up to 1.34, but four that draw 10 to 50 took 0.81.
 """
 
 from __future__ import annotations
+
+import math
 
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Graph, Variable
@@ -46,8 +48,8 @@ MOST_CARRIED = 96
 DERIVATIVE = 4
 """Arrays that a loop and its derivative carry for each of the loop's own."""
 
-SHORT = range(8, 101)
-"""Elements of a last axis for which level 2 is chosen."""
+SHORT, MOST_DRAWN = range(8, 101), 50
+"""Elements of a last axis for which level 2 is chosen, and numbers of a draw up to which it is."""
 
 FEW_SCALARS = 2
 """Scalar states of a loop up to which copies cost nothing: with the analysis, 146 generated loops took 0.99 of the time
@@ -72,8 +74,9 @@ def _is_short(variable: Variable) -> bool:
 
 
 def _draws(node: Apply) -> bool:
-    """Test if an op reads a random key."""
-    return any(variable.dtype == KEY for variable in node.inputs)
+    """Test if an op reads a random key for many numbers."""
+    reads = any(variable.dtype == KEY for variable in node.inputs)
+    return reads and any(math.prod(variable.type.sizes) > MOST_DRAWN for variable in node.outputs)
 
 
 def _copies(node: Apply) -> bool:

@@ -69,10 +69,11 @@ def test_many_carried_arrays_are_not_analysed(count, gradient, expected, monkeyp
         ((300, 100), False, LEVEL),
         ((7,), False, {}),
         ((8, 300), False, {}),
-        ((30,), True, {}),
+        ((30,), True, LEVEL),
+        ((60,), True, {}),
     ],
 )
-def test_loops_over_short_axes_without_draws_are_of_another_level(shape, draws, expected, monkeypatch):
+def test_loops_over_short_axes_without_many_draws_are_of_another_level(shape, draws, expected, monkeypatch):
     x, stream = at.tensor("float64", shape=(None,) * len(shape)), at.random.RandomStream(1)
     noise = stream.normal(size=shape) if draws else 0.1
     out, updates = loopjax.scan(lambda h: at.tanh(h) + noise, outputs_info=x, n_steps=9)
