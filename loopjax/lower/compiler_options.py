@@ -25,7 +25,7 @@ of what it has written out, functions least. At XLA's level 3 it does so up to 3
 | ``sqrt`` and products, float64 | 0.99, 1.0 | 0.70, 0.64 | 0.52, 0.42 | 0.74, 0.99 | 1.0, 0.93 |
 
 That decides where the last axis of an array, over which the innermost loop runs, has 8 to 100 elements: of the 134
-workloads of that kind 0.92 of the time in the mean, of 115 generated loops 0.93 (0.37 to 1.04). Of 236 with other axes
+workloads of that kind 0.93 of the time in the mean, of 115 generated loops 0.93 (0.37 to 1.04). Of 236 with other axes
 1.01, up to 1.44: sums are unrolled less at level 2. So are the rounds of a random generator: 32 workloads that draw
 more than 50 numbers at once took 1.09 times as long, up to 1.34, but four that draw 10 to 50 took 0.81.
 """
