@@ -19,7 +19,8 @@ is any expression:
 | ``u / p``, ``p / q``, ``p * q``, ``sqrt(p)`` | an exponential, if one overflows | Theano: local_sigm_times_exp |
 | ``exp(log(u))``, ``sqrt(u)**2``, ... | `INVERSES`: ``u`` | Theano: local_exp_log, local_sqrt_sqr |
 
-A sum of ``exp(u - max(u))`` stays, since it is between 1 and the number of its terms.
+A sum of ``exp(u - max(u))`` stays, since it is between 1 and the number of its terms. So does an average by weights,
+``(exp(u) * v).sum() / exp(u).sum()``: a weight that overflows does so above and below.
 Where the plain form is accurate, values change by rounding only. The pass runs before gradients are taken, which
 therefore follow. A variable that a recorded gradient is taken by stays, as an ``identity`` that ends patterns.
 """
@@ -36,7 +37,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.ir.autodiff import derivatives
-from loopjax.ir.graph import Apply, Constant, Graph, Variable, apply, copy_node
+from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, apply, copy_node
 from loopjax.ir.index import view_axes
 from loopjax.ir.op import table_op
 from loopjax.ir.public_ops import ops
@@ -214,6 +215,9 @@ def _sum_of_logs(node: Apply, find: Find) -> Log | None:
     return _of_all(lambda node, p, q: _log_sum(p, q))(node, find) or _complement_of_sigmoid(node, find)
 
 
+EXPONENTIALS = ("exp", "exp2", "cosh")
+"""Ops that overflow."""
+
 FIRST = slice(1)
 """The operand of an op whose other inputs are positions or sizes."""
 
@@ -376,7 +380,8 @@ def _quotient(matcher: Matcher, x: Variable, y: Variable) -> Variable | None:
     if is_shifted and _owner(value, "exp") is None:
         return None
     if above is None or not above.underflows:
-        return _times(x, ops.exp(_negative(below.value)))
+        # What overflows in the denominator overflows in a numerator that is made of it, as in an average by weights.
+        return None if _shares_exponential(x, y) else _times(x, ops.exp(_negative(below.value)))
     exponential, axes = _owner(value, "exp"), _reduced_axes(value, y, "sum")
     if exponential is not None and axes is not None:
         softmax, (logits,) = table_op("softmax", axis=axes, dtype=y.dtype), exponential.inputs
@@ -386,6 +391,26 @@ def _quotient(matcher: Matcher, x: Variable, y: Variable) -> Variable | None:
             logits = unshifted if _reduced_axes(unshifted, _unguarded(shift), "max") == axes else logits
         return _signed(sign, apply(softmax, logits)[0])
     return None if is_shifted else _signed(sign, ops.exp(above.value - below.value))
+
+
+def _shares_exponential(x: Variable, y: Variable) -> bool:
+    """Return whether an exponential that the positive ``y`` is made of makes ``x`` infinite where it overflows."""
+    below = _exponentials(y, lambda op: True)
+    return any(computed_alike(one, other) for one in _exponentials(x, _is_linear) for other in below)
+
+
+def _is_linear(op: Op) -> bool:
+    return op.has("contraction", "view", "reduce") or op.named("add", "sub", "mul", "neg")
+
+
+def _exponentials(x: Variable, passes: Callable[[Op], bool]) -> set[Variable]:
+    """Return the exponentials that a variable is computed from by ops that ``passes`` holds for, ``DEPTH`` nodes up."""
+    seen, level = {x}, {x}
+    for _ in range(DEPTH):
+        owners = [v.owner for v in level if v.owner is not None and not v.owner.op.named(*EXPONENTIALS)]
+        level = {v for owner in owners if passes(owner.op) for v in owner.inputs} - seen
+        seen |= level
+    return {v for v in seen if _owner(v, *EXPONENTIALS) is not None}
 
 
 def _logistic(matcher: Matcher, x: Variable, y: Variable) -> Variable | None:

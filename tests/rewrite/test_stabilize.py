@@ -73,6 +73,8 @@ BEFORE_AND_AFTER = [
     (E(M) / E(M).sum(axis=1)[:, None], "(exp(m) / sum(exp(m))[:, None])", "softmax(m)"),
     (E(M).T / E(M).sum(axis=1), "(transpose(exp(m)) / sum(exp(m)))", "exp((transpose(m) - logsumexp(m)))"),
     (U / E(X), "(u / exp(x))", "(u * exp(neg(x)))"),
+    (M.sum() / E(M).sum(), "(sum(m) / sum(exp(m)))", "(sum(m) * exp(neg(logsumexp(m))))"),
+    (at.tanh(E(X)) / E(X), "(tanh(exp(x)) / exp(x))", "(tanh(exp(x)) * exp(neg(x)))"),
     (E(X) * S(-X), "(exp(x) * sigmoid(neg(x)))", "exp((x + neg(softplus(x))))"),
     (E(-(X**2)) / at.erfc(X), "(exp(neg((x ** 2))) / erfc(x))", "exp((neg((x ** 2)) - log_erfc(x)))"),
     (at.sqrt(E(X)), "sqrt(exp(x))", "exp((x / 2.))"),
@@ -121,6 +123,9 @@ SHIFTED = E(M - at.switch(at.isinf(GREATEST), 0.0, GREATEST))
         at.log(SHIFTED.sum(axis=1)),
         X.sum() / SHIFTED.sum(axis=1),
         SHIFTED * (1 / SHIFTED.sum(axis=1))[:, None],
+        # averages by weights: a weight that overflows does so above and below
+        (M * E(M)).sum() / E(M).sum(),
+        at.dot(E(M), M.T) / E(M).sum(axis=1)[:, None],
     ],
     ids=loopjax.pp,
 )
