@@ -24,8 +24,9 @@ from loopjax.lower.jaxprs import equations_of, inlined, replaced_by
 FUNCTIONS = {"sin": lax.sin, "cos": lax.cos, "tan": lax.tan}
 CHEAP = frozenset(
     {
-        *("abs", "add", "broadcast_in_dim", "convert_element_type", "copy", "div", "expand_dims", "integer_pow", "max"),
-        *("min", "mul", "neg", "reshape", "select_n", "sign", "square", "squeeze", "sub"),
+        *("abs", "add", "broadcast_in_dim", "clamp", "convert_element_type", "copy", "div", "expand_dims", "max"),
+        *("integer_pow", "min", "mul", "neg", "reshape", "rev", "select_n", "sign", "slice", "square", "squeeze"),
+        *("sub", "transpose"),
     }
 )
 """Primitives that XLA fuses into what reads their results."""

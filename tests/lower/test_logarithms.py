@@ -88,3 +88,19 @@ def test_a_logarithm_that_a_broadcast_reads_is_left(reads: int, is_left: bool) -
         program = jax.make_jaxpr(lambda x: jax.lax.map(summed, x))(np.ones((200, 64)))
         new = with_polynomials(program)
     assert (" log " in str(new)) == is_left
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda h: at.log(h)[None] - h[:, None],
+        lambda h: at.log(h)[:, None].T - h[:, None],
+        lambda h: at.clip(at.log(h), 0.1, 0.7)[None, ::-1] * h[:, None],
+    ],
+)
+def test_a_logarithm_that_a_new_axis_of_a_loop_reads_is_left(step: Any) -> None:
+    h, start = at.dvector(), np.linspace(1.0, 2.0, 20)
+    last = loopjax.scan(lambda h: step(h).sum(1) * 0.01 + 1.0, outputs_info=h, n_steps=300, return_updates=False)[-1]
+    function, plain = loopjax.function([h], last), loopjax.function([h], last, mode="FAST_COMPILE")
+    assert " log(" in function.compile(start).as_text()
+    np.testing.assert_allclose(function(start), plain(start), rtol=1e-13)
