@@ -32,8 +32,6 @@ more than 50 numbers at once took 1.09 times as long, up to 1.34, but four that 
 
 from __future__ import annotations
 
-import math
-
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.graph import Apply, Graph, Variable
 from loopjax.ir.scan import Scan
@@ -74,9 +72,11 @@ def _is_short(variable: Variable) -> bool:
 
 
 def _draws(node: Apply) -> bool:
-    """Test if an op reads a random key for many numbers."""
-    reads = any(variable.dtype == KEY for variable in node.inputs)
-    return reads and any(math.prod(variable.type.sizes) > MOST_DRAWN for variable in node.outputs)
+    """Test if an op draws many numbers at once; of loops, only those whose steps run at once."""
+    plan = node.op.plan if isinstance(node.op, Scan) else None
+    at_once = not node.op.regions if plan is None else plan.kind in ("vmap", "batched")
+    reads = at_once and any(variable.dtype == KEY for variable in node.inputs)
+    return reads and any(variable.type.elements > MOST_DRAWN for variable in node.outputs)
 
 
 def _copies(node: Apply) -> bool:

@@ -68,6 +68,7 @@ def test_many_carried_arrays_are_not_analysed(count, gradient, expected, monkeyp
         ((8,), False, LEVEL),
         ((300, 100), False, LEVEL),
         ((7,), False, {}),
+        ((101,), False, {}),
         ((8, 300), False, {}),
         ((30,), True, LEVEL),
         ((60,), True, {}),
@@ -79,6 +80,14 @@ def test_loops_over_short_axes_without_many_draws_are_of_another_level(shape, dr
     out, updates = loopjax.scan(lambda h: at.tanh(h) + noise, outputs_info=x, n_steps=9)
     f = loopjax.function([x], out[-1], updates=updates, mode=Mode().excluding("collapse_axes"))
     assert _given(monkeypatch, f, np.ones(shape)) == [{**expected, **COPIES}]
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(Mode().excluding("loop_prologue"), LEVEL), (None, {})])
+def test_a_loop_draws_the_numbers_of_one_step_unless_its_steps_run_at_once(mode, expected, monkeypatch):
+    x, stream = at.dvector("x"), at.random.RandomStream(1)
+    out, updates = loopjax.scan(lambda h: at.tanh(h) + stream.normal(), outputs_info=x, n_steps=60)
+    f = loopjax.function([x], out, updates=updates, mode=mode)
+    assert _given(monkeypatch, f, np.ones(30)) == [{**expected, **COPIES}]
 
 
 @pytest.mark.parametrize(

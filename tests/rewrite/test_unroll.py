@@ -45,6 +45,7 @@ class TestElementwise:
         assert chosen((), lambda x, h: at.tanh(h) + x, read=last) == 2
         assert chosen((), lambda x, h: sum((h * k for k in range(1, 20)), x)) == 2
         assert chosen((), lambda x, h: sum((h * k for k in range(1, 20)), x), gradient=True) == 1
+        assert chosen((2,), lambda x, h: sum((h * k for k in range(1, 20)), x)) == 1
         assert chosen((), lambda x, h: sum((h * k for k in range(1, 24)), x)) == 1
 
     @pytest.mark.parametrize(("shape", "read", "steps"), [((2,), all_rows, 8), ((3,), all_rows, 2), ((8,), last, 8)])
