@@ -24,10 +24,10 @@ of what it has written out, functions least. At XLA's level 3 it does so up to 3
 | ``exp`` and products, float64 | 1.0, 1.0 | 1.0, 0.96 | 0.41, 0.46 | 0.37, 0.45 | 1.0, 0.94 |
 | ``sqrt`` and products, float64 | 0.99, 1.0 | 0.70, 0.64 | 0.52, 0.42 | 0.74, 0.99 | 1.0, 0.93 |
 
-That decides where the last axis of an array, over which the innermost loop runs, has 8 to 100 elements: of the 134
-workloads of that kind 0.93 of the time in the mean, of 115 generated loops 0.93 (0.37 to 1.04). Of 236 with other axes
-1.01, up to 1.44: sums are unrolled less at level 2. So are the rounds of a random generator: 32 workloads that draw
-more than 50 numbers at once took 1.09 times as long, up to 1.34, but four that draw 10 to 50 took 0.81.
+Level 2 is chosen where an array that a loop computes has a last axis, over which the innermost loop runs, of 8 to 100
+elements: 134 workloads of that kind take 0.93 of the time in the mean, 115 generated loops 0.93 (0.37 to 1.04). Of 236
+with other axes 1.01, up to 1.44: sums are unrolled less at level 2. So are the rounds of a random generator: 32
+workloads that draw more than 50 numbers at once took 1.09 times as long, up to 1.34, but four of 10 to 50 numbers 0.81.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def compiler_options(graph: Graph) -> dict[str, int | bool]:
 
 
 def _has_short_axes(node: Apply) -> bool:
-    """Test if an op is a loop over whose arrays LLVM runs loops that are written out at level 3 and not at level 2."""
+    """Test if an op is a loop that computes an array with a short last axis."""
     return isinstance(node.op, Scan) and node.op.body.holds(lambda inner: any(map(_is_short, inner.outputs)))
 
 

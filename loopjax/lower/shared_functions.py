@@ -53,8 +53,8 @@ def _rule(region: Any) -> Callable[[Any], list[Any] | None]:
 
 
 def read_often(region: Any, reads: int, elements: int) -> set[Any]:
-    """The arrays of at least ``elements`` floats where each is read for at least ``reads`` elements of another array,
-    directly or through cheap primitives: XLA computes it that often, if it is cheap."""
+    """The broadcast arrays of at least ``elements`` floats: each is read for at least ``reads`` elements of another
+    array, directly or through cheap primitives, and computed that often, if it is cheap."""
     found = set[Any]()
     for equation in reversed(equations_of(region)):
         if equation.primitive.name not in CHEAP:

@@ -96,11 +96,13 @@ def test_a_logarithm_that_a_broadcast_reads_is_left(reads: int, is_left: bool) -
         lambda h: at.log(h)[None] - h[:, None],
         lambda h: at.log(h)[:, None].T - h[:, None],
         lambda h: at.clip(at.log(h), 0.1, 0.7)[None, ::-1] * h[:, None],
+        lambda h: at.logaddexp(h, 1.0)[None] - h[:, None],  # a call that takes a logarithm
     ],
 )
 def test_a_logarithm_that_a_new_axis_of_a_loop_reads_is_left(step: Any) -> None:
     h, start = at.dvector(), np.linspace(1.0, 2.0, 20)
     last = loopjax.scan(lambda h: step(h).sum(1) * 0.01 + 1.0, outputs_info=h, n_steps=300, return_updates=False)[-1]
     function, plain = loopjax.function([h], last), loopjax.function([h], last, mode="FAST_COMPILE")
-    assert " log(" in function.compile(start).as_text()
+    code = function.compile(start).as_text()
+    assert " log(" in code or " log-plus-one(" in code
     np.testing.assert_allclose(function(start), plain(start), rtol=1e-13)
