@@ -32,9 +32,8 @@ from loopjax.ir.types import is_inexact
 from loopjax.lower.interpreter import evaluate
 from loopjax.rewrite.cost_model import STACK_NS, computing_time, recomputing_time, storing_time
 
-LEAST_GAIN = 1.15
-"""Ratio of the times of a step without and with recomputation from which it is profitable: of 59 generated gradients,
-those for which the model says 1.0 to 1.1 took 1.07 times as long with it, those of 1.1 to 1.25 0.88 times."""
+GUESSED_GAIN = 1.15
+"""Ratio of the times of a step without and with recomputation from which it is profitable, where XLA repeats it."""
 
 STATES_ALONE = PolicySchedule(jax.checkpoint_policies.nothing_saveable)
 """Stores the state before each step, and recomputes all else."""
@@ -76,7 +75,8 @@ class SaveExpensive:
 
         Without it, JAX stores the residuals of the step. With it, the values that are saved and the inputs of the step
         from which the residuals are recomputed. Residuals may be smaller than these inputs, or fewer: a maximum leaves
-        a mask, a sum nothing. The body has its products marked (``stored_products.py``).
+        a mask, a sum nothing. The body has its products marked (``stored_products.py``). Where XLA repeats work, the
+        number of times is a guess, so that the gain has to be larger.
         """
         step = _linearized(op.body, wrt)
         made = {variable: equation for equation in step.eqns for variable in equation.outvars}
@@ -93,7 +93,8 @@ class SaveExpensive:
                 recomputed[id(equation)] = equation
                 pending += [x for x in equation.invars if not hasattr(x, "val") and x not in fixed]
         recomputing = self.repeats * sum(map(computing_time, recomputed.values()))
-        return self._storing(residuals) > LEAST_GAIN * (self._storing(saved) + recomputing)
+        least = GUESSED_GAIN if self.repeats > 1 else 1.0
+        return self._storing(residuals) > least * (self._storing(saved) + recomputing)
 
     def _saves(self, equation: Any) -> bool:
         operands = (x.aval for x in equation.invars)

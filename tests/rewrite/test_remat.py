@@ -53,15 +53,13 @@ def test_single_precision_has_prices_of_its_own():
         (lambda x, h: at.maximum(x, h), False),  # a mask, which is smaller than both operands
         (lambda x, h: at.maximum(at.maximum(x, h) * h, h), True),
         (lambda x, h: at.sin(h) + x, False),  # the derivative is stored in any case
-        (lambda x, h: at.tanh(h * x) * h, False),  # 1.08 times as long without, by the model
-        (lambda x, h: at.sin(h * x) * h + at.log(h * h + 1), True),  # 1.21 times
     ],
 )
 def test_what_jax_stores_by_itself_decides(step, pays):
     x, h = at.dmatrix("x"), at.dvector("h")
     out, _ = loopjax.scan(step, sequences=x, outputs_info=h)
     f = loopjax.function([x, h], loopjax.grad(out[-1].sum(), [x, h]))
-    f(np.ones((40, 2000)), np.ones(2000))
+    f(np.ones((40, 200)), np.ones(200))
     assert any("not stored" in loop.plan.reason for loop in loopjax.explain(f).loops) is pays
 
 
