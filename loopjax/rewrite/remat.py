@@ -35,6 +35,8 @@ from loopjax.rewrite.cost_model import STACK_NS, computing_time, recomputing_tim
 GUESSED_GAIN = 1.15
 """Ratio of the times of a step without and with recomputation from which it is profitable, where XLA repeats it."""
 
+EXTREMES = ("reduce_max", "reduce_min")
+
 STATES_ALONE = PolicySchedule(jax.checkpoint_policies.nothing_saveable)
 """Stores the state before each step, and recomputes all else."""
 
@@ -46,7 +48,9 @@ register("stored", None, same_type, "pointwise", "view")
 class SaveExpensive:
     """A policy of ``jax.checkpoint``: saves the primitives that take longer to recompute than to store and read.
 
-    Reductions are saved too: their results are small, and their operands need not be recomputed for them.
+    Reductions are saved too: their results are small, and their operands need not be recomputed for them. Maxima and
+    minima are not: their gradient goes to the elements that are equal to them, and none may be, where XLA rounds a
+    product once in the kernel that recomputes the elements and not in the one that took the maximum: NaN.
 
     Attributes
     ----------
@@ -63,6 +67,8 @@ class SaveExpensive:
     margin: float = 1.6
 
     def __call__(self, primitive: Any, *operands: Any, **params: Any) -> bool:
+        if primitive.name in EXTREMES:
+            return False
         if primitive.name.startswith("reduce_"):
             return True
         if not operands:

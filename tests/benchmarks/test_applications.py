@@ -15,15 +15,14 @@ from benchmarks.workloads.applications import APPLICATIONS
 from benchmarks.workloads.held_out import FINAL, FIRST_LOOK, HELD_OUT
 from benchmarks.workloads.seen import SEEN
 
-LEVELS = {"support-vectors", "learning-trials-grad"}
-"""Programs whose values differ between XLA's levels of optimization: ties that rounding decides, and a gradient whose
-first elements are NaN at level 0, but right op by op and from level 1 on (jaxlib 0.10.2)."""
+ROUNDED = {"support-vectors"}
+"""Programs with ties that rounding decides, which differs between levels of optimization."""
 
 
 @pytest.fixture
 def fast_compilation(workload):
     """XLA without most optimizations: each program is called once."""
-    jax.config.update("jax_disable_most_optimizations", workload.name not in LEVELS)
+    jax.config.update("jax_disable_most_optimizations", workload.name not in ROUNDED)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
 
