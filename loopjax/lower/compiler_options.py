@@ -57,9 +57,11 @@ in the mean, and two workloads of cheap scalars 1.3 and 1.4."""
 def compiler_options(graph: Graph) -> dict[str, int | bool]:
     """Return XLA's options for a program, none where it has no loop."""
     carried = _carried(graph)
+    if carried == 0:
+        return {}
     copies = COPIES if carried <= MOST_CARRIED and graph.holds(_copies) else {}
     level = LEVEL if graph.holds(_has_short_axes) and not graph.holds(_draws) else {}
-    return {**level, **copies} if carried else {}
+    return {**level, **copies}
 
 
 def _has_short_axes(node: Apply) -> bool:

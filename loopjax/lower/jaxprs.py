@@ -9,6 +9,10 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
+LOOPS = frozenset({"scan", "while"})
+CALLS = frozenset({"checkpoint", "closed_call", "cond", "custom_jvp_call", "custom_vjp_call", "jit", "pjit", "remat2"})
+"""Primitives that run their regions once for each step, and once."""
+
 
 def regions(equation: Any) -> list[Any]:
     """The programs that an equation runs, as ``Jaxpr`` or ``ClosedJaxpr``."""
@@ -60,15 +64,15 @@ def with_regions(equation: Any, rewrite: Callable[[Any], Any]) -> Any:
 
 def replaced(region: Any, new: Callable[[Any], list[Any] | None]) -> Any:
     """The region with equations replaced, in inner regions too, by those that ``new`` gives; ``None`` keeps one."""
-    return replaced_by(region, lambda _: new)
+    return replaced_by_region(region, lambda _: new)
 
 
-def replaced_by(region: Any, rule: Callable[[Any], Callable[[Any], list[Any] | None]]) -> Any:
+def replaced_by_region(region: Any, rule: Callable[[Any], Callable[[Any], list[Any] | None]]) -> Any:
     """The region with equations replaced as ``replaced`` does, by what ``rule`` gives for each region."""
     new, equations = rule(region), list[Any]()
     for equation in equations_of(region):
         found = new(equation)
-        equations += [with_regions(equation, lambda inner: replaced_by(inner, rule))] if found is None else found
+        equations += [with_regions(equation, lambda inner: replaced_by_region(inner, rule))] if found is None else found
     return with_equations(region, equations)
 
 

@@ -37,10 +37,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from loopjax.lower.jaxprs import equations_of, inlined, is_float64, regions, replaced_by
+from loopjax.lower.jaxprs import CALLS, LOOPS, equations_of, inlined, is_float64, regions, replaced_by_region
 from loopjax.lower.rsqrt import EXPONENT_BITS, MANTISSA_BITS
 from loopjax.lower.shared_functions import read_often
-from loopjax.lower.small_loops import CALLS
 
 LEAST_ELEMENTS = 12
 """Elements of an array from which the polynomial is faster."""
@@ -69,7 +68,7 @@ LN2_LOW = float.fromhex("0x1.cf79abc9e3b3ap-40")
 
 def with_polynomials(program: Any) -> Any:
     """Return a program in which logarithms of float64 arrays are polynomials; itself where it has few."""
-    return replaced_by(program, _rule) if _elements(program) >= LEAST_IN_ALL else program
+    return replaced_by_region(program, _rule) if _elements(program) >= LEAST_IN_ALL else program
 
 
 def _rule(region: Any) -> Callable[[Any], list[Any] | None]:
@@ -89,7 +88,7 @@ def _elements(region: Any) -> int:
     for equation in equations_of(region):
         if equation.primitive.name in FUNCTIONS and is_float64(equation.outvars[0], LEAST_ELEMENTS):
             count += equation.outvars[0].aval.size
-        steps = equation.params.get("length", UNKNOWN_STEPS) if equation.primitive.name in ("scan", "while") else 1
+        steps = equation.params.get("length", UNKNOWN_STEPS) if equation.primitive.name in LOOPS else 1
         count += steps * sum(map(_elements, regions(equation)))
     return count
 

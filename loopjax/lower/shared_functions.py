@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import Literal
 
-from loopjax.lower.jaxprs import equations_of, inlined, replaced_by
+from loopjax.lower.jaxprs import equations_of, inlined, replaced_by_region
 
 FUNCTIONS = {"sin": lax.sin, "cos": lax.cos, "tan": lax.tan}
 CHEAP = frozenset(
@@ -37,7 +37,7 @@ LEAST_READS, LEAST_ELEMENTS = 8, 32
 
 def with_shared_functions(program: Any) -> Any:
     """Return a program in which XLA computes such values once; itself where it has none."""
-    return replaced_by(program, _rule)
+    return replaced_by_region(program, _rule)
 
 
 def _rule(region: Any) -> Callable[[Any], list[Any] | None]:

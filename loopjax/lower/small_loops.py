@@ -33,7 +33,7 @@ from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 
-from loopjax.lower.jaxprs import inlined, inner_equations, replaced, with_equations, with_regions
+from loopjax.lower.jaxprs import CALLS, LOOPS, inlined, inner_equations, replaced, with_equations, with_regions
 
 LARGEST_BYTES = 2**15
 """Bytes of an array up to which it is small: as many as the first cache has."""
@@ -44,11 +44,9 @@ COPIED_BYTES = 200
 _BARRIER: Any = lax.optimization_barrier
 _MARK: Any = set_xla_metadata
 
-LOOPS = frozenset({"scan", "while"})
 CONSTANTS = frozenset({"broadcast_in_dim", "convert_element_type", "iota", "reshape"})
 """Primitives that are run inside of the function where they depend on nothing, so that XLA sees their values."""
 
-CALLS = frozenset({"checkpoint", "closed_call", "cond", "custom_jvp_call", "custom_vjp_call", "jit", "pjit", "remat2"})
 FREE = LOOPS | CALLS | {"dynamic_update_slice"}
 """Primitives whose results may be large: those of regions are looked at there, and the last writes in place."""
 

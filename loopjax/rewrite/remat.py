@@ -67,10 +67,8 @@ class SaveExpensive:
     margin: float = 1.6
 
     def __call__(self, primitive: Any, *operands: Any, **params: Any) -> bool:
-        if primitive.name in EXTREMES:
-            return False
         if primitive.name.startswith("reduce_"):
-            return True
+            return primitive.name not in EXTREMES
         if not operands:
             return False
         recomputing = self.repeats * recomputing_time(primitive.name, operands[0])
