@@ -24,15 +24,16 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 
+from loopjax.lower.clusters import Kind, copies, parts_of, results_of, variables
 from loopjax.lower.jaxprs import CALLS, LOOPS, inlined, inner_equations, replaced, with_equations, with_regions
 
 LARGEST_BYTES = 2**15
@@ -71,6 +72,12 @@ PRIMITIVES = frozenset(
 )
 """Primitives that XLA compiles without a library on a CPU."""
 
+READS = frozenset({"dynamic_slice", "slice"})
+"""Primitives whose result may be one element of a large array."""
+
+SCALARS = frozenset(name for name in PRIMITIVES if not name.startswith(("random", "threefry", "gather")))
+"""Primitives of scalars that join a function of loops."""
+
 LIBRARY_REDUCTIONS = frozenset({"reduce_max", "reduce_min", "reduce_sum"})
 LIBRARY_PRODUCT, LIBRARY_REDUCTION = 32, 4096
 """Multiplications of a product of two matrices, and elements of a reduction of floats, from which XLA gives it to a
@@ -87,57 +94,58 @@ UNROLLED_WRITES = 8
 
 def outlined(program: ClosedJaxpr) -> ClosedJaxpr:
     """Return a program whose loops of small arrays are functions of their own; itself where it has none."""
-    jaxpr = program.jaxpr
-    constants = dict(zip(jaxpr.constvars, program.consts, strict=True))
-    made: dict[Any, Any] = {}
-    live, read = _live(jaxpr)
-    equations: list[Any] = []
-    for equation in live:
-        name = equation.primitive.name
-        if name in CONSTANTS and all(isinstance(v, Literal) or v in made for v in equation.invars):
-            made.update((variable, equation) for variable in equation.outvars)
-        if name in LOOPS and _is_small(equation):
-            results = [variable for variable in equation.outvars if variable in read]
-            equations += _call(jaxpr, equation, made, constants, results)
+    parts, copied = parts_of(program.jaxpr, _kind)
+    equations = list[Any]()
+    for part, results in zip(parts, results_of(parts, program.jaxpr), strict=True):
+        if part.is_cluster:
+            equations += _call(program, [*copies(part.equations, copied), *part.equations], results)
         else:
-            equations.append(with_regions(equation, lambda r: outlined(r) if isinstance(r, ClosedJaxpr) else r))
+            equations += [with_regions(equation, _outlined_region) for equation in part.equations]
     return with_equations(program, equations)
 
 
-def _live(jaxpr: Jaxpr) -> tuple[list[Any], set[Any]]:
-    """The equations that the results depend on, in order, and the variables: XLA keeps all results of a function."""
-    live = list[Any]()
-    read = {variable for variable in jaxpr.outvars if not isinstance(variable, Literal)}
-    for equation in reversed(jaxpr.eqns):
-        if equation.effects or not read.isdisjoint(equation.outvars):
-            live.append(equation)
-            read.update(variable for variable in equation.invars if not isinstance(variable, Literal))
-    return live[::-1], read
+def _outlined_region(region: Any) -> Any:
+    return outlined(region) if isinstance(region, ClosedJaxpr) else region
 
 
-def _call(
-    jaxpr: Jaxpr, loop: Any, made: dict[Any, Any], constants: dict[Any, Any], results: Sequence[Any]
-) -> list[Any]:
-    """The equations of a call of a function that runs a loop, for these ``results`` of it, and makes the constants that
-    it reads."""
-    inside, pending, read = dict[int, Any](), [loop], dict[Any, None]()
-    while pending:
-        for variable in pending.pop().invars:
-            if isinstance(variable, Literal):
-                continue
-            if variable in made:
-                inside[id(made[variable])] = made[variable]
-                pending.append(made[variable])
-            else:
-                read[variable] = None
+def _kind(equation: Any, copied: Mapping[Any, Any]) -> Kind:
+    """What an equation is for clusters, which copy those that give the variables ``copied``."""
+    given, name = [*variables(equation.invars)], equation.primitive.name
+    if name in LOOPS:
+        arrays = [*given, *equation.outvars]
+        joins = _is_small(equation) and all(map(_has_elements, arrays)) and _large_states(equation) <= copied.keys()
+        return "loop" if joins else "other"
+    if name in CONSTANTS and all(variable in copied for variable in given):
+        return "constant"
+    return "scalar" if _is_scalar_op(equation) else "other"
+
+
+def _is_scalar_op(equation: Any) -> bool:
+    """Test if an equation computes scalars of scalars, or reads one of an array."""
+    name = equation.primitive.name
+    if equation.effects or not all(map(_is_scalar, equation.outvars)):
+        return False
+    if name in CALLS:
+        return all(map(_is_scalar_op, inner_equations(equation)))
+    return name in READS or (name in SCALARS and all(map(_is_scalar, variables(equation.invars))))
+
+
+def _is_scalar(variable: Any) -> bool:
+    return math.prod(variable.aval.shape) == 1 and not jnp.issubdtype(variable.aval.dtype, jax.dtypes.extended)
+
+
+def _call(program: ClosedJaxpr, equations: Sequence[Any], results: Sequence[Any]) -> list[Any]:
+    """The equations of a call of a function that runs ``equations``, for these ``results`` of them."""
+    jaxpr = program.jaxpr
+    constants = dict(zip(jaxpr.constvars, program.consts, strict=True))
+    own = {variable for equation in equations for variable in equation.outvars}
+    read = dict.fromkeys(v for equation in equations for v in variables(equation.invars) if v not in own)
     known = [v for v in read if v in constants and not _is_large(v)]
     given = [v for v in read if v not in known]
-    if not all(map(_has_elements, [*given, *results])) or _copied(loop).intersection(given):
-        return [loop]
-    first = [equation for equation in jaxpr.eqns if id(equation) in inside]
-    last = with_regions(loop, _with_single_writes)
+    inner = [with_regions(each, _with_single_writes) for each in equations]
+    effects = {effect for equation in equations for effect in equation.effects}
     replace: Any = jaxpr.replace
-    region = replace(constvars=known, invars=given, outvars=results, eqns=[*first, last], effects=loop.effects)
+    region = replace(constvars=known, invars=given, outvars=results, eqns=inner, effects=effects)
     run = jaxpr_as_fun(ClosedJaxpr(region, [constants[variable] for variable in known]))
 
     @jax.jit
@@ -208,7 +216,7 @@ def _bits(element: Any) -> Any:
     return element.astype("uint8") if element.dtype == bool else element
 
 
-def _copied(loop: Any) -> set[Any]:
+def _large_states(loop: Any) -> set[Any]:
     """The first states of a loop that are large for its number of steps: the function copies each that it does not
     make. What ``while`` carries it gives again; a ``scan`` carries arrays, and reads rows of its sequences."""
     most = max(LARGEST_BYTES, COPIED_BYTES * loop.params.get("length", 0))
