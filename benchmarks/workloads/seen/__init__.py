@@ -2,8 +2,8 @@
 of sampling, estimation, recursions, recurrent networks, physics and forecasting, then of learning, inference, solvers,
 search and integer sequences, then of chance, dynamics, markets, sound and pictures, tables and training, then of
 choices, codes, fits, numerics and scenes, then of sounds, organisms, money, nature and machines, then of memories,
-beliefs, symbols, matter and worlds, written from their literature after the passes and the cost model were mended by
-the others, run once as they were found, and mended since.
+beliefs, symbols, matter and worlds, then of messages, chains, groups, streams and plans, written from their literature
+after the passes and the cost model were mended by the others, run once as they were found, and mended since.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from benchmarks.workload import Workload, workloads_of
 from benchmarks.workloads.seen import (
     beliefs,
+    chains,
     chance,
     choices,
     codes,
@@ -22,6 +23,7 @@ from benchmarks.workloads.seen import (
     filters,
     fitting,
     forecasting,
+    groups,
     inference,
     learning,
     life,
@@ -29,12 +31,14 @@ from benchmarks.workloads.seen import (
     markets,
     matter,
     memories,
+    messages,
     money,
     nature,
     networks,
     numerics,
     organisms,
     physics,
+    plans,
     processing,
     recurrent,
     recursions,
@@ -47,6 +51,7 @@ from benchmarks.workloads.seen import (
     simulation,
     solvers,
     sounds,
+    streams,
     symbols,
     tables,
     time_series,
@@ -97,5 +102,10 @@ SEEN: tuple[Workload, ...] = workloads_of(
     symbols,
     matter,
     worlds,
+    messages,
+    chains,
+    groups,
+    streams,
+    plans,
 )
 """All of these workloads, by kind."""

@@ -13,8 +13,8 @@ from jax import lax
 from jax.nn import relu, sigmoid, softplus
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import messages
-from benchmarks.programs.held_out.messages import ALIVE
+from benchmarks.programs.seen import messages
+from benchmarks.programs.seen.messages import ALIVE
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -14,8 +14,8 @@ from jax import lax
 from jax.scipy.special import logsumexp
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import groups
-from benchmarks.programs.held_out.groups import (
+from benchmarks.programs.seen import groups
+from benchmarks.programs.seen.groups import (
     DOUBT,
     EARLY,
     EXAGGERATION,

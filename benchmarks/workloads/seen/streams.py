@@ -9,8 +9,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import TIGHT, close
-from benchmarks.programs.held_out import streams
-from benchmarks.programs.held_out.streams import BITS, DARK
+from benchmarks.programs.seen import streams
+from benchmarks.programs.seen.streams import BITS, DARK
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

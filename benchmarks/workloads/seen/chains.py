@@ -14,8 +14,8 @@ from jax import lax, random
 from jax.nn import silu
 
 from benchmarks.compare import near, within
-from benchmarks.programs.held_out import chains
-from benchmarks.programs.held_out.chains import (
+from benchmarks.programs.seen import chains
+from benchmarks.programs.seen.chains import (
     ABSORBED,
     CHANCE,
     DEPTH,

@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import plans
-from benchmarks.programs.held_out.plans import (
+from benchmarks.programs.seen import plans
+from benchmarks.programs.seen.plans import (
     AVERSION,
     BACKSTOP,
     BEFORE,
