@@ -339,6 +339,10 @@ class Interval:
         known = [bound for bound in bounds if bound is not None]
         if not known or (len(known) < len(bounds) and not is_any):
             return None
+        if isinstance(atom, Choice) and len(known) == 2:
+            sign = self.least(atom.sign)
+            if sign is not None and sign == self.greatest(atom.sign):
+                return _choice(sign, *known)
         return minimum(*known) if is_any else maximum(*known)
 
     def _cases(self, choice: Choice) -> tuple[Dim, ...]:

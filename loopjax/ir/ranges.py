@@ -298,12 +298,17 @@ class RangeAnalysis:
             first, second = (self.change(before, one) for one in after.owner.inputs[1:])
             return None if first is None or second is None else first.joined(second)
 
+        return self.of_dim(Dim.of(after) - Dim.of(before))
+
+    def of_dim(self, dim: Dim) -> Found:
+        """Return the range of integer arithmetic, after its terms cancel; ``None`` where it has no bounds."""
+
         def bounds(leaf: Variable | Element) -> Bounds:
             found = self.ranges.get(leaf) if isinstance(leaf, Variable) else None
             return Bounds(None, None) if found is None else Bounds(Dim.of(found.least), Dim.of(found.greatest))
 
         interval = Interval(bounds, lambda dim: dim.number is not None and dim.number >= 0)
-        least, greatest = interval.bounds(Dim.of(after) - Dim.of(before))
+        least, greatest = interval.bounds(dim)
         if least is None or greatest is None or least.number is None or greatest.number is None:
             return None
         return Range(least.number, greatest.number)

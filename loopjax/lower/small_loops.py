@@ -109,7 +109,7 @@ def _outlined_region(region: Any) -> Any:
 
 
 def _kind(equation: Any, copied: Mapping[Any, Any]) -> Kind:
-    """What an equation is for clusters, which copy those that give the variables ``copied``."""
+    """Return what an equation is for clusters, which copy those that give the variables ``copied``."""
     given, name = [*variables(equation.invars)], equation.primitive.name
     if name in LOOPS:
         arrays = [*given, *equation.outvars]

@@ -48,7 +48,7 @@ REWRITES = {
     "top_k": "of a sort only the first or last elements are selected, where no others are read",
     "short_axes": "arrays with a short last axis are split into slices, for reductions and where slices are read",
     "halo": "rolls of one array are read from one padded copy",
-    "value_ranges": "indices that are known to be within bounds are not checked",
+    "value_ranges": "indices within bounds are not checked, and padding without rows is not masked",
     "weight_gradients": "the gradient of a matrix is one product after the backward loop",
     "vmap": "a loop without recurrence runs all steps at once",
     "linear_recurrence": "a linear recurrence runs as a parallel scan, on a GPU",

@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import core, lax
 
-from loopjax.ir.dim import Dim
+from loopjax.ir.dim import Bounds as DimBounds
+from loopjax.ir.dim import Dim, Interval, emitted
 from loopjax.ir.graph import Constant, Variable, apply
+from loopjax.ir.lengths import is_shape
 from loopjax.ir.op import register, table_op
 from loopjax.ir.types import Shape, TensorType
-from loopjax.tensor.elementwise import add, cast, lt, maximum, minimum, sub, switch
+from loopjax.tensor.elementwise import add, cast, floor_div, lt, maximum, minimum, mul, sub, switch
 from loopjax.tensor.lengths import split_sizes
 from loopjax.tensor.shape import dim
 from loopjax.trace.convert import as_variable
@@ -86,14 +88,46 @@ def slides(entry: Any) -> bool:
 def bounds(x: Variable, axis: int, entry: slice) -> Bounds:
     """Start and size of a slice of ``x`` along ``axis``.
 
-    A slice of constant width, such as ``x[i:i + 3]``, has at most that size wherever it begins.
+    A slice whose width does not depend on where it begins, such as ``x[i:i + k]``, has at most that size.
     """
     length = dim(x, axis)
     start = _clipped(entry.start, length)
     stop = length if entry.stop is None else _clipped(entry.stop, length)
     size = maximum(sub(stop, start), 0)
-    width = None if entry.stop is None else (_dim(entry.stop) - _dim(entry.start)).number
-    return Bounds(axis, start, size if width is None or width < 0 else minimum(size, width))
+    most = None if entry.stop is None else _width(_dim(entry.start), _dim(entry.stop), length)
+    return Bounds(axis, start, size if most is None else minimum(size, most))
+
+
+def _width(start: Dim, stop: Dim, length: Variable) -> Any:
+    """The most rows of a slice whose bounds, before they are counted from the front, have a difference that does not
+    depend on the start; ``None`` for another."""
+    width = stop - start
+    if width.number is not None and width.number >= 0:
+        return width.number
+    if width.number is not None or start.terms.keys() <= width.terms.keys():
+        return None
+    value = emitted(width, lambda name, *values: RECORDED[name](*values), _by_sign, lambda atom: atom)
+    least = Interval(_sizes, _is_natural).least(width)
+    if least is not None and _is_natural(least):
+        return value
+    return _by_sign(value, maximum(add(value, length), 0), value)  # x[3:-2], of width -5, has at most n - 5
+
+
+def _sizes(leaf: Any) -> DimBounds:
+    is_size = isinstance(leaf, Variable) and leaf.owner is not None and is_shape(leaf.owner)
+    return DimBounds(Dim.of(0) if is_size else None, None)
+
+
+def _is_natural(dim: Dim) -> bool:
+    return dim.number is not None and dim.number >= 0
+
+
+def _by_sign(sign: Any, negative: Any, other: Any) -> Variable:
+    return switch(lt(sign, 0), negative, other)
+
+
+RECORDED = {"add": add, "sub": sub, "mul": mul, "floor_div": floor_div, "minimum": minimum, "maximum": maximum}
+"""The arithmetic of dims."""
 
 
 def _dim(bound: Any) -> Dim:

@@ -8,6 +8,7 @@ import loopjax
 import loopjax.tensor as at
 from loopjax.errors import LengthError
 from loopjax.ir.scan import Scan
+from tests.rewrite.sized import scans
 
 X, W, KS = at.dvector("x"), at.dvector("w"), at.lvector("ks")
 VALUES = np.arange(1.0, 9.0)
@@ -18,6 +19,12 @@ def body(f):
     """The body of the only loop of a function."""
     (loop,) = [node for node in f._buckets.latest.graph.applies if isinstance(node.op, Scan)]
     return loop.op.body
+
+
+def compiled_body(f):
+    """The body of the only loop of the program that was compiled last."""
+    (loop,) = scans(f.stages[-1].programs[-1].graph)
+    return loop.body
 
 
 def names(graph):
@@ -342,3 +349,80 @@ def test_slices_with_a_run_time_step(start, stop, lengths):
             np.testing.assert_allclose(found, wanted, rtol=1e-14)
     with pytest.raises(ValueError, match="a slice has step 0; expected another step"):
         f(value, 0)
+
+
+class TestWindowsOfAWidthFromOutside:
+    """Slices whose width is a size or an input: windows of that many rows, wherever they start."""
+
+    STARTS = np.arange(-12, 12)
+
+    @pytest.mark.parametrize("policy", POLICIES)
+    @pytest.mark.parametrize("width", [-9, -3, 0, 1, 3, 8, 11])
+    def test_any_start_and_width(self, policy, width):
+        starts, k = at.lvector("starts"), at.iscalar("k")
+        parts = [lambda i, x, k: x[i : i + k], lambda i, x, k: x[i - k : i + k], lambda i, x, k: x[k - i : 3 * k - i]]
+        sums = [loopjax.map(lambda i, part=part: part(i, X, k).sum(), starts)[0] for part in parts]
+        f = loopjax.function([X, starts, k], sums, lengths=policy)
+        for found, part in zip(f(VALUES, self.STARTS, width), parts, strict=True):
+            np.testing.assert_allclose(found, [part(i, VALUES, width).sum() for i in self.STARTS])
+
+    @pytest.mark.parametrize("policy", POLICIES)
+    def test_writes_of_two_axes_and_gradients(self, policy):
+        x, w = at.dmatrix("x"), at.dmatrix("w")
+        rows, columns, (n, m) = at.lvector("rows"), at.lvector("columns"), w.shape
+
+        def step(i, j, x):
+            part = x[i : i + n, j : j + m]
+            return at.inc_subtensor(part, 0.1 * part * part.sum())
+
+        out, _ = loopjax.scan(step, [rows, columns], x)
+        cost = (out[-1] ** 2).sum()
+        f = loopjax.function([x, w, rows, columns], [out[-1], loopjax.grad(cost, x)], lengths=policy)
+
+        def run(x, rows, columns):
+            x = x.copy()
+            for i, j in zip(rows, columns, strict=True):
+                x[i : i + 3, j : j + 2] *= 1 + 0.1 * x[i : i + 3, j : j + 2].sum()
+            return x
+
+        value = np.random.default_rng(3).uniform(0.1, 0.3, (5, 4))
+        places = [np.array([0, 4, -3, -1, 2, 3, -9]), np.array([1, 2, -2, 0, -4, 3, 1])]
+        found, slope = f(value, np.zeros((3, 2)), *places)
+        np.testing.assert_allclose(found, run(value, *places), rtol=1e-12)
+        steps = 1e-6 * np.eye(20).reshape(20, 5, 4)
+        ends = [[(run(value + sign * e, *places) ** 2).sum() for e in steps] for sign in (1, -1)]
+        np.testing.assert_allclose(slope.ravel(), np.subtract(*ends) / 2e-6, rtol=1e-6)
+
+    def test_a_place_in_the_middle_needs_no_mask(self):
+        """A window around the greatest element, which is always inside."""
+        x, w = at.dmatrix("x"), at.dmatrix("w")
+        n = x.shape[0]
+
+        def step(x):
+            place = at.argmax(x)
+            row, column = place // n, place % n
+            return x - w[n - 1 - row : 2 * n - 1 - row, n - 1 - column : 2 * n - 1 - column] * x[row, column]
+
+        out, _ = loopjax.scan(step, outputs_info=x, n_steps=6)
+        f = loopjax.function([x, w], out[-1])
+        rng = np.random.default_rng(4)
+        value, around = rng.uniform(size=(4, 4)), rng.uniform(size=(7, 7))
+        expected = value.copy()
+        for _ in range(6):
+            row, column = divmod(int(expected.argmax()), 4)
+            expected = expected - around[3 - row : 7 - row, 3 - column : 7 - column] * expected[row, column]
+        np.testing.assert_allclose(f(value, around), expected, rtol=1e-12)
+        assert "window" in names(compiled_body(f))
+        assert not {"fill_rows", "mask_rows"} & names(compiled_body(f))
+
+    def test_what_is_written_is_a_window(self):
+        """Not the whole array, whose size does not count."""
+        places = at.lvector("places")
+        x, _ = loopjax.scan(lambda i, x: at.inc_subtensor(x[i : i + W.shape[0]], W * x[i]), places, X)
+        f = loopjax.function([X, W, places], x[-1])
+        value, expected = np.ones(1000), np.ones(1000)
+        for i in (5, 990, 6):
+            expected[i : i + 3] += expected[i] * np.array([1.0, 2.0, 3.0])
+        np.testing.assert_allclose(f(value, [1.0, 2.0, 3.0], [5, 990, 6]), expected, rtol=1e-12)
+        large = {node.op.name for node in compiled_body(f).applies if 1000 in node.outputs[0].type.shape}
+        assert large <= {"put_window", "resize"}

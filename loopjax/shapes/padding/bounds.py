@@ -85,10 +85,9 @@ class BoundedLengths(GraphBuilder, ABC):
         Without ``by_elements``, ``None`` where the host would have to read an array for it.
         """
         if self.parent is None:
-            greatest = Interval(self._of_array, self.is_nonnegative).greatest(dim)
-            if greatest is None or (greatest.reads_elements and not by_elements):
-                return None
-            return self.rounded(self.of_dim(maximum(greatest, ZERO)))
+            of_leaf = self._of_array if by_elements else self._without_elements
+            greatest = Interval(of_leaf, self.is_nonnegative).greatest(dim)
+            return None if greatest is None else self.rounded(self.of_dim(maximum(greatest, ZERO)))
         around = self._around().greatest(dim)
         most = None if around is None else self.parent.upper_bound(around, by_elements)
         return None if most is None else self.enter(most)
@@ -201,6 +200,10 @@ class BoundedLengths(GraphBuilder, ABC):
         if leaf.owner is not None and leaf.owner.op.has("selection"):
             return self.elements(leaf.owner.inputs[0])
         return Bounds(of_element("minimum", leaf), of_element("maximum", leaf))
+
+    def _without_elements(self, leaf: Variable | Element) -> Bounds:
+        ends = self._of_array(leaf)
+        return Bounds(*(None if end is not None and end.reads_elements else end for end in ends))
 
     def _of_element(self, kind: Kind, array: Variable) -> Bounds:
         """Return the bounds of an array's least or greatest element."""

@@ -254,53 +254,102 @@ def _clipped(scope: PaddingScope, bound: Length, length: Variable, lowest: int) 
     return scope.calc("maximum", scope.calc("sub", length, -bound), lowest)
 
 
+class _Window(NamedTuple):
+    """A window along an axis; ``most`` is the capacity of a length that is a value, ``None`` for others."""
+
+    axis: int
+    start: Variable
+    length: Variable
+    most: Variable | None
+
+    @property
+    def size(self) -> Variable:
+        """The number of rows that are read."""
+        return self.length if self.most is None else self.most
+
+    @property
+    def axes(self) -> dict[int, PaddedAxis]:
+        """The padded axis."""
+        return {} if self.most is None else {self.axis: PaddedAxis(self.length, self.most)}
+
+
 @rule("window")
 def _window(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    """A part of an axis whose start is a run-time value, and whose length is a length."""
-    return _windows(scope, node, inputs[0], inputs[1:])[-1].part
+    """Parts of axes whose starts are run-time values, and whose lengths are lengths, read at once."""
+    x = inputs[0]
+    windows = _windows(scope, node, x, inputs[1:])
+    axes = {axis: padded for one in windows for axis, padded in one.axes.items()}
+    others = {axis: one for axis, one in scope.axes(x).items() if axis not in node.op.arguments["axes"]}
+    wide = x
+    for one in windows:
+        wide = _widened(scope, wide, one)
+    return scope.filled(_windowed(scope, wide, windows), {**others, **axes}, [*axes])
 
 
-def _windows(scope: PaddingScope, node: Apply, x: Variable, bounds: Sequence[Variable]) -> list[_SliceRows]:
-    """Read a window axis by axis; one of constant width that stays inside of its axis has that size."""
+def _windows(scope: PaddingScope, node: Apply, x: Variable, bounds: Sequence[Variable]) -> list[_Window]:
+    """Return the windows of a node along each axis; one of constant width that stays inside of its axis has that
+    size."""
     along = node.op.arguments["axes"]
-    found: list[_SliceRows] = []
+    found: list[_Window] = []
     for axis, start, size in zip(along, bounds, lengths_of(node, bounds[len(along) :]), strict=False):
-        length, rows = scope.integer(size), scope.rows(x, axis)
+        length = scope.integer(size)
         is_same = scope.axis(x, axis) is None and not scope.varies(length)
         number = None if is_same else constant_bound(length)
         if number is not None and scope.is_nonnegative(Dim.of(length) - number):
             length, is_same = scope.scalar(number), True
         elif number is not None and not scope.is_known(length):
             scope.widths[length] = number
-        if is_same:
-            part = _windowed(scope, x, axis, start, length, scope.other_axes(x, axis))
-        else:
-            most = _limited(scope, length, rows)
-            # With as many rows more as it has, no window reaches over the end, which would move its start.
-            wide = scope.resize(x, axis, scope.calc("add", rows, most))
-            axes = {**scope.other_axes(x, axis), axis: PaddedAxis(length, most)}
-            part = scope.filled(_windowed(scope, wide, axis, start, most, {}), axes, [axis])
-        found.append(_SliceRows(x, axis, part, scope.integer(start), length, 1))
-        x = part
+        most = None if is_same else _limited(scope, length, scope.rows(x, axis))
+        found.append(_Window(axis, start, length, most))
     return found
+
+
+def _widened(scope: PaddingScope, x: Variable, window: _Window) -> Variable:
+    """Return the array with as many rows more as a window has, so that none reaches over the end and is moved."""
+    if window.most is None:
+        return x
+    return scope.resize(x, window.axis, scope.calc("add", scope.rows(x, window.axis), window.most))
 
 
 @rule("put_window")
 def _put_window(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    windows = _windows(scope, node, inputs[0], inputs[2:])
-    part = scope.fit(inputs[1], scope.axes(windows[-1].part))
-    for one in reversed(windows):
-        if scope.axis(one.part, one.axis) is not None:
-            part = _put_rows(scope, one, part)
-        else:
-            op = table_op("put_window", axes=(one.axis,), lengths=(None,), inner=False)
-            put = scope.apply(op, one.x, part, one.first, one.length)[0]
-            part = scope.filled(put, scope.axes(one.x))
+    x, slices = inputs[0], list[_SliceRows]()
+    for one in _windows(scope, node, x, inputs[2:]):
+        part = _windowed(scope, _widened(scope, x, one), [one])
+        part = scope.filled(part, {**scope.other_axes(x, one.axis), **one.axes}, [*one.axes])
+        slices.append(_SliceRows(x, one.axis, part, scope.integer(one.start), one.length, 1))
+        x = part
+    part = scope.fit(inputs[1], scope.axes(x))
+    for rows in reversed(slices):
+        padded = scope.axis(rows.part, rows.axis)
+        first, size = rows.first, rows.length
+        if padded is not None:
+            first, size, part = _merged(scope, rows, part, padded)
+        op = table_op("put_window", axes=(rows.axis,), lengths=(None,), inner=False)
+        part = scope.filled(scope.apply(op, rows.x, part, first, size)[0], scope.axes(rows.x))
     return part
 
 
-def _windowed(scope: PaddingScope, x: Variable, axis: int, start: Variable, size: Variable, axes: Axes) -> Variable:
-    return scope.note(scope.emit_sized("window", x, start, lengths=[size], axes=(axis,), inner=False), axes)
+def _merged(
+    scope: PaddingScope, rows: _SliceRows, part: Variable, padded: PaddedAxis
+) -> tuple[Variable, Variable, Variable]:
+    """Return a window of as many rows as ``part`` has, which is inside of the array: its first row, their number, and
+    them with those of ``part`` in their place."""
+    x, axis, length, most = rows.x, rows.axis, *padded
+    first = scope.calc("minimum", rows.first, scope.calc("sub", scope.rows(x, axis), most))
+    shift = scope.calc("sub", rows.first, first)
+    number = scope.emit("sub", scope.iota(most), shift)
+    inside = scope.emit("and_", scope.emit("ge", number, 0), scope.emit("lt", number, length))
+    old = scope.emit_sized("window", x, first, lengths=[most], axes=(axis,), inner=False)
+    pattern = tuple(0 if place == axis else None for place in range(x.ndim))
+    twice, start = scope.emit("join", part, part, axis=axis), scope.calc("sub", most, shift)
+    new = scope.emit_sized("window", twice, start, lengths=[most], axes=(axis,), inner=False)
+    return first, most, scope.emit("switch", scope.emit("dimshuffle", inside, pattern=pattern), new, old)
+
+
+def _windowed(scope: PaddingScope, x: Variable, windows: Sequence[_Window]) -> Variable:
+    along, starts, sizes = zip(*((one.axis, one.start, one.size) for one in windows), strict=True)
+    return scope.emit_sized("window", x, *starts, lengths=sizes, axes=along, inner=False)
 
 
 # Index arrays.
