@@ -426,3 +426,12 @@ class TestWindowsOfAWidthFromOutside:
         np.testing.assert_allclose(f(value, [1.0, 2.0, 3.0], [5, 990, 6]), expected, rtol=1e-12)
         large = {node.op.name for node in compiled_body(f).applies if 1000 in node.outputs[0].type.shape}
         assert large <= {"put_window", "resize"}
+
+    def test_a_queue_of_slices_of_one_row(self):
+        """A sum of a size and a constant width is a size, checked at every step."""
+        rows = at.lvector("rows")
+        q, _ = loopjax.scan(lambda i, q: at.sort(at.concatenate([q[1:], X[i : i + 1]])), rows, X[:3])
+        f = loopjax.function([X, rows], q[-1])
+        np.testing.assert_array_equal(f(VALUES, [5, 0, 6]), [3.0, 6.0, 7.0])
+        with pytest.raises(ValueError, match="a slice of 1 rows reaches over an end"):
+            f(VALUES, [5, 8])

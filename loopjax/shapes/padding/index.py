@@ -280,10 +280,7 @@ def _window(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variabl
     windows = _windows(scope, node, x, inputs[1:])
     axes = {axis: padded for one in windows for axis, padded in one.axes.items()}
     others = {axis: one for axis, one in scope.axes(x).items() if axis not in node.op.arguments["axes"]}
-    wide = x
-    for one in windows:
-        wide = _widened(scope, wide, one)
-    return scope.filled(_windowed(scope, wide, windows), {**others, **axes}, [*axes])
+    return scope.filled(_read(scope, x, windows), {**others, **axes}, [*axes])
 
 
 def _windows(scope: PaddingScope, node: Apply, x: Variable, bounds: Sequence[Variable]) -> list[_Window]:
@@ -304,19 +301,42 @@ def _windows(scope: PaddingScope, node: Apply, x: Variable, bounds: Sequence[Var
     return found
 
 
-def _widened(scope: PaddingScope, x: Variable, window: _Window) -> Variable:
-    """Return the array with as many rows more as a window has, so that none reaches over the end and is moved."""
-    if window.most is None:
-        return x
-    return scope.resize(x, window.axis, scope.calc("add", scope.rows(x, window.axis), window.most))
+def _read(scope: PaddingScope, x: Variable, windows: Sequence[_Window]) -> Variable:
+    """Return the rows of windows; of a length that is a value as many as there may be, from the start on.
+
+    None may reach over the end, which would move its start. An array that is the same at every step has as many rows
+    appended, once. Of others the last window inside is read, and its rows are moved to the front.
+    """
+    if scope.parent is None or scope.lift(x) is not None:
+        for one in windows:
+            if one.most is not None:
+                x = scope.resize(x, one.axis, scope.calc("add", scope.rows(x, one.axis), one.most))
+        return _windowed(scope, x, windows)
+    inside = [one if one.most is None else one._replace(start=_last_start(scope, x, one)) for one in windows]
+    part = _windowed(scope, x, inside)
+    for one, last in zip(windows, inside, strict=True):
+        if one.most is not None:
+            part = _shifted(scope, part, one.axis, scope.calc("sub", one.start, last.start), one.most)
+    return part
+
+
+def _last_start(scope: PaddingScope, x: Variable, window: _Window) -> Variable:
+    """Return the start of a window of as many rows as it may have, moved so that it is inside."""
+    last = scope.calc("sub", scope.rows(x, window.axis), window.size)
+    return scope.calc("minimum", scope.integer(window.start), last)
+
+
+def _shifted(scope: PaddingScope, part: Variable, axis: int, by: Variable, size: Variable) -> Variable:
+    """Return the rows of a part from row ``by`` on, and then any."""
+    twice = scope.emit("join", part, part, axis=axis)
+    return scope.emit_sized("window", twice, by, lengths=[size], axes=(axis,), inner=False)
 
 
 @rule("put_window")
 def _put_window(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
     x, slices = inputs[0], list[_SliceRows]()
     for one in _windows(scope, node, x, inputs[2:]):
-        part = _windowed(scope, _widened(scope, x, one), [one])
-        part = scope.filled(part, {**scope.other_axes(x, one.axis), **one.axes}, [*one.axes])
+        part = scope.filled(_read(scope, x, [one]), {**scope.other_axes(x, one.axis), **one.axes}, [*one.axes])
         slices.append(_SliceRows(x, one.axis, part, scope.integer(one.start), one.length, 1))
         x = part
     part = scope.fit(inputs[1], scope.axes(x))
@@ -342,8 +362,7 @@ def _merged(
     inside = scope.emit("and_", scope.emit("ge", number, 0), scope.emit("lt", number, length))
     old = scope.emit_sized("window", x, first, lengths=[most], axes=(axis,), inner=False)
     pattern = tuple(0 if place == axis else None for place in range(x.ndim))
-    twice, start = scope.emit("join", part, part, axis=axis), scope.calc("sub", most, shift)
-    new = scope.emit_sized("window", twice, start, lengths=[most], axes=(axis,), inner=False)
+    new = _shifted(scope, part, axis, scope.calc("sub", most, shift), most)
     return first, most, scope.emit("switch", scope.emit("dimshuffle", inside, pattern=pattern), new, old)
 
 

@@ -286,7 +286,7 @@ def _stackable(inner: PaddingScope, value: Variable) -> Variable:
     """Return a value of each step with only the axes padded that are the same at all steps; others do not stack."""
     assert inner.parent is not None
     for axis, padded in inner.axes(value).items():
-        if inner.lift(padded.length) is not None or padded.length in inner.widths:
+        if inner.lift(padded.length) is not None or inner.window_in(padded.length) is not None:
             continue
         same = inner.invariant_length(padded.length)
         if same is None and inner.lift(padded.length, by=Op) is None:

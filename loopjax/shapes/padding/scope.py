@@ -411,18 +411,30 @@ class PaddingScope(BoundedLengths):
         for axis, padded in self.axes(variable).items():
             if along is not None and axis not in along:
                 continue
-            width = self.widths.get(padded.length)
-            if width is not None:
+            window = self.window_in(padded.length)
+            if window is not None:
+                length, rest = window
+                width = self.widths[length]
                 message = f"{self.op}: a slice of {width} rows reaches over an end; shorten the range of its start"
-                self.require("==", padded.length, width, message, "LJ205")
-            else:
-                self.need(padded.length)
-            if width is None and self.parent is None and not self.is_known(padded.length):
+                self.require("==", length, width, message, "LJ205")
+                resized = self.resize(variable, axis, self.calc("add", rest, width))
+                variable = self.note(resized, self.other_axes(variable, axis))
+                continue
+            self.need(padded.length)
+            if self.parent is None and not self.is_known(padded.length):
                 variable = self.cut(variable, [axis])
             else:
-                resized = self.resize(variable, axis, self.around(padded.length) if width is None else width)
+                resized = self.resize(variable, axis, self.around(padded.length))
                 variable = self.note(resized, self.other_axes(variable, axis))
         return variable
+
+    def window_in(self, length: Variable) -> tuple[Variable, Variable] | None:
+        """Return the length of a slice of constant width that a length is the sum of, and the rest, a size."""
+        for window in self.widths:
+            rest = Dim.of(length) - Dim.of(window)
+            if rest.size < Dim.of(length).size and not self.varies(others := self.of_dim(rest)):
+                return window, others
+        return None
 
     def around(self, length: Variable) -> Variable:
         """Return a length that the host does not know as it is computed around this region, where a stage may end
