@@ -134,6 +134,11 @@ class Dim:
         ((product, factor), *rest) = self.terms.items() or [(ONE, 0)]
         return product[0] if len(product) == 1 and factor == 1 and not rest else None
 
+    @property
+    def variables(self) -> list[Variable]:
+        """The variables among the atoms of its products."""
+        return [atom for product in self.terms for atom in product if isinstance(atom, Variable)]
+
     @cached_property
     def reads_elements(self) -> bool:
         """True where an element of an array is needed to compute it."""
@@ -152,6 +157,11 @@ class Dim:
         return Dim({product: number for product, number in self.terms.items() if product != single}) + (
             by * self.terms[single]
         )
+
+    def renamed(self, names: Mapping[Atom, Atom]) -> Dim:
+        """Return the dim with atoms of its products replaced by others."""
+        terms = (Dim({Product([names.get(atom, atom) for atom in one]): n}) for one, n in self.terms.items())
+        return sum(terms, start=ZERO)
 
     @staticmethod
     def of(length: Variable | int) -> Dim:

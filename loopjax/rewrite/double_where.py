@@ -21,13 +21,13 @@ from operator import is_not
 
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.cond import LAZY_SWITCH, branches
+from loopjax.ir.equality import computed_alike
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, copy_node
 from loopjax.ir.index import view_axes
 from loopjax.ir.op import TableOp
 from loopjax.ir.public_ops import ops
 from loopjax.ir.singular import SINGULAR, is_singular
 from loopjax.ir.types import TensorType
-from loopjax.rewrite.cse import computed_alike
 from loopjax.rewrite.driver import Context, Pass, Replacement
 
 AND, OR, NOT = ("logical_and", "and_"), ("logical_or", "or_"), ("logical_not", "invert")

@@ -21,12 +21,12 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
+from loopjax.ir.equality import value_key
 from loopjax.ir.graph import Apply, Constant, Graph, Variable, dependents
 from loopjax.ir.public_ops import ops
 from loopjax.ir.scan import Recurrence, SavedSteps, Scan
 from loopjax.ir.types import KEY, RESIDUAL
 from loopjax.rewrite.cost_model import cost
-from loopjax.rewrite.cse import value_key
 from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.scan_builder import RecurrenceSlot, ScanBuilder, scan_builder
 

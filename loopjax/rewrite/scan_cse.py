@@ -16,10 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
+from loopjax.ir.equality import value_key
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.op import table_op
 from loopjax.ir.scan import Scan
-from loopjax.rewrite.cse import EliminateCommonSubexpressions, value_key
+from loopjax.rewrite.cse import EliminateCommonSubexpressions
 from loopjax.rewrite.driver import Context, Pass, Replacement
 from loopjax.rewrite.scan_builder import Capture, RecurrenceSlot, ScanBuilder, SequenceSlot, scan_builder
 

@@ -37,11 +37,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from loopjax.ir.autodiff import derivatives
+from loopjax.ir.equality import computed_alike
 from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, apply, copy_node
 from loopjax.ir.index import view_axes
 from loopjax.ir.op import table_op
 from loopjax.ir.public_ops import ops
-from loopjax.rewrite.cse import computed_alike
 from loopjax.rewrite.driver import Context, Pass, Replacement
 
 DEPTH = 16

@@ -16,6 +16,7 @@ from jax import core, lax
 
 from loopjax.ir.dim import Bounds as DimBounds
 from loopjax.ir.dim import Dim, Interval, emitted
+from loopjax.ir.equality import computed_alike
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.lengths import is_shape
 from loopjax.ir.op import register, table_op
@@ -101,7 +102,8 @@ def bounds(x: Variable, axis: int, entry: slice) -> Bounds:
 def _width(start: Dim, stop: Dim, length: Variable) -> Any:
     """The most rows of a slice whose bounds, before they are counted from the front, have a difference that does not
     depend on the start; ``None`` for another."""
-    width = stop - start
+    pairs = ((one, other) for one in stop.variables for other in start.variables if computed_alike(one, other))
+    width = stop.renamed(dict(pairs)) - start
     if width.number is not None and width.number >= 0:
         return width.number
     if width.number is not None or start.terms.keys() <= width.terms.keys():

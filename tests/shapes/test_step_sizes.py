@@ -12,6 +12,7 @@ from tests.rewrite.sized import scans
 
 X, W, KS = at.dvector("x"), at.dvector("w"), at.lvector("ks")
 VALUES = np.arange(1.0, 9.0)
+RNG = np.random.default_rng(21)
 POLICIES = ("exact", "auto", "padded")
 
 
@@ -435,3 +436,17 @@ class TestWindowsOfAWidthFromOutside:
         np.testing.assert_array_equal(f(VALUES, [5, 0, 6]), [3.0, 6.0, 7.0])
         with pytest.raises(ValueError, match="a slice of 1 rows reaches over an end"):
             f(VALUES, [5, 8])
+
+    def test_a_width_that_a_step_bounds(self):
+        """By a remainder, and by a start that is written twice."""
+        rows = at.lvector("rows")
+        sums, _ = loopjax.map(lambda i: X[i : i + 1 + i % 3].sum(), rows)
+        twice, _ = loopjax.map(lambda i: X[at.clip(i, 0, 5) * 2 : at.clip(i, 0, 5) * 2 + 2].sum(), rows)
+        f = loopjax.function([X, rows], [sums, twice])
+        value, places = RNG.normal(size=100), [-7, -2, 0, 3, 98]
+        wanted = [value[i : i + 1 + i % 3].sum() for i in places], [value[i : i + 2].sum() for i in (0, 0, 0, 6, 10)]
+        for found, expected in zip(f(value, places), wanted, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+        windows = {node for loop in scans(f.stages[-1].programs[-1].graph) for node in loop.body.applies}
+        sizes = [node.outputs[0].type.sizes for node in windows if node.op.named("window")]
+        assert sorted(sizes) == [(2,), (3,)]

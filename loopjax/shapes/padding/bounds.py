@@ -138,6 +138,9 @@ class BoundedLengths(GraphBuilder, ABC):
             return Bounds(Dim.of(outer), Dim.of(outer))
         if array in self.step_bounds:
             return self.step_bounds[array]
+        if array.owner is not None and array.owner.op.named("mod"):
+            divisor = Dim.of(array.owner.inputs[1]).number or 0
+            return Bounds(ZERO, Dim.of(divisor - 1)) if divisor > 0 else UNKNOWN
         capacity = None if isinstance(leaf, Element) else self.length_capacity(leaf)
         most = None if capacity is None else self.lift(capacity)
         return UNKNOWN if most is None else Bounds(ZERO, Dim.of(most))
