@@ -172,13 +172,27 @@ class Dim:
         if isinstance(length, int):
             return _dim(length)
         found: dict[Variable, Dim] = {}
-        # Other nodes are atoms: the walk stops at them.
-        for node in toposort([length], reads=lambda node: node.inputs if _is_arithmetic(node) else ()):
+        for node in _walk(length):
             operands = [found.get(variable) or _leaf(variable) for variable in node.inputs]
             dim = _of_node(node, operands) if _is_arithmetic(node) else None
             dim = None if dim is not None and dim.size > MOST_TERMS else dim
             found.update((output, dim or _of_atom(output)) for output in node.outputs)
         return found.get(length) or _leaf(length)
+
+
+def arithmetic(length: Variable) -> list[Apply]:
+    """Return the nodes that the dim of a length is read from."""
+    return [node for node in _walk(length) if _is_arithmetic(node)]
+
+
+def _walk(length: Variable) -> list[Apply]:
+    """Return the nodes of integer arithmetic, and those where the walk stops, which are atoms."""
+    return toposort([length], reads=lambda node: node.inputs if _is_arithmetic(node) else ())
+
+
+def is_natural_number(dim: Dim) -> bool:
+    """Test if a dim is a number that is not negative."""
+    return dim.number is not None and dim.number >= 0
 
 
 def _parts(atom: Atom) -> tuple[Dim, ...]:
@@ -350,6 +364,7 @@ class Interval:
         if not known or (len(known) < len(bounds) and not is_any):
             return None
         if isinstance(atom, Choice) and len(known) == 2:
+            # A sign that has one value, in terms of the bounds, chooses between the bounds of both cases.
             sign = self.least(atom.sign)
             if sign is not None and sign == self.greatest(atom.sign):
                 return _choice(sign, *known)

@@ -25,7 +25,7 @@ import numpy as np
 from loopjax.ir.autodiff import Differentiated
 from loopjax.ir.capacities import capacity
 from loopjax.ir.cond import IfElse
-from loopjax.ir.dim import Bounds, Dim, Element, Interval
+from loopjax.ir.dim import Bounds, Dim, Element, Interval, arithmetic, is_natural_number
 from loopjax.ir.graph import Apply, Constant, Graph, Variable
 from loopjax.ir.index import IndexPattern, index_inputs
 from loopjax.ir.monoid import element
@@ -307,11 +307,18 @@ class RangeAnalysis:
             found = self.ranges.get(leaf) if isinstance(leaf, Variable) else None
             return Bounds(None, None) if found is None else Bounds(Dim.of(found.least), Dim.of(found.greatest))
 
-        interval = Interval(bounds, lambda dim: dim.number is not None and dim.number >= 0)
-        least, greatest = interval.bounds(dim)
+        least, greatest = Interval(bounds, is_natural_number).bounds(dim)
         if least is None or greatest is None or least.number is None or greatest.number is None:
             return None
         return Range(least.number, greatest.number)
+
+    def of_length(self, length: Variable) -> Found:
+        """Return the range of a length as ``of_dim`` finds it, ``None`` where an integer on the way may overflow."""
+        for node in arithmetic(length):
+            found = self._of_op(node)
+            if found is None or not self.limits(node.outputs[0]).holds(found):
+                return None
+        return self.of_dim(Dim.of(length))
 
     def _widened(self, variable: Variable, old: Found, grown: Found, attempt: int) -> Found:
         """Return a range whose ends that grow are at the limits, or at first at half of them."""

@@ -33,7 +33,7 @@ from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 
-from loopjax.lower.clusters import Kind, copies, parts_of, results_of, variables
+from loopjax.lower.clusters import Kind, copies, grouped, results_of, variables
 from loopjax.lower.jaxprs import CALLS, LOOPS, inlined, inner_equations, replaced, with_equations, with_regions
 
 LARGEST_BYTES = 2**15
@@ -94,13 +94,13 @@ UNROLLED_WRITES = 8
 
 def outlined(program: ClosedJaxpr) -> ClosedJaxpr:
     """Return a program whose loops of small arrays are functions of their own; itself where it has none."""
-    parts, copied = parts_of(program.jaxpr, _kind)
+    groups, copied = grouped(program.jaxpr, _kind)
     equations = list[Any]()
-    for part, results in zip(parts, results_of(parts, program.jaxpr), strict=True):
-        if part.is_cluster:
-            equations += _call(program, [*copies(part.equations, copied), *part.equations], results)
+    for group, results in zip(groups, results_of(groups, program.jaxpr), strict=True):
+        if group.is_cluster:
+            equations += _call(program, [*copies(group.equations, copied), *group.equations], results)
         else:
-            equations += [with_regions(equation, _outlined_region) for equation in part.equations]
+            equations += [with_regions(equation, _outlined_region) for equation in group.equations]
     return with_equations(program, equations)
 
 
@@ -121,13 +121,15 @@ def _kind(equation: Any, copied: Mapping[Any, Any]) -> Kind:
 
 
 def _is_scalar_op(equation: Any) -> bool:
-    """Test if an equation computes scalars of scalars, or reads one of an array."""
-    name = equation.primitive.name
+    """Test if an equation computes scalars of scalars, or reads one of a small array: a large one that a function reads
+    may be copied."""
+    name, given = equation.primitive.name, [*variables(equation.invars)]
     if equation.effects or not all(map(_is_scalar, equation.outvars)):
         return False
-    if name in CALLS:
-        return all(map(_is_scalar_op, inner_equations(equation)))
-    return name in READS or (name in SCALARS and all(map(_is_scalar, variables(equation.invars))))
+    if name in READS:
+        return not any(map(_is_large, given))
+    is_call = name in CALLS and all(map(_is_scalar_op, inner_equations(equation)))
+    return (is_call or name in SCALARS) and all(map(_is_scalar, given))
 
 
 def _is_scalar(variable: Any) -> bool:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import core, lax
 
 from loopjax.ir.dim import Bounds as DimBounds
-from loopjax.ir.dim import Dim, Interval, emitted
+from loopjax.ir.dim import Dim, Interval, emitted, is_natural_number
 from loopjax.ir.equality import computed_alike
 from loopjax.ir.graph import Constant, Variable, apply
 from loopjax.ir.lengths import is_shape
@@ -99,37 +99,36 @@ def bounds(x: Variable, axis: int, entry: slice) -> Bounds:
     return Bounds(axis, start, size if most is None else minimum(size, most))
 
 
-def _width(start: Dim, stop: Dim, length: Variable) -> Any:
-    """The most rows of a slice whose bounds, before they are counted from the front, have a difference that does not
-    depend on the start; ``None`` for another."""
+def _width(start: Dim, stop: Dim, length: Variable) -> Variable | int | None:
+    """Return the number of rows that a slice has at most, where terms of the start cancel in ``stop - start``.
+
+    So they do in ``x[i:i + k]``, which has at most ``k`` rows, and in ``x[2 * i - k:2 * i]``, not in ``x[i:j]``.
+    """
     pairs = ((one, other) for one in stop.variables for other in start.variables if computed_alike(one, other))
     width = stop.renamed(dict(pairs)) - start
-    if width.number is not None and width.number >= 0:
-        return width.number
-    if width.number is not None or start.terms.keys() <= width.terms.keys():
+    if width.number is not None:
+        return width.number if width.number >= 0 else None
+    if start.terms.keys() <= width.terms.keys():
         return None
-    value = emitted(width, lambda name, *values: RECORDED[name](*values), _by_sign, lambda atom: atom)
-    least = Interval(_sizes, _is_natural).least(width)
-    if least is not None and _is_natural(least):
-        return value
+    value = emitted(width, lambda name, *values: OPS[name](*values), _by_sign, lambda atom: cast(atom, "int64"))
+    least = Interval(_bounds_of_size, is_natural_number).least(width)
+    if least is not None and is_natural_number(least):
+        return as_variable(value)
     return _by_sign(value, maximum(add(value, length), 0), value)  # x[3:-2], of width -5, has at most n - 5
 
 
-def _sizes(leaf: Any) -> DimBounds:
+OPS = {"add": add, "sub": sub, "mul": mul, "floor_div": floor_div, "minimum": minimum, "maximum": maximum}
+"""The ops that compute dims."""
+
+
+def _bounds_of_size(leaf: Any) -> DimBounds:
+    """Bounds of a variable that is known to be a size."""
     is_size = isinstance(leaf, Variable) and leaf.owner is not None and is_shape(leaf.owner)
     return DimBounds(Dim.of(0) if is_size else None, None)
 
 
-def _is_natural(dim: Dim) -> bool:
-    return dim.number is not None and dim.number >= 0
-
-
 def _by_sign(sign: Any, negative: Any, other: Any) -> Variable:
     return switch(lt(sign, 0), negative, other)
-
-
-RECORDED = {"add": add, "sub": sub, "mul": mul, "floor_div": floor_div, "minimum": minimum, "maximum": maximum}
-"""The arithmetic of dims."""
 
 
 def _dim(bound: Any) -> Dim:

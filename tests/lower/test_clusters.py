@@ -12,14 +12,14 @@ import pytest
 from jax import lax
 from jax.extend.core import jaxpr_as_fun
 
-from loopjax.lower.clusters import parts_of
-from loopjax.lower.small_loops import _kind, outlined
+from loopjax.lower.clusters import grouped
+from loopjax.lower.small_loops import LARGEST_BYTES, _kind, outlined
 
 
 def clusters_of(function: Callable[..., Any], *arrays: Any) -> list[list[str]]:
     """The primitives of each cluster."""
-    parts, _ = parts_of(jax.make_jaxpr(function)(*arrays).jaxpr, _kind)
-    return [[one.primitive.name for one in part.equations] for part in parts if part.is_cluster]
+    groups, _ = grouped(jax.make_jaxpr(function)(*arrays).jaxpr, _kind)
+    return [[one.primitive.name for one in group.equations] for group in groups if group.is_cluster]
 
 
 def kernels(function: Callable[..., Any], *arrays: Any) -> int:
@@ -75,6 +75,29 @@ def test_effects_keep_their_order() -> None:
     jax.block_until_ready(jax.jit(jaxpr_as_fun(outlined(jax.make_jaxpr(function)(X))))(X))
     jax.effects_barrier()
     assert seen == ["loop", "start"]
+
+
+def test_what_stays_outside() -> None:
+    def seen(x: Any) -> Any:
+        jax.debug.callback(lambda _: None, x)
+        return x * 2
+
+    empty, key, large = jnp.zeros(0), jax.random.key(3), jnp.ones(LARGEST_BYTES)
+    others: dict[str, Callable[[Any], Any]] = {
+        "an operand without elements": lambda s: lax.cond(s > 0, lambda s, _: s * 2, lambda s, _: s + 1, s, empty),
+        "a key": lambda s: jax.random.key_data(jax.random.fold_in(key, s.astype("uint32")))[0],
+        "an effect": jax.jit(seen),
+        "an array": jax.jit(lambda s: jnp.cumsum(jnp.arange(50.0) * s)[3]),
+        "a read of a large array": lambda s: lax.dynamic_slice(large, (s.astype(int),), (1,))[0],
+    }
+    for what, other in others.items():
+        run = jax.make_jaxpr(lambda x, other=other: loop(x, other(loop(x)[3] * 3)))(X)
+        groups, _ = grouped(run.jaxpr, _kind)
+        assert [group.is_cluster for group in groups].count(True) == 2, what
+        expected = loop(X, other(loop(X)[3] * 3))
+        np.testing.assert_allclose(jaxpr_as_fun(outlined(run))(X)[0], expected, rtol=1e-5, err_msg=what)
+        names = [one.primitive.name for group in groups if group.is_cluster for one in group.equations]
+        assert not {"cond", "jit", "dynamic_slice", "random_fold_in"}.intersection(names), what
 
 
 def drawn(rng: np.random.Generator) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ import pytest
 import loopjax
 import loopjax.tensor as at
 from loopjax.rewrite.value_ranges import BoundIndices
-from tests.rewrite.sized import after
+from tests.rewrite.sized import after, scans
 
 RNG = np.random.default_rng(12)
 X = at.tensor("float64", shape=(20,), name="x")
@@ -116,3 +116,42 @@ def test_gradients_of_rows_that_are_written():
     np.testing.assert_allclose(value, run(x), rtol=1e-12)
     steps = 1e-6 * np.eye(20)
     np.testing.assert_allclose(slope, [(run(x + e) - run(x - e)) / 2e-6 for e in steps], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(("last", "masks"), [(17, False), (18, True)])
+def test_padding_without_rows_is_not_masked(last, masks):
+    """Windows of three of 20 rows, up to the last one that is inside, and one further."""
+    k = at.tensor("int64", shape=(6,), name="k")
+    sums, _ = loopjax.scan(
+        lambda k, s: 0.5 * s + X[at.clip(k, 0, last) : at.clip(k, 0, last) + 3].sum(),
+        k,
+        at.constant(0.0, dtype="float64"),
+    )
+    f = loopjax.function([X, k], sums)
+    x, places, expected = RNG.normal(size=20), np.array([-4, 0, 17, 18, 19, 30]), [0.0]
+    for place in np.clip(places, 0, last):
+        expected.append(0.5 * expected[-1] + x[place : place + 3].sum())
+    np.testing.assert_allclose(f(x, places), expected[1:], rtol=1e-12)
+    (loop,) = scans(f.stages[-1].programs[-1].graph)
+    assert any(node.op.named("fill_rows", "mask_rows") for node in loop.body.applies) == masks
+
+
+@pytest.mark.parametrize("factor", [np.int32(1103515245), np.int64(6364136223846793005)])
+def test_places_made_of_products_that_wrap_around_are_masked(factor):
+    n, x = 12, np.arange(1.0, 13.0)
+    v = at.tensor("float64", shape=(n,), name="v")
+
+    def step(i, v):
+        hashed = at.cast(i, factor.dtype.name) * factor
+        start = 2 * (n - 3) - 2 * at.minimum(at.maximum(hashed, 0), n - 3)
+        return at.tanh(v) * 10, v[start : start + 3].sum()
+
+    (_, sums), _ = loopjax.scan(step, at.arange(10) + 5, [v, None])
+    expected = []
+    with np.errstate(over="ignore"):
+        for i in range(5, 15):
+            hashed = int(np.asarray([i], factor.dtype)[0] * factor)
+            start = 2 * (n - 3) - 2 * min(max(hashed, 0), n - 3)
+            expected.append(x[start : start + 3].sum())
+            x = np.tanh(x) * 10
+    np.testing.assert_allclose(loopjax.function([v], sums)(np.arange(1.0, 13.0)), expected, rtol=1e-12)

@@ -450,3 +450,16 @@ class TestWindowsOfAWidthFromOutside:
         windows = {node for loop in scans(f.stages[-1].programs[-1].graph) for node in loop.body.applies}
         sizes = [node.outputs[0].type.sizes for node in windows if node.op.named("window")]
         assert sorted(sizes) == [(2,), (3,)]
+
+    @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32"])
+    def test_a_width_whose_dtype_is_narrow(self, dtype):
+        """Products of it do not wrap around."""
+        k, rows, i = at.scalar("k", dtype=dtype), at.lvector("rows"), at.lscalar("i")
+        sums, _ = loopjax.map(lambda i: X[i - k : i + k].sum(), rows)
+        f = loopjax.function(
+            [X, rows, i, k], [sums, X[i : i + 3 * at.cast(k, "int64")].shape[0], X[i + k : i].shape[0]]
+        )
+        value, width = RNG.normal(size=500), 100
+        found = f(value, [110, 300], 7, np.dtype(dtype).type(width))
+        np.testing.assert_allclose(found[0], [value[10:210].sum(), value[200:400].sum()], rtol=1e-12)
+        assert [int(one) for one in found[1:]] == [300, 0]

@@ -25,6 +25,7 @@ from loopjax.ir.dim import (
     Kind,
     emitted,
     flat_operands,
+    is_natural_number,
     maximum,
     of_element,
 )
@@ -108,8 +109,8 @@ class BoundedLengths(GraphBuilder, ABC):
         def sign(leaf: Variable | Element) -> Bounds:
             return Bounds(Dim.of(1), None) if leaf in positive else self._sign(leaf)
 
-        least = Interval(sign, _is_natural).least(dim)
-        if least is not None and _is_natural(least):
+        least = Interval(sign, is_natural_number).least(dim)
+        if least is not None and is_natural_number(least):
             return True
         least = None if self.parent is None else self._around().least(dim)
         return least is not None and self._is_nonnegative_around(least)
@@ -171,7 +172,7 @@ class BoundedLengths(GraphBuilder, ABC):
             self.step_bounds[state] = Bounds(initial, last) if grows >= 0 else Bounds(last, initial)
             return
         interval = Interval(
-            lambda leaf: UNKNOWN if isinstance(leaf, Element) else known.get(leaf, UNKNOWN), _is_natural
+            lambda leaf: UNKNOWN if isinstance(leaf, Element) else known.get(leaf, UNKNOWN), is_natural_number
         )
 
         def end(kind: Kind, sign: int) -> Dim | None:
@@ -215,10 +216,6 @@ class BoundedLengths(GraphBuilder, ABC):
         if end is not None and isinstance(end.atom, Element):
             return Bounds(end, end)
         return Bounds(end, None) if kind == "minimum" else Bounds(None, end)
-
-
-def _is_natural(dim: Dim) -> bool:
-    return dim.number is not None and dim.number >= 0
 
 
 def _of_range(x: Variable) -> Bounds:

@@ -302,10 +302,11 @@ def _windows(scope: PaddingScope, node: Apply, x: Variable, bounds: Sequence[Var
 
 
 def _read(scope: PaddingScope, x: Variable, windows: Sequence[_Window]) -> Variable:
-    """Return the rows of windows; of a length that is a value as many as there may be, from the start on.
+    """Return the rows of windows; where a length is a value, as many as its capacity.
 
-    None may reach over the end, which would move its start. An array that is the same at every step has as many rows
-    appended, once. Of others the last window inside is read, and its rows are moved to the front.
+    ``dynamic_slice`` moves the start of a window that reaches over the end. So an array outside of loops, or the same
+    at every step, has the rows of a capacity appended, once. Of others a window that does not reach over the end is
+    read, and the rows before the start are moved behind the others.
     """
     if scope.parent is None or scope.lift(x) is not None:
         for one in windows:
@@ -321,13 +322,13 @@ def _read(scope: PaddingScope, x: Variable, windows: Sequence[_Window]) -> Varia
 
 
 def _last_start(scope: PaddingScope, x: Variable, window: _Window) -> Variable:
-    """Return the start of a window of as many rows as it may have, moved so that it is inside."""
+    """Return the start of a window, moved so that the rows of its capacity do not reach over the end."""
     last = scope.calc("sub", scope.rows(x, window.axis), window.size)
     return scope.calc("minimum", scope.integer(window.start), last)
 
 
 def _shifted(scope: PaddingScope, part: Variable, axis: int, by: Variable, size: Variable) -> Variable:
-    """Return the rows of a part from row ``by`` on, and then any."""
+    """Return the rows from row ``by`` on, and then the first ones: a rotation, as far as ``size`` rows."""
     twice = scope.emit("join", part, part, axis=axis)
     return scope.emit_sized("window", twice, by, lengths=[size], axes=(axis,), inner=False)
 
@@ -353,8 +354,8 @@ def _put_window(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Var
 def _merged(
     scope: PaddingScope, rows: _SliceRows, part: Variable, padded: PaddedAxis
 ) -> tuple[Variable, Variable, Variable]:
-    """Return a window of as many rows as ``part`` has, which is inside of the array: its first row, their number, and
-    them with those of ``part`` in their place."""
+    """Return the first row, the number of rows and the new rows of a window that does not reach over the end, and that
+    writes the valid rows of ``part`` and leaves the others as they are."""
     x, axis, length, most = rows.x, rows.axis, *padded
     first = scope.calc("minimum", rows.first, scope.calc("sub", scope.rows(x, axis), most))
     shift = scope.calc("sub", rows.first, first)

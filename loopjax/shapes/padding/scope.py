@@ -429,11 +429,14 @@ class PaddingScope(BoundedLengths):
         return variable
 
     def window_in(self, length: Variable) -> tuple[Variable, Variable] | None:
-        """Return the length of a slice of constant width that a length is the sum of, and the rest, a size."""
+        """Return two lengths whose sum is the given one: that of a slice of constant width, and a size."""
+        total = Dim.of(length)
         for window in self.widths:
-            rest = Dim.of(length) - Dim.of(window)
-            if rest.size < Dim.of(length).size and not self.varies(others := self.of_dim(rest)):
-                return window, others
+            rest = total - Dim.of(window)
+            if rest.size < total.size:  # terms have cancelled
+                size = self.of_dim(rest)
+                if not self.varies(size):
+                    return window, size
         return None
 
     def around(self, length: Variable) -> Variable:
