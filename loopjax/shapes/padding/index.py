@@ -95,18 +95,15 @@ def _put_rows(scope: PaddingScope, rows: _SliceRows, part: Variable) -> Variable
     x, axis, _, first, length, step, shift = rows
     offset = scope.emit("sub", scope.iota(scope.rows(x, axis)), first)
     number = scope.emit("floor_div", offset, step)
-    inside = scope.emit("and_", scope.emit("ge", number, 0), scope.emit("lt", number, length))
-    if not isinstance(step, int) or abs(step) > 1:
-        inside = scope.emit("and_", inside, scope.emit("eq", scope.emit("mod", offset, step), 0))
+    skips = not isinstance(step, int) or abs(step) > 1
+    is_row = scope.emit("eq", scope.emit("mod", offset, step), 0) if skips else None
     if shift is None:
         new = scope.take(part, axis, number, scope.rows(part, axis))
     else:
         before = _static_slice(scope, x, axis, (None, shift, None)) if shift else None
         joined = part if before is None else scope.emit("join", before, part, axis=axis)
         new = scope.resize(joined, axis, scope.rows(x, axis))
-    pattern = tuple(0 if place == axis else None for place in range(x.ndim))
-    put = scope.emit("switch", scope.emit("dimshuffle", inside, pattern=pattern), new, x)
-    return scope.filled(put, scope.axes(x))
+    return scope.filled(_chosen(scope, number, length, axis, new, x, is_row), scope.axes(x))
 
 
 def _result_axes(
@@ -306,14 +303,14 @@ def _read(scope: PaddingScope, x: Variable, windows: Sequence[_Window]) -> Varia
 
     ``dynamic_slice`` moves the start of a window that reaches over the end. So an array outside of loops, or the same
     at every step, has the rows of a capacity appended, once. Of others a window that does not reach over the end is
-    read, and the rows before the start are moved behind the others.
+    read, and the rows before the start are moved to the end.
     """
     if scope.parent is None or scope.lift(x) is not None:
         for one in windows:
             if one.most is not None:
                 x = scope.resize(x, one.axis, scope.calc("add", scope.rows(x, one.axis), one.most))
         return _windowed(scope, x, windows)
-    inside = [one if one.most is None else one._replace(start=_last_start(scope, x, one)) for one in windows]
+    inside = [_inside(scope, x, one) for one in windows]
     part = _windowed(scope, x, inside)
     for one, last in zip(windows, inside, strict=True):
         if one.most is not None:
@@ -321,10 +318,12 @@ def _read(scope: PaddingScope, x: Variable, windows: Sequence[_Window]) -> Varia
     return part
 
 
-def _last_start(scope: PaddingScope, x: Variable, window: _Window) -> Variable:
-    """Return the start of a window, moved so that the rows of its capacity do not reach over the end."""
-    last = scope.calc("sub", scope.rows(x, window.axis), window.size)
-    return scope.calc("minimum", scope.integer(window.start), last)
+def _inside(scope: PaddingScope, x: Variable, window: _Window) -> _Window:
+    """Return a window whose start is moved so that the rows of its capacity do not reach over the end."""
+    if window.most is None:
+        return window
+    last = scope.calc("sub", scope.rows(x, window.axis), window.most)
+    return window._replace(start=scope.calc("minimum", scope.integer(window.start), last))
 
 
 def _shifted(scope: PaddingScope, part: Variable, axis: int, by: Variable, size: Variable) -> Variable:
@@ -335,36 +334,43 @@ def _shifted(scope: PaddingScope, part: Variable, axis: int, by: Variable, size:
 
 @rule("put_window")
 def _put_window(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Variable:
-    x, slices = inputs[0], list[_SliceRows]()
-    for one in _windows(scope, node, x, inputs[2:]):
-        part = scope.filled(_read(scope, x, [one]), {**scope.other_axes(x, one.axis), **one.axes}, [*one.axes])
-        slices.append(_SliceRows(x, one.axis, part, scope.integer(one.start), one.length, 1))
-        x = part
-    part = scope.fit(inputs[1], scope.axes(x))
-    for rows in reversed(slices):
-        padded = scope.axis(rows.part, rows.axis)
-        first, size = rows.first, rows.length
-        if padded is not None:
-            first, size, part = _merged(scope, rows, part, padded)
-        op = table_op("put_window", axes=(rows.axis,), lengths=(None,), inner=False)
-        part = scope.filled(scope.apply(op, rows.x, part, first, size)[0], scope.axes(rows.x))
+    part, whole = inputs[0], list[Variable]()
+    windows = _windows(scope, node, part, inputs[2:])
+    for one in windows:
+        whole.append(part)
+        part = scope.filled(_read(scope, part, [one]), {**scope.other_axes(part, one.axis), **one.axes}, [*one.axes])
+    part = scope.fit(inputs[1], scope.axes(part))
+    for x, one in zip(reversed(whole), reversed(windows), strict=True):
+        inside = _inside(scope, x, one)
+        if one.most is not None:
+            part = _merged(scope, x, one, inside, part)
+        op = table_op("put_window", axes=(one.axis,), lengths=(None,), inner=False)
+        part = scope.filled(scope.apply(op, x, part, inside.start, inside.size)[0], scope.axes(x))
     return part
 
 
-def _merged(
-    scope: PaddingScope, rows: _SliceRows, part: Variable, padded: PaddedAxis
-) -> tuple[Variable, Variable, Variable]:
-    """Return the first row, the number of rows and the new rows of a window that does not reach over the end, and that
-    writes the valid rows of ``part`` and leaves the others as they are."""
-    x, axis, length, most = rows.x, rows.axis, *padded
-    first = scope.calc("minimum", rows.first, scope.calc("sub", scope.rows(x, axis), most))
-    shift = scope.calc("sub", rows.first, first)
-    number = scope.emit("sub", scope.iota(most), shift)
-    inside = scope.emit("and_", scope.emit("ge", number, 0), scope.emit("lt", number, length))
-    old = scope.emit_sized("window", x, first, lengths=[most], axes=(axis,), inner=False)
-    pattern = tuple(0 if place == axis else None for place in range(x.ndim))
-    new = _shifted(scope, part, axis, scope.calc("sub", most, shift), most)
-    return first, most, scope.emit("switch", scope.emit("dimshuffle", inside, pattern=pattern), new, old)
+def _merged(scope: PaddingScope, x: Variable, window: _Window, inside: _Window, part: Variable) -> Variable:
+    """Return the rows of ``inside``, with the valid rows of ``part`` where ``window`` has its own."""
+    shift = scope.calc("sub", scope.integer(window.start), inside.start)
+    number = scope.emit("sub", scope.iota(window.size), shift)
+    new = _shifted(scope, part, window.axis, scope.calc("sub", window.size, shift), window.size)
+    return _chosen(scope, number, window.length, window.axis, new, _windowed(scope, x, [inside]))
+
+
+def _chosen(
+    scope: PaddingScope,
+    number: Variable,
+    length: Length,
+    axis: int,
+    new: Variable,
+    old: Variable,
+    also: Variable | None = None,
+) -> Variable:
+    """Return rows of ``new`` where the ``number`` along an axis is from 0 to a length, and others of ``old``."""
+    chosen = scope.emit("and_", scope.emit("ge", number, 0), scope.emit("lt", number, length))
+    chosen = chosen if also is None else scope.emit("and_", chosen, also)
+    pattern = tuple(0 if place == axis else None for place in range(old.ndim))
+    return scope.emit("switch", scope.emit("dimshuffle", chosen, pattern=pattern), new, old)
 
 
 def _windowed(scope: PaddingScope, x: Variable, windows: Sequence[_Window]) -> Variable:

@@ -417,15 +417,14 @@ class PaddingScope(BoundedLengths):
                 width = self.widths[length]
                 message = f"{self.op}: a slice of {width} rows reaches over an end; shorten the range of its start"
                 self.require("==", length, width, message, "LJ205")
-                resized = self.resize(variable, axis, self.calc("add", rest, width))
-                variable = self.note(resized, self.other_axes(variable, axis))
-                continue
-            self.need(padded.length)
-            if self.parent is None and not self.is_known(padded.length):
-                variable = self.cut(variable, [axis])
+                size = self.calc("add", rest, width)
             else:
-                resized = self.resize(variable, axis, self.around(padded.length))
-                variable = self.note(resized, self.other_axes(variable, axis))
+                self.need(padded.length)
+                if self.parent is None and not self.is_known(padded.length):
+                    variable = self.cut(variable, [axis])
+                    continue
+                size = self.around(padded.length)
+            variable = self.note(self.resize(variable, axis, size), self.other_axes(variable, axis))
         return variable
 
     def window_in(self, length: Variable) -> tuple[Variable, Variable] | None:
