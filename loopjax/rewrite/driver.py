@@ -136,7 +136,10 @@ def map_regions(graph: Graph, change: Callable[[Graph, Op], Graph]) -> Graph:
 
 
 def region_inputs(node: Apply, region: Graph) -> Iterable[tuple[Variable, Variable]]:
-    """Return the inputs of a region with what enters it, of a derivative or a conditional; none of another op."""
+    """Return the inputs of a region that are a node's inputs as they are, and these: of a loop, its non-sequences."""
+    if isinstance(node.op, Scan):
+        inside, outside = node.op.body_inputs(region.inputs), node.op.inputs(node.inputs)
+        return zip(inside.non_sequences, outside.non_sequences, strict=True)
     if isinstance(node.op, Differentiated):
         return zip(node.op.primals, node.inputs, strict=False)
     return zip(region.inputs if isinstance(node.op, IfElse) else (), node.inputs[1:], strict=False)

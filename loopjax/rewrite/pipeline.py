@@ -29,6 +29,7 @@ from loopjax.rewrite.loop_epilogue import DistributeEpilogue
 from loopjax.rewrite.loop_fusion import FuseLoops
 from loopjax.rewrite.loop_prologue import DistributePrologue
 from loopjax.rewrite.masked_products import SpeculateOnProducts
+from loopjax.rewrite.masked_reductions import MaskReductions
 from loopjax.rewrite.pack_states import PackStates
 from loopjax.rewrite.plan import PlanLoops
 from loopjax.rewrite.predictive_commoning import CarryCommonValues
@@ -61,6 +62,8 @@ def symbolic(without: Collection[str] = ()) -> tuple[Rewrite, ...]:
         # Before derivatives have regions, so that they are those of the stable forms.
         Stabilize(),
         EliminateCommonSubexpressions(),
+        # Before derivatives have regions and before a program ends where a length is counted.
+        MaskReductions(),
         FormDifferentiatedRegions(),
         DoubleWhere(),
         EliminateCommonSubexpressions(),

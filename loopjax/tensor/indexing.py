@@ -528,11 +528,12 @@ def nonzero(x: Any, return_matrix: bool = False) -> tuple[Variable, ...] | Varia
         raise ValueError(f"nonzero takes an array, got the scalar {variable!r}{here()}")
     mask = variable if variable.dtype == "bool" else neq(variable, 0)
     flat = apply(table_op("nonzero"), mask if mask.ndim == 1 else reshape(mask, (-1,)))[0]
-    positions = (flat,) if mask.ndim == 1 else _unraveled(flat, mask)
+    positions = (flat,) if mask.ndim == 1 else unraveled(flat, mask)
     return stack(*positions) if return_matrix else positions
 
 
-def _unraveled(flat: Variable, mask: Variable) -> tuple[Variable, ...]:
+def unraveled(flat: Variable, mask: Variable) -> tuple[Variable, ...]:
+    """Return the positions along each axis of an array from those in the flattened array."""
     found = []
     for axis in reversed(range(mask.ndim)):
         size = dim(mask, axis)
