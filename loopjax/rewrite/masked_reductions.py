@@ -104,7 +104,7 @@ def _reduce_all(graph: Graph, known: Sizes) -> Graph:
 
 
 def _selected(node: Apply, known: Sizes) -> Selection | None:
-    """Return the selection that positions of a mask are, or a read of the first axes at them, if these have its sizes."""
+    """Return the selection that positions of a mask are, or a read at them of the first axes, if it has their sizes."""
     if node.op.named("nonzero"):
         return Selection(ops.arange(ops.dim(node.inputs[0], 0)), node.inputs[0], node.outputs[0])
     if not node.op.named("index") or not (count := len(node.inputs) - 1):

@@ -40,6 +40,8 @@ REDUCED = [
     x[x > s].max(),
     at.exp(x)[x > s].min(),
     x[x > s].shape[0] / 2.5,
+    (x > s).nonzero()[0].max(),
+    at.flatnonzero(s < X).sum(),
     at.cast(10 * x, "int8")[x > s].sum(),
     at.cast(10 * x, "int8")[x > s].mean(),
     at.cast(x, "float16")[x > s].mean(),
