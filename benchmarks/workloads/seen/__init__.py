@@ -2,8 +2,9 @@
 of sampling, estimation, recursions, recurrent networks, physics and forecasting, then of learning, inference, solvers,
 search and integer sequences, then of chance, dynamics, markets, sound and pictures, tables and training, then of
 choices, codes, fits, numerics and scenes, then of sounds, organisms, money, nature and machines, then of memories,
-beliefs, symbols, matter and worlds, then of messages, chains, groups, streams and plans, written from their literature
-after the passes and the cost model were mended by the others, run once as they were found, and mended since.
+beliefs, symbols, matter and worlds, then of messages, chains, groups, streams and plans, then of connections, places,
+populations, trails and descents, written from their literature after the passes and the cost model were mended by the
+others, run once as they were found, and mended since.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from benchmarks.workloads.seen import (
     chance,
     choices,
     codes,
+    connections,
     control,
     decisions,
+    descents,
     dynamic_programming,
     dynamics,
     estimation,
@@ -38,7 +41,9 @@ from benchmarks.workloads.seen import (
     numerics,
     organisms,
     physics,
+    places,
     plans,
+    populations,
     processing,
     recurrent,
     recursions,
@@ -55,6 +60,7 @@ from benchmarks.workloads.seen import (
     symbols,
     tables,
     time_series,
+    trails,
     training,
     worlds,
 )
@@ -107,5 +113,10 @@ SEEN: tuple[Workload, ...] = workloads_of(
     groups,
     streams,
     plans,
+    connections,
+    places,
+    populations,
+    trails,
+    descents,
 )
 """All of these workloads, by kind."""

@@ -10,8 +10,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import trails
-from benchmarks.programs.held_out.trails import FAR
+from benchmarks.programs.seen import trails
+from benchmarks.programs.seen.trails import FAR
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -13,8 +13,8 @@ from jax import lax
 from jax.nn import sigmoid, softplus
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import populations
-from benchmarks.programs.held_out.populations import DISCOUNT, HOPED, PAID
+from benchmarks.programs.seen import populations
+from benchmarks.programs.seen.populations import DISCOUNT, HOPED, PAID
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -13,8 +13,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import connections
-from benchmarks.programs.held_out.connections import (
+from benchmarks.programs.seen import connections
+from benchmarks.programs.seen.connections import (
     EXCITED,
     LESS,
     MEMBRANE,

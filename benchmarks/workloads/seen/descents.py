@@ -13,8 +13,8 @@ from jax import lax, random
 from jax.scipy.linalg import cho_factor, cho_solve
 
 from benchmarks.compare import close, near
-from benchmarks.programs.held_out import descents
-from benchmarks.programs.held_out.descents import (
+from benchmarks.programs.seen import descents
+from benchmarks.programs.seen.descents import (
     ACROSS,
     ALONG,
     EARLY,

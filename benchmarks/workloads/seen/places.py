@@ -13,8 +13,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import places
-from benchmarks.programs.held_out.places import CELL, ERODES, GAIN, LONG, MOST_SNOW, UPLIFT, WAYS, YEAR
+from benchmarks.programs.seen import places
+from benchmarks.programs.seen.places import CELL, ERODES, GAIN, LONG, MOST_SNOW, UPLIFT, WAYS, YEAR
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 
