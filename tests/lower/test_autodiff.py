@@ -176,8 +176,7 @@ def test_truncation_reaches_back_the_last_steps(keep, checkpoint):
     np.testing.assert_allclose(dh, np.prod(value) if keep >= 5 else 0)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 7, 12])
-@pytest.mark.parametrize("every", [1, 3, 5, 20])
+@pytest.mark.parametrize(("steps", "every"), [(1, 1), (1, 3), (2, 20), (7, 1), (7, 5), (12, 3), (12, 5), (12, 20)])
 def test_saving_every_few_steps_changes_no_gradient(steps, every):
     cost, inputs, values = rnn(steps, checkpoint=every)
     RNG_values = values

@@ -39,7 +39,7 @@ def _packed(function: Any, *arrays: Any) -> tuple[Any, bool]:
 
 
 @pytest.mark.parametrize("dtype", sorted(KEYS))
-@pytest.mark.parametrize(("shape", "axis"), [((60,), 0), ((7, 40), 0), ((7, 40), 1), ((2, 9, 3), 1)])
+@pytest.mark.parametrize(("shape", "axis"), [((60,), 0), ((2, 9, 3), 1)])
 def test_all_arrays_are_in_the_order_of_a_stable_sort(dtype, shape, axis):
     key, other = _keys(dtype, *shape), jnp.arange(int(np.prod(shape)), dtype="float32").reshape(shape)
     sort = partial(lax.sort, dimension=axis, num_keys=1, is_stable=True)

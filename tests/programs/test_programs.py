@@ -1,6 +1,6 @@
 """Random programs through the whole pipeline, against plain Python loops over NumPy arrays.
 
-Programs of the seeds 1 and 2 run for ``LOOPJAX_PROGRAM_SECONDS`` (40) in all, a third of it with gradients. They run as
+Programs of the seeds 1 and 2 run for ``LOOPJAX_PROGRAM_SECONDS`` (24) in all, a third of it with gradients. They run as
 they are, with capacity for every length, with any rewrites left out, and with loops planned as on a GPU. A failure
 prints its seed and the smallest program that fails, as a script. For more: ``python -m tests.programs.generator``.
 """
@@ -44,7 +44,7 @@ from tests.programs.reference import OtherBranch, Reference, Undecided
 from tests.programs.running import Failed, run
 from tests.programs.script import source
 
-SECONDS = float(os.environ.get("LOOPJAX_PROGRAM_SECONDS", "40"))
+SECONDS = float(os.environ.get("LOOPJAX_PROGRAM_SECONDS", "24"))
 SEEDS = (1, 2)
 
 

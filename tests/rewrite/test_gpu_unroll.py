@@ -25,11 +25,18 @@ def on(backend, f, *values):
 
 def same(make, *values, lengths="exact"):
     """The plans for a GPU of a program whose results are those of its plan for a CPU."""
-    expected, before = on("cpu", make(lengths), *values)
-    got, plans = on("gpu", make(lengths), *values)
-    assert all(plan.rows == "apart" for plan in before)
-    for one, other in zip(got, expected, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+    return same_calls(make, [values], lengths)
+
+
+def same_calls(make, calls, lengths="exact"):
+    """The same for several calls with arguments of equal shapes."""
+    f, g = make(lengths), make(lengths)
+    for values in calls:
+        expected, before = on("cpu", f, *values)
+        got, plans = on("gpu", g, *values)
+        assert all(plan.rows == "apart" for plan in before)
+        for one, other in zip(got, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
     return plans
 
 
@@ -125,10 +132,9 @@ def until(read=lambda out: out):
 
 @pytest.mark.parametrize("lengths", ["exact", "padded"])
 @pytest.mark.parametrize("read", [lambda out: out, lambda out: out[-1], lambda out: out[-3:], lambda out: out.sum(0)])
-@pytest.mark.parametrize("most", [-9.0, 3.0, 20.0, 60.0, 1e9])
-def test_until_is_asked_once_for_several_steps(most, read, lengths):
+def test_until_is_asked_once_for_several_steps(read, lengths):
     """The condition is met at the first step, within an iteration, later, near the end, never."""
-    plans = same(until(read), XS, H, most, lengths=lengths)
+    plans = same_calls(until(read), [(XS, H, most) for most in (-9.0, 3.0, 20.0, 60.0, 1e9)], lengths)
     assert any(plan.kind == "while" and plan.rows != "apart" and plan.unroll == 16 for plan in plans)
 
 
@@ -156,8 +162,7 @@ def test_draws_are_the_same():
         out, _ = loopjax.scan(step, outputs_info=[h], n_steps=100)
         return loopjax.function([h, most], [out], lengths=lengths)
 
-    same(make, H, 1e9)
-    same(make, H, 2.0)
+    same_calls(make, [(H, 1e9), (H, 2.0)])
 
 
 def test_draws_by_rejection_are_not_written_out():
@@ -268,16 +273,15 @@ def test_functions_of_the_users_are_not_called_behind_the_end():
     assert plan.unroll == 1
 
 
-@pytest.mark.parametrize("n_steps", [1, 2, 3, 15, 16, 17, 32])
+@pytest.mark.parametrize("n_steps", [1, 2, 16, 17])
 def test_no_more_steps_than_there_may_be(n_steps):
     def make(lengths):
         h, most = at.dvector("h"), at.dscalar("most")
         out, _ = loopjax.scan(lambda h: ([h + 1], {}, loopjax.until(h.max() > most)), outputs_info=[h], n_steps=n_steps)
         return loopjax.function([h, most], [out], lengths=lengths)
 
-    for most in (-9.0, 4.0, 1e9):
-        (*_, plan) = same(make, H, most)
-        assert plan.unroll <= n_steps
+    (*_, plan) = same_calls(make, [(H, most) for most in (-9.0, 4.0, 1e9)])
+    assert plan.unroll <= n_steps
 
 
 def test_progress_is_told_of_steps_that_run_alone():

@@ -178,9 +178,10 @@ READS = {
 }
 
 
-@pytest.mark.parametrize("read", READS)
-@pytest.mark.parametrize("steps", [32, 41])
-@pytest.mark.parametrize("n_maps", [0, 1])
+@pytest.mark.parametrize(
+    ("read", "steps", "n_maps"),
+    [*((read, 41, n_maps) for read in READS for n_maps in (0, 1)), ("last", 32, 0), ("sum", 32, 1)],
+)
 def test_what_is_read(read, steps, n_maps):
     def step(a, x, h):
         after = h @ a + x

@@ -42,8 +42,15 @@ READS = {
 }
 
 
-@pytest.mark.parametrize("read", READS)
-@pytest.mark.parametrize("options", [{}, {"go_backwards": True}, {"truncate_gradient": 4}, {"checkpoint": 3}])
+@pytest.mark.parametrize(
+    ("read", "options"),
+    [
+        *((read, {}) for read in READS),
+        ("all", {"go_backwards": True}),
+        ("some of each", {"truncate_gradient": 4}),
+        ("some of each", {"checkpoint": 3}),
+    ],
+)
 def test_values_and_gradients(read, options):
     outputs = READS[read](chain(**options))
     cost = sum((position + 1) * (one**2).sum() for position, one in enumerate(outputs))

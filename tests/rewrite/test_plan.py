@@ -200,8 +200,10 @@ class TestLengthsOfTheRun:
             f(3)
 
 
-@pytest.mark.parametrize("taps", [[-5], [-6, -1], [-7, -5, -2], [-20, -6, -4, -1], [-40]])
-@pytest.mark.parametrize("n_steps", [2, 5, 12, 17])
+@pytest.mark.parametrize(
+    ("taps", "n_steps"),
+    [([-5], 2), ([-5], 5), ([-5], 12), ([-6, -1], 17), ([-7, -5, -2], 12), ([-20, -6, -4, -1], 17), ([-40], 5)],
+)
 def test_far_taps_under_a_derivative_are_in_blocks(taps, n_steps):
     x, w, s = at.dmatrix("x"), at.dvector("w"), at.dmatrix("s")
     stream = at.random.RandomStream(5)

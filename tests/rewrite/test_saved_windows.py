@@ -1,7 +1,5 @@
 """Partial materialization: only the steps that slices and strides read are stacked."""
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -85,7 +83,9 @@ class TestWindows:
         assert keeps(f)[0] == "32:36"
 
     @pytest.mark.usefixtures("always")
-    @pytest.mark.parametrize(("taps", "reads"), list(itertools.product([[-1], [-2, -1], [-7, -2]], READS)), ids=str)
+    @pytest.mark.parametrize(
+        ("taps", "reads"), [*(([-7, -2], reads) for reads in READS), *(([-1], reads) for reads in READS[::3])], ids=str
+    )
     def test_gradients(self, taps, reads):
         x, h = at.dvector("x"), at.dvector("h")
         found = []

@@ -73,8 +73,13 @@ def windows(loops):
     return [spec.taps for spec in loops[0].recurrences] == [(-1,)]
 
 
-@pytest.mark.parametrize("ndim", [0, 1])
-@pytest.mark.parametrize("read", [newest_first, oldest_first, last_axis, beside_others, with_a_repeat, twice])
+@pytest.mark.parametrize(
+    ("read", "ndim"),
+    [
+        (newest_first, 0),
+        *((read, 1) for read in (newest_first, oldest_first, last_axis, beside_others, with_a_repeat, twice)),
+    ],
+)
 def test_values_and_gradients(read, ndim):
     inputs, x = autoregression(read, ndim)
     e, start, w = arrays = values(ndim)
@@ -213,8 +218,15 @@ def moving_sum(taps, ndim=0, newest_first=False, **options):
     return [x, w], y
 
 
-@pytest.mark.parametrize("options", [{}, {"ndim": 1}, {"ndim": 2, "newest_first": True}, {"go_backwards": True}])
-@pytest.mark.parametrize("taps", [range(-12, 1), [*range(-12, -2), 0, 1]])
+@pytest.mark.parametrize(
+    ("taps", "options"),
+    [
+        (range(-12, 1), {}),
+        (range(-12, 1), {"ndim": 2, "newest_first": True}),
+        ([*range(-12, -2), 0, 1], {"ndim": 1}),
+        ([*range(-12, -2), 0, 1], {"go_backwards": True}),
+    ],
+)
 def test_taps_of_a_sequence(taps, options):
     inputs, y = moving_sum(taps, **options)
     values = [RNG.normal(size=(40, 3, 2)[: options.get("ndim", 0) + 1]), 0.1 * RNG.normal(size=13)]

@@ -21,7 +21,7 @@ def test_one_program_for_many_lengths(taps):
     slopes = loopjax.grad(cost, [a, x])
     outputs = [cost, h, *slopes, loopjax.grad((slopes[0] ** 2).sum(), a)]
     f, g = (loopjax.function([x, a], outputs, lengths=lengths) for lengths in ("padded", "exact"))
-    for n in (30, 5, 7, 12, 13, 1, 32):
+    for n in (30, 7, 12, 1):
         arguments = np.random.default_rng(n).uniform(0.5, 1.5, (n, 2)), np.array([0.3, 0.2, 0.4])
         for one, other in zip(f(*arguments), g(*arguments), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-13)
