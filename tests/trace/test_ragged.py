@@ -78,7 +78,7 @@ def test_values_and_gradients_are_those_of_each_example_alone(form, backwards):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("batch", [1, 2, 3, 8])
+@pytest.mark.parametrize("batch", [1, 8])
 def test_every_size_of_batch(form, batch):
     rng = np.random.default_rng(batch)
     arrays = [rng.normal(size=shape) for shape in [(9, batch, 2), (batch, 2), (2, 2)]]
@@ -169,9 +169,9 @@ WAYS = [(form, backwards) for form in (lambda v: v, Packed) for backwards in (Fa
     ("way", "options"),
     [
         *((way, {}) for way in range(4)),
-        *((way, {"truncate_gradient": 2}) for way in range(4)),
-        *((way, {"checkpoint": "sqrt"}) for way in (0, 3)),
-        *((way, {"checkpoint": 2}) for way in (1, 2)),
+        *((way, {"truncate_gradient": 2}) for way in (0, 2)),
+        (3, {"checkpoint": "sqrt"}),
+        (1, {"checkpoint": 2}),
         (1, {"unroll": 2}),
     ],
     ids=str,
