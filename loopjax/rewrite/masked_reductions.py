@@ -1,4 +1,4 @@
-"""Predication of reductions: to reduce the elements that a mask selects is to reduce all, the others as the identity.
+"""Predicated reductions: reduce all elements, with the identity of the reduction where a mask is false.
 
 ``x[mask]`` reads the positions at which the mask is true, and how many there are only the run can tell: a loop pads
 them, and outside of loops a program ends to count them. A sum needs neither::
@@ -7,9 +7,13 @@ them, and outside of loops a program ends to count them. A sum needs neither::
     ->
     sum(switch(x > s, log(x), 0))
 
-The selection moves down through elementwise ops, reductions of other axes and slices of them, as long as all that they
-read has been selected by the same mask or is the same for every row. A mean divides by how many elements are true,
-which is also the length of what was selected. A maximum of no element is an error, so that the length is asked for.
+The mask sinks below elementwise ops, some reductions of other axes and slices of them, as long as all that they read
+has been selected by the same mask or is the same for every row. A mean divides by how many elements are true. An empty
+maximum is an error, so the number of selected elements is still computed, and checked.
+
+All elements are computed, also where few are selected. What is not selected has no part in a gradient only by
+``double_where``, without which this pass does not run, and which does not guard operands of reductions of other axes
+that are infinite or NaN: only sums, means and extremes of them are moved.
 
 Measured on one core (jax 0.10.2, float64), times as fast as without: a mean and a deviation of 20,000 values without
 outliers, 20 times, 9; means of the bright ones of 40 by 40 values, 200 times, 9; a mean outside of a loop 1.5.
@@ -18,6 +22,7 @@ outliers, 20 times, 9; means of the bright ones of 40 by 40 values, 200 times, 9
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -33,8 +38,11 @@ from loopjax.rewrite.driver import Pass, Replacement, region_inputs, replace_all
 from loopjax.tensor.indexing import unraveled
 from loopjax.trace.convert import constant
 
-REDUCED = ("sum", "prod", "any", "all", "max", "min", "mean", "var")
-"""Reductions for which others than the selected elements have a value that changes nothing."""
+REDUCED = (*(name for name in REDUCTIONS if name not in ("logsumexp", "argmax", "argmin")), "var")
+"""Reductions whose identity replaces elements that are not selected."""
+
+OF_ROWS = ("sum", "mean", "max", "min", "any", "all")
+"""Reductions of other axes with finite derivatives, whatever is in the rows that are not selected."""
 
 
 class Selection(NamedTuple):
@@ -46,11 +54,11 @@ class Selection(NamedTuple):
 
 
 Sizes = Mapping[Variable, Variable]
-"""Arrays whose sizes a mask must have, each with the array whose first axes have these sizes."""
+"""For an array of the shape that a mask must have, the array whose leading axes have that shape."""
 
 
 class MaskReductions(Pass):
-    """Reduces what masks select without selecting it."""
+    """Replaces reductions of ``x[mask]`` by reductions of ``x`` with the identity where the mask is false."""
 
     def __call__(self, graph: Graph) -> Graph:
         return self._masked(graph, {})
@@ -64,6 +72,8 @@ class MaskReductions(Pass):
             if not node.op.regions:
                 return None
             regions = [self._masked(region, _entered(node, region, sizes)) for region in node.op.regions]
+            if all(map(operator.is_, regions, node.op.regions)):
+                return None
             return copy_node(node, inputs, node.op.with_regions(regions)).outputs
 
         return _reduce_all(graph.rebuilt(transform=enter), known)
@@ -97,14 +107,14 @@ def _reduce_all(graph: Graph, known: Sizes) -> Graph:
         if made is not None:
             selections[node.outputs[0]] = made
         elif len(node.inputs) == 1 and node.inputs[0] in selections:
-            result = _reduced(node, selections[node.inputs[0]])
+            result = _reduced(node, selections[node.inputs[0]], graph.readers.get(node.outputs[0], ()))
             if result is not None:
                 replaced[node.outputs[0]] = result
     return replace_all(graph, replaced)
 
 
 def _selected(node: Apply, known: Sizes) -> Selection | None:
-    """Return the selection that positions of a mask are, or a read at them of the first axes, if it has their sizes."""
+    """Return the selection that a node makes: positions of a mask, or a read of the first axes at them."""
     if node.op.named("nonzero"):
         return Selection(ops.arange(ops.dim(node.inputs[0], 0)), node.inputs[0], node.outputs[0])
     if not node.op.named("index") or not (count := len(node.inputs) - 1):
@@ -118,10 +128,10 @@ def _selected(node: Apply, known: Sizes) -> Selection | None:
         return None
     others = IndexPattern((WHOLE,) * count + pattern.entries[count:])
     read = table_op("index", **{**node.op.arguments, "pattern": others})
-    whole = Apply(read, [x], node.sources).outputs[0]
+    whole, nonzero = Apply(read, [x], node.sources).outputs[0], found[0]
     if count > 1:
-        whole = ops.reshape(whole, (-1, *(whole.shape[axis] for axis in range(count, whole.ndim))))
-    nonzero = found[0]
+        sizes = [ops.dim(nonzero.inputs[0], 0), *(ops.dim(whole, axis) for axis in range(count, whole.ndim))]
+        whole = ops.reshape(whole, sizes)
     return Selection(whole, nonzero.inputs[0], nonzero.outputs[0])
 
 
@@ -130,7 +140,7 @@ def _nonzero(arrays: Sequence[Variable]) -> tuple[Apply, Variable] | None:
     positions."""
     flat = arrays[0]
     for _ in arrays[1:]:
-        flat = flat if flat.owner is None else flat.owner.inputs[0]
+        flat = flat if flat.owner is None or not flat.owner.inputs else flat.owner.inputs[0]
     found = flat.owner
     if found is None or not found.op.named("nonzero"):
         return None
@@ -145,13 +155,14 @@ def _nonzero(arrays: Sequence[Variable]) -> tuple[Apply, Variable] | None:
 
 
 def _has_sizes(mask: Variable, x: Variable, known: Sizes) -> bool:
-    """Return whether a mask is known to have the sizes of the first axes of an array: as ``x[mask]`` has it checked, by
-    its type, or where both are computed elementwise from the same arrays."""
+    """Return whether a mask is known to have the sizes of the leading axes of an array."""
     sizes = x.type.shape[: mask.ndim]
     if None not in sizes and sizes == mask.type.shape:
         return True
+    # ``x[mask]`` has it checked.
     if mask.owner is not None and mask.owner.op.named("second") and known.get(mask.owner.inputs[0]) is x:
         return True
+    # Both are computed elementwise from the same arrays.
     return mask.ndim == x.ndim and _arrays(mask) == _arrays(x)
 
 
@@ -172,7 +183,7 @@ def _arrays(x: Variable) -> set[object]:
 
 
 def _moved(node: Apply, selections: Mapping[Variable, Selection]) -> Selection | None:
-    """Return the selection of what is computed row by row from selections by one mask."""
+    """Return the selection that a result is, if each of its rows is computed from the same row of selections."""
     found = [selections[x] for x in node.inputs if x in selections]
     if not found or any(one.positions is not found[0].positions for one in found):
         return None
@@ -182,36 +193,35 @@ def _moved(node: Apply, selections: Mapping[Variable, Selection]) -> Selection |
     elif node.op.named("index"):
         by_row = len(node.inputs) == 1 and node.op.arguments["pattern"].entries[0] == WHOLE
     else:
-        axes = node.op.arguments.get("axis") if node.op.has("reduce") else None
-        by_row = isinstance(axes, tuple) and 0 not in axes
+        by_row = node.op.name in OF_ROWS and 0 not in node.op.arguments["axis"]
     if not by_row:
         return None
     wholes = [selections[x].whole if x in selections else x for x in node.inputs]
     return found[0]._replace(whole=copy_node(node, wholes).outputs[0])
 
 
-def _reduced(node: Apply, selection: Selection) -> Variable | None:
-    """Return a reduction of the selected rows, or how many there are."""
+def _reduced(node: Apply, selection: Selection, readers: Sequence[Apply]) -> Variable | None:
+    """Return a reduction of the selected rows or, where its readers take it for a value and no length, their number."""
     whole, mask, positions = selection
     if node.op.named("dim"):
-        return ops.sum(mask) if node.op.arguments["axis"] == 0 else None
+        is_value = all(one.op.has("pointwise") and one.outputs[0].type.is_float for one in readers)
+        return ops.sum(mask) if node.op.arguments["axis"] == 0 and is_value else None
     if node.op.name not in REDUCED or 0 not in node.op.arguments["axis"]:
         return None
     axes, dtype = node.op.arguments["axis"], node.op.arguments["dtype"]
 
-    def reduced(op: str, x: Variable, dtype: str, keepdims: bool = node.op.arguments["keepdims"]) -> Variable:
-        others = constant(np.array(element(REDUCTIONS[op].identity, x.dtype), x.dtype))
-        kept = ops.switch(ops.dimshuffle(mask, (0, *("x" * (x.ndim - 1)))), x, others)
-        return Apply(table_op(op, axis=axes, dtype=dtype, keepdims=keepdims), [kept], node.sources).outputs[0]
+    def reduced(name: str, x: Variable, dtype: str, keepdims: bool = node.op.arguments["keepdims"]) -> Variable:
+        identity = constant(np.array(element(REDUCTIONS[name].identity, x.dtype), x.dtype))
+        kept = ops.switch(ops.dimshuffle(mask, (0, *("x" * (x.ndim - 1)))), x, identity)
+        return Apply(table_op(name, axis=axes, dtype=dtype, keepdims=keepdims), [kept], node.sources).outputs[0]
 
     if not node.op.named("mean", "var"):
         result = reduced(node.op.name, whole, dtype)
-        # Only the length of the positions is read: it is an error that there are none.
-        return (
-            ops.second(getattr(ops, node.op.name)(positions), result)
-            if MONOIDS[node.op.name].needs_elements
-            else result
-        )
+        if not MONOIDS[node.op.name].needs_elements:
+            return result
+        # Keeps the error for an empty selection: the extreme of the positions fails where there are none.
+        op = table_op(node.op.name, axis=(0,), dtype="int64", keepdims=False)
+        return ops.second(Apply(op, [positions], node.sources).outputs[0], result)
     exact = sum_dtype(dtype)
     count = math.prod((ops.dim(whole, axis) for axis in axes if axis), start=ops.sum(mask))
     if node.op.named("mean"):
@@ -220,5 +230,5 @@ def _reduced(node: Apply, selection: Selection) -> Variable | None:
         return None
     centred = ops.cast(whole, exact)
     centred = centred - reduced("sum", centred, exact, keepdims=True) / ops.cast(count, exact)
-    divisor = ops.cast(count - node.op.arguments["ddof"], exact)
+    divisor = ops.cast(ops.maximum(count - node.op.arguments["ddof"], 0), exact)
     return ops.cast(reduced("sum", centred * centred, exact) / divisor, dtype)

@@ -63,7 +63,7 @@ def symbolic(without: Collection[str] = ()) -> tuple[Rewrite, ...]:
         Stabilize(),
         EliminateCommonSubexpressions(),
         # Before derivatives have regions and before a program ends where a length is counted.
-        MaskReductions(),
+        *([] if "double_where" in without else [MaskReductions()]),
         FormDifferentiatedRegions(),
         DoubleWhere(),
         EliminateCommonSubexpressions(),

@@ -16,7 +16,7 @@ REWRITES = {
     "double_where": "functions that are not differentiable where a switch selects them away get other operands there",
     "branches": "of an ifelse only the branch that is taken is computed",
     "stabilize": "expressions that overflow, underflow or cancel become equal ones that do not",
-    "masked_reductions": "a reduction of what a mask selects is one of all, the others as its identity",
+    "masked_reductions": "reductions of what a mask selects reduce all, with their identity where the mask is false",
     "cse": "common-subexpression elimination",
     "producer_fusion": "elementwise producers of a reduction over steps are computed inside the loop",
     "reduction_fusion": "reductions over the steps of a loop become accumulators in its carry",

@@ -1,5 +1,7 @@
 """Reductions of what a mask selects, without selecting it."""
 
+import warnings
+
 import jax
 import numpy as np
 import pytest
@@ -117,13 +119,54 @@ def test_what_is_not_selected_has_no_part_in_values_and_gradients():
             assert np.isfinite(found).all()
 
 
+def test_rows_with_missing_values():
+    """Gradients of rows that are left out are 0, also where they hold NaN and a row is reduced first."""
+    whole = X[at.invert(at.any(at.isnan(X), axis=1))]
+    scaled = (whole - whole.mean(1, keepdims=True)) / whole.std(1, keepdims=True)
+    costs = [whole.std(axis=1).mean(), whole.prod(axis=1).sum(), at.log(at.exp(whole).sum(axis=1)).sum()]
+    costs += [whole.mean(axis=1).std(), (scaled**3).sum() + whole.max(axis=1).sum()]
+    f, g = (loopjax.function([X], [loopjax.grad(one, X) for one in costs], mode=mode) for mode in (Mode(), SELECTING))
+    rows = np.array([[1, 2.0, 4], [np.nan, 3, 1], [4, 6, 5]])
+    for found, expected in zip(f(rows), g(rows), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+        assert np.isfinite(found).all()
+
+
+def test_fewer_selected_than_degrees_of_freedom():
+    f = loopjax.function([x, m], [x[at.neq(m, 0)].var(ddof=ddof) for ddof in (1, 2, 3)])
+    for selected in ([0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1]):
+        values, mask = np.array([1.0, 3, 4]), np.array(selected, "int8")
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            expected = [values[mask != 0].var(ddof=ddof) for ddof in (1, 2, 3)]
+        np.testing.assert_allclose(f(values, mask), expected)
+
+
+def test_a_number_of_selected_elements_as_a_length():
+    squares, _ = loopjax.scan(lambda t: (at.arange(x[x > t].shape[0]) ** 2).sum(), sequences=r)
+    np.testing.assert_array_equal(loopjax.function([x, r], squares)(np.arange(5.0), np.arange(3.0)), [14, 5, 1])
+
+
+def test_other_positions_beside_a_mask():
+    corner = X[at.arange(2), at.arange(2)].sum() + x[x > 0].sum()
+    assert loopjax.function([X, x], corner)(np.eye(2), np.arange(3.0)) == 5
+    none = loopjax.function([Y, X], Y[X > 0].sum())
+    assert none(np.zeros((3, 2, 0)), np.ones((3, 2))) == 0
+
+
+def test_without_double_where_elements_are_selected():
+    slope = loopjax.grad(at.log(x[x > 0]).mean(), x)
+    f = loopjax.function([x], slope, mode=Mode().excluding("double_where"))
+    np.testing.assert_array_equal(f(np.array([0.0, 2])), [0, 0.5])
+
+
 def test_nothing_selected():
     values = np.array([-1.0, -2.0])
     f = loopjax.function([x], [x[x > 0].sum(), x[x > 0].prod(), x[x > 0].mean(), x[x > 0].shape[0]])
     np.testing.assert_array_equal(f(values), [0, 1, np.nan, 0])
     h, _ = loopjax.scan(lambda t: x[x > t].max(), sequences=s[None])
     for greatest in (x[x > s].max(), h):
-        with pytest.raises(ValueError, match="max: an array has no elements"):
+        with pytest.raises(ValueError, match=r"max: an array has no elements .*\[test_masked_reductions.py:\d+\]"):
             loopjax.function([x, s], greatest)(values, 3.0)
 
 
