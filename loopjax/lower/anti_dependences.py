@@ -1,4 +1,4 @@
-"""Anti-dependences of a loop's arrays: what a step reads of an array that it writes to is read first, in a function.
+"""Anti-dependences of a loop's arrays: a function reads what a step then overwrites, so that XLA copies no array.
 
 XLA updates an array that a loop carries in place, if all that reads it is known to run before. Only data dependences
 order a program when ``copy_insertion.cc`` asks. A step that reads two arrays and writes to both, or reads one and gives
@@ -30,7 +30,6 @@ from loopjax.lower.small_loops import READS, SCATTERS, bits, called, first, is_l
 WRITES = SCATTERS | {"dynamic_update_slice"}
 """Primitives that write into their first operand, in place where nothing reads it later."""
 
-
 MOST_ELEMENTS = 64
 """Elements of an array up to which it is read, and computed, in the function."""
 
@@ -61,7 +60,7 @@ def _ordered(body: ClosedJaxpr) -> ClosedJaxpr:
 
 
 def _with_a_function(body: ClosedJaxpr, writes: Sequence[Any]) -> ClosedJaxpr:
-    """Return a body whose few-element reads, and what they decide, are one function."""
+    """Return a body that reads what it overwrites, and computes what this decides, in one function."""
     jaxpr, readers = body.jaxpr, defaultdict[Any, list[Any]](list)
     for equation in jaxpr.eqns:
         for variable in {*variables(equation.invars)}:
