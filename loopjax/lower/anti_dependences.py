@@ -69,15 +69,16 @@ def _with_a_function(body: ClosedJaxpr, writes: Sequence[Any]) -> ClosedJaxpr:
     writes = [write for write in writes if write.invars[0] not in results and _is_read(write, readers[write.invars[0]])]
     inside, before, rest = _parts(jaxpr.eqns, writes)
     reads = [one for write in writes for one in readers[write.invars[0]] if one is not write]
-    if not reads or any(read not in inside for read in reads):  # what is read may depend on what is written
+    is_inside = {id(one) for one in inside}
+    if not reads or any(id(read) not in is_inside for read in reads):  # what is read may depend on what is written
         return body
     leaving = [
         variable
         for equation in inside
         for variable in equation.outvars
-        if variable in results or any(one not in inside for one in readers[variable])
+        if variable in results or any(id(one) not in is_inside for one in readers[variable])
     ]
-    users = [one for variable in leaving for one in readers[variable] if one not in inside]
+    users = [one for variable in leaving for one in readers[variable] if id(one) not in is_inside]
     if len(writes) == 1 and results.isdisjoint(leaving) and all(one is writes[0] for one in users):
         return body  # the order is known
     moved, after = dict[Any, Any](), _dependents(jaxpr.eqns, leaving)
@@ -89,7 +90,8 @@ def _with_a_function(body: ClosedJaxpr, writes: Sequence[Any]) -> ClosedJaxpr:
             moved.setdefault(place, _alike(place))
     places = [one for place, new in moved.items() for one in inlined(_dependent, [place, reads[0].outvars[0]], [new])]
     call = called(body, [*inside, *places], [*leaving, *moved.values()])
-    ordered = [_with_operands(one, moved) if one in writes else one for one in rest]
+    is_write = {id(write) for write in writes}
+    ordered = [_with_operands(one, moved) if id(one) in is_write else one for one in rest]
     return with_equations(body, [*before, *call, *ordered])
 
 
@@ -126,11 +128,12 @@ def _parts(equations: Sequence[Any], writes: Sequence[Any]) -> tuple[list[Any], 
     """Return reads of arrays that are written with the scalars that they decide, then what does not depend on these,
     then the writes and the rest, each in order."""
     inside, before, rest = list[Any](), list[Any](), list[Any]()
-    own, later, written = set[Any](), set[Any](), {write.invars[0] for write in writes}
+    own, later = set[Any](), set[Any]()
+    written, is_write = {write.invars[0] for write in writes}, {id(write) for write in writes}
     for equation in equations:
         given = {*variables(equation.invars)}
         is_read = _reads(equation) and equation.invars[0] in written
-        if equation in writes or not later.isdisjoint(given):
+        if id(equation) in is_write or not later.isdisjoint(given):
             rest.append(equation)
             later.update(equation.outvars)
         elif is_read or (not own.isdisjoint(given) and _joins(equation)):
