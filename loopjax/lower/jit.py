@@ -13,6 +13,7 @@ from jax.extend.core import find_top_trace, jaxpr_as_fun
 from loopjax.ir.graph import Graph
 from loopjax.ir.types import KEY, jax_dtype
 from loopjax.lower import autodiff, cond, indexing, jax_call, scan, weight_gradients  # noqa: F401 - register rules
+from loopjax.lower.anti_dependences import with_reads_first
 from loopjax.lower.compiler_options import compiler_options
 from loopjax.lower.cumulative import with_cumulative_loops
 from loopjax.lower.fits_32_bits import fits_32_bits
@@ -37,7 +38,7 @@ PASSES: dict[str, tuple[Callable[[Any], Any], ...]] = {
         with_packed_sorts,
         with_cumulative_loops,
     ),
-    "small_loops": (outlined,),
+    "small_loops": (with_reads_first, outlined),
     "loop_kernels": (with_loop_kernels,),
 }
 """Rewrites of a program of JAX, in order."""

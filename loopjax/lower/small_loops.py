@@ -98,7 +98,7 @@ def outlined(program: ClosedJaxpr) -> ClosedJaxpr:
     equations = list[Any]()
     for group, results in zip(groups, results_of(groups, program.jaxpr), strict=True):
         if group.is_cluster:
-            equations += _call(program, [*copies(group.equations, copied), *group.equations], results)
+            equations += called(program, [*copies(group.equations, copied), *group.equations], results)
         else:
             equations += [with_regions(equation, _outlined_region) for equation in group.equations]
     return with_equations(program, equations)
@@ -127,7 +127,7 @@ def _is_scalar_op(equation: Any) -> bool:
     if equation.effects or not all(map(_is_scalar, equation.outvars)):
         return False
     if name in READS:
-        return not any(map(_is_large, given))
+        return not any(map(is_large, given))
     is_call = name in CALLS and all(map(_is_scalar_op, inner_equations(equation)))
     return (is_call or name in SCALARS) and all(map(_is_scalar, given))
 
@@ -136,13 +136,13 @@ def _is_scalar(variable: Any) -> bool:
     return math.prod(variable.aval.shape) == 1 and not jnp.issubdtype(variable.aval.dtype, jax.dtypes.extended)
 
 
-def _call(program: ClosedJaxpr, equations: Sequence[Any], results: Sequence[Any]) -> list[Any]:
+def called(program: ClosedJaxpr, equations: Sequence[Any], results: Sequence[Any]) -> list[Any]:
     """The equations of a call of a function that runs ``equations``, for these ``results`` of them."""
     jaxpr = program.jaxpr
     constants = dict(zip(jaxpr.constvars, program.consts, strict=True))
     own = {variable for equation in equations for variable in equation.outvars}
     read = dict.fromkeys(v for equation in equations for v in variables(equation.invars) if v not in own)
-    known = [v for v in read if v in constants and not _is_large(v)]
+    known = [v for v in read if v in constants and not is_large(v)]
     given = [v for v in read if v not in known]
     inner = [with_regions(each, _with_single_writes) for each in equations]
     effects = {effect for equation in equations for effect in equation.effects}
@@ -199,18 +199,18 @@ def _dependence(arrays: Sequence[Any]) -> Any:
     looks at operands), and its simplifications may leave one behind. They do not look into bits: only LLVM finds out
     that ``x | 1`` is not 0. A barrier after the call keeps JAX from dropping it with the results that nobody reads.
     """
-    return functools.reduce(jnp.logical_or, [_bits(_first(array)) | 1 == 0 for array in arrays], jnp.zeros((), bool))
+    return functools.reduce(jnp.logical_or, [bits(first(array)) | 1 == 0 for array in arrays], jnp.zeros((), bool))
 
 
-def _first(array: Any) -> Any:
+def first(array: Any) -> Any:
     """The first element of an array."""
     return lax.slice(array, (0,) * array.ndim, (1,) * array.ndim).reshape(())
 
 
-def _bits(element: Any) -> Any:
+def bits(element: Any) -> Any:
     """An integer that depends on an element: its bits, where it is a float."""
     if jnp.issubdtype(element.dtype, jax.dtypes.extended):
-        element = _first(jax.random.key_data(element))
+        element = first(jax.random.key_data(element))
     if jnp.issubdtype(element.dtype, jnp.complexfloating):
         element = element.real
     if jnp.issubdtype(element.dtype, jnp.floating):
@@ -239,14 +239,14 @@ def _shape(variable: Any) -> Any:
 
 def _is_small(loop: Any) -> bool:
     """Return whether XLA can compile a loop into one function, and its arrays are small."""
-    return not loop.effects and all(map(_may_stand_inside, inner_equations(loop)))
+    return not loop.effects and all(map(may_stand_inside, inner_equations(loop)))
 
 
-def _may_stand_inside(equation: Any) -> bool:
+def may_stand_inside(equation: Any) -> bool:
     name = equation.primitive.name
     if name in FREE:
         return True
-    if any(map(_is_large, equation.outvars)):
+    if any(map(is_large, equation.outvars)):
         return False
     if name in SCATTERS:
         numbers = equation.params["dimension_numbers"]
@@ -265,7 +265,7 @@ def _is_tiny(product: Any) -> bool:
     return min(rows, columns, depth) == 1 or rows * columns * depth < LIBRARY_PRODUCT
 
 
-def _is_large(variable: Any) -> bool:
+def is_large(variable: Any) -> bool:
     return _bytes(variable) > LARGEST_BYTES
 
 

@@ -314,13 +314,19 @@ class Loop:
         """True for an output whose rows the loop stacks; those of others are in the carry."""
         return self.op.outputs[position].saved.last is None and self.plan.storage[position].kind != "stack"
 
+    @property
+    def _runs_once(self) -> bool:
+        """True where the loop is known to run a step before it stops by its condition."""
+        (limit,) = self.parts.n_steps or (self.op.n_steps,)
+        return self.op.until and not isinstance(limit, jax.core.Tracer) and int(limit) > 0
+
     def _last(self, carry: Carry, position: int, saved: SavedSteps, n_steps: Any, may_be_short: bool) -> Any:
         type = self.types[position]
         count = saved.last if self.op.dynamic else saved.rows(self.op.n_steps)
         if not count:
             return blank((0, *type.sizes), type.dtype)
         rows = histories.last(self.plan.storage[position], carry.pasts[position], count, n_steps)
-        if not may_be_short:
+        if not may_be_short or (count == 1 and self._runs_once):
             return rows
         ran = jnp.arange(count, 0, -1) <= n_steps
         return mask_rows(ran, rows, filled((), rows.dtype))
