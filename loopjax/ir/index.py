@@ -41,12 +41,14 @@ class Array:
 
     A constant input is described by its least and greatest position, checked against the axis once its size is known;
     one that was a boolean mask also by the mask's size. Other inputs are described by bounds of these, as far as
-    ``rewrite/value_ranges.py`` knows them to be within the axis.
+    ``rewrite/value_ranges.py`` knows them to be within the axis. It finds out, too, which vectors of positions are
+    ``distinct``: none is negative, and no two are equal.
     """
 
     least: int | None = None
     greatest: int | None = None
     mask_size: int | None = None
+    distinct: bool = False
 
     @property
     def wraps(self) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from loopjax.ir.fill import fill_value, filled, is_key_dtype
@@ -94,6 +95,13 @@ def _mode(op: TableOp, outside: str) -> dict[str, Any]:
     return {"mode": mode, "wrap_negative_indices": wraps}
 
 
+def _is_unique(op: TableOp, positions: Sequence[Any]) -> bool:
+    """Test if no element is written twice: positions along one axis are distinct, as many as there are in all."""
+    shape = np.broadcast_shapes(*(np.shape(one) for one in positions))
+    pairs = zip(op.arguments["pattern"].arrays, positions, strict=True)
+    return len(shape) == 1 and any(entry.distinct and np.shape(one) == shape for entry, one in pairs)
+
+
 @rule("index")
 def _read(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     x, *positions = args
@@ -121,7 +129,8 @@ def _write(node: Apply, op: TableOp, args: Sequence[Any]) -> Sequence[Any]:
     # the loop that computes the array, and its derivative reads no old value, as a check of a slice would.
     if window is None or window.strided or window.inside is not None or window.is_element:
         at = x.at[_numpy_key(op, positions)]
-        return ((at.add if adds else at.set)(value, **_mode(op, "drop")),)
+        options = {**_mode(op, "drop"), "unique_indices": _is_unique(op, positions)}
+        return ((at.add if adds else at.set)(value, **options),)
     if 0 in x.shape or 0 in window.sizes:
         return (x,)
     value = jnp.broadcast_to(value, window.shape)

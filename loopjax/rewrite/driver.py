@@ -14,6 +14,7 @@ from loopjax.ir.graph import Apply, Graph, Op, Variable, copy_node, toposort
 from loopjax.ir.op import TableOp
 from loopjax.ir.scan import Scan
 from loopjax.ir.verify import verify
+from loopjax.ir.weight_gradients import BatchedWeightGradients
 from loopjax.rewrite.target import Derivative, Target, within
 
 Replacement = Sequence[Variable] | None
@@ -142,6 +143,8 @@ def region_inputs(node: Apply, region: Graph) -> Iterable[tuple[Variable, Variab
         return zip(inside.non_sequences, outside.non_sequences, strict=True)
     if isinstance(node.op, Differentiated):
         return zip(node.op.primals, node.inputs, strict=False)
+    if isinstance(node.op, BatchedWeightGradients):
+        return zip(region.inputs, node.inputs, strict=False)
     return zip(region.inputs if isinstance(node.op, IfElse) else (), node.inputs[1:], strict=False)
 
 

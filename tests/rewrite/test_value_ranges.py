@@ -155,3 +155,48 @@ def test_places_made_of_products_that_wrap_around_are_masked(factor):
             expected.append(x[start : start + 3].sum())
             x = np.tanh(x) * 10
     np.testing.assert_allclose(loopjax.function([v], sums)(np.arange(1.0, 13.0)), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("positions", "is_unique"),
+    [
+        (lambda place: at.arange(place.shape[0]), True),
+        (lambda place: at.arange(1, 5), True),
+        (lambda place: np.array([5, 0, 3, 2]), True),
+        (lambda place: np.array([5, 0, 3, 5]), False),
+        (lambda place: np.array([5, 0, 3, -1]), False),
+        (lambda place: place % 6, False),
+    ],
+)
+def test_elements_that_are_written_once(positions, is_unique):
+    """Of rows that a loop is given, one for each: the derivative asks for no element which value is its last."""
+    x, values, places = at.dmatrix("x"), at.dmatrix("values"), at.imatrix("places")
+    first = positions(places[0])
+
+    def step(v, place, x):
+        rows = first if is_unique else positions(place)
+        return at.set_subtensor(x[rows, place], at.tanh(v) * x[rows, place])
+
+    out, _ = loopjax.scan(step, sequences=[values, places], outputs_info=x)
+    cost = (at.sin(out[-1]) * np.arange(1.0, 9.0)).sum()
+    outputs = [out[-1], *loopjax.grad(cost, [x, values])]
+    given = RNG.normal(size=(6, 8)), RNG.normal(size=(5, 4)), RNG.integers(0, 8, (5, 4)).astype("int32")
+    f = loopjax.function([x, values, places], outputs)
+    found = f(*given)
+    assert ("ui32" in f.lower(*given).as_text()) != is_unique
+    mode = loopjax.Mode().excluding("value_ranges")
+    expected = loopjax.function([x, values, places], outputs, mode=mode)(*given)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def test_a_range_beside_more_positions():
+    """Writes elements twice: the derivative by what is there before is 0 where something is written."""
+    x, places = at.dmatrix("x"), at.imatrix("places")
+    wide = at.set_subtensor(x[at.arange(2), places], 7.0)
+    one = at.set_subtensor(x[at.arange(1), places[0]], 5.0)
+    f = loopjax.function([x, places], [wide, one, loopjax.grad((wide + 2 * one).sum(), x)])
+    found = f(np.zeros((3, 4)), np.array([[1, 2], [1, 1], [0, 2]], "int32"))
+    np.testing.assert_array_equal(found[0], [[7, 7, 0, 0], [0, 7, 7, 0], [0, 0, 0, 0]])
+    np.testing.assert_array_equal(found[1], [[0, 5, 5, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+    np.testing.assert_array_equal(found[2], [[2, 0, 1, 3], [3, 2, 2, 3], [3, 3, 3, 3]])
