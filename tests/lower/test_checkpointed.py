@@ -73,7 +73,7 @@ def stored(**options):
 
 
 @pytest.mark.parametrize(
-    ("depth", "backwards", "plans"), [(1, False, ["log"]), (3, True, PLANS), (9, False, [5]), (9, True, ["log"])]
+    ("depth", "backwards", "plans"), [(1, False, ["log"]), (3, True, PLANS[1::2]), (9, False, [5]), (9, True, ["log"])]
 )
 def test_taps_folds_updates_and_draws(depth, backwards, plans):
     for checkpoint in plans:
@@ -81,7 +81,7 @@ def test_taps_folds_updates_and_draws(depth, backwards, plans):
         same(g(*values), stored(depth=depth, backwards=backwards))
 
 
-@pytest.mark.parametrize("truncate", [0, 1, 22, 40])
+@pytest.mark.parametrize("truncate", [0, 22, 40])
 def test_truncation(truncate):
     for checkpoint in (5, "sqrt", "log", Budget(states=14)) if truncate == 22 else ("log",):
         g, values = network(checkpoint, truncate=truncate)
@@ -118,7 +118,7 @@ def second_derivatives(checkpoint):
     return loopjax.function([x, w], [first, loopjax.grad(first, [x, w])[1]])(np.linspace(0.1, 1, 9), 0.7)
 
 
-@pytest.mark.parametrize("checkpoint", [plan for plan in PLANS if plan != "sqrt"])
+@pytest.mark.parametrize("checkpoint", [plan for plan in PLANS[::2] if plan != "sqrt"])
 def test_second_derivatives_and_loops_in_loops(checkpoint):
     same(second_derivatives(checkpoint), second_derivatives(None))
 
