@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from loopjax.ir.fill import blank, filled
@@ -317,8 +318,9 @@ class Loop:
     @property
     def _runs_once(self) -> bool:
         """True where the loop is known to run a step before it stops by its condition."""
-        (limit,) = self.parts.n_steps or (self.op.n_steps,)
-        return self.op.until and not isinstance(limit, jax.core.Tracer) and int(limit) > 0
+        limit = (*self.parts.n_steps, self.op.n_steps)[0]
+        is_number = isinstance(limit, (int, np.number, np.ndarray, jax.Array))
+        return self.op.until and is_number and not isinstance(limit, jax.core.Tracer) and int(limit) > 0
 
     def _last(self, carry: Carry, position: int, saved: SavedSteps, n_steps: Any, may_be_short: bool) -> Any:
         type = self.types[position]
