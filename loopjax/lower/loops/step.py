@@ -320,7 +320,8 @@ class Loop:
         """True where the loop is known to run a step before it stops by its condition."""
         limit = (*self.parts.n_steps, self.op.n_steps)[0]
         is_number = isinstance(limit, (int, np.number, np.ndarray, jax.Array))
-        return self.op.until and is_number and not isinstance(limit, jax.core.Tracer) and int(limit) > 0
+        is_known = is_number and not isinstance(limit, jax.core.Tracer)
+        return self.op.until and is_known and bool(np.all(np.asarray(limit) > 0))
 
     def _last(self, carry: Carry, position: int, saved: SavedSteps, n_steps: Any, may_be_short: bool) -> Any:
         type = self.types[position]
