@@ -138,9 +138,9 @@ def map_regions(graph: Graph, change: Callable[[Graph, Op], Graph]) -> Graph:
 
 def region_inputs(node: Apply, region: Graph) -> Iterable[tuple[Variable, Variable]]:
     """Return pairs of a region's inputs that are inputs of its node, unchanged, and these; of a loop, non-sequences."""
-    if isinstance(node.op, Scan) and region is not node.op.body:
-        return ()
     if isinstance(node.op, Scan):
+        if region is not node.op.body:  # coefficients, sampled draws
+            return ()
         inside, outside = node.op.body_inputs(region.inputs), node.op.inputs(node.inputs)
         return zip(inside.non_sequences, outside.non_sequences, strict=True)
     if isinstance(node.op, Differentiated):

@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -208,27 +208,35 @@ def _reduced(node: Apply, selection: Selection, readers: Sequence[Apply]) -> Var
         return ops.sum(mask) if node.op.arguments["axis"] == 0 and is_value else None
     if node.op.name not in REDUCED or 0 not in node.op.arguments["axis"]:
         return None
-    axes, dtype = node.op.arguments["axis"], node.op.arguments["dtype"]
+    if node.op.named("mean", "var"):
+        return _mean_or_variance(node, whole, mask)
+    result = _predicated(node, node.op.name, whole, mask, **node.op.arguments)
+    if not MONOIDS[node.op.name].needs_elements:
+        return result
+    # Keeps the error for an empty selection: the extreme of the positions fails where there are none.
+    op = table_op(node.op.name, axis=(0,), dtype="int64", keepdims=False)
+    return ops.second(Apply(op, [positions], node.sources).outputs[0], result)
 
-    def reduced(name: str, x: Variable, dtype: str, keepdims: bool = node.op.arguments["keepdims"]) -> Variable:
-        identity = constant(np.array(element(REDUCTIONS[name].identity, x.dtype), x.dtype))
-        kept = ops.switch(ops.dimshuffle(mask, (0, *("x" * (x.ndim - 1)))), x, identity)
-        return Apply(table_op(name, axis=axes, dtype=dtype, keepdims=keepdims), [kept], node.sources).outputs[0]
 
-    if not node.op.named("mean", "var"):
-        result = reduced(node.op.name, whole, dtype)
-        if not MONOIDS[node.op.name].needs_elements:
-            return result
-        # Keeps the error for an empty selection: the extreme of the positions fails where there are none.
-        op = table_op(node.op.name, axis=(0,), dtype="int64", keepdims=False)
-        return ops.second(Apply(op, [positions], node.sources).outputs[0], result)
+def _predicated(node: Apply, name: str, x: Variable, mask: Variable, **options: Any) -> Variable:
+    """Return a reduction of an array, with the identity in the rows for which a mask is false."""
+    identity = constant(np.array(element(MONOIDS[name].identity, x.dtype), x.dtype))
+    kept = ops.switch(ops.dimshuffle(mask, (0, *("x" * (x.ndim - 1)))), x, identity)
+    return Apply(table_op(name, **options), [kept], node.sources).outputs[0]
+
+
+def _mean_or_variance(node: Apply, whole: Variable, mask: Variable) -> Variable | None:
+    """Return a mean or a variance of the rows for which a mask is true: sums over the number of their elements."""
+    if node.op.named("var") and np.dtype(whole.dtype).kind == "c":
+        return None
+    axes, keepdims, dtype = (node.op.arguments[name] for name in ("axis", "keepdims", "dtype"))
     exact = sum_dtype(dtype)
     count = math.prod((ops.dim(whole, axis) for axis in axes if axis), start=ops.sum(mask))
     if node.op.named("mean"):
-        return ops.cast(reduced("sum", whole, exact) / ops.cast(count, exact), dtype)
-    if np.dtype(whole.dtype).kind == "c":
-        return None
+        total = _predicated(node, "sum", whole, mask, axis=axes, dtype=exact, keepdims=keepdims)
+        return ops.cast(total / ops.cast(count, exact), dtype)
     centred = ops.cast(whole, exact)
-    centred = centred - reduced("sum", centred, exact, keepdims=True) / ops.cast(count, exact)
-    divisor = ops.cast(ops.maximum(count - node.op.arguments["ddof"], 0), exact)
-    return ops.cast(reduced("sum", centred * centred, exact) / divisor, dtype)
+    total = _predicated(node, "sum", centred, mask, axis=axes, dtype=exact, keepdims=True)
+    centred = centred - total / ops.cast(count, exact)
+    squares = _predicated(node, "sum", centred * centred, mask, axis=axes, dtype=exact, keepdims=keepdims)
+    return ops.cast(squares / ops.cast(ops.maximum(count - node.op.arguments["ddof"], 0), exact), dtype)
