@@ -97,6 +97,10 @@ def without(rewrites: frozenset[str]) -> Iterator[None]:
         loopjax.config.mode = before
 
 
+class OutOfTime(BaseException):
+    """Ends a run of Hypothesis, which keeps what is an ``Exception`` as a failure."""
+
+
 UNRAISED = "expected IndexError"
 """A position of an axis whose size only a step knows reads NaN (the least integer), and raises nothing."""
 
@@ -111,10 +115,11 @@ def search(
     shrink: bool = True,
     varying: bool = False,
 ) -> Tally:
-    """Runs a chunk of programs; after ``stop`` no further one starts. Raises ``Failed`` with the smallest that fails.
+    """Runs a chunk of programs, and raises ``Failed`` with the smallest that fails.
 
-    ``rewrites``: which they run with, of ``LEFT_OUT``. Without ``shrink`` it is the first that fails, as large as it
-    is. With ``varying``, a program that a ``LengthError`` refuses does not fail; the tally counts it.
+    After ``stop`` no further one starts; one runs in any case. ``rewrites``: which they run with, of ``LEFT_OUT``.
+    Without ``shrink`` it is the first that fails, as large as it is. With ``varying``, a program that a ``LengthError``
+    refuses does not fail; the tally counts it.
     """
     tally = Tally() if tally is None else tally
     seen: set[tuple[Program, frozenset[str]]] = set()
@@ -133,8 +138,8 @@ def search(
     )
     @hypothesis.given(programs(gradients, varying), LEFT_OUT[rewrites])
     def one(program: Program, left_out: frozenset[str]) -> None:
-        if stop is not None and time.monotonic() > stop and not failures:
-            return
+        if stop is not None and time.monotonic() > stop and tally.ran and not failures:
+            raise OutOfTime
         if (program, left_out) in seen and not failures:
             tally.left_out["came before"] += 1
             return
@@ -160,6 +165,8 @@ def search(
     try:
         with in_double() if gradients else contextlib.nullcontext():
             one()
+    except OutOfTime:
+        pass
     except Failed as failed:
         tally.failed += 1
         raise Failed(f"seed {seed}: {failed}") from None

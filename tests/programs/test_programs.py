@@ -23,7 +23,7 @@ from loopjax.lower import interpreter
 from loopjax.lower.loops import history
 from loopjax.rewrite.dce import EliminateDeadCode
 from tests.planned import planned_for
-from tests.programs.generator import LEFT_OUT, NONE, programs, search, set_lengths
+from tests.programs.generator import CHUNK, LEFT_OUT, NONE, programs, search, set_lengths
 from tests.programs.gradients import READINGS, gradient_source, in_double
 from tests.programs.ops import SLICES
 from tests.programs.program import (
@@ -221,14 +221,14 @@ KINDS_TO_DIFFERENTIATE = {
 }
 
 
-def missing_kinds(kinds, count, gradients=False):
-    """The kinds that do not occur among 1,200 programs (``count`` at a time, until all have).
+def missing_kinds(kinds, gradients=False):
+    """The kinds that do not occur among 1,200 programs, which are made until all have occurred.
 
     Kinds are rare for some seeds: Hypothesis draws constants of the modules that are imported.
     """
     missing = dict(kinds)
-    for seed in range(5, 5 + 1200 // count):
-        for program in generated(seed, count, gradients):
+    for seed in range(5, 5 + 1200 // CHUNK):
+        for program in generated(seed, CHUNK, gradients):
             missing = {name: test for name, test in missing.items() if not test(program)}
         if not missing:
             break
@@ -236,11 +236,11 @@ def missing_kinds(kinds, count, gradients=False):
 
 
 def test_programs_are_of_every_kind():
-    assert not missing_kinds(KINDS, 100)
+    assert not missing_kinds(KINDS)
 
 
 def test_programs_to_differentiate_are_of_every_kind():
-    assert not missing_kinds(KINDS_TO_DIFFERENTIATE, 400, gradients=True)
+    assert not missing_kinds(KINDS_TO_DIFFERENTIATE, gradients=True)
 
 
 HALVED = Program(
