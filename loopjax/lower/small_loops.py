@@ -67,7 +67,7 @@ PRIMITIVES = frozenset(
         *("argmax", "argmin", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum", "reduce_and", "reduce_max"),
         *("reduce_min", "reduce_or", "reduce_prod", "reduce_sum", "reduce_xor"),
         *("random_bits", "random_clone", "random_fold_in", "random_seed", "random_split", "random_unwrap"),
-        *("random_wrap", "threefry2x32"),
+        *("random_wrap", "threefry2x32", "xla_metadata_value"),
     }
 )
 """Primitives that XLA compiles without a library on a CPU."""
@@ -229,7 +229,7 @@ def _large_states(loop: Any) -> set[Any]:
     return {
         variable
         for variable, one in zip(loop.invars[-len(inner) :], inner, strict=True)
-        if not isinstance(variable, Literal) and _bytes(one) > most and _shape(variable) == _shape(one) in given
+        if not isinstance(variable, Literal) and array_bytes(one) > most and _shape(variable) == _shape(one) in given
     }
 
 
@@ -266,10 +266,11 @@ def _is_tiny(product: Any) -> bool:
 
 
 def is_large(variable: Any) -> bool:
-    return _bytes(variable) > LARGEST_BYTES
+    return array_bytes(variable) > LARGEST_BYTES
 
 
-def _bytes(variable: Any) -> int:
+def array_bytes(variable: Any) -> int:
+    """Bytes of an array."""
     return math.prod(variable.aval.shape) * int(variable.aval.dtype.itemsize)
 
 

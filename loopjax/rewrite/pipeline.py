@@ -32,6 +32,7 @@ from loopjax.rewrite.masked_products import SpeculateOnProducts
 from loopjax.rewrite.masked_reductions import MaskReductions
 from loopjax.rewrite.pack_states import PackStates
 from loopjax.rewrite.plan import PlanLoops
+from loopjax.rewrite.predicated_writes import PredicateWrites
 from loopjax.rewrite.predictive_commoning import CarryCommonValues
 from loopjax.rewrite.producer_fusion import FuseProducers
 from loopjax.rewrite.producer_sinking import SinkProducers
@@ -96,6 +97,8 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
     checks = (CheckIndices(target),) if target.check_index else ()
     passes = (
         FoldStepValues(target),
+        # Before equal reads become one.
+        PredicateWrites(target),
         cse,
         # Before work moves between loops: what a branch needs stays in it.
         FormConditionals(target),

@@ -17,6 +17,7 @@ REWRITES = {
     "branches": "of an ifelse only the branch that is taken is computed",
     "stabilize": "expressions that overflow, underflow or cancel become equal ones that do not",
     "masked_reductions": "reductions of what a mask selects reduce all, with their identity where the mask is false",
+    "predicated_writes": "a choice between an array and what writes make of it becomes writes of a choice",
     "cse": "common-subexpression elimination",
     "producer_fusion": "elementwise producers of a reduction over steps are computed inside the loop",
     "reduction_fusion": "reductions over the steps of a loop become accumulators in its carry",

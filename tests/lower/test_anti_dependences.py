@@ -1,4 +1,4 @@
-"""What a step reads of large arrays that it writes to is read in a function, so that XLA copies none of them."""
+"""What a step reads of arrays that it writes to is read in a function, so that XLA copies none of them."""
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ import loopjax
 import loopjax.tensor as at
 from loopjax import Mode
 from loopjax.lower.anti_dependences import with_reads_first
+from loopjax.lower.small_loops import outlined
 
 N = 6000
 RNG = np.random.default_rng(4)
@@ -34,6 +35,17 @@ def sums(x, w, i, j):
 def other_places(x, w, i, j):
     """Writes that depend on nothing that is read."""
     return x.at[i].set(1.0 * j), w.at[j].set(x[j] + w[i])
+
+
+def at_a_constant(x, w, i, j):
+    """A write that depends on nothing, at a place that is a number."""
+    return lax.dynamic_update_slice(x, jnp.ones(1, x.dtype), (3,)), w.at[i].set(x[j] + x[3] + w[i])
+
+
+def at_a_place_written_before(x, w, i, j):
+    """A write that depends on another one, which depends on nothing that is read."""
+    total, x = x[i] + w[i], x.at[i].set(2.0 * i)
+    return x, w.at[x[j].astype("int32") % N].set(3.0).at[i].add(total)
 
 
 def windows(x, w, i, j):
@@ -69,14 +81,14 @@ def compiled(run, values):
         return jax.jit(jaxpr_as_fun(ordered)).lower(*values).compile(), ordered is not program
 
 
-def copies_in_loops(program):
-    """The copies of large arrays in the text of a program, but for those of arguments before the loop."""
-    lines = [line for line in program.as_text().splitlines() if " copy(" in line and f"[{N}]" in line]
-    return [line for line in lines if "copy(%arg" not in line]
+def copies_in_loops(program, size=N):
+    """The copies of arrays in the text of a program, but for those of arguments before the loop."""
+    lines = [line for line in program.as_text().splitlines() if " copy(" in line and f"[{size}]" in line]
+    return [line for line in lines if "copy(%arg" not in line.lower()]
 
 
 @pytest.mark.parametrize("kind", ["scan", "while"])
-@pytest.mark.parametrize("step", [exchange, swap, other_places, windows, branches])
+@pytest.mark.parametrize("step", [exchange, swap, other_places, at_a_constant, windows, branches])
 def test_no_array_is_copied_at_every_step(step, kind):
     with jax.enable_x64(True):
         values = arguments("float64")
@@ -110,12 +122,32 @@ def test_others_stay(step):
     assert with_reads_first(program) is program
 
 
-def test_small_arrays_stay():
+def test_arrays_that_are_soon_copied_stay():
     program = jax.make_jaxpr(looped(exchange, "scan"))(jnp.zeros(50), jnp.zeros(50), PLACES % 50)
     assert with_reads_first(program) is program
 
 
-@pytest.mark.parametrize("step", [exchange, swap, sums, other_places, windows, branches, depends, whole, own])
+def test_a_loop_of_small_arrays_is_one_function_that_copies_none():
+    values = [*(array[:500] for array in arguments()[:2]), PLACES % 500]
+    program = jax.make_jaxpr(looped(swap, "while"))(*values)
+    ordered = with_reads_first(program)
+    whole = outlined(ordered)
+    assert ordered is not program
+    assert [equation.primitive.name for equation in ordered.eqns][-1] == "while"
+    assert "while" not in [equation.primitive.name for equation in whole.eqns]
+    run = jax.jit(jaxpr_as_fun(whole)).lower(*values).compile()
+    assert not copies_in_loops(run, 500)
+    for one, other in zip(run(*values), jaxpr_as_fun(program)(*values), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        *(exchange, swap, sums, other_places, at_a_constant, at_a_place_written_before),
+        *(windows, branches, depends, whole, own),
+    ],
+)
 def test_values(step):
     values = arguments()
     ordered = with_reads_first(jax.make_jaxpr(looped(step, "scan"))(*values))
