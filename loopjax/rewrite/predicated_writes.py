@@ -133,8 +133,9 @@ def _window(write: Apply, x: Variable | None = None) -> Variable:
 def _predicated_write(write: Apply, x: Variable, condition: Variable, when: bool) -> Variable:
     """Return ``x`` with a write where a condition is ``when``, and else as it is."""
     value = ops.cast(write.inputs[1], x.dtype)
-    adds = write.op.named("inc")
-    kept = constant(np.array(-0.0, x.dtype)) if adds else _window(write, x)
+    zero = np.zeros((), x.dtype)
+    unchanged = constant(zero if x.dtype == "bool" else -zero)
+    kept = unchanged if write.op.named("inc") else _window(write, x)
     where = _window(write, condition) if condition.ndim else condition
     new = ops.switch(where, value, kept) if when else ops.switch(where, kept, value)
     return copy_node(write, [x, new, *write.inputs[2:]]).outputs[0]

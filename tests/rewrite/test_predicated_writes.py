@@ -122,6 +122,15 @@ def test_no_choice_is_made_among_all_elements(step):
         assert bool(re.search(r"stablehlo.select .*tensor<(96|8x12|4x4x6)xf64>", text)) == chooses
 
 
+@pytest.mark.parametrize("dtype", ["float32", "complex128", "int8", "bool"])
+def test_nothing_is_added_to_what_stays(dtype):
+    x, c = at.vector("x", dtype=dtype), at.bscalar("c")
+    values = -np.zeros(300, dtype) if dtype != "bool" else np.zeros(300, dtype)
+    added = loopjax.function([x, c], at.switch(c > 0, at.inc_subtensor(x[4], at.ones((), dtype=dtype)), x))
+    assert added(values, 0).tobytes() == values.tobytes()
+    assert added(values, 1)[4] == 1
+
+
 def test_an_array_that_is_read_before_it_is_chosen_is_made():
     def step(i, j, x):
         proposal = at.set_subtensor(x[i], x[j])
