@@ -3,4 +3,5 @@ networks, simulation and time series; signals, control, decisions and life; samp
 networks, physics and forecasting; learning, inference, solvers, search and sequences; chance,
 dynamics, markets, processing, tables and training; choices, codes, fitting, numerics and scenes;
 sounds, organisms, money, nature and machines; memories, beliefs, symbols, matter and worlds;
-messages, chains, groups, streams and plans; connections, places, populations, trails and descents."""
+messages, chains, groups, streams and plans; connections, places, populations, trails and descents;
+pictures, substances, composers, puzzles and judgements."""

@@ -3,8 +3,8 @@ of sampling, estimation, recursions, recurrent networks, physics and forecasting
 search and integer sequences, then of chance, dynamics, markets, sound and pictures, tables and training, then of
 choices, codes, fits, numerics and scenes, then of sounds, organisms, money, nature and machines, then of memories,
 beliefs, symbols, matter and worlds, then of messages, chains, groups, streams and plans, then of connections, places,
-populations, trails and descents, written from their literature after the passes and the cost model were mended by the
-others, run once as they were found, and mended since.
+populations, trails and descents, then of pictures, substances, composers, puzzles and judgements, written from their
+literature after the passes and the cost model were mended by the others, run once as they were found, and mended since.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from benchmarks.workloads.seen import (
     chance,
     choices,
     codes,
+    composers,
     connections,
     control,
     decisions,
@@ -28,6 +29,7 @@ from benchmarks.workloads.seen import (
     forecasting,
     groups,
     inference,
+    judgements,
     learning,
     life,
     machines,
@@ -41,10 +43,12 @@ from benchmarks.workloads.seen import (
     numerics,
     organisms,
     physics,
+    pictures,
     places,
     plans,
     populations,
     processing,
+    puzzles,
     recurrent,
     recursions,
     samplers,
@@ -57,6 +61,7 @@ from benchmarks.workloads.seen import (
     solvers,
     sounds,
     streams,
+    substances,
     symbols,
     tables,
     time_series,
@@ -118,5 +123,10 @@ SEEN: tuple[Workload, ...] = workloads_of(
     populations,
     trails,
     descents,
+    pictures,
+    substances,
+    composers,
+    puzzles,
+    judgements,
 )
 """All of these workloads, by kind."""

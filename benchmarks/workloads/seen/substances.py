@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax, random
 
 from benchmarks.compare import close, within
-from benchmarks.programs.held_out import substances
-from benchmarks.programs.held_out.substances import BORDER, GRAVITY, GRID, MIXED, PAIRS, STEP, STIFF, VOLUME
+from benchmarks.programs.seen import substances
+from benchmarks.programs.seen.substances import BORDER, GRAVITY, GRID, MIXED, PAIRS, STEP, STIFF, VOLUME
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

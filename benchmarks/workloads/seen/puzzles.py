@@ -9,8 +9,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import puzzles
-from benchmarks.programs.held_out.puzzles import LARGEST, LENGTH, NEAR
+from benchmarks.programs.seen import puzzles
+from benchmarks.programs.seen.puzzles import LARGEST, LENGTH, NEAR
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -13,8 +13,8 @@ from jax import lax, random
 from jax.nn import relu, sigmoid, softplus
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import composers
-from benchmarks.programs.held_out.composers import GLIMPSE
+from benchmarks.programs.seen import composers
+from benchmarks.programs.seen.composers import GLIMPSE
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -13,8 +13,8 @@ from jax import lax
 from jax.nn import sigmoid, softplus
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import judgements
-from benchmarks.programs.held_out.judgements import (
+from benchmarks.programs.seen import judgements
+from benchmarks.programs.seen.judgements import (
     DAMPED,
     INTEREST,
     LATE,

@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import pictures
-from benchmarks.programs.held_out.pictures import (
+from benchmarks.programs.seen import pictures
+from benchmarks.programs.seen.pictures import (
     APART,
     ARMS,
     DRIVE,
