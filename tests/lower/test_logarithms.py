@@ -90,6 +90,19 @@ def test_a_logarithm_that_a_broadcast_reads_is_left(reads: int, is_left: bool) -
     assert (" log " in str(new)) == is_left
 
 
+@pytest.mark.parametrize("compare", [jnp.argmax, jax.lax.argmin, jnp.max])
+def test_logarithms_that_a_comparison_of_positions_reads_are_left(compare: Any) -> None:
+    def place(x: Any) -> Any:
+        noise = x - jnp.log(-jnp.log(x))
+        return compare(noise, 0, "int32") if compare is jax.lax.argmin else compare(noise)
+
+    with jax.enable_x64(True):
+        program = jax.make_jaxpr(lambda x: (jax.lax.map(place, x), jnp.log(2.0 + x)))(np.full((200, 64), 0.5))
+        new = with_polynomials(program)
+    logarithms = str(new).count(" log ")
+    assert logarithms == (0 if compare is jnp.max else 2), "of the last one, nothing reads positions"
+
+
 @pytest.mark.parametrize(
     "step",
     [
