@@ -7,6 +7,7 @@ import scipy.linalg
 import loopjax
 import loopjax.tensor as at
 from loopjax.errors import UnsupportedError
+from tests.grids import pairwise
 
 RNG = np.random.default_rng(5)
 
@@ -92,9 +93,7 @@ def test_eigvalsh_of_a_batch():
     close(found, np.stack([scipy.linalg.eigvalsh(one, b) for one in a]))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(4, 4), (4, 2), (2, 4), (3, 4, 2)])
-@pytest.mark.parametrize("full", [True, False])
+@pairwise(shape=[(4, 4), (4, 2), (2, 4), (3, 4, 2)], dtype=DTYPES, full=[True, False])
 def test_svd(shape, dtype, full):
     array = general(*shape, dtype=dtype)
     u, s, v = both(lambda x: at.linalg.svd(x, full_matrices=full), array)
@@ -106,9 +105,7 @@ def test_svd(shape, dtype, full):
     close(both(lambda x: at.linalg.svd(x, compute_uv=False), array)[0], wanted[1])
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(4, 4), (4, 2), (2, 4), (3, 4, 2)])
-@pytest.mark.parametrize("mode", ["reduced", "complete"])
+@pairwise(shape=[(4, 4), (4, 2), (2, 4), (3, 4, 2)], dtype=DTYPES, mode=["reduced", "complete"])
 def test_qr(shape, dtype, mode):
     array = general(*shape, dtype=dtype)
     q, r = both(lambda x: at.linalg.qr(x, mode), array)

@@ -6,6 +6,7 @@ import scipy.linalg
 
 import loopjax
 import loopjax.tensor as at
+from tests.grids import pairwise
 
 RNG = np.random.default_rng(7)
 DTYPES = ["float32", "float64", "complex64", "complex128"]
@@ -33,9 +34,7 @@ def close(found, wanted):
     np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("size", [1, 2, 3, 5])
-@pytest.mark.parametrize("batch", [(), (2, 3)])
+@pairwise(size=[1, 2, 3, 5], dtype=DTYPES, batch=[(), (2, 3)])
 def test_determinants(batch, size, dtype):
     array = general(*batch, size, size, dtype=dtype)
     close(run(at.linalg.det, array)[0], np.asarray(np.linalg.det(array)))
@@ -49,9 +48,7 @@ def test_slogdet_of_what_overflows():
     assert (float(sign), float(log)) == (-1, pytest.approx(3 * np.log(1e200)))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("batch", [(), (3,)])
-@pytest.mark.parametrize("scale", [0.1, 3.0])
+@pairwise(dtype=DTYPES, batch=[(), (3,)], scale=[0.1, 3.0])
 def test_expm(batch, scale, dtype):
     array = (scale * general(*batch, 3, 3, dtype=dtype)).astype(dtype)
     wanted = scipy.linalg.expm(array.astype("complex128" if np.dtype(dtype).kind == "c" else "float64"))

@@ -6,6 +6,7 @@ import scipy.linalg
 
 import loopjax
 import loopjax.tensor as at
+from tests.grids import pairwise
 
 RNG = np.random.default_rng(6)
 DTYPES = ["float32", "float64", "complex64", "complex128"]
@@ -41,10 +42,9 @@ SHAPES = [((4, 4), (4,)), ((4, 4), (4, 2)), ((3, 4, 4), (3, 4, 2)), ((2, 3, 4, 4
 """Each a system whose batch needs no stretching of a size of 1."""
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("left", "right"), SHAPES)
-@pytest.mark.parametrize("known", [True, False])
-def test_solve(left, right, dtype, known):
+@pairwise(shapes=SHAPES, dtype=DTYPES, known=[True, False])
+def test_solve(shapes, dtype, known):
+    left, right = shapes
     a, b = regular(*left, dtype=dtype), general(*right, dtype=dtype)
     close(run(at.linalg.solve, a, b, known=known), np.linalg.solve(a, b))
 
@@ -57,11 +57,9 @@ def test_solve_stretches_sizes_known_to_be_one_and_a_vector():
         run(at.linalg.solve, a, b, known=False)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "complex128"])
-@pytest.mark.parametrize("lower", [False, True])
-@pytest.mark.parametrize("assume_a", ["sym", "her", "pos"])
-@pytest.mark.parametrize(("left", "right"), SHAPES[:3])
-def test_solve_reads_one_triangle(left, right, assume_a, lower, dtype):
+@pairwise(shapes=SHAPES[:3], assume_a=["sym", "her", "pos"], lower=[False, True], dtype=["float32", "complex128"])
+def test_solve_reads_one_triangle(shapes, assume_a, lower, dtype):
+    left, right = shapes
     half = regular(*left, dtype=dtype)
     whole = half @ np.conj(np.swapaxes(half, -1, -2))
     if assume_a == "sym":
@@ -73,10 +71,7 @@ def test_solve_reads_one_triangle(left, right, assume_a, lower, dtype):
         close(run(at.linalg.solve_symmetric, a, b), np.linalg.solve(whole, b))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "complex128"])
-@pytest.mark.parametrize("trans", [0, 1, 2, "N", "T", "C"])
-@pytest.mark.parametrize("lower", [False, True])
-@pytest.mark.parametrize("unit", [False, True])
+@pairwise(trans=[0, 1, 2, "N", "T", "C"], lower=[False, True], unit=[False, True], dtype=["float32", "complex128"])
 def test_solve_triangular(trans, lower, unit, dtype):
     a, b = regular(4, 4, dtype=dtype), general(4, 2, dtype=dtype)
     for right in (b, b[:, 0]):
@@ -116,9 +111,7 @@ def test_inv_of_linalg_is_of_matrices_and_that_of_tensor_of_elements():
     close(run(at.inv, a), 1 / a)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("columns", [(), (3,)])
-@pytest.mark.parametrize("shape", [(6, 3), (3, 6), (4, 4)])
+@pairwise(shape=[(6, 3), (3, 6), (4, 4)], columns=[(), (3,)], dtype=DTYPES)
 def test_lstsq(shape, columns, dtype):
     a, b = general(*shape, dtype=dtype), general(shape[0], *columns, dtype=dtype)
     inputs = [at.tensor(dtype, a.shape), at.tensor(dtype, b.shape)]
