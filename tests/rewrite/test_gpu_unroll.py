@@ -174,7 +174,7 @@ def test_draws_by_rejection_are_not_written_out():
 
     (*_, plan) = same(make(lambda stream, h: stream.gamma(1 + h**2)), H)
     assert plan.unroll == 1
-    (*_, plan) = same(make(lambda stream, h: stream.normal(h, 1 + h**2)), H)
+    (*_, plan) = same(make(lambda stream, h: stream.normal(h, 1 + h**2, dtype="float64")), H)
     assert plan.unroll == 16
 
 
