@@ -200,7 +200,10 @@ def test_draws_and_directions_are_the_same():
     stream = at.random.RandomStream(3)
     x, h = at.dmatrix("x"), at.dvector("h")
     out, _ = loopjax.scan(
-        lambda x, h: 0.5 * h + x * stream.normal(size=(3,), dtype="float64"), sequences=x, outputs_info=h, go_backwards=True
+        lambda x, h: 0.5 * h + x * stream.normal(size=(3,), dtype="float64"),
+        sequences=x,
+        outputs_info=h,
+        go_backwards=True,
     )
     got, expected, loop = both([x, h], [out], [X, V])
     assert loop.plan.kind == "associative"

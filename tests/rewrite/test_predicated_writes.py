@@ -124,11 +124,13 @@ def test_no_choice_is_made_among_all_elements(step):
 
 @pytest.mark.parametrize("dtype", ["float32", "complex128", "int8", "bool"])
 def test_nothing_is_added_to_what_stays(dtype):
-    x, c = at.vector("x", dtype=dtype), at.bscalar("c")
+    x, c = at.vector("x", dtype=dtype), at.bvector("c")
     values = -np.zeros(300, dtype) if dtype != "bool" else np.zeros(300, dtype)
-    added = loopjax.function([x, c], at.switch(c > 0, at.inc_subtensor(x[4], at.ones((), dtype=dtype)), x))
-    assert added(values, 0).tobytes() == values.tobytes()
-    assert added(values, 1)[4] == 1
+    one = at.ones((), dtype=dtype)
+    run = loopjax.scan(lambda c, x: at.switch(c > 0, at.inc_subtensor(x[4], one), x), c, x)[0]
+    added = loopjax.function([x, c], run[-1])
+    assert added(values, [0, 0]).tobytes() == values.tobytes()
+    assert added(values, [0, 1])[4] == 1
 
 
 def test_an_array_that_is_read_before_it_is_chosen_is_made():
@@ -142,11 +144,38 @@ def test_an_array_that_is_read_before_it_is_chosen_is_made():
 
 
 def test_what_is_returned_besides_is_made():
-    x, c = at.dvector("x"), at.dscalar("c")
-    written = at.set_subtensor(x[3], c)
-    found = loopjax.function([x, c], [written, at.switch(c > 0, written, x)])(VALUES, -1.0)
+    x, c = at.dvector("x"), at.dvector("c")
+
+    def step(c, x):
+        written = at.set_subtensor(x[3], c)
+        return at.switch(c > 0, written, x), written
+
+    chosen, written = loopjax.scan(step, c, [x, None])[0]
+    found = loopjax.function([x, c], [written[-1], chosen[-1]])(VALUES, [2.0, -1.0])
     np.testing.assert_array_equal(found[0][3], -1)
-    np.testing.assert_array_equal(found[1], VALUES)
+    np.testing.assert_array_equal(found[1], [*VALUES[:3], 2, *VALUES[4:]])
+
+
+@pytest.mark.parametrize("count", [8, 9])
+def test_many_writes_are_left(count):
+    def step(i, j, x):
+        written = x
+        for k in range(count):
+            written = at.set_subtensor(written[2 * k], x[i] + k)
+        return at.switch(x[j] > 0, written, x)
+
+    chooses = "tensor<96xf64>" in " ".join(
+        re.findall("stablehlo.select .*", looped(step).lower(VALUES, *PLACES.T).as_text())
+    )
+    assert chooses == (count > 8)
+    found, expected = (looped(step, mode=mode)(VALUES, *PLACES.T) for mode in (None, WITHOUT))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_choice_outside_of_a_loop_is_left():
+    x, c = at.dvector("x"), at.dscalar("c")
+    f = loopjax.function([x, c], at.switch(c > 0, at.set_subtensor(x[3], c), x))
+    assert re.search(r"stablehlo.select .*tensor<96xf64>", f.lower(VALUES, 1.0).as_text())
 
 
 def test_gradients():
