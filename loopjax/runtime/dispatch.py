@@ -66,7 +66,8 @@ class Dispatch:
         self._makers: dict[Any, Callable[[Run], Call]] = {}
         self._program = program
         self._signature = signature
-        self._lock = threading.Lock()
+        # Of its own thread it may be taken again: an interrupt at the wrong moment left it held, and the next call waited.
+        self._lock = threading.RLock()
         self._hosted: list[int] = []
         if not _is_served(program, bucket):
             return
