@@ -66,7 +66,7 @@ class Dispatch:
         self._makers: dict[Any, Callable[[Run], Call]] = {}
         self._program = program
         self._signature = signature
-        # Of its own thread it may be taken again: an interrupt at the wrong moment left it held, and the next call waited.
+        # Its own thread may take it again: an interrupt at the wrong moment left it held, and the next call waited.
         self._lock = threading.RLock()
         self._hosted: list[int] = []
         if not _is_served(program, bucket):
