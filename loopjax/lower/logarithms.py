@@ -161,3 +161,4 @@ FUNCTIONS = {"log": _log, "log1p": _log1p}
 """Functions in place of primitives, by name."""
 
 COMPARISONS, FUSED = {"argmax", "argmin"}, CHEAP | FUNCTIONS.keys()
+"""Reductions that LLVM does not vectorize, and what XLA computes in their loops."""

@@ -23,7 +23,6 @@ Milliseconds of 5,000 steps over 64, 1,000 and 20,000 float64 values so, and wit
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -42,7 +41,7 @@ WRITES = ("set", "inc", "put_window")
 
 @dataclass(frozen=True)
 class PredicateWrites(Pass):
-    """Moves choices among all elements of an array in a loop into the writes by which its two values differ.
+    """Predicates the writes by which the two values of a choice differ, for arrays in loops.
 
     Not under a derivative, where a read of an array is a write to another one.
 
@@ -83,8 +82,8 @@ class PredicateWrites(Pass):
         writes = [(one.owner, when) for one, when in pairs if one.owner is not None]
         if not 0 < len(writes) <= self.most_writes:
             return None
-        written = sum(math.prod(_window(write).type.sizes) for write, _ in writes)
-        if self.share * written > math.prod(common.type.sizes):
+        written = sum(_window(write, common).type.elements for write, _ in writes)
+        if self.share * written > common.type.elements:
             return None
         if condition.ndim:
             condition = ops.dimshuffle(condition, (*("x" * (common.ndim - condition.ndim)), *range(condition.ndim)))
@@ -104,17 +103,17 @@ def _written_to(x: Variable, reader: Apply, graph: Graph) -> list[Variable]:
 
 
 def _only_reader(x: Variable, reader: Apply, graph: Graph) -> bool:
+    """Test if an array is read by one node only, and is no result."""
     readers: Collection[Apply] = graph.readers.get(x, ())
     return all(one is reader for one in readers) and x not in graph.outputs
 
 
-def _window(write: Apply, x: Variable | None = None) -> Variable:
-    """Return what an array, by default the one that is written to, holds where a node writes.
+def _window(write: Apply, x: Variable) -> Variable:
+    """Return what an array holds where a node writes.
 
     An axis of ``x`` that has size 1 where the written array has another is broadcast.
     """
-    own, *places = write.inputs[0], *write.inputs[2:]
-    x = own if x is None else x
+    own, _, *places = write.inputs
     is_broadcast = [size != wanted for size, wanted in zip(x.type.sizes, own.type.sizes, strict=True)]
     name, arguments = ("window" if write.op.named("put_window") else "index"), dict(write.op.arguments)
     if name == "window":

@@ -160,7 +160,7 @@ class ShapeBuckets:
         self._seen: dict[Length, set[Any]] = {}
         self._exact: set[Length] = set()
         self.exact_ops: dict[ExactLengthOp, None] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # as in Dispatch
         first = Bucket(program, Padding())
         if self._policy != "exact":
             values = tuple(_length_inputs(first, program.graph)) if policy == "padded" else ()

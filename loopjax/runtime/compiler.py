@@ -106,7 +106,7 @@ class CompiledStage:
         self._options = options
         self._donate = [position for position, variable in enumerate(stage.graph.inputs) if variable in donated]
         self._cache: OrderedDict[Any, Compiled] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # as in Dispatch
 
     @property
     def host_inputs(self) -> set[Variable]:
