@@ -184,7 +184,8 @@ def _path_tracking_tuned(path: Any, heading: Any, start: Any, most: int) -> list
         near = lax.dynamic_slice(points, (jnp.int32(0), first), (4, width))
         off_x, off_y = x + BASE * cosine - near[0], y + BASE * sine - near[1]
         square = off_x * off_x + off_y * off_y
-        found = jnp.where(square == square.min(), place, width).min()
+        least = square.min() * (1 + 1e-14)  # XLA may round the squares otherwise where it compares them
+        found = jnp.where(square <= least, place, width).min()
         to_x, to_y = near[2, found], near[3, found]
         error = off_x[found] * sine - off_y[found] * cosine
         turn = jnp.arctan2(to_y * cosine - to_x * sine, to_x * cosine + to_y * sine)
