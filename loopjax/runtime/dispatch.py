@@ -3,9 +3,9 @@
 Around an executable that takes microseconds, checking and converting arguments costs more than the run. ``Dispatch``
 has a closure for each kind of call, by the names of arguments and their types: it orders and converts them, or finds
 that they do not fit, and hands them to a closure that ``runner`` made for their shapes and for those values that the
-host reads (``StageTable``), which reads shared state, pads, runs the executables, commits and returns the results. The
-closure of the latest kind is tried first, so that a call like the one before builds no key. A call that no closure
-serves gets ``MISS``: nothing has been changed, and the general path of ``Function`` serves it, then adds the closures.
+host reads (``StageTable``), which reads shared state, pads, runs the executables, commits and returns the results. A
+call goes to the closure of the latest kind first, so that one like the one before builds no key. Where no closure
+serves a call nothing has been changed, and the general path of ``Function`` serves it, then adds the closures.
 
 Calls with tracers, and values that need more than a check (lists, other dtypes), take the general path every time.
 """
@@ -36,8 +36,8 @@ from loopjax.runtime.x64 import with_x64
 from loopjax.trace.promotion import is_as_wide
 from loopjax.trace.shared import SharedVariable
 
-Call = Callable[[Sequence[Any], Mapping[str, Any]], Any]
-"""From the arguments of a call, by position and by name, to its results, or ``MISS``."""
+Call = Callable[..., Any]
+"""From the arguments of a call, by position and by name, to its results."""
 
 Conversion = Callable[[Any], Any]
 """From an argument to the value that the executable takes, or ``MISS``."""
@@ -51,19 +51,21 @@ _finfo: Any = jnp.finfo
 class Dispatch:
     """Fast-path cache of one bucket: from names and types of arguments, shapes and lengths to closures.
 
-    ``latest`` is the closure of the latest kind of call; ``failing``, the keys of executables that have raised, until
-    the general path has run, or has raised, too.
+    ``failing`` holds the keys of executables that have raised, until the general path has run, or has raised, too.
+    ``missed`` serves calls that a closure does not serve.
     """
 
-    def __init__(self, program: Program, bucket: Bucket, signature: Signature, convert: Convert | None) -> None:
+    def __init__(
+        self, program: Program, bucket: Bucket, signature: Signature, convert: Convert | None, missed: Call
+    ) -> None:
         self.bucket = bucket
         self.failing: set[Any] = set()
         self.kinds: dict[Any, Call] = {}
-        self.latest: Call = _miss
         self.stages: list[StageTable] = []
         self._convert = convert
         self._settings = settings_of(bucket.graph)
         self._makers: dict[Any, Callable[[Run], Call]] = {}
+        self._missed = missed
         self._program = program
         self._signature = signature
         # Its own thread may take it again: an interrupt at the wrong moment left it held, and the next call waited.
@@ -90,13 +92,9 @@ class Dispatch:
         """The settings of JAX that executables depend on."""
         return tuple([setting.value for setting in self._settings])
 
-    def look_up(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """A call of another kind than the latest."""
-        call = self.kinds.get(self._kind(args, kwargs))
-        if call is None or call is self.latest:
-            return MISS
-        self.latest = call
-        return call(args, kwargs)
+    def closure(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call | None:
+        """The closure for calls like this one."""
+        return self.kinds.get(self._kind(args, kwargs))
 
     def run(self, arrays: Sequence[Any]) -> Any:
         """Runs the program on arrays of exactly the inputs' dtypes, or returns ``MISS``; the state's locks are held."""
@@ -130,8 +128,8 @@ class Dispatch:
         arrays: Sequence[Any],
         values: Sequence[Any],
         known: Mapping[Variable, Any] | None,
-    ) -> None:
-        """Adds the closures for calls like one that has run.
+    ) -> Call | None:
+        """Adds the closures for calls like one that has run; the result is the one that serves them, if any.
 
         ``arrays`` are what its arguments and defaults were converted to, in the order of the inputs, and ``values``
         those and the state, as the program took them. ``known``: values of the inputs and results of all stages, where
@@ -139,7 +137,7 @@ class Dispatch:
         """
         if not self.stages or any(isinstance(value, jax.Array) and value.committed for value in values):
             self.failing.clear()
-            return
+            return None
         with self._lock:
             if known is not None:
                 for stage in self.stages:
@@ -157,7 +155,7 @@ class Dispatch:
                 if len(table) > KEPT:
                     del table[next(iter(table))]
             self._connect()
-            self.latest = self.kinds.get(kind, _miss)
+            return self.kinds.get(kind)
 
     def _kind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return self.settings(), *kwargs, *map(type, args), *map(type, kwargs.values())
@@ -173,7 +171,6 @@ class Dispatch:
         (settings, *_), run = next(iter(runs.items())) if single else ((None,), self._choose)
         for kind, make in self._makers.items():
             self.kinds[kind] = make(run if kind[0] == settings else self._choose)
-        self.latest = _miss
 
     def _choose(self, arrays: Sequence[Any], switched: bool = False) -> Any:
         """Runs the closure of these shapes and lengths, and of those of the state."""
@@ -219,7 +216,7 @@ class Dispatch:
         kinds = list(dict.fromkeys(checks)) or [(object, None, None)]
         alike = len(kinds) == 1 and kinds[0][2] is None
         kind, dtype, _ = kinds[0]
-        named, convert = len(names), self._convert
+        named, convert, missed = len(names), self._convert, self._missed
         device, *others = self._settings
         at, *expected = self.settings()
         flag = jax.enable_x64
@@ -232,21 +229,26 @@ class Dispatch:
             if not alike:
                 run = _reading(run, checks)
 
-            def call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+            def call(*args: Any, **kwargs: Any) -> Any:
                 if len(args) != count or len(kwargs) != named or device.value is not at:
-                    return MISS
+                    return missed(*args, **kwargs)
                 if others and [setting.value for setting in others] != expected:
-                    return MISS
+                    return missed(*args, **kwargs)
+                given: Sequence[Any] = args
                 if layout:
                     try:
-                        args = layout(args, kwargs)
+                        given = layout(args, kwargs)
                     except KeyError:
-                        return MISS
+                        return missed(*args, **kwargs)
                 if alike:
-                    for x in args:
+                    for x in given:
                         if type(x) is not kind or (dtype is not None and x.dtype is not dtype and x.dtype != dtype):
-                            return MISS
-                return run(args)
+                            return missed(*args, **kwargs)
+                try:
+                    result = run(given)
+                except FloatingPointError:  # of jax_debug_nans: the general path says where the NaN comes from
+                    result = MISS
+                return missed(*args, **kwargs) if result is MISS else result
 
             return call
 
@@ -262,11 +264,6 @@ class Dispatch:
             return MISS
         self.failing.add(key)
         return MISS
-
-
-def _miss(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """The closure of no kind of call."""
-    return MISS
 
 
 def _is_served(program: Program, bucket: Bucket) -> bool:

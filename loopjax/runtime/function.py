@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +23,7 @@ from loopjax.runtime.program import Options, Program, Unused, collect
 from loopjax.runtime.results import converter, holds
 from loopjax.runtime.shardings import placed, read_shardings
 from loopjax.runtime.signature import MISS, In, Signature, resolved
+from loopjax.runtime.state import assign, consume
 from loopjax.runtime.x64 import ScopedX64, holds_tracers
 from loopjax.trace.shared import SharedVariable
 from loopjax.trace.substitute import Replacements
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 Check = Literal["index", "nan", "inf"]
 """A check after a call."""
+
+_SIGNATURE = inspect.signature(lambda *args, **kwargs: None)
 
 
 @reported
@@ -210,17 +214,22 @@ class Function:
     (0, 2, 4)
     """
 
+    # Python calls what the instance has here, the closure of the latest kind of call, without a method between them.
+    __slots__ = ("__call__", "__dict__", "__weakref__")
+    __call__: Callable[..., Any]
+
     def __init__(self, program: Program) -> None:
         from loopjax.runtime.buckets import ShapeBuckets  # imports the compiler
 
         self.program = program
+        self.__signature__ = _SIGNATURE  # for inspect, which finds none where __call__ is no method
         state, outputs = program.state, program.graph.outputs
         self._for_jax: Inlined | None = None
         self._convert = converter(program.options.results, outputs[len(state.updated) :], program.form)
         self._trees = program.arguments
         self._about = about(program.options.name)
         self._buckets = ShapeBuckets(program, program.options.lengths)
-        self._commit = state.committer(outputs, range(len(state.updated)))
+        self._lent = state.lent(outputs)
         self._signature = Signature(program.inputs, program.options.allow_downcast, program.options.name)
         self._follow(self.bucket)
 
@@ -252,17 +261,22 @@ class Function:
         """The graph from inputs and shared variables to new state and outputs, after the symbolic passes."""
         return self.program.graph
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        if self._trees is not None:
-            args = tuple(self._trees.leaves(args))
-        dispatch = self._dispatch
-        try:
-            result = dispatch.latest(args, kwargs)
-            if result is MISS:
-                result = dispatch.look_up(args, kwargs)
-        except FloatingPointError:  # of jax_debug_nans: the general path says where the NaN comes from
-            result = MISS
-        return self.call_general(args, kwargs) if result is MISS else result
+    def _missed(self, /, *args: Any, **kwargs: Any) -> Any:
+        """A call that the closure of the latest kind of call does not serve."""
+        call = self._dispatch.closure(args, kwargs)
+        if call is None or call is self._latest:
+            return self.call_general(args, kwargs)
+        self._use(call)
+        return call(*args, **kwargs)
+
+    def _from_trees(self, /, *args: Any, **kwargs: Any) -> Any:
+        """A call with pytrees."""
+        return self._latest(*self._leaves(args), **kwargs)
+
+    def _use(self, call: Callable[..., Any]) -> None:
+        """Serves calls by a closure, as long as they are of its kind."""
+        self._latest = call
+        self.__call__ = call if self._trees is None else self._from_trees
 
     def settled(self) -> Callable[..., Sequence[Any]] | None:
         """The last call's program without checks and conversions, for callers that have done them: see ``Dispatch``."""
@@ -303,7 +317,7 @@ class Function:
             try:
                 result = self._dispatch.run(values[: len(arrays)])
                 if result is not MISS:
-                    self._dispatch.note(args, kwargs, arrays, values, None)
+                    self._use(self._dispatch.note(args, kwargs, arrays, values, None) or self._missed)
                     return result
                 bucket, known, outputs = self._buckets.run(values)
                 new = state.placed(outputs)
@@ -324,7 +338,7 @@ class Function:
             if self._dispatch.bucket is not self.bucket:
                 self._follow(self.bucket)
             if self._dispatch.bucket is bucket:
-                self._dispatch.note(args, kwargs, arrays, values, known)
+                self._use(self._dispatch.note(args, kwargs, arrays, values, known) or self._missed)
         return self._committed(outputs)
 
     def _nan(self, values: Sequence[Any], error: FloatingPointError) -> FloatingPointError:
@@ -565,7 +579,11 @@ class Function:
 
     def _placed(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[Any]:
         """The values of the inputs, from arguments that may be pytrees."""
-        return self._signature.placed(args if self._trees is None else self._trees.leaves(args), kwargs)
+        return self._signature.placed(self._leaves(args), kwargs)
+
+    def _leaves(self, args: Sequence[Any]) -> Sequence[Any]:
+        """The arrays of arguments that may be pytrees."""
+        return args if self._trees is None else self._trees.leaves(args)
 
     def _converted(self, given: Sequence[Any]) -> list[Any]:
         """The values of the inputs as arrays of their dtypes, where the program has them."""
@@ -631,15 +649,17 @@ class Function:
         count = len(self.program.state.updated)
         for new in () if self.program.options.inplace else outputs[:count]:
             new.block_until_ready()  # a computation that fails changes nothing
-        if self._commit:
-            self._commit(outputs)
+        consume(map(assign, self.program.state.updated, outputs))  # one run of C, for interrupts
+        for variable in self._lent:
+            variable.lend()
         return self.program.form(outputs[count:])
 
     def _follow(self, bucket: Bucket) -> None:
         """Switches the fast path to another bucket, with empty tables."""
         from loopjax.runtime.dispatch import Dispatch
 
-        self._dispatch = Dispatch(self.program, bucket, self._signature, self._convert)
+        self._dispatch = Dispatch(self.program, bucket, self._signature, self._convert, self._missed)
+        self._use(self._missed)
 
     def _inlined(self, given: Sequence[Any]) -> Any:
         """The program's results as a part of the program that JAX traces; state would have to be explicit."""

@@ -14,7 +14,8 @@ from loopjax.runtime.compiler import select
 from loopjax.runtime.executables import Execute
 from loopjax.runtime.program import Program
 from loopjax.runtime.results import is_converted
-from loopjax.runtime.signature import MISS
+from loopjax.runtime.signature import MISS, taking
+from loopjax.runtime.state import assign, consume, peek
 from loopjax.runtime.x64 import with_x64
 from loopjax.shapes.stages import LengthOutput, OutputSlice
 
@@ -48,11 +49,13 @@ def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, F
         places = list(range(len(sources)))
     pack = program.form.packer(places[count:])
     variables, donated = state.variables, tuple(bucket.donated)
-    only: Any = variables[0] if len(variables) == 1 else None
     # An executable's results are ready, or fail, together. To wait once more for a result, as a caller does, is cheap.
     own = [place for place in [*places[count:], *places[:count]] if place >= passed + offset and not cut]
     awaited = [*own[:1], *(place for place in places[:count] if place not in own)] if count and not inplace else []
-    commit = state.committer(program.graph.outputs, places)
+    only = variables[0] if len(variables) == 1 else None
+    lock: Any = state.locks[0] if state.locks else None
+    updated, lent = state.updated, state.lent(program.graph.outputs)
+    take = None if places[:count] == list(range(count)) else taking(places[:count])
     outermost = outermost_trace()
 
     def bind(execute: Execute, fit: Fit | None, failed: Failed, is_safe: bool) -> Run:
@@ -68,54 +71,55 @@ def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, F
                 return failed(values, error)
             return pack(cut(found, switched) if cut else found)
 
-        def run_locked(values: Sequence[Any], switched: bool) -> Any:
-            # An executable runs while JAX traces, too; state must not change then.
-            if count and find_top_trace(None) is not outermost:  # type: ignore[no-untyped-call]
-                return MISS
-            values = (*values, *[one._value for one in variables]) if only is None else (*values, only._value)
-            for variable in donated:
-                if not variable.own:
+        def run_with_state(values: Sequence[Any], switched: bool = False) -> Any:
+            with lock:
+                # An executable runs while JAX traces, too; state must not change then.
+                if count and find_top_trace(None) is not outermost:  # type: ignore[no-untyped-call]
                     return MISS
-            try:
-                found = execute(*values)
-            except Exception as error:
-                return failed(values, error)
-            if passed:
-                found = [*values, *found]
-            if cut:
-                found = cut(found, switched)
-            # A computation that fails changes nothing. One that is safe fails only by what it reads.
-            for one in checked:
-                value: Any = one._value
-                if value is not one.safe:
-                    value.block_until_ready()
-            for place in waited:
-                found[place].block_until_ready()
-            if commit:
-                commit(found)
-            for one in checked:
-                one.safe = one._value
-            return pack(found)
+                for variable in donated:
+                    if variable.is_lent:
+                        return MISS
+                values = (*values, only._value) if only is not None else (*values, *map(peek, variables))
+                try:
+                    found = execute(*values)
+                except Exception as error:
+                    return failed(values, error)
+                if passed:
+                    found = [*values, *found]
+                if cut:
+                    found = cut(found, switched)
+                # A computation that fails changes nothing. One that is safe fails only by what it reads.
+                for one in checked:
+                    value: Any = one._value
+                    if value is not one.safe:
+                        value.block_until_ready()
+                for place in waited:
+                    found[place].block_until_ready()
+                if count == 1:
+                    updated[0]._value = found[places[0]]
+                elif count:
+                    consume(map(assign, updated, take(found) if take else found))  # one run of C, for interrupts
+                for one in lent:
+                    one.lend()
+                for one in checked:
+                    one.safe = one._value
+                return pack(found)
+
+        def run_locked(values: Sequence[Any], switched: bool = False) -> Any:
+            return state.locked(run_with_state, values, switched)
 
         def run_in_place(values: Sequence[Any], switched: bool) -> Any:
             try:
-                return run_locked(values, switched)
+                return run_with_state(values, switched)
             except BaseException:
                 state.lose_overwritten()
                 raise
 
         if not state.locks:
             return run
-        if len(state.locks) > 1 or inplace:
-            held = run_in_place if inplace else run_locked
-            return lambda values, switched=False: state.locked(held, values, switched)
-        (lock,) = state.locks
-
-        def run_with_state(values: Sequence[Any], switched: bool = False) -> Any:
-            with lock:
-                return run_locked(values, switched)
-
-        return run_with_state
+        if inplace:
+            return lambda values, switched=False: state.locked(run_in_place, values, switched)
+        return run_with_state if len(state.locks) == 1 else run_locked
 
     return bind
 

@@ -13,17 +13,14 @@ import numpy as np
 
 from loopjax.errors import UnsupportedError, coded
 from loopjax.ir.graph import Variable
-from loopjax.runtime.signature import taking
 from loopjax.runtime.state_file import STATE
-from loopjax.trace.shared import SharedVariable
+from loopjax.trace.shared import SharedVariable, join_locks
 
 T = TypeVar("T")
 
-Commit = Callable[[Sequence[Any]], None]
-
-_acquire, _release = type(RLock()).acquire, type(RLock()).release  # half the time of methods that are looked up
-_consume = deque[None](maxlen=0).extend  # runs an iterator and keeps nothing
-_assign = vars(SharedVariable)["_value"].__set__
+acquire, release = type(RLock()).acquire, type(RLock()).release  # half the time of methods that are looked up
+consume = deque[None](maxlen=0).extend  # runs an iterator and keeps nothing
+assign = vars(SharedVariable)["_value"].__set__
 peek = vars(SharedVariable)["_value"].__get__
 """The array of a variable, or ``None`` where it was lost."""
 
@@ -37,7 +34,7 @@ class State:
     def __init__(self, variables: Sequence[SharedVariable], updated: Sequence[SharedVariable]) -> None:
         self.variables = tuple(variables)
         self.updated = tuple(updated)
-        self.locks = [v.lock for v in sorted({*variables, *updated}, key=lambda v: v.order)]
+        self.locks = join_locks({*variables, *updated})
 
     def __reduce__(self) -> tuple[Any, ...]:
         return State, (self.variables, self.updated)
@@ -69,7 +66,7 @@ class State:
     def set(self, values: Mapping[SharedVariable, Any]) -> None:
         """Sets variables to values of their types, all or none, where their present arrays are placed."""
         made = [variable.placed(value) for variable, value in values.items()]
-        self.locked(lambda: [*map(_assign, values, made)])
+        self.locked(lambda: [*map(assign, values, made)])
 
     def reshaped(self, values: Mapping[SharedVariable, Any]) -> list[tuple[SharedVariable, Any, Any]]:
         """The variables whose values would have as many dimensions and another shape, with the shapes now and then."""
@@ -93,55 +90,28 @@ class State:
         if not self.locks:
             return run(*args)
         held: list[Any] = []
-        releases = map(_release, held)
+        releases = map(release, held)
         try:
-            held.extend(filter(_acquire, self.locks))
+            held.extend(filter(acquire, self.locks))
             return run(*args)
         finally:
-            _consume(releases)
+            consume(releases)
 
     def read(self, overwritten: Collection[SharedVariable] = ()) -> list[Any]:
         """Present values of the variables; a donated array that may be aliased is copied."""
         values = []
         for variable in self.variables:
-            shared = variable in overwritten and not variable.own
+            shared = variable in overwritten and variable.is_lent
             values.append(jnp.array(variable.value) if shared else variable.value)
         return values
 
-    def owners(self, outputs: Sequence[Variable]) -> list[SharedVariable]:
-        """Updated variables whose new arrays are unaliased, so that a later call may donate them."""
+    def lent(self, outputs: Sequence[Variable]) -> list[SharedVariable]:
+        """The variables whose arrays the results of a call hold, too, so that no later call may donate them."""
         times = Counter(outputs)
         new = zip(self.updated, outputs, strict=False)
-        return [variable for variable, output in new if output.owner is not None and times[output] == 1]
-
-    def committer(self, outputs: Sequence[Variable], places: Sequence[int]) -> Commit | None:
-        """A function that commits a call's results: it gives the updated variables the values at the first ``places``.
-
-        ``outputs`` of the program say whose arrays nobody else holds then. ``None`` where a call has nothing to note.
-        """
-        updated, owners = self.updated, self.owners(outputs)
-        lent = {one for one in (*updated, *outputs) if isinstance(one, SharedVariable)}.difference(owners)
-        if not updated and not lent:
-            return None
-        if len(updated) == 1 and not lent:
-            (variable,), place = updated, places[0]
-
-            def commit_one(found: Sequence[Any]) -> None:
-                variable._value = found[place]
-                variable.own = True
-
-            return commit_one
-
-        take = taking(places[: len(updated)])
-
-        def commit(found: Sequence[Any]) -> None:
-            for variable in lent:
-                variable.own = False
-            _consume(map(_assign, updated, take(found)))  # one run of C: no interrupt can come between two assignments
-            for variable in owners:
-                variable.own = True
-
-        return commit
+        shared = [variable for variable, output in new if output.owner is None or times[output] > 1]
+        own = set(self.updated).difference(shared)
+        return list(dict.fromkeys([*shared, *(v for v in outputs if isinstance(v, SharedVariable) and v not in own)]))
 
     def refuse_tracers(self, values: Sequence[Any]) -> None:
         """Raises ``UnsupportedError`` where an update would put a JAX tracer into a shared variable."""

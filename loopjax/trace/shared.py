@@ -7,10 +7,10 @@ exactly the variable's dtype, also where JAX's x64 flag is off.
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+from weakref import ref
 
 import jax
 import jax.numpy as jnp
@@ -22,36 +22,35 @@ from loopjax.ir.types import KEY, TensorType, dtype_name
 from loopjax.trace.convert import numeric, strong
 from loopjax.trace.promotion import accepts_numbers
 
-_order = itertools.count()
+T = TypeVar("T")
+
+_joining = threading.RLock()
 
 
 class SharedVariable(Variable):
     """State that functions read and update: a ``jax.Array`` of fixed dtype and number of dimensions.
 
     ``default_update``, where set, is the value that each call of a function gives a variable that it reads, unless the
-    function has an update of its own for it. ``lock`` guards the value; a call takes the locks of all its variables
-    in the order of ``order``, so that two calls never wait for each other. ``own`` is true where nothing else holds the
-    array, so that a function with ``accept_inplace`` may overwrite it. ``safe`` is an array whose computation has not
-    failed: often the value, which calls need not wait for then.
+    function has an update of its own for it. ``lock`` guards the value (see ``join_locks``). ``safe`` is an array whose
+    computation has not failed: often the value, which calls need not wait for then.
     """
 
-    __slots__ = ("_value", "default_update", "lock", "order", "own", "safe")
+    __slots__ = ("_lent", "_value", "default_update", "is_joined", "lock", "safe")
 
     def __init__(self, type: TensorType, value: jax.Array | None, name: str | None = None) -> None:
         super().__init__(type, name=name)
         self.source = user_source()
         self.default_update: Variable | None = None
         self.lock = threading.RLock()
-        self.order = next(_order)
+        self.is_joined = False
         self._value = value
         self.safe: jax.Array | None = None
-        self.own = False
+        self.lend()
 
     def __reduce__(self) -> tuple[Any, ...]:
         update = self.default_update
         graph = None if update is None else Graph([self], [update])
-        with self.lock:
-            return _restored, (self.type, _packed(self.value), self.name), graph
+        return _restored, (self.type, self._locked(lambda: _packed(self.value)), self.name), graph
 
     def __setstate__(self, graph: Graph | None) -> None:
         self.default_update = None if graph is None else graph.outputs[0]
@@ -70,20 +69,42 @@ class SharedVariable(Variable):
 
     def get_value(self, borrow: bool = False) -> Any:
         """Return a copy of the value as a NumPy array; with ``borrow=True`` the ``jax.Array`` itself."""
-        with self.lock:
-            # Copied under the lock: a call with accept_inplace deletes the array.
-            if not borrow and self.dtype != KEY:
-                return np.array(self.value)
-            self.own = False
-            return self.value
+        # Copied under the lock: a call with accept_inplace deletes the array.
+        return self._locked(self._borrowed if borrow or self.dtype == KEY else lambda: np.array(self.value))
 
     @reported
     def set_value(self, value: Any, borrow: bool = False) -> None:
         """Replace the value; raise ``TypeError`` where its dtype or number of dimensions is another."""
         made = self._checked(value)
-        with self.lock:
-            self._value = made
-            self.own = False
+        self._locked(self._set, made)
+
+    def _borrowed(self) -> jax.Array:
+        self.lend()
+        return self.value
+
+    def _set(self, value: jax.Array) -> None:
+        self._value = value
+        self.lend()
+
+    def _join(self, lock: Any) -> None:
+        self.lock, self.is_joined = lock, True
+
+    def _locked(self, run: Callable[..., T], *args: Any) -> T:
+        """Calls a function while the variable's lock is held."""
+        while True:
+            lock = self.lock
+            with lock:
+                if lock is self.lock:  # no other thread has joined it meanwhile
+                    return run(*args)
+
+    def lend(self) -> None:
+        """Notes that something else holds the present array."""
+        self._lent = None if self._value is None else ref(self._value)
+
+    @property
+    def is_lent(self) -> bool:
+        """Test if something else holds the array: then a function with ``accept_inplace`` may not overwrite it."""
+        return self._lent is not None and self._lent() is self._value
 
     def placed(self, value: Any) -> jax.Array:
         """Return an array of a value that the variable may have, on the devices of the present one."""
@@ -118,6 +139,21 @@ class SharedVariable(Variable):
                 f"as the type says. {self.type.remedy(got)}{where(self.sources)}"
             )
         return on_device(array)
+
+
+def join_locks(variables: Iterable[SharedVariable]) -> list[Any]:
+    """The locks of a function's variables, in the order in which calls take them: that of all functions, so that no two
+    calls wait for each other.
+
+    Variables that no function had before get one lock, since to take many is a good part of a short call. Calls that
+    have different ones of them take turns then, too.
+    """
+    variables = set(variables)
+    with _joining:
+        fresh = [one for one in variables if not one.is_joined]
+        for one in fresh:
+            one._locked(one._join, fresh[0].lock)
+    return sorted({one.lock for one in variables}, key=id)
 
 
 def _packed(value: jax.Array) -> Any:

@@ -207,8 +207,12 @@ def test_eight_threads_lose_no_update():
 
 def test_functions_that_share_variables_in_opposite_orders_do_not_wait_for_each_other():
     a, b = loopjax.shared(0), loopjax.shared(0)
+    for variable in (a, b):
+        loopjax.function([], variable)  # so that each has a lock of its own
     forth = loopjax.function([], updates=[(a, a + 1), (b, b + 1)])
     back = loopjax.function([], updates=[(b, b + 1), (a, a + 1)])
+    assert forth.program.state.locks == back.program.state.locks
+    assert len(forth.program.state.locks) == 2
     threads = [threading.Thread(target=lambda f=f: [f() for _ in range(300)]) for f in (forth, back) * 2]
     for thread in threads:
         thread.start()
@@ -216,6 +220,49 @@ def test_functions_that_share_variables_in_opposite_orders_do_not_wait_for_each_
         thread.join(timeout=60)
         assert not thread.is_alive()
     assert (int(a.get_value()), int(b.get_value())) == (1200, 1200)
+
+
+class TestLocksOfAFunction:
+    """A function's variables have one lock, unless other functions had them before."""
+
+    def test_functions_of_other_variables_do_not_wait(self):
+        a, b, c = (loopjax.shared(0) for _ in range(3))
+        both = loopjax.function([], updates={a: a + 1, b: b + 1})
+        alone = loopjax.function([], updates={c: c + 1})
+        (lock,), (other,) = both.program.state.locks, alone.program.state.locks
+        assert a.lock is b.lock is lock
+        thread = threading.Thread(target=alone)
+        with lock:
+            thread.start()
+            thread.join(timeout=60)
+        assert other is not lock
+        assert int(c.get_value()) == 1
+
+    def test_variables_of_several_functions(self):
+        a, b, c, d = (loopjax.shared(0) for _ in range(4))
+        loopjax.function([], updates={a: a + 1, b: b + 1})
+        f = loopjax.function([], updates={b: b + 1, c: c + 1, d: d + 1})
+        assert set(f.program.state.locks) == {a.lock, c.lock}
+        assert c.lock is d.lock is not a.lock
+        for _ in range(3):
+            f()
+        assert [int(one.get_value()) for one in (a, b, c, d)] == [0, 3, 3, 3]
+
+    def test_who_waited_for_the_lock_of_before_takes_the_new_one(self):
+        variable = loopjax.shared(0)
+        old, new = variable.lock, threading.RLock()
+        setting = threading.Thread(target=variable.set_value, args=(5,))
+        old.acquire()
+        setting.start()
+        setting.join(timeout=0.1)  # it waits for the lock that the variable has now
+        variable._join(new)
+        with new:
+            old.release()
+            setting.join(timeout=0.1)
+            is_waiting = setting.is_alive()
+        setting.join(timeout=60)
+        assert is_waiting
+        assert int(variable.get_value()) == 5
 
 
 class TestSharedVariables:
