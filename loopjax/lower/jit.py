@@ -16,10 +16,10 @@ from loopjax.lower import autodiff, cond, indexing, jax_call, scan, weight_gradi
 from loopjax.lower.anti_dependences import with_reads_first
 from loopjax.lower.compiler_options import compiler_options
 from loopjax.lower.cumulative import with_cumulative_loops
+from loopjax.lower.elementary_functions import with_polynomials
 from loopjax.lower.fits_32_bits import fits_32_bits
 from loopjax.lower.index_checks import checked
 from loopjax.lower.interpreter import evaluate
-from loopjax.lower.logarithms import with_polynomials
 from loopjax.lower.loop_kernels import with_loop_kernels
 from loopjax.lower.loops import checkpointed  # noqa: F401 - registers rules
 from loopjax.lower.packed_sort import with_packed_sorts

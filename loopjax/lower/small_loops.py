@@ -34,6 +34,7 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 
 from loopjax.lower.clusters import Kind, copies, grouped, results_of, variables
+from loopjax.lower.intra_op_parallelism import is_split
 from loopjax.lower.jaxprs import CALLS, LOOPS, inlined, inner_equations, replaced, with_equations, with_regions
 
 LARGEST_BYTES = 2**15
@@ -239,7 +240,7 @@ def _shape(variable: Any) -> Any:
 
 def _is_small(loop: Any) -> bool:
     """Return whether XLA can compile a loop into one function, and its arrays are small."""
-    return not loop.effects and all(map(may_stand_inside, inner_equations(loop)))
+    return not loop.effects and all(map(may_stand_inside, inner_equations(loop))) and not is_split(loop)
 
 
 def may_stand_inside(equation: Any) -> bool:
