@@ -229,7 +229,7 @@ def _exp(x: Any) -> Any:
     n, difference = _reduced(x, -kind.bias * math.log(2), kind)
     highest = n > kind.bias
     scale = _power_of_two(lax.select(highest, n - 1, n), kind)
-    return (difference * scale + scale) * lax.select(highest, jnp.full_like(x, 2), jnp.full_like(x, 1))
+    return (1 + difference) * scale * lax.select(highest, jnp.full_like(x, 2), jnp.full_like(x, 1))
 
 
 def _logistic(x: Any) -> Any:
