@@ -23,7 +23,6 @@ from loopjax.runtime.program import Options, Program, Unused, collect
 from loopjax.runtime.results import converter, holds
 from loopjax.runtime.shardings import placed, read_shardings
 from loopjax.runtime.signature import MISS, In, Signature, resolved
-from loopjax.runtime.state import assign, consume
 from loopjax.runtime.x64 import ScopedX64, holds_tracers
 from loopjax.trace.shared import SharedVariable
 from loopjax.trace.substitute import Replacements
@@ -229,7 +228,7 @@ class Function:
         self._trees = program.arguments
         self._about = about(program.options.name)
         self._buckets = ShapeBuckets(program, program.options.lengths)
-        self._lent = state.lent(outputs)
+        self._commit = state.committer(outputs)
         self._signature = Signature(program.inputs, program.options.allow_downcast, program.options.name)
         self._follow(self.bucket)
 
@@ -276,7 +275,7 @@ class Function:
     def _use(self, call: Callable[..., Any]) -> None:
         """Serves calls by a closure, as long as they are of its kind."""
         self._latest = call
-        self.__call__ = call if self._trees is None else self._from_trees
+        _set_call(self, call if self._trees is None else self._from_trees)
 
     def settled(self) -> Callable[..., Sequence[Any]] | None:
         """The last call's program without checks and conversions, for callers that have done them: see ``Dispatch``."""
@@ -295,7 +294,9 @@ class Function:
         state = self.program.state
         x64 = ScopedX64()
         try:
-            return state.locked(self._run, args, kwargs, x64)
+            with self._about:  # before locks are acquired: an input's default may be another shared variable
+                given = resolved(self._signature.placed(args, kwargs))
+            return state.locked(self._run, given, args, kwargs, x64)
         except BaseException:
             x64.restore()
             self._dispatch.failing.clear()
@@ -303,13 +304,11 @@ class Function:
                 state.lose_overwritten()
             raise
 
-    def _run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], x64: ScopedX64) -> Any:
-        """A call while the locks of its shared variables are held."""
+    def _run(self, given: Sequence[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], x64: ScopedX64) -> Any:
+        """A call while the locks of its shared variables are held; ``given`` are its arguments and defaults."""
         state = self.program.state
-        with self._about:
-            given = self._signature.placed(args, kwargs)
         if holds_tracers(given):
-            return self._inlined(resolved(given))
+            return self._inlined(given)
         with x64:
             with self._about:
                 arrays = self._converted(given)
@@ -419,10 +418,10 @@ class Function:
     def _lowered(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], compiles: bool) -> list[Any]:
         """The lowered program of each stage, which XLA compiles where the caller does so next."""
         with jax.enable_x64(True), about(self.name):
-            return self.program.state.locked(self._lowered_locked, args, kwargs, compiles)
+            arrays = self._converted(self._placed(args, kwargs))
+            return self.program.state.locked(self._lowered_locked, arrays, compiles)
 
-    def _lowered_locked(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], compiles: bool) -> list[Any]:
-        arrays = self._converted(self._placed(args, kwargs))
+    def _lowered_locked(self, arrays: Sequence[Any], compiles: bool) -> list[Any]:
         values = self.bucket.values([*arrays, *self.program.state.read()])
         lowered = []
         for stage in self.stages:
@@ -649,9 +648,8 @@ class Function:
         count = len(self.program.state.updated)
         for new in () if self.program.options.inplace else outputs[:count]:
             new.block_until_ready()  # a computation that fails changes nothing
-        consume(map(assign, self.program.state.updated, outputs))  # one run of C, for interrupts
-        for variable in self._lent:
-            variable.lend()
+        if self._commit:
+            self._commit(outputs)
         return self.program.form(outputs[count:])
 
     def _follow(self, bucket: Bucket) -> None:
@@ -683,6 +681,9 @@ class Function:
         if not self.program.options.inplace:
             return arrays
         return [np.array(array) if isinstance(array, np.ndarray) else array for array in arrays]
+
+
+_set_call: Any = vars(Function)["__call__"].__set__  # for subclasses, too, that have a method of that name
 
 
 @public_op

@@ -15,7 +15,7 @@ from loopjax.runtime.executables import Execute
 from loopjax.runtime.program import Program
 from loopjax.runtime.results import is_converted
 from loopjax.runtime.signature import MISS, taking
-from loopjax.runtime.state import assign, consume, peek
+from loopjax.runtime.state import peek
 from loopjax.runtime.x64 import with_x64
 from loopjax.shapes.stages import LengthOutput, OutputSlice
 
@@ -53,8 +53,9 @@ def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, F
     own = [place for place in [*places[count:], *places[:count]] if place >= passed + offset and not cut]
     awaited = [*own[:1], *(place for place in places[:count] if place not in own)] if count and not inplace else []
     only = variables[0] if len(variables) == 1 else None
-    lock: Any = state.locks[0] if state.locks else None
-    updated, lent = state.updated, state.lent(program.graph.outputs)
+    lock: Any = state.locks[0] if state.locks else None  # acquired once more where all are: a thread may do so
+    commit = state.committer(program.graph.outputs)
+    single = state.updated[0] if state.updated == tuple(state.owners(program.graph.outputs)) and count == 1 else None
     take = None if places[:count] == list(range(count)) else taking(places[:count])
     outermost = outermost_trace()
 
@@ -77,7 +78,7 @@ def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, F
                 if count and find_top_trace(None) is not outermost:  # type: ignore[no-untyped-call]
                     return MISS
                 for variable in donated:
-                    if variable.is_lent:
+                    if not variable.own:
                         return MISS
                 values = (*values, only._value) if only is not None else (*values, *map(peek, variables))
                 try:
@@ -95,12 +96,11 @@ def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, F
                         value.block_until_ready()
                 for place in waited:
                     found[place].block_until_ready()
-                if count == 1:
-                    updated[0]._value = found[places[0]]
-                elif count:
-                    consume(map(assign, updated, take(found) if take else found))  # one run of C, for interrupts
-                for one in lent:
-                    one.lend()
+                if single is not None:
+                    single._value = found[places[0]]
+                    single.own = True
+                elif commit:
+                    commit(take(found) if take else found)
                 for one in checked:
                     one.safe = one._value
                 return pack(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import repeat
 from threading import RLock
 from typing import Any, TypeVar
 
@@ -18,9 +19,16 @@ from loopjax.trace.shared import SharedVariable, join_locks
 
 T = TypeVar("T")
 
-acquire, release = type(RLock()).acquire, type(RLock()).release  # half the time of methods that are looked up
-consume = deque[None](maxlen=0).extend  # runs an iterator and keeps nothing
+Commit = Callable[[Sequence[Any]], None]
+
+_acquire, _release = type(RLock()).acquire, type(RLock()).release  # half the time of methods that are looked up
+_mark = vars(SharedVariable)["own"].__set__
+consume = deque[None](maxlen=0).extend
+"""Runs an iterator and keeps nothing, in one run of C where its parts are C: no interrupt can come between them."""
+
 assign = vars(SharedVariable)["_value"].__set__
+"""Gives a variable an array."""
+
 peek = vars(SharedVariable)["_value"].__get__
 """The array of a variable, or ``None`` where it was lost."""
 
@@ -90,9 +98,9 @@ class State:
         if not self.locks:
             return run(*args)
         held: list[Any] = []
-        releases = map(release, held)
+        releases = map(_release, held)
         try:
-            held.extend(filter(acquire, self.locks))
+            held.extend(filter(_acquire, self.locks))
             return run(*args)
         finally:
             consume(releases)
@@ -101,17 +109,34 @@ class State:
         """Present values of the variables; a donated array that may be aliased is copied."""
         values = []
         for variable in self.variables:
-            shared = variable in overwritten and variable.is_lent
+            shared = variable in overwritten and not variable.own
             values.append(jnp.array(variable.value) if shared else variable.value)
         return values
 
-    def lent(self, outputs: Sequence[Variable]) -> list[SharedVariable]:
-        """The variables whose arrays the results of a call hold, too, so that no later call may donate them."""
+    def owners(self, outputs: Sequence[Variable]) -> list[SharedVariable]:
+        """Updated variables whose new arrays are unaliased, so that a later call may donate them."""
         times = Counter(outputs)
         new = zip(self.updated, outputs, strict=False)
-        shared = [variable for variable, output in new if output.owner is None or times[output] > 1]
-        own = set(self.updated).difference(shared)
-        return list(dict.fromkeys([*shared, *(v for v in outputs if isinstance(v, SharedVariable) and v not in own)]))
+        return [variable for variable, output in new if output.owner is not None and times[output] == 1]
+
+    def committer(self, outputs: Sequence[Variable]) -> Commit | None:
+        """A function that gives the updated variables the first of a call's results.
+
+        ``outputs`` of the program say whose arrays nobody else holds then. ``None`` where a call has nothing to note.
+        """
+        updated, owners = self.updated, self.owners(outputs)
+        lent = {one for one in (*updated, *outputs) if isinstance(one, SharedVariable)}.difference(owners)
+
+        if not updated and not lent:
+            return None
+
+        def commit(new: Sequence[Any]) -> None:
+            for variable in lent:
+                variable.own = False
+            consume(map(assign, updated, new))
+            consume(map(_mark, owners, repeat(True)))
+
+        return commit
 
     def refuse_tracers(self, values: Sequence[Any]) -> None:
         """Raises ``UnsupportedError`` where an update would put a JAX tracer into a shared variable."""

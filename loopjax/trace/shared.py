@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
-from weakref import ref
 
 import jax
 import jax.numpy as jnp
@@ -31,11 +30,12 @@ class SharedVariable(Variable):
     """State that functions read and update: a ``jax.Array`` of fixed dtype and number of dimensions.
 
     ``default_update``, where set, is the value that each call of a function gives a variable that it reads, unless the
-    function has an update of its own for it. ``lock`` guards the value (see ``join_locks``). ``safe`` is an array whose
-    computation has not failed: often the value, which calls need not wait for then.
+    function has an update of its own for it. ``lock`` guards the value; variables may share one (``join_locks``).
+    ``own`` is true where nothing else holds the array, so that a function with ``accept_inplace`` may overwrite it.
+    ``safe`` is an array whose computation has not failed: often the value, which calls need not wait for then.
     """
 
-    __slots__ = ("_lent", "_value", "default_update", "is_joined", "lock", "safe")
+    __slots__ = ("_value", "default_update", "is_joined", "lock", "own", "safe")
 
     def __init__(self, type: TensorType, value: jax.Array | None, name: str | None = None) -> None:
         super().__init__(type, name=name)
@@ -45,7 +45,7 @@ class SharedVariable(Variable):
         self.is_joined = False
         self._value = value
         self.safe: jax.Array | None = None
-        self.lend()
+        self.own = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         update = self.default_update
@@ -79,12 +79,12 @@ class SharedVariable(Variable):
         self._locked(self._set, made)
 
     def _borrowed(self) -> jax.Array:
-        self.lend()
+        self.own = False
         return self.value
 
     def _set(self, value: jax.Array) -> None:
+        self.own = False
         self._value = value
-        self.lend()
 
     def _join(self, lock: Any) -> None:
         self.lock, self.is_joined = lock, True
@@ -96,15 +96,6 @@ class SharedVariable(Variable):
             with lock:
                 if lock is self.lock:  # no other thread has joined it meanwhile
                     return run(*args)
-
-    def lend(self) -> None:
-        """Notes that something else holds the present array."""
-        self._lent = None if self._value is None else ref(self._value)
-
-    @property
-    def is_lent(self) -> bool:
-        """Test if something else holds the array: then a function with ``accept_inplace`` may not overwrite it."""
-        return self._lent is not None and self._lent() is self._value
 
     def placed(self, value: Any) -> jax.Array:
         """Return an array of a value that the variable may have, on the devices of the present one."""
@@ -142,11 +133,12 @@ class SharedVariable(Variable):
 
 
 def join_locks(variables: Iterable[SharedVariable]) -> list[Any]:
-    """The locks of a function's variables, in the order in which calls take them: that of all functions, so that no two
-    calls wait for each other.
+    """The distinct locks of a function's variables in a global order, by ``id``.
 
-    Variables that no function had before get one lock, since to take many is a good part of a short call. Calls that
-    have different ones of them take turns then, too.
+    Calls acquire them in that order, so that two calls cannot deadlock.
+
+    Variables that belong to no other function get one lock in common, since to acquire many takes a good part of a
+    short call. Functions of some of these variables take turns from then on, also where they share none.
     """
     variables = set(variables)
     with _joining:

@@ -1,5 +1,8 @@
 """function: inputs, outputs, updates, givens, stages, and what a call checks."""
 
+import functools
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -483,3 +486,22 @@ def test_both_checks():
         f([1.0, -2.0], 1)
     with pytest.raises(IndexError, match="out of bounds"):
         f([1.0, 2.0], 2)
+
+
+def test_a_function_is_called_as_any_object_is():
+    x, y = at.dvectors("x", "y")
+    f = loopjax.function([x, y], x + 2 * y)
+
+    class Traced(type(f)):
+        calls = 0
+
+        def __call__(self, *args, **kwargs):
+            self.calls += 1
+            return super().__call__(*args, **kwargs)
+
+    traced, call = Traced(f.program), f.__call__
+    for _ in range(3):
+        for one in (f, call, traced, functools.partial(f)):
+            np.testing.assert_array_equal(one([1.0], y=[2.0]), [5.0])
+    assert traced.calls == 3
+    assert str(inspect.signature(f)) == "(*args, **kwargs)"

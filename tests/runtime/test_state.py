@@ -2,6 +2,7 @@
 
 import gc
 import signal
+import sys
 import threading
 
 import jax
@@ -264,6 +265,36 @@ class TestLocksOfAFunction:
         assert is_waiting
         assert int(variable.get_value()) == 5
 
+    def test_defaults_of_inputs_are_read_before(self):
+        """Else one call would hold the lock that another one waits for, and the other way round."""
+        a, b, c = (loopjax.shared(np.ones(2)) for _ in range(3))
+        loopjax.function([], a.sum() + c.sum())
+        x, z = at.dvectors("x", "z")
+        first = loopjax.function([z, loopjax.In(x, value=a)], z + x, updates={b: b + 1})
+        second = loopjax.function([z, loopjax.In(x, value=b)], z + x, updates={c: c + 1})
+        entered, left = threading.Event(), threading.Event()
+        convert = second._signature.converted
+
+        def slowly(values):
+            entered.set()
+            left.wait(timeout=60)
+            return convert(values)
+
+        second._signature.converted = slowly  # the lock of a and c is held
+        threads = [threading.Thread(target=f, args=([1.0, 2.0],), daemon=True) for f in (second, first)]
+        threads[0].start()
+        assert entered.wait(timeout=60)
+        threads[1].start()  # it waits for the lock of a, and must not hold that of b
+        threads[1].join(timeout=0.2)
+        is_free = b.lock.acquire(timeout=5)
+        left.set()
+        if is_free:
+            b.lock.release()
+        for thread in threads:
+            thread.join(timeout=60)
+            assert not thread.is_alive()
+        assert is_free
+
 
 class TestSharedVariables:
     def test_values_and_types(self):
@@ -426,6 +457,46 @@ class TestAcceptInplaceOverwritesNothingOfOthers:
             f(value)
             value[:] = 7
             assert a.get_value().max() == 2.0
+
+    @pytest.mark.parametrize("given", [[], [[1.0, 2.0]]])
+    def test_an_interrupt_at_any_line_leaves_no_array_to_two_owners(self, given):
+        """Of two variables with one array, a later call in place would delete it. Lists take the general path."""
+        a, b = loopjax.shared(np.arange(2.0)), loopjax.shared(np.zeros(2))
+        x = at.dvector("x")
+        double = loopjax.function([], updates={a: a * 2}, accept_inplace=True)
+        moved = loopjax.function([x] if given else [], updates={b: a}, on_unused_input="ignore")
+        for _ in range(3):
+            double()
+            moved(*given)
+        lines = 0
+
+        def count_down(frame, event, _):
+            nonlocal lines
+            if "loopjax" not in frame.f_code.co_filename:
+                return None
+            lines -= event == "line"
+            if lines < 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+            return count_down
+
+        interrupted = 0
+        for number in range(400):
+            double()
+            double()
+            before, lines, trace = a.get_value(), number, sys.gettrace()
+            sys.settrace(count_down)
+            try:
+                moved(*given)
+                break
+            except KeyboardInterrupt:
+                interrupted += 1
+            finally:
+                sys.settrace(trace)
+            double()
+            assert b.get_value().shape == (2,)
+            np.testing.assert_array_equal(a.get_value(), 2 * before)
+        assert 10 < interrupted < 399
 
     def test_memory_is_reused_where_nobody_else_holds_it(self):
         a = loopjax.shared(np.zeros(1000))
