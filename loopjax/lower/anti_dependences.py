@@ -33,8 +33,16 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr
 
 from loopjax.lower.clusters import variables
-from loopjax.lower.jaxprs import LOOPS, equations_of, inlined, inner_equations, with_equations, with_regions
-from loopjax.lower.small_loops import READS, SCATTERS, array_bytes, bits, called, first, may_stand_inside
+from loopjax.lower.jaxprs import (
+    LOOPS,
+    array_bytes,
+    equations_of,
+    inlined,
+    inner_equations,
+    with_equations,
+    with_regions,
+)
+from loopjax.lower.small_loops import READS, SCATTERS, bits, called, first, may_stand_inside
 
 WRITES = SCATTERS | {"dynamic_update_slice"}
 """Primitives that write into their first operand, in place where nothing reads it later."""

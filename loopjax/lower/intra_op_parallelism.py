@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 from jax.extend.core import ClosedJaxpr, Literal
 
-from loopjax.lower.jaxprs import CALLS, LOOPS, regions
+from loopjax.lower.jaxprs import CALLS, LOOPS, array_bytes, regions
 
 TRANSCENDENTAL = frozenset(
     {
@@ -105,9 +105,9 @@ def _fused(root: _Value, makes: Mapping[_Value, _Operation]) -> Iterator[_Operat
     while pending:
         one = makes[pending.pop()]
         yield one
-        inner = [value for value in one.given if value in makes and value.size == root.size]
-        pending += [value for value in inner if value not in seen]
-        seen.update(inner)
+        inner = {value for value in one.given if value in makes and value.size == root.size} - seen
+        pending += inner
+        seen |= inner
 
 
 def _gains(kernel: Sequence[_Operation], written: int) -> bool:
@@ -163,5 +163,4 @@ def _flat(region: Any) -> tuple[list[_Operation], list[_Value]]:
 
 
 def _value(variable: Any) -> _Value:
-    size = math.prod(variable.aval.shape)
-    return _Value(size, size * int(variable.aval.dtype.itemsize))
+    return _Value(math.prod(variable.aval.shape), array_bytes(variable))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -31,6 +32,11 @@ def inner_equations(equation: Any) -> Iterator[Any]:
         for inner in equations_of(region):
             yield inner
             yield from inner_equations(inner)
+
+
+def array_bytes(variable: Any) -> int:
+    """Bytes of an array."""
+    return math.prod(variable.aval.shape) * int(variable.aval.dtype.itemsize)
 
 
 def is_float64(variable: Any, least: int) -> bool:

@@ -35,7 +35,16 @@ from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 
 from loopjax.lower.clusters import Kind, copies, grouped, results_of, variables
 from loopjax.lower.intra_op_parallelism import is_split
-from loopjax.lower.jaxprs import CALLS, LOOPS, inlined, inner_equations, replaced, with_equations, with_regions
+from loopjax.lower.jaxprs import (
+    CALLS,
+    LOOPS,
+    array_bytes,
+    inlined,
+    inner_equations,
+    replaced,
+    with_equations,
+    with_regions,
+)
 
 LARGEST_BYTES = 2**15
 """Bytes of an array up to which it is small: as many as the first cache has."""
@@ -268,11 +277,6 @@ def _is_tiny(product: Any) -> bool:
 
 def is_large(variable: Any) -> bool:
     return array_bytes(variable) > LARGEST_BYTES
-
-
-def array_bytes(variable: Any) -> int:
-    """Bytes of an array."""
-    return math.prod(variable.aval.shape) * int(variable.aval.dtype.itemsize)
 
 
 def _has_elements(variable: Any) -> bool:

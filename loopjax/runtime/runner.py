@@ -55,7 +55,7 @@ def runner(program: Program, bucket: Bucket) -> Callable[[Execute, Fit | None, F
     only = variables[0] if len(variables) == 1 else None
     lock: Any = state.locks[0] if state.locks else None  # acquired once more where all are: a thread may do so
     commit = state.committer(program.graph.outputs)
-    single = state.updated[0] if state.updated == tuple(state.owners(program.graph.outputs)) and count == 1 else None
+    single = state.updated[0] if count == 1 and not state.lent(program.graph.outputs) else None
     take = None if places[:count] == list(range(count)) else taking(places[:count])
     outermost = outermost_trace()
 

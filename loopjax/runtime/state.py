@@ -23,12 +23,8 @@ Commit = Callable[[Sequence[Any]], None]
 
 _acquire, _release = type(RLock()).acquire, type(RLock()).release  # half the time of methods that are looked up
 _mark = vars(SharedVariable)["own"].__set__
-consume = deque[None](maxlen=0).extend
-"""Runs an iterator and keeps nothing, in one run of C where its parts are C: no interrupt can come between them."""
-
-assign = vars(SharedVariable)["_value"].__set__
-"""Gives a variable an array."""
-
+_consume = deque[None](maxlen=0).extend  # runs an iterator and keeps nothing: in C no interrupt can come between
+_assign = vars(SharedVariable)["_value"].__set__
 peek = vars(SharedVariable)["_value"].__get__
 """The array of a variable, or ``None`` where it was lost."""
 
@@ -74,7 +70,7 @@ class State:
     def set(self, values: Mapping[SharedVariable, Any]) -> None:
         """Sets variables to values of their types, all or none, where their present arrays are placed."""
         made = [variable.placed(value) for variable, value in values.items()]
-        self.locked(lambda: [*map(assign, values, made)])
+        self.locked(lambda: [*map(_assign, values, made)])
 
     def reshaped(self, values: Mapping[SharedVariable, Any]) -> list[tuple[SharedVariable, Any, Any]]:
         """The variables whose values would have as many dimensions and another shape, with the shapes now and then."""
@@ -103,7 +99,7 @@ class State:
             held.extend(filter(_acquire, self.locks))
             return run(*args)
         finally:
-            consume(releases)
+            _consume(releases)
 
     def read(self, overwritten: Collection[SharedVariable] = ()) -> list[Any]:
         """Present values of the variables; a donated array that may be aliased is copied."""
@@ -119,22 +115,25 @@ class State:
         new = zip(self.updated, outputs, strict=False)
         return [variable for variable, output in new if output.owner is not None and times[output] == 1]
 
+    def lent(self, outputs: Sequence[Variable]) -> frozenset[SharedVariable]:
+        """Variables whose arrays a result or another variable holds after a call."""
+        shared = frozenset(one for one in (*self.updated, *outputs) if isinstance(one, SharedVariable))
+        return shared.difference(self.owners(outputs))
+
     def committer(self, outputs: Sequence[Variable]) -> Commit | None:
         """A function that gives the updated variables the first of a call's results.
 
         ``outputs`` of the program say whose arrays nobody else holds then. ``None`` where a call has nothing to note.
         """
-        updated, owners = self.updated, self.owners(outputs)
-        lent = {one for one in (*updated, *outputs) if isinstance(one, SharedVariable)}.difference(owners)
-
+        updated, owners, lent = self.updated, self.owners(outputs), self.lent(outputs)
         if not updated and not lent:
             return None
 
         def commit(new: Sequence[Any]) -> None:
             for variable in lent:
                 variable.own = False
-            consume(map(assign, updated, new))
-            consume(map(_mark, owners, repeat(True)))
+            _consume(map(_assign, updated, new))
+            _consume(map(_mark, owners, repeat(True)))
 
         return commit
 

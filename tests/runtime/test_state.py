@@ -440,6 +440,17 @@ class TestAcceptInplaceOverwritesNothingOfOthers:
         assert [float(value[0]) for value in (*held, source, b.get_value())] == [1, 1, 2, 1, 1]
         assert float(a.get_value()[0]) == 4
 
+    def test_a_result_that_is_another_variable_beside_one_update(self):
+        a, count = loopjax.shared(np.ones(1000, "float32")), loopjax.shared(0)
+        double = loopjax.function([], updates={a: a * 2}, accept_inplace=True)
+        look = loopjax.function([], a, updates={count: count + 1})
+        held = []
+        for _ in range(4):
+            double()
+            held.append(look())
+        double()
+        assert [float(np.asarray(value)[0]) for value in held] == [2, 4, 8, 16]
+
     def test_a_value_that_is_an_output_or_two_updates(self):
         a, b = loopjax.shared(np.zeros(1000)), loopjax.shared(np.zeros(1000))
         n = a + 1
