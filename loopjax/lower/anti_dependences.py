@@ -33,19 +33,9 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr
 
 from loopjax.lower.clusters import variables
-from loopjax.lower.jaxprs import (
-    LOOPS,
-    array_bytes,
-    equations_of,
-    inlined,
-    inner_equations,
-    with_equations,
-    with_regions,
-)
-from loopjax.lower.small_loops import READS, SCATTERS, bits, called, first, may_stand_inside
-
-WRITES = SCATTERS | {"dynamic_update_slice"}
-"""Primitives that write into their first operand, in place where nothing reads it later."""
+from loopjax.lower.jaxprs import array_bytes, equations_of, inlined, inner_equations, with_equations, with_regions
+from loopjax.lower.primitives import LOOPS, SCATTERS, WRITES
+from loopjax.lower.small_loops import READS, bits, called, first, may_stand_inside
 
 LEAST_BYTES = 256
 """Bytes of an array from which a copy takes longer than the call of a function."""

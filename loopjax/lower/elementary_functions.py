@@ -64,16 +64,8 @@ import numpy as np
 from jax import lax
 
 from loopjax.lower.clusters import variables
-from loopjax.lower.jaxprs import (
-    CALLS,
-    LOOPS,
-    equations_of,
-    inlined,
-    inner_equations,
-    is_float64,
-    regions,
-    replaced_by_region,
-)
+from loopjax.lower.jaxprs import equations_of, inlined, inner_equations, is_float64, regions, replaced_by_region
+from loopjax.lower.primitives import CALLS, LOOPS
 from loopjax.lower.shared_functions import CHEAP, read_often
 
 ANY = sys.maxsize

@@ -8,12 +8,13 @@ import jax
 from jax.extend.core import ClosedJaxpr
 
 from loopjax.lower.jaxprs import inner_equations
-from loopjax.lower.small_loops import FREE, PRIMITIVES, SCATTERS
+from loopjax.lower.primitives import CALLS, LOOPS, WRITES
+from loopjax.lower.small_loops import PRIMITIVES
 
 LITTLE = 2**20
 """Bytes of all arrays of a program up to which their allocation, which may come later, does not fail."""
 
-_SAFE = PRIMITIVES | FREE | SCATTERS | {"dot_general"}
+_SAFE = PRIMITIVES | LOOPS | CALLS | WRITES | {"dot_general"}
 
 
 def may_fail_later(program: ClosedJaxpr, compiled: Any) -> bool:

@@ -28,24 +28,11 @@ from typing import Any, NamedTuple
 
 from jax.extend.core import ClosedJaxpr, Literal
 
-from loopjax.lower.jaxprs import CALLS, LOOPS, array_bytes, regions
+from loopjax.lower.jaxprs import array_bytes, regions
+from loopjax.lower.primitives import ARITHMETIC, INLINED_CALLS, LOOPS, REDUCTIONS, SAME_ELEMENTS, TRANSCENDENTAL
 
-TRANSCENDENTAL = frozenset(
-    {
-        *("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "erf", "erf_inv", "erfc"),
-        *("exp", "exp2", "expm1", "lgamma", "log", "log1p", "log2", "logistic", "pow", "rsqrt", "sin", "sinh", "sqrt"),
-        *("digamma", "tan", "tanh"),
-    }
-)
-ARITHMETIC = frozenset(
-    {
-        *("abs", "add", "add_any", "and", "ceil", "clamp", "div", "eq", "floor", "ge", "gt", "integer_pow", "le", "lt"),
-        *("max", "min", "mul", "ne", "neg", "not", "or", "rem", "round", "select_n", "shift_left", "sign", "square"),
-        *("shift_right_arithmetic", "shift_right_logical", "sub", "xor", "convert_element_type"),
-    }
-)
-FREE = frozenset({"broadcast_in_dim", "copy", "expand_dims", "reshape", "squeeze", "stop_gradient", "transpose"})
-REDUCTIONS = frozenset({"argmax", "argmin", "reduce_max", "reduce_min", "reduce_prod", "reduce_sum"})
+ELEMENTWISE = ARITHMETIC | TRANSCENDENTAL | SAME_ELEMENTS | {"transpose"}
+"""Primitives that stand in one kernel with others."""
 
 LEAST_ELEMENTS, LEAST_ROWS = 256, 8
 """Elements of an array whose kernels are looked at, and results of a reduction from which its kernel can be split."""
@@ -96,7 +83,7 @@ class _Operation(NamedTuple):
     @property
     def is_elementwise(self) -> bool:
         """Test if it stands in a kernel that may be split."""
-        return self.name in ARITHMETIC | TRANSCENDENTAL | FREE and self.results[0].size >= LEAST_ELEMENTS
+        return self.name in ELEMENTWISE and self.results[0].size >= LEAST_ELEMENTS
 
 
 def _fused(root: _Value, makes: Mapping[_Value, _Operation]) -> Iterator[_Operation]:
@@ -152,7 +139,7 @@ def _flat(region: Any) -> tuple[list[_Operation], list[_Value]]:
         for equation in jaxpr.eqns:
             arguments, name = [*map(value, equation.invars)], equation.primitive.name
             inner = regions(equation)
-            if name in CALLS - {"cond"} and len(inner) == 1:
+            if name in INLINED_CALLS and len(inner) == 1:
                 names.update(zip(equation.outvars, read(inner[0], arguments), strict=True))
             else:
                 operations.append(_Operation(equation, name, arguments, [*map(value, equation.outvars)]))

@@ -10,10 +10,6 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-LOOPS = frozenset({"scan", "while"})
-CALLS = frozenset({"checkpoint", "closed_call", "cond", "custom_jvp_call", "custom_vjp_call", "jit", "pjit", "remat2"})
-"""Primitives that run their regions once for each step, and once."""
-
 
 def regions(equation: Any) -> list[Any]:
     """The programs that an equation runs, as ``Jaxpr`` or ``ClosedJaxpr``."""

@@ -34,6 +34,7 @@ from loopjax.ir.scan import Scan
 from loopjax.ir.types import jax_dtype
 from loopjax.lower.interpreter import evaluate
 from loopjax.lower.jaxprs import equations_of, inlined, inner_equations, regions, replaced
+from loopjax.lower.primitives import INLINED_CALLS, SAME_ELEMENTS
 
 BLOCK = 128
 """Elements of a program: one for each thread of Mosaic's smallest group."""
@@ -45,11 +46,7 @@ MOST_ELEMENTS = 2**30
 """Elements of an array up to which 32 bits count them, padded."""
 
 DTYPES = frozenset({"bool", "int32", "int64", "uint32", "uint64", "float32", "float64"})
-CALLS = frozenset({"checkpoint", "closed_call", "custom_jvp_call", "custom_vjp_call", "jit", "pjit", "remat2"})
 READ, WRITE = "dynamic_slice", "dynamic_update_slice"
-SAME = frozenset({"broadcast_in_dim", "copy", "copy_p", "expand_dims", "name", "reshape", "squeeze", "stop_gradient"})
-"""Primitives that leave a flat array as it is, or repeat one number."""
-
 FLOATS = frozenset({"abs", "div", "sign"})
 ELEMENTWISE = FLOATS | {
     *("add", "and", "atan2", "cos", "eq", "erf", "exp", "exp2", "ge", "gt", "le", "log", "logistic", "lt", "max"),
@@ -273,7 +270,7 @@ def _indexed(region: Any) -> frozenset[int]:
     for equation in equations_of(region):
         if equation.primitive.name in (READ, WRITE):
             found.add(equation.invars[0])
-        elif equation.primitive.name in CALLS:
+        elif equation.primitive.name in INLINED_CALLS:
             found.update(equation.invars[position] for inner in regions(equation) for position in _indexed(inner))
     invars = (region.jaxpr if isinstance(region, ClosedJaxpr) else region).invars
     return frozenset(position for position, variable in enumerate(invars) if variable in found)
@@ -281,7 +278,7 @@ def _indexed(region: Any) -> frozenset[int]:
 
 def _elements(equations: Iterable[Any], variables: Sequence[Any]) -> int:
     """The elements of a loop's values that are no single number: the most of its ops' results and of ``variables``."""
-    made = [v for one in equations if one.primitive.name not in CALLS | {WRITE} for v in one.outvars]
+    made = [v for one in equations if one.primitive.name not in INLINED_CALLS | {WRITE} for v in one.outvars]
     return max((math.prod(variable.aval.shape) for variable in (*made, *variables)), default=1)
 
 
@@ -295,7 +292,7 @@ def _evaluate(region: Any, elements: int, given: Sequence[Any]) -> list[Any]:
 
     for equation in jaxpr.eqns:
         operands = read(equation.invars)
-        if equation.primitive.name in CALLS and len(inner := regions(equation)) == 1:
+        if equation.primitive.name in INLINED_CALLS and len(inner := regions(equation)) == 1:
             results = _evaluate(inner[0], elements, operands)
         else:
             results = [_result(equation, elements, operands)]
@@ -320,11 +317,11 @@ def _result(equation: Any, elements: int, operands: list[Any]) -> Any:
     variable = equation.outvars[0]
     block = (BLOCK,) * _array(variable, elements).is_split
     is_float = jnp.issubdtype(variable.aval.dtype, jnp.floating)
-    is_known = name in RULES or name in SAME or name in (ELEMENTWISE if is_float else ELEMENTWISE - FLOATS)
+    is_known = name in RULES or name in SAME_ELEMENTS or name in (ELEMENTWISE if is_float else ELEMENTWISE - FLOATS)
     if not is_known or any(isinstance(one, _Place) or np.shape(one) not in ((), block) for one in operands):
         raise _NotElementwiseError
     operands = [one if np.shape(one) == block else lax.broadcast(one, block) for one in operands]
-    if name in SAME:
+    if name in SAME_ELEMENTS:
         return operands[0]
     return RULES[name](equation, *operands) if name in RULES else equation.primitive.bind(*operands, **equation.params)
 

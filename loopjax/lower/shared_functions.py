@@ -20,15 +20,10 @@ from jax import lax
 from jax.extend.core import Literal
 
 from loopjax.lower.jaxprs import equations_of, inlined, replaced_by_region
+from loopjax.lower.primitives import ARITHMETIC, SAME_ELEMENTS
 
 FUNCTIONS = {"sin": lax.sin, "cos": lax.cos, "tan": lax.tan}
-CHEAP = frozenset(
-    {
-        *("abs", "add", "broadcast_in_dim", "clamp", "convert_element_type", "copy", "div", "expand_dims", "max"),
-        *("integer_pow", "min", "mul", "neg", "reshape", "rev", "select_n", "sign", "slice", "square", "squeeze"),
-        *("sub", "transpose"),
-    }
-)
+CHEAP = (ARITHMETIC - {"rem"}) | SAME_ELEMENTS | {"rev", "slice", "transpose"}
 """Primitives that XLA fuses into what reads their results."""
 
 LEAST_READS, LEAST_ELEMENTS = 8, 32

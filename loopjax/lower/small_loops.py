@@ -35,15 +35,17 @@ from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 
 from loopjax.lower.clusters import Kind, copies, grouped, results_of, variables
 from loopjax.lower.intra_op_parallelism import is_split
-from loopjax.lower.jaxprs import (
+from loopjax.lower.jaxprs import array_bytes, inlined, inner_equations, replaced, with_equations, with_regions
+from loopjax.lower.primitives import (
+    ARITHMETIC,
     CALLS,
+    CUMULATIVE,
     LOOPS,
-    array_bytes,
-    inlined,
-    inner_equations,
-    replaced,
-    with_equations,
-    with_regions,
+    MOVES,
+    RANDOM,
+    REDUCTIONS,
+    SCATTERS,
+    TRANSCENDENTAL,
 )
 
 LARGEST_BYTES = 2**15
@@ -61,31 +63,13 @@ CONSTANTS = frozenset({"broadcast_in_dim", "convert_element_type", "iota", "resh
 FREE = LOOPS | CALLS | {"dynamic_update_slice"}
 """Primitives whose results may be large: those of regions are looked at there, and the last writes in place."""
 
-SCATTERS = frozenset({"scatter", "scatter-add", "scatter-max", "scatter-min", "scatter-mul", "scatter-sub"})
-SCATTERS |= {name.replace("-", "_") for name in SCATTERS}
-PRIMITIVES = frozenset(
-    {
-        *("abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil"),
-        *("clamp", "clz", "cos", "cosh", "digamma", "div", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expm1"),
-        *("floor", "ge", "gt", "integer_pow", "is_finite", "le", "lgamma", "log", "log1p", "logistic", "lt", "max"),
-        *("min", "mul", "ne", "neg", "nextafter", "not", "or", "population_count", "pow", "rem", "round", "rsqrt"),
-        *("select_n", "shift_left", "shift_right_arithmetic", "shift_right_logical", "sign", "sin", "sinh", "sqrt"),
-        *("square", "sub", "tan", "tanh", "xor", "copy", "copy_p", "name", "optimization_barrier", "reduce_precision"),
-        *("bitcast_convert_type", "broadcast_in_dim", "concatenate", "convert_element_type", "dynamic_slice", "gather"),
-        *("expand_dims", "iota", "pad", "reshape", "rev", "slice", "split", "squeeze", "stack", "tile"),
-        *("log2", "one_minus_square", "stop_gradient", "transpose", "unstack"),
-        *("argmax", "argmin", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum", "reduce_and", "reduce_max"),
-        *("reduce_min", "reduce_or", "reduce_prod", "reduce_sum", "reduce_xor"),
-        *("random_bits", "random_clone", "random_fold_in", "random_seed", "random_split", "random_unwrap"),
-        *("random_wrap", "threefry2x32", "xla_metadata_value"),
-    }
-)
+PRIMITIVES = ARITHMETIC | TRANSCENDENTAL | MOVES | REDUCTIONS | CUMULATIVE | RANDOM | {"xla_metadata_value"}
 """Primitives that XLA compiles without a library on a CPU."""
 
 READS = frozenset({"dynamic_slice", "slice"})
 """Primitives whose result may be one element of a large array."""
 
-SCALARS = frozenset(name for name in PRIMITIVES if not name.startswith(("random", "threefry", "gather")))
+SCALARS = PRIMITIVES - RANDOM - {"gather"}
 """Primitives of scalars that join a function of loops."""
 
 LIBRARY_REDUCTIONS = frozenset({"reduce_max", "reduce_min", "reduce_sum"})
