@@ -8,7 +8,7 @@ from dataclasses import InitVar, dataclass, replace
 from typing import Any, NoReturn
 
 from loopjax.config import config
-from loopjax.errors import UnsupportedError, check_flag, coded, here
+from loopjax.errors import UnsupportedError, check_flag, coded, here, nearest
 from loopjax.rewrite.target import NUMERICAL, REWRITES
 
 NAMED = ("FAST_RUN", "FAST_COMPILE", "JAX", "tune")
@@ -136,6 +136,7 @@ def _present_names(names: Iterable[str], stacklevel: int = 3) -> Iterator[str]:
         raise coded(ValueError, "LJ308")(
             f"there is no rewrite {', '.join(map(repr, unknown))}; they are {', '.join(REWRITES)}. What Aesara's "
             f"rewrites did to single operations, such as fusing them or working in place, XLA does"
+            f"{nearest(unknown[0], REWRITES)}{here()}"
         )
     for name in names:
         present = RENAMED.get(name)
@@ -164,10 +165,12 @@ def read_mode(mode: Any) -> Mode:
     if isinstance(mode, Mode):
         return mode
     if not isinstance(mode, str):
-        raise coded(TypeError, "LJ308")(f"mode is a Mode, a name or None, not {mode!r:.80}; write 'FAST_RUN'")
+        raise coded(TypeError, "LJ308")(f"mode is a Mode, a name or None, not {mode!r:.80}; write 'FAST_RUN'{here()}")
     old = {name.casefold(): name for name in INSTEAD}.get(mode.replace("_", "").casefold())
     if old is not None:
         unavailable(old)
     if mode not in NAMED:
-        raise coded(ValueError, "LJ308")(f"mode is one of {NAMED} or a Mode, not {mode!r}")
+        raise coded(ValueError, "LJ308")(
+            f"mode is one of {NAMED} or a Mode, not {mode!r}{nearest(mode, NAMED)}{here()}"
+        )
     return Mode(frozenset(REWRITES) - NUMERICAL if mode == "FAST_COMPILE" else frozenset(), tune=mode == "tune")
