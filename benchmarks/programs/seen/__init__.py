@@ -4,4 +4,5 @@ networks, physics and forecasting; learning, inference, solvers, search and sequ
 dynamics, markets, processing, tables and training; choices, codes, fitting, numerics and scenes;
 sounds, organisms, money, nature and machines; memories, beliefs, symbols, matter and worlds;
 messages, chains, groups, streams and plans; connections, places, populations, trails and descents;
-pictures, substances, composers, puzzles and judgements."""
+pictures, substances, composers, puzzles and judgements; vehicles, risks, environments, minds and
+channels."""

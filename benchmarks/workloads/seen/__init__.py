@@ -3,8 +3,9 @@ of sampling, estimation, recursions, recurrent networks, physics and forecasting
 search and integer sequences, then of chance, dynamics, markets, sound and pictures, tables and training, then of
 choices, codes, fits, numerics and scenes, then of sounds, organisms, money, nature and machines, then of memories,
 beliefs, symbols, matter and worlds, then of messages, chains, groups, streams and plans, then of connections, places,
-populations, trails and descents, then of pictures, substances, composers, puzzles and judgements, written from their
-literature after the passes and the cost model were mended by the others, run once as they were found, and mended since.
+populations, trails and descents, then of pictures, substances, composers, puzzles and judgements, then of vehicles,
+risks, environments, minds and channels, written from their literature after the passes and the cost model were mended
+by the others, run once as they were found, and mended since.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from benchmarks.workloads.seen import (
     beliefs,
     chains,
     chance,
+    channels,
     choices,
     codes,
     composers,
@@ -23,6 +25,7 @@ from benchmarks.workloads.seen import (
     descents,
     dynamic_programming,
     dynamics,
+    environments,
     estimation,
     filters,
     fitting,
@@ -37,6 +40,7 @@ from benchmarks.workloads.seen import (
     matter,
     memories,
     messages,
+    minds,
     money,
     nature,
     networks,
@@ -51,6 +55,7 @@ from benchmarks.workloads.seen import (
     puzzles,
     recurrent,
     recursions,
+    risks,
     samplers,
     sampling,
     scenes,
@@ -67,6 +72,7 @@ from benchmarks.workloads.seen import (
     time_series,
     trails,
     training,
+    vehicles,
     worlds,
 )
 
@@ -128,5 +134,10 @@ SEEN: tuple[Workload, ...] = workloads_of(
     composers,
     puzzles,
     judgements,
+    vehicles,
+    risks,
+    environments,
+    minds,
+    channels,
 )
 """All of these workloads, by kind."""

@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax, random
 
 from benchmarks.compare import close, within
-from benchmarks.programs.held_out import environments
-from benchmarks.programs.held_out.environments import (
+from benchmarks.programs.seen import environments
+from benchmarks.programs.seen.environments import (
     BRIGHT,
     CLEAR,
     DAMPED,

@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import risks
-from benchmarks.programs.held_out.risks import LEVEL, YEARS
+from benchmarks.programs.seen import risks
+from benchmarks.programs.seen.risks import LEVEL, YEARS
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -13,8 +13,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import vehicles
-from benchmarks.programs.held_out.vehicles import (
+from benchmarks.programs.seen import vehicles
+from benchmarks.programs.seen.vehicles import (
     BASE,
     FASTEST,
     FREE,

@@ -10,8 +10,8 @@ import numpy as np
 from jax import lax
 
 from benchmarks.compare import close
-from benchmarks.programs.held_out import channels
-from benchmarks.programs.held_out.channels import APART, BIT, FINE, IMPOSSIBLE, LETTERS, NEXT, PARITY, SHARE
+from benchmarks.programs.seen import channels
+from benchmarks.programs.seen.channels import APART, BIT, FINE, IMPOSSIBLE, LETTERS, NEXT, PARITY, SHARE
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 

@@ -13,8 +13,8 @@ from jax import lax, random
 from jax.nn import relu, sigmoid
 
 from benchmarks.compare import TIGHT, close, within
-from benchmarks.programs.held_out import minds
-from benchmarks.programs.held_out.minds import COLUMNS, HEADS, LAYERS, ROWS, WAYS
+from benchmarks.programs.seen import minds
+from benchmarks.programs.seen.minds import COLUMNS, HEADS, LAYERS, ROWS, WAYS
 from benchmarks.workload import Scale
 from benchmarks.workloads.applications.task import Inputs, inputs, task
 
