@@ -66,7 +66,8 @@ class FoldStepValues(Pass):
             if node.op.regions:
                 regions = [self._folded(region, _entered(node, region, values)) for region in node.op.regions]
                 return copy_node(node, inputs, node.op.with_regions(regions)).outputs
-            return inputs[:1] if _leaves_all(node, inputs) else None
+            kept = _kept(node, inputs)
+            return None if kept is None else [kept]
 
         return graph.rebuilt(transform=transform)
 
@@ -109,13 +110,17 @@ def _entered(node: Apply, region: Graph, values: Values) -> Values:
     return {inside: value for inside, x in pairs if (value := _value(values, x)) is not None}
 
 
-def _leaves_all(node: Apply, inputs: tuple[Variable, ...]) -> bool:
-    """Test if padding leaves its operand as it is: no row is past the length, or the size is the same."""
+def _kept(node: Apply, inputs: tuple[Variable, ...]) -> Variable | None:
+    """Return the operand that is the result: of padding where no row is past the length, or the size is the same, and
+    of a choice that is made."""
     if node.op.named("resize"):
-        return inputs[0].type.shape == node.outputs[0].type.shape
+        return inputs[0] if inputs[0].type.shape == node.outputs[0].type.shape else None
+    if node.op.named("switch") and isinstance(inputs[0], Constant) and not inputs[0].ndim:
+        chosen = inputs[1 if inputs[0].data else 2]
+        return chosen if chosen.type == node.outputs[0].type else None
     if not node.op.named("fill_rows", "mask_rows") or not isinstance(inputs[1], Constant):
-        return False
-    return bool(inputs[1].data >= inputs[0].type.sizes[node.op.arguments["axis"]])
+        return None
+    return inputs[0] if inputs[1].data >= inputs[0].type.sizes[node.op.arguments["axis"]] else None
 
 
 def _fold(loop: ScanBuilder, n_steps: int, steps: dict[Variable, Any]) -> None:

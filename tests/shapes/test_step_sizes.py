@@ -465,3 +465,72 @@ class TestWindowsOfAWidthFromOutside:
         found = f(value, [110, 300], 7, np.dtype(dtype).type(width))
         np.testing.assert_allclose(found[0], [value[10:210].sum(), value[200:400].sum()], rtol=1e-12)
         assert [int(one) for one in found[1:]] == [300, 0]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+class TestSlicesOfAnAssertedLength:
+    """A slice of a state at a place that data gives: what reads it needs all of its rows, so that none is moved."""
+
+    def sums(self, policy):
+        """Weighted sums of three rows, and their gradients."""
+        s, _ = loopjax.scan(lambda i, s, w: 0.9 * s + (s[i : i + 3] * w).sum(), KS, X, W)
+        cost = (s[-1] ** 2).sum()
+        return loopjax.function([X, KS, W], [s[-1], *loopjax.grad(cost, [X, W])], lengths=policy)
+
+    def writes(self, policy, state):
+        rows = at.dmatrix("rows")
+        step = lambda i, row, s: at.set_subtensor(s[i : i + 3], row - s[i : i + 3])  # noqa: E731
+        s, _ = loopjax.scan(step, [KS, rows], state)
+        return loopjax.function([KS, rows], s[-1], updates={state: s[-1]}, lengths=policy)
+
+    def test_read(self, policy):
+        f, weights, places = self.sums(policy), np.array([1.0, -2.0, 0.5]), [0, 5, 2, -4]
+        value, slope = VALUES, np.eye(8)
+        for i in places:
+            read = np.zeros(8)
+            read[i : i + 3 or None] = weights
+            value, slope = 0.9 * value + read @ value, 0.9 * slope + np.outer(np.ones(8), read @ slope)
+        found = f(VALUES, places, weights)
+        np.testing.assert_allclose(found[0], value, rtol=1e-12)
+        np.testing.assert_allclose(found[1], 2 * value @ slope, rtol=1e-12)
+        for end in (6, -2, 100):
+            with pytest.raises(ValueError, match=r"sizes that must be equal differ.*test_step_sizes"):
+                f(VALUES, [0, end], weights)
+
+    def test_written(self, policy):
+        state = loopjax.shared(VALUES, "state")
+        f, rows, value = self.writes(policy, state), RNG.normal(size=(3, 3)), VALUES.copy()
+        for i, row in zip((1, 5, 2), rows, strict=True):
+            value[i : i + 3] = row - value[i : i + 3]
+        np.testing.assert_array_equal(f([1, 5, 2], rows), value)
+        with pytest.raises(ValueError, match=r"sizes that must be equal differ.*test_step_sizes"):
+            f([1, 6, 2], rows)
+        np.testing.assert_array_equal(state.get_value(), value)
+
+    def test_no_row_is_moved(self, policy):
+        if policy == "padded":
+            return
+        weights = loopjax.function([X, KS, W], loopjax.scan(lambda i, s, w: s + (s[i : i + 3] * w).sum(), KS, X, W)[0])
+        weights(VALUES, [0, 1], [1.0, 2.0, 3.0])
+        write = self.writes(policy, loopjax.shared(VALUES))
+        write([0, 1], np.ones((2, 3)))
+        for f in (weights, write):
+            moved = {name for name in names(compiled_body(f)) if name in ("join", "fill_rows", "mask_rows")}
+            assert not moved
+
+    def test_a_branch_that_is_not_taken_needs_no_rows(self, policy):
+        step = lambda i, s, w: 0.9 * s + loopjax.ifelse(i > 5, s.sum(), (s[i : i + 3] * w).sum())  # noqa: E731
+        f = loopjax.function([X, KS, W], loopjax.scan(step, KS, X, W)[0][-1], lengths=policy)
+        value, weights = VALUES, np.array([1.0, 2.0, 3.0])
+        for i in (0, 7, 5):
+            value = 0.9 * value + (value.sum() if i > 5 else value[i : i + 3] @ weights)
+        np.testing.assert_allclose(f(VALUES, [0, 7, 5], weights), value, rtol=1e-12)
+
+    def test_a_slice_that_is_read_whole_and_not(self, policy):
+        """What is joined has the rows that there are; the assertion is another one's."""
+        step = lambda i, s, w: 0.9 * s + at.concatenate([s[i : i + 3], s])[-1] + (s[i : i + 3] * w).sum()  # noqa: E731
+        f = loopjax.function([X, KS, W], loopjax.scan(step, KS, X, W)[0][-1], lengths=policy)
+        value, weights = VALUES, np.array([1.0, 2.0, 3.0])
+        for i in (0, 5, 2):
+            value = 0.9 * value + value[-1] + value[i : i + 3] @ weights
+        np.testing.assert_allclose(f(VALUES, [0, 5, 2], weights), value, rtol=1e-12)

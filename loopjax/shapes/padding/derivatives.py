@@ -41,7 +41,7 @@ def padded_region(
         # What only the region knows cannot be compared with a tangent from outside.
         if not any(scalar in published for padded in axes.values() for scalar in padded):
             tangents[position] = scope.fit(tangents[position], inner.lifted_axes(axes))
-    region = Graph([*fresh, *inner.entered.values()], [*outputs, *published])
+    region = inner.region([*fresh, *inner.entered.values()], [*outputs, *published])
     made = Apply(op.with_regions([region]), [*inputs[:count], *inner.entered, *tangents], node.sources)
     rest = list(made.outputs[len(outputs) :])
     outside = dict(zip(published, rest, strict=False))

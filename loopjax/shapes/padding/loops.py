@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeVar
 
 from loopjax.errors import LengthError, coded, where
 from loopjax.ir.dim import Bounds, Dim
-from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable
+from loopjax.ir.graph import Apply, Constant, Op, Variable
 from loopjax.ir.index import Array, index_op
 from loopjax.ir.scan import (
     SAVE_ALL,
@@ -165,7 +165,7 @@ def _attempt(scope: PaddingScope, node: Apply, loop: _Loop, exact: set[int], wal
     stacked = [{axis + 1: padded for axis, padded in inner.lifted_axes(inner.axes(one)).items()} for one in values]
     new_op, parts = (op, parts) if steps is None else _bounded(scope, op, parts, steps)
     new_op, results = _with_checks(new_op, results, [*inner.asserted])
-    body = Graph([*body_inputs.flat(), *inner.entered.values()], results.flat())
+    body = inner.region([*body_inputs.flat(), *inner.entered.values()], results.flat())
     fresh = Apply(replace(new_op, body=body), [*chain(*parts), *inner.entered], node.sources)
     _publish_checks(scope, fresh, loop, inner.asserted.values())
     for old, new in zip(node.outputs, fresh.outputs, strict=False):

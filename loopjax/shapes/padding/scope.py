@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from loopjax.errors import LengthError, coded, where
 from loopjax.ir.dim import Bounds, Dim
-from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, toposort
+from loopjax.ir.graph import Apply, Constant, Graph, Op, Variable, copy_node, toposort
 from loopjax.ir.lengths import is_shape, leaves_of
 from loopjax.shapes.padding.bounds import BoundedLengths
 from loopjax.shapes.padding.builder import Length
@@ -94,8 +94,10 @@ class PaddingScope(BoundedLengths):
     ``outer`` maps inputs of a region that are the same throughout to variables of the parent; ``entered`` are those
     that padding added. ``step_bounds`` are bounds of inputs that differ from step to step, as dims of the parent's
     graph. ``widths`` maps the lengths of slices of constant width to that width; only a slice that reaches over an end
-    has fewer rows. ``asserted`` must hold at every step; the region publishes it. ``lazy``: the node at hand counts
-    only where a branch is taken. ``differentiated``: a derivative that stores values encloses the graph.
+    has fewer rows. ``windows`` maps the lengths of slices to their capacities, ``rotations`` slices that were rotated
+    to where they start to their lengths, and ``asserted_lengths`` lengths of slices to those that they are asserted to
+    have. ``asserted`` must hold at every step; the region publishes it. ``lazy``: the node at hand counts only where a
+    branch is taken. ``differentiated``: a derivative that stores values encloses the graph.
     """
 
     def __init__(
@@ -111,6 +113,9 @@ class PaddingScope(BoundedLengths):
         self.step_bounds: dict[Variable, Bounds] = {}
         self.positive: set[Variable] = set()
         self.widths: dict[Variable, int] = {}
+        self.windows: dict[Variable, Variable] = {}
+        self.rotations: dict[Variable, Variable] = {}
+        self.asserted_lengths: dict[Variable, Variable] = {}
         self.asserted: dict[Variable, RuntimeAssertion] = {}
         self.lazy = False
         self._axes: dict[Variable, dict[int, PaddedAxis]] = {}
@@ -276,6 +281,10 @@ class PaddingScope(BoundedLengths):
     def require(self, relation: str, length: Variable, other: Length, message: str, code: str = "LJ501") -> bool:
         """Have two lengths compared before a call, or by a runtime assertion."""
         other = self.scalar(other)
+        if relation == "==" and not self.lazy:
+            for one, two in ((length, other), (other, length)):
+                if one in self.windows and self.is_known(two):
+                    self.asserted_lengths.setdefault(one, two)
         if self.parent is not None:
             outer = None if self.lazy else self._lifted(length, other)
             if outer is not None:
@@ -426,6 +435,28 @@ class PaddingScope(BoundedLengths):
                 size = self.around(padded.length)
             variable = self.note(self.resize(variable, axis, size), self.other_axes(variable, axis))
         return variable
+
+    def region(self, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Graph:
+        """Return the graph of the region. A slice has the length that it is asserted to have: results that count have
+        no others."""
+
+        def transform(node: Apply, new: tuple[Variable, ...]) -> Sequence[Variable] | None:
+            made = node.outputs[0]
+            if made in self.rotations:
+                twice, length = new[0].owner, self.rotations[made]
+                assert twice is not None
+                return [self.unless_whole(length, twice.inputs[0], copy_node(node, new).outputs[0])]
+            if node.op.named("fill_rows", "mask_rows") and node.inputs[1] in self.asserted_lengths:
+                return copy_node(node, [new[0], self.asserted_lengths[node.inputs[1]]]).outputs
+            return None
+
+        graph = Graph(inputs, outputs)
+        return graph.rebuilt(transform=transform) if self.asserted_lengths else graph
+
+    def unless_whole(self, length: Variable, whole: Variable, cut: Variable) -> Variable:
+        """Return ``cut``, or ``whole`` where a slice is asserted to have as many rows as its capacity: sizes tell."""
+        wanted = self.asserted_lengths.get(length)
+        return cut if wanted is None else self.emit("switch", self.emit("eq", wanted, self.windows[length]), whole, cut)
 
     def window_in(self, length: Variable) -> tuple[Variable, Variable] | None:
         """Return two lengths whose sum is the given one: that of a slice of constant width, and a size."""
