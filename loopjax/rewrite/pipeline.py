@@ -41,6 +41,7 @@ from loopjax.rewrite.saved_steps import SaveReadSteps
 from loopjax.rewrite.saved_windows import SaveReadWindows
 from loopjax.rewrite.scan_cse import EliminateCommonLoopParts
 from loopjax.rewrite.searchsorted import ExpandSearches
+from loopjax.rewrite.selection import SelectElements
 from loopjax.rewrite.short_axes import SplitShortAxes
 from loopjax.rewrite.slice_sinking import SinkSlices
 from loopjax.rewrite.stabilize import Stabilize
@@ -49,7 +50,6 @@ from loopjax.rewrite.stored_products import MarkStoredProducts
 from loopjax.rewrite.tap_windows import CarryWindows
 from loopjax.rewrite.target import Derivative, Target
 from loopjax.rewrite.tiling import Tile
-from loopjax.rewrite.top_k import SelectTop
 from loopjax.rewrite.value_ranges import BoundIndices
 from loopjax.rewrite.vectorize_states import VectorizeStates
 from loopjax.rewrite.wavefront import SkewLoops
@@ -136,7 +136,7 @@ def sized(target: Target) -> tuple[Rewrite, ...]:
         CollapseAxes(target),
         Tile(target),
         ExpandSearches(target),
-        SelectTop(target),
+        SelectElements(target),
         SplitShortAxes(target),
         # Slices of what is the same at every step move out of the loop.
         HoistInvariants(target),

@@ -61,6 +61,9 @@ class FoldStepValues(Pass):
 
         def transform(node: Apply, inputs: tuple[Variable, ...]) -> Replacement:
             self._note(node, values)
+            if node.outputs[0] in values and not node.outputs[0].ndim:
+                type = node.outputs[0].type
+                return [Constant(np.asarray(values[node.outputs[0]], type.dtype), weak=type.weak)]
             if isinstance(node.op, Scan):
                 return self._loop(node, node.op, inputs, values)
             if node.op.regions:

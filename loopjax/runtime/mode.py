@@ -18,6 +18,7 @@ RENAMED = {
     "merge": ("cse",),
     "terms": ("producer_fusion",),
     "fold": ("reduction_fusion",),
+    "top_k": ("selection",),
     "fewer": (),
     "dead_iterations": (),
     "pack_joins": (),

@@ -33,7 +33,11 @@ __all__ = [
 ]
 
 
-def _sort_type(type: TensorType, axis: int, end: int | None = None) -> TensorType:
+def _sort_type(
+    type: TensorType, axis: int, end: int | None = None, positions: tuple[int, ...] | None = None
+) -> TensorType:
+    if positions is not None:
+        return TensorType(type.dtype, (*type.shape[:axis], len(positions), *type.shape[axis + 1 :]))
     return TensorType(type.dtype, type.shape if end is None else (*type.shape[:-1], abs(end)))
 
 
@@ -48,7 +52,9 @@ LEAST_MOVED = 64
 """Vectors of an array from which the sorted axis is moved first: vector loops run along the rest then."""
 
 
-def _sort_run(x: Any, axis: int, end: int | None = None) -> Any:
+def _sort_run(x: Any, axis: int, end: int | None = None, positions: tuple[int, ...] | None = None) -> Any:
+    if positions is not None:
+        return jnp.stack([_order_statistic(x, axis, position) for position in positions], axis)
     if end is not None:
         return jnp.take_along_axis(x, _positions_at(x, end), -1)
     return _ranked(x, x, axis) if _is_short(x, axis) else jnp.sort(x, axis)
@@ -81,6 +87,41 @@ def _ranked(x: Any, selected: Any, axis: int) -> Any:
     ranks = jnp.sum(is_first | (is_equal & (columns < rows)), axis + 1, dtype="int32")
     chosen = jnp.expand_dims(ranks, axis) == rows
     return jnp.sum(jnp.where(chosen, jnp.expand_dims(selected, axis), 0), axis + 1, dtype=selected.dtype)
+
+
+def _order_statistic(x: Any, axis: int, position: int) -> Any:
+    """Return the element at a position of an ascending sort, NaN last, by bisection on the numbers that its bits are.
+
+    The order of floats is that of their bits as signed integers, with all but the sign inverted where it is negative.
+    """
+    keys = x if x.dtype.kind in "iu" else _keys(x)
+
+    def is_wider(ends: tuple[Any, Any]) -> Any:
+        return jnp.any(ends[0] < ends[1])
+
+    def halved(ends: tuple[Any, Any]) -> tuple[Any, Any]:
+        low, high = ends
+        middle = (low >> 1) + (high >> 1) + (low & high & 1)  # which does not overflow
+        reaches = jnp.sum(keys <= jnp.expand_dims(middle, axis), axis, dtype="int32") > position
+        return jnp.where(reaches, low, jnp.minimum(middle + 1, high)), jnp.where(reaches, middle, high)
+
+    found = lax.while_loop(is_wider, halved, (jnp.min(keys, axis), jnp.max(keys, axis)))[0]
+    return found if x.dtype.kind in "iu" else lax.bitcast_convert_type(_without_sign(found), x.dtype)
+
+
+def _keys(x: Any) -> Any:
+    """Integers in the order of floats: NaN last, and 0 equal to -0."""
+    bits = lax.bitcast_convert_type(jnp.where(x == 0, 0, x), f"int{8 * x.dtype.itemsize}")
+    return jnp.where(jnp.isnan(x), _largest(bits), _without_sign(bits))
+
+
+def _without_sign(bits: Any) -> Any:
+    """Invert all bits but the sign of negative numbers, which is its own inverse."""
+    return jnp.where(bits < 0, bits ^ _largest(bits), bits)
+
+
+def _largest(bits: Any) -> Any:
+    return np.iinfo(bits.dtype).max
 
 
 def _positions_at(x: Any, end: int) -> Any:
