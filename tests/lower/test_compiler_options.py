@@ -151,3 +151,22 @@ def test_threads_that_are_refused_at_the_same_time_all_get_a_result(monkeypatch)
         for found in threads.map(lambda _: f(np.ones(9)), range(4)):
             np.testing.assert_allclose(found, expected)
     assert "xla_cpu_small_call" in f.compile(np.ones(9)).as_text()  # loops are outlined still
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows", "columns", "expected"),
+    [
+        ((120, 60), slice(1, None), slice(None), COPIES),
+        ((120, 60), slice(None), slice(1, None), {**LEVEL, **COPIES}),
+        ((60, 60), slice(1, None), slice(None), {**LEVEL, **COPIES}),
+    ],
+    ids=["rows", "columns", "rows of a small array"],
+)
+def test_level_3_for_what_is_added_to_rows_of_a_large_array(shape, rows, columns, expected, monkeypatch):
+    h = at.dmatrix("h")
+    states, _ = loopjax.scan(lambda h: at.inc_subtensor(h[rows, columns], 0.1), outputs_info=h, n_steps=5)
+    f = loopjax.function([h], states[-1])
+    value, right = np.ones(shape), np.ones(shape)
+    right[rows, columns] += 0.5
+    assert _given(monkeypatch, f, value) == [expected]
+    np.testing.assert_allclose(f(value), right, rtol=1e-12)
