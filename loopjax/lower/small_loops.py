@@ -61,7 +61,8 @@ CONSTANTS = frozenset({"broadcast_in_dim", "convert_element_type", "iota", "resh
 """Primitives that are run inside of the function where they depend on nothing, so that XLA sees their values."""
 
 FREE = LOOPS | CALLS | {"dynamic_update_slice"}
-"""Primitives whose results may be large: those of regions are looked at there, and the last writes in place."""
+"""Primitives whose results may be large: those of regions are looked at there, and the last writes in place, as
+scatters of few windows do."""
 
 PRIMITIVES = ARITHMETIC | TRANSCENDENTAL | MOVES | REDUCTIONS | CUMULATIVE | RANDOM | {"xla_metadata_value"}
 """Primitives that XLA compiles without a library on a CPU."""
@@ -240,11 +241,11 @@ def may_stand_inside(equation: Any) -> bool:
     name = equation.primitive.name
     if name in FREE:
         return True
-    if any(map(is_large, equation.outvars)):
-        return False
     if name in SCATTERS:
         numbers = equation.params["dimension_numbers"]
         return _windows(equation) <= MOST_WRITES and not numbers.operand_batching_dims
+    if any(map(is_large, equation.outvars)):
+        return False
     if name in LIBRARY_REDUCTIONS and math.prod(equation.invars[0].aval.shape) >= LIBRARY_REDUCTION:
         return not jnp.issubdtype(equation.outvars[0].aval.dtype, jnp.inexact)
     return name in PRIMITIVES or (name == "dot_general" and _is_tiny(equation))

@@ -162,6 +162,23 @@ def test_what_needs_a_library_or_is_large_is_left_to_xla(step: Callable[[Any], A
     assert outlined(program) is program
 
 
+def test_writes_of_few_places_into_a_large_array() -> None:
+    """They are in place, as one write is."""
+
+    def program(x: Any, places: Any) -> Any:
+        def step(x: Any, place: Any) -> Any:
+            near = (place + 97 * jnp.arange(8)) % x.size
+            return x.at[near].add(0.1 * x[near]), x[place]
+
+        return lax.scan(step, x, places)
+
+    x, places = jnp.linspace(0.1, 0.9, 2 * LARGEST_BYTES // 4), jnp.arange(500) * 1237 % 1000
+    result, text = compiled(program, x, places)
+    assert ATTRIBUTE in text
+    for found, expected in zip(result, program(x, places), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_a_small_loop_within_a_loop_that_is_left_and_one_whose_first_result_nobody_reads() -> None:
     def program(x: Any) -> Any:
         def outer(x: Any, _: Any) -> Any:
