@@ -30,8 +30,8 @@ with other axes 1.01, up to 1.44: sums are unrolled less at level 2. So are the 
 workloads that draw more than 50 numbers at once took 1.09 times as long, up to 1.34, but four of 10 to 50 numbers 0.81.
 
 A kernel that asks of each element which row it is in is vectorized where LLVM moves the question out of the loop over
-the row (``SimpleLoopUnswitch``), as it does at level 3 only. Writes to some rows are such kernels, unless their loop is
-one function. Time at level 2 over that at level 3, 100 steps:
+the row (``SimpleLoopUnswitch``), as it does at level 3 only. Additions to some rows are such kernels, unless their loop
+is one function. Time at level 2 over that at level 3, 100 steps:
 
 | | 101 x 81 | 200 x 50 | 300 x 24 | 400 x 40 | 64 x 64, one function |
 |---|---|---|---|---|---|

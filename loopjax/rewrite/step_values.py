@@ -8,8 +8,9 @@ width is a row of a sequence of blocks::
     ->
     scan(lambda block: f(block), x[: n * b].reshape(n, b))
 
-So bounds of slices need not be clipped, nor their sizes compared or padded, where no step asks for it. Limits: scalars,
-in loops up to a number of steps; blocks along the first axis of an array that is the same at every step.
+So bounds of slices need not be clipped, nor their sizes compared or padded, where no step asks for it. Outside of
+loops, integers that sizes tell become constants, and of a ``switch`` that they decide one operand is left. Limits:
+scalars, in loops up to a number of steps; blocks along the first axis of an array that is the same at every step.
 """
 
 from __future__ import annotations

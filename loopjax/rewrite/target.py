@@ -47,7 +47,7 @@ REWRITES = {
     "collapse_axes": "an elementwise loop over arrays of several axes runs over vectors, on a CPU",
     "tiling": "a loop over independent elements runs tile by tile",
     "searchsorted": "a sorted vector is searched without a loop, on a GPU",
-    "selection": "elements of a sort are found without a sort, where no others are read",
+    "selection": "the first, the last, or a few elements of a sort are found without a sort",
     "short_axes": "arrays with a short last axis are split into slices, for reductions and where slices are read",
     "halo": "rolls of one array are read from one padded copy",
     "value_ranges": "indices within bounds are not checked, and padding without rows is not masked",

@@ -110,8 +110,8 @@ def _order_statistic(x: Any, axis: int, position: int) -> Any:
 
 
 def _keys(x: Any) -> Any:
-    """Integers in the order of floats: NaN last, and 0 equal to -0."""
-    bits = lax.bitcast_convert_type(jnp.where(x == 0, 0, x), f"int{8 * x.dtype.itemsize}")
+    """Integers in the order of floats: NaN last, and -0 before 0, which a comparison takes for equal."""
+    bits = lax.bitcast_convert_type(x, f"int{8 * x.dtype.itemsize}")
     return jnp.where(jnp.isnan(x), _largest(bits), _without_sign(bits))
 
 

@@ -123,3 +123,10 @@ def test_a_derivative_knows_the_place():
     np.testing.assert_array_equal(slope(value), value == np.sort(value)[1000])
     jacobian = jax.grad(loopjax.to_jax([LONG], at.sort(LONG)[1000]))(value)
     np.testing.assert_array_equal(jacobian, value == np.sort(value)[1000])
+
+
+def test_subnormals_and_signs_of_zeros_are_kept():
+    middle = loopjax.function([LONG], at.sort(LONG)[1000])
+    tiny = np.arange(1, 2001) * np.finfo("float64").smallest_subnormal
+    assert float(middle(tiny)) == tiny[1000] > 0
+    assert np.signbit(float(middle(np.full(2000, -0.0))))

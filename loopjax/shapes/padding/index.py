@@ -295,7 +295,7 @@ def _windows(scope: PaddingScope, node: Apply, x: Variable, bounds: Sequence[Var
             scope.widths[length] = number
         most = None if is_same else _limited(scope, length, scope.rows(x, axis))
         if most is not None:
-            scope.windows[length] = most
+            scope.windows.add(length)
         found.append(_Window(axis, start, length, most))
     return found
 
@@ -317,7 +317,7 @@ def _read(scope: PaddingScope, x: Variable, windows: Sequence[_Window]) -> Varia
     for one, last in zip(windows, inside, strict=True):
         if one.most is not None:
             part = _shifted(scope, part, one.axis, scope.calc("sub", one.start, last.start), one.most)
-            scope.rotations[part] = one.length
+            scope.rotations[part] = PaddedAxis(one.length, one.most)
     return part
 
 
@@ -346,7 +346,8 @@ def _put_window(scope: PaddingScope, node: Apply, inputs: list[Variable]) -> Var
     for x, one in zip(reversed(whole), reversed(windows), strict=True):
         inside = _inside(scope, x, one)
         if one.most is not None:
-            part = scope.unless_whole(one.length, part, _merged(scope, x, one, inside, part))
+            merged = _merged(scope, x, one, inside, part)
+            part = scope.unless_whole(PaddedAxis(one.length, one.most), part, merged)
         op = table_op("put_window", axes=(one.axis,), lengths=(None,), inner=False)
         part = scope.filled(scope.apply(op, x, part, inside.start, inside.size)[0], scope.axes(x))
     return part

@@ -94,10 +94,10 @@ class PaddingScope(BoundedLengths):
     ``outer`` maps inputs of a region that are the same throughout to variables of the parent; ``entered`` are those
     that padding added. ``step_bounds`` are bounds of inputs that differ from step to step, as dims of the parent's
     graph. ``widths`` maps the lengths of slices of constant width to that width; only a slice that reaches over an end
-    has fewer rows. ``windows`` maps the lengths of slices to their capacities, ``rotations`` slices that were rotated
-    to where they start to their lengths, and ``asserted_lengths`` lengths of slices to those that they are asserted to
-    have. ``asserted`` must hold at every step; the region publishes it. ``lazy``: the node at hand counts only where a
-    branch is taken. ``differentiated``: a derivative that stores values encloses the graph.
+    has fewer rows. ``windows`` are the lengths of slices, ``asserted_lengths`` maps those that are asserted to be
+    others to these, and ``rotations`` slices that were rotated to where they start to their lengths and capacities.
+    ``asserted`` must hold at every step; the region publishes it. ``lazy``: the node at hand counts only where a branch
+    is taken. ``differentiated``: a derivative that stores values encloses the graph.
     """
 
     def __init__(
@@ -113,8 +113,8 @@ class PaddingScope(BoundedLengths):
         self.step_bounds: dict[Variable, Bounds] = {}
         self.positive: set[Variable] = set()
         self.widths: dict[Variable, int] = {}
-        self.windows: dict[Variable, Variable] = {}
-        self.rotations: dict[Variable, Variable] = {}
+        self.windows: set[Variable] = set()
+        self.rotations: dict[Variable, PaddedAxis] = {}
         self.asserted_lengths: dict[Variable, Variable] = {}
         self.asserted: dict[Variable, RuntimeAssertion] = {}
         self.lazy = False
@@ -437,15 +437,15 @@ class PaddingScope(BoundedLengths):
         return variable
 
     def region(self, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Graph:
-        """Return the graph of the region. A slice has the length that it is asserted to have: results that count have
-        no others."""
+        """Return the graph of the region, where slices have the lengths that they are asserted to have: with others the
+        run raises, and no result counts."""
 
         def transform(node: Apply, new: tuple[Variable, ...]) -> Sequence[Variable] | None:
             made = node.outputs[0]
             if made in self.rotations:
-                twice, length = new[0].owner, self.rotations[made]
+                twice = new[0].owner
                 assert twice is not None
-                return [self.unless_whole(length, twice.inputs[0], copy_node(node, new).outputs[0])]
+                return [self.unless_whole(self.rotations[made], twice.inputs[0], copy_node(node, new).outputs[0])]
             if node.op.named("fill_rows", "mask_rows") and node.inputs[1] in self.asserted_lengths:
                 return copy_node(node, [new[0], self.asserted_lengths[node.inputs[1]]]).outputs
             return None
@@ -453,10 +453,10 @@ class PaddingScope(BoundedLengths):
         graph = Graph(inputs, outputs)
         return graph.rebuilt(transform=transform) if self.asserted_lengths else graph
 
-    def unless_whole(self, length: Variable, whole: Variable, cut: Variable) -> Variable:
+    def unless_whole(self, padded: PaddedAxis, whole: Variable, cut: Variable) -> Variable:
         """Return ``cut``, or ``whole`` where a slice is asserted to have as many rows as its capacity: sizes tell."""
-        wanted = self.asserted_lengths.get(length)
-        return cut if wanted is None else self.emit("switch", self.emit("eq", wanted, self.windows[length]), whole, cut)
+        wanted = self.asserted_lengths.get(padded.length)
+        return cut if wanted is None else self.emit("switch", self.emit("eq", wanted, padded.capacity), whole, cut)
 
     def window_in(self, length: Variable) -> tuple[Variable, Variable] | None:
         """Return two lengths whose sum is the given one: that of a slice of constant width, and a size."""
