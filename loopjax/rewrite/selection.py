@@ -1,4 +1,4 @@
-"""Selection: elements of a sort are found without a sort, where no others are read, on a CPU.
+"""Selection: the first, the last, or a few elements of a sort are found without a sort, on a CPU.
 
 A beam search keeps the best of its candidates, a robust estimate reads a median::
 

@@ -151,7 +151,7 @@ def _present_names(names: Iterable[str], stacklevel: int = 3) -> Iterator[str]:
 
 def unavailable(name: str) -> NoReturn:
     """Raises for a mode of old programs, with its replacement."""
-    raise coded(UnsupportedError, "LJ308")(f"there is no {name} here: {INSTEAD[name]}")
+    raise coded(UnsupportedError, "LJ308")(f"there is no {name} here: {INSTEAD[name]}{here()}")
 
 
 def read_mode(mode: Any) -> Mode:
